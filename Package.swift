@@ -1,0 +1,87 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Every Swift target is compiled alike: Swift 6 mode, `unsafe` spelled out, explicit imports, warnings as errors.
+let swiftSettings: [SwiftSetting] = [
+    .strictMemorySafety(),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("ExistentialAny"),
+    .treatAllWarnings(as: .error),
+]
+
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+}
+
+let package = Package(
+    name: "understudy",
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+    ],
+    targets: [
+        // Core: standard library only. No clock, socket, file, task, lock or hidden randomness.
+        module("Primitives"),
+        module("SIP", ["Primitives"]),
+        module("Dialogs", ["Primitives", "SIP"]),
+        module("Proxy", ["Primitives", "SIP", "Dialogs"]),
+        module("Cluster", ["Primitives"]),
+        module("Node", ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster"]),
+
+        // Shells: turn actions into I/O and I/O into events.
+        .target(name: "CSystem"),
+        .systemLibrary(
+            name: "CNanomsg", pkgConfig: "nanomsg", providers: [.apt(["libnanomsg-dev"]), .brew(["nanomsg"])]),
+        module("Nanomsg", ["CNanomsg", "CSystem"]),
+        module("Transports", ["Primitives", "SIP", "Node", "Nanomsg", "CSystem"]),
+        module(
+            "Management",
+            [
+                "Primitives", "SIP", "Dialogs", "Cluster", "Node",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Yams", package: "Yams"),
+            ]),
+
+        // Programs.
+        .executableTarget(
+            name: "understudy",
+            dependencies: [
+                "Primitives", "SIP", "Dialogs", "Cluster", "Node", "Transports", "Management",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: swiftSettings),
+        module("Simulator", ["Primitives", "SIP", "Dialogs", "Cluster", "Node"]),
+        .executableTarget(
+            name: "understudy-sim",
+            dependencies: [
+                "Simulator",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: swiftSettings),
+
+        // Tests: one folder per module, then whole-system suites.
+        tests("PrimitivesTests", ["Primitives"]),
+        tests("SIPTests", ["Primitives", "SIP"]),
+        tests(
+            "DialogsTests",
+            ["Primitives", "SIP", "Dialogs", .product(name: "SwiftProtobuf", package: "swift-protobuf")]),
+        tests("ProxyTests", ["Primitives", "SIP", "Dialogs", "Proxy"]),
+        tests("ClusterTests", ["Primitives", "Cluster"]),
+        tests("NodeTests", ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Node"]),
+        tests("TransportsTests", ["Primitives", "SIP", "Node", "Nanomsg", "Transports"]),
+        tests("ManagementTests", ["Primitives", "SIP", "Dialogs", "Cluster", "Node", "Management"]),
+        tests("SimulationTests", ["Simulator"]),
+        tests("ConformanceTests"),
+        tests("TidyTests"),
+    ]
+)
