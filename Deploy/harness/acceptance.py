@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+"""usage: acceptance NAME... | all [--quick] | --list
+
+Runs the project's acceptance against real processes: nodes, Kamailio, telephones. Each case starts a cluster of its own on
+127.0.77.0/24, prints the figures it saw and PASS or FAIL, is bounded in time, and stops what it started.
+--quick: smaller numbers, ten to thirty seconds a case. Exit 0 when every case passed, 1 when one failed, 2 on a usage error.
+"""
+
+import argparse
+import signal
+import sys
+import traceback
+
+sys.dont_write_bytecode = True
+
+import cases_address
+import cases_calls
+import cases_cluster
+from cluster import Failure, note
+from loop import now
+from stage import Report, time_limit
+
+# name, function, limit in seconds, limit with --quick
+CASES = [
+    ("expiry-kill-3", cases_calls.expiry_kill_3, 120, 60),
+    ("expiry-kill-2", cases_calls.expiry_kill_2, 120, 60),
+    ("expiry-3", cases_calls.expiry_3, 120, 60),
+    ("expiry-2", cases_calls.expiry_2, 120, 60),
+    ("kill-under-load", cases_calls.kill_under_load, 480, 120),
+    ("in-dialog-after-kill", cases_calls.in_dialog_after_kill, 120, 90),
+    ("random-relay", cases_cluster.random_relay, 180, 120),
+    ("late-ack", cases_calls.late_ack, 120, 90),
+    ("killed-while-ringing", cases_calls.killed_while_ringing, 90, 60),
+    ("moved-address", cases_address.moved_address, 90, 60),
+    ("reinvite-owner-killed", cases_calls.reinvite_owner_killed, 90, 60),
+    ("cut-off", cases_cluster.cut_off, 180, 90),
+    ("forget", cases_cluster.forget, 90, 60),
+    ("restart", cases_cluster.restart, 300, 120),
+    ("detection", cases_cluster.detection, 240, 90),
+    ("soak", cases_cluster.soak, 780, 120),
+]
+
+
+def run(name, function, limit, quick):
+    note(f"{name}: {' '.join(function.__doc__.split())}")
+    report, began = Report(name), now()
+    try:
+        with time_limit(limit):
+            function(report, quick)
+    except Failure as failure:
+        report.claim(f"the case could run: {failure}", False)
+    except Exception:  # noqa: BLE001 -- one case that breaks must not hide the others
+        traceback.print_exc()
+        report.claim("the case ran to its end", False)
+    note(f"{'PASS' if report.passed else 'FAIL'} {name} ({now() - began:.0f} s)")
+    return report.passed
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        prog="acceptance", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--list", action="store_true")
+    options = parser.parse_args()
+    known = {case[0]: case for case in CASES}
+    if options.list:
+        for name, function, _, _ in CASES:
+            note(f"{name:24}{' '.join(function.__doc__.split())}")
+        return 0
+    names = list(known) if options.names == ["all"] else options.names
+    unknown = [name for name in names if name not in known]
+    if unknown or not names:
+        parser.error(f"{'no case ' + ', '.join(unknown) if unknown else 'name a case'}; there are: {' '.join(known)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # So that the stages clean up.
+    failed = []
+    for name in names:
+        _, function, limit, quick_limit = known[name]
+        if not run(name, function, quick_limit if options.quick else limit, options.quick):
+            failed.append(name)
+    note(f"{len(names) - len(failed)} passed, {len(failed)} failed{': ' + ' '.join(failed) if failed else ''}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

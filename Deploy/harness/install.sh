@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# usage: source Deploy/harness/install.sh; install_missing WHAT:PACKAGE...
+#
+# Shared by Deploy/run and Deploy/test. WHAT is a command, or a file when it begins with a slash; PACKAGE is what Debian
+# calls the package that brings it. Nothing is installed when nothing is missing.
+
+install_missing() {
+    local pair what missing=()
+    for pair in "$@"; do
+        what=${pair%%:*}
+        case $what in
+            /*) [ -e "$what" ] || missing+=("${pair#*:}") ;;
+            *) command -v "$what" >/dev/null 2>&1 || [ -x "/usr/sbin/$what" ] || missing+=("${pair#*:}") ;;
+        esac
+    done
+    # Debian keeps daemons where only root looks for them.
+    case ":$PATH:" in *:/usr/sbin:*) ;; *) export PATH="$PATH:/usr/sbin" ;; esac
+    [ ${#missing[@]} -gt 0 ] || return 0
+    if ! command -v apt-get >/dev/null 2>&1; then
+        echo "please install: ${missing[*]} (there is no apt-get here to do it)" >&2
+        return 1
+    fi
+    local root=()
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null 2>&1 || { echo "please install as root: apt-get install ${missing[*]}" >&2; return 1; }
+        root=(sudo)
+    fi
+    echo "installing with ${root[*]:+sudo }apt-get: ${missing[*]}"
+    "${root[@]}" apt-get update -qq
+    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
+}
+
+require_swift() {
+    command -v swift >/dev/null 2>&1 && return 0
+    local place
+    for place in /opt/swift/usr/bin "$HOME/.swiftly/bin" "$HOME/.local/share/swiftly/bin"; do
+        if [ -x "$place/swift" ]; then
+            export PATH="$place:$PATH"
+            return 0
+        fi
+    done
+    echo "no swift in the PATH: install a Swift toolchain, 6.2 or later, from https://www.swift.org/install" >&2
+    return 1
+}

@@ -1,0 +1,119 @@
+// Finding a dialog by what a request says (RFC 3261 §12.2), and reading it.
+//
+// The did in a Route is a hint: `matches` verifies it against Call-ID and tags. Without it, or when it lies, `find` goes by
+// Call-ID. A request without a To-tag (a retransmitted INVITE, CANCEL) belongs to a dialog that is unconfirmed or early.
+
+package import Primitives
+
+extension DialogTable {
+    /// The dialog that Call-ID and tags name, and the side that sent the request: the youngest live one, else a tombstone.
+    package func find(
+        callID: [UInt8], _ callIDRange: ByteRange, fromTag: [UInt8], _ fromTagRange: ByteRange, toTag: [UInt8],
+        _ toTagRange: ByteRange
+    ) -> (DialogID, Leg)? {
+        var best: (entry: Entry, leg: Leg)?
+        byCallID.forEach(hash: callIDHash(callID, callIDRange)) { index in
+            guard let id = entries.id(at: index), let entry = entries[id],
+                let leg = leg(entry, callID, callIDRange, fromTag, fromTagRange, toTag, toTagRange)
+            else { return }
+            if let known = best, !Self.isBetter(entry, than: known.entry) { return }
+            best = (entry, leg)
+        }
+        return best.map { ($0.entry.did, $0.leg) }
+    }
+
+    private static func isBetter(_ entry: Entry, than other: Entry) -> Bool {
+        let (isLive, otherIsLive) = (entry.state != .deleted, other.state != .deleted)
+        if isLive != otherIsLive { return isLive }
+        if entry.birth != other.birth { return entry.birth > other.birth }
+        return entry.did > other.did
+    }
+
+    /// The side of dialog `did` that sent a request with this Call-ID and these tags; `nil` when it is another dialog's.
+    package func matches(
+        _ did: DialogID, callID: [UInt8], _ callIDRange: ByteRange, fromTag: [UInt8], _ fromTagRange: ByteRange,
+        toTag: [UInt8], _ toTagRange: ByteRange
+    ) -> Leg? {
+        guard let id = slotID(did), let entry = entries[id] else { return nil }
+        return leg(entry, callID, callIDRange, fromTag, fromTagRange, toTag, toTagRange)
+    }
+
+    private func leg(
+        _ entry: Entry, _ callID: [UInt8], _ callIDRange: ByteRange, _ fromTag: [UInt8], _ fromTagRange: ByteRange,
+        _ toTag: [UInt8], _ toTagRange: ByteRange
+    ) -> Leg? {
+        let stored = blobs.location(entry.blob)
+        let view = RecordView(stored.bytes, stored.range)
+        guard Text.same(stored.bytes, view.callID, callID, callIDRange) else { return nil }
+        if Text.same(stored.bytes, view.fromTag, fromTag, fromTagRange) {
+            if view.out(toTag: toTag, toTagRange, in: stored.bytes) != nil { return .caller }
+            if toTagRange.isEmpty && view.state <= .early { return .caller }
+        }
+        if Text.same(stored.bytes, view.fromTag, toTag, toTagRange),
+            view.out(toTag: fromTag, fromTagRange, in: stored.bytes) != nil
+        {
+            return .callee
+        }
+        return nil
+    }
+
+    // MARK: Reading
+
+    package func slot(_ did: DialogID) -> UInt32? { slotID(did)?.index }
+
+    package func contains(_ did: DialogID) -> Bool { slotID(did) != nil }
+
+    /// Reads a record where it lies. The ranges of the view index the array that `body` gets, for as long as it runs.
+    package func view<R>(_ did: DialogID, _ body: (RecordView, [UInt8]) -> R) -> R? {
+        guard let entry = entry(did) else { return nil }
+        let stored = blobs.location(entry.blob)
+        return body(RecordView(stored.bytes, stored.range), stored.bytes)
+    }
+
+    /// Appends the record's bytes.
+    /// - Returns: Whether it is here.
+    package func write(_ did: DialogID, into out: inout ByteWriter) -> Bool {
+        guard let entry = entry(did) else { return false }
+        let stored = blobs.location(entry.blob)
+        out.put(stored.bytes, stored.range)
+        return true
+    }
+
+    package func record(_ did: DialogID) -> Record? {
+        guard let entry = entry(did) else { return nil }
+        let stored = blobs.location(entry.blob)
+        return Record(canonical: stored.bytes, stored.range)
+    }
+
+    package func bytes(_ did: DialogID) -> [UInt8]? {
+        guard let entry = entry(did) else { return nil }
+        let stored = blobs.location(entry.blob)
+        return Array(stored.bytes[stored.range.range])
+    }
+
+    package func state(_ did: DialogID) -> DialogState? { entry(did)?.state }
+
+    package func birth(_ did: DialogID) -> Instant? { entry(did)?.birth }
+
+    package func changedAt(_ did: DialogID) -> Instant? { entry(did)?.changedAt }
+
+    package func age(_ did: DialogID, now: Instant) -> Duration? { entry(did).map { now - $0.birth } }
+
+    /// When the dialog's time is up; `nil` while it has no deadline, and for a tombstone.
+    package func deadline(_ did: DialogID) -> Instant? {
+        guard let entry = entry(did), entry.deadline != .max else { return nil }
+        return entry.birth.advanced(milliseconds: Int64(clamping: entry.deadline))
+    }
+
+    func slotID(_ did: DialogID) -> SlotID? {
+        let index = byDID.first(hash: did.rawValue) { index in
+            guard let id = entries.id(at: index) else { return false }
+            return entries.read(id) { $0.did == did } ?? false
+        }
+        return index.flatMap { entries.id(at: $0) }
+    }
+
+    func entry(_ did: DialogID) -> Entry? {
+        slotID(did).flatMap { entries[$0] }
+    }
+}

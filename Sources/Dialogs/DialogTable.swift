@@ -1,0 +1,229 @@
+// DialogTable holds all records that this node knows: those it is home of and the replicas alike; nothing in it depends on
+// whose they are. Facts come in through `learn`, whoever learned them.
+//
+//     did ──FlatTable──┐
+//                      ├──▶ slot: fixed part (Entry) ──▶ blob: the record, byte for byte as it is replicated
+//     Call-ID ─────────┘         │
+//                                └── birth, last change, timer, neighbours in its bucket
+//
+// The age of a dialog is not in the record: `birth` is a local instant, made from the age that came with a put, and the
+// earlier one wins; a deadline is birth + at_ms. So replicas hold equal bytes, and no two clocks are compared.
+//
+// Invariants: `counts` sum up to `count`; a bucket's digest is the wrapping sum of the keyed hashes of (did, bytes) of its
+// live records, so it depends neither on order nor on time; every slot is in both indices and in its bucket's list.
+// Limit: `limit` records, tombstones included; at it a new record is refused, typed and counted.
+
+package import Primitives
+
+package struct DialogTable: Sendable {
+    /// What came of a call of `learn`.
+    package struct Learned: Equatable, Sendable {
+        package enum Outcome: Equatable, Sendable {
+            case created, changed
+            /// The facts were all known; nothing was touched.
+            case unchanged
+            /// A patch to a record that is not here: ask for it.
+            case unknownRecord
+            /// Call-ID or From-tag are another dialog's; counted, not joined.
+            case mismatch
+        }
+
+        package var outcome: Outcome
+        package var before: DialogState?
+        /// The state now; `before`, or unconfirmed, when nothing was joined.
+        package var after: DialogState
+        package var deadlineChanged: Bool
+    }
+
+    /// Events that an operator may want to see.
+    package struct Counters: Equatable, Sendable {
+        package var mismatches = 0
+        package var unknownRecords = 0
+        package var refusedAtLimit = 0
+        package var malformed = 0
+    }
+
+    struct Entry: Sendable {
+        var did: DialogID
+        var birth: Instant
+        var changedAt: Instant
+        /// Keyed hash of (did, bytes): the record's share of its bucket's digest while it lives.
+        var contentHash: UInt64
+        /// Milliseconds from birth; `.max` without a deadline.
+        var deadline: UInt64
+        var blob: BlobID
+        var timer: TimerID
+        var previousInBucket: UInt32
+        var nextInBucket: UInt32
+        var state: DialogState
+    }
+
+    static let none: UInt32 = .max
+
+    let hash: KeyedHash
+    var entries: Slab<Entry>
+    var blobs = BlobStore()
+    var byDID = FlatTable(minimumCapacity: 1_024)
+    var byCallID = FlatTable(minimumCapacity: 1_024)
+    var wheel: TimerWheel
+    var buckets: [Bucket]
+    var joiner = RecordJoin()
+    var scratch = ByteWriter(capacity: 2_048)
+    var woken: [UInt64] = []
+    var stateCounts: [Int] = Array(repeating: 0, count: 6)
+
+    struct Bucket: Sendable {
+        var digest: UInt64 = 0
+        var firstSlot = DialogTable.none
+        var changedAt = Instant(nanoseconds: .min)
+    }
+
+    package private(set) var counters = Counters()
+    /// Sum of all buckets' digests.
+    package internal(set) var rootDigest: UInt64 = 0
+
+    /// - Parameters:
+    ///   - buckets: `ims_dialog.hash_size`, the same in all nodes of a cluster, else their digests do not compare.
+    ///   - hash: Under the cluster's key, for the same reason.
+    ///   - limit: Records at most, tombstones included.
+    ///   - origin: Not after the first `now` that the table is going to see.
+    package init(buckets: Int, hash: KeyedHash, limit: Int, origin: Instant = .zero) {
+        self.hash = hash
+        self.buckets = Array(repeating: Bucket(), count: max(buckets, 1))
+        entries = Slab(limit: limit)
+        wheel = TimerWheel(origin: origin)
+    }
+
+    /// The did of the dialog that an INVITE creates.
+    package func did(
+        callID: [UInt8], _ callIDRange: ByteRange, fromTag: [UInt8], _ fromTagRange: ByteRange, inviteCSeq: UInt32
+    ) -> DialogID {
+        var stream = hash.begin()
+        stream.combine(callID, callIDRange)
+        stream.combine(fromTag, fromTagRange)
+        stream.combine(UInt64(inviteCSeq))
+        return DialogID(rawValue: stream.finish())
+    }
+
+    /// Joins facts into a record.
+    ///
+    /// Facts with a Call-ID are a put and create the record; without one they are a patch. On an error nothing changes.
+    /// - Parameter age: How old the dialog is, for a put; taken as zero when a put creates a record without it.
+    package mutating func learn(
+        _ did: DialogID, facts: RawSpan, age: Duration?, now: Instant
+    ) throws(RecordError) -> Learned {
+        do throws(RecordError) {
+            guard let id = slotID(did) else { return try create(did, facts: facts, age: age, now: now) }
+            return try join(id, facts: facts, age: age, now: now)
+        } catch {
+            if case .tableFull = error { counters.refusedAtLimit += 1 } else { counters.malformed += 1 }
+            throw error
+        }
+    }
+
+    private mutating func create(
+        _ did: DialogID, facts: RawSpan, age: Duration?, now: Instant
+    ) throws(RecordError) -> Learned {
+        guard !(try RecordIdentity(facts)).callID.isEmpty else {
+            counters.unknownRecords += 1
+            return Learned(outcome: .unknownRecord, before: nil, after: .unconfirmed, deadlineChanged: false)
+        }
+        scratch.removeAll()
+        try joiner.join(RawSpan(), facts, isCanonical: false, into: &scratch)
+        guard entries.count < entries.limit else { throw .tableFull(limit: entries.limit) }
+        let bytes = scratch.bytes
+        let written = RawSpan(_elements: bytes.span)
+        let summary = RecordSummary(written)
+        let entry = Entry(
+            did: did, birth: now.advanced(by: .zero - max(age ?? .zero, .zero)), changedAt: now,
+            contentHash: contentHash(did, written), deadline: summary.deadline, blob: blobs.insert(written),
+            timer: .none, previousInBucket: Self.none, nextInBucket: Self.none, state: summary.state)
+        guard let id = entries.insert(entry) else { throw .tableFull(limit: entries.limit) }
+        byDID.insert(hash: did.rawValue, value: id.index)
+        byCallID.insert(hash: callIDHash(bytes, summary.callID), value: id.index)
+        linkIntoBucket(id.index, did)
+        count(entry, by: 1, now: now)
+        return Learned(
+            outcome: .created, before: nil, after: summary.state, deadlineChanged: summary.deadline != .max)
+    }
+
+    private mutating func join(
+        _ id: SlotID, facts: RawSpan, age: Duration?, now: Instant
+    ) throws(RecordError) -> Learned {
+        guard let old = entries[id] else { preconditionFailure("the did index must name a record: \(id)") }
+        guard let isSame = try joinIntoScratch(old.blob, facts) else {
+            counters.mismatches += 1
+            return Learned(outcome: .mismatch, before: old.state, after: old.state, deadlineChanged: false)
+        }
+        var entry = old
+        if let age { entry.birth = min(old.birth, now.advanced(by: .zero - max(age, .zero))) }
+        guard !isSame else {
+            let deadlineChanged = entry.birth != old.birth && old.deadline != .max
+            if entry.birth != old.birth { _ = entries.update(id) { $0.birth = entry.birth } }
+            return Learned(
+                outcome: .unchanged, before: old.state, after: old.state, deadlineChanged: deadlineChanged)
+        }
+        return store(id, old: old, entry, now: now)
+    }
+
+    /// Joins a stored record and facts in `scratch`; answers whether all was known, `nil` for another dialog's facts.
+    private mutating func joinIntoScratch(_ blob: BlobID, _ facts: RawSpan) throws(RecordError) -> Bool? {
+        let stored = blobs.location(blob)
+        let record = RawSpan(_elements: stored.bytes.span).extracting(stored.range.range)
+        guard try RecordIdentity(facts).agrees(with: stored.bytes, stored.range, facts) else { return nil }
+        scratch.removeAll()
+        try joiner.join(record, facts, isCanonical: true, into: &scratch)
+        return record.compared(to: RawSpan(_elements: scratch.bytes.span)) == 0
+    }
+
+    /// Puts the joined bytes in `scratch` in the place of the old ones.
+    private mutating func store(_ id: SlotID, old: Entry, _ changed: Entry, now: Instant) -> Learned {
+        var entry = changed
+        let bytes = scratch.bytes
+        let written = RawSpan(_elements: bytes.span)
+        let summary = RecordSummary(written)
+        entry.state = summary.state
+        entry.deadline = summary.deadline
+        entry.changedAt = now
+        entry.contentHash = contentHash(entry.did, written)
+        entry.blob = blobs.replace(old.blob, with: written)
+        count(old, by: -1, now: now)
+        count(entry, by: 1, now: now)
+        _ = entries.update(id) { $0 = entry }
+        let deadlineChanged = entry.deadline != old.deadline || (entry.birth != old.birth && entry.deadline != .max)
+        return Learned(
+            outcome: .changed, before: old.state, after: entry.state, deadlineChanged: deadlineChanged)
+    }
+
+    /// Forgets a record: a tombstone's end, or `fault.forget`.
+    /// - Returns: Whether it was there.
+    @discardableResult
+    package mutating func remove(_ did: DialogID) -> Bool {
+        guard let id = slotID(did), let entry = entries[id] else { return false }
+        byCallID.remove(hash: callIDHash(of: entry), value: id.index)
+        byDID.remove(hash: did.rawValue, value: id.index)
+        unlinkFromBucket(entry)
+        wheel.cancel(entry.timer)
+        // A record that is forgotten does not make its bucket young: a peer that still has it is to be compared at once.
+        count(entry, by: -1, now: Instant(nanoseconds: .min))
+        blobs.remove(entry.blob)
+        entries.remove(id)
+        return true
+    }
+
+    private func callIDHash(of entry: Entry) -> UInt64 {
+        let stored = blobs.location(entry.blob)
+        return callIDHash(stored.bytes, RecordView(stored.bytes, stored.range).callID)
+    }
+
+    func callIDHash(_ bytes: [UInt8], _ callID: ByteRange) -> UInt64 {
+        hash.hash(RawSpan(_elements: bytes.span).extracting(callID.range))
+    }
+
+    private func contentHash(_ did: DialogID, _ bytes: RawSpan) -> UInt64 {
+        var stream = hash.begin()
+        stream.combine(did.rawValue)
+        stream.combine(bytes)
+        return stream.finish()
+    }
+}

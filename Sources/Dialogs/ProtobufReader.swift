@@ -1,0 +1,97 @@
+// ProtobufReader walks over the fields of one message in protobuf wire format, bounds-checked, without allocating.
+//
+//     field = tag varint (number << 3 | wire type), then   0 varint │ 1 eight bytes │ 2 length varint, bytes │ 5 four bytes
+//
+// Varints must be minimal; groups (3, 4) are refused. A message inside is a byte string until somebody walks over it, so
+// depth costs nothing here.
+
+internal import Primitives
+
+/// One field: where it lies, and its value when it is a number.
+struct WireField {
+    var number: UInt32
+    var wireType: UInt8
+    /// Offset of the tag.
+    var start: Int
+    /// The bytes of a length-delimited field; for numbers the encoded number.
+    var payload: Range<Int>
+    /// The number of a varint or fixed field.
+    var value: UInt64
+}
+
+struct ProtobufReader {
+    static let varint: UInt8 = 0
+    static let fixed64: UInt8 = 1
+    static let lengthDelimited: UInt8 = 2
+    static let fixed32: UInt8 = 5
+
+    private(set) var offset: Int
+    let end: Int
+
+    /// - Precondition: `range` lies inside of the spans that `next` is going to be given.
+    init(_ range: Range<Int>) {
+        offset = range.lowerBound
+        end = range.upperBound
+    }
+
+    /// The next field, or `nil` at the end of the message.
+    @inline(__always)
+    mutating func next(in bytes: borrowing RawSpan) throws(RecordError) -> WireField? {
+        guard offset < end else { return nil }
+        let start = offset
+        let tag = try number(in: bytes)
+        let field = tag >> 3
+        guard field > 0, field < 1 << 29 else { throw .malformedTag }
+        var result = WireField(
+            number: UInt32(truncatingIfNeeded: field), wireType: UInt8(truncatingIfNeeded: tag & 7), start: start,
+            payload: offset..<offset, value: 0)
+        let payload = offset
+        switch result.wireType {
+        case Self.varint:
+            result.value = try number(in: bytes)
+        case Self.lengthDelimited:
+            let count = try number(in: bytes)
+            guard count <= UInt64(truncatingIfNeeded: end &- offset) else { throw .truncated }
+            result.payload = offset..<offset &+ Int(truncatingIfNeeded: count)
+            offset = result.payload.upperBound
+            return result
+        case Self.fixed64:
+            guard end &- offset >= 8 else { throw .truncated }
+            result.value = bytes.word(at: offset)
+            offset &+= 8
+        case Self.fixed32:
+            guard end &- offset >= 4 else { throw .truncated }
+            for index in 0..<4 { result.value |= UInt64(bytes[offset &+ index]) << UInt64(index &* 8) }
+            offset &+= 4
+        default:
+            throw .malformedTag
+        }
+        result.payload = payload..<offset
+        return result
+    }
+
+    @inline(__always)
+    private mutating func number(in bytes: borrowing RawSpan) throws(RecordError) -> UInt64 {
+        guard offset < end else { throw .truncated }
+        let first = bytes[offset]
+        offset &+= 1
+        return first < 0x80 ? UInt64(first) : try longNumber(first, in: bytes)
+    }
+
+    private mutating func longNumber(_ first: UInt8, in bytes: borrowing RawSpan) throws(RecordError) -> UInt64 {
+        var value = UInt64(first & 0x7f)
+        var shift: UInt64 = 7
+        while true {
+            guard offset < end else { throw .truncated }
+            let byte = bytes[offset]
+            offset &+= 1
+            guard shift < 63 || byte <= 1 else { throw .malformedVarint }
+            value |= UInt64(byte & 0x7f) << shift
+            if byte < 0x80 {
+                guard byte != 0 else { throw .malformedVarint }
+                return value
+            }
+            shift &+= 7
+        }
+    }
+}

@@ -1,0 +1,35 @@
+// RecordError says why bytes from a peer (or facts of our own) did not become part of a record. The record that was there
+// stays as it was. A peer's mistake is counted by who called; it never stops the node.
+
+package enum RecordError: Error, Equatable, Sendable {
+    /// The bytes end inside of a field.
+    case truncated
+    /// A varint of more than ten bytes, more than 64 bits, or with a superfluous last byte.
+    case malformedVarint
+    /// A group, a reserved wire type, field number 0, or a field number above 2²⁹ − 1.
+    case malformedTag
+    /// A known field with the wire type of another.
+    case wrongWireType(field: UInt32)
+    /// A number beyond what the field may hold.
+    case outOfRange(field: UInt32)
+    /// More than `limit` entries of one kind, or fields in one message.
+    case tooMany(field: UInt32, limit: Int)
+    /// A record or a patch above 16 KiB.
+    case tooLarge(limit: Int)
+    /// The table holds as many dialogs as it may.
+    case tableFull(limit: Int)
+}
+
+/// The bounds of one record.
+package enum RecordLimits {
+    /// Bytes of a record, and of a patch.
+    package static let bytes = 16_384
+    package static let outs = 64
+    package static let pendings = 64
+    /// Variables and profile links together.
+    package static let stamped = 256
+    /// Fields of later versions, kept and passed on.
+    package static let unknown = 64
+    /// Fields of one message while two records are joined; two canonical records have fewer than half of it each.
+    package static let fields = 2_048
+}

@@ -1,0 +1,147 @@
+// The record's fields and how each is joined. Deploy/understudy.proto publishes the same schema for other languages.
+//
+//     Record     1 call_id  larger bytes      11 caller          Side, joined
+//                2 from_tag larger bytes      12 settled_caller  max   CSeq of the last INVITE of that side that is over
+//                3 invite_cseq max            13 settled_callee  max
+//                4 home     least bytes       16 outs      map by to_tag                 Out, joined        ≤ 64
+//                5 state    max               17 pendings  map by (branch, leg, cseq)    Pending, joined    ≤ 64
+//                6 deadline larger            18 variables map by key    larger stamp  ┐ together
+//                7 flags    or                19 profiles  map by key    larger stamp  ┘ ≤ 256
+//                8 from  9 to  10 request_uri    larger bytes
+//     Deadline   larger (1 generation, 2 at_ms, 3 lifetime_ms)             at_ms counts from the dialog's birth
+//     Side       1 cseq max   2 first_cseq least that is not 0   3 target larger
+//     Target     larger (1 cseq, then bytes: 2 contact, 3 routes, 4 endpoint)
+//     Out        1 to_tag   2 state max   3 side joined   4 answer larger bytes   5 acked max   6 to larger bytes
+//     Pending    1 branch   2 leg   3 cseq   4 progress or   5 vias … 11 answer larger bytes
+//     Stamped    1 key      larger (2 counter, 3 node, 4 boot, then bytes)   5 value, absent when removed
+//     Home       1 name  2 boot (fixed64)  3 sent_by      opaque to the join
+//
+// What is dropped (RecordJoin does it; the laws hold because each condition can only become true):
+//   · a pending whose cseq is not above its leg's `settled`; a pending fact without a CSeq is therefore never kept, so
+//     every patch about a pending carries branch, leg and cseq;
+//   · an answer once the caller's INVITE is settled;
+//   · of a deleted record all but 1–5, 7 and the to_tag and state of its outs.
+// A field of a later version is kept, the larger by (wire type, value) per number, in tombstones not at all.
+
+package enum RecordField: UInt32 {
+    case callID = 1
+    case fromTag, inviteCSeq, home, state, deadline, flags, from, to, requestURI, caller, settledCaller, settledCallee
+    case outs = 16
+    case pendings, variables, profiles
+}
+
+package enum HomeField: UInt32 {
+    case name = 1
+    case boot, sentBy
+}
+
+package enum DeadlineField: UInt32 {
+    case generation = 1
+    case atMilliseconds, lifetimeMilliseconds
+}
+
+package enum SideField: UInt32 {
+    case cseq = 1
+    case firstCSeq, target
+}
+
+package enum TargetField: UInt32 {
+    case cseq = 1
+    case contact, routes, endpoint
+}
+
+package enum OutField: UInt32 {
+    case toTag = 1
+    case state, side, answer, acked, to
+}
+
+package enum PendingField: UInt32 {
+    case branch = 1
+    case leg, cseq, progress, vias, source, requestURI, routes, via, target, answer
+}
+
+package enum StampedField: UInt32 {
+    case key = 1
+    case counter, node, boot, value
+}
+
+/// The messages of a record, as the join sees them.
+enum RecordMessage: UInt8 {
+    case record, deadline, side, target, out, pending, stamped
+    /// An Out whose answer is no longer needed, and one of a deleted record.
+    case settledOut, deletedOut
+
+    /// How two values of one field become one.
+    enum Rule {
+        case max(UInt64)
+        case or(UInt64)
+        case leastNonzero(UInt64)
+        case largerBytes
+        case leastBytes
+        /// Like `largerBytes`, but empty is not the same as absent.
+        case presentBytes
+        case joined(RecordMessage)
+        case picked(RecordMessage)
+        case joinedMap(RecordMessage)
+        case pickedMap(RecordMessage)
+        case dropped
+        case unknown
+    }
+
+    private static let word = UInt64(UInt32.max)
+
+    func rule(_ field: UInt32) -> Rule {
+        switch self {
+        case .record: Self.recordRule(field)
+        case .deadline: field == 1 ? .max(Self.word) : field <= 3 ? .max(.max) : .unknown
+        case .side: field == 1 ? .max(Self.word) : field == 2 ? .leastNonzero(Self.word) : field == 3 ? .picked(.target) : .unknown
+        case .target: field == 1 ? .max(Self.word) : field <= 4 ? .largerBytes : .unknown
+        case .out, .settledOut: field == 4 && self == .settledOut ? .dropped : Self.outRule(field)
+        case .deletedOut: field <= 2 ? Self.outRule(field) : .dropped
+        case .pending: Self.pendingRule(field)
+        case .stamped:
+            switch field {
+            case 1, 3: .largerBytes
+            case 2, 4: .max(.max)
+            case 5: .presentBytes
+            default: .unknown
+            }
+        }
+    }
+
+    private static func recordRule(_ field: UInt32) -> Rule {
+        switch field {
+        case 1, 2, 8, 9, 10: .largerBytes
+        case 3, 12, 13: .max(word)
+        case 4: .leastBytes
+        case 5: .max(UInt64(DialogState.deleted.rawValue))
+        case 6: .picked(.deadline)
+        case 7: .or(word)
+        case 11: .joined(.side)
+        case 16: .joinedMap(.out)
+        case 17: .joinedMap(.pending)
+        case 18, 19: .pickedMap(.stamped)
+        default: .unknown
+        }
+    }
+
+    private static func outRule(_ field: UInt32) -> Rule {
+        switch field {
+        case 1, 4, 6: .largerBytes
+        case 2: .max(UInt64(DialogState.deleted.rawValue))
+        case 3: .joined(.side)
+        case 5: .max(word)
+        default: .unknown
+        }
+    }
+
+    private static func pendingRule(_ field: UInt32) -> Rule {
+        switch field {
+        case 2: .max(UInt64(Leg.callee.rawValue))
+        case 3: .max(word)
+        case 4: .or(word)
+        case 1, 5...11: .largerBytes
+        default: .unknown
+        }
+    }
+}

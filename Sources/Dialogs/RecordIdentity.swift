@@ -1,0 +1,52 @@
+// What the table reads of bytes before and after it joins them: whose facts they are, and what its fixed part mirrors.
+
+internal import Primitives
+
+/// Call-ID and From-tag of facts that were not joined yet; empty when they do not say.
+struct RecordIdentity {
+    private(set) var callID = ByteRange.empty
+    private(set) var fromTag = ByteRange.empty
+
+    init(_ facts: RawSpan) throws(RecordError) {
+        var reader = ProtobufReader(0..<facts.byteCount)
+        while let field = try reader.next(in: facts) {
+            guard field.number <= 2, field.wireType == ProtobufReader.lengthDelimited else { continue }
+            let range = ByteRange(start: field.payload.lowerBound, end: field.payload.upperBound)
+            if field.number == 1 { callID = range } else { fromTag = range }
+        }
+    }
+
+    /// Whether what the facts say of Call-ID and From-tag is what a stored record holds.
+    func agrees(with record: [UInt8], _ range: ByteRange, _ facts: RawSpan) throws(RecordError) -> Bool {
+        if callID.isEmpty && fromTag.isEmpty { return true }
+        let bytes = RawSpan(_elements: record.span)
+        var reader = ProtobufReader(range.range)
+        while let field = try reader.next(in: bytes), field.number <= 2 {
+            let mine = field.number == 1 ? callID : fromTag
+            if !mine.isEmpty, facts.extracting(mine.range).compared(to: bytes.extracting(field.payload)) != 0 {
+                return false
+            }
+        }
+        return true
+    }
+}
+
+/// What the table mirrors of a canonical record.
+struct RecordSummary {
+    private(set) var callID = ByteRange.empty
+    private(set) var state = DialogState.unconfirmed
+    /// Milliseconds since birth; `.max` without a deadline.
+    private(set) var deadline = UInt64.max
+
+    init(_ record: RawSpan) {
+        var reader = ProtobufReader(0..<record.byteCount)
+        while let field = try? reader.next(in: record), field.number <= RecordField.deadline.rawValue {
+            switch RecordField(rawValue: field.number) {
+            case .callID: callID = RecordView.bytes(field)
+            case .state: state = DialogState(rawValue: UInt8(truncatingIfNeeded: field.value)) ?? .unconfirmed
+            case .deadline: deadline = RecordView.deadline(record, RecordView.bytes(field)).atMilliseconds
+            default: break
+            }
+        }
+    }
+}

@@ -1,0 +1,226 @@
+// RecordJoin makes one record of two: the least upper bound of both in the order that RecordFields fixes. It works on the
+// bytes, so a record is never decoded to learn one fact.
+//
+//     a ++ b ──gather──▶ fields of both messages ──sort by (number, key)──▶ groups ──reduce by rule──▶ canonical bytes
+//                            ▲                                                 │
+//                            └───────────── a message inside of a group ───────┘
+//
+// A field that stands alone and comes from a canonical record is copied as it is, and neighbours together, so a patch to a
+// record of 600 bytes costs little more than walking over it once.
+//
+// Invariants: the result is canonical (fields ascending, map entries ascending by key, defaults left out, minimal varints),
+// hence equal records are equal bytes; joining is commutative, associative and idempotent for all inputs, patches among
+// them, as long as no bound is reached. Depth is fixed by the table (Record ▸ Out ▸ Side ▸ Target). At a bound the join
+// throws and the record stays as it was; then replicas may differ, which digests show.
+
+package import Primitives
+
+package struct RecordJoin: Sendable {
+    /// A field as it was found, or an entry of a map with its key.
+    struct Found: Sendable {
+        var number: UInt32
+        var wireType: UInt8
+        var isCanonical: Bool
+        var start: Int32
+        var payload: ByteRange
+        var value: UInt64
+        /// Bytes of the key of a map entry, then, for a pending, leg and CSeq.
+        var key = ByteRange.empty
+        var subkey: UInt64 = 0
+    }
+
+    /// Both inputs, one after the other.
+    var input: [UInt8] = []
+    /// A stack: the fields of the message being joined lie above those of the messages around it.
+    var found: [Found] = []
+    var tombstone = false
+    var settled = Settled()
+
+    /// What the whole record says about its dropped parts.
+    struct Settled: Sendable {
+        var caller: UInt64 = 0
+        var callee: UInt64 = 0
+        /// The canonical input knew it already, so it has nothing left to drop.
+        var isOld = false
+
+        func covers(leg: UInt64, cseq: UInt64) -> Bool {
+            cseq <= (leg == 0 ? caller : callee)
+        }
+    }
+
+    package init() {
+        input.reserveCapacity(2_048)
+        found.reserveCapacity(64)
+    }
+
+    /// Appends the join of two byte strings, either of which may be a record, a patch or empty.
+    package static func join(_ a: RawSpan, _ b: RawSpan, into out: inout ByteWriter) throws(RecordError) {
+        var join = RecordJoin()
+        try join.join(a, b, isCanonical: false, into: &out)
+    }
+
+    /// Appends the join to `out`; on an error `out` is left as it was.
+    ///
+    /// - Parameter isCanonical: Whether `a` came out of a join before. Then its untouched fields are copied.
+    package mutating func join(
+        _ a: RawSpan, _ b: RawSpan, isCanonical: Bool, into out: inout ByteWriter
+    ) throws(RecordError) {
+        guard a.byteCount <= RecordLimits.bytes, b.byteCount <= RecordLimits.bytes else {
+            throw .tooLarge(limit: RecordLimits.bytes)
+        }
+        input.removeAll(keepingCapacity: true)
+        found.removeAll(keepingCapacity: true)
+        input.append(a)
+        input.append(b)
+        let start = out.count
+        do throws(RecordError) {
+            try gather(.record, 0..<a.byteCount, isCanonical: isCanonical)
+            try gather(.record, a.byteCount..<input.count, isCanonical: false)
+            sort(.record, from: 0)
+            learnWhatIsOver()
+            try checkCounts()
+            try reduceAll(.record, from: 0, into: &out)
+            guard out.count - start <= RecordLimits.bytes else { throw RecordError.tooLarge(limit: RecordLimits.bytes) }
+        } catch {
+            out.bytes.removeLast(out.count - start)
+            throw error
+        }
+    }
+
+    private mutating func learnWhatIsOver() {
+        tombstone = false
+        settled = Settled()
+        for field in found {
+            switch field.number {
+            case RecordField.state.rawValue:
+                tombstone = tombstone || field.value == UInt64(DialogState.deleted.rawValue)
+            case RecordField.settledCaller.rawValue:
+                settled.caller = max(settled.caller, field.value)
+                settled.isOld = settled.isOld || (field.isCanonical && field.value > 0)
+            case RecordField.settledCallee.rawValue:
+                settled.callee = max(settled.callee, field.value)
+            default: break
+            }
+        }
+    }
+
+    /// Counts the groups of the sorted record that are going to be kept.
+    private func checkCounts() throws(RecordError) {
+        guard !tombstone || found.count > RecordLimits.outs else { return }
+        var outs = 0, pendings = 0, stamped = 0, unknown = 0
+        for index in found.indices where index == 0 || !isSameGroup(index - 1, index) {
+            let field = found[index]
+            switch RecordField(rawValue: field.number) {
+            case .outs: outs += 1
+            case .pendings: pendings += isSettled(field) ? 0 : 1
+            case .variables, .profiles: stamped += 1
+            case nil: unknown += 1
+            default: break
+            }
+        }
+        guard outs <= RecordLimits.outs else { throw .tooMany(field: 16, limit: RecordLimits.outs) }
+        guard !tombstone else { return }
+        guard pendings <= RecordLimits.pendings else { throw .tooMany(field: 17, limit: RecordLimits.pendings) }
+        guard stamped <= RecordLimits.stamped else { throw .tooMany(field: 18, limit: RecordLimits.stamped) }
+        guard unknown <= RecordLimits.unknown else { throw .tooMany(field: 0, limit: RecordLimits.unknown) }
+    }
+
+    func isSettled(_ pending: Found) -> Bool {
+        settled.covers(leg: pending.subkey >> 32, cseq: pending.subkey & 0xffff_ffff)
+    }
+
+    // MARK: Gathering
+
+    /// Puts the fields of one message on the stack, checked against the table.
+    mutating func gather(
+        _ message: RecordMessage, _ range: Range<Int>, isCanonical: Bool
+    ) throws(RecordError) {
+        try Self.gather(message, range, of: input, isCanonical: isCanonical, into: &found)
+    }
+
+    private static func gather(
+        _ message: RecordMessage, _ range: Range<Int>, of input: [UInt8], isCanonical: Bool, into found: inout [Found]
+    ) throws(RecordError) {
+        let bytes = RawSpan(_elements: input.span)
+        var reader = ProtobufReader(range)
+        while let field = try reader.next(in: bytes) {
+            var entry = Found(
+                number: field.number, wireType: field.wireType, isCanonical: isCanonical, start: Int32(field.start),
+                payload: ByteRange(start: field.payload.lowerBound, end: field.payload.upperBound), value: field.value)
+            var isRight = true
+            switch message.rule(field.number) {
+            case .max(let most), .or(let most), .leastNonzero(let most):
+                isRight = field.wireType == ProtobufReader.varint
+                if isRight, field.value > most { throw .outOfRange(field: field.number) }
+            case .largerBytes, .leastBytes, .presentBytes, .joined, .picked:
+                isRight = field.wireType == ProtobufReader.lengthDelimited
+            case .joinedMap(let inner), .pickedMap(let inner):
+                isRight = field.wireType == ProtobufReader.lengthDelimited
+                if isRight { try readKey(of: &entry, inner, in: bytes) }
+            case .dropped, .unknown: break
+            }
+            guard isRight else { throw .wrongWireType(field: field.number) }
+            guard found.count < RecordLimits.fields else { throw .tooMany(field: 0, limit: RecordLimits.fields) }
+            found.append(entry)
+        }
+    }
+
+    private static func readKey(
+        of entry: inout Found, _ message: RecordMessage, in bytes: borrowing RawSpan
+    ) throws(RecordError) {
+        var reader = ProtobufReader(entry.payload.range)
+        var leg: UInt64 = 0
+        var cseq: UInt64 = 0
+        while let field = try reader.next(in: bytes) {
+            if field.number == 1 {
+                guard field.wireType == ProtobufReader.lengthDelimited else { throw .wrongWireType(field: 1) }
+                let key = ByteRange(start: field.payload.lowerBound, end: field.payload.upperBound)
+                if compare(bytes, entry.key, key) < 0 { entry.key = key }
+            } else if message == .pending, field.number <= 3 {
+                guard field.wireType == ProtobufReader.varint else { throw .wrongWireType(field: field.number) }
+                guard field.value <= UInt64(UInt32.max) else { throw .outOfRange(field: field.number) }
+                if field.number == 2 { leg = max(leg, field.value) } else { cseq = max(cseq, field.value) }
+            }
+            // Keys come first in canonical entries; what follows was checked when it was joined.
+            if entry.isCanonical, field.number >= (message == .pending ? 3 : 1) { break }
+        }
+        entry.subkey = leg << 32 | cseq
+    }
+
+    private static func compare(_ bytes: borrowing RawSpan, _ left: ByteRange, _ right: ByteRange) -> Int {
+        bytes.extracting(left.range).compared(to: bytes.extracting(right.range))
+    }
+
+    // MARK: Order
+
+    /// Sorts the top of the stack by number and key, stably. Two ascending runs, one of them short, are the usual case.
+    mutating func sort(_ message: RecordMessage, from base: Int) {
+        guard found.count - base > 1 else { return }
+        for index in base + 1..<found.count where precedes(index, index - 1) {
+            let field = found[index]
+            var place = index
+            repeat {
+                found[place] = found[place - 1]
+                place -= 1
+            } while place > base && precedes(field, found[place - 1])
+            found[place] = field
+        }
+    }
+
+    private func precedes(_ left: Int, _ right: Int) -> Bool {
+        found[left].number < found[right].number
+            || (found[left].number == found[right].number && precedes(found[left], found[right]))
+    }
+
+    private func precedes(_ left: Found, _ right: Found) -> Bool {
+        if left.number != right.number { return left.number < right.number }
+        let order = Self.compare(RawSpan(_elements: input.span), left.key, right.key)
+        return order == 0 ? left.subkey < right.subkey : order < 0
+    }
+
+    func isSameGroup(_ left: Int, _ right: Int) -> Bool {
+        guard found[left].number == found[right].number else { return false }
+        return found[left].subkey == found[right].subkey
+            && Self.compare(RawSpan(_elements: input.span), found[left].key, found[right].key) == 0
+    }
+}

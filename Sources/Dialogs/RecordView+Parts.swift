@@ -1,0 +1,113 @@
+// Reading the messages inside of a record: the second half of RecordView.
+
+internal import Primitives
+
+extension RecordView {
+    /// Visits the fields in `range` until they end or cannot be read.
+    @inline(__always)
+    static func walk(_ bytes: borrowing RawSpan, _ range: ByteRange, _ body: (WireField) -> Void) {
+        var reader = ProtobufReader(range.range)
+        while let field = try? reader.next(in: bytes) { body(field) }
+    }
+
+    static func extend(_ range: inout ByteRange, _ field: WireField) {
+        let start = range.isEmpty ? field.start : Int(range.start)
+        range = ByteRange(start: start, end: field.payload.upperBound)
+    }
+
+    /// The contents of a byte string; empty for a number, which only bytes that no join has checked could hold here.
+    static func bytes(_ field: WireField) -> ByteRange {
+        guard field.wireType == ProtobufReader.lengthDelimited else { return .empty }
+        return ByteRange(start: field.payload.lowerBound, end: field.payload.upperBound)
+    }
+
+    static func deadline(_ span: borrowing RawSpan, _ range: ByteRange) -> Deadline {
+        var deadline = Deadline()
+        walk(span, range) { field in
+            switch DeadlineField(rawValue: field.number) {
+            case .generation: deadline.generation = UInt32(truncatingIfNeeded: field.value)
+            case .atMilliseconds: deadline.atMilliseconds = field.value
+            case .lifetimeMilliseconds: deadline.lifetimeMilliseconds = field.value
+            case nil: break
+            }
+        }
+        return deadline
+    }
+
+    static func side(_ span: borrowing RawSpan, _ range: ByteRange) -> Side {
+        var side = Side()
+        var target = ByteRange.empty
+        walk(span, range) { field in
+            switch SideField(rawValue: field.number) {
+            case .cseq: side.cseq = UInt32(truncatingIfNeeded: field.value)
+            case .firstCSeq: side.firstCSeq = UInt32(truncatingIfNeeded: field.value)
+            case .target: target = bytes(field)
+            case nil: break
+            }
+        }
+        walk(span, target) { field in
+            switch TargetField(rawValue: field.number) {
+            case .cseq: side.targetCSeq = UInt32(truncatingIfNeeded: field.value)
+            case .contact: side.contact = bytes(field)
+            case .routes: side.routes = bytes(field)
+            case .endpoint: side.endpoint = bytes(field)
+            case nil: break
+            }
+        }
+        return side
+    }
+
+    static func out(_ span: borrowing RawSpan, _ payload: Range<Int>) -> Out {
+        var out = Out()
+        var sideRange = ByteRange.empty
+        walk(span, ByteRange(start: payload.lowerBound, end: payload.upperBound)) { field in
+            switch OutField(rawValue: field.number) {
+            case .toTag: out.toTag = bytes(field)
+            case .state: out.state = DialogState(rawValue: UInt8(truncatingIfNeeded: field.value))
+            case .side: sideRange = bytes(field)
+            case .answer: out.answer = bytes(field)
+            case .acked: out.acked = UInt32(truncatingIfNeeded: field.value)
+            case .to: out.to = bytes(field)
+            case nil: break
+            }
+        }
+        out.side = side(span, sideRange)
+        return out
+    }
+
+    static func pending(_ span: borrowing RawSpan, _ payload: Range<Int>) -> Pending {
+        var pending = Pending()
+        walk(span, ByteRange(start: payload.lowerBound, end: payload.upperBound)) { field in
+            switch PendingField(rawValue: field.number) {
+            case .branch: pending.branch = bytes(field)
+            case .leg: pending.leg = Leg(rawValue: UInt8(truncatingIfNeeded: field.value)) ?? .caller
+            case .cseq: pending.cseq = UInt32(truncatingIfNeeded: field.value)
+            case .progress: pending.progress = field.value
+            case .vias: pending.vias = bytes(field)
+            case .source: pending.source = bytes(field)
+            case .requestURI: pending.requestURI = bytes(field)
+            case .routes: pending.routes = bytes(field)
+            case .via: pending.via = bytes(field)
+            case .target: pending.target = bytes(field)
+            case .answer: pending.answer = bytes(field)
+            case nil: break
+            }
+        }
+        return pending
+    }
+
+    static func stamped(_ span: borrowing RawSpan, _ payload: Range<Int>) -> Stamped {
+        var stamped = Stamped()
+        walk(span, ByteRange(start: payload.lowerBound, end: payload.upperBound)) { field in
+            switch StampedField(rawValue: field.number) {
+            case .key: stamped.key = bytes(field)
+            case .counter: stamped.counter = field.value
+            case .node: stamped.node = bytes(field)
+            case .boot: stamped.boot = field.value
+            case .value: stamped.value = bytes(field)
+            case nil: break
+            }
+        }
+        return stamped
+    }
+}

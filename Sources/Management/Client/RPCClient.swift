@@ -1,0 +1,103 @@
+// The client half of management: one JSON-RPC call over HTTP, with errors that are one clear sentence each.
+// It uses the system's URLSession, so `https://` works where a proxy terminates TLS in front of a node.
+
+package import Node
+
+import Foundation
+#if canImport(FoundationNetworking)
+    import FoundationNetworking
+#endif
+
+/// Why a call gave nothing; `description` is a sentence for an operator.
+package enum ClientError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// The node could not be asked at all.
+    case unreachable(url: String, reason: String)
+    case badURL(String)
+    case denied(url: String)
+    case notUnderstood(url: String)
+    /// The node was asked and refused.
+    case refused(url: String, RPCError)
+
+    package var description: String {
+        switch self {
+        case .unreachable(let url, let reason):
+            "cannot ask \(url): \(reason); is the node running, and is this its management.http address?"
+        case .badURL(let text): "'\(text)' is not a management URL like http://127.0.0.1:8080"
+        case .denied(let url): "\(url) wants a token: name its file with --token-file or UNDERSTUDY_TOKEN_FILE"
+        case .notUnderstood(let url): "\(url) does not answer like a node: is something else listening there?"
+        case .refused(let url, let error): "\(url) refused: \(error.message) (\(error.code))"
+        }
+    }
+}
+
+/// Something that can be asked: a node over HTTP, or a table of answers in a test.
+package protocol RPCCaller: Sendable {
+    /// How it is named in messages.
+    var label: String { get }
+    func call(_ method: String, _ params: JSONValue) async throws(ClientError) -> JSONValue
+}
+
+package struct RPCClient: RPCCaller {
+    package let label: String
+    private let url: URL
+    private let token: Secret
+    private let timeout: Duration
+
+    /// - Parameter base: `http://127.0.0.1:8080`; a bare `127.0.0.1:8080` is taken too.
+    package init(_ base: String, token: Secret = Secret([]), timeout: Duration = .seconds(10)) throws(ClientError) {
+        var text = base.contains("://") ? base : "http://" + base
+        while text.hasSuffix("/") { text.removeLast() }
+        guard let url = URL(string: text + "/rpc"), let scheme = url.scheme, ["http", "https"].contains(scheme),
+            url.host != nil
+        else { throw .badURL(base) }
+        label = text
+        self.url = url
+        self.token = token
+        self.timeout = timeout
+    }
+
+    package func call(_ method: String, _ params: JSONValue) async throws(ClientError) -> JSONValue {
+        let (status, body) = try await post(["jsonrpc": "2.0", "method": .string(method), "params": params, "id": 1])
+        if status == 401 { throw .denied(url: label) }
+        guard let reply = try? JSONValue(parsing: body) else { throw .notUnderstood(url: label) }
+        if let error = reply["error"] {
+            let code = error["code"]?.whole.flatMap { Int(exactly: $0) } ?? status
+            throw .refused(url: label, RPCError(code, error["message"]?.text ?? "no reason given"))
+        }
+        guard let result = reply["result"] else { throw .notUnderstood(url: label) }
+        return result
+    }
+
+    private func post(_ message: JSONValue) async throws(ClientError) -> (status: Int, body: [UInt8]) {
+        var request = URLRequest(url: url)
+        request.httpMethod = "POST"
+        request.timeoutInterval = Double(timeout.wholeMilliseconds) / 1_000
+        request.setValue("application/json", forHTTPHeaderField: "Content-Type")
+        if !token.isEmpty {
+            let text = String(decoding: token.bytes, as: UTF8.self)
+            request.setValue("Bearer \(text)", forHTTPHeaderField: "Authorization")
+        }
+        request.httpBody = Data(message.bytes)
+        do {
+            let (data, response) = try await URLSession.shared.data(for: request)
+            guard let response = response as? HTTPURLResponse else { throw ClientError.notUnderstood(url: label) }
+            return (response.statusCode, Array(data))
+        } catch let error as ClientError {
+            throw error
+        } catch let error as URLError {
+            throw .unreachable(url: label, reason: Self.reason(error))
+        } catch {
+            throw .unreachable(url: label, reason: "\(error.localizedDescription)")
+        }
+    }
+
+    private static func reason(_ error: URLError) -> String {
+        switch error.code {
+        case .cannotConnectToHost: "connection refused"
+        case .timedOut: "no answer in time"
+        case .cannotFindHost, .dnsLookupFailed: "no such host"
+        case .networkConnectionLost: "the connection was lost"
+        default: error.localizedDescription
+        }
+    }
+}

@@ -1,0 +1,48 @@
+// What management asks of a node. The node lives on its own thread; whoever implements this carries each question there and
+// the answer back, so every function suspends and none of them blocks. Answers are copies (`Node/Reports.swift`).
+
+package import Node
+
+/// The node's thread has ended, or is about to: nothing more will be answered.
+package struct NodeStopped: Error, Equatable, Sendable {
+    package init() {}
+}
+
+package protocol ManagedNode: Sendable {
+    func status() async throws(NodeStopped) -> StatusReport
+    /// The node's own counters; what follows from `status` is added by `/metrics` itself.
+    func metrics() async throws(NodeStopped) -> [MetricReport]
+    func dialogs(_ query: DialogQuery) async throws(NodeStopped) -> DialogPage
+    /// By did, 16 hexadecimal digits, live or tombstone.
+    func dialog(did: String) async throws(NodeStopped) -> DialogReport?
+    func end(did: String) async throws(NodeStopped) -> EndReport
+    func drain(_ isDraining: Bool) async throws(NodeStopped) -> StatusReport
+    func digests() async throws(NodeStopped) -> DigestReport
+    /// At most `BucketReport.requestLimit` of them; a number that is no bucket is left out of the answer.
+    func buckets(_ numbers: [Int]) async throws(NodeStopped) -> [BucketReport]
+    func repair() async throws(NodeStopped) -> RepairReport
+
+    // Test aids, reachable only with `management.fault_injection`.
+
+    /// Loses one replica silently; false when it is not here.
+    func forget(did: String) async throws(NodeStopped) -> Bool
+    /// Neither sends nor receives on the bus for so long.
+    func pauseBus(seconds: Int) async throws(NodeStopped)
+    /// Shifts the wall clock that is shown; nothing else uses it.
+    func skew(seconds: Int) async throws(NodeStopped)
+}
+
+extension ManagedNode {
+    /// Every dialog that a query finds, page by page, at most `bound` of them.
+    package func allDialogs(_ query: DialogQuery, bound: Int) async throws(NodeStopped) -> [DialogReport] {
+        var query = query
+        query.limit = DialogQuery.limitRange.upperBound
+        var found: [DialogReport] = []
+        repeat {
+            let page = try await dialogs(query)
+            found += page.dialogs.prefix(bound - found.count)
+            query.cursor = page.next
+        } while query.cursor != nil && found.count < bound
+        return found
+    }
+}

@@ -1,0 +1,169 @@
+// `cluster.*`: what the command line asks a node.
+
+import Node
+
+/// `understudy status`
+enum ClusterStatus: RPCMethod {
+    static let name = "cluster.status"
+    static let parameters: [String] = []
+    static let summary = "The node's state, quorum, view, dialogs by state, and every member with its lag."
+    static let errors: [String] = []
+    static let example = "[]"
+
+    static func call(_ arguments: RPCArguments, in context: RPCContext) async throws -> JSONValue {
+        try await context.node.status().json
+    }
+}
+
+/// `understudy dialogs list`
+enum ClusterDialogs: RPCMethod {
+    static let name = "cluster.dialogs"
+    static let parameters = ["[cursor]", "[limit]", "[state]", "[home]", "[actor]", "[call_id]"]
+    static let summary = "One page of dialogs and the cursor of the next; live ones unless state is deleted."
+    static let errors = ["400 Parameter state …", "400 Parameter limit …"]
+    static let example = #"{"state":"confirmed","home":"n1","limit":100}"#
+
+    static func call(_ arguments: RPCArguments, in context: RPCContext) async throws -> JSONValue {
+        let page = try await context.node.dialogs(try query(arguments))
+        return [
+            "dialogs": .array(page.dialogs.map(\.summary)), "next": page.next.map { .count($0) } ?? .null,
+        ]
+    }
+
+    static let states = ["unconfirmed", "early", "confirmed_na", "confirmed", "deleted"]
+
+    private static func query(_ arguments: RPCArguments) throws(RPCError) -> DialogQuery {
+        var query = DialogQuery()
+        query.cursor = try arguments.integer("cursor", at: 0, in: 0...Int(UInt32.max)).map { UInt32($0) }
+        if let limit = try arguments.integer("limit", at: 1, in: DialogQuery.limitRange) { query.limit = limit }
+        query.state = try arguments.text("state", at: 2)
+        if let state = query.state, !states.contains(state) {
+            throw .wrongParameter("state", "must be one of \(states.joined(separator: ", "))")
+        }
+        query.home = try arguments.text("home", at: 3)
+        query.actor = try arguments.text("actor", at: 4)
+        query.callID = try arguments.text("call_id", at: 5)
+        return query
+    }
+}
+
+/// `understudy dialogs show`
+enum ClusterDialog: RPCMethod {
+    static let name = "cluster.dialog"
+    static let parameters = ["did or Call-ID"]
+    static let summary = "Everything this node knows of one dialog; by Call-ID, the live one when there are several."
+    static let errors = ["404 No dialog …"]
+    static let example = #"["5f0e9c2b7a114d38"]"#
+
+    static func call(_ arguments: RPCArguments, in context: RPCContext) async throws -> JSONValue {
+        let key = try arguments.requiredText("id", at: 0)
+        return try await find(key, in: context).json
+    }
+
+    static func find(_ key: String, in context: RPCContext) async throws -> DialogReport {
+        if let found = try await context.node.dialog(did: key) { return found }
+        var query = DialogQuery()
+        query.callID = key
+        if let live = try await context.node.allDialogs(query, bound: 1).first { return live }
+        query.state = "deleted"
+        if let ended = try await context.node.allDialogs(query, bound: 1).first { return ended }
+        throw RPCError(404, "No dialog has the did or Call-ID \(key)")
+    }
+}
+
+/// `understudy dialogs end`
+enum ClusterEnd: RPCMethod {
+    static let name = "cluster.end"
+    static let parameters = ["did or Call-ID"]
+    static let summary = "Ends a dialog: BYE to both sides, or CANCEL and a final reply while it is early."
+    static let errors = ["404 No dialog …", "409 Already ended", "503 (why this node may not act)"]
+    static let example = #"["5f0e9c2b7a114d38"]"#
+
+    static func call(_ arguments: RPCArguments, in context: RPCContext) async throws -> JSONValue {
+        let dialog = try await ClusterDialog.find(try arguments.requiredText("id", at: 0), in: context)
+        return try await end(dialog.did, in: context)
+    }
+
+    static func end(_ did: String, in context: RPCContext) async throws -> JSONValue {
+        switch try await context.node.end(did: did) {
+        case .ending: return ["did": .string(did), "outcome": "ending"]
+        case .alreadyEnded: throw RPCError(409, "Already ended")
+        case .unknown: throw RPCError(404, "No dialog has the did \(did)")
+        case .refused(let reason): throw RPCError(503, reason)
+        }
+    }
+}
+
+/// `understudy drain`
+enum ClusterDrain: RPCMethod {
+    static let name = "cluster.drain"
+    static let parameters: [String] = []
+    static let summary = "Stops taking new dialogs on this node (OPTIONS gets 503), goes on with the old; answers the status."
+    static let errors: [String] = []
+    static let example = "[]"
+
+    static func call(_ arguments: RPCArguments, in context: RPCContext) async throws -> JSONValue {
+        try await context.node.drain(true).json
+    }
+}
+
+/// `understudy undrain`
+enum ClusterUndrain: RPCMethod {
+    static let name = "cluster.undrain"
+    static let parameters: [String] = []
+    static let summary = "Takes new dialogs again; answers the status."
+    static let errors: [String] = []
+    static let example = "[]"
+
+    static func call(_ arguments: RPCArguments, in context: RPCContext) async throws -> JSONValue {
+        try await context.node.drain(false).json
+    }
+}
+
+/// First step of `understudy check`.
+enum ClusterDigests: RPCMethod {
+    static let name = "cluster.digests"
+    static let parameters: [String] = []
+    static let summary = "The digest of every bucket of live records; two nodes that agree on all hold the same records."
+    static let errors: [String] = []
+    static let example = "[]"
+
+    static func call(_ arguments: RPCArguments, in context: RPCContext) async throws -> JSONValue {
+        try await context.node.digests().json
+    }
+}
+
+/// Second step of `understudy check`.
+enum ClusterBucket: RPCMethod {
+    static let name = "cluster.bucket"
+    static let parameters = ["buckets"]
+    static let summary = "The records of some buckets, tombstones among them: did, Call-ID, state, digest, age of the last change."
+    static let errors = ["400 Parameter buckets …"]
+    static let example = "[[17,4001]]"
+
+    static func call(_ arguments: RPCArguments, in context: RPCContext) async throws -> JSONValue {
+        let allowed = "must be a list of 1 to \(BucketReport.requestLimit) bucket numbers"
+        guard let elements = arguments.value("buckets", at: 0)?.elements else {
+            throw RPCError.wrongParameter("buckets", allowed)
+        }
+        let numbers = elements.compactMap { $0.whole.flatMap { Int(exactly: $0) } }
+        guard (1...BucketReport.requestLimit).contains(numbers.count), numbers.count == elements.count else {
+            throw RPCError.wrongParameter("buckets", allowed)
+        }
+        return ["buckets": .array(try await context.node.buckets(numbers).map(\.json))]
+    }
+}
+
+/// `understudy check --repair`
+enum ClusterRepair: RPCMethod {
+    static let name = "cluster.repair"
+    static let parameters: [String] = []
+    static let summary = "Compares digests with every peer at once and joins what differs, without waiting for the usual round."
+    static let errors: [String] = []
+    static let example = "[]"
+
+    static func call(_ arguments: RPCArguments, in context: RPCContext) async throws -> JSONValue {
+        let report = try await context.node.repair()
+        return ["asked": .texts(report.asked), "repaired": .count(report.repaired)]
+    }
+}

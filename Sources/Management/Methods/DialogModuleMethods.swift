@@ -1,0 +1,167 @@
+// `dlg.*`, the RPC of Kamailio's `dialog` module, over our records. Field names, order and error texts are the module's.
+//
+// What our records do not hold is printed the way the module prints an absent value: `ref` 1, `start_ts` the birth for
+// answered dialogs (the moment of the 2xx is not recorded), `end_ts` 0, `dflags`, `sflags`, `iflags` 0, sockets empty.
+// `h_entry` is the bucket, `h_id` the upper 31 bits of the did; together they name one dialog of a table.
+
+import Node
+
+enum DialogModule {
+    /// More are not listed: a reply has a bound. `cluster.dialogs` pages without one.
+    static let listLimit = 100_000
+
+    /// Signed 32-bit positive, as `%d` prints it.
+    static func identifier(did: String) -> Int64 {
+        guard let value = UInt64(did, radix: 16) else { return 0 }
+        return Int64(value >> 33)
+    }
+
+    /// The did that `h_entry` and `h_id` name.
+    static func did(_ entry: JSONValue?, _ identifier: JSONValue?, in context: RPCContext) async throws -> String {
+        guard let entry = entry?.whole, let identifier = identifier?.whole, let bucket = Int(exactly: entry) else {
+            throw RPCError(500, "Invalid parameters")
+        }
+        let records = try await context.node.buckets([bucket]).first?.records ?? []
+        let found = records.first { $0.state != "deleted" && self.identifier(did: $0.did) == identifier }
+        guard let found else { throw RPCError(404, "Dialog not found") }
+        return found.did
+    }
+
+    static func end(_ did: String, in context: RPCContext) async throws -> JSONValue {
+        switch try await context.node.end(did: did) {
+        case .ending: return [:]
+        case .alreadyEnded, .unknown: throw RPCError(404, "Dialog not found")
+        case .refused(let reason): throw RPCError(500, reason)
+        }
+    }
+
+    /// `dialog`'s numbers: 1 unconfirmed … 5 deleted. (`ims_dialog` counts 4 confirmed, 5 confirmed_na, 6 deleted.)
+    static func stateNumber(_ name: String) -> Int {
+        switch name {
+        case "unconfirmed": 1
+        case "early": 2
+        case "confirmed_na": 3
+        case "confirmed": 4
+        default: 5
+        }
+    }
+
+    static func json(_ dialog: DialogReport, now: Int64) -> JSONValue {
+        let born = now - dialog.ageMilliseconds / 1_000
+        let state = stateNumber(dialog.state)
+        let isAnswered = state == 3 || state == 4
+        let timeout = dialog.remainingMilliseconds.map { now + $0 / 1_000 } ?? 0
+        let callee = dialog.outs.first { $0.toTag == dialog.toTag }?.side ?? SideReport()
+        return .object([
+            .init("h_entry", .count(dialog.bucket)), .init("h_id", .integer(identifier(did: dialog.did))),
+            .init("ref", 1), .init("call-id", .string(dialog.callID)), .init("from_uri", .string(dialog.from)),
+            .init("to_uri", .string(dialog.to)), .init("state", .count(state)),
+            .init("start_ts", .integer(isAnswered ? born : 0)), .init("init_ts", .integer(born)), .init("end_ts", 0),
+            .init("duration", .integer(isAnswered ? now - born : 0)), .init("timeout", .integer(timeout)),
+            .init("lifetime", .count(dialog.lifetimeMilliseconds / 1_000)), .init("dflags", 0), .init("sflags", 0),
+            .init("iflags", 0), .init("caller", side(dialog.caller, tag: dialog.fromTag)),
+            .init("callee", side(callee, tag: dialog.toTag)),
+            .init("profiles", state == 5 ? [] : .array(dialog.profiles.map(profile))),
+            .init("variables", state == 5 ? [] : .array(dialog.variables.map(variable))),
+        ])
+    }
+
+    private static func side(_ side: SideReport, tag: String) -> JSONValue {
+        [
+            "tag": .string(tag), "contact": .string(side.contact), "cseq": .string(String(side.cseq)),
+            "route_set": .string(side.routes), "socket": "",
+        ]
+    }
+
+    private static func profile(_ link: StampedReport) -> JSONValue {
+        link.value.isEmpty ? .string(link.key) : .object([.init(link.key, .string(link.value))])
+    }
+
+    private static func variable(_ pair: StampedReport) -> JSONValue {
+        .object([.init(pair.key, .string(pair.value))])
+    }
+}
+
+enum DialogModuleList: RPCMethod {
+    static let name = "dlg.list"
+    static let parameters: [String] = []
+    static let summary = "Every live dialog, as the dialog module prints it."
+    static let errors: [String] = []
+    static let example = "[]"
+
+    static func call(_ arguments: RPCArguments, in context: RPCContext) async throws -> JSONValue {
+        let now = context.unixSeconds()
+        let dialogs = try await context.node.allDialogs(DialogQuery(), bound: DialogModule.listLimit)
+        return .array(dialogs.map { DialogModule.json($0, now: now) })
+    }
+}
+
+enum DialogModuleOne: RPCMethod {
+    static let name = "dlg.dlg_list"
+    static let parameters = ["callid", "[from_tag]"]
+    static let summary = "The dialog of that Call-ID and From-tag, or an empty object."
+    static let errors: [String] = []
+    static let example = #"["a84b4c76e66710@pc33","1928301774"]"#
+
+    static func call(_ arguments: RPCArguments, in context: RPCContext) async throws -> JSONValue {
+        guard let callID = arguments[0]?.text else { return [:] }
+        var query = DialogQuery()
+        query.callID = callID
+        let fromTag = arguments[1]?.text
+        let found = try await context.node.allDialogs(query, bound: 64)
+            .last { fromTag == nil || $0.fromTag == fromTag }
+        return found.map { DialogModule.json($0, now: context.unixSeconds()) } ?? [:]
+    }
+}
+
+enum DialogModuleEnd: RPCMethod {
+    static let name = "dlg.end_dlg"
+    static let parameters = ["h_entry", "h_id"]
+    static let summary = "Ends a dialog: BYE both ways, or CANCEL and a final reply while it is early."
+    static let errors = ["500 Invalid parameters", "404 Dialog not found"]
+    static let example = "[17,1593744261]"
+
+    static func call(_ arguments: RPCArguments, in context: RPCContext) async throws -> JSONValue {
+        let did = try await DialogModule.did(arguments[0], arguments[1], in: context)
+        return try await DialogModule.end(did, in: context)
+    }
+}
+
+enum DialogModuleTerminate: RPCMethod {
+    static let name = "dlg.terminate_dlg"
+    static let parameters = ["callid", "ftag", "ttag"]
+    static let summary = "Ends the dialog of that Call-ID and tags."
+    static let errors = ["400 Need a Callid ,from tag ,to tag", "500 Couldnt find callid in dialog"]
+    static let example = #"["a84b4c76e66710@pc33","1928301774","a6c85cf"]"#
+
+    static func call(_ arguments: RPCArguments, in context: RPCContext) async throws -> JSONValue {
+        guard let callID = arguments[0]?.text, let fromTag = arguments[1]?.text, let toTag = arguments[2]?.text else {
+            throw RPCError(400, "Need a Callid ,from tag ,to tag")
+        }
+        var query = DialogQuery()
+        query.callID = callID
+        let found = try await context.node.allDialogs(query, bound: 64).first { dialog in
+            dialog.fromTag == fromTag && (dialog.outs.isEmpty || dialog.outs.contains { $0.toTag == toTag })
+        }
+        guard let found else { throw RPCError(500, "Couldnt find callid in dialog") }
+        return try await DialogModule.end(found.did, in: context)
+    }
+}
+
+enum DialogModuleStatistics: RPCMethod {
+    static let name = "dlg.stats_active"
+    static let parameters: [String] = []
+    static let summary = "Live dialogs by state; all is their sum, home and replicas."
+    static let errors: [String] = []
+    static let example = "[]"
+
+    static func call(_ arguments: RPCArguments, in context: RPCContext) async throws -> JSONValue {
+        let counts = try await context.node.status().dialogs
+        let all = counts.unconfirmed + counts.early + counts.confirmedNotAcknowledged + counts.confirmed
+        return [
+            "starting": .count(counts.unconfirmed), "connecting": .count(counts.early),
+            "answering": .count(counts.confirmedNotAcknowledged), "ongoing": .count(counts.confirmed),
+            "all": .count(all),
+        ]
+    }
+}

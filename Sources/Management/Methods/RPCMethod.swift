@@ -1,0 +1,129 @@
+// A management method is one small type: name, parameters, result, errors, an example. All of them are in `RPCMethods.all`;
+// the same table serves HTTP, the tests and, in the command line, `understudy rpc`.
+//
+// Parameters come as an array, or as an object. `cluster.*` and `fault.*` read an object by name; `dlg.*` and `dlg2.*` read
+// it by position, as Kamailio's jsonrpcs does, because scripts written for it rely on that.
+
+import Node
+
+/// Why a method did not do what it was asked. The code is also the HTTP status (codes up to 100 become 500).
+package struct RPCError: Error, Equatable, Sendable {
+    package var code: Int
+    package var message: String
+
+    package init(_ code: Int, _ message: String) {
+        self.code = code
+        self.message = message
+    }
+
+    static let parseError = RPCError(-32_700, "Parse Error")
+    static let invalidRequest = RPCError(-32_600, "Invalid Request")
+    static let stopping = RPCError(503, "The node is stopping")
+
+    static func wrongParameter(_ name: String, _ allowed: String) -> RPCError {
+        RPCError(400, "Parameter \(name) \(allowed)")
+    }
+}
+
+/// What a method may use besides its parameters.
+package struct RPCContext: Sendable {
+    package var node: any ManagedNode
+    package var allowsFaultInjection: Bool
+    /// Seconds since 1970 now, for display in `dlg.*` only.
+    package var unixSeconds: @Sendable () -> Int64
+
+    package init(
+        node: any ManagedNode, allowsFaultInjection: Bool, unixSeconds: @escaping @Sendable () -> Int64
+    ) {
+        self.node = node
+        self.allowsFaultInjection = allowsFaultInjection
+        self.unixSeconds = unixSeconds
+    }
+}
+
+package protocol RPCMethod: Sendable {
+    static var name: String { get }
+    /// Parameter names in their order; those in `[ ]` may be left out.
+    static var parameters: [String] { get }
+    /// What it does and answers, one sentence.
+    static var summary: String { get }
+    /// Codes and texts that it may answer instead.
+    static var errors: [String] { get }
+    /// Parameters of a call as JSON.
+    static var example: String { get }
+
+    static func call(_ arguments: RPCArguments, in context: RPCContext) async throws -> JSONValue
+}
+
+package enum RPCMethods {
+    package static let all: [any RPCMethod.Type] =
+        [
+            ClusterStatus.self, ClusterDialogs.self, ClusterDialog.self, ClusterEnd.self, ClusterDrain.self,
+            ClusterUndrain.self, ClusterDigests.self, ClusterBucket.self, ClusterRepair.self,
+            FaultForget.self, FaultPauseBus.self, FaultSkew.self,
+            DialogModuleList.self, DialogModuleOne.self, DialogModuleEnd.self, DialogModuleTerminate.self,
+            DialogModuleStatistics.self, IMSDialogList.self, IMSDialogEnd.self,
+        ]
+
+    package static func named(_ name: String) -> (any RPCMethod.Type)? { all.first { $0.name == name } }
+}
+
+/// The `params` of a request.
+package struct RPCArguments: Equatable, Sendable {
+    private let members: [JSONValue.Member]
+    private let isNamed: Bool
+
+    /// `nil` for a type that is neither array nor object: the method is then not called at all.
+    package init?(_ params: JSONValue?) {
+        switch params {
+        case nil, .null:
+            members = []
+            isNamed = false
+        case .array(let elements):
+            members = elements.map { JSONValue.Member("", $0) }
+            isNamed = false
+        case .object(let named):
+            members = named
+            isNamed = true
+        default: return nil
+        }
+    }
+
+    package var count: Int { members.count }
+
+    /// By name in an object, by position in an array; a JSON null counts as absent.
+    func value(_ name: String, at position: Int) -> JSONValue? {
+        let found = isNamed ? members.first { $0.name == name }?.value : self[position]
+        return found == .null ? nil : found
+    }
+
+    /// By position in either.
+    subscript(position: Int) -> JSONValue? { position < members.count ? members[position].value : nil }
+
+    /// A text; a whole number is taken as its digits, because a did may be made of digits only.
+    func text(_ name: String, at position: Int) throws(RPCError) -> String? {
+        switch value(name, at: position) {
+        case nil: return nil
+        case .string(let text): return text
+        case .integer(let number): return String(number)
+        default: throw .wrongParameter(name, "must be a text")
+        }
+    }
+
+    func requiredText(_ name: String, at position: Int) throws(RPCError) -> String {
+        guard let text = try text(name, at: position), !text.isEmpty else {
+            throw .wrongParameter(name, "is missing")
+        }
+        return text
+    }
+
+    /// A whole number in a range; a text of digits is taken too.
+    func integer(_ name: String, at position: Int, in range: ClosedRange<Int>) throws(RPCError) -> Int? {
+        guard let value = value(name, at: position) else { return nil }
+        let number = value.whole ?? value.text.flatMap { Int64($0) }
+        guard let number, let whole = Int(exactly: number), range.contains(whole) else {
+            throw .wrongParameter(name, "must be \(range.lowerBound) to \(range.upperBound)")
+        }
+        return whole
+    }
+}

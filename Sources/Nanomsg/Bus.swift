@@ -1,0 +1,172 @@
+// Bus joins the nodes of a cluster: it publishes our stream to every peer, receives theirs, asks and answers over the repair
+// sockets, and tells the SIP thread of all of it through one inbox.
+//
+//   SIP thread ──publish──▶ PUB ─connects─▶ every peer's SUB
+//              ──request──▶ queue ▶ REQ thread ─connects─▶ that peer's REP
+//              ◀──inbox──── SUB thread, REP thread, REQ threads, prober
+//
+// Publishing is done by the caller, in its own thread. nn_send on a PUB socket never waits (a subscriber that is not ready is
+// skipped) and costs what its write calls cost; a publishing thread would add a wake-up for each frame to that and save
+// nothing in total. The numbers are in the Decisions article.
+//
+// A connection that nanomsg takes for alive may be a ghost and stay one for ever; `recycle` makes a peer's connections anew.
+// When to do so is the node's decision, from heartbeats.
+//
+// Limits: frames up to 64 KiB, repair messages up to 512 KiB, one family of addresses; no encryption, no authentication.
+
+import Synchronization
+
+/// A node's end of the bus; runs from creation to `stop`.
+package final class Bus: Sendable {
+    private struct Publisher: ~Copyable, Sendable {
+        let socket: PublishSocket
+        var endpoints: [Int32]
+    }
+
+    private let settings: BusSettings
+    private let state: BusState
+    private let publisher: Mutex<Publisher?>
+    private let server: RequestServer
+    private let clients: [RequestClient]
+    private let prober: PeerProber
+    private let threads: Mutex<[WorkerThread]>
+
+    /// What the bus has to tell.
+    package var inbox: BusInbox { state.inbox }
+
+    /// Opens every socket and starts the threads; a peer that is not there yet is tried again and again.
+    /// - Parameter signal: Kicked when the inbox is no longer empty.
+    /// - Throws: Before anything is left running, for the operator: an address in use, not ours, or not an address.
+    package init(_ settings: BusSettings, signal: Signal) throws(NanomsgError) {
+        if let odd = settings.peers.first(where: { $0.isIPv6 != settings.bind.isIPv6 }) {
+            throw NanomsgError(.connect, .mixedFamilies, address: odd.text)
+        }
+        let state = BusState(inbox: BusInbox(signal: signal))
+        self.settings = settings
+        self.state = state
+        let receiver = try StreamReceiver(listeningOn: settings.bind, state: state)
+        let server = try RequestServer(
+            listeningOn: settings.bind.repair, replyTimeout: settings.replyTimeout, state: state)
+        let socket = try PublishSocket(isIPv6: settings.bind.isIPv6)
+        var endpoints: [Int32] = []
+        for peer in settings.peers { endpoints.append(try socket.connect(to: peer)) }
+        self.server = server
+        publisher = Mutex(Publisher(socket: socket, endpoints: endpoints))
+        clients = settings.peers.enumerated().map { index, peer in
+            RequestClient(peer: index, address: peer.repair, timeout: settings.requestTimeout, state: state)
+        }
+        prober = PeerProber(addresses: settings.peers, timeout: settings.probeTimeout, state: state)
+        threads = Mutex([])
+        try start(receiver)
+    }
+
+    deinit { stop() }
+
+    private func start(_ receiver: StreamReceiver) throws(NanomsgError) {
+        var bodies: [(name: String, run: @Sendable () -> Void)] = [
+            ("bus-sub", { receiver.run() }), ("bus-rep", { [server] in server.run() }),
+            ("bus-probe", { [prober] in prober.run() }),
+        ]
+        for (index, client) in clients.enumerated() { bodies.append(("bus-req-\(index)", { client.run() })) }
+        for body in bodies {
+            do throws(NanomsgError) {
+                let thread = try WorkerThread(name: body.name, body.run)
+                threads.withLock { $0.append(thread) }
+            } catch {
+                stop()
+                throw error
+            }
+        }
+    }
+
+    /// Publishes a frame to every peer that can take it now.
+    package func publish(_ frame: RawSpan) {
+        let count = frame.byteCount
+        guard count <= BusSettings.frameLimit else { return state.count(\.oversizeRefused) }
+        guard !state.isPaused else { return state.count(\.pausedDropped) }
+        let isSent = publisher.withLock { publisher in
+            guard publisher != nil else { return false }
+            do throws(NanomsgError) {
+                try publisher?.socket.publish(frame)
+                return true
+            } catch {
+                return false
+            }
+        }
+        state.count { counters in
+            counters.framesPublished += isSent ? 1 : 0
+            counters.bytesPublished += isSent ? count : 0
+            counters.sendsFailed += isSent ? 0 : 1
+        }
+    }
+
+    /// Asks a peer; ends in exactly one `.reply` or `.noReply` with this id.
+    package func request(peer: Int, id: UInt64, _ bytes: RawSpan) {
+        guard clients.indices.contains(peer) else { return state.inbox.put(.noReply(to: id, from: peer)) }
+        guard bytes.byteCount <= BusSettings.repairLimit else {
+            state.count(\.oversizeRefused)
+            return state.inbox.put(.noReply(to: id, from: peer))
+        }
+        clients[peer].ask(id, bytes)
+    }
+
+    /// Answers the request that came with `token`; too late, or too long, and it is dropped.
+    package func reply(token: UInt64, _ bytes: RawSpan) {
+        guard bytes.byteCount <= BusSettings.repairLimit else { return state.count(\.oversizeRefused) }
+        server.answer(token, bytes)
+    }
+
+    /// Asks a peer's bus port whether anybody listens there; ends in a `.probe`.
+    package func probe(peer: Int) {
+        guard clients.indices.contains(peer) else { return }
+        prober.probe(peer)
+    }
+
+    /// Makes the connections to a peer anew.
+    package func recycle(peer: Int) {
+        guard clients.indices.contains(peer) else { return }
+        state.count(\.recycled)
+        clients[peer].recycle()
+        publisher.withLock { publisher in
+            guard let endpoint = publisher?.endpoints[peer] else { return }
+            // Without an endpoint left to drop, the connect alone is what is wanted; without a connect there is none to
+            // drop next time, and the next recycle tries again.
+            do throws(NanomsgError) {
+                let renewed = try publisher?.socket.recycle(endpoint, to: settings.peers[peer])
+                publisher?.endpoints[peer] = renewed ?? endpoint
+            } catch {
+                let renewed = try? publisher?.socket.connect(to: settings.peers[peer])
+                publisher?.endpoints[peer] = renewed ?? endpoint
+            }
+        }
+    }
+
+    /// Test aid: neither sends nor receives for a while. Zero ends a pause.
+    package func pause(seconds: Double) { state.pause(seconds: seconds) }
+
+    package var counters: BusCounters { state.counters }
+
+    /// Connections of the publishing socket as the library counts them: a hint, for `status` and the log.
+    package var connections: (current: Int, broken: Int, failed: Int) {
+        publisher.withLock { publisher in
+            (
+                publisher?.socket.connections ?? 0, publisher?.socket.brokenConnections ?? 0,
+                publisher?.socket.failedAttempts ?? 0
+            )
+        }
+    }
+
+    /// Ends the threads, within a second, and closes every socket. What was published before is with the kernel.
+    package func stop() {
+        state.stop()
+        server.wake()
+        prober.wake()
+        for client in clients { client.wake() }
+        let running = threads.withLock { threads in
+            defer { threads = [] }
+            return threads
+        }
+        for thread in running { thread.join() }
+        publisher.withLock { $0 = nil }
+    }
+}

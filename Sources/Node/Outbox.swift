@@ -1,0 +1,105 @@
+// Outbox is everything a node wants done, in one reusable buffer: the node appends, the shell performs and empties it.
+//
+//   datagrams ──▶ SIP sockets      bytes in `arena`, sent in order of appending
+//   bus       ──▶ nanomsg          bytes in `busArena`
+//   notes     ──▶ the log          constant sentences with metadata
+//   exit      ──▶ the process ends with this code, after what is above has been done
+//
+// Invariant: ranges point into the arena they belong to and stay valid until `removeAll`; emptying keeps the memory, so a node
+// in steady state allocates nothing here. The shell performs datagrams before bus actions: what must be known to a peer
+// before a datagram goes out is held back by the node until the peer has acknowledged it, never by the order in here.
+
+package import Primitives
+package import SIP
+
+/// Index of a socket: first those of `sip.listen` in the order of the configuration, then the service addresses.
+package struct ListenerID: Hashable, Sendable {
+    package var rawValue: UInt8
+
+    package init(rawValue: UInt8) { self.rawValue = rawValue }
+}
+
+/// One datagram to send.
+package struct Datagram: Equatable, Sendable {
+    /// Its bytes in `Outbox.arena`.
+    package var range: ByteRange
+    package var to: Endpoint
+    /// The socket it leaves from.
+    package var from: ListenerID
+
+    package init(range: ByteRange, to: Endpoint, from: ListenerID) {
+        self.range = range
+        self.to = to
+        self.from = from
+    }
+}
+
+/// One thing to do on the bus; ranges are in `Outbox.busArena`, peers are positions in the configured list.
+package enum BusAction: Equatable, Sendable {
+    /// Send a frame to every peer.
+    case publish(ByteRange)
+    /// Ask a peer; ends in exactly one answer or "no answer" with this id.
+    case request(peer: Int, id: UInt64, ByteRange)
+    /// Answer the request that came with this token.
+    case reply(token: UInt64, ByteRange)
+    /// Find out whether anybody listens on the peer's bus port.
+    case probe(peer: Int)
+    /// Make the connections to a peer anew.
+    case recycle(peer: Int)
+}
+
+/// How a peer's bus port answered a plain connect.
+package enum ProbeResult: UInt8, Equatable, Sendable {
+    /// Nobody listens there: proof that the process is gone.
+    case refused
+    case connected
+    /// Neither within the time limit: the host or the way to it is gone, or the process hangs.
+    case silent
+}
+
+package enum NoteLevel: UInt8, Comparable, Sendable {
+    case debug, info, notice, warning, error
+
+    package static func < (left: NoteLevel, right: NoteLevel) -> Bool { left.rawValue < right.rawValue }
+}
+
+/// A line for the log. A peer's mistake is `debug`; `warning` means that an operator should look.
+package struct Note: Sendable {
+    package var level: NoteLevel
+    /// A constant sentence; what varies is metadata.
+    package var message: String
+    /// Names and values, in order of importance. No bodies, no credentials.
+    package var metadata: [(String, String)]
+
+    package init(_ level: NoteLevel, _ message: String, _ metadata: [(String, String)] = []) {
+        self.level = level
+        self.message = message
+        self.metadata = metadata
+    }
+}
+
+/// What a node wants done.
+package struct Outbox: Sendable {
+    package var arena: [UInt8] = []
+    package var datagrams: [Datagram] = []
+    package var bus: [BusAction] = []
+    package var busArena: [UInt8] = []
+    package var notes: [Note] = []
+    /// The process is to end with this code.
+    package var exit: Int32? = nil
+
+    package init() {}
+
+    /// Nothing is to be done.
+    package var isEmpty: Bool { datagrams.isEmpty && bus.isEmpty && notes.isEmpty && exit == nil }
+
+    /// Forgets everything and keeps the memory.
+    package mutating func removeAll() {
+        arena.removeAll(keepingCapacity: true)
+        datagrams.removeAll(keepingCapacity: true)
+        bus.removeAll(keepingCapacity: true)
+        busArena.removeAll(keepingCapacity: true)
+        notes.removeAll(keepingCapacity: true)
+        exit = nil
+    }
+}

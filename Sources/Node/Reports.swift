@@ -1,0 +1,278 @@
+// What a node tells an operator: plain values, copied out of the machine on its own thread and safe to carry anywhere.
+//
+// The machine fills them, management turns them into JSON, tables and metrics, and `understudy check` compares those of
+// several nodes. They hold no byte ranges, no slots and no moments: a moment means nothing on another host, so every time
+// is an age or a remainder in milliseconds, taken when the report was made.
+//
+// Limits: a page has at most `DialogQuery.limitRange.upperBound` dialogs, a bucket request at most
+// `BucketReport.requestLimit` buckets, so no report keeps the SIP thread busy for longer than a few milliseconds.
+
+/// How many dialogs a node holds, by state (DESIGN §7, `status`).
+package struct DialogCounts: Equatable, Sendable {
+    package var unconfirmed = 0
+    package var early = 0
+    package var confirmedNotAcknowledged = 0
+    package var confirmed = 0
+    /// Tombstones still kept.
+    package var deleted = 0
+    /// Live records, home and replicas: everything but tombstones.
+    package var held = 0
+    /// Live records that this node acts for now.
+    package var acting = 0
+
+    package init() {}
+}
+
+/// One member as the reporting node sees it.
+package struct MemberReport: Equatable, Sendable {
+    /// Empty while a configured peer has never been heard.
+    package var name = ""
+    /// `joining`, `up`, `draining`, `left`, `down`; `absent` for a configured peer never heard.
+    package var state = ""
+    /// The boot of the process heard last, 0 when never heard.
+    package var incarnation: UInt64 = 0
+    /// The bus address from the configuration, `127.0.0.12:7400`.
+    package var bus = ""
+    /// Base URL of its management, from its hello, `http://127.0.0.12:8080`; empty when unknown or not served.
+    package var managementURL = ""
+    package var isSelf = false
+    package var isInView = false
+    /// Up, with quorum, and not late.
+    package var isFit = false
+    /// Frames that it has published and we have not applied yet.
+    package var lagFrames = 0
+    /// Age of the oldest of those, or of the last frame heard when it is silent; 0 when nothing is outstanding.
+    package var lagMilliseconds: Int64 = 0
+    /// The last sequence of its stream that is in our records.
+    package var applied: UInt64 = 0
+    /// The last sequence of our stream that it has acknowledged.
+    package var acknowledged: UInt64 = 0
+
+    package init() {}
+}
+
+/// `understudy status`: the node, its view and what it holds.
+package struct StatusReport: Equatable, Sendable {
+    package var node = ""
+    package var cluster = ""
+    /// `joining`, `up`, `draining`, `left`.
+    package var state = ""
+    package var incarnation: UInt64 = 0
+    /// Empty when the node is ready for new dialogs; otherwise why not, in one short sentence (OPTIONS and `/readyz`).
+    package var notReadyReason = ""
+    /// `held` or `lost`.
+    package var quorum = ""
+    package var epoch: UInt64 = 0
+    /// Names of the members of the view, sorted.
+    package var view: [String] = []
+    package var dialogs = DialogCounts()
+    /// Sorted by name, this node among them.
+    package var members: [MemberReport] = []
+    /// Milliseconds since this process began.
+    package var uptimeMilliseconds: Int64 = 0
+
+    package init() {}
+}
+
+/// One number for `/metrics`.
+package struct MetricReport: Equatable, Sendable {
+    package enum Kind: String, Sendable { case counter, gauge }
+    /// A Prometheus name with its unit last, `understudy_takeovers_total`.
+    package var name: String
+    package var help: String
+    package var kind: Kind
+    /// Label pairs in a fixed order, `[("state", "early")]` as alternating texts.
+    package var labels: [Label]
+    package var value: Int64
+
+    package struct Label: Equatable, Sendable {
+        package var name: String
+        package var value: String
+        package init(name: String, value: String) {
+            self.name = name
+            self.value = value
+        }
+    }
+
+    package init(name: String, help: String, kind: Kind, labels: [Label] = [], value: Int64) {
+        self.name = name
+        self.help = help
+        self.kind = kind
+        self.labels = labels
+        self.value = value
+    }
+}
+
+/// Which dialogs to list, and from where on.
+package struct DialogQuery: Equatable, Sendable {
+    package static let limitRange = 1...1_000
+    /// Where the page before ended (`DialogPage.next`); `nil` for the first page.
+    package var cursor: UInt32?
+    /// At most so many in the page.
+    package var limit = 500
+    /// A state's name; `nil` for every live one (tombstones are listed only when `deleted` is asked for).
+    package var state: String?
+    package var home: String?
+    package var actor: String?
+    package var callID: String?
+
+    package init() {}
+}
+
+/// Some dialogs, in the order of the table's slots.
+package struct DialogPage: Equatable, Sendable {
+    package var dialogs: [DialogReport] = []
+    /// Ask again with this cursor; `nil` at the end. A page may be empty and still have a next: a filter looks at a
+    /// bounded number of records each time.
+    package var next: UInt32?
+
+    package init() {}
+}
+
+/// One side of a dialog: what an in-dialog request toward it needs.
+package struct SideReport: Equatable, Sendable {
+    /// The highest CSeq this side has sent; 0 when it has sent none.
+    package var cseq: UInt32 = 0
+    package var contact = ""
+    /// The Route header value toward this side, own entries left out.
+    package var routes = ""
+    /// `address:port` that requests to it go to.
+    package var endpoint = ""
+
+    package init() {}
+}
+
+/// One dialog-out: a callee's To-tag.
+package struct OutReport: Equatable, Sendable {
+    package var toTag = ""
+    package var state = ""
+    package var side = SideReport()
+    /// Highest INVITE CSeq whose ACK was seen.
+    package var acknowledged: UInt32 = 0
+    /// A 2xx is kept until its ACK is seen.
+    package var holdsAnswer = false
+
+    package init() {}
+}
+
+/// A transaction that is not over.
+package struct PendingReport: Equatable, Sendable {
+    package var branch = ""
+    /// `caller` or `callee`: who sent the request.
+    package var leg = ""
+    package var cseq: UInt32 = 0
+    /// Words in a fixed order: `provisional final cancel acked cancelled`.
+    package var progress: [String] = []
+    package var target = ""
+
+    package init() {}
+}
+
+/// A dialog variable or profile link.
+package struct StampedReport: Equatable, Sendable {
+    package var key: String
+    package var value: String
+    package init(key: String, value: String) {
+        self.key = key
+        self.value = value
+    }
+}
+
+/// One record, as this node holds it.
+package struct DialogReport: Equatable, Sendable {
+    /// 16 hexadecimal digits.
+    package var did = ""
+    /// The table's bucket of it; prints as `h_entry`.
+    package var bucket = 0
+    package var callID = ""
+    package var fromTag = ""
+    /// Of the confirmed dialog-out, else of the most advanced one; empty without any.
+    package var toTag = ""
+    package var inviteCSeq: UInt32 = 0
+    /// `unconfirmed early confirmed_na confirmed deleted`.
+    package var state = ""
+    /// Name of the node that created it.
+    package var home = ""
+    /// Name of the node that acts for it now, as this node's view has it; empty when nobody is fit.
+    package var actor = ""
+    /// Until the deadline, below 0 when it has passed; `nil` without a deadline.
+    package var remainingMilliseconds: Int64?
+    /// Since its birth.
+    package var ageMilliseconds: Int64 = 0
+    /// Since the record last changed here.
+    package var changedMilliseconds: Int64 = 0
+    package var deadlineGeneration: UInt32 = 0
+    /// Since birth; 0 without a deadline.
+    package var deadlineMilliseconds: UInt64 = 0
+    package var lifetimeMilliseconds: UInt64 = 0
+    package var from = ""
+    package var to = ""
+    package var requestURI = ""
+    package var caller = SideReport()
+    package var outs: [OutReport] = []
+    package var pendings: [PendingReport] = []
+    /// Words in a fixed order: `cancelled bye_from_caller bye_from_callee timed_out ended_by_operator failed`.
+    package var flags: [String] = []
+    package var variables: [StampedReport] = []
+    package var profiles: [StampedReport] = []
+    /// Size of the record.
+    package var bytes = 0
+    /// Keyed hash of the record's bytes: equal on two nodes exactly when the records are.
+    package var digest: UInt64 = 0
+
+    package init() {}
+}
+
+/// The digest of every bucket: a sum of keyed hashes over live records, so the order of records does not matter.
+package struct DigestReport: Equatable, Sendable {
+    package var node = ""
+    package var incarnation: UInt64 = 0
+    /// Sum over everything.
+    package var root: UInt64 = 0
+    /// One a bucket, `ims_dialog.hash_size` of them.
+    package var buckets: [UInt64] = []
+
+    package init() {}
+}
+
+/// One record of a bucket. Tombstones are listed too, so that a comparison can tell "ended here just now" from "lost".
+package struct RecordDigest: Equatable, Sendable {
+    package var did = ""
+    package var callID = ""
+    package var state = ""
+    package var digest: UInt64 = 0
+    /// Since the record last changed here.
+    package var changedMilliseconds: Int64 = 0
+
+    package init() {}
+}
+
+package struct BucketReport: Equatable, Sendable {
+    /// At most so many buckets in one request.
+    package static let requestLimit = 256
+    package var bucket = 0
+    /// Sorted by did.
+    package var records: [RecordDigest] = []
+
+    package init() {}
+}
+
+/// What an operator's request to end a dialog came to. Ending goes on after the answer: BYEs take a moment.
+package enum EndReport: Equatable, Sendable {
+    /// The deadline is now; the actor asks for grants and sends the BYEs (early: CANCEL and a final reply).
+    case ending
+    case alreadyEnded
+    case unknown
+    /// This node may not act now; the text says why (no quorum, …).
+    case refused(String)
+}
+
+/// What `cluster.repair` set going.
+package struct RepairReport: Equatable, Sendable {
+    /// Peers whose digests were asked for at once.
+    package var asked: [String] = []
+    /// Records taken over by repair since this process began.
+    package var repaired: UInt64 = 0
+
+    package init() {}
+}

@@ -1,0 +1,87 @@
+// `cluster`: who the peers are and when a node may act without them (DESIGN §6, Membership).
+// The node maps it, with `takeover` and `replication`, into what the Cluster room works with.
+
+package import SIP
+
+package struct ClusterConfiguration: Equatable, Sendable {
+    /// `cluster.quorum`
+    package enum Quorum: String, CaseIterable, Sendable {
+        /// A majority; of two nodes the survivor acts on proof of death at once, on silence after a grace.
+        case auto
+        /// A majority, always: of two nodes a survivor ends nobody's dialog.
+        case majority
+    }
+
+    /// `cluster.name`, 1 to 32 of `A-Z a-z 0-9 . _ -`, the same on every node; default `understudy`.
+    package var name = "understudy"
+    /// `cluster.bus`, `tcp://ADDRESS:PORT` (the scheme may be left out), port 1 to 65534: peers publish to us here, and the
+    /// next port takes repair requests. Required with peers.
+    package var bus: Endpoint?
+    /// `cluster.peers`, the others' bus addresses, comma list, at most 15; empty: the node serves alone.
+    package var peers: [Endpoint] = []
+    /// `cluster.key-file`, a file of at least 16 bytes, the same on every node; required unless the bus and every peer are
+    /// loopback addresses.
+    package var keyFile = ""
+    /// What that file holds; read by the loader.
+    package var key = Secret([])
+    /// `cluster.quorum`, `auto|majority`, default auto.
+    package var quorum: Quorum = .auto
+    /// `cluster.bootstrap-after`, seconds, 1 to 3600, default 30: a majority of the configured peers, none of them up, waits
+    /// so long for the rest before it forms the first view.
+    package var bootstrapAfter: Duration = .seconds(30)
+    /// `cluster.forget-after`, seconds, 60 to 604 800, default 3600: a member down for longer holds back no tombstone.
+    package var forgetAfter: Duration = .seconds(3_600)
+    /// `cluster.lone-grace`, seconds, 1 to 600, default 60: with quorum `auto`, the last of two nodes waits so much longer
+    /// at most (a tenth of a dialog's lifetime, if that is less) when the other is silent but not proven dead.
+    package var loneGrace: Duration = .seconds(60)
+    /// `cluster.heartbeat-ms`, milliseconds, 10 to 10 000, default 100.
+    package var heartbeat: Duration = .milliseconds(100)
+    /// `cluster.suspicion-ms`, milliseconds, 3 heartbeats to 60 000, default 400: the floor; jitter raises it.
+    package var suspicion: Duration = .milliseconds(400)
+
+    package init() {}
+
+    package static let peerLimit = 15
+    package static let keyMinimum = 16
+
+    /// No frame leaves this host.
+    package var isLoopbackOnly: Bool {
+        (bus?.address.isLoopback ?? true) && peers.allSatisfy { $0.address.isLoopback }
+    }
+
+    package func problems() -> [SettingProblem] {
+        var list = ProblemList()
+        if let reason = NodeSettings.objection(toName: name) { list.add("cluster.name", reason) }
+        busProblems(&list)
+        if !isLoopbackOnly, keyFile.isEmpty {
+            list.add("cluster.key-file", "is required unless cluster.bus and every peer are loopback addresses")
+        }
+        if !keyFile.isEmpty, key.bytes.count < Self.keyMinimum {
+            list.add("cluster.key-file", "\(keyFile) holds \(key.bytes.count) bytes; at least \(Self.keyMinimum)")
+        }
+        list.range("cluster.bootstrap-after", bootstrapAfter, milliseconds: 1_000...3_600_000)
+        list.range("cluster.forget-after", forgetAfter, milliseconds: 60_000...604_800_000)
+        list.range("cluster.lone-grace", loneGrace, milliseconds: 1_000...600_000)
+        list.range("cluster.heartbeat-ms", heartbeat, milliseconds: 10...10_000)
+        if suspicion < heartbeat * 3 || suspicion > .milliseconds(60_000) {
+            list.add("cluster.suspicion-ms", "must be 3 × cluster.heartbeat-ms to 60000 milliseconds")
+        }
+        return list.problems
+    }
+
+    private func busProblems(_ list: inout ProblemList) {
+        if bus == nil, !peers.isEmpty {
+            list.add("cluster.bus", "is required with cluster.peers: where they publish to us, like tcp://192.0.2.1:7400")
+        }
+        if let bus {
+            if bus.port == .max { list.add("cluster.bus", "port 65534 at most: the next port takes repair requests") }
+            if bus.address.isUnspecified { list.add("cluster.bus", "name one address of this host: peers know us by it") }
+        }
+        if peers.count > Self.peerLimit { list.add("cluster.peers", "at most \(Self.peerLimit)") }
+        for (index, peer) in peers.enumerated() {
+            if peer == bus { list.add("cluster.peers", "\(peer.text) is our own cluster.bus; list the others only") }
+            if peers[..<index].contains(peer) { list.add("cluster.peers", "\(peer.text) is there twice") }
+            if peer.address.isUnspecified { list.add("cluster.peers", "\(peer.text) is no address to connect to") }
+        }
+    }
+}

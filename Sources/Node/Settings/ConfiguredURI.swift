@@ -1,0 +1,149 @@
+// A SIP URI as an operator writes it, checked once at load: `sip:127.0.0.10:5060`, `sips:proxy.example.org`,
+// `sip:alice@10.0.0.5;transport=tcp`. Messages are parsed elsewhere, by ranges over received bytes; this one is text,
+// small and strict, because a wrong URI in a configuration should be refused, not repaired.
+//
+// Not attempted: URI headers (`?`), `tel:`, escaped characters in the host, DNS.
+
+package import SIP
+
+package struct ConfiguredURI: Hashable, Sendable {
+    /// As written, without surrounding space.
+    package let text: String
+    /// `sips:`
+    package let isSecure: Bool
+    /// User part with its password, empty when there is none.
+    package let user: String
+    /// Name or address; an IPv6 address without its brackets.
+    package let host: String
+    /// The host when it is an address.
+    package let address: Address?
+    /// `nil` when it was not written: the transport's default applies.
+    package let port: UInt16?
+    /// From `;transport=`, else UDP, or TLS for `sips:`.
+    package let transport: TransportProtocol
+
+    /// Where a request for this URI goes, when the host is an address (default ports by RFC 3261 §19.1.2).
+    package var endpoint: Endpoint? {
+        guard let address else { return nil }
+        return Endpoint(address: address, port: port ?? transport.defaultPort, transport: transport)
+    }
+
+    /// `nil` when the text is not a SIP URI.
+    package init?(_ written: String) {
+        let text = written.trimmed
+        guard text.utf8.count <= 255, text.utf8.allSatisfy({ $0 > 32 && $0 < 127 }) else { return nil }
+        guard let colon = text.firstIndex(of: ":") else { return nil }
+        switch text[..<colon].lowercased() {
+        case "sip": isSecure = false
+        case "sips": isSecure = true
+        default: return nil
+        }
+        var rest = text[text.index(after: colon)...]
+        guard !rest.contains(where: { "?<>\"".contains($0) }) else { return nil }
+        if let at = rest.firstIndex(of: "@") {
+            user = String(rest[..<at])
+            guard !user.isEmpty else { return nil }
+            rest = rest[rest.index(after: at)...]
+        } else {
+            user = ""
+        }
+        let parts = rest.split(separator: ";", omittingEmptySubsequences: false)
+        guard let hostPort = parts.first, let (host, port) = Self.split(hostPort) else { return nil }
+        self.host = host
+        self.port = port
+        address = Address(text: host)
+        guard address != nil || Self.isHostName(host) else { return nil }
+        guard let transport = Self.transport(of: parts.dropFirst(), isSecure: isSecure) else { return nil }
+        self.transport = transport
+        self.text = text
+    }
+
+    /// A URI made from a listener, to stand in for an absent `sip.advertise`.
+    package init(_ endpoint: Endpoint) {
+        let host = endpoint.address.text
+        let shown = endpoint.address.isIPv6 && !host.hasPrefix("[") ? "[\(host)]" : host
+        let parameter =
+            switch endpoint.transport {
+            case .udp, .other: ""
+            case .tcp: ";transport=tcp"
+            case .tls: ";transport=tls"
+            case .ws: ";transport=ws"
+            case .wss: ";transport=wss"
+            }
+        text = "sip:\(shown):\(endpoint.port)\(parameter)"
+        isSecure = false
+        user = ""
+        self.host = host
+        address = endpoint.address
+        port = endpoint.port
+        transport = endpoint.transport
+    }
+
+    private static func transport(of parameters: ArraySlice<Substring>, isSecure: Bool) -> TransportProtocol? {
+        var transport: TransportProtocol = isSecure ? .tls : .udp
+        for parameter in parameters {
+            let pair = parameter.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            guard let name = pair.first, !name.isEmpty else { return nil }
+            guard name.lowercased() == "transport" else { continue }
+            guard pair.count == 2, let named = TransportProtocol(configured: pair[1]) else { return nil }
+            transport = named
+        }
+        return transport
+    }
+
+    private static func split(_ text: Substring) -> (String, UInt16?)? {
+        if text.hasPrefix("[") {
+            guard let close = text.firstIndex(of: "]") else { return nil }
+            let host = String(text[text.index(after: text.startIndex)..<close])
+            let after = text[text.index(after: close)...]
+            guard Address(text: host)?.isIPv6 == true else { return nil }
+            if after.isEmpty { return (host, nil) }
+            guard after.hasPrefix(":"), let port = UInt16(after.dropFirst()), port > 0 else { return nil }
+            return (host, port)
+        }
+        let pair = text.split(separator: ":", omittingEmptySubsequences: false)
+        guard let host = pair.first, !host.isEmpty, pair.count <= 2 else { return nil }
+        guard pair.count == 2 else { return (String(host), nil) }
+        guard let port = UInt16(pair[1]), port > 0 else { return nil }
+        return (String(host), port)
+    }
+
+    /// Labels of letters, digits and inner dashes; the last one does not start with a digit (RFC 3261 §25.1 hostname).
+    private static func isHostName(_ host: String) -> Bool {
+        var labels = host.split(separator: ".", omittingEmptySubsequences: false)
+        if labels.count > 1, labels.last?.isEmpty == true { labels.removeLast() }
+        guard let last = labels.last?.utf8.first, !(48...57).contains(last) else { return false }
+        return labels.allSatisfy { label in
+            guard !label.isEmpty, label.utf8.count <= 63, label.first != "-", label.last != "-" else { return false }
+            return label.utf8.allSatisfy { byte in
+                (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte) || byte == 45
+            }
+        }
+    }
+}
+
+extension TransportProtocol {
+    /// A transport by the name a configuration uses, in either case.
+    init?(configured name: some StringProtocol) {
+        switch name.lowercased() {
+        case "udp": self = .udp
+        case "tcp": self = .tcp
+        case "tls": self = .tls
+        case "ws": self = .ws
+        case "wss": self = .wss
+        default: return nil
+        }
+    }
+
+    package var configuredName: String { "\(lowercasedName)" }
+}
+
+extension StringProtocol {
+    /// Without spaces and tabs at both ends.
+    var trimmed: String {
+        var text = Substring(self)
+        while let first = text.first, first == " " || first == "\t" { text.removeFirst() }
+        while let last = text.last, last == " " || last == "\t" { text.removeLast() }
+        return String(text)
+    }
+}

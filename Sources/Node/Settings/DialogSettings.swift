@@ -1,0 +1,55 @@
+// `ims_dialog`: dialogs, under the module's own names and defaults (its README; units are the module's: seconds).
+
+package struct DialogSettings: Equatable, Sendable {
+    /// `ims_dialog.hash_size`, buckets, a power of two, 16 to 1 048 576, default 4096; the same on every node: digests are
+    /// compared bucket by bucket.
+    package var hashSize = 4_096
+    /// `ims_dialog.rr_param`, name of the Record-Route parameter that carries the did, a token of at most 16 characters,
+    /// default `did`.
+    package var rrParameter = "did"
+    /// `ims_dialog.default_timeout`, seconds, 1 to 604 800, default 43 200: lifetime, started again by sequential requests.
+    package var defaultTimeout: Duration = .seconds(43_200)
+    /// `ims_dialog.early_timeout`, seconds, 1 to 3600, default 300: how long a dialog may stay unanswered.
+    package var earlyTimeout: Duration = .seconds(300)
+    /// `ims_dialog.noack_timeout`, seconds, 1 to 3600, default 60: how long an answered one may wait for its ACK.
+    package var noAckTimeout: Duration = .seconds(60)
+    /// `ims_dialog.bye_early_code`, 400 to 699, default 480: what the caller of a ringing dialog gets when it is ended.
+    package var byeEarlyCode = 480
+    /// `ims_dialog.bye_early_reason`, 1 to 64 printable characters, default `Temporarily Unavailable`.
+    package var byeEarlyReason = "Temporarily Unavailable"
+    /// `ims_dialog.detect_spirals`, default 1; 0: a spiral makes a dialog of its own.
+    package var detectsSpirals = true
+    /// `dialogs.limit`, records, live and tombstones, 100 to 10 000 000, default 1 000 000; at it a new dialog is refused
+    /// with 503 and counted.
+    package var limit = 1_000_000
+
+    package init() {}
+
+    package func problems() -> [SettingProblem] {
+        var list = ProblemList()
+        if hashSize < 16 || hashSize > 1_048_576 || hashSize & (hashSize - 1) != 0 {
+            list.add("ims_dialog.hash_size", "must be a power of two, 16 to 1048576")
+        }
+        if !Self.isToken(rrParameter) || rrParameter.utf8.count > 16 || rrParameter.lowercased() == "lr" {
+            list.add("ims_dialog.rr_param", "must be a parameter name of 1 to 16 letters, digits, '-', '_' or '.', not lr")
+        }
+        list.range("ims_dialog.default_timeout", defaultTimeout, milliseconds: 1_000...604_800_000)
+        list.range("ims_dialog.early_timeout", earlyTimeout, milliseconds: 1_000...3_600_000)
+        list.range("ims_dialog.noack_timeout", noAckTimeout, milliseconds: 1_000...3_600_000)
+        list.range("ims_dialog.bye_early_code", byeEarlyCode, 400...699)
+        let printable = byeEarlyReason.utf8.allSatisfy { $0 >= 32 && $0 < 127 }
+        if byeEarlyReason.isEmpty || byeEarlyReason.utf8.count > 64 || !printable {
+            list.add("ims_dialog.bye_early_reason", "must be 1 to 64 printable characters")
+        }
+        list.range("dialogs.limit", limit, 100...10_000_000)
+        return list.problems
+    }
+
+    private static func isToken(_ text: String) -> Bool {
+        !text.isEmpty
+            && text.utf8.allSatisfy { byte in
+                (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte)
+                    || byte == 45 || byte == 46 || byte == 95
+            }
+    }
+}

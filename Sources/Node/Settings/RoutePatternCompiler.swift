@@ -1,0 +1,182 @@
+// Compiles the text of a `RoutePattern` into states, back to front: every piece is given the state that follows it and
+// answers the state it begins with. Recursive descent, bounded depth; every refusal says what was not understood.
+//
+//     alternatives = sequence *( "|" sequence )       sequence = *( atom [ "*" / "+" / "?" ] )
+//     atom = "(" alternatives ")" / "[" set "]" / "." / "\" byte / byte
+
+struct RoutePatternCompiler {
+    typealias PatternError = RoutePattern.PatternError
+
+    private indirect enum Piece {
+        case bytes(RoutePattern.ByteSet)
+        case sequence([Piece])
+        case alternatives([Piece])
+        case repeated(Piece, min: Int, isUnbounded: Bool)
+    }
+
+    private let text: [UInt8]
+    private var position = 0
+    private var depth = 0
+    private(set) var states: [RoutePattern.State] = [.accept]
+
+    init(_ text: [UInt8]) {
+        var text = text
+        if text.first == UInt8(ascii: "^") { text.removeFirst() }
+        if text.last == UInt8(ascii: "$"), text.dropLast().last != UInt8(ascii: "\\") { text.removeLast() }
+        self.text = text
+    }
+
+    /// The first state.
+    mutating func compile() throws(PatternError) -> Int {
+        guard !text.isEmpty else { throw PatternError(reason: "is empty") }
+        guard text.count <= RoutePattern.sizeLimit else {
+            throw PatternError(reason: "is longer than \(RoutePattern.sizeLimit) bytes")
+        }
+        let piece = try alternatives()
+        guard position == text.count else { throw PatternError(reason: "')' without '('") }
+        return try emit(piece, next: 0)
+    }
+
+    private mutating func alternatives() throws(PatternError) -> Piece {
+        var choices = [try sequence()]
+        while position < text.count, text[position] == UInt8(ascii: "|") {
+            position += 1
+            choices.append(try sequence())
+        }
+        return choices.count == 1 ? choices[0] : .alternatives(choices)
+    }
+
+    private mutating func sequence() throws(PatternError) -> Piece {
+        var pieces: [Piece] = []
+        while position < text.count, text[position] != UInt8(ascii: "|"), text[position] != UInt8(ascii: ")") {
+            var piece = try atom()
+            var isRepeated = false
+            while position < text.count, let (least, isUnbounded) = Self.repetition(text[position]) {
+                guard !isRepeated else { throw PatternError(reason: "two repetitions in a row") }
+                isRepeated = true
+                piece = .repeated(piece, min: least, isUnbounded: isUnbounded)
+                position += 1
+            }
+            pieces.append(piece)
+        }
+        return .sequence(pieces)
+    }
+
+    private static func repetition(_ byte: UInt8) -> (Int, Bool)? {
+        switch byte {
+        case UInt8(ascii: "*"): (0, true)
+        case UInt8(ascii: "+"): (1, true)
+        case UInt8(ascii: "?"): (0, false)
+        default: nil
+        }
+    }
+
+    private mutating func atom() throws(PatternError) -> Piece {
+        let byte = text[position]
+        position += 1
+        switch byte {
+        case UInt8(ascii: "("):
+            guard depth < 32 else { throw PatternError(reason: "groups nested more than 32 deep") }
+            depth += 1
+            let piece = try alternatives()
+            depth -= 1
+            guard position < text.count, text[position] == UInt8(ascii: ")") else {
+                throw PatternError(reason: "'(' without ')'")
+            }
+            position += 1
+            return piece
+        case UInt8(ascii: "["): return .bytes(try set())
+        case UInt8(ascii: "."):
+            var all = RoutePattern.ByteSet()
+            all.invert()
+            return .bytes(all)
+        case UInt8(ascii: "\\"): return .bytes(try escaped())
+        case UInt8(ascii: "*"), UInt8(ascii: "+"), UInt8(ascii: "?"):
+            throw PatternError(reason: "'\(Character(Unicode.Scalar(byte)))' has nothing to repeat")
+        case UInt8(ascii: "{"), UInt8(ascii: "}"):
+            throw PatternError(reason: "counted repetition is not available; write \\{ for the character")
+        case UInt8(ascii: "^"), UInt8(ascii: "$"):
+            throw PatternError(reason: "'^' and '$' belong at the ends; a pattern always covers the whole URI")
+        default:
+            var set = RoutePattern.ByteSet()
+            set.insert(byte)
+            return .bytes(set)
+        }
+    }
+
+    private mutating func escaped() throws(PatternError) -> RoutePattern.ByteSet {
+        guard position < text.count else { throw PatternError(reason: "ends with a lone backslash") }
+        let byte = text[position]
+        position += 1
+        let isLetterOrDigit =
+            (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte)
+        guard !isLetterOrDigit else {
+            throw PatternError(reason: "'\\\(Character(Unicode.Scalar(byte)))' is not available; write a set like [0-9]")
+        }
+        var set = RoutePattern.ByteSet()
+        set.insert(byte)
+        return set
+    }
+
+    private mutating func set() throws(PatternError) -> RoutePattern.ByteSet {
+        var set = RoutePattern.ByteSet()
+        let isInverted = position < text.count && text[position] == UInt8(ascii: "^")
+        if isInverted { position += 1 }
+        var isFirst = true
+        while position < text.count, isFirst || text[position] != UInt8(ascii: "]") {
+            isFirst = false
+            let low = try setByte()
+            var high = low
+            let hasRange =
+                position + 1 < text.count && text[position] == UInt8(ascii: "-")
+                && text[position + 1] != UInt8(ascii: "]")
+            if hasRange {
+                position += 1
+                high = try setByte()
+            }
+            guard low <= high else { throw PatternError(reason: "a range in [ ] runs backwards") }
+            for byte in low...high { set.insert(byte) }
+        }
+        guard position < text.count else { throw PatternError(reason: "'[' without ']'") }
+        position += 1
+        if isInverted { set.invert() }
+        return set
+    }
+
+    private mutating func setByte() throws(PatternError) -> UInt8 {
+        if text[position] == UInt8(ascii: "\\") { position += 1 }
+        guard position < text.count else { throw PatternError(reason: "ends with a lone backslash") }
+        defer { position += 1 }
+        return text[position]
+    }
+
+    private mutating func append(_ state: RoutePattern.State) throws(PatternError) -> Int {
+        guard states.count < RoutePattern.stateLimit else {
+            throw PatternError(reason: "needs more than \(RoutePattern.stateLimit) states")
+        }
+        states.append(state)
+        return states.count - 1
+    }
+
+    private mutating func emit(_ piece: Piece, next: Int) throws(PatternError) -> Int {
+        switch piece {
+        case .bytes(let set): return try append(.bytes(set, next: next))
+        case .sequence(let pieces):
+            var following = next
+            for piece in pieces.reversed() { following = try emit(piece, next: following) }
+            return following
+        case .alternatives(let choices):
+            var first = try emit(choices[choices.count - 1], next: next)
+            for choice in choices.dropLast().reversed() {
+                first = try append(.split(try emit(choice, next: next), first))
+            }
+            return first
+        case .repeated(let piece, let least, let isUnbounded):
+            guard isUnbounded else { return try append(.split(try emit(piece, next: next), next)) }
+            let loop = try append(.split(0, next))
+            let body = try emit(piece, next: loop)
+            states[loop] = .split(body, next)
+            return least == 0 ? loop : body
+        }
+    }
+}

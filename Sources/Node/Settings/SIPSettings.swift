@@ -1,0 +1,126 @@
+// `sip`: where SIP comes in, what goes into Via and Record-Route, and the transaction timers.
+
+package import SIP
+
+package struct SIPSettings: Equatable, Sendable {
+    /// `sip.force_rport`: where a response goes (DESIGN §5).
+    package enum ForceRport: String, CaseIterable, Sendable {
+        /// To the source port when Via has rport, when the source differs from sent-by, or when it is the balancer's.
+        case auto
+        case always = "true"
+        case never = "false"
+    }
+
+    /// `sip.egress`: where requests leave.
+    package enum Egress: String, CaseIterable, Sendable {
+        case direct
+        /// By the first `sip.balancer` as the next hop, without a Route for it.
+        case balancer
+    }
+
+    /// `sip.via`: what our Via names.
+    package enum ViaChoice: String, CaseIterable, Sendable {
+        /// This node's listen or service address.
+        case own
+        /// The advertised address: only where every node really sends from it (IPVS-DR, anycast).
+        case advertise
+    }
+
+    /// `sip.listen`, required; `udp://ADDRESS:PORT`, comma list; 1 to 8, no duplicates, no wildcard address, because the
+    /// address goes into Via. Only UDP is available in this version.
+    package var listen: [Endpoint] = []
+    /// `sip.advertise`; SIP URIs for Record-Route, at most one a transport and address family; default: the first listen
+    /// address of each transport. Shared by all nodes behind one balancer.
+    package var advertise: [ConfiguredURI] = []
+    /// `sip.balancer`; `ADDRESS` or `ADDRESS:PORT` (default port 5060), comma list; whose packets come for others.
+    package var balancer: [Endpoint] = []
+    /// `sip.force_rport`, `auto|true|false`, default auto.
+    package var forceRport: ForceRport = .auto
+    /// `sip.egress`, `direct|balancer`, default direct.
+    package var egress: Egress = .direct
+    /// `sip.service-address`; `ADDRESS:PORT` that moves between hosts (VRRP); opened with IP_FREEBIND; default none.
+    package var serviceAddress: Endpoint?
+    /// `sip.via`, `own|advertise`, default own.
+    package var via: ViaChoice = .own
+    /// `sip.lenient`; accept what RFC 4475 calls harmless deviations; default true.
+    package var isLenient = true
+    /// `sip.t1-ms`, milliseconds, 50 to 5000, default 500 (RFC 3261 §17.1.1.1).
+    package var t1: Duration = .milliseconds(500)
+    /// `sip.t2-ms`, milliseconds, T1 to 32 000, default 4000.
+    package var t2: Duration = .milliseconds(4_000)
+    /// `sip.t4-ms`, milliseconds, 50 to 60 000, default 5000.
+    package var t4: Duration = .milliseconds(5_000)
+    /// `sip.timer-c-s`, seconds, 180 to 3600, default 181: RFC 3261 §16.6 step 11 asks for more than three minutes.
+    package var timerC: Duration = .seconds(181)
+    /// `sip.max-forwards`, 1 to 255, default 70: for a request that comes without one, and for our own.
+    package var maxForwards = 70
+
+    package init() {}
+
+    package static let listenLimit = 8
+
+    /// `advertise`, or the first listen address of each transport when it is empty.
+    package var effectiveAdvertise: [ConfiguredURI] {
+        guard advertise.isEmpty else { return advertise }
+        var seen: [TransportProtocol] = []
+        var result: [ConfiguredURI] = []
+        for endpoint in listen where !seen.contains(endpoint.transport) {
+            seen.append(endpoint.transport)
+            result.append(ConfiguredURI(endpoint))
+        }
+        return result
+    }
+
+    package func problems() -> [SettingProblem] {
+        var list = ProblemList()
+        listenProblems(&list)
+        advertiseProblems(&list)
+        if egress == .balancer, balancer.isEmpty {
+            list.add("sip.egress", "balancer needs sip.balancer, the address requests leave by")
+        }
+        list.range("sip.t1-ms", t1, milliseconds: 50...5_000)
+        if t2 < t1 || t2 > .milliseconds(32_000) { list.add("sip.t2-ms", "must be sip.t1-ms to 32000 milliseconds") }
+        list.range("sip.t4-ms", t4, milliseconds: 50...60_000)
+        list.range("sip.timer-c-s", timerC, milliseconds: 180_000...3_600_000)
+        list.range("sip.max-forwards", maxForwards, 1...255)
+        return list.problems
+    }
+
+    private func listenProblems(_ list: inout ProblemList) {
+        if listen.isEmpty { list.add("sip.listen", "is required: at least one address like udp://192.0.2.1:5060") }
+        if listen.count > Self.listenLimit { list.add("sip.listen", "at most \(Self.listenLimit) addresses") }
+        for (index, endpoint) in listen.enumerated() {
+            let text = "\(endpoint.transport.configuredName)://\(endpoint.text)"
+            if endpoint.transport != .udp {
+                list.add("sip.listen", "\(text): only udp is available in this version")
+            }
+            if endpoint.address.isUnspecified {
+                list.add("sip.listen", "\(text): name one address of this host, because it goes into Via")
+            }
+            if listen[..<index].contains(endpoint) { list.add("sip.listen", "\(text) is there twice") }
+        }
+        if let serviceAddress, serviceAddress.address.isUnspecified {
+            list.add("sip.service-address", "\(serviceAddress.text): name one address")
+        }
+    }
+
+    private func advertiseProblems(_ list: inout ProblemList) {
+        for (index, uri) in advertise.enumerated() {
+            let family = uri.address?.isIPv6
+            let twin = advertise[..<index].first { $0.transport == uri.transport && $0.address?.isIPv6 == family }
+            if let twin {
+                list.add("sip.advertise", "\(twin.text) and \(uri.text) are for the same transport; give one a transport")
+            }
+            if uri.address?.isUnspecified == true { list.add("sip.advertise", "\(uri.text) is no address to send to") }
+        }
+        guard !advertise.isEmpty else { return }
+        var missing: [TransportProtocol] = []
+        for endpoint in listen where !advertise.contains(where: { $0.transport == endpoint.transport }) {
+            if !missing.contains(endpoint.transport) { missing.append(endpoint.transport) }
+        }
+        for transport in missing {
+            let name = transport.configuredName
+            list.add("sip.advertise", "nothing for \(name), which sip.listen has; add sip:HOST:PORT;transport=\(name)")
+        }
+    }
+}

@@ -1,0 +1,222 @@
+// The table of keys. Reading a text is here; ranges and what must fit together are in each struct's `problems()`, so that
+// values written directly, by a test or the simulator, are held to the same rules.
+
+import SIP
+
+extension SettingKey {
+    package static let all: [SettingKey] = nodeKeys + sipKeys + clusterKeys + replicationKeys + dialogKeys
+        + takeoverKeys + managementKeys
+
+    private static let nodeKeys = [
+        text("node.name", \.node.name),
+        integer("node.shards", \.node.shards),
+    ]
+
+    private static let sipKeys = [
+        list("sip.listen", \.sip.listen, "is not an address like udp://192.0.2.1:5060") {
+            Endpoint(configured: $0, schemes: .sip, defaultPort: nil)
+        },
+        list("sip.advertise", \.sip.advertise, "is not a SIP URI like sip:192.0.2.1:5060") { ConfiguredURI($0) },
+        list("sip.balancer", \.sip.balancer, "is not an address like 192.0.2.1 or 192.0.2.1:5060") {
+            Endpoint(configured: $0, schemes: .none, defaultPort: 5_060)
+        },
+        choice("sip.force_rport", \.sip.forceRport),
+        choice("sip.egress", \.sip.egress),
+        optionalEndpoint("sip.service-address", \.sip.serviceAddress, "is not an address like 192.0.2.1:5060") {
+            Endpoint(configured: $0, schemes: .sip, defaultPort: 5_060)
+        },
+        choice("sip.via", \.sip.via),
+        flag("sip.lenient", \.sip.isLenient),
+        duration("sip.t1-ms", \.sip.t1, unit: .milliseconds),
+        duration("sip.t2-ms", \.sip.t2, unit: .milliseconds),
+        duration("sip.t4-ms", \.sip.t4, unit: .milliseconds),
+        duration("sip.timer-c-s", \.sip.timerC, unit: .seconds),
+        integer("sip.max-forwards", \.sip.maxForwards),
+    ]
+
+    private static let clusterKeys = [
+        text("cluster.name", \.cluster.name),
+        optionalEndpoint("cluster.bus", \.cluster.bus, "is not an address like tcp://192.0.2.1:7400") {
+            Endpoint(configured: $0, schemes: .bus, defaultPort: nil)
+        },
+        list("cluster.peers", \.cluster.peers, "is not an address like tcp://192.0.2.1:7400") {
+            Endpoint(configured: $0, schemes: .bus, defaultPort: nil)
+        },
+        text("cluster.key-file", \.cluster.keyFile),
+        choice("cluster.quorum", \.cluster.quorum),
+        duration("cluster.bootstrap-after", \.cluster.bootstrapAfter, unit: .seconds),
+        duration("cluster.forget-after", \.cluster.forgetAfter, unit: .seconds),
+        duration("cluster.lone-grace", \.cluster.loneGrace, unit: .seconds),
+        duration("cluster.heartbeat-ms", \.cluster.heartbeat, unit: .milliseconds),
+        duration("cluster.suspicion-ms", \.cluster.suspicion, unit: .milliseconds),
+    ]
+
+    private static let replicationKeys = [
+        choice("replication.commit", \.replication.commit),
+        duration("replication.commit-timeout-ms", \.replication.commitTimeout, unit: .milliseconds),
+        duration("replication.linger-ms", \.replication.linger, unit: .milliseconds),
+    ]
+
+    private static let dialogKeys = [
+        integer("ims_dialog.hash_size", \.dialogs.hashSize),
+        text("ims_dialog.rr_param", \.dialogs.rrParameter),
+        duration("ims_dialog.default_timeout", \.dialogs.defaultTimeout, unit: .seconds),
+        duration("ims_dialog.early_timeout", \.dialogs.earlyTimeout, unit: .seconds),
+        duration("ims_dialog.noack_timeout", \.dialogs.noAckTimeout, unit: .seconds),
+        integer("ims_dialog.bye_early_code", \.dialogs.byeEarlyCode),
+        text("ims_dialog.bye_early_reason", \.dialogs.byeEarlyReason),
+        flag("ims_dialog.detect_spirals", \.dialogs.detectsSpirals),
+        integer("dialogs.limit", \.dialogs.limit),
+        SettingKey(name: "routes", isList: true) { settings, texts in
+            var routes: [Route] = []
+            for text in texts {
+                do throws(SettingProblem) { routes.append(try Route.parse(text)) } catch { return error.message }
+            }
+            settings.routes = routes
+            return nil
+        },
+    ]
+
+    private static let takeoverKeys = [
+        choice("takeover.early", \.takeover.early),
+        duration("takeover.early-grace-ms", \.takeover.earlyGrace, unit: .milliseconds),
+        duration("takeover.settle-ms", \.takeover.settle, unit: .milliseconds),
+        duration("takeover.stagger-ms", \.takeover.stagger, unit: .milliseconds),
+        duration("takeover.intent-life-ms", \.takeover.intentLife, unit: .milliseconds),
+    ]
+
+    private static let managementKeys = [
+        optionalEndpoint("management.http", \.management.http, "is not an address like 127.0.0.1:8080") {
+            Endpoint(configured: $0, schemes: .http, defaultPort: 8_080)
+        },
+        text("management.token-file", \.management.tokenFile),
+        flag("management.fault_injection", \.management.allowsFaultInjection),
+    ]
+}
+
+// How a text of each kind is read.
+extension SettingKey {
+    typealias Path<Value> = any WritableKeyPath<Settings, Value> & Sendable
+
+    /// How a key counts when its value carries no unit.
+    enum Unit: Sendable { case milliseconds, seconds }
+
+    static func text(_ name: String, _ path: Path<String>) -> SettingKey {
+        SettingKey(name: name, isList: false) { settings, texts in
+            settings[keyPath: path] = texts[0].trimmed
+            return nil
+        }
+    }
+
+    static func integer(_ name: String, _ path: Path<Int>) -> SettingKey {
+        SettingKey(name: name, isList: false) { settings, texts in
+            guard let value = Int(texts[0].trimmed) else { return "'\(texts[0])' is not a whole number" }
+            settings[keyPath: path] = value
+            return nil
+        }
+    }
+
+    static func flag(_ name: String, _ path: Path<Bool>) -> SettingKey {
+        SettingKey(name: name, isList: false) { settings, texts in
+            switch texts[0].trimmed.lowercased() {
+            case "true", "yes", "on", "1": settings[keyPath: path] = true
+            case "false", "no", "off", "0": settings[keyPath: path] = false
+            default: return "'\(texts[0])' is neither true nor false"
+            }
+            return nil
+        }
+    }
+
+    static func choice<Value>(_ name: String, _ path: Path<Value>) -> SettingKey
+    where Value: RawRepresentable<String> & CaseIterable & Sendable {
+        SettingKey(name: name, isList: false) { settings, texts in
+            guard let value = Value(rawValue: texts[0].trimmed.lowercased()) else {
+                return "'\(texts[0])' is not one of \(Value.allCases.map(\.rawValue).joined(separator: ", "))"
+            }
+            settings[keyPath: path] = value
+            return nil
+        }
+    }
+
+    /// `1500`, in the key's unit, or with a unit of its own: `1500ms`, `90s`, `15m`, `1h`.
+    static func duration(_ name: String, _ path: Path<Duration>, unit: Unit) -> SettingKey {
+        SettingKey(name: name, isList: false) { settings, texts in
+            let text = texts[0].trimmed.lowercased()
+            let digits = text.prefix { $0.isASCII && $0.isNumber }
+            let suffix = text[digits.endIndex...].trimmed
+            let plain: Int64 = unit == .milliseconds ? 1 : 1_000
+            let scales: [String: Int64] = ["": plain, "ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000]
+            guard let number = Int64(digits), number <= 1_000_000_000_000, let scale = scales[suffix] else {
+                return "'\(texts[0])' is not a time like \(unit == .milliseconds ? "500 or 500ms" : "30 or 30s")"
+            }
+            settings[keyPath: path] = .milliseconds(number &* scale)
+            return nil
+        }
+    }
+
+    static func list<Value: Sendable>(
+        _ name: String, _ path: Path<[Value]>, _ complaint: String, _ parse: @escaping @Sendable (String) -> Value?
+    ) -> SettingKey {
+        SettingKey(name: name, isList: true) { settings, texts in
+            var values: [Value] = []
+            var wrong: [String] = []
+            for text in texts {
+                if let value = parse(text.trimmed) { values.append(value) } else { wrong.append("'\(text)'") }
+            }
+            guard wrong.isEmpty else { return "\(wrong.joined(separator: ", ")) \(complaint)" }
+            settings[keyPath: path] = values
+            return nil
+        }
+    }
+
+    static func optionalEndpoint(
+        _ name: String, _ path: Path<Endpoint?>, _ complaint: String,
+        _ parse: @escaping @Sendable (String) -> Endpoint?
+    ) -> SettingKey {
+        SettingKey(name: name, isList: false) { settings, texts in
+            let text = texts[0].trimmed
+            guard !text.isEmpty else {
+                settings[keyPath: path] = nil
+                return nil
+            }
+            guard let endpoint = parse(text) else { return "'\(text)' \(complaint)" }
+            settings[keyPath: path] = endpoint
+            return nil
+        }
+    }
+}
+
+extension Endpoint {
+    /// Which `scheme://` a configured address may carry.
+    enum Schemes { case none, sip, bus, http }
+
+    /// `udp://192.0.2.1:5060`, `192.0.2.1:5060`, `[2001:db8::1]:5060`; a port of 1 to 65535, or none where there is a default.
+    init?(configured text: String, schemes: Schemes, defaultPort: UInt16?) {
+        var rest = Substring(text)
+        var transport: TransportProtocol = schemes == .sip || schemes == .none ? .udp : .tcp
+        if let mark = rest.firstRange(of: "://") {
+            let scheme = rest[..<mark.lowerBound].lowercased()
+            switch schemes {
+            case .none: return nil
+            case .sip:
+                guard let named = TransportProtocol(configured: scheme) else { return nil }
+                transport = named
+            case .bus: guard scheme == "tcp" else { return nil }
+            case .http: guard scheme == "http" else { return nil }
+            }
+            rest = rest[mark.upperBound...]
+        }
+        while schemes == .http, rest.hasSuffix("/") { rest.removeLast() }
+        var host = rest
+        var port = defaultPort
+        let isBareIPv6 = !rest.hasPrefix("[") && rest.count(where: { $0 == ":" }) > 1
+        if !isBareIPv6, let colon = rest.lastIndex(of: ":"), !rest[colon...].contains("]") {
+            guard let number = UInt16(rest[rest.index(after: colon)...]), number > 0 else { return nil }
+            port = number
+            host = rest[..<colon]
+        }
+        if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
+        guard let address = Address(text: String(host)), let port else { return nil }
+        self.init(address: address, port: port, transport: transport)
+    }
+}

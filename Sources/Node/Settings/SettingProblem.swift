@@ -1,0 +1,54 @@
+// One reason why a configuration cannot be used. All of them are reported at once, each in one line:
+// the key, what is wrong, what is allowed, and where the value came from.
+
+package struct SettingProblem: Error, Hashable, Sendable, CustomStringConvertible {
+    /// The key as documented, `sip.listen`; empty when the whole file is meant.
+    package var key: String
+    /// What is wrong and what is allowed, without a full stop.
+    package var message: String
+    /// Where the value came from: `line 7`, `--set`, `UNDERSTUDY_SIP_LISTEN`; empty for a default.
+    package var origin: String
+
+    package init(key: String, message: String, origin: String = "") {
+        self.key = key
+        self.message = message
+        self.origin = origin
+    }
+
+    package var description: String {
+        let subject = key.isEmpty ? message : "\(key): \(message)"
+        return origin.isEmpty ? subject : "\(subject) (\(origin))"
+    }
+}
+
+/// Collects problems of one subsystem with little noise.
+struct ProblemList {
+    private(set) var problems: [SettingProblem] = []
+
+    mutating func add(_ key: String, _ message: String) {
+        problems.append(SettingProblem(key: key, message: message))
+    }
+
+    /// A duration in whole milliseconds must lie in the range; `unit` is how the key counts.
+    mutating func range(_ key: String, _ value: Duration, milliseconds range: ClosedRange<Int64>) {
+        let wide = range.lowerBound >= 1_000 && range.lowerBound % 1_000 == 0 && range.upperBound % 1_000 == 0
+        guard !range.contains(value.wholeMilliseconds) else { return }
+        if wide {
+            add(key, "must be \(range.lowerBound / 1_000) to \(range.upperBound / 1_000) seconds")
+        } else {
+            add(key, "must be \(range.lowerBound) to \(range.upperBound) milliseconds")
+        }
+    }
+
+    mutating func range(_ key: String, _ value: Int, _ range: ClosedRange<Int>) {
+        if !range.contains(value) { add(key, "must be \(range.lowerBound) to \(range.upperBound)") }
+    }
+}
+
+extension Duration {
+    /// Whole milliseconds, rounded down; exact for every configured value.
+    package var wholeMilliseconds: Int64 {
+        let (seconds, attoseconds) = components
+        return seconds &* 1_000 &+ attoseconds / 1_000_000_000_000_000
+    }
+}

@@ -1,0 +1,38 @@
+// A node's settings: validated values, one struct a subsystem, whose comments are the reference (key, unit, range, default).
+// Nothing here reads a file, a variable or a clock; Management's loader turns texts into these values by way of
+// `SettingKey`, and the simulator writes them directly. Nothing is reloaded while a node runs.
+
+import SIP
+
+package struct Settings: Equatable, Sendable {
+    package var node = NodeSettings()
+    package var sip = SIPSettings()
+    package var cluster = ClusterConfiguration()
+    package var replication = ReplicationSettings()
+    package var dialogs = DialogSettings()
+    package var takeover = TakeoverSettings()
+    /// `routes`: first match wins; without one a request goes by its Request-URI.
+    package var routes: [Route] = []
+    package var management = ManagementSettings()
+
+    package init() {}
+
+    package static let routeLimit = 256
+
+    /// Every reason these values cannot be used together; empty when they can.
+    package func problems() -> [SettingProblem] {
+        var list =
+            node.problems() + sip.problems() + cluster.problems() + replication.problems() + dialogs.problems()
+            + takeover.problems() + management.problems()
+        if routes.count > Self.routeLimit {
+            list.append(SettingProblem(key: "routes", message: "at most \(Self.routeLimit)"))
+        }
+        if let bus = cluster.bus, let http = management.http, bus.address == http.address {
+            if http.port == bus.port || Int(http.port) == Int(bus.port) + 1 {
+                let message = "\(http.text) is taken by cluster.bus, which uses its port and the next"
+                list.append(SettingProblem(key: "management.http", message: message))
+            }
+        }
+        return list
+    }
+}

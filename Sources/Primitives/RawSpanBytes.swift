@@ -1,0 +1,85 @@
+// The one file of the core that says `unsafe`: reading bytes and little-endian words from a RawSpan, copying a RawSpan
+// into an array, and looking into a StaticString. The standard library of Swift 6.3 has no checked spelling for these.
+// The way from an array to a span is `RawSpan(_elements: array.span)`: `Span.bytes` counts as unsafe in 6.3.
+//
+// Why they are safe: every load goes through the span's own bounds check (never the `unchecked` variant), the types loaded
+// are plain integers, and no pointer leaves its closure. A bad offset stops the program; it cannot read past the span.
+
+extension RawSpan {
+    /// The byte at `offset`; traps outside of the span.
+    @inlinable
+    package subscript(offset: Int) -> UInt8 {
+        @inline(__always) get { unsafe unsafeLoad(fromByteOffset: offset, as: UInt8.self) }
+    }
+
+    /// The eight bytes from `offset` as a little-endian word; traps outside of the span.
+    @inlinable
+    package func word(at offset: Int) -> UInt64 {
+        UInt64(littleEndian: unsafe unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self))
+    }
+
+    /// Compares two spans as byte strings: negative, zero or positive like C's `memcmp`, a prefix sorting first.
+    @inlinable
+    package func compared(to other: RawSpan) -> Int {
+        let shared = min(byteCount, other.byteCount)
+        var offset = 0
+        while offset &+ 8 <= shared {
+            let (left, right) = (word(at: offset), other.word(at: offset))
+            if left != right { return left.byteSwapped < right.byteSwapped ? -1 : 1 }
+            offset &+= 8
+        }
+        while offset < shared {
+            let (left, right) = (self[offset], other[offset])
+            if left != right { return left < right ? -1 : 1 }
+            offset &+= 1
+        }
+        return byteCount - other.byteCount
+    }
+}
+
+extension [UInt8] {
+    /// Appends a copy of the span's bytes.
+    package mutating func append(_ span: RawSpan) {
+        unsafe span.withUnsafeBytes { unsafe append(contentsOf: $0) }
+    }
+
+    /// Appends the text of a literal.
+    package mutating func append(_ text: StaticString) {
+        text.withUTF8Buffer { unsafe append(contentsOf: $0) }
+    }
+
+    /// Overwrites the bytes from `offset` with a copy of `source`; traps when they do not all fit.
+    package mutating func overwrite(at offset: Int, with source: RawSpan) {
+        precondition(offset >= 0 && offset <= count - source.byteCount, "an overwrite must stay inside of the array")
+        unsafe withUnsafeMutableBytes { target in
+            unsafe source.withUnsafeBytes {
+                unsafe UnsafeMutableRawBufferPointer(rebasing: target[offset...]).copyMemory(from: $0)
+            }
+        }
+    }
+
+    /// A new array with a copy of the span's bytes.
+    package init(copying span: RawSpan) {
+        self = []
+        append(span)
+    }
+
+    /// A new array with the text of a literal.
+    package init(copying text: StaticString) {
+        self = []
+        append(text)
+    }
+}
+
+extension StaticString {
+    /// Whether `test` holds for each pair of a byte of `bytes[range]` and a byte of this literal, and the lengths agree.
+    package func matches(_ bytes: [UInt8], _ range: ByteRange, by test: (UInt8, UInt8) -> Bool) -> Bool {
+        guard range.count == utf8CodeUnitCount else { return false }
+        return withUTF8Buffer { literal in
+            for index in 0..<literal.count {
+                guard test(bytes[Int(range.start) + index], unsafe literal[index]) else { return false }
+            }
+            return true
+        }
+    }
+}

@@ -1,0 +1,40 @@
+// FrozenDialogs remembers the dialogs whose end has been granted: for `intent-life` a refresh of such a dialog is answered
+// 481, since whoever asked may be sending its BYE now (rule R1).
+//
+// Limit: 65 536 at once; beyond it the oldest is let go early, and a refresh may then cross a BYE as it does without us.
+
+package import Dialogs
+package import Primitives
+
+package struct FrozenDialogs: Sendable {
+    package static let limit = 65_536
+    private var until: [DialogID: Instant] = [:]
+    private var order: [DialogID] = []
+    private var head = 0
+
+    package init() {}
+
+    package var count: Int { until.count }
+
+    package mutating func insert(_ did: DialogID, until end: Instant, now: Instant) {
+        while head < order.count, let end = until[order[head]], end <= now || until.count >= Self.limit {
+            until[order[head]] = nil
+            head += 1
+        }
+        while head < order.count, until[order[head]] == nil { head += 1 }
+        if head > 1_024, head * 2 > order.count {
+            order.removeFirst(head)
+            head = 0
+        }
+        if until.updateValue(end, forKey: did) == nil { order.append(did) }
+    }
+
+    package mutating func remove(_ did: DialogID) {
+        until[did] = nil
+    }
+
+    package func contains(_ did: DialogID, now: Instant) -> Bool {
+        guard !until.isEmpty, let end = until[did] else { return false }
+        return now < end
+    }
+}

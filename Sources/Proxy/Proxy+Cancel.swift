@@ -1,0 +1,199 @@
+// CANCEL (RFC 3261 §9, §16.10) and ACK (§17.1.1.3, §13.2.2.4), wherever in the cluster they arrive: a CANCEL on another
+// node is answered 200 and becomes the fact `cancelled` (S1-2c); an ACK for a non-2xx on another node becomes `acked` and is never
+// forwarded (S1-2d); an ACK for a 2xx is forwarded by its Routes and settles the INVITE.
+
+import Dialogs
+import Primitives
+import SIP
+
+extension Proxy {
+    // MARK: CANCEL
+
+    mutating func receiveCancel(
+        _ plan: inout RequestPlan, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        if let id = serverContext(serverKey(plan, method: .invite)), var context = take(id) {
+            reject(200, plan, effects: &effects)
+            counters.rejected -= 1
+            context.cancelled = true
+            learnCancelled(context, now: now, dialogs: &dialogs, effects: &effects)
+            cancelAll(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+            finish(context, id)
+            return
+        }
+        var did = dialogs.did(
+            callID: message.bytes, message.callID, fromTag: message.bytes, message.fromTag,
+            inviteCSeq: plan.cSeq.number)
+        if !message.toTag.isEmpty {
+            consumeRoutes(&plan, dialogs: dialogs)
+            matchDialog(&plan, dialogs: dialogs, effects: &effects)
+            did = plan.did ?? did
+        }
+        guard let state = dialogs.state(did), learnForeignCancel(did, plan, now: now, dialogs: &dialogs, effects: &effects)
+        else {
+            reject(481, plan, effects: &effects)
+            return
+        }
+        counters.foreignAbsorbed += 1
+        reject(200, plan, effects: &effects)
+        counters.rejected -= 1
+        if state < .confirmedNotAcknowledged { review(did, now: now, dialogs: &dialogs, effects: &effects) }
+    }
+
+    /// Cancels every branch that has no final response, at once or when its first provisional comes (§9.1).
+    mutating func cancelAll(
+        _ context: inout ResponseContext, _ id: SlotID, now: Instant,
+        dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        cancelOthers(&context, id, but: -1, now: now, effects: &effects)
+    }
+
+    mutating func cancelOthers(
+        _ context: inout ResponseContext, _ id: SlotID, but spared: Int, now: Instant, effects: inout ProxyEffects
+    ) {
+        for index in context.branches.indices where index != spared && context.branches[index].final == 0 {
+            guard case .none = context.branches[index].cancel else { continue }
+            if context.branches[index].sawProvisional {
+                sendCancel(&context, id, branch: index, now: now, effects: &effects)
+            } else {
+                context.branches[index].cancel = .wanted
+            }
+        }
+    }
+
+    /// CANCEL with the INVITE's Via, Request-URI and Routes, to where the INVITE went (§9.1).
+    mutating func sendCancel(
+        _ context: inout ResponseContext, _ id: SlotID, branch index: Int, now: Instant, effects: inout ProxyEffects
+    ) {
+        if context.branches[index].cancelSent.isEmpty {
+            guard loadStored(context.branches[index].sent) else { return }
+            scratch.removeAll()
+            CancelWriter.write(invite: stored, into: &scratch)
+            context.branches[index].cancelSent = scratch.copy()
+        }
+        var transaction = NonInviteClientTransaction(timers: settings.timers)
+        actions.removeAll(keepingCapacity: true)
+        transaction.start(actions: &actions)
+        context.branches[index].cancel = .sent(transaction)
+        performCancel(&context, id, branch: index, now: now, effects: &effects)
+    }
+
+    mutating func performCancel(
+        _ context: inout ResponseContext, _ id: SlotID, branch index: Int, now: Instant, effects: inout ProxyEffects
+    ) {
+        for action in actions {
+            switch action {
+            case .send:
+                let branch = context.branches[index]
+                effects.queue.send(branch.cancelSent, to: branch.target, from: branch.listener)
+            case .start(let timer, let delay):
+                let token = TimerToken(context: id, branch: index, machine: .cancel, timer: timer)
+                wheel.cancel(context.branches[index].cancelTimers[timer])
+                context.branches[index].cancelTimers[timer] = wheel.schedule(
+                    token.rawValue, at: now.advanced(by: delay))
+            case .stop(let timer):
+                wheel.cancel(context.branches[index].cancelTimers[timer])
+                context.branches[index].cancelTimers[timer] = .none
+            case .deliver, .acknowledge, .timedOut, .transportFailed, .terminated: break
+            }
+        }
+    }
+
+    mutating func receiveCancelResponse(
+        _ context: inout ResponseContext, _ id: SlotID, branch index: Int, now: Instant,
+        dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        guard case .sent(var transaction) = context.branches[index].cancel else { return }
+        actions.removeAll(keepingCapacity: true)
+        transaction.receive(statusCode: message.statusCode, actions: &actions)
+        context.branches[index].cancel = .sent(transaction)
+        let delivered = actions.contains(.deliver)
+        performCancel(&context, id, branch: index, now: now, effects: &effects)
+        if delivered, message.statusCode >= 200 {
+            cancelAnswered(&context, id, branch: index, now: now, dialogs: &dialogs, effects: &effects)
+        }
+    }
+
+    /// The CANCEL was answered, or will never be. An INVITE that then gets no final answer within 64·T1 has ended (§9.1).
+    mutating func cancelAnswered(
+        _ context: inout ResponseContext, _ id: SlotID, branch index: Int, now: Instant,
+        dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        if context.kind == .heir {
+            endEarlyAsHeir(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+            return
+        }
+        guard context.branches[index].final == 0 else { return }
+        wheel.cancel(context.contextTimer)
+        context.contextTimer = wheel.schedule(
+            TimerToken(context: id, branch: index, machine: .grace, timer: .c).rawValue,
+            at: now.advanced(by: settings.timers.t1 * 64))
+    }
+
+    // MARK: ACK
+
+    mutating func receiveAcknowledgement(
+        _ plan: inout RequestPlan, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        if let id = serverContext(serverKey(plan, method: .ack)), var context = take(id) {
+            if case .invite(var transaction) = context.server,
+                transaction.phase == .completed || transaction.phase == .confirmed
+            {
+                actions.removeAll(keepingCapacity: true)
+                transaction.receiveAck(actions: &actions)
+                context.server = .invite(transaction)
+                performServer(&context, id, now: now, effects: &effects)
+                finish(context, id)
+                return
+            }
+            put(context, id)
+        }
+        if isAcknowledgementOfOurs(plan) {
+            counters.foreignAbsorbed += 1
+            learnAcknowledgementOfFailure(plan, now: now, dialogs: &dialogs, effects: &effects)
+            return
+        }
+        consumeRoutes(&plan, dialogs: dialogs)
+        matchDialog(&plan, dialogs: dialogs, effects: &effects)
+        if isForeignFailure(plan, dialogs: dialogs) {
+            counters.foreignAbsorbed += 1
+            learnAcknowledgementOfFailure(plan, now: now, dialogs: &dialogs, effects: &effects)
+            return
+        }
+        if let did = plan.did, plan.isKnown {
+            learnAcknowledgement(did, plan, now: now, dialogs: &dialogs, effects: &effects)
+        }
+        guard let hops = try? message.maxForwards() ?? 70, hops > 0,
+            findAcknowledgementHop(&plan, dialogs: dialogs, effects: &effects)
+        else {
+            counters.dropped += 1
+            return
+        }
+        forwardStatelessly(plan, effects: &effects)
+    }
+
+    /// An ACK is never answered, so a next hop that cannot be found is a counted drop.
+    private mutating func findAcknowledgementHop(
+        _ plan: inout RequestPlan, dialogs: DialogTable, effects: inout ProxyEffects
+    ) -> Bool {
+        let queued = effects.queue.datagrams.count
+        let found = findNextHop(&plan, dialogs: dialogs, effects: &effects)
+        if !found {
+            effects.queue.datagrams.removeSubrange(queued...)
+            counters.rejected -= 1
+        }
+        return found
+    }
+
+    /// The To tag is one that the cluster gave: the ACK is for a final answer of ours.
+    private func isAcknowledgementOfOurs(_ plan: RequestPlan) -> Bool {
+        let tag = message.toTag
+        guard tag.count == 18, message.bytes[Int(tag.start)] == UInt8(ascii: "u"),
+            message.bytes[Int(tag.start) + 1] == UInt8(ascii: "s"),
+            let number = Text.hex(message.bytes, ByteRange(start: Int(tag.start) + 2, end: Int(tag.end)))
+        else { return false }
+        return number
+            == ownToTag(
+                callID: message.callID, fromTag: message.fromTag, cSeq: plan.cSeq.number, in: message.bytes)
+    }
+}

@@ -1,0 +1,244 @@
+// Ending a dialog: the BYEs that the cluster makes. Branch, sent-by and CSeq follow from (did, leg) alone, so a second
+// actor's BYE is a retransmission to the phone (DESIGN §3.3, S1-9, R7); Request-URI, Routes and target come from the record of whoever
+// asked first, and travel in the intent, so whoever continues sends the same bytes.
+//
+//   intent payload:  count, then for each BYE: leg (1 byte), length (2, big-endian) and text of the target endpoint,
+//                    length (2) and bytes of the request
+//
+// Limits: 16 BYEs an intent (eight confirmed dialog-outs), 4096 bytes each.
+
+package import Dialogs
+package import Primitives
+import SIP
+
+/// One BYE of an intent.
+struct EndingRequest: Equatable, Sendable {
+    static let countLimit = 16
+    static let sizeLimit = 4_096
+
+    var leg: Leg
+    var target: Endpoint
+    var bytes: [UInt8]
+
+    static func encode(_ requests: [EndingRequest]) -> [UInt8] {
+        var writer = ByteWriter(capacity: 1_024)
+        writer.put(UInt8(requests.count))
+        for request in requests {
+            var target = ByteWriter()
+            request.target.write(into: &target)
+            writer.put(request.leg.rawValue)
+            for part in [target.bytes, request.bytes] {
+                writer.put(UInt8(truncatingIfNeeded: part.count >> 8))
+                writer.put(UInt8(truncatingIfNeeded: part.count))
+                writer.put(part)
+            }
+        }
+        return writer.bytes
+    }
+
+    /// `nil` for a payload that is not one: it came over the network.
+    static func decode(_ payload: [UInt8]) -> [EndingRequest]? {
+        guard let count = payload.first, count <= countLimit else { return nil }
+        var offset = 1
+        func part() -> [UInt8]? {
+            guard offset + 2 <= payload.count else { return nil }
+            let length = Int(payload[offset]) << 8 | Int(payload[offset + 1])
+            guard length <= sizeLimit, offset + 2 + length <= payload.count else { return nil }
+            defer { offset += 2 + length }
+            return Array(payload[(offset + 2)..<(offset + 2 + length)])
+        }
+        var requests: [EndingRequest] = []
+        for _ in 0..<count {
+            guard offset < payload.count, let leg = Leg(rawValue: payload[offset]) else { return nil }
+            offset += 1
+            guard let text = part(), let bytes = part(),
+                let target = Endpoint(text: String(decoding: text, as: UTF8.self))
+            else { return nil }
+            requests.append(EndingRequest(leg: leg, target: target, bytes: bytes))
+        }
+        return offset == payload.count ? requests : nil
+    }
+}
+
+extension Proxy {
+    /// What an intent to end this dialog carries; `nil` when no leg can be told (no confirmed dialog-out).
+    package func endingPayload(_ did: DialogID, dialogs: DialogTable) -> [UInt8]? {
+        guard let record = dialogs.record(did), let state = record.state, state >= .confirmedNotAcknowledged else { return nil }
+        var requests: [EndingRequest] = []
+        for out in record.outs where out.state == .confirmedNotAcknowledged || out.state == .confirmed {
+            for leg in [Leg.caller, .callee] where requests.count < EndingRequest.countLimit {
+                if let request = bye(did, record, out, to: leg, early: false) { requests.append(request) }
+            }
+        }
+        return requests.isEmpty ? nil : EndingRequest.encode(requests)
+    }
+
+    /// Sends the BYEs of a granted intent. `.legsEnded` follows when each leg has answered or fallen silent.
+    package mutating func end(
+        _ did: DialogID, payload: [UInt8], now: Instant, effects: inout ProxyEffects
+    ) {
+        guard let requests = EndingRequest.decode(payload), !requests.isEmpty else {
+            effects.items.append(.legsEnded(did))
+            return
+        }
+        let first = generatedHash(requests[0].bytes)
+        if generatedTable.first(hash: first, where: { isGenerated($0, first) }) != nil { return }  // Under way here.
+        startGenerated(requests, did: did, method: .bye, kind: .generated, now: now, effects: &effects)
+    }
+
+    /// Starts requests that the cluster makes, each with its own client transaction.
+    mutating func startGenerated(
+        _ requests: [EndingRequest], did: DialogID, method: Method, kind: ResponseContext.Kind, now: Instant,
+        effects: inout ProxyEffects
+    ) {
+        guard let id = contexts.insert(.blank) else {
+            counters.overloaded += 1
+            return  // The deadline is looked at again after intent-life.
+        }
+        var context = ResponseContext()
+        context.kind = kind
+        context.method = method
+        context.did = did
+        context.startedAt = now
+        for request in requests {
+            var branch = ClientBranch(
+                client: .nonInvite(NonInviteClientTransaction(timers: settings.timers)), sent: request.bytes,
+                target: settings.egress ?? request.target, listener: egressListener(settings.egress ?? request.target))
+            branch.leg = request.leg
+            branch.generated = generatedHash(request.bytes)
+            generatedTable.insert(hash: branch.generated, value: id.index)
+            context.branches.append(branch)
+        }
+        for index in context.branches.indices {
+            counters.byesGenerated += 1
+            start(&context, branch: index, id, now: now, effects: &effects)
+        }
+        put(context, id)
+    }
+
+    /// The hash in the branch of a request we made; 0 for bytes that are not such a request.
+    mutating func generatedHash(_ bytes: [UInt8]) -> UInt64 {
+        guard loadStored(bytes), let via = try? stored.topmostVia(),
+            case .generated(let hash) = Branch(stored.bytes, via.branch, mark: settings.mark)
+        else { return 0 }
+        return hash
+    }
+
+    func isGenerated(_ index: UInt32, _ hash: UInt64) -> Bool {
+        guard let id = contexts.id(at: index) else { return false }
+        return contexts.read(id) { context in context.branches.contains { $0.generated == hash } } ?? false
+    }
+
+    mutating func receiveGeneratedResponse(
+        _ hash: UInt64, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        guard let index = generatedTable.first(hash: hash, where: { isGenerated($0, hash) }),
+            let id = contexts.id(at: index), var context = take(id)
+        else {
+            counters.strayResponses += 1
+            return
+        }
+        if let branch = context.branches.firstIndex(where: { $0.generated == hash }),
+            case .nonInvite(var transaction) = context.branches[branch].client
+        {
+            actions.removeAll(keepingCapacity: true)
+            transaction.receive(statusCode: message.statusCode, actions: &actions)
+            context.branches[branch].client = .nonInvite(transaction)
+            performClient(&context, branch: branch, id, now: now, effects: &effects)
+            if message.statusCode >= 200 { endLeg(&context, branch, message.statusCode, effects: &effects) }
+        }
+        finish(context, id)
+    }
+
+    /// Any final answer, 408, 481 or silence until timer F ends a leg (DESIGN §3.3).
+    mutating func endLeg(
+        _ context: inout ResponseContext, _ branch: Int, _ status: Int, effects: inout ProxyEffects
+    ) {
+        guard context.branches[branch].final == 0 else { return }
+        context.branches[branch].final = status
+        guard context.kind == .generated, let did = context.did,
+            context.branches.allSatisfy({ $0.final != 0 })
+        else { return }
+        effects.items.append(.legsEnded(did))
+    }
+
+    // MARK: The bytes
+
+    /// The branch hash of a generated request.
+    func generatedBranch(_ did: DialogID, _ leg: Leg, _ method: Method, toTag: [UInt8]) -> UInt64 {
+        var stream = hash.begin()
+        stream.combine(0x6765_6e65_7261_7465)
+        stream.combine(did.rawValue)
+        stream.combine(UInt64(leg.rawValue) << 8 | UInt64(method.rawValue))
+        stream.combine(toTag, ByteRange(toTag))
+        return stream.finish() | 1
+    }
+
+    /// BYE for one side of a dialog-out.
+    /// - Parameter early: The dialog is early, and an heir speaks as the caller: CSeq is the INVITE's plus one (S2-11).
+    func bye(_ did: DialogID, _ record: Record, _ out: Record.Out, to leg: Leg, early: Bool) -> EndingRequest? {
+        let side = leg == .caller ? record.caller : out.side
+        guard !side.contact.isEmpty else { return nil }
+        let sender = leg == .caller ? out.side : record.caller
+        let first = max(1, UInt64(sender.firstCSeq))
+        let cSeq = early ? UInt64(record.inviteCSeq) + 1 : min(first + 1 << 24, 1 << 31 - 1)
+        guard let hop = nextHop(contact: side.contact, routes: side.routes) else { return nil }
+        let toValue = out.to.isEmpty ? record.to : out.to
+        var writer = ByteWriter(capacity: 512)
+        writer.put("BYE ")
+        writer.put(hop.requestURI)
+        writer.put(" SIP/2.0\r\nVia: SIP/2.0/UDP ")
+        writer.put(record.home.map(\.sentBy) ?? settings.sentBy)
+        writer.put(";branch=")
+        Branch.generated(generatedBranch(did, leg, .bye, toTag: out.toTag)).write(mark: settings.mark, into: &writer)
+        writer.put(";rport\r\n")
+        if !hop.routes.isEmpty {
+            writer.put("Route: ")
+            writer.put(hop.routes)
+            writer.put("\r\n")
+        }
+        writer.put("Max-Forwards: 70\r\nFrom: ")
+        writer.put(leg == .caller ? toValue : record.from)
+        writer.put("\r\nTo: ")
+        writer.put(leg == .caller ? record.from : toValue)
+        writer.put("\r\nCall-ID: ")
+        writer.put(record.callID)
+        writer.put("\r\nCSeq: ")
+        writer.putDecimal(cSeq)
+        writer.put(" BYE\r\n")
+        if record.flags & RecordFlag.endedByOperator != 0 {
+            writer.put("Reason: SIP;cause=480;text=\"Ended by the operator\"\r\n")
+        } else if early {
+            writer.put("Reason: SIP;cause=480;text=\"Call set-up was interrupted\"\r\n")
+        } else {
+            writer.put("Reason: SIP;cause=408;text=\"Dialog lifetime expired\"\r\n")
+        }
+        writer.put("Content-Length: 0\r\n\r\n")
+        return EndingRequest(leg: leg, target: hop.endpoint, bytes: writer.bytes)
+    }
+
+    /// Request-URI, Route value and endpoint of a request in a dialog (RFC 3261 §12.2.1.1): a first route without lr becomes
+    /// the Request-URI, and the Contact goes last.
+    private func nextHop(
+        contact: [UInt8], routes value: [UInt8]
+    ) -> (requestURI: [UInt8], routes: [UInt8], endpoint: Endpoint)? {
+        var routes: [NameAddress] = []
+        if !value.isEmpty { NameAddress.append(listIn: value, ByteRange(value), to: &routes) }
+        guard let first = routes.first else {
+            guard let uri = try? URI(contact, ByteRange(contact)), let endpoint = endpoint(of: uri, in: contact)
+            else { return nil }
+            return (contact, [], endpoint)
+        }
+        guard let uri = try? URI(value, first.uri), let endpoint = endpoint(of: uri, in: value) else { return nil }
+        if uri.hasLooseRoute(in: value) { return (contact, value, endpoint) }
+        var rest = ByteWriter()
+        for route in routes.dropFirst() {
+            rest.put(value, route.element)
+            rest.put(", ")
+        }
+        rest.put("<")
+        rest.put(contact)
+        rest.put(">")
+        return (Array(value[first.uri.range]), rest.bytes, endpoint)
+    }
+}

@@ -1,0 +1,262 @@
+// Forwarding a request (RFC 3261 §16.6): the copy with its Via, Record-Route, Max-Forwards and Routes is written in one pass
+// over the received bytes, and kept as it was sent for retransmissions, CANCEL and ACK.
+
+import Dialogs
+import Primitives
+import SIP
+
+extension Proxy {
+    mutating func forward(
+        _ plan: RequestPlan, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        guard let id = contexts.insert(.blank) else {
+            counters.overloaded += 1
+            effects.items.append(.note(.overloaded))
+            if message.toTag.isEmpty {
+                reject(503, plan, effects: &effects) { $0.put("Retry-After: 10\r\n") }
+            } else {
+                forwardStatelessly(plan, effects: &effects)
+            }
+            return
+        }
+        let did = plan.did ?? DialogID(rawValue: 0)
+        let branch = Branch.transaction(
+            Branch.Token(member: settings.memberTag, slot: id, did: did, loop: loopHash(plan)))
+        var context = ResponseContext()
+        context.method = message.method
+        context.did = plan.did
+        context.leg = plan.leg
+        context.cSeq = plan.cSeq.number
+        context.isInitial = plan.createsDialog || (message.toTag.isEmpty && message.method == .invite)
+        context.refreshes = plan.isKnown && !message.toTag.isEmpty && Self.refreshing(message.method)
+        context.afterTheEnd = plan.afterTheEnd
+        context.upstream = plan.upstream
+        context.listener = plan.listener
+        context.startedAt = now
+        context.serverKey = serverKey(plan, method: message.method)
+        context.request = completedRequest(plan)
+        let isInvite = message.method == .invite
+        context.server = isInvite ? .invite(startedInviteServer()) : .nonInvite(startedNonInviteServer())
+        let sent = forwardedRequest(plan, branch: branch)
+        let client: ClientBranch.Client =
+            isInvite
+            ? .invite(InviteClientTransaction(timers: settings.timers))
+            : .nonInvite(NonInviteClientTransaction(timers: settings.timers))
+        context.branches = [
+            ClientBranch(client: client, sent: sent, target: plan.nextHop, listener: egressListener(plan.nextHop))
+        ]
+        serverTable.insert(hash: context.serverKey, value: id.index)
+        if isInvite, let did = plan.did { dialogTable.insert(hash: did.rawValue, value: id.index) }
+        learnRequest(context, plan, branch: branch, now: now, dialogs: &dialogs, effects: &effects)
+        start(&context, branch: 0, id, now: now, effects: &effects)
+        if isInvite {
+            context.contextTimer = wheel.schedule(
+                TimerToken(context: id, machine: .timerC, timer: .c).rawValue, at: now.advanced(by: settings.timerC))
+            startTrying(&context, id, now: now, effects: &effects)
+        }
+        counters.forwarded += 1
+        put(context, id)
+    }
+
+    /// Methods whose 2xx refreshes the dialog (RFC 3261 §12.2, RFC 3311; INFO, NOTIFY and the rest show that both live).
+    static func refreshing(_ method: Method) -> Bool {
+        switch method {
+        case .bye, .cancel, .ack, .prack: false
+        default: true
+        }
+    }
+
+    /// Sends the request of a branch for the first time.
+    mutating func start(
+        _ context: inout ResponseContext, branch index: Int, _ id: SlotID, now: Instant, effects: inout ProxyEffects
+    ) {
+        actions.removeAll(keepingCapacity: true)
+        switch context.branches[index].client {
+        case .invite(var transaction):
+            transaction.start(actions: &actions)
+            context.branches[index].client = .invite(transaction)
+        case .nonInvite(var transaction):
+            transaction.start(actions: &actions)
+            context.branches[index].client = .nonInvite(transaction)
+        }
+        performClient(&context, branch: index, id, now: now, effects: &effects)
+    }
+
+    /// 100 Trying: when a peer has the record, or at once where there is nobody to wait for (S1-4).
+    private mutating func startTrying(
+        _ context: inout ResponseContext, _ id: SlotID, now: Instant, effects: inout ProxyEffects
+    ) {
+        if commits, context.did != nil {
+            effects.items.append(.commit(CommitToken(context: id, purpose: .trying)))
+        } else {
+            sendTrying(&context, id, now: now, effects: &effects)
+        }
+    }
+
+    mutating func sendTrying(
+        _ context: inout ResponseContext, _ id: SlotID, now: Instant, effects: inout ProxyEffects
+    ) {
+        guard context.lastStatus == 0, case .invite = context.server else { return }
+        respond(100, &context, id, now: now, effects: &effects)
+    }
+
+    // MARK: The copies
+
+    /// The request with its topmost Via completed: what answers are made from.
+    mutating func completedRequest(_ plan: RequestPlan) -> [UInt8] {
+        guard plan.addsReceived else { return message.snapshot() }
+        editor.begin()
+        completeVia(plan)
+        scratch.removeAll()
+        editor.write(message, into: &scratch)
+        return scratch.copy()
+    }
+
+    /// The request as it leaves (§16.6 steps 1 to 8).
+    mutating func forwardedRequest(_ plan: RequestPlan, branch: Branch) -> [UInt8] {
+        editor.begin()
+        if plan.nextHopIsStrict {
+            editor.replace(message.requestURI) { [message, routes] in
+                $0.put(message.bytes, routes[plan.consumedRoutes].uri)
+            }
+        } else if !plan.requestURI.isEmpty {
+            editor.replace(message.requestURI) { $0.put(plan.requestURI) }
+        }
+        let recordRoutes = plan.createsDialog && !plan.isSpiral
+        editor.insert(at: message.firstLineEnd) { [settings] writer in
+            writer.put("Via: ")
+            Self.writeVia(settings, branch, into: &writer)
+            writer.put("\r\n")
+            if recordRoutes, let did = plan.did { Self.writeRecordRoute(settings, did, into: &writer) }
+        }
+        completeVia(plan)
+        editor.removeLeading(plan.consumedRoutes + (plan.nextHopIsStrict ? 1 : 0), of: routes)
+        decrementMaxForwards()
+        if plan.nextHopIsStrict {  // The old Request-URI becomes the last Route (§16.6 step 6).
+            editor.insert(at: message.headersEnd) { [message] writer in
+                writer.put("Route: <")
+                writer.put(message.bytes, message.requestURI)
+                writer.put(">\r\n")
+            }
+        }
+        scratch.removeAll()
+        editor.write(message, into: &scratch)
+        return scratch.copy()
+    }
+
+    static func writeVia(_ settings: ProxySettings, _ branch: Branch, into writer: inout ByteWriter) {
+        writer.put("SIP/2.0/UDP ")
+        writer.put(settings.sentBy)
+        writer.put(";branch=")
+        branch.write(mark: settings.mark, into: &writer)
+        writer.put(";rport")
+    }
+
+    static func writeRecordRoute(_ settings: ProxySettings, _ did: DialogID, into writer: inout ByteWriter) {
+        writer.put("Record-Route: <sip:")
+        writer.put(settings.advertised)
+        writer.put(";lr;")
+        writer.put(settings.routeParameter)
+        writer.put("=")
+        writer.putHex(did.rawValue, digits: 16)
+        writer.put(">\r\n")
+    }
+
+    private mutating func decrementMaxForwards() {
+        if let field = message.first(.maxForwards), let hops = try? message.maxForwards() {
+            editor.replace(field.value) { $0.putDecimal(UInt64(max(0, hops - 1))) }
+        } else {
+            editor.insert(at: message.headersEnd) { $0.put("Max-Forwards: 70\r\n") }
+        }
+    }
+
+    /// The Route value that the next hop gets, for whoever must repeat it (CANCEL of an heir).
+    func writeRoutesLeft(_ plan: RequestPlan, into writer: inout ByteWriter) {
+        let first = plan.consumedRoutes + (plan.nextHopIsStrict ? 1 : 0)
+        for index in first..<max(first, routes.count) {
+            if index > first { writer.put(", ") }
+            writer.put(message.bytes, routes[index].element)
+        }
+    }
+
+    /// Forwards without keeping anything: an ACK for a 2xx (§16.6 step 10), or under overload.
+    mutating func forwardStatelessly(_ plan: RequestPlan, effects: inout ProxyEffects) {
+        let token = Branch.Token(
+            member: settings.memberTag, slot: Branch.stateless, did: plan.did ?? DialogID(rawValue: 0),
+            loop: loopHash(plan) ^ UInt32(truncatingIfNeeded: serverKey(plan, method: message.method)))
+        let sent = forwardedRequest(plan, branch: .transaction(token))
+        counters.forwarded += 1
+        effects.queue.send(sent, to: plan.nextHop, from: egressListener(plan.nextHop))
+    }
+
+    /// Our socket toward an endpoint: the first listener of its family.
+    func egressListener(_ endpoint: Endpoint) -> ListenerID {
+        let index = settings.listeners.firstIndex { $0.address.isIPv6 == endpoint.address.isIPv6 } ?? 0
+        return ListenerID(rawValue: UInt8(truncatingIfNeeded: index))
+    }
+
+    // MARK: What the machines ask for
+
+    /// Carries out what a client transaction asked for in `actions`, but for `deliver`, `timedOut` and `acknowledge`,
+    /// which the caller looks for.
+    mutating func performClient(
+        _ context: inout ResponseContext, branch index: Int, _ id: SlotID, now: Instant, effects: inout ProxyEffects
+    ) {
+        for action in actions {
+            switch action {
+            case .send:
+                let branch = context.branches[index]
+                effects.queue.send(branch.sent, to: branch.target, from: branch.listener)
+            case .start(let timer, let delay):
+                let token = TimerToken(context: id, branch: index, machine: .client, timer: timer)
+                wheel.cancel(context.branches[index].timers[timer])
+                context.branches[index].timers[timer] = wheel.schedule(token.rawValue, at: now.advanced(by: delay))
+            case .stop(let timer):
+                wheel.cancel(context.branches[index].timers[timer])
+                context.branches[index].timers[timer] = .none
+            case .deliver, .acknowledge, .timedOut, .transportFailed, .terminated: break
+            }
+        }
+    }
+
+    /// Carries out what the server transaction asked for in `actions`.
+    mutating func performServer(
+        _ context: inout ResponseContext, _ id: SlotID, now: Instant, effects: inout ProxyEffects
+    ) {
+        for action in actions {
+            switch action {
+            case .send:
+                if context.lastResponse.isEmpty { continue }
+                counters.retransmissionsSent += 1
+                effects.queue.send(context.lastResponse, to: context.upstream, from: context.listener)
+            case .start(let timer, let delay):
+                let token = TimerToken(context: id, machine: .server, timer: timer)
+                wheel.cancel(context.timers[timer])
+                context.timers[timer] = wheel.schedule(token.rawValue, at: now.advanced(by: delay))
+            case .stop(let timer):
+                wheel.cancel(context.timers[timer])
+                context.timers[timer] = .none
+            case .deliver, .acknowledge, .timedOut, .transportFailed, .terminated: break
+            }
+        }
+    }
+}
+
+// MARK: Server transactions
+
+extension Proxy {
+    /// A server transaction that has its request (RFC 3261 §17.2.1).
+    mutating func startedInviteServer() -> InviteServerTransaction {
+        var transaction = InviteServerTransaction(timers: settings.timers)
+        actions.removeAll(keepingCapacity: true)
+        transaction.start(actions: &actions)
+        return transaction
+    }
+
+    mutating func startedNonInviteServer() -> NonInviteServerTransaction {
+        var transaction = NonInviteServerTransaction(timers: settings.timers)
+        actions.removeAll(keepingCapacity: true)
+        transaction.start(actions: &actions)
+        return transaction
+    }
+}

@@ -1,0 +1,379 @@
+// What passing messages teach of their dialogs. Every fact goes the same way: written as a patch, joined into the table
+// here, and, when that changed anything, published for the peers. The record of a new dialog is put whole once.
+
+import Dialogs
+import Primitives
+import SIP
+
+/// Bits of a pending transaction's progress; joined by OR.
+enum Progress {
+    static let provisional: UInt64 = 1
+    static let final: UInt64 = 2
+    static let cancelled: UInt64 = 4
+    static let acknowledged: UInt64 = 8
+    static let cancelSent: UInt64 = 16
+}
+
+/// Bits of a record's flags; joined by OR.
+package enum RecordFlag {
+    package static let cancelled: UInt64 = 1
+    package static let byeFromCaller: UInt64 = 2
+    package static let byeFromCallee: UInt64 = 4
+    package static let timedOut: UInt64 = 8
+    package static let endedByOperator: UInt64 = 16
+    package static let failed: UInt64 = 32
+}
+
+extension Proxy {
+    /// Joins the patch in `facts` into the table and publishes it if it said anything new.
+    /// - Returns: What the join found; `nil` when the record refused it (it would exceed its bounds).
+    @discardableResult
+    mutating func learn(
+        _ did: DialogID, asPut: Bool = false, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) -> DialogTable.Learned? {
+        guard let learned = try? dialogs.learn(
+            did, facts: RawSpan(_elements: facts.bytes.span), age: asPut ? .zero : nil, now: now)
+        else { return nil }
+        switch learned.outcome {
+        case .created: effects.items.append(.put(did))
+        case .changed:
+            let start = effects.arena.count
+            effects.arena.put(facts.bytes)
+            effects.items.append(.patch(did, ByteRange(start: start, end: effects.arena.count)))
+        case .unknownRecord: effects.items.append(.wanted(did))
+        case .unchanged, .mismatch: break
+        }
+        return learned
+    }
+
+    // MARK: Requests
+
+    mutating func learnRequest(
+        _ context: ResponseContext, _ plan: RequestPlan, branch: Branch, now: Instant,
+        dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        guard let did = plan.did, !plan.isSpiral else { return }
+        if plan.createsDialog {
+            writeNewRecord(context, plan, branch: branch)
+            learn(did, asPut: true, now: now, dialogs: &dialogs, effects: &effects)
+        } else if message.method == .bye, plan.isKnown, !plan.afterTheEnd {
+            learnBye(did, plan, now: now, dialogs: &dialogs, effects: &effects)
+        } else if message.method == .invite, plan.isKnown, !plan.afterTheEnd {
+            facts.begin()
+            writePending(context, plan, branch: branch)
+            learn(did, now: now, dialogs: &dialogs, effects: &effects)
+        }
+    }
+
+    /// A party's BYE ends the dialog as it passes.
+    mutating func learnBye(
+        _ did: DialogID, _ plan: RequestPlan, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        facts.begin()
+        facts.put(RecordField.state, UInt64(DialogState.deleted.rawValue))
+        facts.put(RecordField.flags, plan.leg == .caller ? RecordFlag.byeFromCaller : RecordFlag.byeFromCallee)
+        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+    }
+
+    private mutating func writeNewRecord(_ context: ResponseContext, _ plan: RequestPlan, branch: Branch) {
+        facts.begin()
+        let bytes = message.bytes
+        facts.put(RecordField.callID, bytes, message.callID)
+        facts.put(RecordField.fromTag, bytes, message.fromTag)
+        facts.put(RecordField.inviteCSeq, UInt64(plan.cSeq.number))
+        facts.message(RecordField.home) { [settings] home in
+            home.put(HomeField.name, settings.nodeName)
+            home.putFixed(HomeField.boot, settings.boot)
+            home.put(HomeField.sentBy, settings.sentBy)
+        }
+        facts.put(RecordField.state, UInt64(DialogState.unconfirmed.rawValue))
+        facts.message(RecordField.deadline) { [settings] deadline in
+            deadline.put(DeadlineField.atMilliseconds, UInt64(max(0, settings.earlyTimeout.wholeMilliseconds)))
+        }
+        if let from = message.first(.from) { facts.put(RecordField.from, bytes, from.value) }
+        if let to = message.first(.to) { facts.put(RecordField.to, bytes, to.value) }
+        facts.put(RecordField.requestURI, bytes, message.requestURI)
+        let routeSet = recordRoutes(below: true)
+        let contact = contactURI()
+        facts.message(RecordField.caller) { side in
+            side.put(SideField.cseq, UInt64(plan.cSeq.number))
+            side.put(SideField.firstCSeq, UInt64(plan.cSeq.number))
+            side.message(SideField.target) { target in
+                target.put(TargetField.cseq, UInt64(plan.cSeq.number))
+                if let contact { target.put(TargetField.contact, bytes, contact) }
+                if !routeSet.isEmpty { target.put(TargetField.routes, routeSet) }
+                target.put(TargetField.endpoint) { plan.upstream.write(into: &$0) }
+            }
+        }
+        writePending(context, plan, branch: branch)
+    }
+
+    /// The INVITE transaction as an heir needs it (S2-11).
+    private mutating func writePending(_ context: ResponseContext, _ plan: RequestPlan, branch: Branch) {
+        guard loadStored(context.request) else { return }
+        let (settings, stored, message) = (settings, stored, message)
+        var routesLeft = ByteWriter()
+        writeRoutesLeft(plan, into: &routesLeft)
+        facts.message(RecordField.pendings) { pending in
+            pending.put(PendingField.branch) { branch.write(mark: settings.mark, into: &$0) }
+            pending.put(PendingField.leg, UInt64(plan.leg.rawValue))
+            pending.put(PendingField.cseq, UInt64(plan.cSeq.number))
+            pending.put(PendingField.vias) { writer in
+                stored.forEach(.via) { writer.put(stored.bytes, $0.line) }
+            }
+            pending.put(PendingField.source) { plan.upstream.write(into: &$0) }
+            if plan.requestURI.isEmpty {
+                pending.put(PendingField.requestURI, message.bytes, message.requestURI)
+            } else {
+                pending.put(PendingField.requestURI, plan.requestURI)
+            }
+            if !routesLeft.isEmpty { pending.put(PendingField.routes, routesLeft.bytes) }
+            pending.put(PendingField.via) { Self.writeVia(settings, branch, into: &$0) }
+            pending.put(PendingField.target) { plan.nextHop.write(into: &$0) }
+        }
+    }
+
+    /// Names a pending in a patch; the rest of its facts follow in `body`.
+    mutating func pendingFact(
+        _ context: ResponseContext, _ body: (inout FactsWriter) -> Void
+    ) {
+        guard let sent = context.branches.first?.sent, !sent.isEmpty,
+            loadStored(sent), let via = try? stored.topmostVia()
+        else { return }
+        let (bytes, branch) = (stored.bytes, via.branch)
+        facts.message(RecordField.pendings) { pending in
+            pending.put(PendingField.branch, bytes, branch)
+            pending.put(PendingField.leg, UInt64(context.leg.rawValue))
+            pending.put(PendingField.cseq, UInt64(context.cSeq))
+            body(&pending)
+        }
+    }
+
+    // MARK: Responses to an INVITE
+
+    mutating func learnProvisional(
+        _ context: ResponseContext, first: Bool, now: Instant,
+        dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        guard let did = context.did, dialogs.contains(did) else { return }
+        let hasTag = context.isInitial && message.statusCode > 100 && !message.toTag.isEmpty
+        guard first || hasTag else { return }
+        facts.begin()
+        if hasTag { facts.put(RecordField.state, UInt64(DialogState.early.rawValue)) }
+        if hasTag { writeOut(context, state: .early, answer: nil) }
+        if first { pendingFact(context) { $0.put(PendingField.progress, Progress.provisional) } }
+        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+    }
+
+    /// A 2xx: what it confirms or refreshes.
+    /// - Returns: Whether it confirms a dialog or moves its deadline, and so must be committed before it is sent.
+    mutating func learnSuccess(
+        _ context: ResponseContext, answer: [UInt8], now: Instant,
+        dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) -> Bool {
+        guard let did = context.did, let state = dialogs.state(did), state != .deleted else { return false }
+        guard context.isInitial || context.refreshes else { return false }
+        facts.begin()
+        if context.isInitial {
+            facts.put(RecordField.state, UInt64(DialogState.confirmedNotAcknowledged.rawValue))
+            writeOut(context, state: .confirmedNotAcknowledged, answer: answer)
+        } else {
+            readRouteSets(did, dialogs: dialogs)
+            writeRefreshedSides(context)
+        }
+        writeDeadline(did, context, now: now, dialogs: dialogs)
+        if context.method == .invite {
+            let keeps = !context.isInitial
+            pendingFact(context) { pending in
+                pending.put(PendingField.progress, Progress.final)
+                if keeps { pending.put(PendingField.answer, answer) }
+            }
+        }
+        return learn(did, now: now, dialogs: &dialogs, effects: &effects)?.deadlineChanged ?? false
+    }
+
+    /// One dialog-out, from the response at hand.
+    mutating func writeOut(_ context: ResponseContext, state: DialogState, answer: [UInt8]?) {
+        let bytes = message.bytes
+        let (toTag, to) = (message.toTag, message.first(.to)?.value)
+        let contact = contactURI()
+        let routeSet = recordRoutes(below: false)
+        let target = context.branches.first?.target
+        facts.message(RecordField.outs) { out in
+            out.put(OutField.toTag, bytes, toTag)
+            out.put(OutField.state, UInt64(state.rawValue))
+            out.message(OutField.side) { side in
+                side.message(SideField.target) { fields in
+                    fields.put(TargetField.cseq, state == .early ? 0 : UInt64(context.cSeq))
+                    if let contact { fields.put(TargetField.contact, bytes, contact) }
+                    if !routeSet.isEmpty { fields.put(TargetField.routes, routeSet) }
+                    if let target { fields.put(TargetField.endpoint) { target.write(into: &$0) } }
+                }
+            }
+            if let answer { out.put(OutField.answer, answer) }
+            if let to { out.put(OutField.to, bytes, to) }
+        }
+    }
+
+    /// CSeq of the sender, and the targets of both sides where request and response refresh them (RFC 3261 §12.2).
+    private mutating func writeRefreshedSides(_ context: ResponseContext) {
+        let refreshesTarget = [.invite, .update, .subscribe, .notify, .refer].contains(context.method)
+        let bytes = message.bytes
+        let (contact, cSeq) = (refreshesTarget ? contactURI() : nil, UInt64(context.cSeq))
+        guard loadStored(context.request) else { return }
+        let senderBytes = stored.bytes
+        let senderContact = refreshesTarget ? contactURI(of: stored) : nil
+        let (routesOfCaller, routesOfCallee) = (routeSets[0], routeSets[1])
+        func writeSide(_ side: inout FactsWriter, leg: Leg) {
+            let sends = leg == context.leg
+            if sends {
+                side.put(SideField.cseq, cSeq)
+                side.put(SideField.firstCSeq, cSeq)
+            }
+            let (source, range) = sends ? (senderBytes, senderContact) : (bytes, contact)
+            guard let range else { return }
+            side.message(SideField.target) { target in
+                target.put(TargetField.cseq, cSeq)
+                target.put(TargetField.contact, source, range)
+                let routes = leg == .caller ? routesOfCaller : routesOfCallee
+                if !routes.isEmpty { target.put(TargetField.routes, routes) }
+            }
+        }
+        let calleeTag = context.leg == .caller ? (bytes, message.toTag) : (bytes, message.fromTag)
+        facts.message(RecordField.caller) { writeSide(&$0, leg: .caller) }
+        facts.message(RecordField.outs) { out in
+            out.put(OutField.toTag, calleeTag.0, calleeTag.1)
+            out.message(OutField.side) { writeSide(&$0, leg: .callee) }
+        }
+    }
+
+    /// A refresh changes the target, never the route set (RFC 3261 §12.2): it is repeated beside the new Contact.
+    private mutating func readRouteSets(_ did: DialogID, dialogs: DialogTable) {
+        guard let record = dialogs.record(did) else { return }
+        routeSets = [record.caller.routes, record.outs.first { $0.state == .confirmed }?.side.routes ?? []]
+    }
+
+    /// The deadline after a confirmation or a refresh. A confirmation opens generation 1, so that the early timeout, which may be
+    /// the later one, no longer counts; a refresh stays in the generation it finds.
+    private mutating func writeDeadline(
+        _ did: DialogID, _ context: ResponseContext, now: Instant, dialogs: DialogTable
+    ) {
+        let age = max(0, dialogs.age(did, now: now)?.wholeMilliseconds ?? 0)
+        let deadline = dialogs.view(did) { view, _ in view.deadline } ?? nil
+        let (generation, lifetime) = (max(1, deadline?.generation ?? 0), deadline?.lifetimeMilliseconds ?? 0)
+        let milliseconds = lifetime == 0 ? UInt64(max(0, settings.lifetime.wholeMilliseconds)) : lifetime
+        facts.message(RecordField.deadline) { deadline in
+            deadline.put(DeadlineField.generation, UInt64(generation))
+            deadline.put(DeadlineField.atMilliseconds, UInt64(age) + milliseconds)
+            deadline.put(DeadlineField.lifetimeMilliseconds, milliseconds)
+        }
+    }
+
+    /// A branch of an INVITE failed: its early dialog, if any, is over.
+    mutating func learnFailureOfBranch(
+        _ context: ResponseContext, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        guard let did = context.did, context.branches.count > 1, dialogs.contains(did), !message.toTag.isEmpty else { return }
+        let known = dialogs.record(did)?.outs.contains { $0.toTag == Array(message.bytes[message.toTag.range]) } ?? false
+        guard known else { return }
+        facts.begin()
+        let (bytes, toTag) = (message.bytes, message.toTag)
+        facts.message(RecordField.outs) { out in
+            out.put(OutField.toTag, bytes, toTag)
+            out.put(OutField.state, UInt64(DialogState.deleted.rawValue))
+        }
+        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+    }
+
+    /// The INVITE failed as a whole: the dialog that it would have made ends; one that it was sent in goes on.
+    mutating func learnFailure(
+        _ context: ResponseContext, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        guard let did = context.did, let state = dialogs.state(did), state != .deleted else { return }
+        facts.begin()
+        if context.isInitial {
+            guard state < .confirmedNotAcknowledged else { return }
+            facts.put(RecordField.state, UInt64(DialogState.deleted.rawValue))
+            facts.put(RecordField.flags, RecordFlag.failed)
+        } else {
+            facts.put(context.leg == .caller ? RecordField.settledCaller : .settledCallee, UInt64(context.cSeq))
+        }
+        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+    }
+
+    // MARK: ACK and CANCEL
+
+    /// The ACK for a 2xx settles its INVITE: answers, Via stacks and branches are dropped from the record.
+    mutating func learnAcknowledgement(
+        _ did: DialogID, _ plan: RequestPlan, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        guard let state = dialogs.state(did), state != .deleted else { return }
+        let bytes = message.bytes
+        let calleeTag = plan.leg == .caller ? message.toTag : message.fromTag
+        let isInitial = dialogs.view(did) { view, _ in view.inviteCSeq == plan.cSeq.number } ?? false
+        facts.begin()
+        if plan.leg == .caller, isInitial {
+            facts.put(RecordField.state, UInt64(DialogState.confirmed.rawValue))
+            facts.put(RecordField.settledCaller, UInt64(plan.cSeq.number))
+            facts.message(RecordField.outs) { out in
+                out.put(OutField.toTag, bytes, calleeTag)
+                out.put(OutField.state, UInt64(DialogState.confirmed.rawValue))
+                out.put(OutField.acked, UInt64(plan.cSeq.number))
+            }
+        } else {
+            facts.put(plan.leg == .caller ? RecordField.settledCaller : .settledCallee, UInt64(plan.cSeq.number))
+        }
+        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+        stopResending(did, effects: &effects)
+    }
+
+    mutating func learnCancelled(
+        _ context: ResponseContext, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        guard let did = context.did, let state = dialogs.state(did), state < .confirmedNotAcknowledged else { return }
+        facts.begin()
+        facts.put(RecordField.flags, RecordFlag.cancelled)
+        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+    }
+
+    /// Where our own entry stands in the Record-Routes of a message, and what is above or below it (S2-18).
+    /// - Parameter below: For the caller's side, those as received, read downwards; else those above ours, read upwards.
+    mutating func recordRoutes(below: Bool) -> [UInt8] {
+        addresses.removeAll(keepingCapacity: true)
+        message.nameAddresses(.recordRoute, into: &addresses)
+        guard !addresses.isEmpty else { return [] }
+        let own = addresses.firstIndex { isOwnAddress($0) } ?? addresses.count
+        var writer = ByteWriter()
+        if below {
+            let last = addresses.lastIndex { isOwnAddress($0) }.map { $0 + 1 } ?? 0
+            for index in last..<addresses.count {
+                if !writer.isEmpty { writer.put(", ") }
+                writer.put(message.bytes, addresses[index].element)
+            }
+        } else {
+            for index in stride(from: own - 1, through: 0, by: -1) {
+                if !writer.isEmpty { writer.put(", ") }
+                writer.put(message.bytes, addresses[index].element)
+            }
+        }
+        return writer.bytes
+    }
+
+    private func isOwnAddress(_ address: NameAddress) -> Bool {
+        guard let uri = try? URI(message.bytes, address.uri) else { return false }
+        return isOwn(uri, in: message.bytes)
+    }
+
+    /// The URI of the first Contact.
+    mutating func contactURI() -> ByteRange? {
+        addresses.removeAll(keepingCapacity: true)
+        message.nameAddresses(.contact, into: &addresses)
+        return addresses.first?.uri
+    }
+
+    private func contactURI(of other: borrowing Message) -> ByteRange? {
+        var found: [NameAddress] = []
+        other.nameAddresses(.contact, into: &found)
+        return found.first?.uri
+    }
+}

@@ -1,0 +1,251 @@
+// What happens to a request before it is forwarded: RFC 3261 §16.3 (validation), §16.4 (routes), §16.5 (targets), with the
+// rules for a cluster: all Routes that name it are consumed at once (S1-5), an INVITE is looked up among the records before anything is
+// created (S1-2b), a request in a dialog is routed whether or not the record is here (S1-7).
+
+import Dialogs
+import Primitives
+import SIP
+
+/// Where a request goes, found step by step.
+struct RequestPlan {
+    var source: Endpoint
+    var listener: ListenerID
+    /// Where answers go (§18.2.2, RFC 3581), and what the topmost Via must say for it.
+    var upstream: Endpoint
+    var addsReceived: Bool
+    var cSeq: CSeq
+    var via: Via
+    /// How many Routes from the top are the cluster's.
+    var consumedRoutes = 0
+    var did: DialogID?
+    var leg = Leg.caller
+    /// Whether the record of `did` is here and agrees.
+    var isKnown = false
+    var afterTheEnd = false
+    var createsDialog = false
+    /// The new Request-URI; empty keeps the old one.
+    var requestURI: [UInt8] = []
+    var nextHop = Endpoint.none
+    /// The first Route left does not route loosely (§16.6 step 6).
+    var nextHopIsStrict = false
+    var isSpiral = false
+}
+
+extension Proxy {
+    mutating func receiveRequest(
+        from source: Endpoint, on listener: ListenerID, now: Instant,
+        dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        guard let via = try? message.topmostVia(), let cSeq = try? message.cSeq() else {
+            counters.malformed += 1
+            return
+        }
+        let reply = replyPath(via: via, source: source)
+        var plan = RequestPlan(
+            source: source, listener: listener, upstream: reply.endpoint, addsReceived: reply.adds, cSeq: cSeq, via: via)
+        switch message.method {
+        case .ack:
+            receiveAcknowledgement(&plan, now: now, dialogs: &dialogs, effects: &effects)
+            return
+        case .cancel:
+            receiveCancel(&plan, now: now, dialogs: &dialogs, effects: &effects)
+            return
+        default: break
+        }
+        if absorbRetransmission(plan, now: now, effects: &effects) { return }
+        if let problem = checkRequest() {
+            reject(problem, plan, effects: &effects)
+            return
+        }
+        consumeRoutes(&plan, dialogs: dialogs)
+        if message.toTag.isEmpty {
+            guard prepareInitial(&plan, now: now, dialogs: &dialogs, effects: &effects) else { return }
+        } else {
+            guard prepareInDialog(&plan, now: now, dialogs: dialogs, effects: &effects) else { return }
+        }
+        guard findNextHop(&plan, dialogs: dialogs, effects: &effects) else { return }
+        forward(plan, now: now, dialogs: &dialogs, effects: &effects)
+    }
+
+    // MARK: Reply path
+
+    /// Where answers to a request go: RFC 3261 §18.2.2, RFC 3581, and rule S2-16.
+    func replyPath(via: Via, source: Endpoint) -> (endpoint: Endpoint, adds: Bool) {
+        let sentByAddress = Address(bytes: message.bytes, range: via.host)
+        let differs = sentByAddress != source.address
+        let toSource: Bool
+        switch settings.forceRport {
+        case .always: toSource = true
+        case .never: toSource = via.hasRport
+        case .auto: toSource = via.hasRport || differs || settings.balancers.contains(source.address)
+        }
+        let port = toSource ? source.port : via.port ?? 5_060
+        return (Endpoint(address: source.address, port: port), toSource || differs)
+    }
+
+    /// Completes the topmost Via with received and rport (RFC 3261 §18.2.1, RFC 3581 §4) in the edit under way.
+    mutating func completeVia(_ plan: RequestPlan) {
+        guard plan.addsReceived else { return }
+        editor.stamp(
+            plan.via, of: message, source: plan.source, forceRport: plan.upstream.port != plan.via.sentByPort)
+    }
+
+    // MARK: Retransmissions
+
+    func serverKey(_ plan: RequestPlan, method: Method) -> UInt64 {
+        var stream = hash.begin()
+        stream.combine(UInt64(method == .ack ? Method.invite.rawValue : method.rawValue))
+        let via = plan.via
+        let cookie = ByteRange(start: Int(via.branch.start), end: Int(via.branch.start) + 7)
+        if via.branch.count > 7, Text.equalsIgnoringCase(message.bytes, cookie, "z9hG4bK") {
+            stream.combine(message.bytes, via.branch)
+            stream.combine(message.bytes, via.sentBy)
+        } else {  // RFC 2543: matched by what it is instead of by its branch (§17.2.3).
+            stream.combine(message.bytes, message.callID)
+            stream.combine(message.bytes, message.fromTag)
+            stream.combine(UInt64(plan.cSeq.number))
+            stream.combine(message.bytes, via.sentBy)
+            stream.combine(message.bytes, message.requestURI)
+        }
+        return stream.finish() | 1
+    }
+
+    func serverContext(_ key: UInt64) -> SlotID? {
+        let index = serverTable.first(hash: key) { index in
+            guard let id = contexts.id(at: index) else { return false }
+            return contexts.read(id) { $0.serverKey == key } ?? false
+        }
+        return index.flatMap { contexts.id(at: $0) }
+    }
+
+    /// Answers or swallows a request that this node has already (§17.2).
+    mutating func absorbRetransmission(_ plan: RequestPlan, now: Instant, effects: inout ProxyEffects) -> Bool {
+        guard let id = serverContext(serverKey(plan, method: message.method)), var context = take(id) else { return false }
+        counters.retransmissionsAbsorbed += 1
+        actions.removeAll(keepingCapacity: true)
+        switch context.server {
+        case .invite(var transaction):
+            transaction.receiveRetransmission(actions: &actions)
+            context.server = .invite(transaction)
+        case .nonInvite(var transaction):
+            transaction.receiveRetransmission(actions: &actions)
+            context.server = .nonInvite(transaction)
+        case .none: break
+        }
+        performServer(&context, id, now: now, effects: &effects)
+        put(context, id)
+        return true
+    }
+
+    // MARK: §16.3
+
+    /// The status to refuse the request with, if it must be.
+    mutating func checkRequest() -> Int? {
+        guard let requestURI = try? URI(message.bytes, message.requestURI) else { return 416 }
+        if requestURI.scheme == .other { return 416 }
+        let hops: Int?
+        do { hops = try message.maxForwards() } catch { return error.statusCode }
+        if hops == 0, message.method != .options { return 483 }
+        if hops == 0, !isOwn(requestURI, in: message.bytes) { return 483 }
+        if message.first(.proxyRequire) != nil { return 420 }
+        return nil
+    }
+
+    /// Refuses a request without keeping anything (§8.2.7): our To tag is a function of the request, so the ACK is known again.
+    mutating func reject(
+        _ status: Int, _ plan: RequestPlan, effects: inout ProxyEffects, extra: (inout ByteWriter) -> Void = { _ in }
+    ) {
+        counters.rejected += 1
+        let toTag = status > 100 && message.toTag.isEmpty ? ownToTagText(message) : []
+        let received: (Endpoint, forceRport: Bool)? =
+            plan.addsReceived ? (plan.source, forceRport: plan.upstream.port == plan.source.port) : nil
+        let unsupported = status == 420 ? message.first(.proxyRequire)?.value : nil
+        effects.queue.send(to: plan.upstream, from: plan.listener) { [message] writer in
+            ResponseWriter.write(
+                status, to: message, toTag: toTag, received: received,
+                extra: { writer in
+                    if let unsupported {
+                        writer.put("Unsupported: ")
+                        writer.put(message.bytes, unsupported)
+                        writer.put("\r\n")
+                    }
+                    extra(&writer)
+                }, into: &writer)
+        }
+    }
+
+    /// Refuses what could not be understood, as far as it has a Via to answer to.
+    mutating func rejectStatelessly(
+        _ status: Int, source: Endpoint, listener: ListenerID, effects: inout ProxyEffects
+    ) {
+        guard let via = try? message.topmostVia(), !message.callID.isEmpty else {
+            counters.dropped += 1
+            return
+        }
+        let reply = replyPath(via: via, source: source)
+        guard let cSeq = try? message.cSeq() else {
+            counters.dropped += 1
+            return
+        }
+        let plan = RequestPlan(
+            source: source, listener: listener, upstream: reply.endpoint, addsReceived: reply.adds, cSeq: cSeq, via: via)
+        reject(status, plan, effects: &effects)
+    }
+
+    // MARK: §16.4
+
+    /// Consumes every Route from the top that names the cluster, and takes the did from the first that has one. A strict
+    /// router's rewrite, our Record-Route as Request-URI, is undone before.
+    mutating func consumeRoutes(_ plan: inout RequestPlan, dialogs: DialogTable) {
+        if let requestURI = try? URI(message.bytes, message.requestURI), isOwn(requestURI, in: message.bytes),
+            let hint = didHint(requestURI), undoStrictRoute()
+        {
+            plan.did = hint
+            if let via = try? message.topmostVia() { plan.via = via }
+            if let cSeq = try? message.cSeq() { plan.cSeq = cSeq }
+        }
+        routes.removeAll(keepingCapacity: true)
+        message.nameAddresses(.route, into: &routes)
+        for route in routes {
+            guard let uri = try? URI(message.bytes, route.uri), isOwn(uri, in: message.bytes) else { break }
+            plan.consumedRoutes += 1
+            if plan.did == nil { plan.did = didHint(uri) }
+        }
+    }
+
+    /// The did that a Route of ours carries: a hint, to be verified (S3-21).
+    func didHint(_ uri: URI) -> DialogID? {
+        let (bytes, name) = (message.bytes, settings.routeParameter)
+        var offset = Int(uri.parameters.start)
+        let end = Int(uri.parameters.end)
+        while offset < end {
+            var stop = offset
+            while stop < end, bytes[stop] != UInt8(ascii: ";") { stop += 1 }
+            let value = offset + name.count + 1
+            if stop - offset == name.count + 17, bytes[value - 1] == UInt8(ascii: "="),
+                Text.sameIgnoringCase(bytes, ByteRange(start: offset, end: value - 1), name, ByteRange(name))
+            {
+                return Text.hex(bytes, ByteRange(start: value, end: stop)).map { DialogID(rawValue: $0) }
+            }
+            offset = stop + 1
+        }
+        return nil
+    }
+
+    /// Puts the last Route back as Request-URI (§16.4): the request was sent on by a strict router.
+    private mutating func undoStrictRoute() -> Bool {
+        routes.removeAll(keepingCapacity: true)
+        message.nameAddresses(.route, into: &routes)
+        guard let last = routes.last else { return false }
+        editor.begin()
+        editor.replace(message.requestURI) { [message] in $0.put(message.bytes, last.uri) }
+        if last.isOnlyInField {
+            editor.remove(last.field)
+        } else if routes.count > 1 {
+            editor.remove(ByteRange(start: Int(routes[routes.count - 2].element.end), end: Int(last.element.end)))
+        }
+        scratch.removeAll()
+        editor.write(message, into: &scratch)
+        return loadMessage(scratch.copy())
+    }
+}

@@ -1,0 +1,252 @@
+// Messages that belong to another node's transaction (S1-2): an INVITE repeated to the wrong node, a CANCEL or ACK that
+// landed elsewhere, an answer for a member that is dead.
+
+import Dialogs
+import Primitives
+import SIP
+
+extension Proxy {
+    /// An INVITE whose dialog is here already: a live owner's is absorbed, a dead owner's adopted (S1-2b).
+    mutating func receiveRepeatedInvite(
+        _ plan: RequestPlan, did: DialogID, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        guard let record = dialogs.record(did), let state = record.state else { return }
+        counters.foreignAbsorbed += 1
+        if state == .deleted {
+            // Its final answer may have died with its owner; if a live one still repeats it, this is one more of the same kind.
+            guard record.flags & RecordFlag.failed != 0 else { return }
+            reject(record.flags & RecordFlag.cancelled != 0 ? 487 : settings.earlyEndCode, plan, effects: &effects)
+            return
+        }
+        guard let pending = record.pendings.first(where: { $0.leg == .caller && $0.cseq == record.inviteCSeq }),
+            case .transaction(let token) = Branch(pending.branch, ByteRange(pending.branch), mark: settings.mark),
+            token.member != settings.memberTag, !(peer(token.member)?.isLive ?? false)
+        else { return }
+        adopt(plan, did, now: now, dialogs: &dialogs, effects: &effects)
+    }
+
+    private mutating func adopt(
+        _ plan: RequestPlan, _ did: DialogID, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        counters.adopted += 1
+        let request = completedRequest(plan)
+        let key = serverKey(plan, method: .invite)
+        if let id = inviteContext(of: did, where: { $0.kind == .heir && $0.lastStatus < 200 }), var context = take(id) {
+            context.request = request
+            context.upstream = plan.upstream
+            context.listener = plan.listener
+            if context.serverKey != 0 { _ = serverTable.remove(hash: context.serverKey, value: id.index) }
+            context.serverKey = key
+            serverTable.insert(hash: key, value: id.index)
+            respond(100, &context, id, now: now, effects: &effects)
+            put(context, id)
+            return
+        }
+        guard let id = contexts.insert(.blank) else { return }
+        var context = ResponseContext()
+        context.kind = .adopted
+        context.did = did
+        context.cSeq = plan.cSeq.number
+        context.isInitial = true
+        context.upstream = plan.upstream
+        context.listener = plan.listener
+        context.startedAt = now
+        context.server = .invite(startedInviteServer())
+        context.request = request
+        context.serverKey = key
+        serverTable.insert(hash: key, value: id.index)
+        dialogTable.insert(hash: did.rawValue, value: id.index)
+        respond(100, &context, id, now: now, effects: &effects)
+        put(context, id)
+        review(did, now: now, dialogs: &dialogs, effects: &effects)
+    }
+
+    /// An adopted INVITE is answered as the record says, through its own Via stack.
+    mutating func reviewAdopted(
+        _ context: inout ResponseContext, _ id: SlotID, _ did: DialogID, _ state: DialogState, now: Instant,
+        dialogs: DialogTable, effects: inout ProxyEffects
+    ) {
+        guard context.lastStatus < 200, let record = dialogs.record(did) else { return }
+        if state == .deleted {
+            let status = record.flags & RecordFlag.cancelled != 0 ? 487 : settings.earlyEndCode
+            respond(status, &context, id, now: now, effects: &effects)
+        } else if let answer = record.outs.first(where: { !$0.answer.isEmpty })?.answer,
+            let readdressed = readdress(answer, as: context.request)
+        {
+            sendUpstream(readdressed, 200, &context, id, now: now, effects: &effects)
+        }
+    }
+
+    /// The response with the Via stack of another copy of its request.
+    private mutating func readdress(_ response: [UInt8], as request: [UInt8]) -> [UInt8]? {
+        guard loadStored(request) else { return nil }
+        var stack = ByteWriter()
+        stored.forEach(.via) { stack.put(stored.bytes, $0.line) }
+        guard loadStored(response) else { return nil }
+        editor.begin()
+        stored.forEach(.via) { editor.remove($0.line) }
+        editor.insert(at: stored.firstLineEnd) { $0.put(stack.bytes) }
+        scratch.removeAll()
+        editor.write(stored, into: &scratch)
+        return scratch.copy()
+    }
+
+    // MARK: CANCEL and ACK
+
+    /// Turns a CANCEL for another node's INVITE into the fact `cancelled` (S1-2c).
+    /// - Returns: False when there is nothing to cancel.
+    mutating func learnForeignCancel(
+        _ did: DialogID, _ plan: RequestPlan, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) -> Bool {
+        guard let record = dialogs.record(did) else { return false }
+        let leg = message.toTag.isEmpty ? Leg.caller : plan.leg
+        if record.state == .deleted { return record.flags & (RecordFlag.failed | RecordFlag.cancelled) != 0 }
+        guard let pending = record.pendings.first(where: { $0.leg == leg && $0.cseq == plan.cSeq.number }) else {
+            return record.inviteCSeq == plan.cSeq.number  // Answered already: CANCEL has no effect (§9.2).
+        }
+        facts.begin()
+        if pending.cseq == record.inviteCSeq, leg == .caller {
+            facts.put(RecordField.flags, RecordFlag.cancelled)
+        } else {
+            writeProgress(pending, Progress.cancelled)
+        }
+        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+        return true
+    }
+
+    private mutating func writeProgress(_ pending: Record.Pending, _ progress: UInt64) {
+        facts.message(RecordField.pendings) { fields in
+            fields.put(PendingField.branch, pending.branch)
+            fields.put(PendingField.leg, UInt64(pending.leg.rawValue))
+            fields.put(PendingField.cseq, UInt64(pending.cseq))
+            fields.put(PendingField.progress, progress)
+        }
+    }
+
+    /// Whether an ACK is for a non-2xx answer of a transaction that is not ours: it has the branch of the INVITE (§17.1.1.3).
+    func isForeignFailure(_ plan: RequestPlan, dialogs: DialogTable) -> Bool {
+        foreignPending(plan, dialogs: dialogs) != nil
+    }
+
+    private func foreignPending(_ plan: RequestPlan, dialogs: DialogTable) -> (DialogID, Record.Pending)? {
+        let did =
+            plan.isKnown && plan.did != nil
+            ? plan.did!
+            : dialogs.did(
+                callID: message.bytes, message.callID, fromTag: message.bytes, message.fromTag,
+                inviteCSeq: plan.cSeq.number)
+        guard let record = dialogs.record(did), plan.via.branch.count > 7 else { return nil }
+        for pending in record.pendings where pending.cseq == plan.cSeq.number {
+            var probe = Message()
+            let request = Array("ACK sip:a SIP/2.0\r\n".utf8) + pending.vias + Array("\r\n".utf8)
+            guard (try? probe.load(RawSpan(_elements: request.span))) != nil, let via = try? probe.topmostVia(),
+                Text.same(probe.bytes, via.branch, message.bytes, plan.via.branch)
+            else { continue }
+            return (did, pending)
+        }
+        return nil
+    }
+
+    mutating func learnAcknowledgementOfFailure(
+        _ plan: RequestPlan, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        guard let (did, pending) = foreignPending(plan, dialogs: dialogs) else { return }
+        facts.begin()
+        writeProgress(pending, Progress.acknowledged)
+        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+    }
+
+    // MARK: Answers for the dead
+
+    /// An answer whose Via names a member that is not live: its address moved here, or it comes by rport to an heir.
+    mutating func receiveHeirResponse(
+        _ token: Branch.Token, _ via: Via, _ cSeq: CSeq, from source: Endpoint, on listener: ListenerID, now: Instant,
+        dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        let did = token.did
+        if cSeq.method == .invite || cSeq.method == .cancel, did.rawValue != 0, let record = dialogs.record(did) {
+            var heir = inviteContext(of: did, where: { $0.kind == .heir && $0.cSeq == cSeq.number && !$0.branches.isEmpty && $0.branches[0].generated == 0 })
+            if heir == nil, cSeq.method == .invite, record.state != .deleted,
+                let pending = record.pendings.first(where: {
+                    Text.same($0.branch, ByteRange($0.branch), message.bytes, via.branch)
+                        && $0.progress & Progress.final == 0
+                })
+            {
+                heir = makeHeir(did, record, pending, now: now)
+            }
+            if let heir, var context = take(heir) {
+                receive(&context, heir, branch: 0, cSeq, via, now: now, dialogs: &dialogs, effects: &effects)
+                finish(context, heir)
+                return
+            }
+            if cSeq.method == .invite, 200..<300 ~= message.statusCode, record.state == .deleted {
+                refuseLateAnswer(did, from: source, on: listener, now: now, dialogs: dialogs, effects: &effects)
+                return
+            }
+            if cSeq.method == .cancel { return }
+        }
+        forwardResponseStatelessly(via, effects: &effects)
+    }
+
+    /// A 2xx after the heir's final answer: ACK and BYE from that 2xx (S2-11). Each retransmission is acknowledged.
+    private mutating func refuseLateAnswer(
+        _ did: DialogID, from source: Endpoint, on listener: ListenerID, now: Instant,
+        dialogs: DialogTable, effects: inout ProxyEffects
+    ) {
+        guard let contact = contactURI(), let to = message.first(.to), let from = message.first(.from),
+            let cSeq = try? message.cSeq()
+        else { return }
+        var record = Record()
+        record.callID = message.copy(message.callID)
+        record.from = message.copy(from.value)
+        record.inviteCSeq = cSeq.number
+        record.state = .early
+        var out = Record.Out()
+        out.toTag = message.copy(message.toTag)
+        out.to = message.copy(to.value)
+        out.side.contact = message.copy(contact)
+        out.side.routes = recordRoutes(below: false)
+        record.caller.firstCSeq = cSeq.number
+        guard let request = bye(did, record, out, to: .callee, early: true) else { return }
+        let acknowledgement = acknowledgement(of: request, cSeq: cSeq.number)
+        effects.queue.send(acknowledgement, to: settings.egress ?? request.target, from: egressListener(request.target))
+        let hash = generatedHash(request.bytes)
+        guard generatedTable.first(hash: hash, where: { isGenerated($0, hash) }) == nil else { return }
+        startGenerated([request], did: did, method: .bye, kind: .heir, now: now, effects: &effects)
+    }
+
+    /// The ACK that goes where a BYE goes: same Request-URI, Routes, From and To.
+    private func acknowledgement(of bye: EndingRequest, cSeq: UInt32) -> [UInt8] {
+        var probe = Message()
+        var writer = ByteWriter(capacity: 512)
+        guard (try? probe.load(RawSpan(_elements: bye.bytes.span))) != nil else { return [] }
+        writer.put("ACK ")
+        writer.put(probe.bytes, probe.requestURI)
+        writer.put(" SIP/2.0\r\n")
+        for field in probe.headers where field.name != .cSeq && field.name != .reason {
+            writer.put(probe.bytes, field.line)
+        }
+        writer.put("CSeq: ")
+        writer.putDecimal(UInt64(cSeq))
+        writer.put(" ACK\r\n\r\n")
+        return writer.bytes
+    }
+
+    /// Sends a response on by the Via below ours (§16.11): nothing of its transaction is here.
+    mutating func forwardResponseStatelessly(_ via: Via, effects: inout ProxyEffects) {
+        vias.removeAll(keepingCapacity: true)
+        message.vias(into: &vias)
+        guard vias.count > 1 else {
+            counters.strayResponses += 1
+            return
+        }
+        let next = vias[1]
+        let host = next.received.isEmpty ? next.host : next.received
+        guard let address = Address(bytes: message.bytes, range: host) else {
+            counters.strayResponses += 1
+            return
+        }
+        let endpoint = Endpoint(address: address, port: next.rport ?? next.port ?? 5_060)
+        effects.queue.send(responseWithoutVia(via), to: endpoint, from: egressListener(endpoint))
+    }
+}

@@ -1,0 +1,361 @@
+// What survivors do for transactions whose owner is dead (S1-2, S1-3, S2-10, S2-11). A pending transaction has its own actor: its
+// owner while that lives, else the fit member that ranks first for (did, branch). `review` looks at one record and does
+// what is this node's part; it may be called at any time and as often as one likes.
+//
+//   record                          heir does
+//   ringing, moved address held     waits for the answer, which reaches the holder of the address
+//   ringing, otherwise              CANCEL, then BYE to each early dialog and one ACK, then 480 (487 if cancelled) upstream
+//   2xx without ACK                 sends the 2xx again at T1, doubling to T2, for 64·T1; then the dialog's deadline is now
+//   re-INVITE without answer        500 with Retry-After: 1 upstream, CANCEL downstream: the call lives
+//
+// For a transaction of its own, the same look finds what others learned: cancelled elsewhere, answered elsewhere, ended.
+
+package import Dialogs
+package import Primitives
+import SIP
+
+extension Proxy {
+    package mutating func review(
+        _ did: DialogID, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        guard let state = dialogs.state(did) else { return }
+        reviewOwn(did, state, now: now, dialogs: &dialogs, effects: &effects)
+        guard state != .deleted, let record = dialogs.record(did) else { return }
+        for pending in record.pendings {
+            guard let token = token(of: pending), token.member != settings.memberTag,
+                !(peer(token.member)?.isLive ?? false), isHeir(did, token)
+            else { continue }
+            inherit(did, record, pending, token, now: now, dialogs: &dialogs, effects: &effects)
+        }
+    }
+
+    private func token(of pending: Record.Pending) -> Branch.Token? {
+        guard case .transaction(let token) = Branch(pending.branch, ByteRange(pending.branch), mark: settings.mark)
+        else { return nil }
+        return token
+    }
+
+    /// Rendezvous of (did, branch) over the fit members: every survivor finds the same heir without a message.
+    private func isHeir(_ did: DialogID, _ token: Branch.Token) -> Bool {
+        func weight(_ member: UInt32) -> UInt64 {
+            var stream = hash.begin()
+            stream.combine(did.rawValue)
+            stream.combine(UInt64(token.slot.index) << 32 | UInt64(token.slot.generation))
+            stream.combine(UInt64(member))
+            return stream.finish()
+        }
+        guard fitMembers.contains(settings.memberTag) else { return false }
+        let own = weight(settings.memberTag)
+        return !fitMembers.contains { $0 != settings.memberTag && weight($0) > own }
+    }
+
+    // MARK: Our own transactions
+
+    private mutating func reviewOwn(
+        _ did: DialogID, _ state: DialogState, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        var seen: [SlotID] = []
+        while let id = inviteContext(of: did, where: { _ in true }, except: seen), seen.count < 64 {
+            seen.append(id)
+            guard var context = take(id) else { continue }
+            switch context.kind {
+            case .forwarded, .heir:
+                reviewForwarded(&context, id, did, state, now: now, dialogs: &dialogs, effects: &effects)
+            case .adopted: reviewAdopted(&context, id, did, state, now: now, dialogs: dialogs, effects: &effects)
+            case .resending:
+                if isSettled(context, did, state, dialogs: dialogs) {
+                    discard(context, id)
+                    continue
+                }
+            case .generated: break
+            }
+            finish(context, id)
+        }
+    }
+
+    private func isSettled(_ context: ResponseContext, _ did: DialogID, _ state: DialogState, dialogs: DialogTable) -> Bool {
+        if state == .deleted { return true }
+        return dialogs.view(did) { view, _ in
+            (context.leg == .caller ? view.settledCaller : view.settledCallee) >= context.cSeq
+        } ?? true
+    }
+
+    /// What other nodes learned of a transaction of ours (S1-2e).
+    private mutating func reviewForwarded(
+        _ context: inout ResponseContext, _ id: SlotID, _ did: DialogID, _ state: DialogState, now: Instant,
+        dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        guard let record = dialogs.record(did) else { return }
+        let pending = record.pendings.first { $0.cseq == context.cSeq && $0.leg == context.leg }
+        if pending.map({ $0.progress & Progress.acknowledged != 0 }) ?? false, case .invite(var transaction) = context.server {
+            actions.removeAll(keepingCapacity: true)
+            transaction.receiveAck(actions: &actions)
+            context.server = .invite(transaction)
+            performServer(&context, id, now: now, effects: &effects)
+        }
+        guard context.lastStatus < 200, context.held.isEmpty, context.branches.contains(where: { $0.final == 0 }) else { return }
+        let answered = context.isInitial ? state >= .confirmedNotAcknowledged : isSettled(context, did, state, dialogs: dialogs)
+        if answered {
+            for index in context.branches.indices where context.branches[index].final == 0 {
+                context.branches[index].final = 487
+                terminateClient(&context, index)
+            }
+            wheel.cancel(context.contextTimer)
+            abandonServer(&context)
+            return
+        }
+        let cancelled =
+            context.isInitial
+            ? record.flags & RecordFlag.cancelled != 0
+            : pending.map { $0.progress & Progress.cancelled != 0 } ?? false
+        guard cancelled, !context.cancelled else { return }
+        context.cancelled = true
+        if record.flags & RecordFlag.endedByOperator != 0 { context.endCode = settings.earlyEndCode }
+        if context.kind == .heir {
+            continueAsHeir(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+        } else {
+            cancelAll(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+        }
+    }
+
+    private func abandonServer(_ context: inout ResponseContext) {
+        switch context.server {
+        case .invite(var transaction):
+            transaction.abandon()
+            context.server = .invite(transaction)
+        case .nonInvite(var transaction):
+            transaction.abandon()
+            context.server = .nonInvite(transaction)
+        case .none: break
+        }
+    }
+
+    // MARK: A dead node's transaction
+
+    private mutating func inherit(
+        _ did: DialogID, _ record: Record, _ pending: Record.Pending, _ token: Branch.Token, now: Instant,
+        dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        let known = inviteContext(of: did) {
+            ($0.kind == .heir || $0.kind == .resending) && $0.cSeq == pending.cseq && $0.leg == pending.leg
+        }
+        let isInitial = pending.leg == .caller && pending.cseq == record.inviteCSeq
+        let answer = isInitial ? record.outs.first { !$0.answer.isEmpty }?.answer ?? [] : pending.answer
+        if let known {
+            // A 2xx came by another node while this one was waiting or cancelling.
+            guard !answer.isEmpty, var context = take(known) else { return }
+            if context.kind == .heir, context.lastStatus < 200, context.held.isEmpty {
+                discard(context, known)
+                startResending(did, pending, answer, now: now, effects: &effects)
+                return
+            }
+            put(context, known)
+            context = .blank
+            return
+        }
+        if !answer.isEmpty {
+            startResending(did, pending, answer, now: now, effects: &effects)
+        } else if let id = makeHeir(did, record, pending, now: now), var context = take(id) {
+            counters.takeoverEarly += 1
+            effects.items.append(.note(.tookOverEarly(callID: record.callID)))
+            let waits =
+                isInitial && !context.cancelled
+                && (settings.earlyTakeover == .wait
+                    || settings.earlyTakeover == .auto && (peer(token.member)?.holdsMovedAddress ?? false))
+            if waits {
+                context.contextTimer = wheel.schedule(
+                    TimerToken(context: id, machine: .grace).rawValue, at: now.advanced(by: settings.timerC))
+            } else {
+                continueAsHeir(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+            }
+            finish(context, id)
+        }
+    }
+
+    /// A context as the dead owner had it, from the record.
+    mutating func makeHeir(
+        _ did: DialogID, _ record: Record, _ pending: Record.Pending, now: Instant
+    ) -> SlotID? {
+        guard let source = Endpoint(bytes: pending.source, range: ByteRange(pending.source)),
+            let target = Endpoint(bytes: pending.target, range: ByteRange(pending.target)),
+            let id = contexts.insert(.blank)
+        else { return nil }
+        var context = ResponseContext()
+        context.kind = .heir
+        context.did = did
+        context.leg = pending.leg
+        context.cSeq = pending.cseq
+        context.isInitial = pending.leg == .caller && pending.cseq == record.inviteCSeq
+        context.refreshes = !context.isInitial
+        context.upstream = source
+        context.listener = egressListener(source)
+        context.startedAt = now
+        context.server = .invite(startedInviteServer())
+        context.request = inheritedInvite(record, pending, vias: pending.vias)
+        context.cancelled = record.flags & RecordFlag.cancelled != 0 || pending.progress & Progress.cancelled != 0
+        var via = ByteWriter()
+        via.put("Via: ")
+        via.put(pending.via)
+        via.put("\r\n")
+        var transaction = InviteClientTransaction(timers: settings.timers)
+        actions.removeAll(keepingCapacity: true)
+        transaction.start(actions: &actions)  // Nothing is sent: no target ever gets a second INVITE.
+        let sawProvisional = pending.progress & Progress.provisional != 0
+        if sawProvisional { transaction.receive(statusCode: 180, actions: &actions) }
+        var branch = ClientBranch(
+            client: .invite(transaction), sent: inheritedInvite(record, pending, vias: via.bytes), target: target,
+            listener: egressListener(target))
+        branch.sawProvisional = sawProvisional
+        context.branches = [branch]
+        dialogTable.insert(hash: did.rawValue, value: id.index)
+        put(context, id)
+        return id
+    }
+
+    /// The INVITE as it was received or sent, as far as answers, CANCEL and ACK need it.
+    private func inheritedInvite(_ record: Record, _ pending: Record.Pending, vias: [UInt8]) -> [UInt8] {
+        let isInitial = pending.leg == .caller && pending.cseq == record.inviteCSeq
+        let confirmed = record.outs.first { ($0.state ?? .unconfirmed) >= .confirmedNotAcknowledged }?.to ?? record.to
+        let callee = isInitial ? record.to : confirmed
+        var writer = ByteWriter(capacity: 1_024)
+        writer.put("INVITE ")
+        writer.put(pending.requestURI)
+        writer.put(" SIP/2.0\r\n")
+        writer.put(vias)
+        if !pending.routes.isEmpty {
+            writer.put("Route: ")
+            writer.put(pending.routes)
+            writer.put("\r\n")
+        }
+        writer.put("Max-Forwards: 70\r\nFrom: ")
+        writer.put(pending.leg == .caller ? record.from : callee)
+        writer.put("\r\nTo: ")
+        writer.put(pending.leg == .caller ? callee : record.from)
+        writer.put("\r\nCall-ID: ")
+        writer.put(record.callID)
+        writer.put("\r\nCSeq: ")
+        writer.putDecimal(UInt64(pending.cseq))
+        writer.put(" INVITE\r\nContent-Length: 0\r\n\r\n")
+        return writer.bytes
+    }
+
+    /// The heir acts: CANCEL where it is legal, else the end at once.
+    mutating func continueAsHeir(
+        _ context: inout ResponseContext, _ id: SlotID, now: Instant,
+        dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        wheel.cancel(context.contextTimer)
+        context.contextTimer = .none
+        guard context.lastStatus < 200, context.held.isEmpty else { return }
+        cancelAll(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+        if context.isInitial, context.branches.contains(where: { $0.sawProvisional }) {
+            return  // The rest follows the answer to the CANCEL, or its silence.
+        }
+        endEarlyAsHeir(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+    }
+
+    /// After the CANCEL: BYE on each early dialog, one ACK for a 487 that went to the dead node, the final answer upstream.
+    mutating func endEarlyAsHeir(
+        _ context: inout ResponseContext, _ id: SlotID, now: Instant,
+        dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        guard context.lastStatus < 200, context.held.isEmpty, let did = context.did, let record = dialogs.record(did) else { return }
+        if context.isInitial {
+            let byes = record.outs.filter { $0.state != .deleted }.compactMap { bye(did, record, $0, to: .callee, early: true) }
+            if !byes.isEmpty { startGenerated(byes, did: did, method: .bye, kind: .heir, now: now, effects: &effects) }
+            for branch in context.branches where branch.sawProvisional && branch.final == 0 { acknowledgeUnseen(branch, effects: &effects) }
+        }
+        learnFailure(context, now: now, dialogs: &dialogs, effects: &effects)
+        let status = context.cancelled && context.endCode == 0 ? 487 : context.isInitial ? settings.earlyEndCode : 500
+        respond(status, &context, id, now: now, effects: &effects) { writer in
+            if status == 500 { writer.put("Retry-After: 1\r\n") }
+        }
+        for index in context.branches.indices where context.branches[index].final == 0 && context.isInitial {
+            if case .wanted = context.branches[index].cancel { continue }  // A provisional may still come: then it is cancelled.
+            context.branches[index].final = 487
+            terminateClient(&context, index)
+        }
+    }
+
+    /// ACK with the INVITE's branch and no To tag: the 487 went to the dead node's address and would be repeated (S2-11).
+    private mutating func acknowledgeUnseen(_ branch: ClientBranch, effects: inout ProxyEffects) {
+        guard loadStored(branch.sent) else { return }
+        effects.queue.send(to: branch.target, from: branch.listener) { [stored] writer in
+            AckWriter.write(invite: stored, response: stored, into: &writer)
+        }
+    }
+
+    // MARK: Sending a 2xx again
+
+    private mutating func startResending(
+        _ did: DialogID, _ pending: Record.Pending, _ answer: [UInt8], now: Instant, effects: inout ProxyEffects
+    ) {
+        guard let source = Endpoint(bytes: pending.source, range: ByteRange(pending.source)) else {
+            counters.takeoverUnreachable += 1
+            return
+        }
+        guard let id = contexts.insert(.blank) else { return }
+        counters.takeoverResent += 1
+        var context = ResponseContext()
+        context.kind = .resending
+        context.did = did
+        context.leg = pending.leg
+        context.cSeq = pending.cseq
+        context.isInitial = pending.leg == .caller
+        context.upstream = source
+        context.listener = egressListener(source)
+        context.lastResponse = answer
+        context.startedAt = now
+        context.resendInterval = settings.timers.t1
+        dialogTable.insert(hash: did.rawValue, value: id.index)
+        put(context, id)
+        effects.queue.send(answer, to: source, from: egressListener(source))
+        let timer = wheel.schedule(
+            TimerToken(context: id, machine: .resend).rawValue, at: now.advanced(by: settings.timers.t1))
+        _ = contexts.update(id) { $0.contextTimer = timer }
+    }
+
+    mutating func resendAnswer(
+        _ context: inout ResponseContext, _ id: SlotID, now: Instant,
+        dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        context.contextTimer = .none
+        guard context.kind == .resending, let did = context.did, let state = dialogs.state(did),
+            !isSettled(context, did, state, dialogs: dialogs)
+        else {
+            context.kind = .forwarded  // Nothing waits any more: the context ends.
+            return
+        }
+        if now - context.startedAt >= settings.timers.t1 * 64 {
+            context.kind = .forwarded
+            shortenDeadline(did, flags: 0, now: now, dialogs: &dialogs, effects: &effects)
+            return
+        }
+        effects.queue.send(context.lastResponse, to: context.upstream, from: context.listener)
+        context.resendInterval = min(context.resendInterval * 2, settings.timers.t2)
+        context.contextTimer = wheel.schedule(
+            TimerToken(context: id, machine: .resend).rawValue, at: now.advanced(by: context.resendInterval))
+    }
+
+    /// An ACK was seen: whoever repeats the 2xx stops.
+    mutating func stopResending(_ did: DialogID, effects: inout ProxyEffects) {
+        guard let id = inviteContext(of: did, where: { $0.kind == .resending }), let context = take(id) else { return }
+        discard(context, id)
+    }
+
+    /// An explicit end: the deadline is now, in the next generation, so no refresh before it counts (DESIGN 3.1).
+    package mutating func shortenDeadline(
+        _ did: DialogID, flags: UInt64, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        let age = UInt64(max(0, dialogs.age(did, now: now)?.wholeMilliseconds ?? 0))
+        let deadline = dialogs.view(did) { view, _ in view.deadline } ?? nil
+        facts.begin()
+        facts.message(RecordField.deadline) { fields in
+            fields.put(DeadlineField.generation, UInt64(deadline?.generation ?? 0) + 1)
+            fields.put(DeadlineField.atMilliseconds, age)
+            fields.put(DeadlineField.lifetimeMilliseconds, deadline?.lifetimeMilliseconds ?? 0)
+        }
+        if flags != 0 { facts.put(RecordField.flags, flags) }
+        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+    }
+}

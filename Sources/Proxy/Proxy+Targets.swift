@@ -1,0 +1,282 @@
+// From a request that may pass to where it goes: which dialog it belongs to (S1-2b, S1-7, S2-17), and the next hop
+// (RFC 3261 §16.5, §16.6 steps 6 and 7).
+
+package import Dialogs
+package import Primitives
+import SIP
+
+extension Proxy {
+    /// Looks a request without To tag up before anything is created.
+    /// - Returns: Whether it is to be forwarded.
+    mutating func prepareInitial(
+        _ plan: inout RequestPlan, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) -> Bool {
+        if message.method == .options, plan.consumedRoutes == routes.count, isForThisNode() {
+            answerOptions(plan, effects: &effects)
+            return false
+        }
+        if let loop = passedBefore(plan) {
+            if loop.returned {
+                reject(482, plan, effects: &effects)
+                return false
+            }
+            plan.isSpiral = true
+            plan.did = loop.did
+            return true
+        }
+        guard message.method == .invite else { return true }
+        let did = dialogs.did(
+            callID: message.bytes, message.callID, fromTag: message.bytes, message.fromTag,
+            inviteCSeq: plan.cSeq.number)
+        plan.did = did
+        guard dialogs.contains(did) else {
+            plan.createsDialog = true
+            return true
+        }
+        guard isUpstreamFork(did, dialogs: dialogs) else {
+            receiveRepeatedInvite(plan, did: did, now: now, dialogs: &dialogs, effects: &effects)
+            return false
+        }
+        plan.isKnown = true
+        return true
+    }
+
+    /// Whether the INVITE differs from the one that made the dialog in its Request-URI: a proxy above forked, and this is another
+    /// branch of the same dialog (S1-2b), not a repetition.
+    private func isUpstreamFork(_ did: DialogID, dialogs: DialogTable) -> Bool {
+        guard dialogs.state(did) != .deleted else { return false }
+        return dialogs.view(did) { view, bytes in
+            !view.requestURI.isEmpty && !Text.same(bytes, view.requestURI, message.bytes, message.requestURI)
+        } ?? false
+    }
+
+    /// The Request-URI is the node or the cluster itself, without a user part.
+    private func isForThisNode() -> Bool {
+        guard let uri = try? URI(message.bytes, message.requestURI) else { return false }
+        return uri.user.isEmpty && isOwn(uri, in: message.bytes)
+    }
+
+    private mutating func answerOptions(_ plan: RequestPlan, effects: inout ProxyEffects) {
+        if isReady {
+            reject(200, plan, effects: &effects) { $0.put("Accept: application/sdp\r\n") }
+        } else {
+            reject(503, plan, effects: &effects) { $0.put("Retry-After: 5\r\n") }
+        }
+        counters.rejected -= 1
+    }
+
+    /// Whether one of the Vias is ours: a spiral, or a loop when nothing that routing looks at has changed (§16.3 step 4).
+    private mutating func passedBefore(_ plan: RequestPlan) -> (did: DialogID?, returned: Bool)? {
+        vias.removeAll(keepingCapacity: true)
+        message.vias(into: &vias)
+        var found: (did: DialogID?, returned: Bool)?
+        let loop = loopHash(plan)
+        for via in vias {
+            guard case .transaction(let token) = Branch(message.bytes, via.branch, mark: settings.mark) else { continue }
+            let did = token.did.rawValue == 0 ? nil : token.did
+            found = (found?.did ?? did, found?.returned ?? false || token.loop == loop)
+        }
+        return found
+    }
+
+    /// Hash of everything that routing depends on (RFC 3261 §16.6 step 8).
+    func loopHash(_ plan: RequestPlan) -> UInt32 {
+        var stream = hash.begin()
+        stream.combine(message.bytes, message.requestURI)
+        stream.combine(message.bytes, message.callID)
+        stream.combine(message.bytes, message.fromTag)
+        stream.combine(message.bytes, message.toTag)
+        stream.combine(UInt64(plan.cSeq.number))
+        if let route = message.first(.route) { stream.combine(message.bytes, route.value) }
+        if let requires = message.first(.proxyRequire) { stream.combine(message.bytes, requires.value) }
+        if let authorization = message.first(.proxyAuthorization) {
+            stream.combine(message.bytes, authorization.value)
+        }
+        return UInt32(truncatingIfNeeded: stream.finish())
+    }
+
+    /// Finds the dialog of a request with a To tag; it is forwarded without one just as well.
+    mutating func prepareInDialog(
+        _ plan: inout RequestPlan, now: Instant, dialogs: DialogTable, effects: inout ProxyEffects
+    ) -> Bool {
+        matchDialog(&plan, dialogs: dialogs, effects: &effects)
+        guard let did = plan.did, plan.isKnown else { return true }
+        plan.afterTheEnd = dialogs.state(did) == .deleted
+        if plan.leg == .callee,
+            let id = inviteContext(of: did, where: { !$0.held.isEmpty })
+        {
+            queueBehindHeld(plan, id)
+            return false
+        }
+        if frozenDialogs.contains(did, now: now), message.method != .bye {
+            reject(481, plan, effects: &effects)
+            return false
+        }
+        return true
+    }
+
+    /// Verifies the hint or falls back to Call-ID and tags (S3-21).
+    mutating func matchDialog(_ plan: inout RequestPlan, dialogs: DialogTable, effects: inout ProxyEffects) {
+        let bytes = message.bytes
+        if let hint = plan.did {
+            if let leg = dialogs.matches(
+                hint, callID: bytes, message.callID, fromTag: bytes, message.fromTag, toTag: bytes, message.toTag)
+            {
+                plan.leg = leg
+                plan.isKnown = true
+                return
+            }
+            if !dialogs.contains(hint) {
+                park(hint, effects: &effects)
+            } else if let leg = legOfUnansweredDialog(hint, dialogs: dialogs) {
+                plan.leg = leg
+                plan.isKnown = true
+                return
+            } else {
+                counters.routeHintMismatches += 1
+                plan.did = nil
+            }
+        }
+        let found = dialogs.find(
+            callID: bytes, message.callID, fromTag: bytes, message.fromTag, toTag: bytes, message.toTag)
+        if let (did, leg) = found {
+            plan.did = did
+            plan.leg = leg
+            plan.isKnown = true
+        }
+    }
+
+    /// The 2xx with the other To tag may still be on its way to this node: Call-ID and the caller's tag have to do until then.
+    private func legOfUnansweredDialog(_ did: DialogID, dialogs: DialogTable) -> Leg? {
+        dialogs.view(did) { view, bytes -> Leg? in
+            guard view.state < .confirmed, Text.same(bytes, view.callID, message.bytes, message.callID) else { return nil }
+            if Text.same(bytes, view.fromTag, message.bytes, message.fromTag) { return .caller }
+            return Text.same(bytes, view.fromTag, message.bytes, message.toTag) ? .callee : nil
+        } ?? nil
+    }
+
+    /// Keeps a message whose dialog is not here for what it will teach when the record comes (R2); it is forwarded meanwhile.
+    private mutating func park(_ did: DialogID, effects: inout ProxyEffects) {
+        effects.items.append(.wanted(did))
+        guard message.method == .ack || message.method == .bye, parked.count < Self.parkedLimit else { return }
+        parked.append(ParkedMessage(did: did, bytes: message.snapshot()))
+    }
+
+    /// A record came that was wanted: what was parked of it is learned, nothing is forwarded again.
+    package mutating func recordArrived(
+        _ did: DialogID, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        guard parked.contains(where: { $0.did == did }) else { return }
+        let messages = parked.filter { $0.did == did }
+        parked.removeAll { $0.did == did }
+        for parked in messages {
+            guard loadMessage(parked.bytes),
+                let via = try? message.topmostVia(), let cSeq = try? message.cSeq()
+            else { continue }
+            var plan = RequestPlan(
+                source: .none, listener: ListenerID(rawValue: 0), upstream: .none, addsReceived: false, cSeq: cSeq,
+                via: via)
+            plan.did = did
+            matchDialog(&plan, dialogs: dialogs, effects: &effects)
+            guard plan.isKnown, plan.did == did else { continue }
+            if message.method == .ack {
+                learnAcknowledgement(did, plan, now: now, dialogs: &dialogs, effects: &effects)
+            } else {
+                learnBye(did, plan, now: now, dialogs: &dialogs, effects: &effects)
+            }
+        }
+    }
+
+    /// The records of these never came: what was parked is let go, counted.
+    package mutating func forgetParked(_ did: DialogID) {
+        let before = parked.count
+        parked.removeAll { $0.did == did }
+        counters.dropped += UInt64(before - parked.count)
+    }
+
+    private mutating func queueBehindHeld(_ plan: RequestPlan, _ id: SlotID) {
+        let request = QueuedRequest(bytes: message.snapshot(), source: plan.source, listener: plan.listener)
+        let admitted =
+            contexts.update(id) { context in
+                guard context.queued.count < ResponseContext.queuedLimit else { return false }
+                context.queued.append(request)
+                return true
+            } ?? false
+        if !admitted { counters.dropped += 1 }  // Its sender repeats it.
+    }
+
+    /// Decides the next hop (§16.5, §16.6 steps 6, 7).
+    /// - Returns: False when the request was refused.
+    mutating func findNextHop(
+        _ plan: inout RequestPlan, dialogs: DialogTable, effects: inout ProxyEffects
+    ) -> Bool {
+        if plan.consumedRoutes < routes.count {
+            let next = routes[plan.consumedRoutes]
+            guard let uri = try? URI(message.bytes, next.uri) else {
+                reject(400, plan, effects: &effects)
+                return false
+            }
+            plan.nextHopIsStrict = !uri.hasLooseRoute(in: message.bytes)
+            return resolve(uri, next.uri, &plan, effects: &effects)
+        }
+        guard let uri = try? URI(message.bytes, message.requestURI) else {
+            reject(416, plan, effects: &effects)
+            return false
+        }
+        if !isOwn(uri, in: message.bytes) || message.toTag.isEmpty,
+            let route = settings.routes.first(where: { message.toTag.isEmpty && $0.matches(message.bytes, message.requestURI) })
+        {
+            if route.namesUser { plan.requestURI = route.uri }
+            plan.nextHop = settings.egress ?? route.endpoint
+            return true
+        }
+        if isOwn(uri, in: message.bytes) {
+            if settings.lenient, plan.isKnown, let did = plan.did, routeLeniently(did, &plan, dialogs: dialogs) { return true }
+            reject(404, plan, effects: &effects)
+            return false
+        }
+        return resolve(uri, message.requestURI, &plan, effects: &effects)
+    }
+
+    /// Sends an in-dialog request that ignores the route set to the other side's Contact (S3-27).
+    private mutating func routeLeniently(_ did: DialogID, _ plan: inout RequestPlan, dialogs: DialogTable) -> Bool {
+        guard let record = dialogs.record(did) else { return false }
+        let confirmed = record.outs.first { $0.state == .confirmed } ?? record.outs.first
+        let contact = plan.leg == .caller ? confirmed?.side.contact ?? [] : record.caller.contact
+        guard !contact.isEmpty,
+            let uri = try? URI(contact, ByteRange(contact)), let endpoint = endpoint(of: uri, in: contact)
+        else { return false }
+        plan.requestURI = contact
+        plan.nextHop = settings.egress ?? endpoint
+        return true
+    }
+
+    private mutating func resolve(
+        _ uri: URI, _ range: ByteRange, _ plan: inout RequestPlan, effects: inout ProxyEffects
+    ) -> Bool {
+        if isOwn(uri, in: message.bytes) {  // What is then still ours is never sent to (S1-5).
+            effects.items.append(.note(.hairpin(callID: Array(message.bytes[message.callID.range]))))
+            reject(483, plan, effects: &effects)
+            return false
+        }
+        if let egress = settings.egress {
+            plan.nextHop = egress
+            return true
+        }
+        guard let endpoint = endpoint(of: uri, in: message.bytes) else {
+            effects.items.append(.note(.unresolvable(uri: Array(message.bytes[range.range]))))
+            reject(502, plan, effects: &effects)
+            return false
+        }
+        plan.nextHop = endpoint
+        return true
+    }
+
+    /// Address and port that a URI names in digits: maddr before host, UDP only.
+    func endpoint(of uri: URI, in bytes: [UInt8]) -> Endpoint? {
+        guard uri.scheme == .sip, uri.transport(in: bytes) ?? .udp == .udp else { return nil }
+        let host = uri.parameter("maddr", in: bytes) ?? uri.host
+        guard let address = Address(bytes: bytes, range: host) else { return nil }
+        return Endpoint(address: address, port: uri.port ?? 5_060)
+    }
+}

@@ -1,0 +1,162 @@
+// Timers of the proxy: one wheel for all; a token says which machine of which context it belongs to. A timer that was
+// stopped may still be in a batch of due tokens: each is looked up again, and a machine ignores what no longer applies.
+
+package import Dialogs
+package import Primitives
+import SIP
+
+extension Proxy {
+    /// Handles every timer due by `now`.
+    package mutating func advance(to now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects) {
+        guard let next = wheel.next, next <= now else { return }
+        dueTokens.removeAll(keepingCapacity: true)
+        wheel.advance(to: now, due: &dueTokens)
+        for raw in dueTokens {
+            guard let token = TimerToken(rawValue: raw),
+                let id = resolve(token.context, generationMask: 0xffff), var context = take(id)
+            else { continue }
+            fire(token, &context, id, now: now, dialogs: &dialogs, effects: &effects)
+            finish(context, id)
+        }
+        replayQueued(now: now, dialogs: &dialogs, effects: &effects)
+    }
+
+    private mutating func fire(
+        _ token: TimerToken, _ context: inout ResponseContext, _ id: SlotID, now: Instant,
+        dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        let branch = Int(token.branch)
+        switch token.machine {
+        case .server: fireServer(token.timer, &context, id, now: now, effects: &effects)
+        case .client where branch < context.branches.count:
+            fireClient(token.timer, &context, id, branch, now: now, dialogs: &dialogs, effects: &effects)
+        case .cancel where branch < context.branches.count:
+            fireCancel(token.timer, &context, id, branch, now: now, dialogs: &dialogs, effects: &effects)
+        case .client, .cancel: break
+        case .timerC: fireTimerC(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+        case .resend: resendAnswer(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+        case .grace: endGrace(&context, id, branch, now: now, dialogs: &dialogs, effects: &effects)
+        }
+    }
+
+    private mutating func fireServer(
+        _ timer: TransactionTimer, _ context: inout ResponseContext, _ id: SlotID, now: Instant,
+        effects: inout ProxyEffects
+    ) {
+        actions.removeAll(keepingCapacity: true)
+        switch context.server {
+        case .invite(var transaction):
+            transaction.timerFired(timer, actions: &actions)
+            context.server = .invite(transaction)
+        case .nonInvite(var transaction):
+            transaction.timerFired(timer, actions: &actions)
+            context.server = .nonInvite(transaction)
+        case .none: return
+        }
+        performServer(&context, id, now: now, effects: &effects)
+    }
+
+    private mutating func fireClient(
+        _ timer: TransactionTimer, _ context: inout ResponseContext, _ id: SlotID, _ branch: Int, now: Instant,
+        dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        actions.removeAll(keepingCapacity: true)
+        switch context.branches[branch].client {
+        case .invite(var transaction):
+            transaction.timerFired(timer, actions: &actions)
+            context.branches[branch].client = .invite(transaction)
+        case .nonInvite(var transaction):
+            transaction.timerFired(timer, actions: &actions)
+            context.branches[branch].client = .nonInvite(transaction)
+            if timer == .e { sendLateTrying(&context, id, now: now, effects: &effects) }
+        }
+        let timedOut = actions.contains(.timedOut)
+        counters.retransmissionsSent += actions.contains(.send) ? 1 : 0
+        performClient(&context, branch: branch, id, now: now, effects: &effects)
+        guard timedOut, context.branches[branch].final == 0 else { return }
+        if context.branches[branch].generated != 0 {
+            endLeg(&context, branch, 408, effects: &effects)
+            return
+        }
+        context.branches[branch].final = 408
+        context.branches[branch].response = []
+        chooseBest(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+        endServerOfSilence(&context)
+    }
+
+    /// A request other than INVITE that was never answered ends in silence toward its sender (RFC 4320 §4.1).
+    private mutating func endServerOfSilence(_ context: inout ResponseContext) {
+        guard case .nonInvite(var transaction) = context.server, context.lastStatus < 200 else { return }
+        transaction.abandon()
+        context.server = .nonInvite(transaction)
+    }
+
+    /// 100 for a request other than INVITE, not before its timer E has reached T2 (RFC 4320 §4.1).
+    private mutating func sendLateTrying(
+        _ context: inout ResponseContext, _ id: SlotID, now: Instant, effects: inout ProxyEffects
+    ) {
+        guard context.kind == .forwarded, context.lastStatus == 0,
+            now - context.startedAt >= settings.timers.t2
+        else { return }
+        let kept = actions
+        respond(100, &context, id, now: now, effects: &effects)
+        actions = kept
+    }
+
+    private mutating func fireCancel(
+        _ timer: TransactionTimer, _ context: inout ResponseContext, _ id: SlotID, _ branch: Int, now: Instant,
+        dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        guard case .sent(var transaction) = context.branches[branch].cancel else { return }
+        actions.removeAll(keepingCapacity: true)
+        transaction.timerFired(timer, actions: &actions)
+        context.branches[branch].cancel = .sent(transaction)
+        let timedOut = actions.contains(.timedOut)
+        performCancel(&context, id, branch: branch, now: now, effects: &effects)
+        if timedOut { cancelAnswered(&context, id, branch: branch, now: now, dialogs: &dialogs, effects: &effects) }
+    }
+
+    /// Timer C (RFC 3261 §16.8): a branch that had a provisional is cancelled, the others count as 408.
+    private mutating func fireTimerC(
+        _ context: inout ResponseContext, _ id: SlotID, now: Instant,
+        dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        context.contextTimer = .none
+        cancelAll(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+        for index in context.branches.indices
+        where context.branches[index].final == 0 && !context.branches[index].sawProvisional {
+            context.branches[index].final = 408
+        }
+        chooseBest(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+    }
+
+    /// The grace of an heir is over, or a cancelled INVITE has had no final answer for 64·T1 (§9.1).
+    private mutating func endGrace(
+        _ context: inout ResponseContext, _ id: SlotID, _ branch: Int, now: Instant,
+        dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        context.contextTimer = .none
+        if context.kind == .heir {
+            continueAsHeir(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+            return
+        }
+        guard branch < context.branches.count, context.branches[branch].final == 0 else { return }
+        context.branches[branch].final = context.cancelled ? 487 : 408
+        terminateClient(&context, branch)
+        chooseBest(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+    }
+
+    /// Ends a client transaction from outside: what it waits for cannot matter any more.
+    mutating func terminateClient(_ context: inout ResponseContext, _ branch: Int) {
+        cancelTimers(context.branches[branch].timers)
+        context.branches[branch].timers = TimerSet()
+        switch context.branches[branch].client {
+        case .invite(var transaction):
+            transaction.abandon()
+            context.branches[branch].client = .invite(transaction)
+        case .nonInvite(var transaction):
+            transaction.abandon()
+            context.branches[branch].client = .nonInvite(transaction)
+        }
+    }
+}

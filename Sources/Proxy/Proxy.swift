@@ -1,0 +1,224 @@
+// Proxy is the transaction-stateful, record-routing, dialog-aware proxy of RFC 3261 §16 as one machine: a datagram comes in
+// with the time, datagrams and effects go out. It learns facts of dialogs as they pass and never needs a record to route: what cannot be
+// matched is forwarded by its Route and Request-URI all the same (S1-7).
+//
+//            ┌ response ─▶ whose branch? ─ ours ─▶ client transaction ─▶ learn ─▶ hold 2xx ─▶ upstream
+//   message ─┤                           ├ a live member's ─▶ passed to it once (S1-2a)
+//            │                           └ a dead member's ─▶ as its heir would (Proxy+Takeover)
+//            └ request ─▶ retransmission? ─▶ Route ─▶ dialog? ─▶ server transaction ─▶ branch ─▶ next hop
+//
+// Files: +Requests (§16.3 to §16.5), +Forwarding (§16.6), +Responses (§16.7), +Cancel (§16.10 and ACK), +Learning (facts),
+// +Timers, +Takeover (what heirs do), +Ending (BYEs that the cluster makes).
+//
+// Limits: `ProxySettings.contextLimit` transactions; a branch list of 16; 8 held responses and 16 queued requests a context.
+// Not attempted here: DNS, transports other than UDP, more than one branch from static routes.
+
+package import Dialogs
+package import Primitives
+package import SIP
+
+package struct Proxy: Sendable {
+    package var settings: ProxySettings
+    package internal(set) var counters = ProxyCounters()
+    /// The other members, sorted by tag; the node keeps it current.
+    package var peers: [PeerContact] = []
+    /// Branch tags of the fit members, this one among them: who inherits transactions.
+    package var fitMembers: [UInt32] = []
+    /// Whether OPTIONS to the node answers 200 (S2-14).
+    package var isReady = false
+    /// Commits are waited for: some peer's acknowledgement counts.
+    package var commits = false
+    /// Dialogs whose end has been granted (R1).
+    package var frozenDialogs = FrozenDialogs()
+
+    let hash: KeyedHash
+    var contexts: Slab<ResponseContext>
+    /// Server transactions by (topmost Via branch, sent-by, method): RFC 3261 §17.2.3.
+    var serverTable = FlatTable(minimumCapacity: 4_096)
+    /// INVITE contexts by did, for CANCEL, facts of others and heirs.
+    var dialogTable = FlatTable(minimumCapacity: 4_096)
+    /// Generated requests by the hash in their branch.
+    var generatedTable = FlatTable(minimumCapacity: 64)
+    var wheel: TimerWheel
+
+    /// ACKs and BYEs of dialogs whose records are on their way, 256 at most.
+    var parked: [ParkedMessage] = []
+    static let parkedLimit = 256
+
+    // Scratch space, reused from message to message.
+    var message = Message()
+    var stored = Message()
+    var editor = MessageEditor()
+    var facts = FactsWriter()
+    var scratch = ByteWriter(capacity: 4_096)
+    var vias: [Via] = []
+    var routes: [NameAddress] = []
+    var addresses: [NameAddress] = []
+    var actions: [TransactionAction] = []
+    var dueTokens: [UInt64] = []
+    var released: [QueuedRequest] = []
+    /// Route sets of caller and callee of the dialog at hand.
+    var routeSets: [[UInt8]] = [[], []]
+
+    package init(settings: ProxySettings, hash: KeyedHash, now: Instant) {
+        self.settings = settings
+        self.hash = hash
+        contexts = Slab(limit: settings.contextLimit)
+        wheel = TimerWheel(origin: now)
+    }
+
+    /// Transactions under way.
+    package var contextCount: Int { contexts.count }
+
+    /// No timer of the proxy is due before it.
+    package var nextDeadline: Instant? { wheel.next }
+
+    /// Handles one datagram.
+    /// - Parameter ageMilliseconds: How long it waited in the socket; a request without To tag older than two seconds
+    ///   is dropped, since its sender has gone elsewhere (S2-15).
+    package mutating func receive(
+        _ datagram: RawSpan, from source: Endpoint, on listener: ListenerID, ageMilliseconds: Int64, now: Instant,
+        dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        if datagram.byteCount <= 4 { return }  // A keep-alive (RFC 5626 §3.5.1) or nothing.
+        do {
+            try message.load(datagram)
+            try message.validate()
+        } catch {
+            counters.malformed += 1
+            if message.isRequest, message.method != .ack {
+                rejectStatelessly(error.statusCode, source: source, listener: listener, effects: &effects)
+            }
+            return
+        }
+        if message.isRequest {
+            counters.requests += 1
+            if ageMilliseconds > 2_000, message.toTag.isEmpty {
+                counters.staleDropped += 1
+                return
+            }
+            receiveRequest(from: source, on: listener, now: now, dialogs: &dialogs, effects: &effects)
+            replayQueued(now: now, dialogs: &dialogs, effects: &effects)
+        } else {
+            counters.responses += 1
+            receiveResponse(from: source, on: listener, now: now, dialogs: &dialogs, effects: &effects)
+            replayQueued(now: now, dialogs: &dialogs, effects: &effects)
+        }
+    }
+
+    /// Requests that were queued behind a 2xx which has gone now.
+    mutating func replayQueued(now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects) {
+        while !released.isEmpty {
+            let batch = released
+            released.removeAll(keepingCapacity: true)
+            for request in batch {
+                guard loadMessage(request.bytes) else { continue }
+                receiveRequest(
+                    from: request.source, on: request.listener, now: now, dialogs: &dialogs, effects: &effects)
+            }
+        }
+    }
+
+    /// Reads stored bytes of ours into `stored`; false for what is not a message.
+    mutating func loadStored(_ bytes: [UInt8]) -> Bool {
+        (try? stored.load(RawSpan(_elements: bytes.span))) != nil
+    }
+
+    /// Reads kept bytes into `message`, as if they had come again.
+    mutating func loadMessage(_ bytes: [UInt8]) -> Bool {
+        (try? message.load(RawSpan(_elements: bytes.span))) != nil
+    }
+
+    // MARK: Contexts
+
+    /// Takes a context out of its slot to work on it; `put` brings it back. Between the two the slot holds a blank.
+    mutating func take(_ id: SlotID) -> ResponseContext? {
+        contexts.update(id) { place in
+            var taken = ResponseContext.blank
+            swap(&taken, &place)
+            return taken
+        }
+    }
+
+    mutating func put(_ context: consuming ResponseContext, _ id: SlotID) {
+        var moved = context
+        _ = contexts.update(id) { swap(&moved, &$0) }
+    }
+
+    /// Forgets a context, its timers and its places in the tables.
+    mutating func discard(_ context: ResponseContext, _ id: SlotID) {
+        cancelTimers(context.timers)
+        wheel.cancel(context.contextTimer)
+        for branch in context.branches {
+            cancelTimers(branch.timers)
+            cancelTimers(branch.cancelTimers)
+        }
+        if context.serverKey != 0 { _ = serverTable.remove(hash: context.serverKey, value: id.index) }
+        if let did = context.did, context.method == .invite {
+            _ = dialogTable.remove(hash: did.rawValue, value: id.index)
+        }
+        for branch in context.branches where branch.generated != 0 {
+            _ = generatedTable.remove(hash: branch.generated, value: id.index)
+        }
+        _ = contexts.remove(id)
+    }
+
+    mutating func cancelTimers(_ timers: TimerSet) {
+        wheel.cancel(timers.retransmit)
+        wheel.cancel(timers.timeout)
+        wheel.cancel(timers.linger)
+    }
+
+    /// The context that a short generation (of a timer or commit token) names, if it is still there.
+    func resolve(_ id: SlotID, generationMask: UInt32) -> SlotID? {
+        guard let current = contexts.id(at: id.index), current.generation & generationMask == id.generation
+        else { return nil }
+        return current
+    }
+
+    /// INVITE contexts of a dialog on this node.
+    func inviteContext(
+        of did: DialogID, where test: (ResponseContext) -> Bool, except seen: [SlotID] = []
+    ) -> SlotID? {
+        let found = dialogTable.first(hash: did.rawValue) { index in
+            guard let id = contexts.id(at: index), !seen.contains(id) else { return false }
+            return contexts.read(id) { $0.did == did && test($0) } ?? false
+        }
+        return found.flatMap { contexts.id(at: $0) }
+    }
+
+    // MARK: Own identity
+
+    /// Who a branch's member tag names.
+    func peer(_ tag: UInt32) -> PeerContact? {
+        peers.first { $0.memberTag == tag }
+    }
+
+    func isPeerAddress(_ endpoint: Endpoint) -> Bool {
+        peers.contains { $0.endpoint == endpoint }
+    }
+
+    /// Whether host and port of a URI are a name of this cluster, compared as written (S1-5).
+    func isOwn(_ uri: URI, in bytes: [UInt8]) -> Bool {
+        settings.ownNames.contains { $0.matches(uri, in: bytes) }
+    }
+
+    /// The To tag of answers that the cluster gives itself: the same from every node (S2-11), so any of them recognises the ACK.
+    func ownToTag(callID: ByteRange, fromTag: ByteRange, cSeq: UInt32, in bytes: [UInt8]) -> UInt64 {
+        var stream = hash.begin()
+        stream.combine(0x746f_7461_6700)
+        stream.combine(bytes, callID)
+        stream.combine(bytes, fromTag)
+        stream.combine(UInt64(cSeq))
+        return stream.finish()
+    }
+
+    func ownToTagText(_ request: borrowing Message) -> [UInt8] {
+        let number = (try? request.cSeq().number) ?? 0
+        var writer = ByteWriter(capacity: 18)
+        writer.put("us")
+        writer.putHex(
+            ownToTag(callID: request.callID, fromTag: request.fromTag, cSeq: number, in: request.bytes), digits: 16)
+        return writer.bytes
+    }
+}

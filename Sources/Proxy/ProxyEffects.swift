@@ -1,0 +1,103 @@
+// ProxyEffects is what the proxy asks of the rest of the node: datagrams to send, facts to publish, commits to wait for.
+// Their order matters: a commit follows the fact it waits for, and the node carries them out in the order given.
+
+package import Dialogs
+package import Primitives
+
+/// What a commit's answer is for.
+package struct CommitToken: Hashable, Sendable {
+    package enum Purpose: UInt8, Sendable {
+        /// 100 Trying waits until a peer has the record (S1-4).
+        case trying
+        /// A 2xx that confirms a dialog.
+        case confirmation
+        /// A 2xx that moves a deadline.
+        case refresh
+    }
+
+    package var context: SlotID
+    package var purpose: Purpose
+
+    package init(context: SlotID, purpose: Purpose) {
+        self.context = context
+        self.purpose = purpose
+    }
+
+    /// Purpose, generation and index in one word: 2, 30 and 32 bits.
+    package var rawValue: UInt64 {
+        UInt64(purpose.rawValue) << 62 | UInt64(context.generation & 0x3fff_ffff) << 32 | UInt64(context.index)
+    }
+
+    package init?(rawValue: UInt64) {
+        guard let purpose = Purpose(rawValue: UInt8(rawValue >> 62)) else { return nil }
+        self.purpose = purpose
+        context = SlotID(
+            index: UInt32(truncatingIfNeeded: rawValue), generation: UInt32(rawValue >> 32 & 0x3fff_ffff))
+    }
+}
+
+package enum ProxyEffect: Sendable {
+    /// A patch, its bytes in the arena.
+    case patch(DialogID, ByteRange)
+    /// The whole record as it stands.
+    case put(DialogID)
+    /// Tell the proxy when enough peers have applied everything published so far.
+    case commit(CommitToken)
+    /// Facts of a dialog that is not here came by; the record is wanted.
+    case wanted(DialogID)
+    /// Both legs of a dialog that this node ended have answered or timed out.
+    case legsEnded(DialogID)
+    case note(ProxyNote)
+}
+
+/// What an operator should hear of.
+package enum ProxyNote: Hashable, Sendable {
+    /// A next hop is the cluster itself although no route says so (S1-5): what the balancer most likely does wrong.
+    case hairpin(callID: [UInt8])
+    case unresolvable(uri: [UInt8])
+    case overloaded
+    /// Nobody saw the ACK of this dialog: the balancer or a phone goes round the nodes (S1-5).
+    case acknowledgementUnseen(callID: [UInt8])
+    case tookOverEarly(callID: [UInt8])
+    case unreachable(callID: [UInt8])
+}
+
+package struct ProxyEffects: Sendable {
+    package var queue = SendQueue()
+    package var arena = ByteWriter(capacity: 16_384)
+    package var items: [ProxyEffect] = []
+
+    package init() {}
+
+    package mutating func removeAll() {
+        arena.removeAll()
+        items.removeAll(keepingCapacity: true)
+    }
+}
+
+/// Counts since the process began; each becomes a metric.
+package struct ProxyCounters: Equatable, Sendable {
+    package var requests: UInt64 = 0
+    package var responses: UInt64 = 0
+    package var forwarded: UInt64 = 0
+    package var malformed: UInt64 = 0
+    package var dropped: UInt64 = 0
+    package var retransmissionsAbsorbed: UInt64 = 0
+    package var retransmissionsSent: UInt64 = 0
+    package var rejected: UInt64 = 0
+    package var strayResponses: UInt64 = 0
+    package var passedToOwner: UInt64 = 0
+    package var foreignAbsorbed: UInt64 = 0
+    package var adopted: UInt64 = 0
+    package var staleDropped: UInt64 = 0
+    package var routeHintMismatches: UInt64 = 0
+    package var dialogsUnseenAcknowledgement: UInt64 = 0
+    package var takeoverEarly: UInt64 = 0
+    package var takeoverResent: UInt64 = 0
+    package var takeoverUnreachable: UInt64 = 0
+    package var byesGenerated: UInt64 = 0
+    package var heldResponses: UInt64 = 0
+    package var overloaded: UInt64 = 0
+
+    package init() {}
+}

@@ -1,0 +1,99 @@
+// What the proxy needs to know of the configuration, as bytes and numbers ready for the hot path. `Node` makes it from the
+// validated settings; nothing here is checked again.
+
+package import Primitives
+package import SIP
+
+/// Where answers to a request go (RFC 3261 §18.2.2, RFC 3581).
+package enum ForceRport: String, Sendable {
+    /// To the source port when Via has rport, when the source differs from sent-by, or when it comes from a balancer.
+    case auto
+    case always = "true"
+    case never = "false"
+}
+
+/// What an heir does with a ringing call (DESIGN §5).
+package enum EarlyTakeover: String, Sendable {
+    /// Wait for the answer while a live member holds the dead node's service address, else cancel.
+    case auto
+    case cancel
+    case wait
+}
+
+package struct ProxySettings: Sendable {
+    /// The node's own sockets, in the order of `ListenerID`.
+    package var listeners: [Endpoint] = []
+    /// Listen, service and advertised addresses of the cluster, compared as written (S1-5).
+    package var ownNames: [HostPort] = []
+    /// sent-by of our Via, `127.0.0.11:5060`.
+    package var sentBy: [UInt8] = []
+    /// Host and port of our Record-Route, `127.0.0.10:5060`.
+    package var advertised: [UInt8] = []
+    /// Name of the Record-Route parameter that carries the did.
+    package var routeParameter: [UInt8] = [UInt8]("did".utf8)
+    package var forceRport = ForceRport.auto
+    /// Whose packets come for others (`sip.balancer`).
+    package var balancers: [Address] = []
+    /// Where every request leaves to with `sip.egress: balancer`; `nil` with `direct`.
+    package var egress: Endpoint?
+    /// Route an in-dialog request that names no route to the other side's Contact (S3-27).
+    package var lenient = false
+    package var timers = TransactionTimers()
+    /// Timer C, over 3 minutes (RFC 3261 §16.6 step 11).
+    package var timerC = Duration.seconds(181)
+    /// `ims_dialog.default_timeout`.
+    package var lifetime = Duration.seconds(43_200)
+    /// `ims_dialog.early_timeout`.
+    package var earlyTimeout = Duration.seconds(300)
+    /// `ims_dialog.bye_early_code`, the final answer to a ringing call that an operator or an heir ends.
+    package var earlyEndCode = 480
+    package var earlyTakeover = EarlyTakeover.auto
+    package var earlyGrace = Duration.milliseconds(1_500)
+    package var routes: [StaticRoute] = []
+    /// Marks our branches among those of other clusters.
+    package var mark: UInt16 = 0
+    /// This process in a branch.
+    package var memberTag: UInt32 = 0
+    /// Name and boot of this process, for the record's home.
+    package var nodeName: [UInt8] = []
+    package var boot: UInt64 = 0
+    /// Transactions at once; beyond it a new request gets 503 with Retry-After.
+    package var contextLimit = 262_144
+
+    package init() {}
+}
+
+/// One entry of `routes`: the first whose pattern matches the Request-URI decides.
+package struct StaticRoute: Sendable {
+    package var matches: @Sendable (_ bytes: [UInt8], _ requestURI: ByteRange) -> Bool
+    /// The target's URI; it becomes the Request-URI when it names a user, else it is only the next hop.
+    package var uri: [UInt8]
+    package var namesUser: Bool
+    package var endpoint: Endpoint
+
+    package init(
+        uri: [UInt8], namesUser: Bool, endpoint: Endpoint,
+        matches: @escaping @Sendable (_ bytes: [UInt8], _ requestURI: ByteRange) -> Bool
+    ) {
+        self.matches = matches
+        self.uri = uri
+        self.namesUser = namesUser
+        self.endpoint = endpoint
+    }
+}
+
+/// Another node as the proxy sees it: whose branch it is, whether it lives, where it takes SIP.
+package struct PeerContact: Hashable, Sendable {
+    package var memberTag: UInt32
+    package var endpoint: Endpoint?
+    package var isLive: Bool
+    /// The address its Via names, when that moves between hosts, and whether a live member holds it now.
+    package var holdsMovedAddress: Bool
+
+    package init(memberTag: UInt32, endpoint: Endpoint?, isLive: Bool, holdsMovedAddress: Bool) {
+        self.memberTag = memberTag
+        self.endpoint = endpoint
+        self.isLive = isLive
+        self.holdsMovedAddress = holdsMovedAddress
+    }
+}

@@ -1,0 +1,177 @@
+// ResponseContext is what the proxy keeps of one request that it forwards (RFC 3261 §16.2): the server transaction toward
+// whoever sent it, one client transaction a branch, and the responses that wait. It is a plain value in a slab; its slot
+// and generation stand in the branch of our Via, so an answer finds it at once.
+//
+// Kinds other than `forwarded` reuse the same machinery for what the cluster does of itself:
+//   generated   a BYE by function of (did, leg): a client side only
+//   heir        a dead node's ringing call: its CANCEL and BYEs as client side, its 480 as server side (S2-11)
+//   resending   a dead node's 2xx, sent again until its ACK is seen: a server side only (S1-3)
+//   adopted     an INVITE that a balancer sent again to us while its first node died: a server side only (S1-2b)
+//
+// A context in a terminal state gives its byte buffers back: an accepted INVITE stays for 64·T1 (RFC 6026) as 0.5 KB.
+
+import Dialogs
+import Primitives
+import SIP
+
+struct ResponseContext: Sendable {
+    enum Kind: Sendable { case forwarded, generated, heir, resending, adopted }
+    enum Server: Sendable {
+        case none
+        case invite(InviteServerTransaction)
+        case nonInvite(NonInviteServerTransaction)
+    }
+
+    var kind = Kind.forwarded
+    var method = Method.invite
+    var server = Server.none
+    /// The request as received, its Via completed; empty for what was not received.
+    var request: [UInt8] = []
+    var serverKey: UInt64 = 0
+    var upstream = Endpoint.none
+    var listener = ListenerID(rawValue: 0)
+    /// What was last sent upstream, for retransmissions.
+    var lastResponse: [UInt8] = []
+    var lastStatus = 0
+
+    var did: DialogID?
+    var leg = Leg.caller
+    var cSeq: UInt32 = 0
+    var isInitial = false
+    /// A request that, answered 2xx, refreshes the dialog's lifetime.
+    var refreshes = false
+    /// The dialog had ended before this request came (S1-9: a party's own BYE after ours).
+    var afterTheEnd = false
+    var cancelled = false
+    /// What to answer upstream when the branches end after a cancellation that was not the caller's.
+    var endCode = 0
+
+    var branches: [ClientBranch] = []
+    var held: [HeldResponse] = []
+    /// Requests from the callee that must not overtake its held 2xx (S2-12).
+    var queued: [QueuedRequest] = []
+    var timers = TimerSet()
+    /// Timer C, the grace of an heir, the interval of a 2xx sent again.
+    var contextTimer = TimerID.none
+    var resendInterval = Duration.zero
+    var startedAt = Instant.zero
+    /// Fills the place of a context that is being worked on.
+    static let blank = ResponseContext()
+
+    static let branchLimit = 16
+    static let heldLimit = 8
+    static let queuedLimit = 16
+}
+
+/// A 2xx that waits for its commit, ready to be sent.
+struct HeldResponse: Sendable {
+    var bytes: [UInt8]
+    var toTag: [UInt8]
+    var status: Int
+}
+
+struct QueuedRequest: Sendable {
+    var bytes: [UInt8]
+    var source: Endpoint
+    var listener: ListenerID
+}
+
+/// A message that taught nothing yet: its record is on its way.
+struct ParkedMessage: Sendable {
+    var did: DialogID
+    var bytes: [UInt8]
+}
+
+/// One target of the request (RFC 3261 §16.6).
+struct ClientBranch: Sendable {
+    enum Client: Sendable {
+        case invite(InviteClientTransaction)
+        case nonInvite(NonInviteClientTransaction)
+    }
+    enum Cancel: Sendable {
+        case none
+        /// Wanted, but no provisional response came yet (§9.1).
+        case wanted
+        case sent(NonInviteClientTransaction)
+    }
+
+    var client: Client
+    /// The request as sent.
+    var sent: [UInt8]
+    var target: Endpoint
+    var listener: ListenerID
+    var timers = TimerSet()
+    var cancel = Cancel.none
+    var cancelSent: [UInt8] = []
+    var cancelTimers = TimerSet()
+    /// Which generated request this is: the leg that a BYE ends.
+    var leg = Leg.caller
+    /// The hash in its branch, for what the cluster makes itself; 0 otherwise.
+    var generated: UInt64 = 0
+    var sawProvisional = false
+    /// The final status, 0 while there is none; 408 also stands for silence.
+    var final = 0
+    /// The non-2xx final as it came, for the best response (§16.7 step 6).
+    var response: [UInt8] = []
+}
+
+/// The timers of one transaction: no state arms two of the same group at once.
+struct TimerSet: Sendable {
+    var retransmit = TimerID.none
+    var timeout = TimerID.none
+    var linger = TimerID.none
+
+    subscript(timer: TransactionTimer) -> TimerID {
+        get {
+            switch timer {
+            case .a, .e, .g: retransmit
+            case .b, .f, .h, .c: timeout
+            case .d, .i, .j, .k, .l, .m: linger
+            }
+        }
+        set {
+            switch timer {
+            case .a, .e, .g: retransmit = newValue
+            case .b, .f, .h, .c: timeout = newValue
+            case .d, .i, .j, .k, .l, .m: linger = newValue
+            }
+        }
+    }
+}
+
+extension Endpoint {
+    /// Stands where no endpoint is known; nothing is sent to it.
+    static let none = Endpoint(address: Address(ipv4: 0), port: 0)
+}
+
+/// Which timer of which machine fired: context index and generation, branch, machine and timer in one word.
+struct TimerToken: Equatable, Sendable {
+    enum Machine: UInt8, Sendable { case server, client, cancel, timerC, resend, grace }
+
+    var context: SlotID
+    var branch: UInt8
+    var machine: Machine
+    var timer: TransactionTimer
+
+    var rawValue: UInt64 {
+        UInt64(context.index) << 32 | UInt64(context.generation & 0xffff) << 16 | UInt64(branch & 0x1f) << 11
+            | UInt64(machine.rawValue) << 8 | UInt64(timer.rawValue)
+    }
+
+    init(context: SlotID, branch: Int = 0, machine: Machine, timer: TransactionTimer = .a) {
+        self.context = context
+        self.branch = UInt8(truncatingIfNeeded: branch)
+        self.machine = machine
+        self.timer = timer
+    }
+
+    init?(rawValue: UInt64) {
+        guard let machine = Machine(rawValue: UInt8(rawValue >> 8 & 7)),
+            let timer = TransactionTimer(rawValue: UInt8(rawValue & 0xff))
+        else { return nil }
+        self.machine = machine
+        self.timer = timer
+        branch = UInt8(rawValue >> 11 & 0x1f)
+        context = SlotID(index: UInt32(rawValue >> 32), generation: UInt32(rawValue >> 16 & 0xffff))
+    }
+}

@@ -1,0 +1,45 @@
+// Endpoint is where a message comes from or goes to: address, port and transport. Nothing is resolved here.
+
+package import Primitives
+
+package struct Endpoint: Hashable, Sendable {
+    package var address: Address
+    package var port: UInt16
+    package var transport: TransportProtocol
+
+    package init(address: Address, port: UInt16, transport: TransportProtocol = .udp) {
+        self.address = address
+        self.port = port
+        self.transport = transport
+    }
+
+    /// Reads `127.0.0.1:5060` or `[::1]:5060` as a UDP endpoint; the port must be written.
+    package init?(text: String) {
+        let bytes = Array(text.utf8)
+        self.init(bytes: bytes, range: ByteRange(bytes))
+    }
+
+    /// Reads `bytes[range]` like `init(text:)`.
+    package init?(bytes: [UInt8], range: ByteRange) {
+        guard let colon = bytes[range.range].lastIndex(of: 0x3A) else { return nil }
+        let host = ByteRange(start: Int(range.start), end: colon)
+        let span = RawSpan(_elements: bytes.span)
+        guard let address = Address(bytes: bytes, range: host), address.isIPv6 == (bytes[Int(range.start)] == 0x5B),
+            let port = Grammar.port(span, colon + 1, Int(range.end))
+        else { return nil }
+        self.init(address: address, port: port)
+    }
+
+    /// `127.0.0.1:5060` or `[::1]:5060`.
+    package var text: String {
+        var writer = ByteWriter()
+        write(into: &writer)
+        return String(decoding: writer.bytes, as: UTF8.self)
+    }
+
+    package func write(into writer: inout ByteWriter) {
+        address.write(into: &writer)
+        writer.put(0x3A)
+        writer.putDecimal(UInt64(port))
+    }
+}

@@ -1,0 +1,53 @@
+// HostPort is a name that this cluster answers to (a listen, service or advertised address) and says whether a URI or a Via names it.
+//
+// Names are compared as they are written (RFC 3261 §19.1.4 without DNS): hosts without their case, IP addresses by value, the port
+// or its default, and the transport only where both sides have one.
+
+package import Primitives
+
+package struct HostPort: Hashable, Sendable {
+    /// In lower case; an IPv6 reference with its brackets.
+    package var host: [UInt8]
+    package var port: UInt16
+    /// `nil` answers to every transport.
+    package var transport: TransportProtocol?
+    /// The host's value when it is an address.
+    package var address: Address?
+
+    /// - Parameter host: a name or address; an IPv6 address with or without brackets.
+    package init(host: [UInt8], port: UInt16, transport: TransportProtocol? = nil) {
+        self.host = host.map(Text.lowercased)
+        self.port = port
+        self.transport = transport
+        address = Address(bytes: host, range: ByteRange(host))
+    }
+
+    package init(_ endpoint: Endpoint) {
+        var writer = ByteWriter()
+        endpoint.address.write(into: &writer)
+        host = writer.bytes
+        port = endpoint.port
+        transport = endpoint.transport
+        address = endpoint.address
+    }
+
+    /// Whether a SIP or SIPS URI names this host, port and transport.
+    package func matches(_ uri: URI, in bytes: [UInt8]) -> Bool {
+        guard uri.scheme == .sip || uri.scheme == .sips, uri.effectivePort(in: bytes) == port else { return false }
+        if let transport, let named = uri.transport(in: bytes), named != transport { return false }
+        return matches(host: uri.host, in: bytes)
+    }
+
+    /// Whether a Via's sent-by names this host, port and transport.
+    package func matches(_ via: Via, in bytes: [UInt8]) -> Bool {
+        guard via.sentByPort == port, transport == nil || transport == via.transport else { return false }
+        return matches(host: via.host, in: bytes)
+    }
+
+    /// Whether `bytes[range]` is this host, in any case or spelling of the address.
+    package func matches(host range: ByteRange, in bytes: [UInt8]) -> Bool {
+        if Text.sameIgnoringCase(bytes, range, host, ByteRange(host)) { return true }
+        guard let address, address.isIPv6 else { return false }
+        return Address(bytes: bytes, range: range) == address
+    }
+}

@@ -1,0 +1,146 @@
+// HeaderName names the header fields that a proxy reads, and recognises them in one step per message line (RFC 3261 §7.3.3, §20).
+//
+// A name is packed, lower-cased, into at most three 64-bit words while its bytes are checked to be a token; the words and the
+// length are then looked up in a small open-addressing table that is built once. Every other name is `.other`: it is forwarded
+// and never looked at. No name in the table is longer than 24 bytes.
+
+internal import Primitives
+
+package enum HeaderName: UInt8, Sendable, CaseIterable {
+    case via, from, to, callID, cSeq, maxForwards, contact, route, recordRoute, contentLength, contentType
+    case require, proxyRequire, supported, unsupported, sessionExpires, minSE, rack, rseq, reason, event, expires
+    case timestamp, authorization, proxyAuthorization, wwwAuthenticate, proxyAuthenticate, allow, accept, retryAfter
+    case subject, warning, path, other
+
+    /// The name as it is written; "Other" for what is not recognised.
+    package var text: StaticString {
+        switch self {
+        case .via: "Via"
+        case .from: "From"
+        case .to: "To"
+        case .callID: "Call-ID"
+        case .cSeq: "CSeq"
+        case .maxForwards: "Max-Forwards"
+        case .contact: "Contact"
+        case .route: "Route"
+        case .recordRoute: "Record-Route"
+        case .contentLength: "Content-Length"
+        case .contentType: "Content-Type"
+        case .require: "Require"
+        case .proxyRequire: "Proxy-Require"
+        case .supported: "Supported"
+        case .unsupported: "Unsupported"
+        case .sessionExpires: "Session-Expires"
+        case .minSE: "Min-SE"
+        case .rack: "RAck"
+        case .rseq: "RSeq"
+        case .reason: "Reason"
+        case .event: "Event"
+        case .expires: "Expires"
+        case .timestamp: "Timestamp"
+        case .authorization: "Authorization"
+        case .proxyAuthorization: "Proxy-Authorization"
+        case .wwwAuthenticate: "WWW-Authenticate"
+        case .proxyAuthenticate: "Proxy-Authenticate"
+        case .allow: "Allow"
+        case .accept: "Accept"
+        case .retryAfter: "Retry-After"
+        case .subject: "Subject"
+        case .warning: "Warning"
+        case .path: "Path"
+        case .other: "Other"
+        }
+    }
+
+    /// The one-letter form (§7.3.3, RFC 4028, RFC 6665), if there is one.
+    package var compactForm: StaticString? {
+        switch self {
+        case .via: "v"
+        case .from: "f"
+        case .to: "t"
+        case .callID: "i"
+        case .contact: "m"
+        case .contentLength: "l"
+        case .contentType: "c"
+        case .supported: "k"
+        case .sessionExpires: "x"
+        case .event: "o"
+        case .subject: "s"
+        default: nil
+        }
+    }
+}
+
+/// A header name as three words of lower-case bytes, the first byte lowest, with its length.
+struct PackedName: Equatable {
+    var first: UInt64 = 0
+    var second: UInt64 = 0
+    var third: UInt64 = 0
+    var count = 0
+
+    @inline(__always)
+    mutating func append(_ byte: UInt8) {
+        let bits = UInt64(byte | 0x20) << UInt64(count & 7 &* 8)
+        if count < 8 {
+            first |= bits
+        } else if count < 16 {
+            second |= bits
+        } else if count < 24 {
+            third |= bits
+        }
+        count &+= 1
+    }
+
+    @inline(__always)
+    var hash: Int {
+        let mixed = (first ^ second &* 0x9E37_79B9_7F4A_7C15 ^ UInt64(truncatingIfNeeded: count)) &* 0xFF51_AFD7_ED55_8CCD
+        return Int(truncatingIfNeeded: mixed >> 57)
+    }
+}
+
+/// The table from packed names to HeaderName: 128 slots for 45 spellings, built once and shared.
+struct HeaderNameTable: Sendable {
+    private struct Slot: Sendable {
+        var first: UInt64 = 0
+        var second: UInt64 = 0
+        var third: UInt64 = 0
+        /// 0 in an empty slot.
+        var count = 0
+        var name = HeaderName.other
+    }
+
+    private var slots = [Slot](repeating: Slot(), count: 128)
+
+    static let shared = HeaderNameTable()
+
+    private init() {
+        for name in HeaderName.allCases where name != .other {
+            insert(name.text, name)
+            if let compactForm = name.compactForm { insert(compactForm, name) }
+        }
+    }
+
+    private mutating func insert(_ text: StaticString, _ name: HeaderName) {
+        var packed = PackedName()
+        for byte in [UInt8](copying: text) { packed.append(byte) }
+        var index = packed.hash
+        while slots[index].count != 0 { index = (index + 1) & 127 }
+        slots[index] = Slot(
+            first: packed.first, second: packed.second, third: packed.third, count: packed.count, name: name)
+    }
+
+    /// The header that `packed` names, `.other` for a name that is not in the table.
+    func find(_ packed: PackedName) -> HeaderName {
+        var index = packed.hash
+        while true {
+            let slot = slots[index]
+            if slot.count == 0 { return .other }
+            if slot.first == packed.first, slot.count == packed.count, slot.second == packed.second,
+                slot.third == packed.third
+            {
+                return slot.name
+            }
+            index = (index &+ 1) & 127
+        }
+    }
+}

@@ -1,0 +1,123 @@
+// URI takes a SIP, SIPS or tel URI apart in place (RFC 3261 §19.1, RFC 3966); any other scheme is kept whole.
+//
+//     sip:user:password@host:port;parameters?headers
+//
+// Escapes are kept as they are written: a proxy must not unescape a Request-URI (RFC 4475 §3.1.1.3). The user part may hold `;`, `?`
+// and `/` (§3.1.1.2), so the `@` is looked for first. Parts are ranges into the bytes given, empty when absent.
+
+package import Primitives
+
+package struct URI: Equatable, Sendable {
+    package enum Scheme: UInt8, Sendable { case sip, sips, tel, other }
+
+    package var scheme: Scheme
+    /// The user without a password; the number of a tel URI.
+    package var user = ByteRange.empty
+    package var password = ByteRange.empty
+    /// An IPv6 reference with its brackets.
+    package var host = ByteRange.empty
+    package var port: UInt16?
+    /// From the first `;` on.
+    package var parameters = ByteRange.empty
+    /// From the `?` on.
+    package var headers = ByteRange.empty
+    /// The whole URI.
+    package var whole: ByteRange
+
+    /// Takes `bytes[range]` apart.
+    package init(_ bytes: [UInt8], _ range: ByteRange) throws(SIPParseError) {
+        try self.init(RawSpan(_elements: bytes.span), range)
+    }
+
+    init(_ span: RawSpan, _ range: ByteRange) throws(SIPParseError) {
+        let (start, end) = (Int(range.start), Int(range.end))
+        whole = range
+        guard Grammar.hasScheme(span, start, end), Self.hasOnlyURIBytes(span, start, end) else {
+            throw SIPParseError(.malformedURI, at: start)
+        }
+        var colon = start
+        var word: UInt64 = 0
+        while span[colon] != 0x3A {
+            word = word << 8 | UInt64(span[colon] | 0x20)
+            colon &+= 1
+        }
+        switch (word, colon &- start) {
+        case (0x73_6970, 3): scheme = .sip
+        case (0x7369_7073, 4): scheme = .sips
+        case (0x74_656C, 3): scheme = .tel
+        default: scheme = .other
+        }
+        switch scheme {
+        case .sip, .sips: try readSIP(span, colon &+ 1, end)
+        case .tel:
+            var index = colon &+ 1
+            while index < end, span[index] != 0x3B { index &+= 1 }
+            guard index > colon &+ 1 else { throw SIPParseError(.malformedURI, at: start) }
+            user = ByteRange(start: colon &+ 1, end: index)
+            parameters = ByteRange(start: index, end: end)
+        case .other: break
+        }
+    }
+
+    private mutating func readSIP(_ span: RawSpan, _ start: Int, _ end: Int) throws(SIPParseError) {
+        let failure = SIPParseError(.malformedURI, at: start)
+        var hostStart = start
+        var index = start
+        while index < end, span[index] != 0x40 { index &+= 1 }
+        if index < end {
+            var userEnd = start
+            while span[userEnd] != 0x3A, userEnd < index { userEnd &+= 1 }
+            guard userEnd > start else { throw failure }
+            user = ByteRange(start: start, end: userEnd)
+            if userEnd < index { password = ByteRange(start: userEnd &+ 1, end: index) }
+            hostStart = index &+ 1
+        }
+        guard let hostEnd = Grammar.skipHost(span, hostStart, end) else { throw failure }
+        host = ByteRange(start: hostStart, end: hostEnd)
+        index = hostEnd
+        if index < end, span[index] == 0x3A {
+            index = Grammar.skipDigits(span, hostEnd &+ 1, end)
+            guard let number = Grammar.port(span, hostEnd &+ 1, index) else { throw failure }
+            port = number
+        }
+        guard index < end else { return }
+        guard span[index] == 0x3B || span[index] == 0x3F else { throw failure }
+        let parametersStart = index
+        while index < end, span[index] != 0x3F { index &+= 1 }
+        parameters = ByteRange(start: parametersStart, end: index)
+        headers = ByteRange(start: index, end: end)
+    }
+
+    private static func hasOnlyURIBytes(_ span: RawSpan, _ start: Int, _ end: Int) -> Bool {
+        for index in start..<end {
+            let byte = span[index]
+            if byte <= 0x20 || byte == 0x3C || byte == 0x3E || byte == 0x22 || byte == 0x7F { return false }
+        }
+        return true
+    }
+
+    /// The value of a URI parameter; an empty range when it has none; `nil` when it is absent.
+    package func parameter(_ name: StaticString, in bytes: [UInt8]) -> ByteRange? {
+        parameters.isEmpty ? nil : Parameters.value(name, in: bytes, parameters)
+    }
+
+    /// Whether the element that the URI names routes loosely: it has an `lr` parameter, of any value (RFC 3261 §19.1.1).
+    package func hasLooseRoute(in bytes: [UInt8]) -> Bool { parameter("lr", in: bytes) != nil }
+
+    /// The transport parameter, `nil` when there is none.
+    package func transport(in bytes: [UInt8]) -> TransportProtocol? {
+        guard let value = parameter("transport", in: bytes) else { return nil }
+        return TransportProtocol(bytes, value)
+    }
+
+    /// The port written, or the one that the scheme and transport imply (RFC 3261 §19.1.2, RFC 7118 §5).
+    package func effectivePort(in bytes: [UInt8]) -> UInt16 {
+        if let port { return port }
+        let transport = transport(in: bytes) ?? .udp
+        switch (scheme, transport) {
+        case (.sips, .ws), (_, .wss): return 443
+        case (.sips, _): return 5061
+        default: return transport.defaultPort
+        }
+    }
+}

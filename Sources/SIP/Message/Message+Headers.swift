@@ -1,0 +1,124 @@
+// Reading a message's headers on demand. Nothing here allocates but the arrays that the caller passes in, and nothing is cached: a
+// proxy reads each of them once or twice.
+
+package import Primitives
+
+extension Message {
+    package func first(_ name: HeaderName) -> HeaderField? { index.first(name) }
+
+    package func forEach(_ name: HeaderName, _ body: (HeaderField) -> Void) {
+        guard index.first(name) != nil else { return }
+        for field in index.fields where field.name == name { body(field) }
+    }
+
+    /// How many fields of that name there are.
+    package func count(of name: HeaderName) -> Int {
+        guard index.first(name) != nil else { return 0 }
+        var count = 0
+        for field in index.fields where field.name == name { count += 1 }
+        return count
+    }
+
+    /// The first via-parm: where a response to this request goes, or whose transaction this response answers.
+    package func topmostVia() throws(SIPParseError) -> Via {
+        guard let field = index.first(.via) else { throw SIPParseError(.missingHeader(.via), at: headersEnd) }
+        return try Via(RawSpan(_elements: bytes.span), at: Int(field.value.start), in: field)
+    }
+
+    /// Appends all via-parms in order, comma lists taken apart.
+    ///
+    /// - Returns: `false` when one cannot be read; those before it were appended.
+    @discardableResult
+    package func vias(into vias: inout [Via]) -> Bool {
+        for field in index.fields where field.name == .via {
+            var offset = Int(field.value.start)
+            while true {
+                guard let via = try? Via(RawSpan(_elements: bytes.span), at: offset, in: field) else { return false }
+                vias.append(via)
+                if via.following == via.element.end { break }
+                offset = Int(via.following)
+            }
+        }
+        return true
+    }
+
+    /// The Call-ID's value; empty when absent.
+    package var callID: ByteRange { index.first(.callID)?.value ?? .empty }
+
+    /// The From tag; empty when there is none or the header cannot be read.
+    package var fromTag: ByteRange { tag(.from) }
+
+    /// The To tag; empty when there is none or the header cannot be read.
+    package var toTag: ByteRange { tag(.to) }
+
+    private func tag(_ name: HeaderName) -> ByteRange {
+        guard let field = index.first(name),
+            let address = try? NameAddress(RawSpan(_elements: bytes.span), at: Int(field.value.start), in: field)
+        else { return .empty }
+        return address.tag
+    }
+
+    package func cSeq() throws(SIPParseError) -> CSeq {
+        guard let field = index.first(.cSeq) else { throw SIPParseError(.missingHeader(.cSeq), at: headersEnd) }
+        return try CSeq(RawSpan(_elements: bytes.span), field.value)
+    }
+
+    /// Max-Forwards, 0 to 255; `nil` when absent (RFC 3261 §16.3 step 3, §20.22).
+    package func maxForwards() throws(SIPParseError) -> Int? {
+        guard let field = index.first(.maxForwards) else { return nil }
+        guard let value = number(field), value <= 255 else {
+            throw SIPParseError(.malformedValue(.maxForwards), at: Int(field.value.start))
+        }
+        return Int(value)
+    }
+
+    /// The first header of that name as a decimal number of up to 32 bits, parameters after it ignored (Expires,
+    /// Session-Expires, Retry-After, RSeq); `nil` when absent or no such number.
+    package func leadingNumber(_ name: HeaderName) -> UInt32? {
+        guard let field = index.first(name) else { return nil }
+        let span = RawSpan(_elements: bytes.span)
+        let start = Int(field.value.start)
+        return Grammar.number(span, start, Grammar.skipDigits(span, start, Int(field.value.end)))
+    }
+
+    private func number(_ field: HeaderField) -> UInt32? {
+        Grammar.number(RawSpan(_elements: bytes.span), Int(field.value.start), Int(field.value.end))
+    }
+
+    /// Appends the addresses of every header of that name in order, comma lists taken apart.
+    ///
+    /// - Returns: `false` when one cannot be read; those before it were appended.
+    @discardableResult
+    package func nameAddresses(_ name: HeaderName, into addresses: inout [NameAddress]) -> Bool {
+        guard index.first(name) != nil else { return true }
+        for field in index.fields where field.name == name {
+            guard NameAddress.append(RawSpan(_elements: bytes.span), field, to: &addresses) else { return false }
+        }
+        return true
+    }
+
+    /// The first address of the first header of that name; `nil` when there is none that can be read.
+    package func firstNameAddress(_ name: HeaderName) -> NameAddress? {
+        guard let field = index.first(name) else { return nil }
+        return try? NameAddress(RawSpan(_elements: bytes.span), at: Int(field.value.start), in: field)
+    }
+
+    /// Whether a comma list (Supported, Require, Allow …) has `token`, in any case.
+    package func lists(_ token: StaticString, in name: HeaderName) -> Bool {
+        guard index.first(name) != nil else { return false }
+        let span = RawSpan(_elements: bytes.span)
+        for field in index.fields where field.name == name {
+            let end = Int(field.value.end)
+            var offset = Int(field.value.start)
+            while offset < end {
+                let start = Grammar.skipSpace(span, offset, end)
+                var comma = start
+                while comma < end, span[comma] != 0x2C { comma &+= 1 }
+                let element = ByteRange(start: start, end: Grammar.trimmedEnd(span, start, comma))
+                if Text.equalsIgnoringCase(bytes, element, token) { return true }
+                offset = comma &+ 1
+            }
+        }
+        return false
+    }
+}

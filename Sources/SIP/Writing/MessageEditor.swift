@@ -1,0 +1,112 @@
+// MessageEditor rewrites a message in one pass: cuts, replacements and insertions are collected against the message's own offsets, and
+// `write` copies what lies between them (RFC 3261 §16.6: a proxy changes a few fields and must keep every other byte).
+//
+//     message  ──────────┤cut├────────▲──────┤replaced├──────────▶
+//     out      ───────────────────[insert]──────[new]────────────▶
+//
+// Edits are kept in order of offset; equal offsets in order of calls. Where edits overlap, the later one's range starts where the
+// earlier one's ended. Limit: 160 edits, which is more than a message of 128 header fields can need; further ones are refused and
+// `isOverfull` says so. The editor is reused and allocates nothing once it has grown.
+
+package import Primitives
+
+package struct MessageEditor: Sendable {
+    package static let limit = 160
+
+    private struct Edit: Sendable {
+        var start: Int
+        var end: Int
+        var fill: ByteRange
+    }
+
+    private var edits: ContiguousArray<Edit> = []
+    private var fills = ByteWriter(capacity: 1_024)
+    /// An edit was refused; the message written would be wrong and must not be sent.
+    package private(set) var isOverfull = false
+
+    package init() {
+        edits.reserveCapacity(16)
+    }
+
+    /// Forgets all edits.
+    package mutating func begin() {
+        edits.removeAll(keepingCapacity: true)
+        fills.removeAll()
+        isOverfull = false
+    }
+
+    package var isEmpty: Bool { edits.isEmpty }
+
+    package mutating func remove(_ range: ByteRange) {
+        add(Int(range.start), Int(range.end), .empty)
+    }
+
+    package mutating func replace(_ range: ByteRange, _ fill: (inout ByteWriter) -> Void) {
+        let start = fills.count
+        fill(&fills)
+        add(Int(range.start), Int(range.end), ByteRange(start: start, end: fills.count))
+    }
+
+    package mutating func insert(at offset: Int, _ fill: (inout ByteWriter) -> Void) {
+        let start = fills.count
+        fill(&fills)
+        add(offset, offset, ByteRange(start: start, end: fills.count))
+    }
+
+    /// Cuts a via-parm so that what is left of its field stays well-formed.
+    ///
+    /// - Precondition: it is the first one of its field.
+    package mutating func removeTopmost(_ via: Via) {
+        remove(via.following == via.element.end ? via.field : Self.range(via.element.start, via.following))
+    }
+
+    /// Cuts the first `count` addresses of a list that holds all addresses of a header (as `Message.nameAddresses` answers
+    /// it), leaving what remains well-formed.
+    package mutating func removeLeading(_ count: Int, of addresses: [NameAddress]) {
+        var position = 0
+        while position < min(count, addresses.count) {
+            let field = addresses[position].field
+            let first = addresses[position]
+            var last = position
+            while last + 1 < min(count, addresses.count), addresses[last + 1].field == field { last += 1 }
+            let isWhole = addresses[last].following == addresses[last].element.end
+            remove(isWhole ? field : Self.range(first.element.start, addresses[last].following))
+            position = last + 1
+        }
+    }
+
+    /// Writes into a received request's topmost Via where it came from (RFC 3261 §18.2.1, RFC 3581 §4).
+    package mutating func stamp(_ via: Via, of message: borrowing Message, source: Endpoint, forceRport: Bool) {
+        let stamp = ViaStamp(via, message.bytes, source: source, forceRport: forceRport)
+        guard stamp.changes else { return }
+        let bytes = message.bytes
+        replace(via.element) { stamp.write(bytes, into: &$0) }
+    }
+
+    /// Appends the edited message to `out`.
+    package func write(_ message: borrowing Message, into out: inout ByteWriter) {
+        let bytes = message.bytes
+        var cursor = 0
+        for edit in edits {
+            let start = min(edit.start, bytes.count)
+            if start > cursor { out.put(bytes, ByteRange(start: cursor, end: start)) }
+            if !edit.fill.isEmpty { out.put(fills.bytes, edit.fill) }
+            cursor = max(cursor, min(edit.end, bytes.count))
+        }
+        if cursor < bytes.count { out.put(bytes, ByteRange(start: cursor, end: bytes.count)) }
+    }
+
+    private static func range(_ start: Int32, _ end: Int32) -> ByteRange {
+        ByteRange(start: Int(start), end: Int(end))
+    }
+
+    private mutating func add(_ start: Int, _ end: Int, _ fill: ByteRange) {
+        guard edits.count < Self.limit else {
+            isOverfull = true
+            return
+        }
+        var position = edits.count
+        while position > 0, edits[position - 1].start > start { position -= 1 }
+        edits.insert(Edit(start: start, end: end, fill: fill), at: position)
+    }
+}

@@ -1,0 +1,57 @@
+// ViaStamp writes a via-parm with what the server must add to it: `received` when the source address is not what sent-by says
+// (RFC 3261 §18.2.1), and with `rport` asked for or forced, the source port and always `received` (RFC 3581 §4).
+//
+// A `received` or `rport` value that the sender wrote itself is replaced: it is ours to say.
+
+internal import Primitives
+
+struct ViaStamp {
+    private let via: Via
+    private let source: Endpoint
+    private let writesReceived: Bool
+    private let writesRport: Bool
+
+    init(_ via: Via, _ bytes: [UInt8], source: Endpoint, forceRport: Bool) {
+        self.via = via
+        self.source = source
+        writesRport = via.hasRport || forceRport
+        writesReceived = writesRport || Address(bytes: bytes, range: via.host) != source.address
+    }
+
+    /// Whether the via-parm is written other than it was.
+    var changes: Bool { writesReceived || writesRport }
+
+    func write(_ bytes: [UInt8], into out: inout ByteWriter) {
+        var cursor = Int(via.element.start)
+        let replacesReceived = writesReceived && !via.received.isEmpty
+        let replacesRport = writesRport && via.hasRport
+        let receivedFirst = via.received.start < via.rportRange.start
+        if replacesReceived, receivedFirst || !replacesRport { replaceReceived(bytes, &cursor, &out) }
+        if replacesRport {
+            out.put(bytes, ByteRange(start: cursor, end: Int(via.rportRange.start)))
+            writeRport(into: &out)
+            cursor = Int(via.rportRange.end)
+        }
+        if replacesReceived, !receivedFirst, replacesRport { replaceReceived(bytes, &cursor, &out) }
+        out.put(bytes, ByteRange(start: cursor, end: Int(via.element.end)))
+        if writesReceived, !replacesReceived {
+            out.put(";received=")
+            source.address.write(into: &out, brackets: false)
+        }
+        if writesRport, !replacesRport {
+            out.put(0x3B)
+            writeRport(into: &out)
+        }
+    }
+
+    private func replaceReceived(_ bytes: [UInt8], _ cursor: inout Int, _ out: inout ByteWriter) {
+        out.put(bytes, ByteRange(start: cursor, end: Int(via.received.start)))
+        source.address.write(into: &out, brackets: false)
+        cursor = Int(via.received.end)
+    }
+
+    private func writeRport(into out: inout ByteWriter) {
+        out.put("rport=")
+        out.putDecimal(UInt64(source.port))
+    }
+}

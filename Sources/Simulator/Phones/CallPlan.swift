@@ -1,0 +1,83 @@
+// A call as its two users mean it to go: when it starts, how long it rings, how it is answered, when it is refreshed and
+// by whom, who hangs up. Faults may have other ideas.
+
+enum Role: Int, Hashable {
+    case caller
+    case callee
+
+    var other: Role { self == .caller ? .callee : .caller }
+    var name: String { self == .caller ? "caller" : "callee" }
+}
+
+struct CallPlan: Sendable {
+    enum Answer: Sendable {
+        case accepts
+        case rejects
+        /// Nobody picks up; the caller gives up in the end.
+        case ringsOn
+    }
+
+    enum Act: Sendable {
+        case reInvite
+        case update
+        case options
+        case hangUp
+    }
+
+    /// Something a user does after the call has been answered.
+    struct Step: Sendable {
+        /// After the caller's 2xx.
+        var after: Nanoseconds
+        var byCaller: Bool
+        var act: Act
+        /// How long the other side takes to answer a re-INVITE.
+        var answerDelay: Nanoseconds
+    }
+
+    let index: Int
+    let start: Nanoseconds
+    let ring: Nanoseconds
+    let answer: Answer
+    /// The caller cancels so long after the start, if it is still ringing.
+    let cancelAfter: Nanoseconds?
+    /// Between a 2xx and its ACK.
+    let acknowledgeDelay: Nanoseconds
+    let steps: [Step]
+
+    init(index: Int, start: Nanoseconds, lifetime: Nanoseconds, using random: inout SplitMix) {
+        self.index = index
+        self.start = start
+        ring = random.pick([0, .milliseconds(50), .milliseconds(300), .seconds(1), .seconds(3), .seconds(6)])
+        let outcome = random.below(100)
+        answer = outcome < 86 ? .accepts : outcome < 93 ? .rejects : .ringsOn
+        let cancels = outcome >= 93 || random.chance(perMille: 60)
+        cancelAfter = cancels ? random.between(.milliseconds(20), .seconds(5)) : nil
+        acknowledgeDelay = random.pick([0, 0, .milliseconds(200), .milliseconds(200), .milliseconds(1_200)])
+        steps = CallPlan.drawSteps(lifetime: lifetime, using: &random)
+    }
+
+    private static func drawSteps(lifetime: Nanoseconds, using random: inout SplitMix) -> [Step] {
+        var steps: [Step] = []
+        var time: Nanoseconds = 0
+        // One call in six is refreshed as long as the run lasts, so that some are alive when the replicas are compared.
+        let refreshes = random.chance(perMille: 170) ? 40 : random.pick([0, 0, 1, 2, 5])
+        for _ in 0..<refreshes {
+            time += lifetime / 1_000 * random.between(550, 930)
+            guard time < .seconds(60) else { break }
+            let answerDelay: Nanoseconds = random.pick([0, 0, .milliseconds(100), .milliseconds(1_500)])
+            let delay = min(answerDelay, lifetime / 20)
+            steps.append(
+                Step(
+                    after: time, byCaller: random.chance(perMille: 600),
+                    act: random.chance(perMille: 600) ? .reInvite : .update, answerDelay: delay))
+        }
+        if random.chance(perMille: 200) {
+            steps.append(Step(after: random.between(0, lifetime), byCaller: true, act: .options, answerDelay: 0))
+        }
+        if refreshes < 40 && random.chance(perMille: 400) {
+            let after = random.between(.milliseconds(100), time + lifetime)
+            steps.append(Step(after: after, byCaller: random.chance(perMille: 500), act: .hangUp, answerDelay: 0))
+        }
+        return steps
+    }
+}

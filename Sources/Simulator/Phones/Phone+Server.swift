@@ -1,0 +1,189 @@
+// A phone's answers: RFC 3261 §8.2, §13.3, §14.2, §15.1.2, §9.2, with the server transactions of §17.2.
+
+internal import SIP
+
+extension ServerTransaction {
+    /// An INVITE that has no final answer yet.
+    var isOpenInvite: Bool { request.method == .invite && phase == .proceeding }
+}
+
+extension Phone {
+    /// A 2xx of ours to an INVITE still waits for its ACK.
+    var hasUnacknowledgedAnswer: Bool {
+        servers.contains { $0.request.method == .invite && $0.phase == .answered && $0.statusCode < 300 }
+    }
+
+    func receive(request: PhoneMessage, from source: Endpoint, sender: Party, _ world: World) {
+        world.truth[call].heard(request, by: role, from: sender, world)
+        if request.method == .ack { return receiveACK(request, world) }
+        if let known = servers.firstIndex(where: { $0.isSame(as: request) }) {
+            // A retransmission: the last answer again, to where the first copy came from.
+            if !servers[known].response.isEmpty { send(servers[known].response, to: servers[known].destination, world) }
+            return
+        }
+        let index = servers.count
+        let via = request.vias[0]
+        let replyPort = via.hasRport ? source.port : Endpoint(hostPort: via.sentBy)?.port ?? 5060
+        let destination = Endpoint(address: source.address, port: replyPort)
+        servers.append(
+            ServerTransaction(
+                request: request, destination: destination,
+                isInitial: request.method == .invite && request.toTag.isEmpty))
+        if request.method == .cancel { return receiveCANCEL(index, world) }
+        if request.toTag.isEmpty {
+            receiveInitial(index, source, world)
+        } else {
+            receiveInDialog(index, source, world)
+        }
+    }
+
+    private func receiveInitial(_ index: Int, _ source: Endpoint, _ world: World) {
+        let request = servers[index].request
+        guard request.method == .invite else {
+            respond(request.method == .options ? 200 : 481, server: index, world)
+            return
+        }
+        // The same request by another path: merged (§8.2.2.2).
+        let isMerged = servers.indices.contains {
+            $0 != index && servers[$0].isInitial && servers[$0].request.callID == request.callID
+                && servers[$0].request.fromTag == request.fromTag && servers[$0].request.cseq == request.cseq
+        }
+        if isMerged || role == .caller {
+            world.merged(self, servers[index].request)
+            respond(482, server: index, world)
+            return
+        }
+        dialog = PhoneDialog(
+            state: .early, callID: request.callID, local: "\(request.to);tag=\(tag)", remote: request.from,
+            localTag: tag, remoteTag: request.fromTag, localCSeq: UInt32(firstCSeq), remoteCSeq: request.cseq,
+            routeSet: request.recordRoutes, remoteTarget: request.contact)
+        world.rings(self, request)
+        switch plan.answer {
+        case .accepts where plan.ring == 0:
+            answer(index, world)
+        case .accepts, .rejects:
+            respond(180, server: index, world)
+            start(.answer(server: index), after: plan.ring, world)
+        case .ringsOn:
+            respond(180, server: index, world)
+        }
+    }
+
+    private func receiveInDialog(_ index: Int, _ source: Endpoint, _ world: World) {
+        let request = servers[index].request
+        let isOurs =
+            dialog.map { $0.callID == request.callID && $0.localTag == request.toTag && $0.remoteTag == request.fromTag }
+            ?? false
+        guard isOurs, let current = dialog, current.state != .ended else {
+            world.truth[call].unknownDialog(request, role)
+            return respond(481, server: index, world)
+        }
+        if let seen = current.remoteCSeq, request.cseq < seen {
+            world.truth[call].outOfOrder(request, role)
+            return respond(500, server: index, world)
+        }
+        dialog?.remoteCSeq = request.cseq
+        switch request.method {
+        case .bye:
+            respond(200, server: index, world)
+            end("BYE received", world)
+        case .invite:
+            let isGlare = clients.contains { $0.method == .invite && $0.isInDialog && !$0.isOver }
+            let isBusy = servers.indices.contains { $0 != index && servers[$0].isOpenInvite }
+            if isGlare { return respond(491, server: index, world) }
+            if isBusy || hasUnacknowledgedAnswer { return respond(500, server: index, world) }
+            world.truth[call].reInviteBranch(request, at: world.now, world)
+            start(.answer(server: index), after: world.answerDelay(call: call, at: world.now), world)
+        case .update:
+            dialog?.remoteTarget = request.contact
+            respond(200, server: index, world)
+        case .options, .info:
+            respond(200, server: index, world)
+        default:
+            respond(500, server: index, world)
+        }
+    }
+
+    private func receiveCANCEL(_ index: Int, _ world: World) {
+        let request = servers[index].request
+        let match = servers.firstIndex {
+            $0.request.method == .invite && $0.request.branch == request.branch
+                && $0.request.vias[0].sentBy == request.vias[0].sentBy
+        }
+        guard let invite = match else { return respond(481, server: index, world) }
+        respond(200, server: index, world)
+        world.truth[call].cancelReached = world.truth[call].cancelReached ?? world.now
+        guard !servers[invite].isFinal else { return }
+        respond(487, server: invite, world)
+        if servers[invite].isInitial { dialog?.state = .ended }
+    }
+
+    private func receiveACK(_ request: PhoneMessage, _ world: World) {
+        for index in servers.indices where servers[index].request.method == .invite {
+            let server = servers[index]
+            guard server.request.cseq == request.cseq, server.request.fromTag == request.fromTag else { continue }
+            guard server.phase == .answered else { continue }
+            if server.statusCode >= 300 && server.request.branch != request.branch { continue }
+            servers[index].phase = .confirmed
+            if server.statusCode < 300 && server.isInitial {
+                if dialog?.state == .early { dialog?.state = .confirmed }
+                world.truth[call].ackReached = world.truth[call].ackReached ?? world.now
+            }
+        }
+    }
+
+    /// The user picks up or rejects; a re-INVITE is accepted.
+    func answer(_ index: Int, _ world: World) {
+        guard !servers[index].isFinal, dialog?.state != .ended else { return }
+        let request = servers[index].request
+        guard servers[index].isInitial else {
+            dialog?.remoteTarget = request.contact
+            return respond(200, server: index, world)
+        }
+        if case .rejects = plan.answer {
+            dialog?.state = .ended
+            return respond(486, server: index, world)
+        }
+        world.truth[call].answeredAt = world.now
+        respond(200, server: index, world)
+    }
+
+    func respond(_ statusCode: Int, server index: Int, _ world: World) {
+        let request = servers[index].request
+        let source = servers[index].destination
+        let body = statusCode == 200 && request.method == .invite ? offer : ""
+        let bytes = response(statusCode, to: request, source: source, body: body)
+        servers[index].response = bytes
+        servers[index].statusCode = statusCode
+        send(bytes, to: source, world)
+        guard statusCode >= 200 else { return }
+        servers[index].phase = request.method == .invite ? .answered : .confirmed
+        guard request.method == .invite else { return }
+        start(.repeatResponse(server: index), after: PhoneTimes.t1, world)
+        start(.giveUp(server: index), after: PhoneTimes.transaction, world)
+    }
+
+    func repeatResponse(_ index: Int, _ world: World) {
+        guard servers[index].phase == .answered else { return }
+        send(servers[index].response, to: servers[index].destination, world)
+        servers[index].interval = min(servers[index].interval * 2, PhoneTimes.t2)
+        start(.repeatResponse(server: index), after: servers[index].interval, world)
+    }
+
+    /// 64·T1 without an ACK: the call is ended with a BYE (§13.3.1.4).
+    func giveUp(_ index: Int, _ world: World) {
+        guard servers[index].phase == .answered else { return }
+        servers[index].phase = .terminated
+        guard servers[index].statusCode < 300, dialog?.state != .ended else { return }
+        world.truth[call].unacknowledged(role, isInitial: servers[index].isInitial, at: world.now)
+        hangUp(world)
+    }
+}
+
+extension ServerTransaction {
+    /// §17.2.3: branch, sent-by and method.
+    func isSame(as other: PhoneMessage) -> Bool {
+        request.method == other.method && request.branch == other.branch
+            && request.vias[0].sentBy == other.vias[0].sentBy
+    }
+}

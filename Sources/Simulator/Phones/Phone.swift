@@ -1,0 +1,100 @@
+// A phone: one user agent of one call, speaking RFC 3261 over bytes. It knows nothing of nodes or clusters.
+//
+// What it does as real phones were seen to do (and not as a proxy might wish): the same INVITE by another branch gets 482;
+// a lower CSeq gets 500; a request for a dialog it does not have gets 481; an answer goes where the first copy of the
+// request came from; 481, 408 and silence to a request of its own end the call with a BYE (§12.2.1.2).
+//
+// Not attempted: forking, several dialogs of one call, TCP, PRACK, authentication.
+
+internal import SIP
+
+final class Phone {
+    let index: Int
+    let call: Int
+    let role: Role
+    let endpoint: Endpoint
+    let user: String
+    let tag: String
+    let plan: CallPlan
+    /// Where an initial INVITE goes: the balancer.
+    let outbound: Endpoint
+
+    var dialog: PhoneDialog?
+    var clients: [ClientTransaction] = []
+    var servers: [ServerTransaction] = []
+    var branches = 0
+
+    /// The initial INVITE's client transaction, once it was started; its CSeq is drawn per call.
+    var inviteClient: Int?
+    let firstCSeq: UInt32
+    var inviteText: (callID: String, uri: String)
+    var wantsCancel = false
+    var hasCancelled = false
+    /// Highest CSeq of a 2xx that has been acknowledged.
+    var acknowledged: UInt32 = 0
+
+    init(
+        index: Int, call: Int, role: Role, endpoint: Endpoint, user: String, plan: CallPlan, outbound: Endpoint,
+        firstCSeq: UInt32, callID: String, uri: String
+    ) {
+        self.index = index
+        self.call = call
+        self.role = role
+        self.endpoint = endpoint
+        self.user = user
+        tag = "t-\(user)"
+        self.plan = plan
+        self.outbound = outbound
+        self.firstCSeq = firstCSeq
+        inviteText = (callID, uri)
+    }
+
+    var isConfirmed: Bool { dialog?.state == .confirmed }
+    var hasEnded: Bool { dialog?.state == .ended }
+
+    func send(_ bytes: [UInt8], to destination: Endpoint, _ world: World) {
+        world.send(Packet(bytes: bytes, source: endpoint, to: destination, sender: .phone(index)))
+    }
+
+    func start(_ timer: PhoneTimer, after delay: Nanoseconds, _ world: World) {
+        world.schedule(.phone(index, timer), after: delay)
+    }
+
+    func receive(_ datagram: Packet, _ world: World) {
+        var problem = ""
+        guard let message = PhoneMessage(datagram.bytes, parser: &world.parser, problem: &problem) else {
+            world.violate("sip", call: call, "\(user) got a message it cannot read: \(problem)")
+            return
+        }
+        if message.isRequest {
+            receive(request: message, from: datagram.source, sender: datagram.sender, world)
+        } else {
+            receive(response: message, world)
+        }
+    }
+
+    func timerFired(_ timer: PhoneTimer, _ world: World) {
+        switch timer {
+        case .retransmit(let client): retransmit(client, world)
+        case .timeout(let client): timeOut(client, world)
+        case .repeatResponse(let server): repeatResponse(server, world)
+        case .giveUp(let server): giveUp(server, world)
+        case .answer(let server): answer(server, world)
+        case .cancel: cancel(world)
+        case .acknowledge(let cseq): acknowledge(cseq, world)
+        case .again(let act): perform(act, world)
+        case .hangUp: hangUp(world)
+        }
+    }
+
+    /// The call is over for this side.
+    func end(_ reason: String, _ world: World) {
+        guard dialog != nil, dialog?.state != .ended else { return }
+        dialog?.state = .ended
+        world.log("\(user) ends: \(reason)", call: call)
+        world.truth[call].ended(role, reason, at: world.now)
+        for index in servers.indices where servers[index].request.method == .invite && !servers[index].isFinal {
+            respond(487, server: index, world)
+        }
+    }
+}

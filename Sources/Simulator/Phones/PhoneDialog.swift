@@ -1,0 +1,106 @@
+// A dialog at a user agent, RFC 3261 §12: route set, remote target, CSeqs, and nothing that a phone could not know.
+
+internal import SIP
+
+struct PhoneDialog {
+    enum State { case early, confirmed, ended }
+
+    var state = State.early
+    let callID: String
+    /// Header values with their tags.
+    var local: String
+    var remote: String
+    var localTag: String
+    var remoteTag: String
+    /// The last this side has sent (§12.2.1.1).
+    var localCSeq: UInt32
+    /// The last seen from the other side, `nil` before its first request.
+    var remoteCSeq: UInt32?
+    /// In the order in which a request names them; fixed once the dialog is confirmed (§12.2).
+    var routeSet: [String]
+    var remoteTarget: String
+    /// Counts the Contacts this side has used; each target refresh takes the next.
+    var contactVersion = 0
+}
+
+extension Phone {
+    /// Our Contact URI; a target refresh changes its user part.
+    var contactURI: String {
+        let version = dialog?.contactVersion ?? 0
+        return "sip:\(user)\(version == 0 ? "" : "-v\(version)")@\(endpoint.text)"
+    }
+
+    func newBranch() -> String {
+        branches += 1
+        return "z9hG4bK-\(user)-\(branches)"
+    }
+
+    /// A request inside of the dialog (§12.2.1.1), and where it goes: the first Route, else the remote target.
+    func inDialogRequest(
+        _ method: String, cseq: UInt32, branch: String, dialog: PhoneDialog, body: String
+    ) -> (bytes: [UInt8], to: Endpoint)? {
+        guard let next = Endpoint(uriText: dialog.routeSet.first ?? dialog.remoteTarget) else { return nil }
+        var text = "\(method) \(dialog.remoteTarget) SIP/2.0\r\n"
+        text += "Via: SIP/2.0/UDP \(endpoint.text);branch=\(branch);rport\r\nMax-Forwards: 70\r\n"
+        for route in dialog.routeSet { text += "Route: \(route)\r\n" }
+        text += "From: \(dialog.local)\r\nTo: \(dialog.remote)\r\nCall-ID: \(dialog.callID)\r\n"
+        text += "CSeq: \(cseq) \(method)\r\n"
+        if method == "INVITE" || method == "UPDATE" { text += "Contact: <\(contactURI)>\r\n" }
+        text += Phone.bodyText(body)
+        return ([UInt8](text.utf8), next)
+    }
+
+    static func bodyText(_ body: String) -> String {
+        guard !body.isEmpty else { return "Content-Length: 0\r\n\r\n" }
+        return "Content-Type: application/sdp\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
+    }
+
+    /// A session description short enough to be read in a trace.
+    var offer: String {
+        "v=0\r\no=\(user) 1 1 IN IP4 \(endpoint.address.text)\r\ns=-\r\nc=IN IP4 \(endpoint.address.text)\r\n"
+            + "t=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
+    }
+
+    /// A response to `request` (§8.2.6): every Via, the topmost with `received` and `rport` filled in.
+    func response(_ statusCode: Int, to request: PhoneMessage, source: Endpoint, body: String = "") -> [UInt8] {
+        var text = "SIP/2.0 \(statusCode) \(Phone.reason(statusCode))\r\n"
+        for (index, via) in request.vias.enumerated() {
+            text += "Via: \(index == 0 ? Phone.stamped(via, source: source) : via.text)\r\n"
+        }
+        if statusCode < 300 && request.method == .invite {
+            for entry in request.recordRoutes { text += "Record-Route: \(entry)\r\n" }
+        }
+        let to = request.toTag.isEmpty && statusCode > 100 ? "\(request.to);tag=\(tag)" : request.to
+        text += "From: \(request.from)\r\nTo: \(to)\r\nCall-ID: \(request.callID)\r\n"
+        text += "CSeq: \(request.cseq) \(request.methodName)\r\n"
+        if statusCode < 300 && (request.method == .invite || request.method == .update) {
+            text += "Contact: <\(contactURI)>\r\n"
+        }
+        text += Phone.bodyText(body)
+        return [UInt8](text.utf8)
+    }
+
+    private static func stamped(_ via: PhoneMessage.ViaValue, source: Endpoint) -> String {
+        var kept: [Substring] = []
+        for part in via.text.split(separator: ";") {
+            let name = part.split(separator: "=", maxSplits: 1)[0]
+            if name != "rport" && name != "received" { kept.append(part) }
+        }
+        var text = kept.joined(separator: ";") + ";received=\(source.address.text)"
+        if via.hasRport { text += ";rport=\(source.port)" }
+        return text
+    }
+
+    private static func reason(_ statusCode: Int) -> String {
+        switch statusCode {
+        case 180: "Ringing"
+        case 200: "OK"
+        case 481: "Call/Transaction Does Not Exist"
+        case 482: "Loop Detected"
+        case 486: "Busy Here"
+        case 487: "Request Terminated"
+        case 491: "Request Pending"
+        default: "Server Internal Error"
+        }
+    }
+}

@@ -1,0 +1,151 @@
+// A plan says what a run is made of: how many nodes, how bad the networks, which faults, which calls. It follows from the
+// seed and what the command line fixes, and is complete before the run begins; what the run draws later (latencies, which
+// node a fault strikes) comes from generators that the plan seeds.
+
+/// What the command line fixes; everything else is drawn from the seed.
+package struct PlanOptions: Equatable, Sendable {
+    /// 2…5; drawn when absent.
+    package var nodes: Int?
+    /// The faults to draw from; all of them when absent, none when empty.
+    package var faults: [FaultKind]?
+    /// Every datagram from a phone reaches a random live node.
+    package var deals = false
+    /// 1…200.
+    package var calls: Int?
+
+    package init() {}
+}
+
+/// How bad a network is.
+struct LinkQuality: Equatable, Sendable {
+    var lossPerMille = 0
+    var duplicationPerMille = 0
+    /// Datagrams of one pair may overtake each other. Frames only in the harsher mode.
+    var reorders = false
+    /// Least latency, and how much may come on top.
+    var latency: Nanoseconds = .milliseconds(1)
+    var jitter: Nanoseconds = 0
+}
+
+package struct Plan: Sendable {
+    package let seed: UInt64
+    package let options: PlanOptions
+    package let nodes: Int
+    package let faults: [FaultKind]
+    package let deals: Bool
+    /// `cluster.quorum: majority` instead of `auto`.
+    let usesMajority: Bool
+    /// `ims_dialog.default_timeout`, seconds; 3…20.
+    let lifetimeSeconds: Int
+    let bus: LinkQuality
+    let sip: LinkQuality
+    /// Frames a cut connection keeps in its buffers and delivers when it is healed.
+    let cutBuffer: Int
+    /// The balancer makes a new branch when it chooses another node (a stateful one that fails over).
+    let balancerRenewsBranch: Bool
+    /// Answers of callees are dealt out too (anycast), not only requests.
+    let dealsAnswers: Bool
+    let dies: Bool
+    let calls: [CallPlan]
+    let faultTimes: [(time: Nanoseconds, kind: FaultKind)]
+    let randomSeed: UInt64
+
+    /// When the first call may start: the cluster has formed by then.
+    static let firstCall = Nanoseconds.seconds(3)
+    /// When faults stop.
+    static let heal = Nanoseconds.seconds(30)
+    /// When calls stop being refreshed: the replicas have been compared under load by then.
+    static let converged = heal + .seconds(14)
+    /// When the run ends at the latest. Later than every timer of RFC 3261 that a fault may have left running.
+    static let end = heal + .seconds(60)
+
+    var lifetime: Nanoseconds { .seconds(Int64(lifetimeSeconds)) }
+
+    package init(seed: UInt64, options: PlanOptions = PlanOptions()) {
+        var random = SplitMix(seed: seed ^ 0x5EED_0F0E_5EED_0F0E)
+        self.seed = seed
+        self.options = options
+        nodes = options.nodes.map { min(max($0, 1), 5) } ?? random.pick([2, 3, 3, 4, 5])
+        deals = options.deals
+        usesMajority = random.chance(perMille: 150)
+        lifetimeSeconds = random.pick([3, 4, 6, 8, 12, 20])
+        let drawn = Plan.drawFaults(using: &random)
+        let chosen = options.faults.map { $0 } ?? drawn
+        faults = chosen
+        let isCalm = chosen.isEmpty
+        bus = Plan.drawBus(calm: isCalm, using: &random)
+        sip = Plan.drawSIP(calm: isCalm, deals: options.deals, using: &random)
+        cutBuffer = random.pick([0, 20, 400])
+        balancerRenewsBranch = random.chance(perMille: 300) && !options.deals
+        dealsAnswers = random.chance(perMille: 500)
+        dies = chosen.contains(.attrition)
+        calls = Plan.drawCalls(
+            count: options.calls ?? 12 + random.below(17), lifetime: .seconds(Int64(lifetimeSeconds)), using: &random)
+        faultTimes = Plan.drawTimes(of: chosen, using: &random)
+        randomSeed = random.next()
+    }
+
+    private static func drawFaults(using random: inout SplitMix) -> [FaultKind] {
+        // One in eight runs loses its nodes for good, one after another; the others mix a few kinds.
+        let attrition = random.chance(perMille: 120)
+        let clockback = random.chance(perMille: 150)
+        let common: [FaultKind] = [
+            .crash, .crash, .pause, .partition, .oneway, .pair, .twins, .power, .loss, .unplug, .donor, .forget, .drain,
+        ]
+        var kinds = random.sample(common, 1 + random.below(4))
+        if random.chance(perMille: 500) { kinds.append(.sniper) }
+        if attrition { kinds = [.attrition] + (random.chance(perMille: 500) ? [.sniper] : []) }
+        if clockback { kinds.append(.clockback) }
+        return kinds
+    }
+
+    private static func drawBus(calm: Bool, using random: inout SplitMix) -> LinkQuality {
+        var quality = LinkQuality()
+        quality.latency = random.pick([100_000, 500_000, .milliseconds(2)])
+        quality.jitter = random.pick([0, .milliseconds(2), .milliseconds(5), .milliseconds(40)])
+        quality.lossPerMille = random.pick([0, 0, 10, 50, 200])
+        quality.duplicationPerMille = random.pick([0, 0, 50])
+        quality.reorders = random.chance(perMille: 250)
+        if calm {
+            quality.lossPerMille = 0
+            quality.duplicationPerMille = 0
+            quality.reorders = false
+            quality.jitter = min(quality.jitter, .milliseconds(2))
+        }
+        return quality
+    }
+
+    private static func drawSIP(calm: Bool, deals: Bool, using random: inout SplitMix) -> LinkQuality {
+        var quality = LinkQuality()
+        quality.latency = random.pick([200_000, .milliseconds(2), .milliseconds(20)])
+        quality.jitter = random.pick([0, .milliseconds(1), .milliseconds(30)])
+        quality.lossPerMille = calm ? 0 : random.pick([0, 0, 10, 50])
+        quality.duplicationPerMille = calm ? 0 : random.pick([0, 0, 50])
+        quality.reorders = true
+        return quality
+    }
+
+    private static func drawCalls(
+        count: Int, lifetime: Nanoseconds, using random: inout SplitMix
+    ) -> [CallPlan] {
+        (0..<count).map { index in
+            let span = heal - firstCall - .seconds(1)
+            let start = firstCall + random.between(0, span)
+            return CallPlan(index: index, start: start, lifetime: lifetime, using: &random)
+        }
+    }
+
+    private static func drawTimes(
+        of kinds: [FaultKind], using random: inout SplitMix
+    ) -> [(time: Nanoseconds, kind: FaultKind)] {
+        let struck = kinds.filter { $0 != .sniper && $0 != .clockback }
+        guard !struck.isEmpty else { return [] }
+        var times: [(time: Nanoseconds, kind: FaultKind)] = []
+        var time = firstCall + random.between(.milliseconds(500), .seconds(4))
+        while time < heal - .seconds(2) {
+            times.append((time, random.pick(struck)))
+            time += random.between(.milliseconds(300), .seconds(9))
+        }
+        return times
+    }
+}

@@ -1,0 +1,113 @@
+// What the balancer does with a datagram. It is a stateless SIP proxy (RFC 3261 §16.11) in front of the nodes: it puts its
+// Via on a request and takes it off the answer, leaves Route and Request-URI alone, and never record-routes. By Call-ID
+// hash, or, in the dealing mode, every datagram to a random live node.
+//
+// Simplified against Kamailio's dispatcher: it keeps no transactions, so it neither answers 100 nor absorbs a
+// retransmission or an ACK; a phone's own retransmission is what finds the next node. That is the harder case for nodes.
+
+internal import Primitives
+internal import SIP
+
+extension World {
+    func balancerReceives(_ packet: Packet) {
+        var problem = ""
+        guard let message = PhoneMessage(packet.bytes, parser: &parser, problem: &problem) else {
+            return violate("sip", "the balancer got a message it cannot read: \(problem)")
+        }
+        if message.isRequest {
+            balance(message, packet)
+        } else {
+            passBack(message, packet)
+        }
+    }
+
+    private func balance(_ message: PhoneMessage, _ packet: Packet) {
+        if case .node(let index) = packet.sender {
+            return violate("sip", node: index, "sends a request to the balancer: \(packet.bytes.firstLine)")
+        }
+        guard let node = chooseNode(message) else {
+            return refuse(message, packet)
+        }
+        let renewed = plan.balancerRenewsBranch ? "-\(node)" : ""
+        var hash = TraceHash()
+        hash.combine([UInt8](message.branch.utf8))
+        hash.combine([UInt8](message.vias[0].sentBy.utf8))
+        let branch = Balancer.branchPrefix + String(hash.value, radix: 16) + renewed
+        let via = "Via: SIP/2.0/UDP \(balancer.endpoint.text);branch=\(branch);rport\r\n"
+        let bytes = packet.bytes.inserting(via)
+        send(Packet(bytes: bytes, source: balancer.endpoint, to: hosts[node].address, sender: .balancer))
+    }
+
+    private func chooseNode(_ message: PhoneMessage) -> Int? {
+        guard plan.deals else { return balancer.choose(callID: message.callID) }
+        let live = hosts.indices.filter { hosts[$0].isRunning && balancer.isActive[$0] && !links.unplugged[$0] }
+        return live.isEmpty ? nil : networkRandom.pick(Array(live))
+    }
+
+    /// No node is active: 503, and nothing for an ACK.
+    private func refuse(_ message: PhoneMessage, _ packet: Packet) {
+        guard message.method != .ack else { return }
+        var text = "SIP/2.0 503 Service Unavailable\r\n"
+        for via in message.vias { text += "Via: \(via.text)\r\n" }
+        let to = message.toTag.isEmpty ? message.to + ";tag=lb" : message.to
+        text += "From: \(message.from)\r\nTo: \(to)\r\nCall-ID: \(message.callID)\r\n"
+        text += "CSeq: \(message.cseq) \(message.methodName)\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
+        send(
+            Packet(
+                bytes: [UInt8](text.utf8), source: balancer.endpoint, to: packet.source, sender: .balancer))
+    }
+
+    private func passBack(_ message: PhoneMessage, _ packet: Packet) {
+        let top = message.vias[0]
+        if top.branch.hasPrefix(Balancer.probePrefix) {
+            if case .node(let index) = packet.sender { balancer.answered(index, message.statusCode) }
+            return
+        }
+        guard top.branch.hasPrefix(Balancer.branchPrefix), message.vias.count > 1 else {
+            return violate("sip", "the balancer got an answer that is not for it: \(packet.bytes.firstLine)")
+        }
+        let next = message.vias[1]
+        let address = next.received.isEmpty ? next.sentBy : "\(next.received):\(next.rport ?? 5060)"
+        guard let to = Endpoint(hostPort: address) else {
+            return violate("sip", "an answer whose next Via names no address: \(next.text)")
+        }
+        let bytes = packet.bytes.removingTopVia(parser)
+        send(Packet(bytes: bytes, source: balancer.endpoint, to: to, sender: .balancer))
+    }
+
+    func probeNodes() {
+        schedule(.balancerProbe, after: Balancer.probeInterval)
+        for host in hosts {
+            balancer.countMiss(host.index)
+            balancer.isAsked[host.index] = true
+            balancer.probes += 1
+            let (own, address) = (balancer.endpoint.text, host.address.text)
+            var text = "OPTIONS sip:\(address) SIP/2.0\r\n"
+            text += "Via: SIP/2.0/UDP \(own);branch=\(Balancer.probePrefix)\(balancer.probes);rport\r\n"
+            text += "Max-Forwards: 70\r\nFrom: <sip:balancer@\(own)>;tag=lb\r\nTo: <sip:\(address)>\r\n"
+            text += "Call-ID: probe-\(balancer.probes)\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+            send(
+                Packet(
+                    bytes: [UInt8](text.utf8), source: balancer.endpoint, to: host.address, sender: .balancer))
+        }
+    }
+}
+
+extension [UInt8] {
+    /// With a header line after the first line.
+    func inserting(_ line: String) -> [UInt8] {
+        guard let end = firstIndex(of: 10) else { return self }
+        return self[...end] + [UInt8](line.utf8) + self[(end + 1)...]
+    }
+
+    /// Without the topmost Via; `message` has just parsed these bytes.
+    func removingTopVia(_ message: borrowing Message) -> [UInt8] {
+        guard let via = try? message.topmostVia() else { return self }
+        if via.isOnlyInField {
+            return Array(self[..<Int(via.field.start)] + self[Int(via.field.end)...])
+        }
+        // "a, b": without the value and the comma after it.
+        let rest = self[Int(via.element.end)...].drop { $0 == 32 || $0 == 44 }
+        return Array(self[..<Int(via.element.start)] + rest)
+    }
+}

@@ -1,0 +1,194 @@
+// World is one run: nodes, phones, a balancer, two networks and a clock, all following from a seed.
+//
+//        phones ⇄ balancer ⇄ nodes        datagrams, with loss, duplication, delay, reordering
+//                             ⇅           frames, requests, probes, with loss, delay, cuts (World+Bus)
+//                           nodes
+//
+// It is another shell around the real `Node`: what Transports and the bus do with sockets, it does with a queue of events
+// ordered by (time, counter). Every checker is told what it needs at the moment it happens; a violation holds the time and
+// a sentence. What a phone or a node may not know (who really sent a packet, when a process died) only checkers read.
+//
+// Invariants: one source of chance, forked per purpose; no dictionary is ever iterated; nothing is read from the host.
+// Limits: one INVITE dialog a phone; UDP only; hosts' clocks differ by an offset and do not drift.
+
+internal import Node
+internal import Primitives
+internal import SIP
+
+package final class World {
+    package let plan: Plan
+    var now: Nanoseconds = 0
+    var queue = EventQueue()
+    var random: SplitMix
+    var networkRandom: SplitMix
+    var faultRandom: SplitMix
+
+    var hosts: [Host] = []
+    var links: Links
+    var balancer: Balancer
+    var phones: [Phone] = []
+    var truth: [CallTruth] = []
+    var parties: [Endpoint: Party] = [:]
+    var calls: [String: Int] = [:]
+
+    var outbox = Outbox()
+    var parser = Message()
+    var trace = TraceHash()
+    var delivered = 0
+
+    var disturbances = Disturbances()
+    var checks = CheckState()
+    var findings: [Finding] = []
+    var isSettled = false
+
+    /// Lines of the trace go here when tracing is on.
+    package var sink: ((String) -> Void)?
+    /// Only what concerns this call is traced.
+    package var tracedCall: Int?
+
+    package init(plan: Plan) {
+        self.plan = plan
+        random = SplitMix(seed: plan.randomSeed)
+        networkRandom = random.fork()
+        faultRandom = random.fork()
+        links = Links(nodes: plan.nodes)
+        balancer = Balancer(nodes: plan.nodes, endpoint: World.balancerEndpoint)
+        parties[balancer.endpoint] = .balancer
+        placeHosts()
+        placePhones()
+        schedulePlan()
+    }
+
+    /// Runs one seed to its end and says what was found.
+    package static func run(_ plan: Plan) -> RunReport {
+        let world = World(plan: plan)
+        return world.run()
+    }
+
+    package func run() -> RunReport {
+        while !isSettled, let time = queue.nextTime, time <= Plan.end { step() }
+        finish()
+        return report()
+    }
+
+    /// Runs until the virtual time, in milliseconds; for tests that interfere in the middle of a run.
+    package func run(untilMilliseconds limit: Int64) {
+        while !isSettled, let time = queue.nextTime, time <= .milliseconds(limit) { step() }
+    }
+
+    private func step() {
+        guard let entry = queue.pop() else { return }
+        now = max(now, entry.time)
+        trace.combine(Int(entry.time))
+        deliver(entry.event)
+    }
+
+    func schedule(_ event: Event, after delay: Nanoseconds) {
+        queue.push(event, at: now + max(delay, 0))
+    }
+
+    func log(_ text: @autoclosure () -> String, call: Int? = nil) {
+        guard let sink else { return }
+        if let tracedCall, let call, call != tracedCall { return }
+        sink("\(now.traceTime)  \(text())")
+    }
+
+    // MARK: Delivery
+
+    private func deliver(_ event: Event) {
+        delivered += 1
+        switch event {
+        case .packet(let packet, let party): deliver(packet, at: party)
+        case .frame(let bytes, let from, let to, let connection):
+            deliverFrame(bytes, from: from, to: to, connection: connection)
+        case .request(let bytes, let from, let to, let id): deliverRequest(bytes, from: from, to: to, id: id)
+        case .reply(let bytes, let from, let to, let id): deliverReply(bytes, from: from, to: to, id: id)
+        case .requestDeadline(let process, let peer, let id): requestDeadline(process, peer: peer, id: id)
+        case .probed(let process, let peer, let result): deliverProbe(process, peer: peer, result)
+        case .wake(let process): wake(process)
+        case .phone(let index, let timer): phones[index].timerFired(timer, self)
+        case .startCall(let call): phones[2 * call].startCall(self)
+        case .script(let call, let step): perform(step: step, of: call)
+        case .balancerProbe: probeNodes()
+        case .fault(let action): perform(action)
+        case .sample: sample()
+        case .settlePoint(let point): settle(point)
+        }
+    }
+
+    private func deliver(_ packet: Packet, at party: Party) {
+        trace.combine(packet.bytes)
+        switch party {
+        case .node(let index): deliver(packet, toHost: index)
+        case .balancer: balancerReceives(packet)
+        case .phone(let index): phones[index].receive(packet, self)
+        }
+    }
+
+    // MARK: The stage
+
+    static let balancerEndpoint = endpoint("10.0.0.100:5060")
+
+    static func endpoint(_ text: String) -> Endpoint {
+        guard let endpoint = Endpoint(text: text) else { preconditionFailure("\(text) is an address") }
+        return endpoint
+    }
+
+    private func placeHosts() {
+        for index in 0..<plan.nodes {
+            let address = World.endpoint("10.0.0.\(index + 1):5060")
+            let host = Host(
+                index: index, name: "n\(index + 1)", address: address, peers: plan.nodes - 1,
+                clockOffset: random.between(.seconds(1), .seconds(900_000)),
+                wallSkew: random.between(-3_000, 3_000))
+            hosts.append(host)
+            parties[address] = .node(index)
+            queue.push(.fault(.start(host: index)), at: random.between(0, .milliseconds(300)))
+        }
+    }
+
+    private func placePhones() {
+        for call in plan.calls {
+            let number = call.index
+            let (high, low) = (number / 250, number % 250 + 1)
+            let callID = "call-\(number)-\(plan.seed)"
+            let uri = "sip:bob\(number)@10.2.\(high).\(low):5060"
+            for role in [Role.caller, .callee] {
+                let net = role == .caller ? 1 : 2
+                let endpoint = World.endpoint("10.\(net).\(high).\(low):5060")
+                let phone = Phone(
+                    index: phones.count, call: number, role: role, endpoint: endpoint,
+                    user: "\(role == .caller ? "alice" : "bob")\(number)", plan: call, outbound: balancer.endpoint,
+                    firstCSeq: UInt32(1 + random.below(5_000)), callID: callID, uri: uri)
+                parties[endpoint] = .phone(phone.index)
+                phones.append(phone)
+            }
+            calls[callID] = number
+            truth.append(CallTruth(index: number, plan: call))
+        }
+    }
+
+    private func schedulePlan() {
+        for call in plan.calls { queue.push(.startCall(call.index), at: call.start) }
+        for fault in plan.faultTimes { queue.push(.fault(.strike(fault.kind)), at: fault.time) }
+        queue.push(.fault(.heal), at: Plan.heal)
+        queue.push(.settlePoint(.converged), at: Plan.converged)
+        queue.push(.settlePoint(.final), at: Plan.converged + plan.lifetime + .seconds(8))
+        queue.push(.balancerProbe, at: .milliseconds(500))
+        queue.push(.sample, at: .seconds(1))
+    }
+
+    private func perform(step: Int, of call: Int) {
+        let wanted = plan.calls[call].steps[step]
+        // After the replicas were compared, calls are left to end by themselves.
+        guard now < Plan.converged || wanted.act == .hangUp else { return }
+        phones[2 * call + (wanted.byCaller ? 0 : 1)].perform(wanted.act, self)
+    }
+
+    /// How long the user takes who is asked by the re-INVITE of now.
+    func answerDelay(call: Int, at time: Nanoseconds) -> Nanoseconds {
+        let confirmed = truth[call].confirmedAt ?? time
+        let latest = plan.calls[call].steps.last { $0.act == .reInvite && confirmed + $0.after <= time }
+        return latest?.answerDelay ?? 0
+    }
+}

@@ -1,0 +1,24 @@
+// NodeMachine is what the SIP thread drives: events in with the time, actions out into a buffer. `Node` is the one that
+// serves; tests drive an echo. The loop is generic over it and specialised for `Node`, so nothing on the way of a datagram
+// goes through an existential.
+
+package import Node
+package import Primitives
+package import SIP
+
+/// A deterministic machine with a node's events.
+package protocol NodeMachine: ~Copyable, SendableMetatype {
+    mutating func receive(
+        datagram: RawSpan, from: Endpoint, on: ListenerID, ageMilliseconds: Int64, now: Instant, into out: inout Outbox)
+    mutating func receive(frame: RawSpan, now: Instant, into out: inout Outbox)
+    mutating func receive(request: RawSpan, token: UInt64, now: Instant, into out: inout Outbox)
+    mutating func receive(reply: RawSpan, to request: UInt64, from peer: Int, now: Instant, into out: inout Outbox)
+    mutating func receiveNoReply(to request: UInt64, from peer: Int, now: Instant, into out: inout Outbox)
+    mutating func receive(probe: ProbeResult, of peer: Int, now: Instant, into out: inout Outbox)
+    /// The addresses this host has, sorted; told at the start and after every change.
+    mutating func hold(addresses: [Address], now: Instant, into out: inout Outbox)
+    /// Fires what is due; called after every batch too.
+    mutating func advance(to now: Instant, into out: inout Outbox)
+    /// When `advance` is wanted next at the latest.
+    var nextDeadline: Instant { get }
+}

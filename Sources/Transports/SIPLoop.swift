@@ -1,0 +1,284 @@
+// SIPLoop is the whole work of the SIP thread, run to completion: wait, take what came, let the machine decide, send.
+//
+//            ┌───────────────────────────────────────────────────────────────┐
+//            ▼                                                               │
+//        ppoll(sockets, signal; until the machine's next deadline)           │
+//            │                                                               │
+//        bus events and commands ──▶ datagrams, 32 a socket ──▶ advance ──▶ sendmmsg ──▶ bus actions, notes
+//
+// Nothing in a turn blocks, locks for longer than a swap, or allocates in steady state. Bus events come before datagrams in
+// every turn, so a fact that has arrived is known before the request that follows it.
+//
+// A gap of more than a second between two turns is a pause: SIGSTOP, a suspended host, a starved processor (S2-15). Then what
+// the world did in the meantime is taken in before anything is decided: first the bus until it is quiet, then all datagrams
+// with their true age, and only then the timers.
+//
+// Limit: 255 sockets. Not attempted: io_uring, GSO, several threads on one port.
+
+import CSystem
+import Glibc
+import Nanomsg
+import Node
+import Primitives
+import SIP
+import Synchronization
+
+/// How other threads reach the loop: closures to run between two turns, and the order to stop.
+final class SIPMailbox<Machine: NodeMachine & ~Copyable>: Sendable {
+    typealias Work = @Sendable (inout SIPLoop<Machine>) -> Void
+
+    let signal: Signal
+    private let stopping = Atomic<Bool>(false)
+    /// `nil` once the loop has ended.
+    private let work = Mutex<[Work]?>([])
+
+    init(signal: Signal) { self.signal = signal }
+
+    /// - Returns: Whether the loop will run it; not once it has ended.
+    func post(_ item: @escaping Work) -> Bool {
+        let isTaken = work.withLock { work in
+            work?.append(item)
+            return work != nil
+        }
+        signal.kick()
+        return isTaken
+    }
+
+    func take() -> [Work] {
+        work.withLock { work in
+            guard let items = work, !items.isEmpty else { return [] }
+            work = []
+            return items
+        }
+    }
+
+    /// The last take: nothing can be posted after it.
+    func close() -> [Work] {
+        work.withLock { work in
+            defer { work = nil }
+            return work ?? []
+        }
+    }
+
+    var isStopping: Bool { stopping.load(ordering: .acquiring) }
+
+    func stop() {
+        stopping.store(true, ordering: .releasing)
+        signal.kick()
+    }
+}
+
+/// Sockets, bus and machine of one SIP thread.
+struct SIPLoop<Machine: NodeMachine & ~Copyable>: ~Copyable {
+    /// A longer gap between two turns is a pause.
+    static var pauseMilliseconds: Int64 { 1_000 }
+    /// How often the host's addresses are looked at.
+    static var addressInterval: Duration { .milliseconds(200) }
+    /// After a pause: the bus counts as read when nothing came for this long, and at the latest after the limit.
+    static var quietMilliseconds: Int64 { 20 }
+    static var catchUpMilliseconds: Int64 { 500 }
+    /// After a pause: batches taken from one socket; a full buffer of 4 MiB holds fewer.
+    static var catchUpBatches: Int { 512 }
+    static var listenerLimit: Int { 255 }
+
+    var machine: Machine
+    var outbox = Outbox()
+    var counters = TransportCounters()
+    private(set) var now = BootClock.now
+    private(set) var sockets: [UDPSocket]
+    private let bus: Bus?
+    private let mailbox: SIPMailbox<Machine>
+    private let note: @Sendable (Note) -> Void
+    /// The signal first, then the sockets in their order.
+    private var polled: [pollfd] = []
+    private var received = ReceiveBatch()
+    private var sending = SendBatch()
+    private var events = BusEvents()
+    private var addresses: [Address] = []
+    private var nextAddressCheck = Instant.zero
+    private var exitCode: Int32? = nil
+
+    init(
+        machine: consuming Machine, sockets: [UDPSocket], bus: Bus?, mailbox: SIPMailbox<Machine>,
+        note: @escaping @Sendable (Note) -> Void
+    ) {
+        self.machine = machine
+        self.sockets = sockets
+        self.bus = bus
+        self.mailbox = mailbox
+        self.note = note
+        poll(mailbox.signal.descriptor)
+        for socket in sockets { poll(socket.descriptor) }
+    }
+
+    /// Adds a socket; its number is the next free one.
+    /// - Returns: `nil` at the limit.
+    mutating func add(_ socket: UDPSocket) -> ListenerID? {
+        guard sockets.count < Self.listenerLimit else { return nil }
+        sockets.append(socket)
+        poll(socket.descriptor)
+        return ListenerID(rawValue: UInt8(sockets.count - 1))
+    }
+
+    private mutating func poll(_ descriptor: Int32) {
+        polled.append(pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0))
+    }
+
+    /// Turns until it is told to stop or the machine wants to exit; then everything decided so far has been sent.
+    /// - Returns: The machine's exit code; 0 when stopped from outside.
+    mutating func run() -> Int32 {
+        now = BootClock.now
+        lookAtAddresses()
+        while exitCode == nil, !mailbox.isStopping {
+            wait()
+            let previous = now
+            now = BootClock.now
+            let gap = now.milliseconds(since: previous)
+            counters.longestGapMilliseconds = max(counters.longestGapMilliseconds, gap)
+            if gap > Self.pauseMilliseconds { catchUp() } else { turn() }
+            if now >= nextAddressCheck { lookAtAddresses() }
+            machine.advance(to: now, into: &outbox)
+            flush()
+            counters.turns += 1
+        }
+        for item in mailbox.close() { item(&self) }
+        flush()
+        return exitCode ?? 0
+    }
+
+    private mutating func wait() {
+        let next = min(machine.nextDeadline, nextAddressCheck)
+        let timeout = next <= now ? 0 : next.nanoseconds - now.nanoseconds
+        // Sound: the array holds `count` pollfds and is not touched during the call.
+        let result = unsafe polled.withUnsafeMutableBufferPointer {
+            unsafe csys_poll($0.baseAddress, Int32($0.count), timeout)
+        }
+        precondition(result >= 0, "ppoll on our own descriptors failed: errno \(-result)")
+    }
+
+    private mutating func turn() {
+        if polled[0].revents != 0 { takeMessages() }
+        for index in sockets.indices where polled[index + 1].revents != 0 {
+            _ = receive(on: index)
+        }
+    }
+
+    /// After a pause: everything that waits, the bus first, before any timer.
+    private mutating func catchUp() {
+        counters.pauses += 1
+        if bus != nil {
+            let limit = now.advanced(milliseconds: Self.catchUpMilliseconds)
+            // The bus threads were stopped too and need the processor first; each kick shows that they are still at it.
+            while mailbox.signal.wait(milliseconds: Self.quietMilliseconds), now < limit {
+                now = BootClock.now
+                takeMessages()
+                flush()
+            }
+        }
+        takeMessages()
+        flush()
+        for index in sockets.indices {
+            var batches = 0
+            while batches < Self.catchUpBatches, receive(on: index) {
+                flush()
+                batches += 1
+            }
+        }
+        now = BootClock.now
+    }
+
+    /// Bus events, then commands. Clears the signal first: what comes during this call is for the next turn.
+    private mutating func takeMessages() {
+        mailbox.signal.clear()
+        if let bus {
+            bus.inbox.take(into: &events)
+            counters.busEvents += events.count
+            Self.deliver(events, to: &machine, &outbox, now)
+        }
+        for item in mailbox.take() { item(&self) }
+    }
+
+    private static func deliver(
+        _ events: borrowing BusEvents, to machine: inout Machine, _ outbox: inout Outbox, _ now: Instant
+    ) {
+        events.forEach { event, bytes in
+            switch event {
+            case .frame: machine.receive(frame: bytes, now: now, into: &outbox)
+            case .request(let token): machine.receive(request: bytes, token: token, now: now, into: &outbox)
+            case .reply(let id, let peer): machine.receive(reply: bytes, to: id, from: peer, now: now, into: &outbox)
+            case .noReply(let id, let peer): machine.receiveNoReply(to: id, from: peer, now: now, into: &outbox)
+            case .probe(.connected, let peer): machine.receive(probe: .connected, of: peer, now: now, into: &outbox)
+            case .probe(.refused, let peer): machine.receive(probe: .refused, of: peer, now: now, into: &outbox)
+            case .probe(.silent, let peer): machine.receive(probe: .silent, of: peer, now: now, into: &outbox)
+            }
+        }
+    }
+
+    /// Takes up to one batch from a socket.
+    /// - Returns: Whether there was any datagram.
+    private mutating func receive(on index: Int) -> Bool {
+        let count = received.receive(from: sockets[index])
+        guard count > 0 else {
+            if count < 0 { counters.receiveErrors[Int32(-count), default: 0] += 1 }
+            return false
+        }
+        counters.receiveCalls += 1
+        counters.datagramsReceived += count
+        let listener = ListenerID(rawValue: UInt8(index))
+        Self.deliver(received, count, from: listener, to: &machine, &outbox, &counters, now)
+        return true
+    }
+
+    private static func deliver(
+        _ batch: borrowing ReceiveBatch, _ count: Int, from listener: ListenerID, to machine: inout Machine,
+        _ outbox: inout Outbox, _ counters: inout TransportCounters, _ now: Instant
+    ) {
+        for index in 0..<count {
+            batch.withDatagram(index) { bytes, arrival in
+                guard !arrival.isTruncated else {
+                    counters.datagramsTruncated += 1
+                    return
+                }
+                machine.receive(
+                    datagram: bytes, from: arrival.from, on: listener, ageMilliseconds: arrival.ageMilliseconds,
+                    now: now, into: &outbox)
+            }
+        }
+    }
+
+    private mutating func lookAtAddresses() {
+        nextAddressCheck = now.advanced(by: Self.addressInterval)
+        let current = HostAddresses.current()
+        guard current != addresses || counters.addressChanges == 0 else { return }
+        counters.addressChanges += 1
+        addresses = current
+        machine.hold(addresses: current, now: now, into: &outbox)
+    }
+
+    /// Performs what the machine has decided: datagrams, bus, notes.
+    private mutating func flush() {
+        if outbox.isEmpty { return }
+        if !outbox.datagrams.isEmpty { sending.send(outbox, through: sockets, counting: &counters) }
+        if !outbox.bus.isEmpty { performBusActions() }
+        for entry in outbox.notes { note(entry) }
+        if let code = outbox.exit { exitCode = code }
+        outbox.removeAll()
+    }
+
+    private mutating func performBusActions() {
+        guard let bus else {
+            counters.busActionsDropped += outbox.bus.count
+            return
+        }
+        let arena = RawSpan(_elements: outbox.busArena.span)
+        for action in outbox.bus {
+            switch action {
+            case .publish(let range): bus.publish(arena.extracting(range.range))
+            case .request(let peer, let id, let range): bus.request(peer: peer, id: id, arena.extracting(range.range))
+            case .reply(let token, let range): bus.reply(token: token, arena.extracting(range.range))
+            case .probe(let peer): bus.probe(peer: peer)
+            case .recycle(let peer): bus.recycle(peer: peer)
+            }
+        }
+    }
+}

@@ -1,0 +1,27 @@
+// Instant: arithmetic and its ends.
+
+import Primitives
+import Testing
+
+@Suite("Instant")
+struct InstantTests {
+    @Test func `durations and milliseconds move an instant both ways`() {
+        let start = Instant(nanoseconds: 5_000_000)
+        #expect(start.advanced(by: .milliseconds(3)) == Instant(nanoseconds: 8_000_000))
+        #expect(start.advanced(milliseconds: -7) == Instant(nanoseconds: -2_000_000))
+        #expect(start.advanced(milliseconds: 20).milliseconds(since: start) == 20)
+        #expect(start.milliseconds(since: start.advanced(milliseconds: 20)) == -20)
+        #expect(start.advanced(by: .seconds(1)) - start == .seconds(1))
+        #expect(Instant.zero < start && start < .distantFuture)
+    }
+
+    @Test func `an age from the network cannot overflow an instant`() {
+        #expect(Instant.zero.advanced(milliseconds: .max) == .distantFuture)
+        #expect(Instant.zero.advanced(milliseconds: .min) == Instant(nanoseconds: .min))
+        #expect(Instant.distantFuture.advanced(by: .seconds(Int64.max)) == .distantFuture)
+        #expect(Instant.zero.advanced(by: .seconds(Int64.min)) == Instant(nanoseconds: .min))
+        #expect(Instant.distantFuture - Instant(nanoseconds: -1) == .nanoseconds(Int64.max))
+        #expect(Instant(nanoseconds: .min).milliseconds(since: .distantFuture) == Int64.min / 1_000_000)
+        #expect(Duration.milliseconds(1_500).wholeMilliseconds == 1_500)
+    }
+}

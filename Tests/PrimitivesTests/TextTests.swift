@@ -1,0 +1,78 @@
+// Text, ByteWriter, ByteRange and the bytes of spans.
+
+import Primitives
+import Testing
+
+@Suite("Bytes and text")
+struct TextTests {
+    private func all(_ text: String) -> ([UInt8], ByteRange) {
+        let bytes = Array(text.utf8)
+        return (bytes, ByteRange(bytes))
+    }
+
+    @Test(arguments: [
+        ("0", 0), ("42", 42), ("18446744073709551615", UInt64.max), ("18446744073709551616", nil), ("", nil),
+        ("-1", nil), ("1 ", nil), ("99999999999999999999999", nil), ("007", 7),
+    ] as [(String, UInt64?)])
+    func `a decimal number is digits only and fits into 64 bits`(text: String, expected: UInt64?) {
+        let (bytes, range) = all(text)
+        #expect(Text.decimal(bytes, range) == expected)
+    }
+
+    @Test(arguments: [
+        ("0", 0), ("ff", 255), ("FF", 255), ("ffffffffffffffff", UInt64.max), ("10000000000000000", nil), ("", nil),
+        ("0x1", nil), ("g", nil),
+    ] as [(String, UInt64?)])
+    func `a hexadecimal number has 1 to 16 digits`(text: String, expected: UInt64?) {
+        let (bytes, range) = all(text)
+        #expect(Text.hex(bytes, range) == expected)
+    }
+
+    @Test func `tokens compare without the case of ASCII letters, RFC 3261 §7.3.1`() {
+        let (bytes, range) = all("Branch")
+        #expect(Text.equalsIgnoringCase(bytes, range, "bRANCH"))
+        #expect(!Text.equals(bytes, range, "branch") && Text.equals(bytes, range, "Branch"))
+        #expect(!Text.equalsIgnoringCase(bytes, range, "branc"))
+        let (braces, bracesRange) = all("[]{}@`")
+        #expect(!Text.equalsIgnoringCase(braces, bracesRange, "{}[]`@"))
+        #expect(Text.same(bytes, ByteRange(start: 1, end: 3), Array("xra".utf8), ByteRange(start: 1, end: 3)))
+        #expect(Text.sameIgnoringCase(bytes, range, Array("BRANCH".utf8), range))
+        #expect(Text.string(bytes, ByteRange(start: 0, end: 4)) == "Bran")
+    }
+
+    @Test func `all bytes but A to Z are their own lower case`() {
+        for byte in UInt8.min...UInt8.max {
+            let expected = (65...90).contains(byte) ? byte + 32 : byte
+            #expect(Text.lowercased(byte) == expected)
+        }
+    }
+
+    @Test func `a writer keeps its memory and writes numbers without leading zeros, hexadecimal with them`() {
+        var writer = ByteWriter(capacity: 64)
+        writer.put(text: "stale")
+        writer.removeAll()
+        for value in [0, 9, 10, 99, 100, 5_060, UInt64.max] as [UInt64] {
+            writer.putDecimal(value)
+            writer.put(UInt8(ascii: " "))
+        }
+        writer.putHex(0x0bad_cafe, digits: 16)
+        writer.put(";lr")
+        writer.put([65, 66, 67], ByteRange(start: 1, end: 2))
+        writer.putHex(0x123, digits: 2)
+        let expected = "0 9 10 99 100 5060 18446744073709551615 000000000badcafe;lrB23"
+        #expect(String(decoding: writer.bytes, as: UTF8.self) == expected)
+    }
+
+    @Test func `spans compare as byte strings, a prefix first`() {
+        let ordered: [[UInt8]] = [
+            [], [0], [0, 0], [1], [1, 2, 3, 4, 5, 6, 7, 8], [1, 2, 3, 4, 5, 6, 7, 9], [1, 2, 3, 4, 5, 6, 8, 1, 1],
+            [1, 200], [255], [255, 0, 0, 0, 0, 0, 0, 0, 0],
+        ]
+        for (leftIndex, left) in ordered.enumerated() {
+            for (rightIndex, right) in ordered.enumerated() {
+                let order = RawSpan(_elements: left.span).compared(to: RawSpan(_elements: right.span))
+                #expect(order.signum() == (leftIndex - rightIndex).signum())
+            }
+        }
+    }
+}
