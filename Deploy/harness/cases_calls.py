@@ -140,8 +140,10 @@ class Load:
 
     def drain(self, seconds):
         """Waits until every call has ended and had its last answer."""
-        return self.stage.phones.wait(lambda: all(
-            c.state == "failed" or (c.ended_at and all(e["done_at"] for e in c.requests)) for c in self.calls()), seconds, 0.2)
+        def over(call):
+            return call.state == "failed" or (call.ended_at and all(e["done_at"] for e in call.requests))
+
+        return self.stage.phones.wait(lambda: all(over(call) for call in self.calls()), seconds, 0.2)
 
 
 def in_dialog_after_kill(report, quick):
@@ -202,7 +204,8 @@ def late_ack(report, quick):
         answered = [c for c in load.calls() if c.answered_at]
         unacked = [c for c in answered if not callees[c.call_id].acked_at]
         report.claim("there were calls in the gap", len(between) > 0, len(between))
-        report.claim("every caller with a 200 has its ACK at the callee", not unacked, f"{len(unacked)} of {len(answered)} lack it")
+        report.claim("every caller with a 200 has its ACK at the callee", not unacked,
+                     f"{len(unacked)} of {len(answered)} lack it")
         no_ack = [p for p in callees.values() if p.ended_by == "no_ack" or (p.unacknowledged and p.ended_at is None)]
         report.claim("no callee hung up for want of an ACK", not no_ack, len(no_ack))
         void = [c for c in load.calls() if c.state == "failed"]

@@ -144,7 +144,8 @@ class Node:
             command = ["ip", "netns", "exec", self.namespace] + command
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=self.cluster.folder)
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                cwd=self.cluster.folder)
         self.started_at = now()
         self.cluster.processes.note(self.name, self.process.pid)
         if wait:
@@ -220,7 +221,8 @@ class Node:
 
     def dialogs(self, *options):
         """`understudy dialogs list --json` of this node: a list of dialogs."""
-        code, text = self.cluster.command("dialogs", "list", "--json", "--node", self.url, *options, namespace=self.namespace)
+        code, text = self.cluster.command(
+            "dialogs", "list", "--json", "--node", self.url, *options, namespace=self.namespace)
         if code != 0:
             raise Failure(f"dialogs list on {self.name} ended with {code}: {text.strip()[:200]}")
         return json.loads(text)

@@ -89,13 +89,15 @@ class Demo:
 
     def play(self):
         self.cluster.start()
-        note(f"{len(self.cluster.nodes)} nodes are up; the balancer is on {self.cluster.balancer[0]}:{self.cluster.balancer[1]}")
         self.cluster.start_balancer()
+        host, port = self.cluster.balancer
+        note(f"{len(self.cluster.nodes)} nodes are up; the balancer is on {host}:{port}")
         self.began = time.time()
         self.place_calls()
         self.watch(lambda: time.time() > self.began + self.placing + 2)
         self.kill()
-        self.watch(lambda: self.callers.over() and all(c.ended_at for c in self.phones.calls), self.lifetime + self.placing + 45)
+        self.watch(lambda: self.callers.over() and all(c.ended_at for c in self.phones.calls),
+                   self.lifetime + self.placing + 45)
         self.watch(lambda: False, 3)  # A second BYE would have come by now.
         self.callers.read(to_the_end=True)
         self.judge()
@@ -129,7 +131,8 @@ class Demo:
         """Call-IDs of the calls that were answered (before the kill, after one) and have not been hung up."""
         self.callers.read()
         until = self.killed_at or time.time()
-        sipp = {c.call_id for c in self.callers.calls() if c.answered_at and c.answered_at < until and c.bye_sent_at is None}
+        sipp = {c.call_id for c in self.callers.calls()
+                if c.answered_at and c.answered_at < until and c.bye_sent_at is None}
         moment = now() - (time.time() - until)
         return sipp | {c.call_id for c in list(self.phones.calls)
                        if c.answered_at and c.answered_at < moment and c.ended_at is None}

@@ -20,14 +20,14 @@ install_missing() {
         echo "please install: ${missing[*]} (there is no apt-get here to do it)" >&2
         return 1
     fi
-    local root=()
+    local as_root=()
     if [ "$(id -u)" -ne 0 ]; then
         command -v sudo >/dev/null 2>&1 || { echo "please install as root: apt-get install ${missing[*]}" >&2; return 1; }
-        root=(sudo)
+        as_root=(sudo)
     fi
-    echo "installing with ${root[*]:+sudo }apt-get: ${missing[*]}"
-    "${root[@]}" apt-get update -qq
-    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
+    echo "installing with ${as_root[*]:+sudo }apt-get: ${missing[*]}"
+    "${as_root[@]}" apt-get update -qq
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
 }
 
 require_swift() {

@@ -195,8 +195,8 @@ class Party:
         return entry
 
     def hang_up(self, to=None):
-        """Sends BYE unless the call has ended."""
-        if self.ended_at is not None or self.state == "failed":
+        """Sends BYE if the call was answered and has not ended."""
+        if self.state not in ("confirmed", "answered"):
             return
         self.send_request("BYE", to)
         self.end("self")

@@ -1,5 +1,5 @@
-/* nanomsg as Swift sees it: the library's own header, the socket types (macros of three terms, which the importer skips),
- * and the calls that take untyped pointers, with types. */
+/* nanomsg as Swift sees it: the library's own header, the socket types (macros of three terms, which the importer
+ * skips), and the calls that take untyped pointers, with types. */
 #ifndef UNDERSTUDY_CNANOMSG_SHIM_H
 #define UNDERSTUDY_CNANOMSG_SHIM_H
 

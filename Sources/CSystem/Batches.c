@@ -1,7 +1,8 @@
-/* Batches of datagrams: recvmmsg into reused slots, sendmmsg from the caller's buffer. Nothing is allocated after creation.
+/* Batches of datagrams: recvmmsg into reused slots, sendmmsg from the caller's buffer. Nothing is allocated after
+ * creation.
  *
- * The receive slots are one anonymous mapping: 32 slots of 64 KiB are 2 MiB of address space, of which only the pages that
- * datagrams have touched are memory. So no datagram is ever truncated by a small buffer, at no cost. */
+ * The receive slots are one anonymous mapping: 32 slots of 64 KiB are 2 MiB of address space, of which only the pages
+ * that datagrams have touched are memory. So no datagram is ever truncated by a small buffer, at no cost. */
 #define _GNU_SOURCE
 #include "CSystem.h"
 #include "Addresses.h"
@@ -122,7 +123,8 @@ int csys_send_add(csys_send_batch *batch, const uint8_t *bytes, uint32_t count, 
 int csys_send(csys_send_batch *batch, int descriptor, int first) {
     if (first >= batch->count) return 0;
     int sent;
-    do sent = sendmmsg(descriptor, batch->headers + first, (unsigned)(batch->count - first), MSG_DONTWAIT | MSG_NOSIGNAL);
+    unsigned left = (unsigned)(batch->count - first);
+    do sent = sendmmsg(descriptor, batch->headers + first, left, MSG_DONTWAIT | MSG_NOSIGNAL);
     while (sent < 0 && errno == EINTR);
     return sent < 0 ? -errno : sent;
 }

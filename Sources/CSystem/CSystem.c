@@ -1,4 +1,4 @@
-/* See include/CSystem.h. This file: addresses, clocks, sockets, waiting, threads. The datagram batches are in Batches.c. */
+/* See include/CSystem.h. Here: addresses, clocks, sockets, waiting, threads. The datagram batches are in Batches.c. */
 #define _GNU_SOURCE
 #include "CSystem.h"
 #include "Addresses.h"

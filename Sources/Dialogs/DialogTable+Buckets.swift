@@ -94,3 +94,8 @@ extension DialogTable {
         }
     }
 }
+
+extension DialogTable {
+    /// Keyed hash of a record's did and bytes: equal on two nodes exactly when the records are.
+    package func contentDigest(_ did: DialogID) -> UInt64? { entry(did)?.contentHash }
+}

@@ -33,6 +33,13 @@ package struct DialogTable: Sendable {
         /// The state now; `before`, or unconfirmed, when nothing was joined.
         package var after: DialogState
         package var deadlineChanged: Bool
+
+        package init(outcome: Outcome, before: DialogState?, after: DialogState, deadlineChanged: Bool) {
+            self.outcome = outcome
+            self.before = before
+            self.after = after
+            self.deadlineChanged = deadlineChanged
+        }
     }
 
     /// Events that an operator may want to see.

@@ -18,9 +18,10 @@ extension Record {
         facts.put(RecordField.inviteCSeq, UInt64(inviteCSeq))
         if let home {
             facts.message(RecordField.home) {
-                $0.put(HomeField.name, home.name)
-                $0.putFixed(HomeField.boot, home.boot)
-                $0.put(HomeField.sentBy, home.sentBy)
+                // Opaque to the join, so it has to be canonical here.
+                if !home.name.isEmpty { $0.put(HomeField.name, home.name) }
+                if home.boot != 0 { $0.putFixed(HomeField.boot, home.boot) }
+                if !home.sentBy.isEmpty { $0.put(HomeField.sentBy, home.sentBy) }
             }
         }
         facts.put(RecordField.state, UInt64(state?.rawValue ?? 0))

@@ -1,5 +1,5 @@
-// BoundedQueue hands work to one consumer thread. At its limit it refuses, and the caller says what that means: a request
-// that finds no room is answered "no answer", a probe "silent". It never makes the caller wait.
+// BoundedQueue hands work to one consumer thread. At its limit it refuses, and the caller says what that means: a
+// request that finds no room is answered "no answer", a probe "silent". It never makes the caller wait.
 
 import Synchronization
 

@@ -1,18 +1,21 @@
-// Bus joins the nodes of a cluster: it publishes our stream to every peer, receives theirs, asks and answers over the repair
-// sockets, and tells the SIP thread of all of it through one inbox.
+// Bus joins the nodes of a cluster: it publishes our stream to every peer, receives theirs, asks and answers over the
+// repair sockets, and tells the SIP thread of all of it through one inbox.
 //
 //   SIP thread ──publish──▶ PUB ─connects─▶ every peer's SUB
 //              ──request──▶ queue ▶ REQ thread ─connects─▶ that peer's REP
 //              ◀──inbox──── SUB thread, REP thread, REQ threads, prober
 //
-// Publishing is done by the caller, in its own thread. nn_send on a PUB socket never waits (a subscriber that is not ready is
-// skipped) and costs what its write calls cost; a publishing thread would add a wake-up for each frame to that and save
-// nothing in total. The numbers are in the Decisions article.
+// Publishing is done by the caller, in its own thread. nn_send on a PUB socket never waits (a subscriber that is not
+// ready is skipped) and costs what its write calls cost; a publishing thread would add a wake-up for each frame and
+// save nothing in total. Measured with two subscribers on a busy machine, CPU of the process a frame: 59 µs direct
+// against 82 µs through a thread (2 KB, 1000/s), 120 against 157 (16 KB, 200/s). The price is that the SIP thread
+// stands still for that long.
 //
-// A connection that nanomsg takes for alive may be a ghost and stay one for ever; `recycle` makes a peer's connections anew.
-// When to do so is the node's decision, from heartbeats.
+// A connection that nanomsg takes for alive may be a ghost and stay one for ever; `recycle` makes a peer's
+// connections anew. When to do so is the node's decision, from heartbeats.
 //
-// Limits: frames up to 64 KiB, repair messages up to 512 KiB, one family of addresses; no encryption, no authentication.
+// Limits: frames up to 64 KiB, repair messages up to 512 KiB, one family of addresses; no encryption, no
+// authentication.
 
 import Synchronization
 

@@ -5,10 +5,10 @@
 //   REQ threads ─┤
 //   prober ──────┘
 //
-// So a burst of frames costs one wake-up, a message costs one copy and no allocation (both arenas are reused), and the SIP
-// thread holds the lock for the time of a swap. Limit: 16 MiB or 65 536 events waiting. Beyond it frames and requests are
-// dropped and counted (streams repair themselves, askers ask again), an answer becomes "no answer"; events without bytes are
-// always taken, for their number is bounded by the questions that are out.
+// So a burst of frames costs one wake-up, a message costs one copy and no allocation (both arenas are reused), and
+// the SIP thread holds the lock for the time of a swap. Limit: 16 MiB or 65 536 events waiting. Beyond it frames and
+// requests are dropped and counted (streams repair themselves, askers ask again), an answer becomes "no answer";
+// events without bytes are always taken, for their number is bounded by the questions that are out.
 
 import Synchronization
 
@@ -83,7 +83,9 @@ package final class BusInbox: Sendable {
     /// - Returns: Whether there was room.
     package func put(_ event: BusEvent, _ bytes: RawSpan) -> Bool {
         let countBefore: Int? = waiting.withLock { waiting in
-            guard waiting.count < Self.eventLimit, waiting.byteCount + bytes.byteCount <= Self.byteLimit else { return nil }
+            guard waiting.count < Self.eventLimit, waiting.byteCount + bytes.byteCount <= Self.byteLimit else {
+                return nil
+            }
             waiting.append(event, bytes)
             return waiting.count - 1
         }

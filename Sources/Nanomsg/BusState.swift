@@ -1,7 +1,8 @@
-// What the threads of one bus share: whether it is to stop or to play dead, what was counted, and the way to the SIP thread.
+// What the threads of one bus share: whether it is to stop or to play dead, what was counted, and the way to the SIP
+// thread.
 //
-// The pause is a test aid (`fault.pause_bus`): the bus neither sends nor receives, as if its cable were out. What arrives in
-// the meantime is taken from the sockets and lost, so that nothing stale is delivered afterwards.
+// The pause is a test aid (`fault.pause_bus`): the bus neither sends nor receives, as if its cable were out. What
+// arrives in the meantime is taken from the sockets and lost, so that nothing stale is delivered afterwards.
 
 import CSystem
 import Synchronization
@@ -12,7 +13,7 @@ package struct BusSettings: Sendable {
     package var bind: BusAddress
     /// In the order of the configuration: the position is the peer's index everywhere.
     package var peers: [BusAddress]
-    /// Milliseconds until an unanswered request is given up, 50...10 000.
+    /// Milliseconds until an unanswered request is given up, 50...10 000; noticed up to 200 ms late.
     package var requestTimeout: Int64 = 1_000
     /// Milliseconds the answering side waits for its node before it turns to the next request; below `requestTimeout`.
     package var replyTimeout: Int64 = 500
@@ -38,7 +39,8 @@ package struct BusSettings: Sendable {
 package struct BusCounters: Equatable, Sendable {
     package var framesPublished = 0
     package var bytesPublished = 0
-    /// Longer than `BusSettings.frameLimit` or `repairLimit`: a mistake of ours, refused before it can cut a connection.
+    /// Longer than `BusSettings.frameLimit` or `repairLimit`: a mistake of ours, refused before it can cut a
+    /// connection.
     package var oversizeRefused = 0
     package var sendsFailed = 0
     package var framesReceived = 0
@@ -83,7 +85,9 @@ final class BusState: Sendable {
 
     var counters: BusCounters { counts.withLock { $0 } }
     func count(_ change: (inout BusCounters) -> Void) { counts.withLock { change(&$0) } }
-    func count(_ counter: any WritableKeyPath<BusCounters, Int> & Sendable) { counts.withLock { $0[keyPath: counter] += 1 } }
+    func count(_ counter: any WritableKeyPath<BusCounters, Int> & Sendable) {
+        counts.withLock { $0[keyPath: counter] += 1 }
+    }
 
     /// Nanoseconds of the monotonic clock.
     static var now: Int64 { csys_boottime() }

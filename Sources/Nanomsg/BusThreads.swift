@@ -5,9 +5,9 @@
 //   RequestClient    REQ        one a peer: queue → send → wait → answer or "no answer" → inbox
 //   PeerProber       no socket  plain TCP connects on demand
 //
-// A receive blocks for at most a slice (200 ms) and then looks at the stop flag: closing a socket under a blocked thread
-// would wake it sooner, but its number may be another socket by then. Two wake-ups a second and thread are the price of
-// "one owner".
+// A receive blocks for at most a slice (200 ms) and then looks at the stop flag: closing a socket under a blocked
+// thread would wake it sooner, but its number may be another socket by then. Five wake-ups a second and thread are the
+// price of "one owner".
 
 import CSystem
 import Synchronization

@@ -1,8 +1,8 @@
 // NanomsgError says what the bus could not do, where, and why, in words for the operator who has to mend it.
 //
 // nanomsg reports by errno, partly with numbers of its own; only the few that an operator can do something about have a
-// case. Surprises inside the library end in its abort() and never get here: the fixed options of `SocketHandle` avoid the
-// known ways.
+// case. Surprises inside the library end in its abort() and never get here: the fixed options of `SocketHandle` avoid
+// the known ways.
 
 import CNanomsg
 import Glibc
@@ -59,7 +59,6 @@ package struct NanomsgError: Error, Equatable, Sendable {
         }
         self.init(operation, reason, address: address)
     }
-
 
 }
 

@@ -1,8 +1,9 @@
-// The stream's two sockets. SUB listens and PUB connects, never the other way about: sixteen bytes from a stranger make a
-// listening PUB abort the whole process, while a connecting one takes bytes only from the address that it dialled.
+// The stream's two sockets. SUB listens and PUB connects, never the other way about: sixteen bytes from a stranger
+// make a listening PUB abort the whole process, while a connecting one takes bytes only from the address that it
+// dialled.
 //
-// PUB drops in silence: a subscriber that cannot keep up, or is not there, misses messages and nobody is told. That is why
-// frames are numbered and repaired one level up.
+// PUB drops in silence: a subscriber that cannot keep up, or is not there, misses messages and nobody is told. That
+// is why frames are numbered and repaired one level up.
 
 import CNanomsg
 
@@ -42,7 +43,8 @@ package struct PublishSocket: ~Copyable, Sendable {
 package struct SubscribeSocket: ~Copyable, Sendable {
     private let handle: SocketHandle
 
-    /// - Parameter timeout: Milliseconds after which `receive` comes back empty-handed; a blocked receiver notices a stop
+    /// - Parameter timeout: Milliseconds after which `receive` comes back empty-handed; a blocked receiver notices a
+    /// stop
     ///   only then.
     package init(listeningOn address: BusAddress, timeout: Int32) throws(NanomsgError) {
         let handle = try SocketHandle(CNN_SUB, isIPv6: address.isIPv6, receiveTimeout: timeout)

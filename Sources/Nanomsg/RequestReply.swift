@@ -1,8 +1,9 @@
 // The repair socket's two ends: REP listens beside the SUB, one REQ a peer connects to it.
 //
-// Both work in lock step: a REQ has one request outstanding, a REP one request being answered. nanomsg resends a request
-// when its connection breaks, so requests are idempotent; the timed resend is set so far off that it never happens (0 would
-// resend without end, -1 aborts the process). A request nobody answered is abandoned by closing its socket.
+// Both work in lock step: a REQ has one request outstanding, a REP one request being answered. nanomsg resends a
+// request when its connection breaks, so requests are idempotent; the timed resend is set so far off that it never
+// happens (0 would resend without end, -1 aborts the process). A request nobody answered is abandoned by closing its
+// socket.
 
 import CNanomsg
 
@@ -18,7 +19,8 @@ package struct RequestSocket: ~Copyable, Sendable {
         self.handle = handle
     }
 
-    /// Sends a request; the one before, if unanswered, is forgotten. Without a connection the library keeps it for later.
+    /// Sends a request; the one before, if unanswered, is forgotten. Without a connection the library keeps it for
+    /// later.
     package func send(_ request: RawSpan) throws(NanomsgError) { try handle.send(request) }
 
     /// Waits for the answer, at most the timeout given at creation.

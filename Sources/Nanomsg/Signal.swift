@@ -1,7 +1,9 @@
-// Signal wakes one waiting thread from any other: an eventfd. A kick before the wait is not lost; many kicks are one wake.
+// Signal wakes one waiting thread from any other: an eventfd. A kick before the wait is not lost; many kicks are one
+// wake.
 //
-// It is the only way threads of the shells wait for each other, because the SIP thread waits for sockets at the same time,
-// in one ppoll. A wake costs 2 to 6 µs, as much as a datagram: kick once a batch, and only when the reader may be asleep.
+// It is the only way threads of the shells wait for each other, because the SIP thread waits for sockets at the same
+// time, in one ppoll. A wake costs 2 to 6 µs, as much as a datagram: kick once a batch, and only when the reader may
+// be asleep.
 
 import CSystem
 import Glibc

@@ -1,11 +1,12 @@
 // SocketHandle owns one nanomsg socket, NanomsgMessage one received message: the only file that touches the C library's
 // handles and pointers. Everything else of the module is built from these two.
 //
-// Invariants: a socket is closed exactly once, by its owner's deinit; a message is freed exactly once (twice is an abort()
-// inside nanomsg). Every option is set here, before any bind or connect, to the values that were measured to be safe:
-//   SNDBUF, RCVBUF 4 MiB  bursts of 20 frames of 16 KiB to several peers lost 2 % with the defaults and nothing with these;
-//                         the kernel caps them at net.core.[rw]mem_max
-//   RCVMAXSIZE 1 MiB      minus one means that a length of 2^40 from a stranger aborts the process
+// Invariants: a socket is closed exactly once, by its owner's deinit; a message is freed exactly once (twice is an
+// abort() inside nanomsg). Every option is set here, before any bind or connect, to the values that were measured to
+// be safe:
+//   SNDBUF, RCVBUF 4 MiB  with the defaults, bursts of 20 frames of 16 KiB to several peers lost 2 %, with these
+//                         nothing; the kernel caps them at net.core.[rw]mem_max
+//   RCVMAXSIZE 1 MiB      -1 would mean that a length of 2^40 from a stranger aborts the process
 //   RECONNECT_IVL 100     and IVL_MAX 0: nanomsg's backoff is never reset after a success
 //   IPV4ONLY by family    0 together with an IPv4 literal aborts the process at the second connect
 //   TCP_NODELAY 1
@@ -90,7 +91,8 @@ struct SocketHandle: ~Copyable, Sendable {
         return nil
     }
 
-    /// One of `NN_STAT_…`; a hint only: a connection that died in its first half millisecond counts as current for ever.
+    /// One of `NN_STAT_…`; a hint only: a connection that died in its first half millisecond counts as current for
+    /// ever.
     func statistic(_ which: Int32) -> UInt64 { nn_get_statistic(number, which) }
 
     /// REQ and REP put up to a few hop words before the body, and they count.

@@ -1,5 +1,6 @@
-// WorkerThread is a kernel thread with a name. Blocking calls must not run on Swift's cooperative pool, where one blocked
-// thread is one processor less for every task of the process; each blocking receiver therefore has a thread of its own.
+// WorkerThread is a kernel thread with a name. Blocking calls must not run on Swift's cooperative pool, where one
+// blocked thread is one processor less for every task of the process; each blocking receiver therefore has a thread
+// of its own.
 //
 // Every signal is blocked in it, so SIGTERM and the like reach the main thread only.
 

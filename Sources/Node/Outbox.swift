@@ -5,34 +5,13 @@
 //   notes     ──▶ the log          constant sentences with metadata
 //   exit      ──▶ the process ends with this code, after what is above has been done
 //
-// Invariant: ranges point into the arena they belong to and stay valid until `removeAll`; emptying keeps the memory, so a node
-// in steady state allocates nothing here. The shell performs datagrams before bus actions: what must be known to a peer
-// before a datagram goes out is held back by the node until the peer has acknowledged it, never by the order in here.
+// Invariant: ranges point into the arena they belong to and stay valid until `removeAll`; emptying keeps the memory,
+// so a node in steady state allocates nothing here. The shell performs datagrams before bus actions: what must be
+// known to a peer before a datagram goes out is held back by the node until the peer has acknowledged it, never by
+// the order in here.
 
 package import Primitives
 package import SIP
-
-/// Index of a socket: first those of `sip.listen` in the order of the configuration, then the service addresses.
-package struct ListenerID: Hashable, Sendable {
-    package var rawValue: UInt8
-
-    package init(rawValue: UInt8) { self.rawValue = rawValue }
-}
-
-/// One datagram to send.
-package struct Datagram: Equatable, Sendable {
-    /// Its bytes in `Outbox.arena`.
-    package var range: ByteRange
-    package var to: Endpoint
-    /// The socket it leaves from.
-    package var from: ListenerID
-
-    package init(range: ByteRange, to: Endpoint, from: ListenerID) {
-        self.range = range
-        self.to = to
-        self.from = from
-    }
-}
 
 /// One thing to do on the bus; ranges are in `Outbox.busArena`, peers are positions in the configured list.
 package enum BusAction: Equatable, Sendable {
@@ -80,8 +59,8 @@ package struct Note: Sendable {
 
 /// What a node wants done.
 package struct Outbox: Sendable {
-    package var arena: [UInt8] = []
-    package var datagrams: [Datagram] = []
+    /// The datagrams, which the proxy writes in place.
+    package var queue = SendQueue()
     package var bus: [BusAction] = []
     package var busArena: [UInt8] = []
     package var notes: [Note] = []
@@ -90,13 +69,23 @@ package struct Outbox: Sendable {
 
     package init() {}
 
+    /// The bytes of the datagrams.
+    package var arena: [UInt8] {
+        _read { yield queue.arena.bytes }
+        _modify { yield &queue.arena.bytes }
+    }
+
+    package var datagrams: [Datagram] {
+        _read { yield queue.datagrams }
+        _modify { yield &queue.datagrams }
+    }
+
     /// Nothing is to be done.
     package var isEmpty: Bool { datagrams.isEmpty && bus.isEmpty && notes.isEmpty && exit == nil }
 
     /// Forgets everything and keeps the memory.
     package mutating func removeAll() {
-        arena.removeAll(keepingCapacity: true)
-        datagrams.removeAll(keepingCapacity: true)
+        queue.removeAll()
         bus.removeAll(keepingCapacity: true)
         busArena.removeAll(keepingCapacity: true)
         notes.removeAll(keepingCapacity: true)

@@ -68,6 +68,8 @@ package struct StatusReport: Equatable, Sendable {
     package var dialogs = DialogCounts()
     /// Sorted by name, this node among them.
     package var members: [MemberReport] = []
+    /// SIP server transactions of this node that have not had their final response: what a drain waits for.
+    package var openTransactions = 0
     /// Milliseconds since this process began.
     package var uptimeMilliseconds: Int64 = 0
 

@@ -109,6 +109,7 @@ extension Proxy {
             generatedTable.insert(hash: branch.generated, value: id.index)
             context.branches.append(branch)
         }
+        if kind == .generated { dialogTable.insert(hash: did.rawValue, value: id.index) }
         for index in context.branches.indices {
             counters.byesGenerated += 1
             start(&context, branch: index, id, now: now, effects: &effects)
@@ -160,6 +161,38 @@ extension Proxy {
             context.branches.allSatisfy({ $0.final != 0 })
         else { return }
         effects.items.append(.legsEnded(did))
+    }
+
+    /// Whether BYEs of this dialog are under way here.
+    package func isEnding(_ did: DialogID) -> Bool {
+        inviteContext(of: did, where: { context in
+            context.kind == .generated && context.branches.contains { $0.final == 0 }
+        }) != nil
+    }
+
+    /// The record becomes a tombstone: every leg has ended, or there was none to end.
+    package mutating func bury(
+        _ did: DialogID, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        let flags = dialogs.view(did) { view, _ in view.flags } ?? 0
+        let isExplained = flags & (RecordFlag.endedByOperator | RecordFlag.cancelled) != 0
+        facts.begin()
+        facts.put(RecordField.state, UInt64(DialogState.deleted.rawValue))
+        facts.put(RecordField.flags, isExplained ? RecordFlag.failed : RecordFlag.timedOut)
+        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+    }
+
+    /// Asks the owner, or the heir, of a ringing call to cancel it; the fact reaches whichever it is.
+    /// - Returns: False when that was asked before.
+    package mutating func cancelEarly(
+        _ did: DialogID, flags: UInt64, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) -> Bool {
+        let known = dialogs.view(did) { view, _ in view.flags } ?? RecordFlag.cancelled
+        guard known & RecordFlag.cancelled == 0 else { return false }
+        facts.begin()
+        facts.put(RecordField.flags, RecordFlag.cancelled | flags)
+        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+        return true
     }
 
     // MARK: The bytes

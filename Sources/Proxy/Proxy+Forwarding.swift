@@ -191,6 +191,11 @@ extension Proxy {
 
     /// Our socket toward an endpoint: the first listener of its family.
     func egressListener(_ endpoint: Endpoint) -> ListenerID {
+        if let preferred = settings.preferredListener, settings.listeners.indices.contains(preferred),
+            settings.listeners[preferred].address.isIPv6 == endpoint.address.isIPv6
+        {
+            return ListenerID(rawValue: UInt8(truncatingIfNeeded: preferred))
+        }
         let index = settings.listeners.firstIndex { $0.address.isIPv6 == endpoint.address.isIPv6 } ?? 0
         return ListenerID(rawValue: UInt8(truncatingIfNeeded: index))
     }

@@ -22,12 +22,38 @@ extension Proxy {
         reviewOwn(did, state, now: now, dialogs: &dialogs, effects: &effects)
         guard state != .deleted, let record = dialogs.record(did) else { return }
         for pending in record.pendings {
-            guard let token = token(of: pending), token.member != settings.memberTag,
-                !(peer(token.member)?.isLive ?? false), isHeir(did, token)
+            guard let token = token(of: pending), isOrphan(token, did, now: now, dialogs: dialogs), isHeir(did, token)
             else { continue }
             inherit(did, record, pending, token, now: now, dialogs: &dialogs, effects: &effects)
         }
     }
+
+    /// Whether a record has a pending transaction whose owner is dead: a cheap look before `review`.
+    package func hasOrphan(_ did: DialogID, now: Instant, dialogs: DialogTable) -> Bool {
+        dialogs.view(did) { view, bytes in
+            guard view.pendingCount > 0, view.state != .deleted else { return false }
+            var found = false
+            view.forEachPending(in: bytes) { pending in
+                guard !found, case .transaction(let token) = Branch(bytes, pending.branch, mark: settings.mark) else { return }
+                found = isOrphan(token, did, now: now, dialogs: dialogs)
+            }
+            return found
+        } ?? false
+    }
+
+    /// Whether a transaction of this node would want to know of new facts about the dialog.
+    package func hasContext(_ did: DialogID) -> Bool { inviteContext(of: did, where: { _ in true }) != nil }
+
+    /// The owner is known to be dead; or it was never heard of, and has had time to be.
+    private func isOrphan(_ token: Branch.Token, _ did: DialogID, now: Instant, dialogs: DialogTable) -> Bool {
+        if token.member == settings.memberTag { return false }
+        if let peer = peer(token.member) { return !peer.isLive }
+        guard let changed = dialogs.changedAt(did) else { return false }
+        return now - changed > Self.strangerGrace
+    }
+
+    /// How long an owner may stay unheard of before it counts as dead: several heartbeats of a process that just started.
+    static let strangerGrace = Duration.seconds(3)
 
     private func token(of pending: Record.Pending) -> Branch.Token? {
         guard case .transaction(let token) = Branch(pending.branch, ByteRange(pending.branch), mark: settings.mark)
@@ -110,7 +136,7 @@ extension Proxy {
             : pending.map { $0.progress & Progress.cancelled != 0 } ?? false
         guard cancelled, !context.cancelled else { return }
         context.cancelled = true
-        if record.flags & RecordFlag.endedByOperator != 0 { context.endCode = settings.earlyEndCode }
+        if record.flags & (RecordFlag.endedByOperator | RecordFlag.timedOut) != 0 { context.endCode = settings.earlyEndCode }
         if context.kind == .heir {
             continueAsHeir(&context, id, now: now, dialogs: &dialogs, effects: &effects)
         } else {

@@ -154,7 +154,7 @@ package struct Proxy: Sendable {
             cancelTimers(branch.cancelTimers)
         }
         if context.serverKey != 0 { _ = serverTable.remove(hash: context.serverKey, value: id.index) }
-        if let did = context.did, context.method == .invite {
+        if let did = context.did, context.method == .invite || context.kind == .generated {
             _ = dialogTable.remove(hash: did.rawValue, value: id.index)
         }
         for branch in context.branches where branch.generated != 0 {

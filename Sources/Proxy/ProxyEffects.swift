@@ -3,6 +3,7 @@
 
 package import Dialogs
 package import Primitives
+package import SIP
 
 /// What a commit's answer is for.
 package struct CommitToken: Hashable, Sendable {

@@ -23,6 +23,8 @@ package enum EarlyTakeover: String, Sendable {
 package struct ProxySettings: Sendable {
     /// The node's own sockets, in the order of `ListenerID`.
     package var listeners: [Endpoint] = []
+    /// The listener that requests leave from while this host holds its address (a service address); `nil` is the first.
+    package var preferredListener: Int?
     /// Listen, service and advertised addresses of the cluster, compared as written (S1-5).
     package var ownNames: [HostPort] = []
     /// sent-by of our Via, `127.0.0.11:5060`.

@@ -59,6 +59,9 @@ package struct Plan: Sendable {
     /// When the run ends at the latest. Later than every timer of RFC 3261 that a fault may have left running.
     static let end = heal + .seconds(60)
 
+    /// Nothing is wrong in this run: no fault, no loss.
+    var isCalm: Bool { faults.isEmpty && sip.lossPerMille == 0 && bus.lossPerMille == 0 }
+
     var lifetime: Nanoseconds { .seconds(Int64(lifetimeSeconds)) }
 
     package init(seed: UInt64, options: PlanOptions = PlanOptions()) {

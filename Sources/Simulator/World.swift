@@ -37,7 +37,7 @@ package final class World {
     var delivered = 0
 
     var disturbances = Disturbances()
-    var checks = CheckState()
+    let checks = CheckState()
     var findings: [Finding] = []
     var isSettled = false
 

@@ -1,8 +1,9 @@
 // ReceiveBatch and SendBatch move datagrams in groups between sockets and the core, through memory allocated once.
 //
 // What a group saves is wake-ups, not system calls: the kernel's UDP path costs about 1.6 µs a datagram either way. The
-// receive slots are 64 KiB each, more than any UDP datagram, and only touched pages count; a smaller slot (in tests) flags what
-// it had to cut. The send batch points into the arena of the outbox and is used up before the arena changes.
+// receive slots are 64 KiB each, more than any UDP datagram, and only touched pages count; a smaller slot (in tests)
+// flags what it had to cut. The send batch points into the arena of the outbox and is used up before the arena
+// changes.
 
 import CSystem
 import Glibc
@@ -66,15 +67,15 @@ package struct Arrival: Equatable, Sendable {
     // Sound, here and below: as for ReceiveBatch.
     deinit { unsafe csys_send_batch_destroy(batch) }
 
-    /// Sends every datagram of the outbox, in order, each from its own socket. What cannot be sent is counted and skipped:
-    /// SIP retransmits, and waiting would delay every other call.
+    /// Sends every datagram of the outbox, in order, each from its own socket. What cannot be sent is counted and
+    /// skipped: SIP retransmits, and waiting would delay every other call.
     package mutating func send(
         _ outbox: borrowing Outbox, through sockets: [UDPSocket], counting counters: inout TransportCounters
     ) {
         let datagrams = outbox.datagrams
         var index = 0
-        // Sound: the arena is borrowed until the last of its bytes has been handed to the kernel, and each range is checked
-        // against it.
+        // Sound: the arena is borrowed until the last of its bytes has been handed to the kernel, and each range is
+        // checked against it.
         unsafe outbox.arena.withUnsafeBytes { arena in
             while index < datagrams.count {
                 let listener = Int(datagrams[index].from.rawValue)
@@ -107,7 +108,8 @@ package struct Arrival: Equatable, Sendable {
                 counters.sendCalls += 1
                 first += sent
             } else {
-                // A refusal reported for an earlier datagram says nothing of this one; it is lost like any datagram may be.
+                // A refusal reported for an earlier datagram says nothing of this one; it is lost like any datagram
+                // may be.
                 if sent != -ECONNREFUSED { counters.sendErrors[-sent, default: 0] += 1 }
                 first += 1
             }

@@ -1,6 +1,6 @@
 // NodeMachine is what the SIP thread drives: events in with the time, actions out into a buffer. `Node` is the one that
-// serves; tests drive an echo. The loop is generic over it and specialised for `Node`, so nothing on the way of a datagram
-// goes through an existential.
+// serves; tests drive an echo. The loop is generic over it and specialised for `Node`, so nothing on the way of a
+// datagram goes through an existential.
 
 package import Node
 package import Primitives

@@ -6,12 +6,16 @@
 //            │                                                               │
 //        bus events and commands ──▶ datagrams, 32 a socket ──▶ advance ──▶ sendmmsg ──▶ bus actions, notes
 //
-// Nothing in a turn blocks, locks for longer than a swap, or allocates in steady state. Bus events come before datagrams in
-// every turn, so a fact that has arrived is known before the request that follows it.
+// Nothing in a turn blocks, locks for longer than a swap, or allocates in steady state. Bus events come before
+// datagrams in every turn, so a fact that has arrived is known before the request that follows it.
 //
-// A gap of more than a second between two turns is a pause: SIGSTOP, a suspended host, a starved processor (S2-15). Then what
-// the world did in the meantime is taken in before anything is decided: first the bus until it is quiet, then all datagrams
-// with their true age, and only then the timers.
+// A gap of more than a second between two turns is a pause: SIGSTOP, a suspended host, a starved processor (S2-15).
+// Then what the world did in the meantime is taken in before anything is decided: first the bus until it is quiet,
+// then all datagrams with their true age, and only then the timers.
+//
+// Cost: 6.4 µs of CPU for a relayed 600-byte datagram at 30 000/s in threes and 12.5 µs at 10 000/s, where a bare C
+// loop with the same calls took 7.4 and 11.9 µs in the same minutes: what is left is the kernel's. Receive times are
+// a few tenths of it.
 //
 // Limit: 255 sockets. Not attempted: io_uring, GSO, several threads on one port.
 

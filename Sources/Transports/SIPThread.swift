@@ -1,8 +1,8 @@
 // SIPThread starts a SIPLoop on a thread of its own and is how everybody else speaks to it.
 //
-// The machine is never shared: the loop's thread holds the lock of `seat` for as long as it runs, and other threads hand it
-// closures to run between two turns. When the loop has ended, the seat is free and late callers run their closure in it
-// themselves, so every question gets an answer, also during a stop.
+// The machine is never shared: the loop's thread holds the lock of `seat` for as long as it runs, and other threads
+// hand it closures to run between two turns. When the loop has ended, the seat is free and late callers run their
+// closure in it themselves, so every question gets an answer, also during a stop.
 
 package import Nanomsg
 package import Node

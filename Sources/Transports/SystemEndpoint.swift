@@ -1,4 +1,5 @@
-// The way between the core's addresses and times and those of the system calls. IPv4 addresses are the low 32 bits in both.
+// The way between the core's addresses and times and those of the system calls. IPv4 addresses are the low 32 bits in
+// both.
 
 import CSystem
 package import Primitives

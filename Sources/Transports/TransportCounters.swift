@@ -1,4 +1,5 @@
-// What the SIP thread counts about its own work. Plain numbers of one owner; management reads a copy through the thread.
+// What the SIP thread counts about its own work. Plain numbers of one owner; management reads a copy through the
+// thread.
 
 /// Counts since the start.
 package struct TransportCounters: Equatable, Sendable {

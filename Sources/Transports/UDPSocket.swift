@@ -1,8 +1,9 @@
-// UDPSocket owns one bound, non-blocking UDP socket. Binding is exclusive: a second process on the port is an error with
-// the address in it, never a silent share of the datagrams.
+// UDPSocket owns one bound, non-blocking UDP socket. Binding is exclusive: a second process on the port is an error
+// with the address in it, never a silent share of the datagrams.
 //
-// `Binding.anyAddress` (IP_FREEBIND) is for service addresses, which a balancer or VRRP may move to this host at any time:
-// the socket is open before the address arrives and works from that instant. Until then its sends fail and are counted.
+// `Binding.anyAddress` (IP_FREEBIND) is for service addresses, which a balancer or VRRP may move to this host at any
+// time: the socket is open before the address arrives and works from that instant. Until then its sends fail and are
+// counted.
 //
 // Limits: unicast only; link-local IPv6 addresses lose their scope and do not work.
 

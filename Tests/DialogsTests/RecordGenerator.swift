@@ -114,7 +114,8 @@ struct RecordGenerator {
         for number in [1, 2, 8, 9, 10] as [UInt32] where chance(2) { parts.append(field(number, text())) }
         if chance(2) { parts.append(field(3, word())) }
         for _ in 0..<small(2) {
-            parts.append(field(4, field(1, text()) + field(3, text())))
+            let (name, sentBy) = (text() + [97], text() + [97])
+            parts.append(field(4, field(1, name) + field(3, sentBy)))
         }
         if chance(2) { parts.append(field(5, UInt64.random(in: states, using: &random))) }
         for _ in 0..<small(2) { parts.append(field(6, deadline())) }

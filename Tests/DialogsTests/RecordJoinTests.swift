@@ -35,7 +35,8 @@ struct RecordJoinTests {
             out.put("kept")
             try join.join(
                 RawSpan(_elements: canonical.span), RawSpan(_elements: patch.span), isCanonical: true, into: &out)
-            try #require(Array(out.bytes.dropFirst(4)) == joined(canonical, patch))
+            let expected = try joined(canonical, patch)
+            try #require(Array(out.bytes.dropFirst(4)) == expected)
         }
     }
 

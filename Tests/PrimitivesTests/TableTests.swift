@@ -12,7 +12,7 @@ struct TableTests {
         var table = FlatTable(minimumCapacity: 0)
         var model: [UInt64: [UInt32]] = [:]
         var entries = 0
-        for step in 0..<20_000 {
+        for step in 0..<4_000 {
             let hash = UInt64.random(in: 0..<(seed.isMultiple(of: 2) ? 40 : 4_000), using: &random) << (seed * 5)
             let value = UInt32.random(in: 0..<8, using: &random)
             if Bool.random(using: &random) || step < 100 {

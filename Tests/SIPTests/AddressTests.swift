@@ -14,7 +14,7 @@ struct AddressTests {
         ("::ffff:192.0.2.1", "::ffff:c000:201"), ("2001:db8::192.0.2.1", "2001:db8::c000:201"),
         ("2001:db8:::192.0.2.1", "2001:db8::c000:201"),
     ])
-    func `an address is read and printed as RFC 5952 asks, RFC 5118 §4_10`(text: String, printed: String) throws {
+    func `an address is read and printed as RFC 5952 asks, RFC 5118 §4.10`(text: String, printed: String) throws {
         let address = try #require(Address(text: text))
         #expect(address.text == printed)
         #expect(Address(text: printed) == address)
@@ -25,7 +25,8 @@ struct AddressTests {
 
     @Test(arguments: [
         "", "1.2.3", "1.2.3.4.5", "256.1.1.1", "1.2.3.4 ", "a.b.c.d", "[1.2.3.4]", ":", ":::", "1:2:3:4:5:6:7",
-        "1:2:3:4:5:6:7:8:9", "::1::", "12345::", "1:", ":1", "[::1", "::g", "fe80::1%eth0", "1::2:3:4:5:6:7:8", "0001.2.3.4",
+        "1:2:3:4:5:6:7:8:9", "::1::", "12345::", "1:", ":1", "[::1", "::g", "fe80::1%eth0", "1::2:3:4:5:6:7:8",
+        "0001.2.3.4",
         "1:2:3:4:5:6:7:1.2.3.4",
     ])
     func `anything else is no address`(text: String) {
@@ -33,7 +34,7 @@ struct AddressTests {
     }
 
     @Test(arguments: [("127.0.0.1", true), ("127.255.0.1", true), ("128.0.0.1", false), ("::1", true), ("::2", false)])
-    func `loopback is 127 slash 8 and colon colon 1`(text: String, expected: Bool) {
+    func `loopback is 127 /8 and ::1`(text: String, expected: Bool) {
         #expect(Address(text: text)?.isLoopback == expected)
     }
 

@@ -64,7 +64,8 @@ struct ViaTests {
 
     @Test(arguments: [
         "", "SIP", "SIP/2.0", "SIP/2.0/UDP", "SIP/2.0/UDP ", "SIP/2.0/UDPh", "SIP/2.0/UDP h:", "SIP/2.0/UDP h:x",
-        "SIP/2.0/UDP h:70000", "SIP/2.0/UDP 192.0.2.15;;,;,,", "SIP/2.0/UDP h;branch=\"a", "SIP/2.0/UDP a a:5060;branch=1",
+        "SIP/2.0/UDP h:70000", "SIP/2.0/UDP 192.0.2.15;;,;,,", "SIP/2.0/UDP h;branch=\"a",
+        "SIP/2.0/UDP a a:5060;branch=1",
         "SIP/2.0/UDP [::1;branch=1", "SIP/2.0/UDP h;=x",
     ])
     func `a malformed Via is an error, RFC 4475 §3.1.2.1`(value: String) throws {
@@ -101,7 +102,8 @@ struct NameAddressTests {
     }
 
     @Test(arguments: [
-        "", "\"Mr. J. User <sip:a@b>", "\"W\" < sip:a@b >", "Bell, Alexander <sip:a@b>", "alan@jasomi.com", "<>", "<sip:a",
+        "", "\"Mr. J. User <sip:a@b>", "\"W\" < sip:a@b >", "Bell, Alexander <sip:a@b>", "alan@jasomi.com", "<>",
+        "<sip:a",
         "sip:a b", "<sip:a>;;", "<sip:a> x", "x> <sip:a>", "\"x\" sip:a@b", "**", "<sip:a>,", ";tag=1",
     ])
     func `a malformed address is an error, RFC 4475 §3.1.2`(value: String) {
@@ -129,17 +131,20 @@ struct NameAddressTests {
 
 @Suite("CSeq, RFC 3261 §20.16")
 struct CSeqTests {
-    @Test(arguments: [
-        ("1 INVITE", 1, .invite), ("0009\r\n  INVITE", 9, .invite), ("4294967295 BYE", 4_294_967_295, .bye),
-        ("7 !odd", 7, .other),
-    ] as [(String, UInt32, Method)])
+    @Test(
+        arguments: [
+            ("1 INVITE", 1, .invite), ("0009\r\n  INVITE", 9, .invite), ("4294967295 BYE", 4_294_967_295, .bye),
+            ("7 !odd", 7, .other),
+        ] as [(String, UInt32, Method)])
     func `number and method are read`(value: String, number: UInt32, method: Method) throws {
         let bytes = Array(value.utf8)
         let cSeq = try CSeq(bytes, ByteRange(bytes))
         #expect(cSeq.number == number && cSeq.method == method)
     }
 
-    @Test(arguments: ["", "1", "INVITE", "1INVITE", "4294967296 BYE", "36893488147419103232 BYE", "-1 BYE", "1 BYE x", "1 "])
+    @Test(arguments: [
+        "", "1", "INVITE", "1INVITE", "4294967296 BYE", "36893488147419103232 BYE", "-1 BYE", "1 BYE x", "1 ",
+    ])
     func `what overflows or is incomplete is an error, RFC 4475 §3.1.2.4`(value: String) {
         let bytes = Array(value.utf8)
         #expect(

@@ -57,16 +57,17 @@ struct URITests {
         "sip:2001:db8::10", "sip:[2001:db8::1", "sip:[]", "sip:ho st", "sip:a@b@c", "sip:host/x", "<sip:host>",
         "sip:\"x\"@host", "1sip:host", "tel:", "sip::pw@host",
     ])
-    func `a malformed URI is an error, RFC 5118 §4_2`(text: String) {
+    func `a malformed URI is an error, RFC 5118 §4.2`(text: String) {
         let bytes = Array(text.utf8)
         #expect(reason { () throws(SIPParseError) in _ = try URI(bytes, ByteRange(bytes)) } == .malformedURI)
     }
 
-    @Test(arguments: [
-        ("sip:h", 5060), ("sips:h", 5061), ("sip:h;transport=tls", 5061), ("sip:h;transport=ws", 80),
-        ("sips:h;transport=ws", 443), ("sip:h:7;transport=tls", 7), ("sip:h;transport=tcp", 5060),
-    ] as [(String, UInt16)])
-    func `a port that is not written follows from scheme and transport, §19_1_2`(text: String, port: UInt16) throws {
+    @Test(
+        arguments: [
+            ("sip:h", 5060), ("sips:h", 5061), ("sip:h;transport=tls", 5061), ("sip:h;transport=ws", 80),
+            ("sips:h;transport=ws", 443), ("sip:h:7;transport=tls", 7), ("sip:h;transport=tcp", 5060),
+        ] as [(String, UInt16)])
+    func `a port that is not written follows from scheme and transport, §19.1.2`(text: String, port: UInt16) throws {
         let bytes = Array(text.utf8)
         #expect(try URI(bytes, ByteRange(bytes)).effectivePort(in: bytes) == port)
     }
@@ -75,7 +76,7 @@ struct URITests {
         (";lr", true), (";LR", true), (";lr=on", true), (";lr=", true), (";x;lr;y", true), (";lrx", false), ("", false),
         (";x=lr", false), (";x=\"a;lr\"", false), (";;lr", true), (";x[]=1;lr", true),
     ])
-    func `lr is found whatever surrounds it, §19_1_1`(parameters: String, expected: Bool) throws {
+    func `lr is found whatever surrounds it, §19.1.1`(parameters: String, expected: Bool) throws {
         let bytes = Array("sip:10.0.0.10\(parameters.replacing("\"", with: "'"))".utf8)
         let quoted = Array(parameters.utf8)
         let uri = try URI(bytes, ByteRange(bytes))
@@ -87,7 +88,7 @@ struct URITests {
         (";did=00ab", "00ab"), ("; did = 00ab ; x", "00ab"), (";a=\"did=1;\\\"\";did=\"q;\"", "\"q;\""), (";did", ""),
         (";DID=x,y", "x"),
     ])
-    func `a parameter's value is found past quotes and white space, §7_3_1`(text: String, value: String) throws {
+    func `a parameter's value is found past quotes and white space, §7.3.1`(text: String, value: String) throws {
         let bytes = Array(text.utf8)
         let range = try #require(Parameters.value("did", in: bytes, ByteRange(bytes)))
         #expect(Text.string(bytes, range) == value)

@@ -20,14 +20,15 @@ struct VocabularyTests {
     }
 
     @Test(arguments: [
-        "Vi", "Viaa", "Record-Rout", "Record-Router", "Content-Lengthy", "C%6Fntact", "z", "Proxy-AuthorizatioN-and-more-x",
+        "Vi", "Viaa", "Record-Rout", "Record-Router", "Content-Lengthy", "C%6Fntact", "z",
+        "Proxy-AuthorizatioN-and-more-x",
     ])
     func `any other header name is kept as other, RFC 4475 §3.1.1.5`(name: String) throws {
         let message = try Message(lines: "OPTIONS sip:a SIP/2.0\n\(name): x\n\n")
         #expect(message.headers.first?.name == .other)
     }
 
-    @Test func `every byte that is no token byte ends a header name, §25_1`() throws {
+    @Test func `every byte that is no token byte ends a header name, §25.1`() throws {
         let token = Set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.!%*_+`'~".utf8)
         for byte in UInt8.min...UInt8.max where byte != 0x3A && byte != 0x0A {
             var message = Message()
@@ -38,7 +39,7 @@ struct VocabularyTests {
     }
 
     @Test(arguments: Method.allCases.filter { $0 != .other })
-    func `a method is recognised by its exact name, §7_1`(method: Method) {
+    func `a method is recognised by its exact name, §7.1`(method: Method) {
         let name = Array(method.name.description.utf8)
         #expect(Method(name, ByteRange(name)) == method)
         for wrong in [name.map { $0 | 0x20 }, name + [0x58], Array(name.dropLast())] {
@@ -54,7 +55,7 @@ struct VocabularyTests {
     }
 
     @Test(arguments: TransportProtocol.allCases)
-    func `a transport is recognised in either case, §20_42`(transport: TransportProtocol) {
+    func `a transport is recognised in either case, §20.42`(transport: TransportProtocol) {
         for name in [transport.name, transport.lowercasedName] {
             let bytes = Array(name.description.utf8)
             #expect(TransportProtocol(bytes, ByteRange(bytes)) == transport)

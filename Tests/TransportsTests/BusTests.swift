@@ -1,5 +1,5 @@
-// The bus over real sockets on loopback: delivery, requests, and what the nanomsg measurements say must be survived (spec of
-// the bus, sections 0, 2 and 6). Every wait has a bound.
+// The bus over real sockets on loopback: delivery, requests, and what the nanomsg measurements say must be survived
+// (spec of the bus, sections 0, 2 and 6). Every wait has a bound.
 
 import Glibc
 import Nanomsg
@@ -58,8 +58,8 @@ final class BusEnd {
         return events.contains { $0.event == event }
     }
 
-    /// Publishes until the others' frames show that they listen (a PUB that is not connected yet drops), then waits until
-    /// nothing of that is under way any more.
+    /// Publishes until the others' frames show that they listen (a PUB that is not connected yet drops), then waits
+    /// until nothing of that is under way any more.
     func reach(_ others: [BusEnd], seconds: Double = 5) -> Bool {
         let isReached = Loopback.wait(seconds: seconds) {
             publish([0])
@@ -112,6 +112,29 @@ struct BusTests {
         server.bus.stop()
     }
 
+    @Test func `the bus runs over IPv6 too`() throws {
+        let first = 20_000 + Int(getpid()) % 10_000 * 4
+        let (one, two) = try (BusAddress("tcp://[::1]:\(first)"), BusAddress("tcp://[::1]:\(first + 2)"))
+        let left: BusEnd
+        do throws(NanomsgError) {
+            left = try BusEnd(one, [two])
+        } catch {
+            // A host without IPv6 says so.
+            #expect(error.operation == .listen)
+            return
+        }
+        let right = try BusEnd(two, [one])
+        #expect(left.reach([right]))
+        left.request(0, 1, [6])
+        let isAnswered = Loopback.wait(seconds: 5) {
+            right.serve()
+            return left.has(.reply(to: 1, from: 0))
+        }
+        #expect(isAnswered)
+        left.bus.stop()
+        right.bus.stop()
+    }
+
     @Test func `an absent peer is no answer at its deadline, also for those that queue behind`() throws {
         let asker = try BusEnd(Loopback.bus(1), [Loopback.bus(9)], timeout: 300)
         let before = BootClock.now
@@ -156,8 +179,8 @@ struct BusTests {
         let late: [UInt8] = [1]
         server.bus.reply(token: 1, RawSpan(_elements: late.span))
         #expect(server.bus.counters.repliesLate == 1)
-        asker.request(0, 2, [2])
         server.forget()
+        asker.request(0, 2, [2])
         let isAnswered = Loopback.wait(seconds: 5) {
             server.serve()
             return asker.has(.reply(to: 2, from: 0))

@@ -1,5 +1,5 @@
-// The UDP loop with an echo for a node, over real loopback sockets. Every wait has a bound; none is a fixed sleep, except
-// where a pause of the thread is the subject.
+// The UDP loop with an echo for a node, over real loopback sockets. Every wait has a bound; none is a fixed sleep,
+// except where a pause of the thread is the subject.
 
 import Glibc
 import Nanomsg
@@ -189,7 +189,8 @@ struct SIPThreadTests {
         thread.stop()
     }
 
-    @Test func `after a pause the bus is read before SIP, datagrams carry their age, timers come last (S2-15)`() throws {
+    @Test func `after a pause the bus is read before SIP, datagrams carry their age, timers come last (S2-15)`() throws
+    {
         let signal = Signal()
         let settings = try BusSettings(bind: Loopback.bus(1, port: 7390), peers: [])
         let bus = try Bus(settings, signal: signal)

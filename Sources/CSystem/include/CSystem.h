@@ -1,5 +1,6 @@
-/* CSystem: the Linux calls that Swift's Glibc module does not show (recvmmsg, sendmmsg, ppoll, eventfd, SCM_TIMESTAMPNS,
- * IP_FREEBIND) and those whose C structures are unpleasant to build from Swift (sockaddr, msghdr, ifaddrs, pthread).
+/* CSystem: the Linux calls that Swift's Glibc module does not show (recvmmsg, sendmmsg, ppoll, eventfd,
+ * SCM_TIMESTAMPNS, IP_FREEBIND) and those whose C structures are unpleasant to build from Swift (sockaddr, msghdr,
+ * ifaddrs, pthread).
  *
  * Design: C owns every structure with a layout; Swift sees plain numbers and one kind of address. Nothing here decides
  * anything: each function is a system call or a small fixed sequence of them, and answers a count or a negative errno.
@@ -62,14 +63,15 @@ csys_send_batch *csys_send_batch_create(int slots);
 void csys_send_batch_destroy(csys_send_batch *batch);
 /* Adds a datagram; the bytes must stay where they are until csys_send. Answers the number of free slots left. */
 int csys_send_add(csys_send_batch *batch, const uint8_t *bytes, uint32_t count, const csys_endpoint *to);
-/* Sends the datagrams from number `first` on, without blocking: how many went (stopping at the first that fails), or -errno
- * when number `first` itself cannot be sent. The batch is kept. */
+/* Sends the datagrams from number `first` on, without blocking: how many went (stopping at the first that fails), or
+ * -errno when number `first` itself cannot be sent. The batch is kept. */
 int csys_send(csys_send_batch *batch, int descriptor, int first);
 int csys_send_count(const csys_send_batch *batch);
 void csys_send_clear(csys_send_batch *batch);
 
 /* ---- waiting ---- */
-/* poll with a timeout in nanoseconds (negative: for ever): ready descriptors, 0 at the timeout (and after a signal), -errno */
+/* poll with a timeout in nanoseconds (negative: for ever): ready descriptors, 0 at the timeout and after a signal, or
+ * -errno. */
 int csys_poll(struct pollfd *descriptors, int count, int64_t timeout);
 int csys_event_create(void); /* eventfd, non-blocking; -errno */
 void csys_event_kick(int descriptor);
@@ -86,7 +88,8 @@ enum { CSYS_PROBE_CONNECTED = 0, CSYS_PROBE_REFUSED = 1, CSYS_PROBE_SILENT = 2 }
 int csys_tcp_probe(const csys_endpoint *to, int timeout_ms);
 
 /* ---- threads ---- */
-/* Starts a thread with every signal blocked (signals are the main thread's) and a name of at most 15 bytes; 0 or -errno. */
+/* Starts a thread with every signal blocked (signals are the main thread's), named with at most 15 bytes; 0 or
+ * -errno. */
 int csys_thread_start(uint64_t *thread, const char *name, void (*body)(void *), void *context);
 void csys_thread_join(uint64_t thread);
 

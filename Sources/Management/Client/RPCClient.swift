@@ -1,9 +1,9 @@
 // The client half of management: one JSON-RPC call over HTTP, with errors that are one clear sentence each.
 // It uses the system's URLSession, so `https://` works where a proxy terminates TLS in front of a node.
 
+import Foundation
 package import Node
 
-import Foundation
 #if canImport(FoundationNetworking)
     import FoundationNetworking
 #endif

@@ -5,7 +5,6 @@ import HTTPTypes
 import Hummingbird
 package import Logging
 import NIOCore
-package import Node
 import Synchronization
 
 package struct HTTPServer: Sendable {

@@ -32,7 +32,7 @@ extension StatusReport {
             "incarnation": .count(incarnation), "ready": .bool(notReadyReason.isEmpty),
             "not_ready_reason": .string(notReadyReason), "quorum": .string(quorum), "epoch": .count(epoch),
             "view": .texts(view), "dialogs": dialogs.json, "members": .array(members.map(\.json)),
-            "uptime_s": JSONValue.seconds(milliseconds: uptimeMilliseconds),
+            "transactions": .count(openTransactions), "uptime_s": JSONValue.seconds(milliseconds: uptimeMilliseconds),
         ]
     }
 }

@@ -18,15 +18,18 @@ enum ClusterStatus: RPCMethod {
 /// `understudy dialogs list`
 enum ClusterDialogs: RPCMethod {
     static let name = "cluster.dialogs"
-    static let parameters = ["[cursor]", "[limit]", "[state]", "[home]", "[actor]", "[call_id]"]
-    static let summary = "One page of dialogs and the cursor of the next; live ones unless state is deleted."
+    static let parameters = ["[cursor]", "[limit]", "[state]", "[home]", "[actor]", "[call_id]", "[full]"]
+    static let summary = """
+        One page of dialogs and the cursor of the next; live ones unless state is deleted; with full, everything of each.
+        """
     static let errors = ["400 Parameter state …", "400 Parameter limit …"]
     static let example = #"{"state":"confirmed","home":"n1","limit":100}"#
 
     static func call(_ arguments: RPCArguments, in context: RPCContext) async throws -> JSONValue {
         let page = try await context.node.dialogs(try query(arguments))
+        let isFull = arguments.value("full", at: 6)?.flag == true
         return [
-            "dialogs": .array(page.dialogs.map(\.summary)), "next": page.next.map { .count($0) } ?? .null,
+            "dialogs": .array(page.dialogs.map { isFull ? $0.json : $0.summary }), "next": page.next.map { .count($0) } ?? .null,
         ]
     }
 
@@ -98,7 +101,7 @@ enum ClusterEnd: RPCMethod {
 enum ClusterDrain: RPCMethod {
     static let name = "cluster.drain"
     static let parameters: [String] = []
-    static let summary = "Stops taking new dialogs on this node (OPTIONS gets 503), goes on with the old; answers the status."
+    static let summary = "Stops taking new dialogs (OPTIONS gets 503), goes on with the old; answers the status."
     static let errors: [String] = []
     static let example = "[]"
 
@@ -137,7 +140,7 @@ enum ClusterDigests: RPCMethod {
 enum ClusterBucket: RPCMethod {
     static let name = "cluster.bucket"
     static let parameters = ["buckets"]
-    static let summary = "The records of some buckets, tombstones among them: did, Call-ID, state, digest, age of the last change."
+    static let summary = "The records of some buckets, tombstones too: did, Call-ID, state, digest, last change."
     static let errors = ["400 Parameter buckets …"]
     static let example = "[[17,4001]]"
 
@@ -158,7 +161,7 @@ enum ClusterBucket: RPCMethod {
 enum ClusterRepair: RPCMethod {
     static let name = "cluster.repair"
     static let parameters: [String] = []
-    static let summary = "Compares digests with every peer at once and joins what differs, without waiting for the usual round."
+    static let summary = "Compares digests with every peer at once and joins what differs."
     static let errors: [String] = []
     static let example = "[]"
 

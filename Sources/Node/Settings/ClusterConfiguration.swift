@@ -80,6 +80,9 @@ package struct ClusterConfiguration: Equatable, Sendable {
         if peers.count > Self.peerLimit { list.add("cluster.peers", "at most \(Self.peerLimit)") }
         for (index, peer) in peers.enumerated() {
             if peer == bus { list.add("cluster.peers", "\(peer.text) is our own cluster.bus; list the others only") }
+            if let bus, peer.address.isIPv6 != bus.address.isIPv6 {
+                list.add("cluster.peers", "\(peer.text) and cluster.bus must be both IPv4 or both IPv6")
+            }
             if peers[..<index].contains(peer) { list.add("cluster.peers", "\(peer.text) is there twice") }
             if peer.address.isUnspecified { list.add("cluster.peers", "\(peer.text) is no address to connect to") }
         }

@@ -1,7 +1,9 @@
-// Address is an IPv4 or IPv6 address as two words: comparing and hashing cost nothing, and no socket type enters the core.
+// Address is an IPv4 or IPv6 address as two words: comparing and hashing cost nothing, and no socket type enters the
+// core.
 //
-// Read from text without resolving anything. IPv6 is printed as RFC 5952 asks (lower case, longest run of zeros as `::`), in
-// brackets where SIP needs a host (RFC 3261 §25.1 IPv6reference). Zones (`%eth0`) are not taken: they mean nothing to a peer.
+// Read from text without resolving anything. IPv6 is printed as RFC 5952 asks (lower case, longest run of zeros as
+// `::`), in brackets where SIP needs a host (RFC 3261 §25.1 IPv6reference). Zones (`%eth0`) are not taken: they mean
+// nothing to a peer.
 
 package import Primitives
 
@@ -99,7 +101,11 @@ package struct Address: Hashable, Sendable {
         var best = 0..<0
         var start = 0
         for index in 0..<8 {
-            if group(index) != 0 { start = index + 1 } else if index + 1 - start > best.count { best = start..<index + 1 }
+            if group(index) != 0 {
+                start = index + 1
+            } else if index + 1 - start > best.count {
+                best = start..<index + 1
+            }
         }
         return best
     }

@@ -1,7 +1,8 @@
-// HostPort is a name that this cluster answers to (a listen, service or advertised address) and says whether a URI or a Via names it.
+// HostPort is a name that this cluster answers to (a listen, service or advertised address) and says whether a URI or a
+// Via names it.
 //
-// Names are compared as they are written (RFC 3261 §19.1.4 without DNS): hosts without their case, IP addresses by value, the port
-// or its default, and the transport only where both sides have one.
+// Names are compared as they are written (RFC 3261 §19.1.4 without DNS): hosts without their case, IP addresses by
+// value, the port or its default, and the transport only where both sides have one.
 
 package import Primitives
 

@@ -1,6 +1,7 @@
 // CSeq is the number and method that order the requests of a dialog (RFC 3261 §8.1.1.5, §20.16).
 //
-// Numbers up to 2³²−1 are taken though a sender must stay below 2³¹: only what does not fit 32 bits is an error (RFC 4475 §3.1.2.4).
+// Numbers up to 2³²−1 are taken though a sender must stay below 2³¹: only what does not fit 32 bits is an error (RFC
+// 4475 §3.1.2.4).
 
 package import Primitives
 

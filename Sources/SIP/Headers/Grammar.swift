@@ -1,8 +1,9 @@
-// Grammar knows which bytes may stand where (RFC 3261 §25.1) and how to step over the small repeated parts: white space,
-// tokens, quoted strings, hosts, line ends. Everything works on offsets into one span, so nothing is copied.
+// Grammar knows which bytes may stand where (RFC 3261 §25.1) and how to step over the small repeated parts: white
+// space, tokens, quoted strings, hosts, line ends. Everything works on offsets into one span, so nothing is copied.
 //
-// White space here is SP, HT, CR and LF alike: header values keep their folds (§7.3.1), and inside of a value a CR or LF can
-// only be part of one. Where the RFC's grammar and common phones disagree the comment says which one is followed.
+// White space here is SP, HT, CR and LF alike: header values keep their folds (§7.3.1), and inside of a value a CR or
+// LF can only be part of one. Where the RFC's grammar and common phones disagree the comment says which one is
+// followed.
 
 internal import Primitives
 
@@ -75,8 +76,8 @@ enum Grammar {
 
     /// Past a host name, IPv4 address or bracketed IPv6 reference; `nil` when there is none.
     ///
-    /// Underscores pass as in common resolvers. What is in brackets is only checked to be made of address characters, because
-    /// RFC 5118 §4.10 asks to accept references that are not quite addresses.
+    /// Underscores pass as in common resolvers. What is in brackets is only checked to be made of address characters,
+    /// because RFC 5118 §4.10 asks to accept references that are not quite addresses.
     static func skipHost(_ span: RawSpan, _ offset: Int, _ end: Int) -> Int? {
         guard offset < end else { return nil }
         var index = offset

@@ -1,8 +1,9 @@
-// HeaderName names the header fields that a proxy reads, and recognises them in one step per message line (RFC 3261 §7.3.3, §20).
+// HeaderName names the header fields that a proxy reads, and recognises them in one step per message line (RFC 3261
+// §7.3.3, §20).
 //
-// A name is packed, lower-cased, into at most three 64-bit words while its bytes are checked to be a token; the words and the
-// length are then looked up in a small open-addressing table that is built once. Every other name is `.other`: it is forwarded
-// and never looked at. No name in the table is longer than 24 bytes.
+// A name is packed, lower-cased, into at most three 64-bit words while its bytes are checked to be a token; the words
+// and the length are then looked up in a small open-addressing table that is built once. Every other name is `.other`:
+// it is forwarded and never looked at. No name in the table is longer than 24 bytes.
 
 internal import Primitives
 
@@ -93,7 +94,8 @@ struct PackedName: Equatable {
 
     @inline(__always)
     var hash: Int {
-        let mixed = (first ^ second &* 0x9E37_79B9_7F4A_7C15 ^ UInt64(truncatingIfNeeded: count)) &* 0xFF51_AFD7_ED55_8CCD
+        let mixed =
+            (first ^ second &* 0x9E37_79B9_7F4A_7C15 ^ UInt64(truncatingIfNeeded: count)) &* 0xFF51_AFD7_ED55_8CCD
         return Int(truncatingIfNeeded: mixed >> 57)
     }
 }

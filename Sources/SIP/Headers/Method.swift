@@ -1,10 +1,11 @@
-// Method names the request methods that a proxy treats apart (RFC 3261 §7.1, and RFC 3262, 3265, 3311, 3428, 3515, 3903, 6086).
-// Method names are case-sensitive; any other token is `.other` and is forwarded as it is (§16.3).
+// Method names the request methods that a proxy treats apart (RFC 3261 §7.1, and RFC 3262, 3265, 3311, 3428, 3515,
+// 3903, 6086). Method names are case-sensitive; any other token is `.other` and is forwarded as it is (§16.3).
 
 package import Primitives
 
 package enum Method: UInt8, Sendable, CaseIterable {
-    case invite, ack, bye, cancel, options, register, info, update, prack, subscribe, notify, publish, message, refer, other
+    case invite, ack, bye, cancel, options, register, info, update, prack, subscribe, notify, publish, message, refer,
+        other
 
     /// The method as it stands in a request line; empty for `.other`.
     package var name: StaticString {

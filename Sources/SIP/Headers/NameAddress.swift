@@ -5,9 +5,9 @@
 //                    └──── uri ─────┘  └ parameters ┘
 //     └────────────────── element ─────────────────┘
 //
-// In an addr-spec without angle brackets the first `;` ends the URI: the parameters are the header's (§20). A display name without
-// quotes may hold any byte that separates nothing, though the RFC says tokens: phones send them, and RFC 4475 §3.1.2.15 allows it. An
-// open quote, a space within the brackets or a missing scheme is an error.
+// In an addr-spec without angle brackets the first `;` ends the URI: the parameters are the header's (§20). A display
+// name without quotes may hold any byte that separates nothing, though the RFC says tokens: phones send them, and RFC
+// 4475 §3.1.2.15 allows it. An open quote, a space within the brackets or a missing scheme is an error.
 
 package import Primitives
 
@@ -32,7 +32,8 @@ package struct NameAddress: Equatable, Sendable {
         guard isOnlyInField else { throw SIPParseError(.malformedValue(.other), at: Int(element.end)) }
     }
 
-    /// Appends each address of the comma-separated list in `bytes[range]`, a header's value or several joined with commas.
+    /// Appends each address of the comma-separated list in `bytes[range]`, a header's value or several joined with
+    /// commas.
     ///
     /// - Returns: `false` when one cannot be read; those before it were appended.
     @discardableResult

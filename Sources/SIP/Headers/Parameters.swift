@@ -1,13 +1,15 @@
-// Parameters steps over `;name=value` lists (RFC 3261 §7.3.1, §19.1.1, §25.1 generic-param) with quoted strings and white space
-// around every separator. An empty value (`;rport=`) is read as no value; an empty parameter (`;;`) is an error (RFC 4475 §3.1.2.1).
+// Parameters steps over `;name=value` lists (RFC 3261 §7.3.1, §19.1.1, §25.1 generic-param) with quoted strings and
+// white space around every separator. An empty value (`;rport=`) is read as no value; an empty parameter (`;;`) is an
+// error (RFC 4475 §3.1.2.1).
 
 package import Primitives
 
 package enum Parameters {
-    /// The value of the first parameter called `name` in any case; an empty range when it has none; `nil` when it is absent.
+    /// The value of the first parameter called `name` in any case; an empty range when it has none; `nil` when it is
+    /// absent.
     ///
-    /// `range` starts with the `;` of the first parameter, as the parameter ranges of Via, NameAddress and URI do. A quoted value
-    /// is answered with its quotes. What does not parse is skipped up to the next `;`.
+    /// `range` starts with the `;` of the first parameter, as the parameter ranges of Via, NameAddress and URI do. A
+    /// quoted value is answered with its quotes. What does not parse is skipped up to the next `;`.
     package static func value(_ name: StaticString, in bytes: [UInt8], _ range: ByteRange) -> ByteRange? {
         let span = RawSpan(_elements: bytes.span)
         let end = min(Int(range.end), span.byteCount)
@@ -84,7 +86,8 @@ package enum Parameters {
         return .parameter(Parameter(whole: whole, name: name, value: value, key: key))
     }
 
-    /// Past a token, host or quoted string. Any byte that separates nothing is taken: branches with `=` or `/` are common.
+    /// Past a token, host or quoted string. Any byte that separates nothing is taken: branches with `=` or `/` are
+    /// common.
     @inline(__always)
     private static func skipValue(_ span: RawSpan, _ offset: Int, _ end: Int) -> Int? {
         if offset < end, span[offset] == 0x22 { return Grammar.skipQuoted(span, offset, end) }

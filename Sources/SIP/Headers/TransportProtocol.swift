@@ -1,4 +1,5 @@
-// TransportProtocol is the transport named in a Via (RFC 3261 §20.42, RFC 7118) or in a URI's transport parameter (§19.1.1).
+// TransportProtocol is the transport named in a Via (RFC 3261 §20.42, RFC 7118) or in a URI's transport parameter
+// (§19.1.1).
 
 package import Primitives
 

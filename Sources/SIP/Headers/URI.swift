@@ -2,8 +2,9 @@
 //
 //     sip:user:password@host:port;parameters?headers
 //
-// Escapes are kept as they are written: a proxy must not unescape a Request-URI (RFC 4475 §3.1.1.3). The user part may hold `;`, `?`
-// and `/` (§3.1.1.2), so the `@` is looked for first. Parts are ranges into the bytes given, empty when absent.
+// Escapes are kept as they are written: a proxy must not unescape a Request-URI (RFC 4475 §3.1.1.3). The user part may
+// hold `;`, `?` and `/` (§3.1.1.2), so the `@` is looked for first. Parts are ranges into the bytes given, empty when
+// absent.
 
 package import Primitives
 
@@ -101,7 +102,8 @@ package struct URI: Equatable, Sendable {
         parameters.isEmpty ? nil : Parameters.value(name, in: bytes, parameters)
     }
 
-    /// Whether the element that the URI names routes loosely: it has an `lr` parameter, of any value (RFC 3261 §19.1.1).
+    /// Whether the element that the URI names routes loosely: it has an `lr` parameter, of any value (RFC 3261
+    /// §19.1.1).
     package func hasLooseRoute(in bytes: [UInt8]) -> Bool { parameter("lr", in: bytes) != nil }
 
     /// The transport parameter, `nil` when there is none.

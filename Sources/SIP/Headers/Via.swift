@@ -1,11 +1,12 @@
-// Via is one via-parm of RFC 3261 §20.42: where a response goes (§18.2.2, RFC 3581) and which transaction it belongs to.
+// Via is one via-parm of RFC 3261 §20.42: where a response goes (§18.2.2, RFC 3581) and which transaction it belongs
+// to.
 //
 //     SIP/2.0/UDP 192.0.2.1:5060 ;branch=z9hG4bK87asd ;received=198.51.100.7 ;rport=5062
 //     └─ transport ─┘└ sentBy ─┘  └ branch (value)                          └ rportRange
 //     └────────────────────────────────── element ─────────────────────────────────────┘
 //
-// White space, folds included, may stand around every separator (RFC 4475 §3.1.1.1). The protocol version is not judged here: a
-// request of another version is answered 505 by way of this Via.
+// White space, folds included, may stand around every separator (RFC 4475 §3.1.1.1). The protocol version is not judged
+// here: a request of another version is answered 505 by way of this Via.
 
 package import Primitives
 

@@ -1,5 +1,5 @@
-// Reading a message's headers on demand. Nothing here allocates but the arrays that the caller passes in, and nothing is cached: a
-// proxy reads each of them once or twice.
+// Reading a message's headers on demand. Nothing here allocates but the arrays that the caller passes in, and nothing
+// is cached: a proxy reads each of them once or twice.
 
 package import Primitives
 

@@ -1,10 +1,10 @@
-// What a proxy insists on before it looks further (RFC 3261 §16.3 steps 1 and 2, §8.1.1; outcomes of RFC 4475). `load` has
-// already judged start line, header lines and lengths.
+// What a proxy insists on before it looks further (RFC 3261 §16.3 steps 1 and 2, §8.1.1; outcomes of RFC 4475). `load`
+// has already judged start line, header lines and lengths.
 //
-// Judged: the headers that identify a transaction and a dialog, each there once and readable; all Vias and Routes; a Request-URI of a
-// known scheme. Not judged: everything that only the user agents understand (Contact, bodies, dates, credentials): RFC 4475
-// §3.3.4 says that it is none of a proxy's business. A missing From tag passes, as RFC 2543 phones send none; a missing
-// Max-Forwards passes (§16.6 step 3).
+// Judged: the headers that identify a transaction and a dialog, each there once and readable; all Vias and Routes; a
+// Request-URI of a known scheme. Not judged: everything that only the user agents understand (Contact, bodies, dates,
+// credentials): RFC 4475 §3.3.4 says that it is none of a proxy's business. A missing From tag passes, as RFC 2543
+// phones send none; a missing Max-Forwards passes (§16.6 step 3).
 
 internal import Primitives
 
@@ -32,7 +32,8 @@ extension Message {
         }
         let uri = try URI(span, requestURI)
         guard uri.scheme != .other else { throw SIPParseError(.unsupportedScheme, at: Int(requestURI.start)) }
-        // Headers have no place in a Request-URI (§19.1.1), and would be an injection if someone applied them (RFC 4475 §3.1.2.11).
+        // Headers have no place in a Request-URI (§19.1.1), and would be an injection if someone applied them (RFC 4475
+        // §3.1.2.11).
         guard uri.headers.isEmpty else { throw SIPParseError(.malformedURI, at: Int(uri.headers.start)) }
     }
 

@@ -1,11 +1,12 @@
-// Message is one SIP message in a buffer of its own with an index over it (RFC 3261 §7). It is loaded again and again: the datagram
-// is copied once, the index is rebuilt, and after the first few messages nothing is allocated. Values are read on demand as ranges
-// into `bytes`; what is to be kept longer than the next `load` is copied out (`snapshot()`).
+// Message is one SIP message in a buffer of its own with an index over it (RFC 3261 §7). It is loaded again and again:
+// the datagram is copied once, the index is rebuilt, and after the first few messages nothing is allocated. Values are
+// read on demand as ranges into `bytes`; what is to be kept longer than the next `load` is copied out (`snapshot()`).
 //
-//     datagram ──load──▶ start line, headers, body ──validate──▶ what a proxy insists on ──▶ Via, From, Route … on demand
+//     datagram ──load──▶ start line, headers, body ──validate──▶ fit to forward ──▶ Via, From, Route … on demand
 //
-// Invariants: every range answered lies within `bytes`; `bytes` ends where Content-Length says. Limits: 64 KiB a message, 128
-// header fields. Any bytes may come in: faults end in a SIPParseError, and what was indexed stays readable for the answer.
+// Invariants: every range answered lies within `bytes`; `bytes` ends where Content-Length says. Limits: 64 KiB a
+// message, 128 header fields. Any bytes may come in: faults end in a SIPParseError, and what was indexed stays readable
+// for the answer.
 
 package import Primitives
 
@@ -25,8 +26,9 @@ package struct Message: Sendable {
 
     /// Copies and indexes one datagram, or bytes that were stored before.
     ///
-    /// Empty lines before the start line are dropped (§7.5). A datagram longer than its Content-Length says is cut, a shorter one is
-    /// an error; without Content-Length the body is all that follows (§18.3). On an error what was indexed stays readable.
+    /// Empty lines before the start line are dropped (§7.5). A datagram longer than its Content-Length says is cut, a
+    /// shorter one is an error; without Content-Length the body is all that follows (§18.3). On an error what was
+    /// indexed stays readable.
     package mutating func load(_ datagram: RawSpan) throws(SIPParseError) {
         bytes.removeAll(keepingCapacity: true)
         index.reset()

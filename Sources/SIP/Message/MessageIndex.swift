@@ -1,11 +1,12 @@
 // MessageIndex is what one pass over a message finds: the start line's parts, every header field, and where the body is
 // (RFC 3261 §7, §18.3). Values are not looked into, Content-Length apart.
 //
-// A fault does not stop the pass: the first one is remembered and answered at the end, so that a message with a bad start line or one
-// bad header still has its Vias, and can be told 400 or 505 (§16.3 step 1, §8.2.6).
+// A fault does not stop the pass: the first one is remembered and answered at the end, so that a message with a bad
+// start line or one bad header still has its Vias, and can be told 400 or 505 (§16.3 step 1, §8.2.6).
 //
 // Lines end with CRLF; a bare LF is taken too, as files and some gateways send it. A bare CR is a byte like any other.
-// Limits: 128 header fields, and 64 KiB by the caller. The index is reused: after the first messages nothing is allocated.
+// Limits: 128 header fields, and 64 KiB by the caller. The index is reused: after the first messages nothing is
+// allocated.
 
 internal import Primitives
 
@@ -100,7 +101,9 @@ struct MessageIndex: Sendable {
         let methodEnd = Grammar.skipToken(span, 0, end)
         methodText = ByteRange(start: 0, end: methodEnd)
         method = Method(span, methodText)
-        guard methodEnd > 0, methodEnd < end, span[methodEnd] == 0x20 else { return note(.malformedStartLine, methodEnd) }
+        guard methodEnd > 0, methodEnd < end, span[methodEnd] == 0x20 else {
+            return note(.malformedStartLine, methodEnd)
+        }
         let uriStart = methodEnd &+ 1
         var uriEnd = uriStart
         while uriEnd < end, span[uriEnd] > 0x20 { uriEnd &+= 1 }
@@ -180,7 +183,8 @@ struct MessageIndex: Sendable {
         if firsts[Int(name.rawValue)] == 255 { firsts[Int(name.rawValue)] = UInt8(truncatingIfNeeded: fields.count) }
         fields.append(
             HeaderField(
-                name: name, line: ByteRange(start: start, end: next), value: ByteRange(start: valueStart, end: valueEnd)))
+                name: name, line: ByteRange(start: start, end: next), value: ByteRange(start: valueStart, end: valueEnd)
+            ))
         return next
     }
 

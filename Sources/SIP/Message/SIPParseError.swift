@@ -1,5 +1,6 @@
-// SIPParseError says why a message cannot be used and where the reading stopped. One property maps every reason to the status
-// that the sender of a request is told; an unusable response is dropped by whoever catches this (RFC 4475 §3.1.2.5).
+// SIPParseError says why a message cannot be used and where the reading stopped. One property maps every reason to the
+// status that the sender of a request is told; an unusable response is dropped by whoever catches this (RFC 4475
+// §3.1.2.5).
 
 package struct SIPParseError: Error, Equatable, Sendable {
     package enum Reason: Equatable, Sendable {

@@ -7,8 +7,9 @@
 //       │  └──300–699: ACK──▶ completed
 //       └──timer B, transport error──▶ terminated            ↺ timer A: send, doubled
 //
-// Every 1xx and the final response are delivered; the owner acknowledges a 2xx by whoever made the INVITE, never here. Timer A doubles
-// without a cap (§17.1.1.2). Timer C is the response context's (§16.6 step 11): this machine only knows its name.
+// Every 1xx and the final response are delivered; the owner acknowledges a 2xx by whoever made the INVITE, never here.
+// Timer A doubles without a cap (§17.1.1.2). Timer C is the response context's (§16.6 step 11): this machine only knows
+// its name.
 
 package struct InviteClientTransaction: Sendable {
     package enum Phase: UInt8, Sendable { case idle, calling, proceeding, completed, accepted, terminated }
@@ -91,8 +92,8 @@ package struct InviteClientTransaction: Sendable {
         }
     }
 
-    /// Ends the transaction from outside: another node has finished it, and nothing it waits for matters any more. The owner of
-    /// its timers stops them.
+    /// Ends the transaction from outside: another node has finished it, and nothing it waits for matters any more. The
+    /// owner of its timers stops them.
     package mutating func abandon() {
         phase = .terminated
     }

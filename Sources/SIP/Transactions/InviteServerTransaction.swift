@@ -7,9 +7,9 @@
 //       └──2xx: send──▶ accepted ──timer L──▶ terminated
 //                         ↺ 2xx: send; ACK: delivered; INVITE: absorbed
 //
-// The 100 is the proxy's to send (within 200 ms, when a peer has the record), so `start` asks for nothing and a repeated INVITE is only
-// answered once something was said. A 2xx is resent by whoever made it, never here. A transport error is reported and changes
-// nothing (RFC 6026 §7.1): the timers end what cannot be delivered.
+// The 100 is the proxy's to send (within 200 ms, when a peer has the record), so `start` asks for nothing and a
+// repeated INVITE is only answered once something was said. A 2xx is resent by whoever made it, never here. A transport
+// error is reported and changes nothing (RFC 6026 §7.1): the timers end what cannot be delivered.
 
 package struct InviteServerTransaction: Sendable {
     package enum Phase: UInt8, Sendable { case idle, proceeding, completed, confirmed, accepted, terminated }
@@ -104,8 +104,8 @@ package struct InviteServerTransaction: Sendable {
         }
     }
 
-    /// Ends the transaction from outside: another node has finished it, and nothing it waits for matters any more. The owner of
-    /// its timers stops them.
+    /// Ends the transaction from outside: another node has finished it, and nothing it waits for matters any more. The
+    /// owner of its timers stops them.
     package mutating func abandon() {
         phase = .terminated
     }

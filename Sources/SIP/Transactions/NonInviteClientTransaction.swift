@@ -4,8 +4,8 @@
 //       │  └──200–699──────────────────────────▶  ↺ any response: absorbed
 //       └──timer F, transport error, from proceeding too──▶ terminated
 //
-// Timer E resends: doubling up to T2 while trying, every T2 once a provisional came. RFC 4320 (no 408 upstream, no early 100) is the
-// proxy's matter.
+// Timer E resends: doubling up to T2 while trying, every T2 once a provisional came. RFC 4320 (no 408 upstream, no
+// early 100) is the proxy's matter.
 
 package struct NonInviteClientTransaction: Sendable {
     package enum Phase: UInt8, Sendable { case idle, trying, proceeding, completed, terminated }
@@ -65,8 +65,8 @@ package struct NonInviteClientTransaction: Sendable {
         }
     }
 
-    /// Ends the transaction from outside: another node has finished it, and nothing it waits for matters any more. The owner of
-    /// its timers stops them.
+    /// Ends the transaction from outside: another node has finished it, and nothing it waits for matters any more. The
+    /// owner of its timers stops them.
     package mutating func abandon() {
         phase = .terminated
     }

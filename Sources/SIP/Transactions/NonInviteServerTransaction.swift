@@ -5,7 +5,8 @@
 //       │                      ↺ request: send
 //       └──200–699: send──────────────────────────────────▶ completed
 //
-// A transport error ends it from proceeding and completed (§17.2.4). When a 100 may be sent at all is the proxy's matter (RFC 4320).
+// A transport error ends it from proceeding and completed (§17.2.4). When a 100 may be sent at all is the proxy's
+// matter (RFC 4320).
 
 package struct NonInviteServerTransaction: Sendable {
     package enum Phase: UInt8, Sendable { case idle, trying, proceeding, completed, terminated }
@@ -51,8 +52,8 @@ package struct NonInviteServerTransaction: Sendable {
         terminate(&actions)
     }
 
-    /// Ends the transaction from outside: another node has finished it, and nothing it waits for matters any more. The owner of
-    /// its timers stops them.
+    /// Ends the transaction from outside: another node has finished it, and nothing it waits for matters any more. The
+    /// owner of its timers stops them.
     package mutating func abandon() {
         phase = .terminated
     }

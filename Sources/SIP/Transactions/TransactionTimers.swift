@@ -1,7 +1,8 @@
-// The vocabulary that the four transaction machines share: the timers by their letter with their values (RFC 3261 §17 table 4, RFC 6026
-// §7 for L and M), and what a machine asks its owner to do.
+// The vocabulary that the four transaction machines share: the timers by their letter with their values (RFC 3261 §17
+// table 4, RFC 6026 §7 for L and M), and what a machine asks its owner to do.
 //
-// Milliseconds are kept in 32 bits: a node holds hundreds of thousands of machines, and no timer of theirs is longer than minutes.
+// Milliseconds are kept in 32 bits: a node holds hundreds of thousands of machines, and no timer of theirs is longer
+// than minutes.
 
 package enum TransactionTimer: UInt8, Sendable, CaseIterable {
     case a, b, c, d, e, f, g, h, i, j, k, l, m
@@ -30,8 +31,8 @@ package struct TransactionTimers: Equatable, Sendable {
     private var t4Milliseconds: Int32
     private var cMilliseconds: Int32
 
-    /// - Parameters: each from 1 ms to 10 minutes, others are brought into that range; defaults of RFC 3261 table 4. Timer C must
-    ///   be above three minutes by §16.6 step 11, and is the response context's to run.
+    /// Each value is from 1 ms to 10 minutes, others are brought into that range; the defaults are those of RFC 3261
+    /// table 4. Timer C must be above three minutes by §16.6 step 11, and is the response context's to run.
     package init(
         t1: Duration = .milliseconds(500), t2: Duration = .seconds(4), t4: Duration = .seconds(5),
         c: Duration = .seconds(181)
@@ -49,7 +50,8 @@ package struct TransactionTimers: Equatable, Sendable {
     /// How long a message may live in the network.
     package var t4: Duration { .milliseconds(t4Milliseconds) }
 
-    /// The first (or only) value of a timer. D, I, J and K are zero over a reliable transport: such a state is left at once.
+    /// The first (or only) value of a timer. D, I, J and K are zero over a reliable transport: such a state is left at
+    /// once.
     package func value(_ timer: TransactionTimer, reliable: Bool) -> Duration {
         switch timer {
         case .a, .e, .g: t1

@@ -1,12 +1,13 @@
-// MessageEditor rewrites a message in one pass: cuts, replacements and insertions are collected against the message's own offsets, and
-// `write` copies what lies between them (RFC 3261 §16.6: a proxy changes a few fields and must keep every other byte).
+// MessageEditor rewrites a message in one pass: cuts, replacements and insertions are collected against the message's
+// own offsets, and `write` copies what lies between them (RFC 3261 §16.6: a proxy changes a few fields and must keep
+// every other byte).
 //
 //     message  ──────────┤cut├────────▲──────┤replaced├──────────▶
 //     out      ───────────────────[insert]──────[new]────────────▶
 //
-// Edits are kept in order of offset; equal offsets in order of calls. Where edits overlap, the later one's range starts where the
-// earlier one's ended. Limit: 160 edits, which is more than a message of 128 header fields can need; further ones are refused and
-// `isOverfull` says so. The editor is reused and allocates nothing once it has grown.
+// Edits are kept in order of offset; equal offsets in order of calls. Where edits overlap, the later one's range starts
+// where the earlier one's ended. Limit: 160 edits, which is more than a message of 128 header fields can need; further
+// ones are refused and `isOverfull` says so. The editor is reused and allocates nothing once it has grown.
 
 package import Primitives
 
@@ -60,8 +61,8 @@ package struct MessageEditor: Sendable {
         remove(via.following == via.element.end ? via.field : Self.range(via.element.start, via.following))
     }
 
-    /// Cuts the first `count` addresses of a list that holds all addresses of a header (as `Message.nameAddresses` answers
-    /// it), leaving what remains well-formed.
+    /// Cuts the first `count` addresses of a list that holds all addresses of a header (as `Message.nameAddresses`
+    /// answers it), leaving what remains well-formed.
     package mutating func removeLeading(_ count: Int, of addresses: [NameAddress]) {
         var position = 0
         while position < min(count, addresses.count) {

@@ -1,5 +1,6 @@
-// ResponseWriter makes the responses that the proxy answers itself (RFC 3261 §8.2.6): the request's Vias, From, To, Call-ID and CSeq as
-// they came, folds and all, and an empty body. It works on a request that failed to parse too: what is there is copied.
+// ResponseWriter makes the responses that the proxy answers itself (RFC 3261 §8.2.6): the request's Vias, From, To,
+// Call-ID and CSeq as they came, folds and all, and an empty body. It works on a request that failed to parse too: what
+// is there is copied.
 //
 // Not copied: Record-Route (it belongs to responses that create dialogs, §12.1.1, and those are not made here).
 
@@ -10,7 +11,8 @@ package enum ResponseWriter {
     ///
     /// - Parameters:
     ///   - toTag: added to a To without a tag; empty adds none, and a 100 never gets one (§8.2.6.2).
-    ///   - received: the request's source, written into the topmost Via (§18.2.1, RFC 3581 §4); `nil` leaves it as it came.
+    ///   - received: the request's source, written into the topmost Via (§18.2.1, RFC 3581 §4);
+    ///     `nil` leaves it as it came.
     ///   - extra: writes further header lines, each with its CRLF.
     package static func write(
         _ statusCode: Int, to request: borrowing Message, toTag: [UInt8], received: (Endpoint, forceRport: Bool)?,

@@ -1,9 +1,9 @@
-// The two requests that belong to an INVITE's client transaction and are made from the INVITE as it was sent: the ACK for a response
-// of 300 to 699 (RFC 3261 §17.1.1.3) and the CANCEL (§9.1). Both carry the INVITE's Request-URI, topmost Via, Routes, From, Call-ID and
-// CSeq number, so they reach the same place and match the same transaction there.
+// The two requests that belong to an INVITE's client transaction and are made from the INVITE as it was sent: the ACK
+// for a response of 300 to 699 (RFC 3261 §17.1.1.3) and the CANCEL (§9.1). Both carry the INVITE's Request-URI, topmost
+// Via, Routes, From, Call-ID and CSeq number, so they reach the same place and match the same transaction there.
 //
-// Both load from the bytes stored for retransmission. They answer `false`, having written nothing, when those are no INVITE with a
-// Via and a CSeq, which would be a fault of the caller.
+// Both load from the bytes stored for retransmission. They answer `false`, having written nothing, when those are no
+// INVITE with a Via and a CSeq, which would be a fault of the caller.
 
 package import Primitives
 

@@ -1,5 +1,6 @@
-// ViaStamp writes a via-parm with what the server must add to it: `received` when the source address is not what sent-by says
-// (RFC 3261 §18.2.1), and with `rport` asked for or forced, the source port and always `received` (RFC 3581 §4).
+// ViaStamp writes a via-parm with what the server must add to it: `received` when the source address is not what
+// sent-by says (RFC 3261 §18.2.1), and with `rport` asked for or forced, the source port and always `received` (RFC
+// 3581 §4).
 //
 // A `received` or `rport` value that the sender wrote itself is replaced: it is ours to say.
 

@@ -16,8 +16,6 @@ struct Disturbances {
     /// When the bus was last cut or a node stopped.
     private(set) var lastCut: Nanoseconds = .min / 2
     var lossPerMille = 0
-    /// The latest time at which the nodes that run could not have acted: no majority, or a fault in progress.
-    var lastUncalm: Nanoseconds = 0
 
     mutating func began(_ kind: Kind, at now: Nanoseconds) {
         active.append(kind)

@@ -148,7 +148,7 @@ nonisolated struct Understudy_Record: @unchecked Sendable {
 
   init() {}
 
-  fileprivate var _storage = _StorageClass.defaultInstance
+  fileprivate var _storage = unsafe _StorageClass.defaultInstance
 }
 
 nonisolated struct Understudy_Home: Sendable {

@@ -4,7 +4,6 @@
 // Limit: what one receive batch (32 datagrams) and the timers of one tick can cause; the shell empties it after each.
 
 package import Primitives
-package import SIP
 
 /// One local socket, by its place: the listen addresses of the settings first, then service addresses.
 package struct ListenerID: Hashable, Sendable {

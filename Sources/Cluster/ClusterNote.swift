@@ -1,0 +1,89 @@
+// Events that an operator may want to read, and the counters of everything that is too frequent for that.
+
+package enum ClusterNote: Equatable, Sendable {
+    /// A configured peer has not been heard since we began; it is tried again for ever.
+    case peerNotThereYet(peer: Int)
+    case peerHeard(MemberID)
+    case peerSilent(MemberID)
+    /// Its bus port refuses connections: proof of death.
+    case peerGone(MemberID)
+    case peerLeft(MemberID)
+    case viewChanged(epoch: UInt64, names: [String])
+    case formedAlone(epoch: UInt64, proof: Bool)
+    case excluded(epoch: UInt64)
+    case quorumLost
+    case quorumRegained
+    case stateChanged(MemberState)
+    /// Our loop ran so much later than it should.
+    case loopWasLate(milliseconds: Int64)
+    /// Noted once for each kind of stranger; counted always.
+    case wrongCluster
+    case wrongVersion(UInt8)
+    /// Another process has our name; the one with the higher boot ends itself.
+    case duplicateName(boot: UInt64)
+    case bootRaised(from: UInt64, to: UInt64)
+    case bootRefused(MemberID, known: UInt64)
+    case commitTimedOut(token: UInt64)
+    /// A peer let three commits time out and no longer counts.
+    case peerStopsCounting(MemberID)
+    case peerCountsAgain(MemberID)
+    /// A digest comparison mended so many records.
+    case repaired(records: UInt64, from: MemberID)
+    case tooManyMembers
+}
+
+package struct ClusterCounters: Equatable, Sendable {
+    package var framesOut: UInt64 = 0
+    package var framesIn: UInt64 = 0
+    package var bytesOut: UInt64 = 0
+    package var bytesIn: UInt64 = 0
+    package var entriesIn: UInt64 = 0
+    package var requestsOut: UInt64 = 0
+    package var requestsIn: UInt64 = 0
+    package var requestsUnanswered: UInt64 = 0
+    /// Frames not read, by reason.
+    package var malformedFrames: UInt64 = 0
+    package var foreignCluster: UInt64 = 0
+    package var foreignVersion: UInt64 = 0
+    package var sealedFrames: UInt64 = 0
+    package var ownFrames: UInt64 = 0
+    package var lowerBoot: UInt64 = 0
+    package var duplicateName: UInt64 = 0
+    package var staleFrames: UInt64 = 0
+    package var tooManyMembers: UInt64 = 0
+    package var unknownEntries: UInt64 = 0
+    package var malformedEntries: UInt64 = 0
+    /// Facts too large for a frame, or beyond what may wait to be sent.
+    package var unsentEntries: UInt64 = 0
+    package var gaps: UInt64 = 0
+    /// Sequences answered by a repair.
+    package var repairsIn: UInt64 = 0
+    package var repairsOut: UInt64 = 0
+    package var ringOverruns: UInt64 = 0
+    package var rangesDropped: UInt64 = 0
+    package var parked: UInt64 = 0
+    package var parkedDropped: UInt64 = 0
+    package var parkedApplied: UInt64 = 0
+    package var recordsRefused: UInt64 = 0
+    package var commits: UInt64 = 0
+    package var commitTimeouts: UInt64 = 0
+    package var committedAlone: UInt64 = 0
+    package var waitsRefused: UInt64 = 0
+    package var pushes: UInt64 = 0
+    package var syncs: UInt64 = 0
+    package var syncChunks: UInt64 = 0
+    package var syncRecords: UInt64 = 0
+    /// Records that a comparison of digests changed.
+    package var digestRepaired: UInt64 = 0
+    package var tombstonesForgotten: UInt64 = 0
+    package var tombstonesForced: UInt64 = 0
+    package var asks: UInt64 = 0
+    package var asksRefused: UInt64 = 0
+    package var grantsGiven: UInt64 = 0
+    package var refusalsGiven: UInt64 = 0
+    package var viewChanges: UInt64 = 0
+    package var lateLoops: UInt64 = 0
+    package var falseProofs: UInt64 = 0
+
+    package init() {}
+}

@@ -1,0 +1,118 @@
+// A member is one process of a node: its name and its boot. A node that restarts is another member with the same name; the
+// old one can never speak again, which is what lets a newer boot stand as proof that it is gone (R3, R14).
+
+/// One process of a node.
+package struct MemberID: Hashable, Comparable, Sendable {
+    /// `node.name`, 1 to 32 bytes.
+    package var name: String
+    /// Grows with each process of the name; names its stream.
+    package var boot: UInt64
+
+    package init(name: String, boot: UInt64) {
+        self.name = name
+        self.boot = boot
+    }
+
+    package static func < (left: MemberID, right: MemberID) -> Bool {
+        (left.name, left.boot) < (right.name, right.boot)
+    }
+}
+
+/// What a member says of itself, and, for `down`, what the others say of it.
+package enum MemberState: UInt8, Sendable {
+    case joining = 1
+    case up
+    case draining
+    case left
+    case down
+
+    package var name: String {
+        switch self {
+        case .joining: "joining"
+        case .up: "up"
+        case .draining: "draining"
+        case .left: "left"
+        case .down: "down"
+        }
+    }
+
+    /// Serves, grants and may act.
+    package var isServing: Bool { self == .up || self == .draining }
+}
+
+/// Whom the members of one epoch have agreed to be live. Epoch 0 has no members: nothing was agreed yet.
+package struct View: Equatable, Sendable {
+    package var epoch: UInt64
+    /// Sorted.
+    package var members: [MemberID]
+
+    package init(epoch: UInt64 = 0, members: [MemberID] = []) {
+        self.epoch = epoch
+        self.members = members
+    }
+
+    package func contains(_ member: MemberID) -> Bool { members.contains(member) }
+
+    package func boot(of name: String) -> UInt64? { members.first { $0.name == name }?.boot }
+
+    /// Which of two views of one epoch stands: the one with the lower names (only a lone survivor can make two).
+    func yields(to other: View) -> Bool {
+        epoch == other.epoch && members != other.members && other.members.lexicographicallyPrecedes(members)
+    }
+}
+
+/// How the outcome of a probe looks to the cluster: what a plain connect to the peer's bus port showed.
+package enum ProbeOutcome: Sendable {
+    /// Nobody listens: proof that the process is gone, which a partition cannot give.
+    case refused
+    case connected
+    /// No answer in time: proves nothing.
+    case silent
+}
+
+package enum QuorumStatus: Sendable {
+    case held
+    case lost
+}
+
+/// One member, or one configured peer never heard, as this node sees it.
+package struct MemberStatus: Equatable, Sendable {
+    /// Empty while a configured peer was never heard.
+    package var name = ""
+    package var boot: UInt64 = 0
+    package var state = MemberState.down
+    package var isSelf = false
+    package var isInView = false
+    package var isFit = false
+    /// Never heard since this process began.
+    package var isAbsent = false
+    /// Entries of its stream that exist and are not in our records yet.
+    package var lagFrames: UInt64 = 0
+    /// Milliseconds since it was last heard.
+    package var silentMilliseconds: Int64 = 0
+    /// Last sequence of its stream up to which every fact is in our records.
+    package var applied: UInt64 = 0
+    /// Last sequence of our stream that it acknowledged.
+    package var acknowledged: UInt64 = 0
+    package var rootDigest: UInt64 = 0
+    package var liveCount: UInt64 = 0
+    package var hello = Hello()
+    /// The configured bus address of this peer, when it is known which it is.
+    package var bus = ""
+}
+
+/// What a node tells the others about how to reach it.
+package struct Hello: Equatable, Sendable {
+    /// Base URL of its management interface; at most 128 bytes.
+    package var management = ""
+    /// Where its SIP listens, `127.0.0.11:5060`; at most 128 bytes.
+    package var sip = ""
+    /// Its service address, which may move to another node; at most 128 bytes.
+    package var service = ""
+
+    package init(management: String = "", sip: String = "", service: String = "") {
+        self.management = String(decoding: management.utf8.prefix(128), as: UTF8.self)
+        self.sip = String(decoding: sip.utf8.prefix(128), as: UTF8.self)
+        self.service = String(decoding: service.utf8.prefix(128), as: UTF8.self)
+    }
+}

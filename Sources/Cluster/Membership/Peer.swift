@@ -1,0 +1,99 @@
+// Peer is everything this node knows of one name on the bus: the process heard last, what it said, its stream here, how far
+// it has ours, and what we want of it over the repair socket.
+//
+// A newer boot of the name replaces the process and all that belonged to it (stream, acknowledgements, comparisons). While the
+// process that we know is heard, a newer boot is only a challenger: two processes with one name, or a restart of some
+// milliseconds ago; the silence that decides lasts two heartbeats and a half.
+
+internal import Primitives
+
+struct Peer: Sendable {
+    let name: String
+    private(set) var boot: UInt64
+    private(set) var salt: Salt
+    var detector: FailureDetector
+    var heartbeat = Heartbeat()
+    /// It sent a heartbeat since we know this process.
+    var hasHeartbeat = false
+    var offset = ClockOffset()
+    var stream = InboundStream()
+    /// The newest clock seen in its frames.
+    var clock: UInt64 = 0
+    /// Last sequence of ours that it acknowledged.
+    var acknowledged: UInt64 = 0
+    /// Commits in a row that it let time out.
+    var missedCommits = 0
+    /// What we last said of it; a change is told at once.
+    var verdict = Verdict.heard
+    /// Dead, and since when; it leaves the list after `forgetAfter`.
+    var downSince: Instant?
+    /// When its replica was compared with ours last, completely, and without leaving out the young.
+    var comparedAt: Instant?
+    var wants = Wants()
+    var session: SyncSession?
+    /// Its position in the configured list, once known.
+    var index: Int?
+
+    /// What to ask it for, with the next request.
+    struct Wants: Sendable {
+        var isBehind = false
+        var notBefore = Instant.zero
+        var dids: [UInt64] = []
+        var pushes: [UInt64] = []
+        /// A comparison; the most thorough reason wins.
+        var sync: SyncReason?
+    }
+
+    static let challengeSilence: Duration = .milliseconds(250)
+
+    init(_ member: MemberID, salt: Salt, now: Instant) {
+        name = member.name
+        boot = member.boot
+        self.salt = salt
+        detector = FailureDetector(now: now)
+    }
+
+    var id: MemberID { MemberID(name: name, boot: boot) }
+
+    mutating func want(sync reason: SyncReason) { wants.sync = max(wants.sync ?? reason, reason) }
+
+    mutating func want(did: UInt64) {
+        guard wants.dids.count < FetchRequest.limit, !wants.dids.contains(did) else { return }
+        wants.dids.append(did)
+    }
+
+    mutating func want(push sequence: UInt64) {
+        guard wants.pushes.count < 256, !wants.pushes.contains(sequence) else { return }
+        wants.pushes.append(sequence)
+    }
+
+    func verdict(_ now: Instant, _ settings: ClusterSettings) -> Verdict {
+        if detector.refusedAt != nil { return .refused }
+        if heartbeat.state == .left { return .left }
+        return detector.isSilent(now, settings) ? .silent : .heard
+    }
+}
+
+/// Why replicas are compared; the later the more thorough and the sooner.
+enum SyncReason: UInt8, Comparable, Sendable {
+    /// Each second, with one peer whose digest differs; young buckets are left out.
+    case routine
+    /// A routine comparison that does not leave out the young, for replicas that never rest.
+    case thorough
+    /// The view changed, a member died (R17), a gap is older than the ring, we join, or an operator asked.
+    case complete
+
+    static func < (left: SyncReason, right: SyncReason) -> Bool { left.rawValue < right.rawValue }
+}
+
+/// One comparison in progress: we ask, chunk by chunk.
+struct SyncSession: Sendable {
+    var reason: SyncReason
+    var cursor = SyncCursor()
+    var began: Instant
+    /// The positions of the first chunk: everything up to them is in what comes (R6).
+    var positions: [Position]?
+    var changed: UInt64 = 0
+    /// The answerer's stream and boot as we began; another process cannot go on with it.
+    var boot: UInt64
+}

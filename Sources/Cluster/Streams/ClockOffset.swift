@@ -1,0 +1,32 @@
+// ClockOffset tells how long a frame was on its way, without comparing clocks: the least (own clock − sender's clock) seen is
+// the quickest way there is, and what a frame shows above it is what it took longer (R8).
+//
+// Two clocks drift apart by some ten microseconds a second, so the least is kept for the present and the last minute only.
+// Limit: a delay that lasts for over a minute counts as the way's own.
+
+internal import Primitives
+
+struct ClockOffset: Sendable {
+    private var current = Int64.max
+    private var previous = Int64.max
+    private var began: Instant?
+
+    /// Milliseconds that the frame took longer than the quickest one.
+    mutating func transit(clock: UInt64, now: Instant) -> Int64 {
+        let offset = Self.milliseconds(now) - Int64(clock)
+        if let began, now > began.advanced(by: .seconds(60)) {
+            previous = current
+            current = .max
+            self.began = now
+        } else if began == nil {
+            began = now
+        }
+        current = min(current, offset)
+        return offset - min(current, previous)
+    }
+
+    /// The clock that a process puts into its frames.
+    static func clock(_ now: Instant) -> UInt64 { UInt64(max(0, milliseconds(now))) }
+
+    private static func milliseconds(_ now: Instant) -> Int64 { now.nanoseconds / 1_000_000 }
+}

@@ -1,0 +1,86 @@
+// CommitWaits holds what waits for peers to have a fact in their records: a 2xx goes on when enough of them acknowledged, or
+// when its time is over.
+//
+//   waiting ──enough acknowledged──▶ committed(true)
+//     │ ¼ and ½ of the timeout: pushed again to those who have not
+//     └──timeout──▶ committed(false), counted; a peer that let three of them pass in a row counts no more until it acknowledges
+//
+// Invariant: a wait ends exactly once. Waits are in order of their sequence, so an acknowledgement ends a prefix of them.
+// Limit: `waitLimit`; who calls asks `isFull` first.
+
+internal import Primitives
+
+struct CommitWaits: Sendable {
+    struct Wait: Sendable {
+        var sequence: UInt64
+        var peers: Int
+        var token: UInt64
+        var began: Instant
+        var timeout: Duration
+        /// How many times it was pushed.
+        var pushes = 0
+
+        var nextAt: Instant {
+            switch pushes {
+            case 0: began.advanced(by: timeout / 4)
+            case 1: began.advanced(by: timeout / 2)
+            default: began.advanced(by: timeout)
+            }
+        }
+    }
+
+    enum Event: Equatable {
+        case push(sequence: UInt64)
+        case timedOut(sequence: UInt64, token: UInt64)
+    }
+
+    private var waits: [Wait] = []
+    private let limit: Int
+    /// No wait is due before it; it may be early.
+    private(set) var nextDeadline = Instant.distantFuture
+
+    init(limit: Int) { self.limit = limit }
+
+    var count: Int { waits.count }
+    var isFull: Bool { waits.count >= limit }
+
+    mutating func insert(_ wait: Wait) {
+        nextDeadline = min(nextDeadline, wait.nextAt)
+        var index = waits.count
+        while index > 0, waits[index - 1].sequence > wait.sequence { index -= 1 }
+        waits.insert(wait, at: index)
+    }
+
+    /// Ends the waits that enough peers have answered. `acknowledged` are the positions of those whose word counts.
+    mutating func settle(acknowledged: [UInt64], _ done: (_ token: UInt64, _ enough: Bool) -> Void) {
+        guard let first = waits.first else { return }
+        let sorted = acknowledged.sorted(by: >)
+        if let best = sorted.first, best < first.sequence { return }
+        waits.removeAll { wait in
+            let needed = min(wait.peers, sorted.count)
+            if needed == 0 || sorted[needed - 1] >= wait.sequence {
+                done(wait.token, needed == wait.peers && needed > 0)
+                return true
+            }
+            return false
+        }
+    }
+
+    /// What is due, in order of sequence.
+    mutating func advance(_ now: Instant, _ event: (Event) -> Void) {
+        guard now >= nextDeadline else { return }
+        nextDeadline = .distantFuture
+        waits.removeAll { wait in
+            guard now >= wait.began.advanced(by: wait.timeout) else { return false }
+            event(.timedOut(sequence: wait.sequence, token: wait.token))
+            return true
+        }
+        for index in waits.indices {
+            if now >= waits[index].nextAt {
+                event(.push(sequence: waits[index].sequence))
+                waits[index].pushes += now >= waits[index].began.advanced(by: waits[index].timeout / 2) ? 2 : 1
+            }
+            nextDeadline = min(nextDeadline, waits[index].nextAt)
+        }
+    }
+}

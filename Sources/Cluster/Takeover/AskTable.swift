@@ -1,0 +1,86 @@
+// AskTable keeps the questions that are open: the intent, who granted it and when, and when it is asked again (R1).
+//
+//   asked ──a majority of the view granted, all of it lately──▶ granted
+//     │ ▲  └──every `askInterval`: asked again
+//     │ └───────────────────────────────────
+//     └──somebody knows better──▶ refused
+//
+// Invariant: a grant counts for half an intent's life; a question never ends by time. Who asked last is asked again first
+// come, first served, at most 256 in one turn, so that twenty thousand deadlines at once do not make one burst.
+
+internal import Primitives
+
+struct AskTable: Sendable {
+    struct Grant: Sendable {
+        var member: MemberID
+        var at: Instant
+    }
+
+    struct Ask: Sendable {
+        var intent: Intent
+        var grants: [Grant] = []
+        /// Tells this question from an earlier one about the same dialog in the queue.
+        var number: UInt64
+    }
+
+    private var asks: [UInt64: Ask] = [:]
+    private var queue: [(at: Instant, did: UInt64, number: UInt64)] = []
+    private var head = 0
+    private var nextNumber: UInt64 = 0
+    private let limit: Int
+
+    static let turnLimit = 256
+
+    init(limit: Int) { self.limit = limit }
+
+    var count: Int { asks.count }
+    var nextDeadline: Instant? { head < queue.count ? queue[head].at : nil }
+
+    subscript(did: UInt64) -> Ask? { asks[did] }
+
+    /// Opens a question, in place of an earlier one about the same dialog. `false` at the limit.
+    mutating func open(_ intent: Intent, again: Instant) -> Bool {
+        guard asks[intent.did] != nil || asks.count < limit else { return false }
+        nextNumber += 1
+        asks[intent.did] = Ask(intent: intent, number: nextNumber)
+        queue.append((again, intent.did, nextNumber))
+        return true
+    }
+
+    mutating func close(_ did: UInt64) -> Bool { asks.removeValue(forKey: did) != nil }
+
+    /// Notes a grant; `false` when the question is another one by now, or none.
+    mutating func grant(_ answer: IntentAnswer, by member: MemberID, at: Instant) -> Bool {
+        guard var ask = asks[answer.did], ask.intent.generation == answer.generation,
+            ask.intent.deadlineMilliseconds == answer.deadlineMilliseconds
+        else { return false }
+        ask.grants.removeAll { $0.member == member }
+        ask.grants.append(Grant(member: member, at: at))
+        asks[answer.did] = ask
+        return true
+    }
+
+    /// The questions to ask again now.
+    mutating func due(_ now: Instant, interval: Duration) -> [Intent] {
+        var intents: [Intent] = []
+        while head < queue.count, queue[head].at <= now, intents.count < Self.turnLimit {
+            let entry = queue[head]
+            head += 1
+            guard let ask = asks[entry.did], ask.number == entry.number else { continue }
+            intents.append(ask.intent)
+            queue.append((now.advanced(by: interval), entry.did, entry.number))
+        }
+        if head > 1_024, head * 2 > queue.count {
+            queue.removeFirst(head)
+            head = 0
+        }
+        return intents
+    }
+
+    /// Whether the grants given since `since` by members of the view are more than half of it.
+    func isGranted(_ did: UInt64, by view: View, since: Instant) -> Bool {
+        guard let ask = asks[did] else { return false }
+        let voices = ask.grants.count { $0.at >= since && view.contains($0.member) }
+        return 2 * voices > view.members.count
+    }
+}

@@ -1,0 +1,112 @@
+// Deadline decides, when a dialog's time is up, whether this node ends it (DESIGN §3.2, §3.3).
+//
+//     armed ──deadline + settle + rank × stagger──▶ asking ──majority grants──▶ BYEs ──every leg ended──▶ tombstone
+//       ▲                                             │
+//       └── refused: somebody knew better; or nothing for intent-life: looked at again ──┘
+//
+// Invariants: the wait is never restarted by a change of view, it is computed again; nobody acts on a timeout; who
+// continues after a crash uses the bytes of the intent it heard.
+
+import Cluster
+import Dialogs
+import Primitives
+import Proxy
+
+extension Node {
+    /// The rank counts no further than this for the wait, or 64 nodes would wait half a minute (R12).
+    static let rankLimit = 3
+    /// How soon a node that may not act looks again.
+    static let lookAgain = Duration.milliseconds(200)
+
+    /// Arms the dialog's timer by its deadline; the settle time lets a refresh in flight be joined first (R1).
+    mutating func armDeadline(_ did: DialogID) {
+        guard let state = store.dialogs.state(did), state != .deleted, let deadline = store.dialogs.deadline(did) else {
+            store.dialogs.setTimer(did, at: nil)
+            return
+        }
+        store.dialogs.setTimer(did, at: deadline.advanced(by: settings.takeover.settle))
+    }
+
+    mutating func fireDeadlines(now: Instant) {
+        guard let next = store.dialogs.nextTimer, next <= now else { return }
+        dueDialogs.removeAll(keepingCapacity: true)
+        store.dialogs.due(now: now, into: &dueDialogs)
+        for did in dueDialogs { deadlineDue(did, now: now) }
+    }
+
+    private mutating func deadlineDue(_ did: DialogID, now: Instant) {
+        guard let state = store.dialogs.state(did), state != .deleted, let due = store.dialogs.deadline(did) else { return }
+        guard let rank = cluster.rank(did: did.rawValue, home: homeName(did)) else {
+            store.dialogs.setTimer(did, at: now.advanced(by: Self.lookAgain))
+            return
+        }
+        let wait = settings.takeover.settle + settings.takeover.stagger * min(rank, Self.rankLimit)
+        let moment = due.advanced(by: wait)
+        if now < moment {
+            store.dialogs.setTimer(did, at: moment)
+            return
+        }
+        if state < .confirmedNotAcknowledged {
+            expireEarly(did, now: now)
+            return
+        }
+        askToEnd(did, rank: rank, now: now)
+    }
+
+    /// The question whether this node may end the dialog.
+    private mutating func askToEnd(_ did: DialogID, rank: Int, now: Instant) {
+        guard let deadline = store.dialogs.view(did, { view, _ in view.deadline }) ?? nil else { return }
+        let life = settings.takeover.intentLife
+        if proxy.isEnding(did) {  // BYEs are under way here: nothing to ask.
+            store.dialogs.setTimer(did, at: now.advanced(by: life))
+            return
+        }
+        let heard = store.intent(did, generation: deadline.generation, milliseconds: deadline.atMilliseconds)
+        if let heard, now < heard.heardAt.advanced(by: life), !cluster.isAsking(did.rawValue) {
+            store.dialogs.setTimer(did, at: heard.heardAt.advanced(by: life))
+            return
+        }
+        let payload = heard?.intent.payload ?? proxy.endingPayload(did, dialogs: store.dialogs) ?? [0]
+        let intent = Intent(
+            did: did.rawValue, generation: deadline.generation, deadlineMilliseconds: deadline.atMilliseconds,
+            payload: payload)
+        counters.intentsAsked += 1
+        if rank > 0 { counters.takeovers += 1 }
+        store.dialogs.setTimer(did, at: now.advanced(by: life))
+        cluster.ask(intent, now: now, store: &store, out: &clusterActions)
+    }
+
+    /// A majority has granted: the BYEs go out, unless the deadline has moved since the question.
+    mutating func endGranted(_ did: DialogID, now: Instant) {
+        guard let state = store.dialogs.state(did), state != .deleted,
+            let deadline = store.dialogs.view(did, { view, _ in view.deadline }) ?? nil,
+            let heard = store.intent(did, generation: deadline.generation, milliseconds: deadline.atMilliseconds)
+        else { return }
+        counters.intentsGranted += 1
+        proxy.end(did, payload: heard.intent.payload, now: now, effects: &effects)
+    }
+
+    /// Every leg has answered: the record becomes a tombstone.
+    mutating func endLegs(_ did: DialogID, now: Instant) {
+        cluster.cancel(did.rawValue)
+        store.forgetIntent(did)
+        proxy.bury(did, now: now, dialogs: &store.dialogs, effects: &effects)
+    }
+
+    /// A ringing call that nobody answers for `early_timeout`: its owner, or heir, cancels it. Were that to fail too, the
+    /// record ends after another transaction's lifetime.
+    private mutating func expireEarly(_ did: DialogID, now: Instant) {
+        if proxy.cancelEarly(did, flags: RecordFlag.timedOut, now: now, dialogs: &store.dialogs, effects: &effects) {
+            proxy.review(did, now: now, dialogs: &store.dialogs, effects: &effects)
+            store.dialogs.setTimer(did, at: now.advanced(by: settings.sip.t1 * 64 + .seconds(3)))
+        } else {
+            proxy.bury(did, now: now, dialogs: &store.dialogs, effects: &effects)
+        }
+    }
+
+    func homeName(_ did: DialogID) -> String? {
+        store.dialogs.view(did) { view, bytes in
+            view.home.isEmpty ? nil : String(decoding: bytes[view.homeParts(in: bytes).name.range], as: UTF8.self)
+        } ?? nil
+    }
+}

@@ -1,0 +1,140 @@
+// Carries out what proxy and cluster ask for, until neither asks for anything more. Order is kept: a fact is published
+// before the commit that waits for it, and a released 2xx leaves in the same turn as the acknowledgement that released it.
+
+import Cluster
+import Dialogs
+import Primitives
+import Proxy
+import SIP
+
+extension Node {
+    /// How often proxy and cluster may answer each other in one turn: a bound that only a mistake of ours could reach.
+    private static let turnLimit = 10_000
+
+    mutating func settle(now: Instant, into out: inout Outbox) {
+        var turns = 0
+        while !effects.items.isEmpty || !clusterActions.items.isEmpty || !store.touched.isEmpty || !store.granted.isEmpty {
+            precondition(turns < Self.turnLimit, "proxy and cluster must come to rest: \(effects.items.first as Any)")
+            turns += 1
+            carryOutProxyEffects(now: now, into: &out)
+            carryOutClusterActions(now: now, into: &out)
+            lookAtTouched(now: now)
+        }
+        if cluster.membershipVersion != membershipVersion { refreshMembership(now: now) }
+    }
+
+    private mutating func carryOutProxyEffects(now: Instant, into out: inout Outbox) {
+        guard !effects.items.isEmpty else { return }
+        var items: [ProxyEffect] = []
+        swap(&items, &effects.items)
+        var arena = ByteWriter()
+        swap(&arena, &effects.arena)
+        for item in items {
+            switch item {
+            case .patch(let did, let range):
+                let bytes = RawSpan(_elements: arena.bytes.span).extracting(range.range)
+                lastSequence = cluster.publish(did.rawValue, bytes, isPut: false, now: now, store: store)
+                armDeadline(did)
+            case .put(let did):
+                recordBytes.removeAll()
+                guard store.dialogs.write(did, into: &recordBytes) else { continue }
+                lastSequence = cluster.publish(
+                    did.rawValue, RawSpan(_elements: recordBytes.bytes.span), isPut: true, now: now, store: store)
+                armDeadline(did)
+            case .commit(let token): waitForCommit(token, now: now)
+            case .wanted(let did): cluster.fetch(did.rawValue, now: now, out: &clusterActions)
+            case .legsEnded(let did): endLegs(did, now: now)
+            case .note(let note): out.notes.append(Note(note))
+            }
+        }
+        arena.removeAll()
+        items.removeAll(keepingCapacity: true)
+        if effects.arena.isEmpty { swap(&arena, &effects.arena) }
+        if effects.items.isEmpty { swap(&items, &effects.items) }
+    }
+
+    /// How many peers a commit waits for. A refresh and a granted end must meet in one node: commit + grants > members (R9).
+    private mutating func waitForCommit(_ token: CommitToken, now: Instant) {
+        let members = max(1, cluster.view.count)
+        var peers = settings.replication.commit == .majority ? members / 2 : 1
+        if token.purpose == .refresh { peers = max(peers, members - members / 2 - 1) }
+        cluster.wait(
+            for: lastSequence, peers: max(1, peers), token: token.rawValue,
+            timeout: settings.replication.commitTimeout, now: now, out: &clusterActions)
+    }
+
+    private mutating func carryOutClusterActions(now: Instant, into out: inout Outbox) {
+        guard !clusterActions.items.isEmpty else { return }
+        var items: [ClusterAction] = []
+        swap(&items, &clusterActions.items)
+        let arena = clusterActions.arena
+        let base = out.busArena.count
+        if items.contains(where: \.hasBytes) { out.busArena.append(contentsOf: arena.bytes) }
+        clusterActions.arena.removeAll()
+        func moved(_ range: ByteRange) -> ByteRange {
+            ByteRange(start: Int(range.start) + base, end: Int(range.end) + base)
+        }
+        for item in items {
+            switch item {
+            case .publish(let range): out.bus.append(.publish(moved(range)))
+            case .request(let peer, let id, let range): out.bus.append(.request(peer: peer, id: id, moved(range)))
+            case .reply(let token, let range): out.bus.append(.reply(token: token, moved(range)))
+            case .probe(let peer): out.bus.append(.probe(peer: peer))
+            case .recycle(let peer): out.bus.append(.recycle(peer: peer))
+            case .committed(let token, let acknowledged): committed(token, acknowledged, now: now)
+            case .granted(let did): endGranted(DialogID(rawValue: did), now: now)
+            case .refused(let did):
+                counters.intentsRefused += 1
+                armDeadline(DialogID(rawValue: did))
+            case .applied: break  // The store has it in `touched`.
+            case .viewChanged, .stateChanged: scheduleReview(now: now)
+            case .rebooted(let boot): takeBoot(boot)
+            case .note(let note): out.notes.append(Note(note, peers: settings.cluster.peers))
+            case .exit(let code): out.exit = code
+            }
+        }
+    }
+
+    private mutating func committed(_ raw: UInt64, _ acknowledged: Bool, now: Instant) {
+        guard let token = CommitToken(rawValue: raw) else { return }
+        if !acknowledged {
+            counters.uncommitted += 1
+            if token.purpose == .refresh { counters.refreshUncommitted += 1 }
+        }
+        proxy.committed(token, now: now, effects: &effects)
+        if proxy.hasReleasedRequests { proxy.resume(now: now, dialogs: &store.dialogs, effects: &effects) }
+    }
+
+    /// What peers changed: timers, transactions of ours that wait for such facts, orphans.
+    private mutating func lookAtTouched(now: Instant) {
+        for did in store.granted {
+            proxy.frozenDialogs.insert(did, until: now.advanced(by: settings.takeover.intentLife), now: now)
+        }
+        store.granted.removeAll(keepingCapacity: true)
+        guard !store.touched.isEmpty else { return }
+        var touched: [DialogID] = []
+        swap(&touched, &store.touched)
+        for did in touched {
+            armDeadline(did)
+            if proxy.hasContext(did) || proxy.hasOrphan(did, now: now, dialogs: store.dialogs) {
+                proxy.review(did, now: now, dialogs: &store.dialogs, effects: &effects)
+            }
+        }
+        for did in store.arrived {
+            proxy.recordArrived(did, now: now, dialogs: &store.dialogs, effects: &effects)
+        }
+        store.arrived.removeAll(keepingCapacity: true)
+        touched.removeAll(keepingCapacity: true)
+        if store.touched.isEmpty { swap(&touched, &store.touched) }
+    }
+}
+
+extension ClusterAction {
+    /// It refers to bytes in the arena.
+    fileprivate var hasBytes: Bool {
+        switch self {
+        case .publish, .request, .reply: true
+        default: false
+        }
+    }
+}

@@ -1,0 +1,24 @@
+// What the simulator's checkers read of a node after every step, cheaply: no report, no text, no copy. Management has
+// `+Reports`. The one test aid that changes something says so.
+
+package import Cluster
+package import Dialogs
+package import Primitives
+
+extension Node {
+    /// Every record and tombstone.
+    package var inspectedDialogs: DialogTable { _read { yield store.dialogs } }
+
+    package var inspectedCluster: Cluster { _read { yield cluster } }
+
+    /// Answers that went on without the peers they waited for.
+    package var uncommittedAnswers: UInt64 {
+        counters.uncommitted &+ cluster.counters.committedAlone &+ cluster.counters.waitsRefused
+    }
+
+    /// Test aid: replaces a record by other bytes, silently.
+    package mutating func plant(did: DialogID, record: RawSpan, age: Duration, now: Instant) {
+        _ = store.dialogs.remove(did)
+        _ = try? store.dialogs.learn(did, facts: record, age: age, now: now)
+    }
+}

@@ -1,0 +1,135 @@
+// Who is live, who inherits, and the slow walk over all records that finds what a change of members has left behind.
+//
+// The walk visits a bounded number of records a turn, so a million dialogs never hold up a call; it starts a settle time after a
+// change of members, again when strangers have had their grace, and every few seconds as a safety net.
+//
+// Limit: `RecordWalk.slice` records a turn.
+
+import Cluster
+import Dialogs
+import Primitives
+import Proxy
+import SIP
+
+/// A walk over all records, some at a time.
+struct RecordWalk: Sendable {
+    static let slice = 2_000
+    /// Pause between two slices.
+    static let pause = Duration.milliseconds(2)
+    /// Time from one walk to the next when nothing calls for one.
+    static let interval = Duration.seconds(5)
+
+    var isUnderWay = false
+    var position: UInt32?
+    var nextSlice = Instant.zero
+    /// Records this node acts for, counted on the way.
+    var acting = 0
+    /// What the last complete walk counted.
+    var actingAtLast = 0
+}
+
+extension Node {
+    /// Brings the proxy's picture of the members up to date.
+    mutating func refreshMembership(now: Instant) {
+        membershipVersion = cluster.membershipVersion
+        let members = cluster.members
+        var peers: [PeerContact] = []
+        var fit: [UInt32] = []
+        let holders = members.filter { $0.isLive }.flatMap(\.heldServiceAddresses)
+        for member in members {
+            let tag = Self.memberTag(name: member.id.name, boot: member.id.boot, hash: hash)
+            if member.isFit { fit.append(tag) }
+            if member.isSelf { continue }
+            let moved = !member.serviceAddress.isEmpty && !member.isLive && holders.contains(member.serviceAddress)
+            peers.append(
+                PeerContact(
+                    memberTag: tag, endpoint: Endpoint(text: member.sipEndpoint), isLive: member.isLive,
+                    holdsMovedAddress: moved))
+        }
+        proxy.peers = peers.sorted { $0.memberTag < $1.memberTag }
+        proxy.fitMembers = cluster.isFit ? fit.sorted() : []
+        proxy.isReady = notReadyReason(now: now).isEmpty
+        proxy.commits = settings.replication.commit != .async && cluster.livePeerCount > 0
+    }
+
+    /// Why the node takes no new dialogs from a balancer; empty when it does (S2-14).
+    func notReadyReason(now: Instant) -> String {
+        switch cluster.state {
+        case .joining: return "joining: replicas are being compared"
+        case .draining: return "draining"
+        case .left, .down: return "leaving"
+        case .up: break
+        }
+        if let lost = cluster.quorumLostSince, now - lost > .seconds(2) { return "no quorum" }
+        return ""
+    }
+
+    /// A change of members: all records are looked at after the settle time, and again when strangers have had theirs.
+    mutating func scheduleReview(now: Instant) {
+        refreshMembership(now: now)
+        reviewAt = min(reviewAt, now.advanced(by: settings.takeover.settle))
+    }
+
+    mutating func continueWalk(now: Instant) {
+        proxy.isReady = notReadyReason(now: now).isEmpty
+        if reviewAt == .distantFuture { reviewAt = now.advanced(by: RecordWalk.interval) }
+        if now >= reviewAt {
+            walk.isUnderWay = true
+            walk.position = nil
+            walk.acting = 0
+            walk.nextSlice = now
+            reviewAt = now.advanced(by: RecordWalk.interval)
+        }
+        guard walk.isUnderWay, now >= walk.nextSlice else { return }
+        let me = settings.node.name
+        for _ in 0..<RecordWalk.slice {
+            guard let (slot, did) = store.dialogs.next(after: walk.position) else {
+                walk.isUnderWay = false
+                walk.actingAtLast = walk.acting
+                return
+            }
+            walk.position = slot
+            if store.dialogs.state(did) != .deleted, actorName(did) == me { walk.acting += 1 }
+            if proxy.hasOrphan(did, now: now, dialogs: store.dialogs) {
+                proxy.review(did, now: now, dialogs: &store.dialogs, effects: &effects)
+            }
+        }
+        walk.nextSlice = now.advanced(by: RecordWalk.pause)
+    }
+
+    /// Who acts for a dialog now, as this node's view has it.
+    func actorName(_ did: DialogID) -> String? {
+        cluster.actor(did: did.rawValue, home: homeName(did))
+    }
+
+    /// Tells the peers which service addresses this host has.
+    mutating func announceHeldAddresses() {
+        let known = cluster.members.map(\.serviceAddress).filter { !$0.isEmpty }
+        var held: [String] = []
+        for text in known where !held.contains(text) {
+            if let endpoint = Endpoint(text: text), heldAddresses.contains(endpoint.address) { held.append(text) }
+        }
+        if let own = settings.sip.serviceAddress {
+            let holds = heldAddresses.contains(own.address)
+            if holds, !held.contains(own.text) { held.append(own.text) }
+            proxy.settings.preferredListener = holds ? settings.sip.listen.count : nil
+        }
+        cluster.hold(serviceAddresses: held.sorted())
+    }
+
+    /// The service addresses of the cluster, for the shell to open (S1-1).
+    package var serviceAddresses: [Endpoint] {
+        var found: [Endpoint] = []
+        for member in cluster.members {
+            guard let endpoint = Endpoint(text: member.serviceAddress), !found.contains(endpoint) else { continue }
+            if !settings.sip.listen.contains(endpoint) { found.append(endpoint) }
+        }
+        return found
+    }
+
+    /// A peer knew a higher boot of our name: we go on under the one above (R14).
+    mutating func takeBoot(_ boot: UInt64) {
+        proxy.settings.boot = boot
+        proxy.settings.memberTag = Self.memberTag(name: settings.node.name, boot: boot, hash: hash)
+    }
+}

@@ -1,0 +1,255 @@
+// What operators see and ask for: reports are copies made on the node's own thread, bounded so that none holds up a call;
+// requests are the same facts that messages teach, so they replicate like any other.
+
+import Cluster
+import Dialogs
+package import Primitives
+import Proxy
+
+extension Node {
+    /// Above so many records `acting` is what the last walk counted, a few seconds old.
+    private static let exactActingLimit = 20_000
+
+    package func status(now: Instant) -> StatusReport {
+        var report = StatusReport()
+        report.node = settings.node.name
+        report.cluster = settings.cluster.name
+        report.state = cluster.state.name
+        report.incarnation = cluster.boot
+        report.notReadyReason = notReadyReason(now: now)
+        report.quorum = cluster.quorumLostSince == nil ? "held" : "lost"
+        report.epoch = cluster.epoch
+        report.view = cluster.view.map(\.name).sorted()
+        report.dialogs = dialogCounts()
+        report.members = memberReports(now: now)
+        report.uptimeMilliseconds = now.milliseconds(since: startedAt)
+        return report
+    }
+
+    private func dialogCounts() -> DialogCounts {
+        var counts = DialogCounts()
+        let dialogs = store.dialogs
+        counts.unconfirmed = dialogs.count(in: .unconfirmed)
+        counts.early = dialogs.count(in: .early)
+        counts.confirmedNotAcknowledged = dialogs.count(in: .confirmedNotAcknowledged)
+        counts.confirmed = dialogs.count(in: .confirmed)
+        counts.deleted = dialogs.count(in: .deleted)
+        counts.held = dialogs.live
+        guard dialogs.count <= Self.exactActingLimit else {
+            counts.acting = walk.actingAtLast
+            return counts
+        }
+        var position: UInt32?
+        while let (slot, did) = dialogs.next(after: position) {
+            position = slot
+            if dialogs.state(did) != .deleted, actorName(did) == settings.node.name { counts.acting += 1 }
+        }
+        return counts
+    }
+
+    private func memberReports(now: Instant) -> [MemberReport] {
+        var reports = cluster.members.map { member in
+            var report = MemberReport()
+            report.name = member.id.name
+            report.state = member.state.name
+            report.incarnation = member.id.boot
+            report.bus = member.isSelf ? settings.cluster.bus?.text ?? "" : member.bus
+            report.managementURL = member.managementURL
+            report.isSelf = member.isSelf
+            report.isInView = member.isInView
+            report.isFit = member.isFit
+            report.lagFrames = Int(clamping: member.lag)
+            report.lagMilliseconds = member.lagMilliseconds
+            report.applied = member.applied
+            report.acknowledged = member.acknowledged
+            return report
+        }
+        for peer in cluster.unheardPeers {
+            var report = MemberReport()
+            report.state = "absent"
+            report.bus = settings.cluster.peers[peer].text
+            reports.append(report)
+        }
+        return reports.sorted { ($0.name, $0.bus) < ($1.name, $1.bus) }
+    }
+
+    // MARK: Dialogs
+
+    /// Looks at no more than this many records a page.
+    private static let pageScan = 4_000
+
+    package func dialogs(_ query: DialogQuery, now: Instant) -> DialogPage {
+        var page = DialogPage()
+        var position = query.cursor
+        for _ in 0..<Self.pageScan {
+            guard let (slot, did) = store.dialogs.next(after: position) else { return page }
+            position = slot
+            guard let state = store.dialogs.state(did) else { continue }
+            if let wanted = query.state { if state.name != wanted { continue } } else if state == .deleted { continue }
+            if let home = query.home, homeName(did) != home { continue }
+            if let actor = query.actor, actorName(did) != actor { continue }
+            guard let report = dialog(did, now: now) else { continue }
+            if let callID = query.callID, report.callID != callID { continue }
+            page.dialogs.append(report)
+            if page.dialogs.count >= query.limit { break }
+        }
+        page.next = position
+        return page
+    }
+
+    package func dialog(did text: String, now: Instant) -> DialogReport? {
+        DialogID(hex: text).flatMap { dialog($0, now: now) }
+    }
+
+    private func dialog(_ did: DialogID, now: Instant) -> DialogReport? {
+        guard let record = store.dialogs.record(did) else { return nil }
+        var report = DialogReport()
+        report.did = did.hex
+        report.bucket = store.dialogs.bucket(of: did)
+        report.callID = text(record.callID)
+        report.fromTag = text(record.fromTag)
+        let main = record.outs.first { $0.state == .confirmed } ?? record.outs.first
+        report.toTag = text(main?.toTag ?? [])
+        report.inviteCSeq = record.inviteCSeq
+        report.state = record.state?.name ?? ""
+        report.home = record.home.map { text($0.name) } ?? ""
+        report.actor = record.state == .deleted ? "" : actorName(did) ?? ""
+        if record.state != .deleted, let deadline = store.dialogs.deadline(did) {
+            report.remainingMilliseconds = deadline.milliseconds(since: now)
+        }
+        report.ageMilliseconds = store.dialogs.age(did, now: now)?.wholeMilliseconds ?? 0
+        report.changedMilliseconds = store.dialogs.changedAt(did).map { now.milliseconds(since: $0) } ?? 0
+        report.deadlineGeneration = record.deadline?.generation ?? 0
+        report.deadlineMilliseconds = record.deadline?.atMilliseconds ?? 0
+        report.lifetimeMilliseconds = record.deadline?.lifetimeMilliseconds ?? 0
+        report.from = text(record.from)
+        report.to = text(record.to)
+        report.requestURI = text(record.requestURI)
+        report.caller = side(record.caller)
+        report.outs = record.outs.map { out in
+            var value = OutReport()
+            value.toTag = text(out.toTag)
+            value.state = out.state?.name ?? ""
+            value.side = side(out.side)
+            value.acknowledged = out.acked
+            value.holdsAnswer = !out.answer.isEmpty
+            return value
+        }
+        report.pendings = record.pendings.map(pending)
+        report.flags = Self.names(
+            of: record.flags,
+            ["cancelled", "bye_from_caller", "bye_from_callee", "timed_out", "ended_by_operator", "failed"])
+        report.bytes = store.dialogs.bytes(did)?.count ?? 0
+        report.digest = store.dialogs.contentDigest(did) ?? 0
+        return report
+    }
+
+    private func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
+
+    private func side(_ side: Record.Side) -> SideReport {
+        var report = SideReport()
+        report.cseq = side.cseq
+        report.contact = text(side.contact)
+        report.routes = text(side.routes)
+        report.endpoint = text(side.endpoint)
+        return report
+    }
+
+    private func pending(_ pending: Record.Pending) -> PendingReport {
+        var report = PendingReport()
+        report.branch = text(pending.branch)
+        report.leg = pending.leg == .caller ? "caller" : "callee"
+        report.cseq = pending.cseq
+        report.progress = Self.names(of: pending.progress, ["provisional", "final", "cancel", "acked", "cancelled"])
+        report.target = text(pending.target)
+        return report
+    }
+
+    private static func names(of bits: UInt64, _ names: [String]) -> [String] {
+        names.enumerated().filter { bits & 1 << UInt64($0.offset) != 0 }.map(\.element)
+    }
+
+    /// Ends a dialog: a confirmed one by a deadline that is now, a ringing one by cancelling it.
+    package mutating func endDialog(did text: String, now: Instant, into out: inout Outbox) -> EndReport {
+        guard let did = DialogID(hex: text), let state = store.dialogs.state(did) else { return .unknown }
+        if state == .deleted { return .alreadyEnded }
+        guard cluster.isFit else { return .refused("this node has no quorum or is not up yet; ask another member") }
+        swap(&effects.queue, &out.queue)
+        let flags = RecordFlag.endedByOperator
+        if state >= .confirmedNotAcknowledged {
+            proxy.shortenDeadline(did, flags: flags, now: now, dialogs: &store.dialogs, effects: &effects)
+        } else {
+            _ = proxy.cancelEarly(did, flags: flags, now: now, dialogs: &store.dialogs, effects: &effects)
+            proxy.review(did, now: now, dialogs: &store.dialogs, effects: &effects)
+        }
+        settle(now: now, into: &out)
+        swap(&effects.queue, &out.queue)
+        return .ending
+    }
+
+    // MARK: Membership and replicas
+
+    package mutating func drain(_ isDraining: Bool, now: Instant, into out: inout Outbox) -> StatusReport {
+        cluster.drain(isDraining, now: now, out: &clusterActions)
+        advance(to: now, into: &out)
+        refreshMembership(now: now)
+        return status(now: now)
+    }
+
+    /// Tells the peers that this process goes; its dialogs are theirs from then on.
+    package mutating func leave(now: Instant, into out: inout Outbox) {
+        cluster.leave(now: now, out: &clusterActions)
+        advance(to: now, into: &out)
+    }
+
+    package func digests() -> DigestReport {
+        var report = DigestReport()
+        report.node = settings.node.name
+        report.incarnation = cluster.boot
+        report.root = store.dialogs.rootDigest
+        report.buckets = (0..<store.dialogs.bucketCount).map { store.dialogs.digest(bucket: $0) }
+        return report
+    }
+
+    package func buckets(_ numbers: [Int], now: Instant) -> [BucketReport] {
+        numbers.prefix(BucketReport.requestLimit).filter { 0..<store.dialogs.bucketCount ~= $0 }.map { number in
+            var report = BucketReport()
+            report.bucket = number
+            for did in store.dialogs.dids(inBucket: number) {
+                var record = RecordDigest()
+                record.did = did.hex
+                record.callID = store.dialogs.view(did) { view, bytes in Text.string(bytes, view.callID) } ?? ""
+                record.state = store.dialogs.state(did)?.name ?? ""
+                record.digest = store.dialogs.contentDigest(did) ?? 0
+                record.changedMilliseconds = store.dialogs.changedAt(did).map { now.milliseconds(since: $0) } ?? 0
+                report.records.append(record)
+            }
+            return report
+        }
+    }
+
+    package mutating func repair(now: Instant, into out: inout Outbox) -> RepairReport {
+        var report = RepairReport()
+        report.asked = cluster.members.filter { $0.isLive && !$0.isSelf }.map(\.id.name).sorted()
+        report.repaired = cluster.counters.digestRepaired
+        cluster.repair(now: now, store: store, out: &clusterActions)
+        advance(to: now, into: &out)
+        return report
+    }
+
+    /// Test aid: loses one replica silently.
+    package mutating func forget(did text: String) -> Bool {
+        guard settings.management.allowsFaultInjection, let did = DialogID(hex: text) else { return false }
+        return store.dialogs.remove(did)
+    }
+
+    /// Test aid: shifts the wall clock that is shown; nothing else uses it.
+    package mutating func skew(seconds: Int) {
+        unixMilliseconds += Int64(clamping: seconds) * 1_000
+    }
+
+    /// Unix time in milliseconds, for display.
+    package func unixTime(at now: Instant) -> Int64 {
+        unixMilliseconds + now.milliseconds(since: startedAt)
+    }
+}

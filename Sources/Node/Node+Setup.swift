@@ -1,0 +1,114 @@
+// From validated settings to what the machines work with: keys, names and numbers, in the form that the hot path reads.
+
+import Cluster
+import Dialogs
+import Primitives
+import Proxy
+import SIP
+
+extension Node {
+    /// The keyed hash of the cluster: from its key, or, on loopback without one, from its name. All members have the same.
+    static func makeHash(_ settings: Settings) -> KeyedHash {
+        let name = Array(settings.cluster.name.utf8)
+        let secret = settings.cluster.key.bytes
+        func derive(_ domain: UInt64) -> UInt64 {
+            var stream = KeyedHash(key0: domain, key1: 0x756e_6465_7273_7475).begin()
+            stream.combine(RawSpan(_elements: name.span))
+            stream.combine(RawSpan(_elements: secret.span))
+            return stream.finish()
+        }
+        return KeyedHash(key0: derive(1), key1: derive(2))
+    }
+
+    /// A process in a branch: 32 bits of a keyed hash of name and boot, never 0.
+    static func memberTag(name: String, boot: UInt64, hash: KeyedHash) -> UInt32 {
+        var stream = hash.begin()
+        let bytes = Array(name.utf8)
+        stream.combine(RawSpan(_elements: bytes.span))
+        stream.combine(boot)
+        return UInt32(truncatingIfNeeded: stream.finish()) | 1
+    }
+
+    static func makeProxySettings(_ settings: Settings, boot: UInt64, hash: KeyedHash) -> ProxySettings {
+        var proxy = ProxySettings()
+        let sip = settings.sip
+        proxy.listeners = sip.listen
+        if let service = sip.serviceAddress, !sip.listen.contains(service) { proxy.listeners.append(service) }
+        let advertised = sip.effectiveAdvertise
+        var names = proxy.listeners.map { HostPort($0) }
+        for uri in advertised {
+            names.append(HostPort(host: Array(uri.host.utf8), port: uri.port ?? uri.transport.defaultPort))
+        }
+        proxy.ownNames = names
+        let own = sip.serviceAddress ?? sip.listen.first
+        let shared = advertised.first.map { Self.hostPort($0) }
+        proxy.sentBy =
+            sip.via == .advertise ? shared ?? [] : own.map { Array($0.text.utf8) } ?? []
+        proxy.advertised = shared ?? proxy.sentBy
+        proxy.routeParameter = Array(settings.dialogs.rrParameter.utf8)
+        proxy.forceRport =
+            switch sip.forceRport {
+            case .auto: .auto
+            case .always: .always
+            case .never: .never
+            }
+        proxy.balancers = sip.balancer.map(\.address)
+        proxy.egress = sip.egress == .balancer ? sip.balancer.first : nil
+        proxy.lenient = sip.isLenient
+        proxy.timers = TransactionTimers(
+            t1Milliseconds: Int64(sip.t1.wholeMilliseconds), t2Milliseconds: Int64(sip.t2.wholeMilliseconds),
+            t4Milliseconds: Int64(sip.t4.wholeMilliseconds), cMilliseconds: Int64(sip.timerC.wholeMilliseconds))
+        proxy.timerC = sip.timerC
+        proxy.lifetime = settings.dialogs.defaultTimeout
+        proxy.earlyTimeout = settings.dialogs.earlyTimeout
+        proxy.earlyEndCode = settings.dialogs.byeEarlyCode
+        proxy.earlyTakeover =
+            switch settings.takeover.early {
+            case .auto: .auto
+            case .cancel: .cancel
+            case .wait: .wait
+            }
+        proxy.earlyGrace = settings.takeover.earlyGrace
+        proxy.routes = makeRoutes(settings)
+        proxy.mark = UInt16(truncatingIfNeeded: hash.hash(RawSpan(_elements: Array(settings.cluster.name.utf8).span)))
+        proxy.memberTag = memberTag(name: settings.node.name, boot: boot, hash: hash)
+        proxy.nodeName = Array(settings.node.name.utf8)
+        proxy.boot = boot
+        return proxy
+    }
+
+    private static func hostPort(_ uri: ConfiguredURI) -> [UInt8] {
+        let host = uri.address?.isIPv6 == true && !uri.host.hasPrefix("[") ? "[\(uri.host)]" : uri.host
+        return Array((uri.port.map { "\(host):\($0)" } ?? host).utf8)
+    }
+
+    /// Routes whose target is not an address yet are left out here: `Settings.problems()` refuses them.
+    private static func makeRoutes(_ settings: Settings) -> [StaticRoute] {
+        settings.routes.compactMap { route in
+            guard let target = route.targets.first, let endpoint = target.endpoint else { return nil }
+            let pattern = route.pattern
+            return StaticRoute(uri: Array(target.text.utf8), namesUser: !target.user.isEmpty, endpoint: endpoint) {
+                pattern.matches($0, $1.range)
+            }
+        }
+    }
+
+    static func makeClusterSettings(_ settings: Settings) -> ClusterSettings {
+        var cluster = ClusterSettings(nodeName: settings.node.name)
+        cluster.name = settings.cluster.name
+        cluster.peers = settings.cluster.peers.map(\.text)
+        cluster.heartbeat = settings.cluster.heartbeat
+        cluster.suspicion = settings.cluster.suspicion
+        cluster.quorum = settings.cluster.quorum == .auto ? .auto : .majority
+        cluster.bootstrapAfter = settings.cluster.bootstrapAfter
+        cluster.forgetAfter = settings.cluster.forgetAfter
+        // A tenth of the lifetime is what a lone survivor may be late by (R4).
+        cluster.loneGrace = min(settings.cluster.loneGrace, settings.dialogs.defaultTimeout / 10)
+        cluster.linger = settings.replication.linger
+        cluster.intentLife = settings.takeover.intentLife
+        cluster.managementURL = settings.management.http.map { "http://\($0.text)" } ?? ""
+        cluster.sipEndpoint = settings.sip.listen.first?.text ?? ""
+        cluster.serviceAddress = settings.sip.serviceAddress?.text ?? ""
+        return cluster
+    }
+}

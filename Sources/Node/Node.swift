@@ -1,0 +1,159 @@
+// Node is one member of the cluster as one deterministic machine: proxy, dialogs and cluster on one thread, without a
+// clock, a socket or a lock. Datagrams, frames and the passing of time come in; what is to be done goes into the caller's
+// `Outbox`. The shell and the simulator drive the same value.
+//
+//   datagram ──▶ Proxy ──facts──▶ Dialogs ──▶ Cluster.publish ──▶ frames
+//                  ▲  └─commit──▶ Cluster.wait ──▶ committed ─┐
+//                  └──────────────────────────────────────────┘
+//   frame ─────▶ Cluster ──join──▶ Dialogs ──▶ touched dialogs ──▶ timers, Proxy.review
+//   time ──────▶ deadline due ──▶ rank ──▶ Cluster.ask ──▶ granted ──▶ Proxy.end ──▶ BYEs ──▶ tombstone
+//
+// Files: +Effects (carries out what the parts ask for), +Deadlines (when this node acts), +Membership (who is live, who
+// inherits), +Setup (settings to machines), +Reports (what operators see).
+
+package import Cluster
+import Dialogs
+package import Primitives
+import Proxy
+package import SIP
+
+package struct Node: Sendable {
+    package let settings: Settings
+    package let boot: UInt64
+    let startedAt: Instant
+    /// Unix time in milliseconds at `startedAt`; for display only.
+    var unixMilliseconds: Int64
+    let hash: KeyedHash
+
+    var store: NodeStore
+    var proxy: Proxy
+    var cluster: Cluster
+    var effects = ProxyEffects()
+    var clusterActions = ClusterActions()
+    var counters = NodeCounters()
+
+    /// What was last published, so a commit knows what it waits for.
+    var lastSequence: UInt64 = 0
+    var heldAddresses: [Address] = []
+    /// Where the slow walk over all records is (`+Membership`).
+    var walk = RecordWalk()
+    /// A review of all records is wanted from this moment on.
+    var reviewAt: Instant = .distantFuture
+    var membershipVersion: UInt64 = .max
+    var dueDialogs: [DialogID] = []
+    var recordBytes = ByteWriter(capacity: 2_048)
+
+    /// - Parameters:
+    ///   - settings: Validated: `settings.problems()` is empty.
+    ///   - boot: Names this process; larger than any before of the same node.
+    ///   - seed: Decides every random choice.
+    ///   - unixMilliseconds: The wall clock now, for display only.
+    package init(settings: Settings, boot: UInt64, seed: UInt64, now: Instant, unixMilliseconds: Int64) {
+        self.settings = settings
+        self.boot = boot
+        self.unixMilliseconds = unixMilliseconds
+        startedAt = now
+        hash = Self.makeHash(settings)
+        let dialogs = DialogTable(
+            buckets: settings.dialogs.hashSize, hash: hash, limit: settings.dialogs.limit, origin: now)
+        store = NodeStore(dialogs: dialogs)
+        proxy = Proxy(settings: Self.makeProxySettings(settings, boot: boot, hash: hash), hash: hash, now: now)
+        cluster = Cluster(
+            settings: Self.makeClusterSettings(settings), boot: boot, hash: hash, seed: seed, now: now)
+        refreshMembership(now: now)
+    }
+
+    // MARK: Events
+
+    package mutating func receive(
+        datagram: RawSpan, from source: Endpoint, on listener: ListenerID, ageMilliseconds: Int64, now: Instant,
+        into out: inout Outbox
+    ) {
+        swap(&effects.queue, &out.queue)
+        proxy.receive(
+            datagram, from: source, on: listener, ageMilliseconds: ageMilliseconds, now: now, dialogs: &store.dialogs,
+            effects: &effects)
+        settle(now: now, into: &out)
+        swap(&effects.queue, &out.queue)
+    }
+
+    package mutating func receive(frame: RawSpan, now: Instant, into out: inout Outbox) {
+        swap(&effects.queue, &out.queue)
+        cluster.receive(frame: frame, now: now, store: &store, out: &clusterActions)
+        settle(now: now, into: &out)
+        swap(&effects.queue, &out.queue)
+    }
+
+    package mutating func receive(request: RawSpan, token: UInt64, now: Instant, into out: inout Outbox) {
+        swap(&effects.queue, &out.queue)
+        cluster.receive(request: request, token: token, now: now, store: &store, out: &clusterActions)
+        settle(now: now, into: &out)
+        swap(&effects.queue, &out.queue)
+    }
+
+    package mutating func receive(
+        reply: RawSpan, to request: UInt64, from peer: Int, now: Instant, into out: inout Outbox
+    ) {
+        swap(&effects.queue, &out.queue)
+        cluster.receive(reply: reply, to: request, from: peer, now: now, store: &store, out: &clusterActions)
+        settle(now: now, into: &out)
+        swap(&effects.queue, &out.queue)
+    }
+
+    /// A request will not be answered: nobody was there in time.
+    package mutating func receiveNoReply(to request: UInt64, from peer: Int, now: Instant, into out: inout Outbox) {
+        swap(&effects.queue, &out.queue)
+        cluster.receiveNoReply(to: request, from: peer, now: now, store: &store, out: &clusterActions)
+        settle(now: now, into: &out)
+        swap(&effects.queue, &out.queue)
+    }
+
+    package mutating func receive(
+        probe result: ProbeResult, of peer: Int, now: Instant, into out: inout Outbox
+    ) {
+        swap(&effects.queue, &out.queue)
+        cluster.receive(probe: result, of: peer, now: now, store: &store, out: &clusterActions)
+        settle(now: now, into: &out)
+        swap(&effects.queue, &out.queue)
+    }
+
+    /// Which addresses this host has now: a service address may have moved here (S1-1).
+    package mutating func hold(addresses: [Address], now: Instant, into out: inout Outbox) {
+        heldAddresses = addresses
+        announceHeldAddresses()
+        membershipVersion = .max
+        advance(to: now, into: &out)
+    }
+
+    /// Lets time pass: fires every timer due, and flushes what waits for company.
+    package mutating func advance(to now: Instant, into out: inout Outbox) {
+        swap(&effects.queue, &out.queue)
+        cluster.advance(now: now, store: &store, out: &clusterActions)
+        settle(now: now, into: &out)
+        proxy.advance(to: now, dialogs: &store.dialogs, effects: &effects)
+        fireDeadlines(now: now)
+        continueWalk(now: now)
+        settle(now: now, into: &out)
+        swap(&effects.queue, &out.queue)
+    }
+
+    /// Nothing happens before it unless something is received.
+    package var nextDeadline: Instant {
+        var next = min(cluster.nextDeadline, reviewAt)
+        if walk.isUnderWay { next = min(next, walk.nextSlice) }
+        if let deadline = proxy.nextDeadline { next = min(next, deadline) }
+        if let timer = store.dialogs.nextTimer { next = min(next, timer) }
+        return next
+    }
+}
+
+/// Counts of the node as a whole.
+struct NodeCounters: Sendable {
+    var takeovers: UInt64 = 0
+    var intentsAsked: UInt64 = 0
+    var intentsGranted: UInt64 = 0
+    var intentsRefused: UInt64 = 0
+    var uncommitted: UInt64 = 0
+    var refreshUncommitted: UInt64 = 0
+    var recordsRefused: UInt64 = 0
+}

@@ -1,0 +1,127 @@
+// NodeStore is the node's records as the cluster sees them: opaque bytes that are joined, compared and handed out. It also
+// keeps the intents that were heard, since whoever continues after a crash uses their inputs (DESIGN §3.3), and the list of
+// dialogs that peers have changed, which the node looks at after each batch.
+//
+// Limits: `ims_dialog` dialogs by `dialogs.limit`; 65 536 intents, the oldest going first.
+
+import Cluster
+import Dialogs
+import Primitives
+
+struct NodeStore: RecordStore {
+    static let intentLimit = 65_536
+
+    struct HeardIntent {
+        var intent: Intent
+        var heardAt: Instant
+    }
+
+    var dialogs: DialogTable
+    private(set) var intents: [DialogID: HeardIntent] = [:]
+    /// Changed by peers since the node last looked, in order, repetitions included.
+    var touched: [DialogID] = []
+    /// Records that came for the first time.
+    var arrived: [DialogID] = []
+    /// Dialogs whose end was granted here.
+    var granted: [DialogID] = []
+    /// Patches and puts that were refused, by what was wrong with them.
+    private(set) var refused: UInt64 = 0
+
+    init(dialogs: DialogTable) {
+        self.dialogs = dialogs
+    }
+
+    mutating func join(
+        _ did: UInt64, _ record: RawSpan, ageMilliseconds: Int64?, now: Instant
+    ) -> JoinOutcome {
+        let id = DialogID(rawValue: did)
+        let learned: DialogTable.Learned
+        do {
+            learned = try dialogs.learn(id, facts: record, age: ageMilliseconds.map { .milliseconds($0) }, now: now)
+        } catch {
+            refused += 1
+            return .refused
+        }
+        switch learned.outcome {
+        case .created:
+            touched.append(id)
+            arrived.append(id)
+            return .applied
+        case .changed:
+            touched.append(id)
+            if learned.deadlineChanged || learned.after == .deleted { forgetIntent(id) }
+            return .applied
+        case .unchanged:
+            if learned.deadlineChanged { touched.append(id) }
+            return .unchanged
+        case .unknownRecord: return .unknown
+        case .mismatch:
+            refused += 1
+            return .refused
+        }
+    }
+
+    func write(_ did: UInt64, into writer: inout ByteWriter, now: Instant) -> Int64? {
+        let id = DialogID(rawValue: did)
+        guard dialogs.write(id, into: &writer) else { return nil }
+        return max(0, dialogs.age(id, now: now)?.wholeMilliseconds ?? 0)
+    }
+
+    func isTombstone(_ did: UInt64) -> Bool { dialogs.state(DialogID(rawValue: did)) == .deleted }
+
+    mutating func forget(_ did: UInt64) {
+        guard isTombstone(did) else { return }
+        dialogs.remove(DialogID(rawValue: did))
+        forgetIntent(DialogID(rawValue: did))
+    }
+
+    var bucketCount: Int { dialogs.bucketCount }
+    var rootDigest: UInt64 { dialogs.rootDigest }
+    var liveCount: Int { dialogs.live }
+
+    func digest(bucket: Int) -> UInt64 { dialogs.digest(bucket: bucket) }
+    func youngest(bucket: Int) -> Instant { dialogs.youngest(bucket: bucket) }
+    func dids(inBucket bucket: Int) -> [UInt64] { dialogs.dids(inBucket: bucket).map(\.rawValue) }
+
+    // MARK: Intents
+
+    /// Whether this node grants an intent: not when it knows better, not without the record (R1).
+    mutating func consider(_ intent: Intent, now: Instant) -> Consideration {
+        let did = DialogID(rawValue: intent.did)
+        guard let state = dialogs.state(did) else { return .silent }
+        if state == .deleted { return .refuse }
+        let known = dialogs.view(did) { view, _ in view.deadline } ?? nil
+        let stamp = (known?.generation ?? 0, known?.atMilliseconds ?? 0)
+        if stamp > (intent.generation, intent.deadlineMilliseconds) { return .refuse }
+        if stamp < (intent.generation, intent.deadlineMilliseconds) { return .silent }  // The record here is behind.
+        hear(intent, did, now: now)
+        granted.append(did)
+        return .grant
+    }
+
+    /// Keeps an intent: the first one's bytes stay, the moment is the last one's.
+    mutating func hear(_ intent: Intent, _ did: DialogID, now: Instant) {
+        if let heard = intents[did], heard.intent.generation == intent.generation,
+            heard.intent.deadlineMilliseconds == intent.deadlineMilliseconds
+        {
+            intents[did]?.heardAt = now
+            return
+        }
+        if intents.count >= Self.intentLimit, let oldest = intents.min(by: { ($0.value.heardAt, $0.key) < ($1.value.heardAt, $1.key) }) {
+            intents[oldest.key] = nil
+        }
+        intents[did] = HeardIntent(intent: intent, heardAt: now)
+    }
+
+    mutating func forgetIntent(_ did: DialogID) {
+        if !intents.isEmpty { intents[did] = nil }
+    }
+
+    /// The intent heard for this very deadline.
+    func intent(_ did: DialogID, generation: UInt32, milliseconds: UInt64) -> HeardIntent? {
+        guard let heard = intents[did], heard.intent.generation == generation,
+            heard.intent.deadlineMilliseconds == milliseconds
+        else { return nil }
+        return heard
+    }
+}

@@ -1,0 +1,190 @@
+// The checkers' eyes on every packet: what leaves a node is looked at before it is on the wire, so that "who knew at that
+// moment" is exact, and so that a node can be killed at its worst moment (the sniper).
+
+internal import Dialogs
+internal import Node
+internal import SIP
+
+/// What becomes of a packet that is about to leave a node.
+enum Fate {
+    case go
+    /// The process is killed before the packet is out.
+    case dieBefore
+    /// The process is killed as it is out.
+    case dieAfter
+}
+
+final class CheckState {
+    /// A record's birth is known to a replica up to a frame's way; deadlines agree no better than this.
+    static let tolerance = Nanoseconds.milliseconds(100)
+    /// Wake-ups in a row, a millisecond apart, that change nothing: 2 s of them are a machine that spins.
+    static let idleWakeLimit = 2_000
+
+    var exits = 0
+    var snipes = 0
+    var frames = 0
+    /// When each process began and ended, by host and serial.
+    var starts: [ProcessID: Nanoseconds] = [:]
+    var ends: [ProcessID: Nanoseconds] = [:]
+    /// What each process last had of each call: absent, live, deleted; by process, then call.
+    var seen: [ProcessID: [Sight]] = [:]
+    /// By call: since when a record that was gone everywhere lives again.
+    var risenAt: [Int: Nanoseconds] = [:]
+    var isDead: Set<Int> = []
+    var convergedAt: Nanoseconds?
+    var settlePoint: SettlePoint?
+    var settleSince: Nanoseconds = 0
+    /// The pairs of each cut, emptied when it is healed.
+    var cuts: [[(Int, Int)]] = []
+    /// Samples at which the nodes could not have acted for anybody.
+    var uncalm: [Nanoseconds] = []
+
+    enum Sight: UInt8 { case absent, live, deleted }
+
+    func processStarted(_ process: ProcessID, at now: Nanoseconds) { starts[process] = now }
+    func processEnded(_ process: ProcessID, at now: Nanoseconds) {
+        ends[process] = now
+        seen[process] = nil
+    }
+    func isAlive(_ process: ProcessID) -> Bool { ends[process] == nil }
+
+    func frameLeaves(_ bytes: Int, _ world: World) {
+        frames += 1
+        // DESIGN §6: never above 32 KiB.
+        if bytes > 32_768 + 256 { world.violate("8", "a frame of \(bytes) bytes") }
+    }
+
+    func woken(_ host: Host, _ world: World) {
+        host.idleWakes += 1
+        guard host.idleWakes > CheckState.idleWakeLimit else { return }
+        host.idleWakes = 0
+        world.violate("spin", node: host.index, "wakes every millisecond and has nothing to do")
+    }
+
+    // MARK: Into a node
+
+    func packetReached(_ host: Host, _ packet: Packet, _ world: World) {
+        host.idleWakes = 0
+        guard case .phone = packet.sender else { return noteRequest(packet, world) }
+        noteRequest(packet, world)
+        guard packet.bytes.starts(with: "SIP/2.0 2".utf8), let found = AnswerName(packet.bytes, world) else { return }
+        let truth = world.truth[found.call]
+        guard !truth.answers.contains(where: { $0.isFor(found) }) else { return }
+        truth.answers.append(
+            Answer(asker: found.asker, cseq: found.cseq, method: found.method, reachedAt: world.now))
+    }
+
+    /// Any request or answer inside of a call may move its deadline; no node can know a later one than this.
+    private func noteRequest(_ packet: Packet, _ world: World) {
+        guard let call = packet.bytes.callID.flatMap({ world.calls[$0] }) else { return }
+        let truth = world.truth[call]
+        truth.latestDeadline = max(truth.latestDeadline, world.now + world.plan.lifetime)
+    }
+
+    // MARK: Out of a node
+
+    func packetLeaves(_ host: Host, _ packet: Packet, isUncommitted: Bool, _ world: World) -> Fate {
+        host.idleWakes = 0
+        let bytes = packet.bytes
+        if bytes.starts(with: "BYE ".utf8) { return byeLeaves(host, packet, world) }
+        guard bytes.starts(with: "SIP/2.0 ".utf8), bytes.count > 9 else { return .go }
+        // An answer passed on to the member it belongs to is not yet on its way to a phone.
+        if case .node = world.parties[packet.to] ?? .balancer { return .go }
+        guard let found = AnswerName(bytes, world) else { return .go }
+        let truth = world.truth[found.call]
+        if bytes[8] == 49 {
+            if truth.ringKnowers.isEmpty { truth.ringKnowers = knowers(of: truth, world) { _ in true } }
+            return .go
+        }
+        guard bytes[8] == 50 else { return .go }
+        return answerLeaves(host, truth, found, isUncommitted: isUncommitted, world)
+    }
+
+    private func answerLeaves(
+        _ host: Host, _ truth: CallTruth, _ found: AnswerName, isUncommitted: Bool, _ world: World
+    ) -> Fate {
+        guard let index = truth.answers.firstIndex(where: { $0.isFor(found) }) else { return .go }
+        let isFirst = truth.answers[index].leftAt == nil
+        truth.answers[index].leftAt = truth.answers[index].leftAt ?? world.now
+        let isAlone = host.node.map { NodeInspection.standing(of: $0).livePeers == 0 } ?? true
+        truth.answers[index].isUncommitted = truth.answers[index].isUncommitted || isUncommitted || isAlone
+        let deadline = truth.answers[index].reachedAt + world.plan.lifetime - CheckState.tolerance
+        let knowing = knowers(of: truth, world) { known in
+            guard known.state >= .confirmedNotAcknowledged, known.state != .deleted else { return false }
+            return known.deadline >= deadline
+        }
+        if isFirst { truth.answers[index].knowers = knowing }
+        if isFirst && found.method == .invite && found.asker == .caller && truth.confirmedAt == nil {
+            checkCommit(host, truth, knowing, isUncommitted: isUncommitted, world)
+        }
+        return snipes(host, world, perMille: 60)
+    }
+
+    /// A 2xx that confirms a dialog leaves only when a peer has the dialog (DESIGN §6, commit).
+    private func checkCommit(
+        _ host: Host, _ truth: CallTruth, _ knowing: [ProcessID], isUncommitted: Bool, _ world: World
+    ) {
+        truth.confirmHolders = knowing
+        truth.holders += knowing.filter { !truth.holders.contains($0) }
+        truth.wasUncommitted = isUncommitted
+        let standing = host.node.map { NodeInspection.standing(of: $0) }
+        truth.wasAlone = (standing?.livePeers ?? 0) == 0
+        let others = knowing.filter { $0.host != host.index }
+        guard world.plan.nodes > 1, others.isEmpty, !isUncommitted, !truth.wasAlone else { return }
+        // A peer may have had it and died since it acknowledged.
+        let justDied = ends.values.contains { world.now - $0 < .milliseconds(500) }
+        guard !justDied else { return }
+        world.violate(
+            "commit", call: truth.index, node: host.index, "the 2xx leaves, counted as committed, and no peer has it")
+    }
+
+    /// The processes whose record of the call is as the predicate wants it, stopped ones included.
+    func knowers(of truth: CallTruth, _ world: World, _ isKnown: (KnownRecord) -> Bool) -> [ProcessID] {
+        guard let did = truth.did else { return [] }
+        var found: [ProcessID] = []
+        for host in world.hosts {
+            guard let node = host.node, let known = NodeInspection.record(did, node, host) else { continue }
+            if isKnown(known) { found.append(host.process) }
+        }
+        return found
+    }
+
+    func snipes(_ host: Host, _ world: World, perMille: Int) -> Fate {
+        guard world.plan.faults.contains(.sniper), world.now < Plan.heal - .seconds(3) else { return .go }
+        guard world.hosts.allSatisfy({ $0.isAlive }) else { return .go }
+        guard world.faultRandom.chance(perMille: perMille) else { return .go }
+        snipes += 1
+        world.schedule(.fault(.start(host: host.index)), after: .seconds(4))
+        return world.faultRandom.chance(perMille: 500) ? .dieBefore : .dieAfter
+    }
+}
+
+/// Which request of which phone an answer is for.
+struct AnswerName {
+    let call: Int
+    let asker: Role
+    let cseq: UInt32
+    let method: SIP.Method
+
+    /// `nil` when it is for no call of ours, or for a request that moves no deadline.
+    init?(_ bytes: [UInt8], _ world: World) {
+        guard let call = bytes.callID.flatMap({ world.calls[$0] }), let from = bytes.header("From"),
+            let line = bytes.header("CSeq")
+        else { return nil }
+        let parts = line.split(separator: " ")
+        guard parts.count == 2, let cseq = UInt32(parts[0]) else { return nil }
+        guard let method: SIP.Method = parts[1] == "INVITE" ? .invite : parts[1] == "UPDATE" ? .update : nil else {
+            return nil
+        }
+        self.call = call
+        self.cseq = cseq
+        self.method = method
+        asker = from.parameter("tag") == world.phones[2 * call].tag ? .caller : .callee
+    }
+}
+
+extension Answer {
+    func isFor(_ name: AnswerName) -> Bool {
+        asker == name.asker && cseq == name.cseq && method == name.method
+    }
+}

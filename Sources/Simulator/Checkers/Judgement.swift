@@ -1,0 +1,112 @@
+// The last word on each call: was every phone told what it had to be told (numbers 1 and 4, and S1-3, S1-8, S2-10 of the
+// SIP rules)? What is left by nature is told apart by who knew: with all of them dead, nobody could have said anything.
+
+internal import Dialogs
+internal import SIP
+
+extension World {
+    func judge(_ call: CallTruth) {
+        let (caller, callee) = (phones[2 * call.index], phones[2 * call.index + 1])
+        if call.confirmedAt != nil {
+            judgeConfirmed(call, caller, callee)
+        } else {
+            judgeUnanswered(call, caller, callee)
+        }
+        judgeRefusals(call)
+        if plan.isCalm { judgeCalm(call) }
+    }
+
+    private func knewAlive(_ processes: [ProcessID]) -> [ProcessID] { processes.filter { checks.isAlive($0) } }
+
+    private func names(_ processes: [ProcessID]) -> String {
+        processes.map { "\(hosts[$0.host].name).\($0.serial)" }.joined(separator: " ")
+    }
+
+    private func judgeConfirmed(_ call: CallTruth, _ caller: Phone, _ callee: Phone) {
+        let living = knewAlive(call.holders)
+        if call.ackReached == nil && call.unacknowledgedAt[.callee] != nil {
+            let text = "the caller had its 2xx at \((call.confirmedAt ?? 0).inMilliseconds), no ACK reached the callee"
+            living.isEmpty ? excuse("S1-3", call: call.index, text) : violate("S1-3", call: call.index, text)
+        }
+        let untold = [caller, callee].filter { $0.dialog != nil && !$0.hasEnded }.map(\.role.name)
+        if !untold.isEmpty {
+            let text =
+                "\(untold) still in the call at the end; deadline \(call.latestDeadline.inMilliseconds) at most; "
+                + "held by \(names(call.holders)), of whom live \(names(living))"
+            guard living.isEmpty else { return violate("4", call: call.index, text) }
+            return excuseLoss(call)
+        }
+        judgeLateness(call)
+    }
+
+    /// Number 4: deadline + detection + settle + stagger, from when the nodes could act.
+    private func judgeLateness(_ call: CallTruth) {
+        guard plan.bus.lossPerMille < 50 || call.latestDeadline > Plan.heal else { return }
+        let start = max(call.latestDeadline, checks.lastUncalm(before: call.byes.map(\.at).max() ?? 0))
+        let bound = Nanoseconds.milliseconds(400 + 4 * 100 + 150 + 2 * 1_500 + 1_000) + .milliseconds(500) * Int64(plan.nodes)
+        for leg in [Role.caller, .callee] {
+            guard let bye = call.firstBye(leg), call.hungUpAt.isEmpty, bye.at > start + bound else { continue }
+            violate(
+                "4late", call: call.index,
+                "the BYE to the \(leg.name) leaves \((bye.at - start).inMilliseconds) ms after deadline or calm")
+        }
+    }
+
+    private func judgeUnanswered(_ call: CallTruth, _ caller: Phone, _ callee: Phone) {
+        let invite = caller.inviteClient.map { caller.clients[$0] }
+        let known = call.ringKnowers + call.holders
+        let living = knewAlive(known)
+        if let invite, !invite.isOver {
+            let text =
+                "the caller has waited \((now - invite.startedAt).inMilliseconds) ms for a final answer; known at \(names(known))"
+            // A callee that rings on and a caller who waits is a call.
+            let isRinging = callee.servers.contains { $0.isInitial && $0.isOpenInvite }
+            if !(isRinging && call.cancelledAt == nil && knowsPending(call)) {
+                living.isEmpty ? excuse("S1-8", call: call.index, text) : violate("S1-8", call: call.index, text)
+            }
+        } else if callee.servers.contains(where: { $0.isInitial && $0.isOpenInvite }) {
+            let text = "the callee rings on; the caller was told \(call.failure?.code ?? 0); known at \(names(known))"
+            living.isEmpty ? excuse("S2-11", call: call.index, text) : violate("S2-11", call: call.index, text)
+        }
+        if call.unacknowledgedAt[.callee] != nil {
+            let text = "the callee answered at \((call.answeredAt ?? 0).inMilliseconds) and was never told; known at \(names(known))"
+            living.isEmpty ? excuse("S2-11", call: call.index, text) : violate("S2-11", call: call.index, text)
+        }
+    }
+
+    /// Some live node still has the ringing call, and will go on with it.
+    private func knowsPending(_ call: CallTruth) -> Bool {
+        !checks.knowers(of: call, self) { $0.state < .deleted }.isEmpty
+    }
+
+    /// S2-10: a call does not die because the node that handled a re-INVITE did.
+    private func judgeRefusals(_ call: CallTruth) {
+        for refusal in call.refusals where refusal.code == 408 || refusal.code == 481 {
+            // Nobody answered for 64·T1: the network was the fault.
+            if refusal.waited >= PhoneTimes.transaction { continue }
+            let other = call.endedAt[refusal.role.other]?.at ?? .max
+            let wasEnding = min(other, call.byes.map(\.at).min() ?? .max) <= refusal.at + .seconds(3)
+            if wasEnding { continue }
+            violate(
+                "S2-10", call: call.index,
+                "the \(refusal.role.name)'s \(refusal.method) got \(refusal.code) in a live call")
+        }
+    }
+
+    /// With nothing wrong, every call goes as its users meant it to.
+    private func judgeCalm(_ call: CallTruth) {
+        guard case .accepts = call.plan.answer, call.plan.cancelAfter == nil else { return }
+        if call.confirmedAt == nil {
+            violate("calm", call: call.index, "it failed with \(call.failure?.code ?? 0) and nothing was wrong")
+        } else if call.ackReached == nil {
+            violate("calm", call: call.index, "its callee never had the ACK, and nothing was wrong")
+        }
+    }
+}
+
+extension CheckState {
+    /// When, before `time`, the nodes last could not have acted.
+    func lastUncalm(before time: Nanoseconds) -> Nanoseconds {
+        uncalm.last { $0 <= time } ?? 0
+    }
+}

@@ -1,0 +1,63 @@
+// What phones tell the checkers at the moment it happens: a call confirmed, a refresh answered, the same INVITE twice.
+
+internal import SIP
+
+extension World {
+    /// The INVITE has reached its callee for the first time.
+    func rings(_ phone: Phone, _ request: PhoneMessage) {
+        let call = truth[phone.call]
+        call.ringsAt = call.ringsAt ?? now
+        call.did = request.recordRoutes.lazy.compactMap { $0.parameter("did") }.first.flatMap { UInt64($0, radix: 16) }
+        if call.did == nil {
+            violate("sip", call: phone.call, "the INVITE reaches its callee without a did in Record-Route")
+        }
+        call.inviteBranches.append((request.branch, .phone(phone.index), now))
+    }
+
+    /// The same INVITE by another branch: number 11, and 482 for the caller.
+    func merged(_ phone: Phone, _ request: PhoneMessage) {
+        let call = truth[phone.call]
+        guard phone.role == .callee else {
+            return violate("11", call: phone.call, "an INVITE reaches its own caller")
+        }
+        checkSecondBranch(call, "INVITE", firstAt: call.ringsAt ?? now)
+    }
+
+    /// Two branches to one target. Left by nature: both copies within the replication lag, or a node that could not know.
+    func checkSecondBranch(_ call: CallTruth, _ what: String, firstAt: Nanoseconds) {
+        let text = "a second branch of the \(what) reaches its target \((now - firstAt).inMilliseconds) ms after the first"
+        let lag = Nanoseconds.milliseconds(60) + 4 * (plan.sip.latency + plan.sip.jitter)
+        let couldNotKnow = !disturbances.isQuiet || now - disturbances.lastChange < .seconds(1)
+        if now - firstAt < lag || couldNotKnow || (!isHealed && plan.bus.lossPerMille > 0) {
+            excuse("11", call: call.index, text + "; within the replication lag or a fault")
+        } else {
+            violate("11", call: call.index, text)
+        }
+    }
+
+    /// The caller has its 2xx.
+    func confirmed(_ phone: Phone, _ response: PhoneMessage) {
+        let call = truth[phone.call]
+        guard call.confirmedAt == nil else { return }
+        call.confirmedAt = now
+        commit(call, asker: .caller, cseq: response.cseq, method: .invite)
+        for (index, step) in call.plan.steps.enumerated() {
+            schedule(.script(call: call.index, step: index), after: step.after)
+        }
+    }
+
+    /// A re-INVITE or UPDATE was answered 2xx.
+    func refreshed(_ phone: Phone, _ client: ClientTransaction) {
+        commit(truth[phone.call], asker: phone.role, cseq: client.cseq, method: client.method)
+    }
+
+    private func commit(_ call: CallTruth, asker: Role, cseq: UInt32, method: SIP.Method) {
+        let answer = call.answers.first { $0.asker == asker && $0.cseq == cseq && $0.method == method }
+        guard let answer, answer.leftAt != nil, !answer.isUncommitted else { return }
+        let deadline = answer.reachedAt + plan.lifetime
+        guard deadline > call.committedDeadline else { return }
+        call.committedDeadline = deadline
+        call.deadlineKnowers = answer.knowers
+        log("committed until \(deadline.inMilliseconds), known at \(answer.knowers.map { hosts[$0.host].name })", call: call.index)
+    }
+}

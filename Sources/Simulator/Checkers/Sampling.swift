@@ -1,0 +1,110 @@
+// The look at every node, four times a second: who holds which record, whether anything that was deleted lives again
+// (number 6), whether a record is lost while somebody who had it lives (number 1), whether the nodes could act at all.
+
+internal import Dialogs
+internal import Node
+
+extension World {
+    static let sampleInterval = Nanoseconds.milliseconds(250)
+    /// How long a record that was gone everywhere may live again before the news of its end is joined to it.
+    static let risingLimit = Nanoseconds.seconds(2)
+
+    func sample() {
+        schedule(.sample, after: World.sampleInterval)
+        if !couldAct { checks.uncalm.append(now) }
+        for call in truth where call.did != nil { look(at: call) }
+        if let point = checks.settlePoint { settle(point) }
+    }
+
+    /// The nodes that run have what they need to act for the dead: quorum, in one piece.
+    private var couldAct: Bool {
+        guard disturbances.isQuiet else { return false }
+        let up = hosts.filter { host in
+            host.isRunning && host.node.map { NodeInspection.standing(of: $0).hasQuorum } == true
+        }
+        return !up.isEmpty && hosts.allSatisfy { host in !host.isRunning || up.contains { $0 === host } }
+    }
+
+    private func look(at call: CallTruth) {
+        guard let did = call.did else { return }
+        var isLive = false
+        var isDeleted = false
+        for host in hosts {
+            guard let node = host.node else { continue }
+            let known = NodeInspection.record(did, node, host)
+            let sight: CheckState.Sight = known.map { $0.state == .deleted ? .deleted : .live } ?? .absent
+            isLive = isLive || sight == .live
+            isDeleted = isDeleted || sight == .deleted
+            let before = checks.sight(of: call.index, host.process, calls: truth.count, now: sight)
+            if before == .deleted && sight == .live {
+                violate("6", call: call.index, node: host.index, "a deleted record lives again")
+            }
+            if let known, known.state == .confirmed || known.state == .confirmedNotAcknowledged {
+                if !call.holders.contains(host.process) { call.holders.append(host.process) }
+            }
+        }
+        rises(call, isLive: isLive, isDeleted: isDeleted)
+        if !isLive && !isDeleted { lost(call) }
+    }
+
+    private func rises(_ call: CallTruth, isLive: Bool, isDeleted: Bool) {
+        if isDeleted && !isLive { checks.isDead.insert(call.index) }
+        guard checks.isDead.contains(call.index), isLive else {
+            checks.risenAt[call.index] = nil
+            return
+        }
+        let since = checks.risenAt[call.index] ?? now
+        checks.risenAt[call.index] = since
+        if now - since > World.risingLimit {
+            violate("6", call: call.index, "it was over on every node, and is live again somewhere")
+        }
+    }
+
+    /// No process has the record of a confirmed call that nobody has ended, not even as a tombstone.
+    private func lost(_ call: CallTruth) {
+        guard call.confirmedAt != nil, !call.isEnding, call.byes.isEmpty, now < call.committedDeadline else { return }
+        let living = call.holders.filter { checks.isAlive($0) }
+        if !living.isEmpty {
+            violate("1", call: call.index, "confirmed, and gone from \(living.map { hosts[$0.host].name }) who held it")
+        } else {
+            excuseLoss(call)
+        }
+    }
+
+    /// Everyone who held it is dead: by nature, unless there was time to spread it.
+    func excuseLoss(_ call: CallTruth) {
+        let deaths = call.holders.compactMap { checks.ends[$0] }.sorted()
+        let names = call.holders.map { hosts[$0.host].name }
+        switch call.holders.count {
+        case 0: violate("1", call: call.index, "its caller has a 2xx, and no process ever held it confirmed")
+        case 1 where call.wasAlone: excuse("1lone", call: call.index, "its node was alone, and died")
+        case 1 where call.wasUncommitted: excuse("1t", call: call.index, "its 2xx left after the commit timeout; \(names) died")
+        case 1 where call.confirmHolders.count > 1:
+            excuse("1dbl", call: call.index, "\(call.confirmHolders.count) had it when it was confirmed; all died")
+        case 1: violate("1", call: call.index, "lost with one death, of \(names)")
+        default:
+            let gap = (deaths.last ?? 0) - (deaths.first ?? 0)
+            excuse("1dbl", call: call.index, "all \(names.count) who held it died, within \(gap.inMilliseconds) ms")
+        }
+    }
+}
+
+extension CheckState {
+    /// Notes what a process has of a call now, and answers what it had before.
+    func sight(of call: Int, _ process: ProcessID, calls: Int, now: Sight) -> Sight {
+        var list = seen[process] ?? Array(repeating: .absent, count: calls)
+        let before = list[call]
+        list[call] = now
+        seen[process] = list
+        return before
+    }
+}
+
+extension CallTruth {
+    func forget(_ process: ProcessID) {
+        holders.removeAll { $0 == process }
+        confirmHolders.removeAll { $0 == process }
+        deadlineKnowers.removeAll { $0 == process }
+        ringKnowers.removeAll { $0 == process }
+    }
+}

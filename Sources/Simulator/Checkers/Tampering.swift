@@ -1,0 +1,75 @@
+// Ways to break the world on purpose. A checker that never fires proves nothing; the tests use these to see each one fire.
+// Nothing here is used by a run.
+
+internal import Dialogs
+internal import Node
+internal import Primitives
+internal import SIP
+
+extension World {
+    /// Calls that are up just now and have a while to go.
+    package var callsInProgress: [Int] {
+        truth.filter { call in
+            call.confirmedAt != nil && !call.isEnding && call.byes.isEmpty && call.ackReached != nil
+                && call.committedDeadline > now + .seconds(2)
+        }.map(\.index)
+    }
+
+    /// Calls whose end every node knows.
+    package var callsBuried: [Int] {
+        truth.filter { checks.isDead.contains($0.index) }.map(\.index)
+    }
+
+    package var violationCodes: [String] { findings.filter { !$0.isByNature }.map(\.code) }
+    package var areReplicasEqual: Bool { replicaDifference() == nil }
+    package var nodeCount: Int { hosts.count }
+
+    /// Takes the record of a call away from one node, and tells no checker.
+    package func tamper(dropping call: Int, on host: Int) {
+        guard let did = truth[call].did else { return }
+        drive(hosts[host]) { node, time, out in NodeInspection.forget(&node, did, now: time, into: &out) }
+    }
+
+    /// The bytes of a call's record on a node.
+    package func record(of call: Int, on host: Int) -> [UInt8]? {
+        guard let did = truth[call].did, let node = hosts[host].node else { return nil }
+        return NodeInspection.bytes(did, node)
+    }
+
+    /// Puts a record on a node in place of what it has.
+    package func tamper(planting bytes: [UInt8], of call: Int, on host: Int) {
+        guard let did = truth[call].did else { return }
+        drive(hosts[host]) { node, time, _ in NodeInspection.plant(&node, did, bytes, now: time) }
+    }
+
+    /// A BYE to one side of a call that no node has decided on.
+    package func tamper(sendingByeOf call: Int, on host: Int, toCaller: Bool, branch: String) {
+        let (target, other) = (phones[2 * call + (toCaller ? 0 : 1)], phones[2 * call + (toCaller ? 1 : 0)])
+        var text = "BYE \(target.contactURI) SIP/2.0\r\n"
+        text += "Via: SIP/2.0/UDP \(hosts[host].address.text);branch=\(branch);rport\r\nMax-Forwards: 70\r\n"
+        text += "From: <sip:x@example.org>;tag=\(other.tag)\r\nTo: <sip:y@example.org>;tag=\(target.tag)\r\n"
+        text += "Call-ID: \(target.inviteText.callID)\r\nCSeq: 16777300 BYE\r\nContent-Length: 0\r\n\r\n"
+        let packet = Packet(
+            bytes: [UInt8](text.utf8), source: hosts[host].address, to: target.endpoint, sender: .node(host))
+        if checks.packetLeaves(hosts[host], packet, isUncommitted: false, self) == .go { send(packet) }
+    }
+
+    /// A second copy of a call's INVITE, by a branch of its own, as two nodes would send that know nothing of each other.
+    package func tamper(repeatingInviteOf call: Int, on host: Int) {
+        let callee = phones[2 * call + 1]
+        guard let server = callee.servers.first(where: \.isInitial) else { return }
+        let text = String(decoding: server.request.bytes, as: UTF8.self)
+        let changed = text.replacingFirst(server.request.branch, with: "z9hG4bK-tampered")
+        send(
+            Packet(
+                bytes: [UInt8](changed.utf8), source: hosts[host].address, to: callee.endpoint, sender: .node(host)))
+    }
+}
+
+extension String {
+    func replacingFirst(_ part: String, with other: String) -> String {
+        guard let start = indices.first(where: { self[$0...].hasPrefix(part) }) else { return self }
+        let end = index(start, offsetBy: part.count)
+        return self[..<start] + other + self[end...]
+    }
+}

@@ -1,0 +1,82 @@
+// What many seeds came to, for a person: each kind of violation with a few seeds that show it and the command that replays
+// the first, and what is left by nature counted apart.
+
+package struct Summary: Sendable {
+    /// Seeds named for each code.
+    package static let exampleLimit = 3
+
+    struct Entry: Sendable {
+        var code: String
+        var isByNature: Bool
+        var seeds = 0
+        var examples: [(seed: UInt64, finding: Finding)] = []
+    }
+
+    private var entries: [Entry] = []
+    package private(set) var seeds = 0
+    package private(set) var calls = 0
+    package private(set) var confirmed = 0
+    package private(set) var byes = 0
+    package private(set) var events = 0
+    package private(set) var violatedSeeds = 0
+
+    package init() {}
+
+    package mutating func add(_ report: RunReport) {
+        seeds += 1
+        calls += report.calls
+        confirmed += report.confirmed
+        byes += report.byes
+        events += report.events
+        if !report.violations.isEmpty { violatedSeeds += 1 }
+        var counted: [(String, Bool)] = []
+        for finding in report.findings {
+            let key = (finding.code, finding.isByNature)
+            guard !counted.contains(where: { $0 == key }) else { continue }
+            counted.append(key)
+            count(finding, seed: report.seed)
+        }
+    }
+
+    private mutating func count(_ finding: Finding, seed: UInt64) {
+        let known = entries.firstIndex { $0.code == finding.code && $0.isByNature == finding.isByNature }
+        let index = known ?? entries.count
+        if known == nil { entries.append(Entry(code: finding.code, isByNature: finding.isByNature)) }
+        entries[index].seeds += 1
+        // The lowest seeds, whatever order they were finished in: two runs say the same.
+        entries[index].examples.append((seed, finding))
+        entries[index].examples.sort { $0.seed < $1.seed }
+        entries[index].examples = Array(entries[index].examples.prefix(Summary.exampleLimit))
+    }
+
+    /// - Parameter replay: The command line that runs one seed again, without the seed.
+    package func lines(replay: String) -> [String] {
+        var lines = [
+            "\(seeds) seeds, \(calls) calls, \(confirmed) confirmed, \(byes) BYEs generated, \(events) events"
+        ]
+        for isByNature in [false, true] {
+            let chosen = entries.filter { $0.isByNature == isByNature }
+                .sorted { ($1.seeds, $0.code) < ($0.seeds, $1.code) }
+            guard !chosen.isEmpty else { continue }
+            lines.append(isByNature ? "left by nature:" : "violations:")
+            for entry in chosen {
+                lines.append("  \(entry.code): \(entry.seeds) seed\(entry.seeds == 1 ? "" : "s")")
+                for (seed, finding) in entry.examples { lines.append("    seed \(seed)  \(finding.line)") }
+                guard !isByNature, let first = entry.examples.first else { continue }
+                let call = first.finding.call.map { " \($0)" } ?? ""
+                lines.append("    replay: \(replay) --seed \(first.seed) --trace\(call)")
+            }
+        }
+        lines.append(violatedSeeds == 0 ? "no violation" : "\(violatedSeeds) of \(seeds) seeds with violations")
+        return lines
+    }
+}
+
+extension Finding {
+    /// `31.250 s, call 4: what happened`
+    package var line: String {
+        let fraction = atMilliseconds % 1_000
+        let padded = fraction < 10 ? "00\(fraction)" : fraction < 100 ? "0\(fraction)" : "\(fraction)"
+        return "\(atMilliseconds / 1_000).\(padded) s\(call.map { ", call \($0)" } ?? ""): \(text)"
+    }
+}

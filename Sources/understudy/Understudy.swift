@@ -1,0 +1,24 @@
+// understudy: one binary. `serve` runs a node; every other command asks a running one over its management address.
+//
+// Exit codes: 0 done, or the answer is yes; 1 the answer is no (replicas unequal) or the node refused; 2 could not: wrong
+// configuration, address in use, node not reachable; 64 wrong usage of the command line. Answers go to standard output,
+// errors to standard error, one sentence each.
+
+import ArgumentParser
+
+@main
+struct Understudy: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "understudy",
+        abstract: "A SIP proxy cluster where a node may die and no call notices.",
+        discussion: """
+            Commands other than serve and config ask a node: --node URL, or $UNDERSTUDY_NODE, or \
+            \(NodeOptions.defaultNode). A node off loopback wants a token: --token-file FILE, or $UNDERSTUDY_TOKEN_FILE.
+
+            Exit codes: 0 done, or yes; 1 no, or refused; 2 could not (configuration, address in use, node not \
+            reachable); 64 wrong usage.
+            """,
+        subcommands: [
+            Serve.self, Config.self, Status.self, Dialogs.self, Check.self, Drain.self, Undrain.self, Call.self,
+        ])
+}

@@ -1,0 +1,86 @@
+// The acceptance cases, in small, from `swift test`: real nodes, a real Kamailio, telephones on real sockets.
+//
+// Each test runs one case of `Deploy/acceptance … --quick` as a process and wants exit 0; what the case printed is the
+// failure's message. They run one after another, because every case starts its cluster on the same addresses. Where a
+// program that they need is missing they are skipped, and say which.
+
+import Foundation
+import Testing
+
+/// What the cases need and where it is.
+enum Ground {
+    static let root = URL(filePath: #filePath).resolvingSymlinksInPath()
+        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+
+    static func isExecutable(_ path: String) -> Bool { FileManager.default.isExecutableFile(atPath: path) }
+
+    static func find(_ program: String) -> String? {
+        let path = (ProcessInfo.processInfo.environment["PATH"] ?? "") + ":/usr/sbin"
+        return path.split(separator: ":").map { "\($0)/\(program)" }.first(where: isExecutable)
+    }
+
+    /// The node's binary: UNDERSTUDY_BINARY, else the release build, else the debug build.
+    static let binary: String? = {
+        if let given = ProcessInfo.processInfo.environment["UNDERSTUDY_BINARY"] {
+            return isExecutable(given) ? given : nil
+        }
+        return ["release", "debug"].map { root.appending(path: ".build/\($0)/understudy").path }.first(
+            where: isExecutable)
+    }()
+
+    /// What is missing, in words; empty when the cases can run.
+    static let missing: String = {
+        var list = ["python3", "kamailio"].filter { find($0) == nil }
+        if binary == nil { list.append("the built understudy") }
+        return list.joined(separator: ", ")
+    }()
+
+    static let isRoot = getuid() == 0
+}
+
+@Suite(
+    "Acceptance against real processes", .serialized,
+    .enabled(if: Ground.missing.isEmpty, "skipped, because this is missing: \(Ground.missing)"))
+struct AcceptanceTests {
+    /// Runs a case and expects it to pass. The case bounds its own time; the test's limit is for the harness itself.
+    private func expectToPass(_ name: String) throws {
+        let process = Process()
+        let pipe = Pipe()
+        process.executableURL = Ground.root.appending(path: "Deploy/acceptance")
+        process.arguments = [name, "--quick"]
+        var environment = ProcessInfo.processInfo.environment
+        environment["UNDERSTUDY_BINARY"] = Ground.binary
+        process.environment = environment
+        process.standardOutput = pipe
+        process.standardError = pipe
+        try process.run()
+        let output = String(decoding: try pipe.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 0, "\(output)")
+    }
+
+    @Test(
+        .timeLimit(.minutes(5)),
+        arguments: [
+            "expiry-3", "expiry-kill-3", "expiry-kill-2", "in-dialog-after-kill", "kill-under-load", "late-ack",
+            "killed-while-ringing", "reinvite-owner-killed",
+        ])
+    func `no call notices that a node died`(name: String) throws {
+        try expectToPass(name)
+    }
+
+    @Test(.timeLimit(.minutes(5)), arguments: ["random-relay"])
+    func `any datagram may reach any node (S1-2)`(name: String) throws {
+        try expectToPass(name)
+    }
+
+    @Test(.timeLimit(.minutes(5)), arguments: ["cut-off", "forget", "restart", "detection"])
+    func `replicas become equal, and deaths are noticed`(name: String) throws {
+        try expectToPass(name)
+    }
+
+    @Test(.timeLimit(.minutes(5)), .enabled(if: Ground.isRoot, "skipped: network namespaces need root"))
+    func `a ringing call goes on where the dead node's address went (S1-1)`() throws {
+        try expectToPass("moved-address")
+    }
+}

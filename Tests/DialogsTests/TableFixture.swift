@@ -1,0 +1,74 @@
+// A table and the facts of a call, for the tests of the table.
+
+import Dialogs
+import Primitives
+
+let testHash = KeyedHash(key0: 0x0123_4567_89ab_cdef, key1: 0xfedc_ba98_7654_3210)
+
+func makeTable(buckets: Int = 16, limit: Int = 100) -> DialogTable {
+    DialogTable(buckets: buckets, hash: testHash, limit: limit)
+}
+
+/// Bytes and their whole range, as the table's look-ups take them.
+struct Token {
+    var bytes: [UInt8]
+    var range: ByteRange
+
+    init(_ text: String) {
+        // Something in front, so that a range that is ignored shows.
+        bytes = Array("xx\(text)y".utf8)
+        range = ByteRange(start: 2, end: bytes.count - 1)
+    }
+}
+
+extension DialogTable {
+    func did(_ callID: String, from tag: String, cseq: UInt32 = 1) -> DialogID {
+        let (callID, tag) = (Token(callID), Token(tag))
+        return did(callID: callID.bytes, callID.range, fromTag: tag.bytes, tag.range, inviteCSeq: cseq)
+    }
+
+    func find(_ callID: String, from: String, to: String) -> (DialogID, Leg)? {
+        let (callID, from, to) = (Token(callID), Token(from), Token(to))
+        return find(
+            callID: callID.bytes, callID.range, fromTag: from.bytes, from.range, toTag: to.bytes, to.range)
+    }
+
+    func matches(_ did: DialogID, _ callID: String, from: String, to: String) -> Leg? {
+        let (callID, from, to) = (Token(callID), Token(from), Token(to))
+        return matches(
+            did, callID: callID.bytes, callID.range, fromTag: from.bytes, from.range, toTag: to.bytes, to.range)
+    }
+
+    mutating func learn(
+        _ did: DialogID, _ facts: [UInt8], age: Duration? = nil, at milliseconds: Int64 = 0
+    ) throws(RecordError) -> Learned {
+        try learn(
+            did, facts: RawSpan(_elements: facts.span), age: age, now: Instant.zero.advanced(milliseconds: milliseconds))
+    }
+}
+
+/// A put as the home makes it from an INVITE.
+func invite(_ callID: String, from tag: String, cseq: UInt64 = 1, extra: Int = 0) -> [UInt8] {
+    var facts = FactsWriter()
+    facts.put(RecordField.callID, Array(callID.utf8))
+    facts.put(RecordField.fromTag, Array(tag.utf8))
+    facts.put(RecordField.inviteCSeq, cseq)
+    facts.put(RecordField.state, 1)
+    facts.put(RecordField.from, Array(repeating: UInt8(ascii: "f"), count: extra))
+    return facts.bytes
+}
+
+func patch(state: DialogState, to tag: String? = nil, deadline: UInt64? = nil) -> [UInt8] {
+    var facts = FactsWriter()
+    facts.put(RecordField.state, UInt64(state.rawValue))
+    if let tag {
+        facts.message(RecordField.outs) {
+            $0.put(OutField.toTag, Array(tag.utf8))
+            $0.put(OutField.state, UInt64(state.rawValue))
+        }
+    }
+    if let deadline {
+        facts.message(RecordField.deadline) { $0.put(DeadlineField.atMilliseconds, deadline) }
+    }
+    return facts.bytes
+}

@@ -1,0 +1,140 @@
+// ProxyBench drives one proxy as a shell would, with a virtual clock: datagrams in, datagrams out, commits answered by hand.
+
+import Dialogs
+import Primitives
+import Proxy
+import SIP
+
+struct Sent: Equatable {
+    var text: String
+    var to: String
+
+    var firstLine: String { String(text.prefix { $0 != "\r\n" }) }
+
+    func header(_ name: String) -> String? { headers(name).first }
+
+    func headers(_ name: String) -> [String] {
+        text.split(separator: "\r\n", omittingEmptySubsequences: false).compactMap { line in
+            line.hasPrefix(name + ": ") ? String(line.dropFirst(name.count + 2)) : nil
+        }
+    }
+}
+
+struct ProxyBench {
+    static let caller = "10.0.0.1:5060"
+    static let callee = "10.0.0.2:5060"
+    static let node = "10.0.1.1:5060"
+    static let shared = "10.0.1.9:5060"
+
+    var proxy: Proxy
+    var dialogs: DialogTable
+    var effects = ProxyEffects()
+    var now = Instant.zero
+    var commits: [CommitToken] = []
+    var patches = 0
+    var puts: [DialogID] = []
+    var endedLegs: [DialogID] = []
+    let hash = KeyedHash(key0: 1, key1: 2)
+
+    init(_ configure: (inout ProxySettings) -> Void = { _ in }) {
+        var settings = ProxySettings()
+        settings.listeners = [Endpoint(text: Self.node)!]
+        settings.ownNames = [HostPort(Endpoint(text: Self.node)!), HostPort(Endpoint(text: Self.shared)!)]
+        settings.sentBy = Array(Self.node.utf8)
+        settings.advertised = Array(Self.shared.utf8)
+        settings.mark = 0x1234
+        settings.memberTag = 0x1111_1111
+        settings.nodeName = Array("n1".utf8)
+        settings.boot = 7
+        configure(&settings)
+        proxy = Proxy(settings: settings, hash: hash, now: now)
+        proxy.isReady = true
+        proxy.fitMembers = [settings.memberTag]
+        dialogs = DialogTable(buckets: 16, hash: hash, limit: 1_000)
+    }
+
+    /// One datagram in; what it gives rise to.
+    mutating func receive(_ text: String, from source: String, age: Int64 = 0) -> [Sent] {
+        let bytes = Array(text.utf8)
+        proxy.receive(
+            RawSpan(_elements: bytes.span), from: Endpoint(text: source)!, on: ListenerID(rawValue: 0),
+            ageMilliseconds: age, now: now, dialogs: &dialogs, effects: &effects)
+        return drain()
+    }
+
+    mutating func advance(milliseconds: Int64) -> [Sent] {
+        let end = now.advanced(milliseconds: milliseconds)
+        var sent: [Sent] = []
+        while let next = proxy.nextDeadline, next <= end {
+            now = max(now, next)
+            proxy.advance(to: now, dialogs: &dialogs, effects: &effects)
+            sent += drain()
+        }
+        now = end
+        proxy.advance(to: now, dialogs: &dialogs, effects: &effects)
+        return sent + drain()
+    }
+
+    mutating func commit() -> [Sent] {
+        let tokens = commits
+        commits = []
+        for token in tokens {
+            proxy.committed(token, now: now, effects: &effects)
+            if proxy.hasReleasedRequests { proxy.resume(now: now, dialogs: &dialogs, effects: &effects) }
+        }
+        return drain()
+    }
+
+    mutating func drain() -> [Sent] {
+        for item in effects.items {
+            switch item {
+            case .commit(let token): commits.append(token)
+            case .patch: patches += 1
+            case .put(let did): puts.append(did)
+            case .legsEnded(let did): endedLegs.append(did)
+            case .wanted, .note: break
+            }
+        }
+        let sent = effects.queue.datagrams.map { datagram in
+            Sent(
+                text: String(decoding: effects.queue.arena.bytes[datagram.range.range], as: UTF8.self),
+                to: datagram.to.text)
+        }
+        effects.queue.removeAll()
+        effects.removeAll()
+        return sent
+    }
+
+    var did: DialogID { puts[0] }
+    var state: DialogState? { puts.first.flatMap { dialogs.state($0) } }
+}
+
+/// Messages of one call, as the two phones write them.
+enum Call {
+    static func request(
+        _ method: String, uri: String = "sip:bob@10.0.0.2:5060", via: String = "10.0.0.1:5060", branch: String = "z9hG4bKc1",
+        cSeq: Int = 1, toTag: String = "", fromTag: String = "alice", route: [String] = [], contact: String? = "sip:alice@10.0.0.1:5060",
+        from: String = "sip:alice@example.org", to: String = "sip:bob@example.org", extra: String = "", body: String = ""
+    ) -> String {
+        var text = "\(method) \(uri) SIP/2.0\r\nVia: SIP/2.0/UDP \(via);branch=\(branch)\r\n"
+        for route in route { text += "Route: \(route)\r\n" }
+        text += "Max-Forwards: 70\r\nFrom: <\(from)>;tag=\(fromTag)\r\nTo: <\(to)>\(toTag.isEmpty ? "" : ";tag=\(toTag)")\r\n"
+        text += "Call-ID: call-1\r\nCSeq: \(cSeq) \(method)\r\n"
+        if let contact { text += "Contact: <\(contact)>\r\n" }
+        return text + extra + "Content-Length: \(body.utf8.count)\r\n\r\n" + body
+    }
+
+    /// The answer of whoever received `request`.
+    static func response(
+        _ status: Int, to request: Sent, toTag: String = "bob", contact: String? = "sip:bob@10.0.0.2:5060", cSeq: String? = nil
+    ) -> String {
+        var text = "SIP/2.0 \(status) Whatever\r\n"
+        for via in request.headers("Via") { text += "Via: \(via)\r\n" }
+        for route in request.headers("Record-Route") { text += "Record-Route: \(route)\r\n" }
+        let to = request.header("To")!
+        text += "From: \(request.header("From")!)\r\nTo: \(to.contains(";tag=") || toTag.isEmpty ? to : "\(to);tag=\(toTag)")\r\n"
+        text += "Call-ID: \(request.header("Call-ID")!)\r\nCSeq: \(cSeq ?? request.header("CSeq")!)\r\n"
+        if let contact { text += "Contact: <\(contact)>\r\n" }
+        return text + "Content-Length: 0\r\n\r\n"
+    }
+}

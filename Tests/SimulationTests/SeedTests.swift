@@ -1,0 +1,52 @@
+// Fixed seeds of each kind. They are chosen for nothing: the first few of each. `understudy-sim --count 10000` runs more.
+
+import Simulator
+import Testing
+
+@Suite("Simulation: what must hold on every seed, DESIGN §8")
+struct SeedTests {
+    static func expectNoViolation(seed: UInt64, faults: [FaultKind]?, deals: Bool = false, nodes: Int? = nil) {
+        var options = PlanOptions()
+        options.faults = faults
+        options.deals = deals
+        options.nodes = nodes
+        let report = World.run(Plan(seed: seed, options: options))
+        var command = "swift run -c release understudy-sim --seed \(seed)"
+        if let nodes { command += " --nodes \(nodes)" }
+        if let faults { command += " --faults \(faults.isEmpty ? "none" : faults.map(\.rawValue).joined(separator: ","))" }
+        if deals { command += " --deal" }
+        let found = report.violations.map { "\($0.code) \($0.line)" }.joined(separator: "\n")
+        #expect(report.violations.isEmpty, "\(found)\nreplay: \(command)")
+        #expect(report.confirmed > 0)
+    }
+
+    @Test(arguments: 1...12 as ClosedRange<UInt64>)
+    func `with the faults a seed draws, nothing of DESIGN §8 is violated`(seed: UInt64) {
+        Self.expectNoViolation(seed: seed, faults: nil)
+    }
+
+    @Test(arguments: 1...8 as ClosedRange<UInt64>)
+    func `without faults every call goes as its users meant it to`(seed: UInt64) {
+        Self.expectNoViolation(seed: seed, faults: [])
+    }
+
+    @Test(arguments: 1...8 as ClosedRange<UInt64>)
+    func `dealt at random over live nodes, every call goes as meant and has one dialog (S1-2)`(seed: UInt64) {
+        Self.expectNoViolation(seed: seed, faults: [], deals: true)
+    }
+
+    @Test(arguments: 1...6 as ClosedRange<UInt64>)
+    func `dealt at random while nodes die and networks break`(seed: UInt64) {
+        Self.expectNoViolation(seed: seed, faults: nil, deals: true)
+    }
+
+    @Test(arguments: FaultKind.allCases)
+    func `one kind of fault alone violates nothing`(kind: FaultKind) {
+        Self.expectNoViolation(seed: 77, faults: [kind, .crash])
+    }
+
+    @Test(arguments: 2...5)
+    func `kills at the worst moments, in clusters of every size`(nodes: Int) {
+        Self.expectNoViolation(seed: 5, faults: [.sniper, .twins, .crash], nodes: nodes)
+    }
+}
