@@ -18,8 +18,15 @@ extension DialogTable {
         woken.removeAll(keepingCapacity: true)
         wheel.advance(to: now, due: &woken)
         for token in woken {
-            let id = SlotID(index: UInt32(truncatingIfNeeded: token), generation: UInt32(truncatingIfNeeded: token >> 32))
-            guard let did = entries.update(id, { $0.timer = .none; return $0.did }) else { continue }
+            let id = SlotID(
+                index: UInt32(truncatingIfNeeded: token), generation: UInt32(truncatingIfNeeded: token >> 32))
+            guard
+                let did = entries.update(
+                    id,
+                    {
+                        $0.timer = .none; return $0.did
+                    })
+            else { continue }
             dids.append(did)
         }
     }

@@ -94,7 +94,9 @@ enum RecordMessage: UInt8 {
         switch self {
         case .record: Self.recordRule(field)
         case .deadline: field == 1 ? .max(Self.word) : field <= 3 ? .max(.max) : .unknown
-        case .side: field == 1 ? .max(Self.word) : field == 2 ? .leastNonzero(Self.word) : field == 3 ? .picked(.target) : .unknown
+        case .side:
+            field == 1
+                ? .max(Self.word) : field == 2 ? .leastNonzero(Self.word) : field == 3 ? .picked(.target) : .unknown
         case .target: field == 1 ? .max(Self.word) : field <= 4 ? .largerBytes : .unknown
         case .out, .settledOut: field == 4 && self == .settledOut ? .dropped : Self.outRule(field)
         case .deletedOut: field <= 2 ? Self.outRule(field) : .dropped

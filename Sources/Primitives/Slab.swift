@@ -99,4 +99,3 @@ package struct Slab<Element: Sendable>: Sendable {
         }
     }
 }
-

@@ -44,7 +44,8 @@ package enum Text {
         text.matches(bytes, range) { lowercased($0) == lowercased($1) }
     }
 
-    package static func same(_ left: [UInt8], _ leftRange: ByteRange, _ right: [UInt8], _ rightRange: ByteRange) -> Bool {
+    package static func same(_ left: [UInt8], _ leftRange: ByteRange, _ right: [UInt8], _ rightRange: ByteRange) -> Bool
+    {
         guard leftRange.count == rightRange.count else { return false }
         return RawSpan(_elements: left.span).extracting(leftRange.range)
             .compared(to: RawSpan(_elements: right.span).extracting(rightRange.range)) == 0

@@ -179,7 +179,11 @@ package struct TimerWheel: Sendable {
         let node = nodes[Int(index)]
         let list = Int(node.list)
         if node.previous == Self.none { heads[list] = node.next } else { nodes[Int(node.previous)].next = node.next }
-        if node.next == Self.none { tails[list] = node.previous } else { nodes[Int(node.next)].previous = node.previous }
+        if node.next == Self.none {
+            tails[list] = node.previous
+        } else {
+            nodes[Int(node.next)].previous = node.previous
+        }
         if heads[list] == Self.none { setOccupied(list, false) }
     }
 

@@ -10,7 +10,9 @@ struct DialogLookupTests {
         let (left, right) = (makeTable(), makeTable(buckets: 4))
         let did = left.did("c", from: "f")
         #expect(right.did("c", from: "f") == did)
-        #expect(Set([did, left.did("c", from: "f", cseq: 2), left.did("cf", from: ""), left.did("f", from: "c")]).count == 4)
+        #expect(
+            Set([did, left.did("c", from: "f", cseq: 2), left.did("cf", from: ""), left.did("f", from: "c")]).count == 4
+        )
         #expect(DialogID(hex: did.hex) == did && did.hex.utf8.count == 16)
         #expect(DialogID(hex: "") == nil && DialogID(hex: "xyz") == nil && DialogID(hex: "00000000000000001") == nil)
     }

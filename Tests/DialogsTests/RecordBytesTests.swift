@@ -84,17 +84,18 @@ struct RecordBytesTests {
         }
     }
 
-    @Test(arguments: [
-        ([0x28], .truncated), ([0x28, 0x80], .truncated), ([0x0a, 0x05, 0x61], .truncated),
-        ([0x28, 0x84, 0x00], .malformedVarint),
-        ([0x28, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01], .malformedVarint),
-        ([0x28, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02], .malformedVarint),
-        ([0x00, 0x01], .malformedTag), ([0x0b], .malformedTag), ([0x0f, 1], .malformedTag),
-        ([0x08, 0x01], .wrongWireType(field: 1)), ([0x2a, 0x00], .wrongWireType(field: 5)),
-        ([0x28, 0x06], .outOfRange(field: 5)), ([0x18, 0xff, 0xff, 0xff, 0xff, 0x1f], .outOfRange(field: 3)),
-        ([0x82, 0x01, 0x02, 0x08, 0x01], .wrongWireType(field: 1)),
-        ([0x21, 1, 2, 3], .truncated), ([0xa5, 0x06, 1, 2, 3], .truncated),
-    ] as [([UInt8], RecordError)])
+    @Test(
+        arguments: [
+            ([0x28], .truncated), ([0x28, 0x80], .truncated), ([0x0a, 0x05, 0x61], .truncated),
+            ([0x28, 0x84, 0x00], .malformedVarint),
+            ([0x28, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01], .malformedVarint),
+            ([0x28, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02], .malformedVarint),
+            ([0x00, 0x01], .malformedTag), ([0x0b], .malformedTag), ([0x0f, 1], .malformedTag),
+            ([0x08, 0x01], .wrongWireType(field: 1)), ([0x2a, 0x00], .wrongWireType(field: 5)),
+            ([0x28, 0x06], .outOfRange(field: 5)), ([0x18, 0xff, 0xff, 0xff, 0xff, 0x1f], .outOfRange(field: 3)),
+            ([0x82, 0x01, 0x02, 0x08, 0x01], .wrongWireType(field: 1)),
+            ([0x21, 1, 2, 3], .truncated), ([0xa5, 0x06, 1, 2, 3], .truncated),
+        ] as [([UInt8], RecordError)])
     func `what is malformed is named`(bytes: [UInt8], expected: RecordError) {
         #expect(throws: expected) { try joined(bytes) }
     }
@@ -110,10 +111,11 @@ struct RecordBytesTests {
         return facts.bytes
     }
 
-    @Test(arguments: [
-        (.outs, RecordLimits.outs), (.pendings, RecordLimits.pendings), (.variables, RecordLimits.stamped),
-        (.profiles, RecordLimits.stamped),
-    ] as [(RecordField, Int)])
+    @Test(
+        arguments: [
+            (.outs, RecordLimits.outs), (.pendings, RecordLimits.pendings), (.variables, RecordLimits.stamped),
+            (.profiles, RecordLimits.stamped),
+        ] as [(RecordField, Int)])
     func `as many entries as the bound allows, and none more`(field: RecordField, limit: Int) throws {
         let full = try joined(Self.entries(field, limit))
         #expect(!full.isEmpty)
@@ -132,10 +134,14 @@ struct RecordBytesTests {
         #expect(throws: RecordError.tooLarge(limit: RecordLimits.bytes)) { try joined(facts.bytes, [0x28, 1]) }
         #expect(throws: RecordError.tooLarge(limit: RecordLimits.bytes)) { try joined(facts.bytes + [0x28, 1]) }
         var unknown: [UInt8] = []
-        for number in 100..<165 as Range<UInt64> { unknown += [UInt8(number << 3 & 0x7f) | 0x80, UInt8(number >> 4), 1] }
+        for number in 100..<165 as Range<UInt64> {
+            unknown += [UInt8(number << 3 & 0x7f) | 0x80, UInt8(number >> 4), 1]
+        }
         #expect(throws: RecordError.tooMany(field: 0, limit: RecordLimits.unknown)) { try joined(unknown) }
         let repeated = Array(repeating: [0x28, 1] as [UInt8], count: RecordLimits.fields + 1)
-        #expect(throws: RecordError.tooMany(field: 0, limit: RecordLimits.fields)) { try joined(Array(repeated.joined())) }
+        #expect(throws: RecordError.tooMany(field: 0, limit: RecordLimits.fields)) {
+            try joined(Array(repeated.joined()))
+        }
     }
 
     @Test func `an error leaves the output as it was`() {

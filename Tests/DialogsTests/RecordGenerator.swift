@@ -74,7 +74,8 @@ struct RecordGenerator {
         if chance(2) { parts.append(field(1, word())) }
         if chance(2) { parts.append(field(2, small())) }
         for _ in 0..<small(2) {
-            parts.append(field(3, assemble([field(1, small(2)), field(2, text()), field(3, text()), field(4, text())])))
+            parts.append(
+                field(3, assemble([field(1, small(2)), field(2, text()), field(3, text()), field(4, text())])))
         }
         unknown(&parts)
         return assemble(parts)

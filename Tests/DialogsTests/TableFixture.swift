@@ -43,7 +43,8 @@ extension DialogTable {
         _ did: DialogID, _ facts: [UInt8], age: Duration? = nil, at milliseconds: Int64 = 0
     ) throws(RecordError) -> Learned {
         try learn(
-            did, facts: RawSpan(_elements: facts.span), age: age, now: Instant.zero.advanced(milliseconds: milliseconds))
+            did, facts: RawSpan(_elements: facts.span), age: age, now: Instant.zero.advanced(milliseconds: milliseconds)
+        )
     }
 }
 

@@ -10,19 +10,21 @@ struct TextTests {
         return (bytes, ByteRange(bytes))
     }
 
-    @Test(arguments: [
-        ("0", 0), ("42", 42), ("18446744073709551615", UInt64.max), ("18446744073709551616", nil), ("", nil),
-        ("-1", nil), ("1 ", nil), ("99999999999999999999999", nil), ("007", 7),
-    ] as [(String, UInt64?)])
+    @Test(
+        arguments: [
+            ("0", 0), ("42", 42), ("18446744073709551615", UInt64.max), ("18446744073709551616", nil), ("", nil),
+            ("-1", nil), ("1 ", nil), ("99999999999999999999999", nil), ("007", 7),
+        ] as [(String, UInt64?)])
     func `a decimal number is digits only and fits into 64 bits`(text: String, expected: UInt64?) {
         let (bytes, range) = all(text)
         #expect(Text.decimal(bytes, range) == expected)
     }
 
-    @Test(arguments: [
-        ("0", 0), ("ff", 255), ("FF", 255), ("ffffffffffffffff", UInt64.max), ("10000000000000000", nil), ("", nil),
-        ("0x1", nil), ("g", nil),
-    ] as [(String, UInt64?)])
+    @Test(
+        arguments: [
+            ("0", 0), ("ff", 255), ("FF", 255), ("ffffffffffffffff", UInt64.max), ("10000000000000000", nil), ("", nil),
+            ("0x1", nil), ("g", nil),
+        ] as [(String, UInt64?)])
     func `a hexadecimal number has 1 to 16 digits`(text: String, expected: UInt64?) {
         let (bytes, range) = all(text)
         #expect(Text.hex(bytes, range) == expected)

@@ -7,13 +7,13 @@ import Testing
 @Suite("Simulation: every checker fires when the world is tampered with")
 struct CheckerMutationTests {
     /// A calm world of three nodes in the middle of its run, with a call that is up and has a while to go.
-    static func worldWithCall(seed: UInt64) throws -> (world: World, call: Int) {
+    static func worldWithCall(seed: UInt64, from start: Int64 = 8_000) throws -> (world: World, call: Int) {
         for attempt in seed..<(seed + 20) {
             var options = PlanOptions()
             options.nodes = 3
             options.faults = []
             let world = World(plan: Plan(seed: attempt, options: options))
-            for time in stride(from: Int64(8_000), through: 28_000, by: 500) {
+            for time in stride(from: start, through: start + 12_000, by: 500) {
                 world.run(untilMilliseconds: time)
                 if let call = world.callsInProgress.first { return (world, call) }
             }
@@ -61,11 +61,15 @@ struct CheckerMutationTests {
     }
 
     @Test func `a call that no node ends is number 4`() throws {
-        let (world, call) = try Self.worldWithCall(seed: 100)
-        let stale = try #require(world.record(of: call, on: 0))
-        let report = world.run()
-        #expect(report.violations.isEmpty)
-        #expect(!stale.isEmpty)
+        let (world, call) = try Self.worldWithCall(seed: 100, from: 30_500)
+        for host in 0..<world.nodeCount { world.tamper(stopping: host) }
+        #expect(world.run().violations.contains { $0.code == "4" && $0.call == call })
+    }
+
+    @Test func `a node that never comes up is number 12`() throws {
+        let (world, _) = try Self.worldWithCall(seed: 100, from: 30_500)
+        world.tamper(restartingWithoutNetwork: 2)
+        #expect(world.run().violations.contains { $0.code == "12" })
     }
 
     @Test func `a deleted record that lives again is number 6`() throws {

@@ -1,5 +1,5 @@
-// Reading addresses: dotted decimal (leading zeros are decimal too), and IPv6 text of RFC 4291 §2.2 with an embedded IPv4
-// tail.
+// Reading addresses: dotted decimal (leading zeros are decimal too), and IPv6 text of RFC 4291 §2.2 with an embedded
+// IPv4 tail.
 //
 // One leniency: `:::` before an IPv4 tail counts as `::`, because the grammar of RFC 3261 produced it (RFC 5118 §4.10).
 

@@ -42,6 +42,21 @@ extension World {
         drive(hosts[host]) { node, time, _ in NodeInspection.plant(&node, did, bytes, now: time) }
     }
 
+    /// Stops a process for good, and tells no checker.
+    package func tamper(stopping host: Int) {
+        hosts[host].isPaused = true
+    }
+
+    /// A new process that hears and reaches nobody, and no checker knows of a fault.
+    package func tamper(restartingWithoutNetwork host: Int) {
+        crash(host: host, power: false)
+        start(host: host)
+        for other in hosts.indices where other != host {
+            links.cut(host, other)
+            links.cut(other, host)
+        }
+    }
+
     /// A BYE to one side of a call that no node has decided on.
     package func tamper(sendingByeOf call: Int, on host: Int, toCaller: Bool, branch: String) {
         let (target, other) = (phones[2 * call + (toCaller ? 0 : 1)], phones[2 * call + (toCaller ? 1 : 0)])

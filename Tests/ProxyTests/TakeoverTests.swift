@@ -1,0 +1,186 @@
+// What a survivor does with the transactions of a dead node, and what a live node does with messages that are not its own
+// (sip-in-a-cluster S1-2, S1-3, S2-10, S2-11). `pair()` gives two nodes that hold the same record.
+
+import Dialogs
+import Primitives
+import Proxy
+import SIP
+import Testing
+
+@Suite("Messages and transactions of other nodes")
+struct TakeoverTests {
+    static let owner: UInt32 = 0x1111_1111
+    static let survivor: UInt32 = 0x2222_2222
+
+    private func survivorBench(ownerIsLive: Bool) -> ProxyBench {
+        var bench = ProxyBench { settings in
+            settings.memberTag = Self.survivor
+            settings.listeners = [Endpoint(text: "10.0.1.2:5060")!]
+            settings.sentBy = Array("10.0.1.2:5060".utf8)
+            settings.nodeName = Array("n2".utf8)
+        }
+        bench.proxy.peers = [
+            PeerContact(
+                memberTag: Self.owner, endpoint: Endpoint(text: ProxyBench.node), isLive: ownerIsLive,
+                holdsMovedAddress: false)
+        ]
+        return bench
+    }
+
+    private func replicate(_ did: DialogID, from: ProxyBench, to: inout ProxyBench) {
+        let bytes = from.dialogs.bytes(did)!
+        _ = try? to.dialogs.learn(did, facts: RawSpan(_elements: bytes.span), age: .zero, now: to.now)
+        to.proxy.review(did, now: to.now, dialogs: &to.dialogs, effects: &to.effects)
+    }
+
+    /// The owner has a ringing call, and the survivor its record.
+    private func ringing(ownerIsLive: Bool) -> (owner: ProxyBench, survivor: ProxyBench, invite: Sent, sent: [Sent]) {
+        var owner = ProxyBench()
+        let invite = owner.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
+        _ = owner.receive(Call.response(180, to: invite), from: ProxyBench.callee)
+        var survivor = survivorBench(ownerIsLive: ownerIsLive)
+        replicate(owner.did, from: owner, to: &survivor)
+        survivor.puts = owner.puts
+        let sent = survivor.drain()
+        return (owner, survivor, invite, sent)
+    }
+
+    @Test func `an answer for a live member is passed to it unchanged, once, S1-2a`() {
+        var (_, survivor, invite, sent) = ringing(ownerIsLive: true)
+        #expect(sent.isEmpty)
+        let answer = Call.response(200, to: invite)
+        #expect(survivor.receive(answer, from: ProxyBench.callee) == [Sent(text: answer, to: ProxyBench.node)])
+        #expect(survivor.receive(answer, from: ProxyBench.node).isEmpty)
+    }
+
+    @Test func `a live owner's INVITE is absorbed elsewhere, no second dialog, no second branch, S1-2b`() {
+        var (_, survivor, _, _) = ringing(ownerIsLive: true)
+        #expect(survivor.receive(Call.request("INVITE", branch: "z9hG4bKother"), from: ProxyBench.caller).isEmpty)
+        #expect(survivor.dialogs.count == 1)
+    }
+
+    @Test func `a CANCEL elsewhere is answered 200, and the owner cancels on the fact, S1-2c`() {
+        var (owner, survivor, _, _) = ringing(ownerIsLive: true)
+        let sent = survivor.receive(Call.request("CANCEL", contact: nil), from: ProxyBench.caller)
+        #expect(sent.map(\.firstLine) == ["SIP/2.0 200 OK"])
+        replicate(owner.did, from: survivor, to: &owner)
+        #expect(owner.drain().map(\.firstLine) == ["CANCEL sip:bob@10.0.0.2:5060 SIP/2.0"])
+    }
+
+    @Test func `an ACK for a non-2xx elsewhere becomes a fact and stops the owner's final answer, S1-2d`() {
+        var (owner, survivor, invite, _) = ringing(ownerIsLive: true)
+        // The fact must reach the owner while its record still has the transaction: a re-INVITE's would; here the call fails.
+        let ack = survivor.receive(Call.request("ACK", toTag: "bob", contact: nil), from: ProxyBench.caller)
+        #expect(ack.isEmpty, "never forwarded")
+        #expect(survivor.dialogs.record(owner.did)?.pendings.first?.progress == 1 | 8)
+        _ = invite
+        _ = owner.drain()
+    }
+
+    @Test func `a CANCEL that matches nothing is answered 481`() {
+        var bench = ProxyBench()
+        #expect(bench.receive(Call.request("CANCEL", contact: nil), from: ProxyBench.caller).map(\.firstLine)
+            == ["SIP/2.0 481 Call/Transaction Does Not Exist"])
+    }
+
+    @Test func `a dead owner's ringing call is cancelled with its own Via, then 480 goes upstream, S2-11`() {
+        var (owner, survivor, invite, sent) = ringing(ownerIsLive: false)
+        #expect(sent.map(\.firstLine) == ["CANCEL sip:bob@10.0.0.2:5060 SIP/2.0"])
+        #expect(sent[0].headers("Via") == [invite.headers("Via")[0]], "branch and sent-by of the dead node")
+        #expect(sent[0].header("CSeq") == "1 CANCEL")
+        let rest = survivor.receive(Call.response(200, to: sent[0], contact: nil), from: ProxyBench.callee)
+        #expect(rest.map(\.firstLine) == [
+            "BYE sip:bob@10.0.0.2:5060 SIP/2.0", "ACK sip:bob@10.0.0.2:5060 SIP/2.0", "SIP/2.0 480 Temporarily Unavailable",
+        ])
+        #expect(rest[0].header("CSeq") == "2 BYE")
+        #expect(rest[2].to == ProxyBench.caller)
+        #expect(rest[2].headers("Via") == ["SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bKc1"])
+        #expect(survivor.state == .deleted)
+        _ = owner.drain()
+    }
+
+    @Test func `without a provisional nothing goes downstream, the caller has its 480 at once`() {
+        var owner = ProxyBench()
+        _ = owner.receive(Call.request("INVITE"), from: ProxyBench.caller)
+        var survivor = survivorBench(ownerIsLive: false)
+        replicate(owner.did, from: owner, to: &survivor)
+        #expect(survivor.drain().map(\.firstLine) == ["SIP/2.0 480 Temporarily Unavailable"])
+    }
+
+    @Test func `a 2xx without ACK is sent again by the heir until an ACK is seen, S1-3`() {
+        var owner = ProxyBench()
+        let invite = owner.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
+        let answer = owner.receive(Call.response(200, to: invite), from: ProxyBench.callee)[0]
+        var survivor = survivorBench(ownerIsLive: false)
+        replicate(owner.did, from: owner, to: &survivor)
+        #expect(survivor.drain() == [answer])
+        #expect(survivor.advance(milliseconds: 500) == [answer])
+        #expect(survivor.advance(milliseconds: 1_000) == [answer])
+        let ack = survivor.receive(
+            Call.request("ACK", branch: "z9hG4bKa1", toTag: "bob", route: [invite.header("Record-Route")!], contact: nil),
+            from: ProxyBench.caller)
+        #expect(ack.map(\.to) == [ProxyBench.callee])
+        #expect(survivor.dialogs.state(owner.did) == .confirmed)
+        #expect(survivor.advance(milliseconds: 10_000).isEmpty)
+    }
+
+    @Test func `no ACK for 64·T1 makes the heir's deadline now, S1-3`() {
+        var owner = ProxyBench()
+        let invite = owner.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
+        _ = owner.receive(Call.response(200, to: invite), from: ProxyBench.callee)
+        var survivor = survivorBench(ownerIsLive: false)
+        replicate(owner.did, from: owner, to: &survivor)
+        let copies = survivor.advance(milliseconds: 40_000).count
+        #expect(copies >= 8 && copies <= 12, "T1 doubling to T2: 0.5, 1.5, 3.5, 7.5, then each 4 s")
+        #expect(survivor.dialogs.record(owner.did)?.deadline?.generation == 2)
+    }
+
+    @Test func `the heir of a pending re-INVITE answers 500 with Retry-After, and the call lives, S2-10`() {
+        var owner = ProxyBench()
+        let invite = owner.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
+        _ = owner.receive(Call.response(200, to: invite), from: ProxyBench.callee)
+        let route = invite.header("Record-Route")!
+        _ = owner.receive(
+            Call.request("ACK", branch: "z9hG4bKa1", toTag: "bob", route: [route], contact: nil), from: ProxyBench.caller)
+        let reinvite = owner.receive(
+            Call.request("INVITE", branch: "z9hG4bKr1", cSeq: 2, toTag: "bob", route: [route]), from: ProxyBench.caller)[0]
+        _ = owner.receive(Call.response(180, to: reinvite), from: ProxyBench.callee)
+        var survivor = survivorBench(ownerIsLive: false)
+        replicate(owner.did, from: owner, to: &survivor)
+        let sent = survivor.drain()
+        #expect(sent.map(\.firstLine) == ["CANCEL sip:bob@10.0.0.2:5060 SIP/2.0", "SIP/2.0 500 Server Internal Error"])
+        #expect(sent[1].header("Retry-After") == "1")
+        #expect(survivor.dialogs.state(owner.did) == .confirmed)
+        #expect(survivor.dialogs.record(owner.did)?.pendings.isEmpty == true)
+    }
+
+    @Test func `an answer that finds the dead node's moved address goes upstream and confirms, S1-1`() {
+        var (owner, survivor, invite, _) = ringing(ownerIsLive: true)
+        survivor.proxy.peers = [
+            PeerContact(memberTag: Self.owner, endpoint: nil, isLive: false, holdsMovedAddress: true)
+        ]
+        survivor.proxy.review(owner.did, now: survivor.now, dialogs: &survivor.dialogs, effects: &survivor.effects)
+        #expect(survivor.drain().isEmpty, "auto waits while a live member holds the address")
+        let sent = survivor.receive(Call.response(200, to: invite), from: ProxyBench.callee)
+        #expect(sent.map(\.to) == [ProxyBench.caller])
+        #expect(survivor.dialogs.state(owner.did) == .confirmedNotAcknowledged)
+    }
+
+    @Test func `an INVITE that a balancer gives to a survivor is adopted: 100, then the fate of the call, S1-2b`() {
+        var (owner, survivor, _, _) = ringing(ownerIsLive: true)
+        survivor.proxy.peers[0].isLive = false
+        let adopted = survivor.receive(
+            Call.request("INVITE", branch: "z9hG4bKfailover"), from: ProxyBench.caller)
+        #expect(adopted.map(\.firstLine) == ["SIP/2.0 100 Trying", "CANCEL sip:bob@10.0.0.2:5060 SIP/2.0"])
+        let rest = survivor.receive(Call.response(200, to: adopted[1], contact: nil), from: ProxyBench.callee)
+        survivor.proxy.review(owner.did, now: survivor.now, dialogs: &survivor.dialogs, effects: &survivor.effects)
+        let finals = (rest + survivor.drain()).filter { $0.firstLine.hasPrefix("SIP/2.0 480") }
+        #expect(finals.contains { $0.headers("Via").first?.contains("z9hG4bKfailover") ?? false })
+    }
+
+    @Test func `a stale INVITE of a node that was paused is dropped, S2-15`() {
+        var bench = ProxyBench()
+        #expect(bench.receive(Call.request("INVITE"), from: ProxyBench.caller, age: 2_001).isEmpty)
+        #expect(bench.proxy.counters.staleDropped == 1)
+    }
+}
