@@ -37,11 +37,11 @@ let package = Package(
         module("Node", ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster"]),
 
         // Shells: turn actions into I/O and I/O into events.
-        .target(name: "CSystem"),
+        .target(name: "CSockets"),
         .systemLibrary(
             name: "CNanomsg", pkgConfig: "nanomsg", providers: [.apt(["libnanomsg-dev"]), .brew(["nanomsg"])]),
-        module("Nanomsg", ["CNanomsg", "CSystem"]),
-        module("Transports", ["Primitives", "SIP", "Node", "Nanomsg", "CSystem"]),
+        module("Nanomsg", ["CNanomsg", "CSockets"]),
+        module("Transports", ["Primitives", "SIP", "Node", "Nanomsg", "CSockets"]),
         module(
             "Management",
             [

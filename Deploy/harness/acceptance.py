@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """usage: acceptance NAME... | all [--quick] | --list
 
-Runs the project's acceptance against real processes: nodes, Kamailio, telephones. Each case starts a cluster of its own on
-127.0.77.0/24, prints the figures it saw and PASS or FAIL, is bounded in time, and stops what it started.
---quick: smaller numbers, ten to thirty seconds a case. Exit 0 when every case passed, 1 when one failed, 2 on a usage error.
+Runs the project's acceptance against real processes: nodes, Kamailio, telephones. Each case starts a cluster of its
+own on 127.0.77.0/24, prints the figures it saw and PASS or FAIL, is bounded in time, and stops what it started.
+--quick: smaller numbers, ten to thirty seconds a case. Exit 0 when every case passed, 1 when one failed, 2 on a usage
+error.
 """
 
 import argparse
@@ -16,7 +17,7 @@ sys.dont_write_bytecode = True
 import cases_address
 import cases_calls
 import cases_cluster
-from cluster import Failure, note
+from cluster import Failure, note, unblock_signals
 from loop import now
 from stage import Report, time_limit
 
@@ -58,7 +59,8 @@ def run(name, function, limit, quick):
 
 def main():
     parser = argparse.ArgumentParser(
-        prog="acceptance", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        prog="acceptance", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("names", nargs="*")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--list", action="store_true")
@@ -72,6 +74,7 @@ def main():
     unknown = [name for name in names if name not in known]
     if unknown or not names:
         parser.error(f"{'no case ' + ', '.join(unknown) if unknown else 'name a case'}; there are: {' '.join(known)}")
+    unblock_signals()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # So that the stages clean up.
     failed = []
     for name in names:

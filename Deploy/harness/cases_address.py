@@ -1,9 +1,9 @@
 """Acceptance: a dead node's service address moves to a survivor, as VRRP would do it. Needs root: network namespaces.
 
-    namespace HUB (bridge br0): phones .21 .22, balancer .10
-       ├── veth ── namespace n1: bus 10.77.5.101, service address 10.77.5.11
-       ├── veth ── namespace n2: bus 10.77.5.102, service address 10.77.5.12   ◀── gets .11 when n1 is killed
-       └── veth ── namespace n3: bus 10.77.5.103, service address 10.77.5.13
+namespace HUB (bridge br0): phones .21 .22, balancer .10
+   ├── veth ── namespace n1: bus 10.77.5.101, service address 10.77.5.11
+   ├── veth ── namespace n2: bus 10.77.5.102, service address 10.77.5.12   ◀── gets .11 when n1 is killed
+   └── veth ── namespace n3: bus 10.77.5.103, service address 10.77.5.13
 """
 
 import os
@@ -44,7 +44,20 @@ class Network:
             for last in (10, 21, 22):
                 ip("-n", self.hub, "addr", "add", f"{NET}.{last}/24", "dev", "br0")
             for number, name in enumerate(self.names, 1):
-                ip("link", "add", f"v{number}", "netns", self.hub, "type", "veth", "peer", "name", "eth0", "netns", name)
+                ip(
+                    "link",
+                    "add",
+                    f"v{number}",
+                    "netns",
+                    self.hub,
+                    "type",
+                    "veth",
+                    "peer",
+                    "name",
+                    "eth0",
+                    "netns",
+                    name,
+                )
                 ip("-n", self.hub, "link", "set", f"v{number}", "master", "br0", "up")
                 ip("-n", name, "link", "set", "eth0", "up")
                 ip("-n", name, "addr", "add", f"{NET}.{100 + number}/24", "dev", "eth0")
@@ -59,7 +72,7 @@ class Network:
             subprocess.run(["ip", "netns", "del", name], capture_output=True, timeout=20, check=False)
 
     def move(self, last, from_number, to_number):
-        """Takes an address from one namespace and gives it to another, as a VRRP master does, gratuitous ARP included."""
+        """Gives an address of one namespace to another, as VRRP does, and makes everybody forget where it was."""
         ip("-n", self.names[from_number - 1], "addr", "del", f"{NET}.{last}/24", "dev", "eth0")
         ip("-n", self.names[to_number - 1], "addr", "add", f"{NET}.{last}/24", "dev", "eth0")
         for name in [self.hub] + self.names:
@@ -68,7 +81,7 @@ class Network:
 
 
 def moved_address(report, quick):
-    """Killed while ringing, its service address moved to a survivor: the callee's answer goes through and is confirmed."""
+    """Killed while ringing, its service address moved to a survivor: the callee's answer goes through."""
     count = 5 if quick else 20
     with Network() as network, Stage(report, net=NET, namespace=network.prefix, service_addresses=True) as stage:
         plan = Plan(ring=5.0, hold=None)

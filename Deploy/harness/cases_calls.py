@@ -1,4 +1,4 @@
-"""Acceptance: what the phones notice when a node dies. Each function is one line of the list and takes (report, quick)."""
+"""Acceptance: what the phones notice when a node dies. Each function is a line of the list, on (report, quick)."""
 
 from collections import Counter
 
@@ -24,13 +24,16 @@ def expiry(report, nodes, kill, quick):
         stage.phones.wait(lambda: False, 3.0)  # Whoever would send a second one has done so by now.
         by_count = Counter(len(p.byes) for p in parties)
         report.figure("parties by BYE transactions", dict(by_count))
-        good = report.claim(f"all {len(parties)} parties got exactly one BYE transaction", by_count == {1: len(parties)},
-                            dict(by_count))
+        good = report.claim(
+            f"all {len(parties)} parties got exactly one BYE transaction", by_count == {1: len(parties)}, dict(by_count)
+        )
         delays = sorted(next(iter(p.byes.values()))["at"] - p.refreshed_at for p in parties if p.byes)
         if delays:
-            report.claim(f"each within {lifetime + 2} s of its last refresh, none early",
-                         delays[-1] <= lifetime + 2 and delays[0] >= lifetime - 0.5,
-                         f"{delays[0]:.2f} to {delays[-1]:.2f} s")
+            report.claim(
+                f"each within {lifetime + 2} s of its last refresh, none early",
+                delays[-1] <= lifetime + 2 and delays[0] >= lifetime - 0.5,
+                f"{delays[0]:.2f} to {delays[-1]:.2f} s",
+            )
         sources = Counter(len(set().union(*(b["sources"] for b in p.byes.values()))) for p in parties if p.byes)
         datagrams = sum(b["datagrams"] for p in parties for b in p.byes.values())
         report.figure("BYE datagrams", datagrams)
@@ -83,14 +86,19 @@ def kill_under_load(report, quick):
             stage.phones.wait(lambda: False, max(0.0, moment + 2.5 - now()))
             later = survey(stage, [c for c in up if c.ended_at is None])
             unconfirmed += later["unconfirmed"] + later["unknown"]
-            report.figure(f"kill {number + 1}, of {victim.name}: calls up, unknown, unconfirmed after 2.5 s",
-                          f"{result['asked']}, {result['unknown']}, {later['unconfirmed']}")
+            report.figure(
+                f"kill {number + 1}, of {victim.name}: calls up, unknown, unconfirmed after 2.5 s",
+                f"{result['asked']}, {result['unknown']}, {later['unconfirmed']}",
+            )
             victim.start()
             stage.cluster.wait_view([n.name for n in stage.nodes])
         load.stop()
         load.drain(30)
-        report.claim(f"{kills} kills, every established call known to the survivors", lost == 0 and known > 0,
-                     f"{lost} of {known} lost")
+        report.claim(
+            f"{kills} kills, every established call known to the survivors",
+            lost == 0 and known > 0,
+            f"{lost} of {known} lost",
+        )
         report.claim("and confirmed there within 2.5 s", unconfirmed == 0, unconfirmed)
         requests = Counter(f"{e['method']} {e['code']}" for c in load.calls() if c.answered_at for e in c.requests)
         report.claim("every BYE was answered 200", set(requests) <= {"BYE 200"}, dict(requests))
@@ -100,12 +108,13 @@ def kill_under_load(report, quick):
 
 
 def survey(stage, calls):
-    """Asks every survivor for its dialogs: how many of `calls` (still up when asked) somebody does not know or confirm."""
+    """How many of `calls`, those that are still up, some survivor does not know, or does not have confirmed."""
     states = {node.name: {d["call_id"]: d["state"] for d in node.dialogs()} for node in stage.cluster.alive()}
     still = [c for c in calls if c.ended_at is None]
     unknown = {c for c in still for known in states.values() if c.call_id not in known}
-    unconfirmed = {c for c in still for known in states.values()
-                   if c.call_id in known and known[c.call_id] != "confirmed"}
+    unconfirmed = {
+        c for c in still for known in states.values() if c.call_id in known and known[c.call_id] != "confirmed"
+    }
     if unknown:
         stage.explain(list(unknown), 1)
     return {"asked": len(still), "unknown": len(unknown), "unconfirmed": len(unconfirmed)}
@@ -136,10 +145,11 @@ class Load:
         self.last = len(self.stage.phones.calls) + 1
 
     def calls(self):
-        return self.stage.phones.calls[self.first:]
+        return self.stage.phones.calls[self.first :]
 
     def drain(self, seconds):
         """Waits until every call has ended and had its last answer."""
+
         def over(call):
             return call.state == "failed" or (call.ended_at and all(e["done_at"] for e in call.requests))
 
@@ -155,7 +165,9 @@ def in_dialog_after_kill(report, quick):
         stage.in_every_record(count)
         moment = first.kill()
         stage.survivors_notice(first, moment)
-        stage.phones.wait(lambda: False, max(0.0, moment + 4.0 - now()))  # the balancer's probing: 2 times 1 s and 1.5 s
+        stage.phones.wait(
+            lambda: False, max(0.0, moment + 4.0 - now())
+        )  # the balancer's probing: 2 times 1 s and 1.5 s
         callees = stage.phones.callees()
         ways = [None] + [node.sip for node in stage.cluster.alive()]
         for method in ("INVITE", "BYE"):
@@ -171,8 +183,11 @@ def in_dialog_after_kill(report, quick):
             for way in ways:
                 codes = Counter(p.requests[-1]["code"] for p, w in entries if w == way)
                 name = "re-INVITE" if method == "INVITE" else "BYE"
-                report.claim(f"{name} {'through the balancer' if way is None else 'straight to ' + way[0]} answered 200",
-                             set(codes) == {200}, dict(codes))
+                report.claim(
+                    f"{name} {'through the balancer' if way is None else 'straight to ' + way[0]} answered 200",
+                    set(codes) == {200},
+                    dict(codes),
+                )
         ended = sum(1 for c in calls if c.ended_at and callees[c.call_id].ended_at)
         report.claim("both sides of every call ended", ended == count, f"{ended} of {count}")
         empty, held = stage.cluster.wait_held(0, 5)
@@ -190,22 +205,31 @@ def late_ack(report, quick):
         stage.survivors_notice(victim, moment)
         stage.phones.wait(lambda: False, 1.0)
         load.stop()
-        between = [c for c in load.calls() if c.answered_at and c.answered_at <= moment
-                   and (c.acked_at is None or c.acked_at > moment)]
+        between = [
+            c
+            for c in load.calls()
+            if c.answered_at and c.answered_at <= moment and (c.acked_at is None or c.acked_at > moment)
+        ]
         report.figure("calls with a 200 before and an ACK after the kill", len(between))
 
         def settled():
             callees = stage.phones.callees()
-            return all(c.state in ("confirmed", "failed", "ended") and (
-                c.state == "failed" or callees[c.call_id].acked_at or callees[c.call_id].ended_at) for c in load.calls())
+            return all(
+                c.state in ("confirmed", "failed", "ended")
+                and (c.state == "failed" or callees[c.call_id].acked_at or callees[c.call_id].ended_at)
+                for c in load.calls()
+            )
 
         stage.phones.wait(settled, 40)
         callees = stage.phones.callees()
         answered = [c for c in load.calls() if c.answered_at]
         unacked = [c for c in answered if not callees[c.call_id].acked_at]
         report.claim("there were calls in the gap", len(between) > 0, len(between))
-        report.claim("every caller with a 200 has its ACK at the callee", not unacked,
-                     f"{len(unacked)} of {len(answered)} lack it")
+        report.claim(
+            "every caller with a 200 has its ACK at the callee",
+            not unacked,
+            f"{len(unacked)} of {len(answered)} lack it",
+        )
         no_ack = [p for p in callees.values() if p.ended_by == "no_ack" or (p.unacknowledged and p.ended_at is None)]
         report.claim("no callee hung up for want of an ACK", not no_ack, len(no_ack))
         void = [c for c in load.calls() if c.state == "failed"]
@@ -214,7 +238,7 @@ def late_ack(report, quick):
 
 
 def killed_while_ringing(report, quick):
-    """Killed while ringing behind the dispatcher: in 5 s the callee is cancelled, the caller has 480, no record is left."""
+    """Killed while ringing behind the dispatcher: callee cancelled, caller has 480 in 5 s, no record is left."""
     count = 30 if quick else 90
     with Stage(report) as stage:
         stage.phones.place(count, 60, stage.front, Plan(ring=None))
@@ -233,11 +257,17 @@ def killed_while_ringing(report, quick):
         stage.phones.wait(lambda: all(c.state == "failed" and callees[c.call_id].ended_at for c in calls), 9)
         stopped = [callees[c.call_id].ended_at for c in calls if callees[c.call_id].ended_at]
         failed = [c.failed_at for c in calls if c.failed_at]
-        report.claim("every callee stopped ringing within 5 s of the detection",
-                     len(stopped) == len(calls) and max(stopped) - detected <= 5, spread(stopped, detected))
+        report.claim(
+            "every callee stopped ringing within 5 s of the detection",
+            len(stopped) == len(calls) and max(stopped) - detected <= 5,
+            spread(stopped, detected),
+        )
         codes = Counter(c.code for c in calls)
-        report.claim("every caller has its 480 within 5 s", set(codes) == {480} and max(failed) - detected <= 5,
-                     f"{dict(codes)}, {spread(failed, detected)}")
+        report.claim(
+            "every caller has its 480 within 5 s",
+            set(codes) == {480} and max(failed) - detected <= 5,
+            f"{dict(codes)}, {spread(failed, detected)}",
+        )
         report.claim("the other calls ring on", all(c.state == "ringing" for c in others), len(others))
         good, held = stage.cluster.wait_held(len(others), 5)
         report.claim("no record of them is left", good, held)
@@ -268,8 +298,11 @@ def reinvite_owner_killed(report, quick):
         stage.survivors_notice(second, moment)
         stage.phones.wait(lambda: all(e["done_at"] for e in entries), 10)
         codes = Counter(e["code"] for e in entries)
-        report.claim("the pending re-INVITEs got 500 (Retry-After) or their 200, nothing that ends a call",
-                     set(codes) <= {200, 500, 491}, dict(codes))
+        report.claim(
+            "the pending re-INVITEs got 500 (Retry-After) or their 200, nothing that ends a call",
+            set(codes) <= {200, 500, 491},
+            dict(codes),
+        )
         report.figure("Retry-After", dict(Counter(e.get("retry_after") for e in entries)))
         callees = stage.phones.callees()
         alive = [c for c in calls if c.ended_at is None and callees[c.call_id].ended_at is None]

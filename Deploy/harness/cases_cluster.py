@@ -28,15 +28,19 @@ def random_relay(report, quick):
             for node in stage.cluster.alive():
                 for dialog in node.dialogs():
                     seen.setdefault(dialog["call_id"], set()).add(dialog["did"])
-            return all(c.state in ("failed", "ended") and all(e["done_at"] for e in c.requests)
-                       for c in list(phones.calls))
+            return all(
+                c.state in ("failed", "ended") and all(e["done_at"] for e in c.requests) for c in list(phones.calls)
+            )
 
         phones.wait(settled, 40, 0.3)
         talked = [c for c in phones.calls if c.plan in half]
         rang = [c for c in phones.calls if c.plan in ringers]
         good = [c for c in talked if c.answered_at and c.requests and c.requests[-1]["code"] == 200]
-        report.claim(f"all {len(talked)} calls were set up and hung up with 200", len(good) == len(talked),
-                     f"{len(good)}; {dict(Counter(c.code for c in talked))}")
+        report.claim(
+            f"all {len(talked)} calls were set up and hung up with 200",
+            len(good) == len(talked),
+            f"{len(good)}; {dict(Counter(c.code for c in talked))}",
+        )
         callees = phones.callees()
         codes = Counter(c.code for c in rang)
         report.claim(f"CANCEL ended {len(rang)} ringing calls with 487", set(codes) == {487}, dict(codes))
@@ -47,8 +51,9 @@ def random_relay(report, quick):
         several = {call_id: dids for call_id, dids in seen.items() if len(dids) > 1}
         report.claim("no call had a second dialog", not several, f"{len(seen)} Call-IDs seen")
         parties = Counter(p.call_id for p in phones.callee.answered_calls)
-        report.claim("one INVITE transaction a call reached the callee", all(n == 1 for n in parties.values()),
-                     len(parties))
+        report.claim(
+            "one INVITE transaction a call reached the callee", all(n == 1 for n in parties.values()), len(parties)
+        )
         report.figure("datagrams dealt", dict(stage.relay.counts))
         report.figure("retransmissions of the phones", (phones.caller.counts + phones.callee.counts)["retransmissions"])
         empty, held = stage.cluster.wait_held(0, 10)
@@ -76,8 +81,11 @@ def cut_off(report, quick):
         while now() < healed_at + 8 and code != 0:
             code, answer = stage.cluster.check()
         took = now() - healed_at
-        report.claim("check says equal within 5 s of the healing, under load", code == 0 and took <= 5,
-                     f"exit {code} after {took:.1f} s; {summary(answer)}")
+        report.claim(
+            "check says equal within 5 s of the healing, under load",
+            code == 0 and took <= 5,
+            f"exit {code} after {took:.1f} s; {summary(answer)}",
+        )
         load.stop()
         load.drain(15)
         good = sum(1 for c in load.calls() if c.answered_at and c.requests and c.requests[-1]["code"] == 200)
@@ -88,8 +96,11 @@ def cut_off(report, quick):
 
 def summary(answer):
     """A `check --json` answer in a few words."""
-    return {k: (v if not isinstance(v, list) or len(v) <= 3 else f"{len(v)} entries")
-            for k, v in answer.items() if k != "members"}
+    return {
+        k: (v if not isinstance(v, list) or len(v) <= 3 else f"{len(v)} entries")
+        for k, v in answer.items()
+        if k != "members"
+    }
 
 
 def forget(report, quick):
@@ -149,8 +160,11 @@ def restart(report, quick):
                 has_them = now() - began
             stage.phones.wait(lambda: False, 0.02)
         up = third.wait_ready()
-        report.claim(f"it has the {count} dialogs within 3 s of its start", has_them is not None and has_them <= 3,
-                     f"{has_them:.2f} s, up after {up:.2f} s" if has_them else "never")
+        report.claim(
+            f"it has the {count} dialogs within 3 s of its start",
+            has_them is not None and has_them <= 3,
+            f"{has_them:.2f} s, up after {up:.2f} s" if has_them else "never",
+        )
         stage.phones.wait(lambda: False, 2.0)
         load.stop()
         load.drain(15)
@@ -162,8 +176,11 @@ def restart(report, quick):
         its = remaining(third)
         last = remaining(stage.nodes[0])
         wrong = [d for d in first if d in last and not last[d] - 1.0 <= its.get(d, -1e9) <= first[d] + 1.0]
-        report.claim("with the remaining lifetimes", not wrong and len(its) >= count,
-                     f"{len(wrong)} of {len(its)} differ by over 1 s")
+        report.claim(
+            "with the remaining lifetimes",
+            not wrong and len(its) >= count,
+            f"{len(wrong)} of {len(its)} differ by over 1 s",
+        )
 
 
 def remaining(node):
@@ -185,8 +202,11 @@ def detection(report, quick):
             stage.cluster.wait_view(names)
             stage.phones.wait(lambda: False, 0.5)
         taken.sort()
-        report.claim(f"{times} detections, the worst within 1 s", taken[-1] <= 1.0,
-                     f"median {taken[len(taken) // 2] * 1000:.0f} ms, worst {taken[-1] * 1000:.0f} ms")
+        report.claim(
+            f"{times} detections, the worst within 1 s",
+            taken[-1] <= 1.0,
+            f"median {taken[len(taken) // 2] * 1000:.0f} ms, worst {taken[-1] * 1000:.0f} ms",
+        )
 
 
 def soak(report, quick):

@@ -1,7 +1,8 @@
-"""Starts, asks, kills and stops nodes and the balancer in front of them: the shared ground of the demo and the acceptance.
+"""Starts, asks, kills and stops nodes and the balancer in front of them: the shared ground of the demo and the
+acceptance.
 
-Every process is one that we started, is noted in a pid file with its start time, and is ended by that pid only. Nodes live
-on one /24 of loopback: .10 is the balancer, .11 and on are the nodes, .21 the callee, .22 the caller. In network
+Every process is one that we started, is noted in a pid file with its start time, and is ended by that pid only. Nodes
+live on one /24 of loopback: .10 is the balancer, .11 and on are the nodes, .21 the callee, .22 the caller. In network
 namespaces each node has a namespace of its own on one bridge.
 """
 
@@ -76,9 +77,12 @@ class Processes:
         end = now() + patience
         while now() < end and any(self.started(pid) == started for pid, started in living.values()):
             time.sleep(0.05)
-        for pid, started in living.values():
-            if self.started(pid) == started:
-                self.signal(pid, signal.SIGKILL)
+        for pid, _ in living.values():
+            # Each was started as the leader of a group of its own: what it left behind goes with it.
+            try:
+                os.killpg(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
         return list(living)
 
     @staticmethod
@@ -144,8 +148,13 @@ class Node:
             command = ["ip", "netns", "exec", self.namespace] + command
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                cwd=self.cluster.folder)
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                cwd=self.cluster.folder,
+            )
         self.started_at = now()
         self.cluster.processes.note(self.name, self.process.pid)
         if wait:
@@ -222,7 +231,8 @@ class Node:
     def dialogs(self, *options):
         """`understudy dialogs list --json` of this node: a list of dialogs."""
         code, text = self.cluster.command(
-            "dialogs", "list", "--json", "--node", self.url, *options, namespace=self.namespace)
+            "dialogs", "list", "--json", "--node", self.url, *options, namespace=self.namespace
+        )
         if code != 0:
             raise Failure(f"dialogs list on {self.name} ended with {code}: {text.strip()[:200]}")
         return json.loads(text)
@@ -231,8 +241,19 @@ class Node:
 class Cluster:
     """Some nodes and, where asked for, Kamailio in front. Use it in a `with`: everything is stopped at its end."""
 
-    def __init__(self, folder, nodes=3, net="127.0.77", lifetime=43200, name="acceptance", namespace=None,
-                 service_addresses=False, faults=True, extra_lines=(), cluster_lines=()):
+    def __init__(
+        self,
+        folder,
+        nodes=3,
+        net="127.0.77",
+        lifetime=43200,
+        name="acceptance",
+        namespace=None,
+        service_addresses=False,
+        faults=True,
+        extra_lines=(),
+        cluster_lines=(),
+    ):
         self.folder, self.net, self.lifetime, self.name = folder, net, lifetime, name
         self.namespace, self.service_addresses = namespace, service_addresses
         os.makedirs(folder, exist_ok=True)
@@ -280,14 +301,33 @@ class Cluster:
             file.writelines(f"1 sip:{node.host}:5060\n" for node in self.nodes)
         runtime = os.path.join(self.folder, "kamailio")
         os.makedirs(runtime, exist_ok=True)
-        command = ["kamailio", "-DD", "-E", "-f", BALANCER_CONFIGURATION, "-m", "64", "-M", "8", "-Y", runtime,
-                   "-P", os.path.join(runtime, "kamailio.pid"), "-w", runtime,
-                   "-A", f"BALANCER=udp:{self.balancer[0]}:{self.balancer[1]}", "-A", f'NODES="{listing}"']
+        command = [
+            "kamailio",
+            "-DD",
+            "-E",
+            "-f",
+            BALANCER_CONFIGURATION,
+            "-m",
+            "64",
+            "-M",
+            "8",
+            "-Y",
+            runtime,
+            "-P",
+            os.path.join(runtime, "kamailio.pid"),
+            "-w",
+            runtime,
+            "-A",
+            f"BALANCER=udp:{self.balancer[0]}:{self.balancer[1]}",
+            "-A",
+            f'NODES="{listing}"',
+        ]
         if self.namespace:
             command = ["ip", "netns", "exec", f"{self.namespace}-hub"] + command
         with open(os.path.join(self.folder, "balancer.log"), "ab") as log:
             self.balancer_process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
         self.processes.note("balancer", self.balancer_process.pid)
         time.sleep(1.0)
         if self.balancer_process.poll() is not None:
@@ -307,6 +347,7 @@ class Cluster:
 
     def busiest(self):
         """The live node that acts for most dialogs."""
+
         def acting(node):
             return (node.status() or {}).get("dialogs", {}).get("acting", 0)
 
@@ -348,6 +389,11 @@ class Cluster:
             return code, json.loads(text)
         except ValueError:
             return code, {"text": text.strip()[:300]}
+
+
+def unblock_signals():
+    """Whoever started us may have blocked SIGTERM, and everything that we start would inherit that and not end."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
 
 def view_names(status):

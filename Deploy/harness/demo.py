@@ -9,9 +9,9 @@ The demo behind Deploy/run: a cluster, Kamailio in front of it, real calls by SI
     brief     2 s calls all the while, 5 a second                               traffic across the kill (SIPp)
                              SIGKILL
 
-The callee and the silent callers are the telephones of phones.py: SIPp sends every answer of a call to the address that its
-first message came from or went to, so it cannot answer a node that took over from a dead one. SIPp's callers are not
-touched by that: all of theirs passes the balancer.
+The callee and the silent callers are the telephones of phones.py: SIPp sends every answer of a call to the address
+that its first message came from or went to, so it cannot answer a node that took over from a dead one. SIPp's callers
+are not touched by that: all of theirs passes the balancer.
 
 Prints a table while it runs and then one line for each claim. Exit 0 only if all hold.
 """
@@ -25,7 +25,7 @@ import time
 
 sys.dont_write_bytecode = True
 
-from cluster import Cluster, Failure, Processes, ROOT, note, view_names
+from cluster import Cluster, Failure, Processes, ROOT, note, unblock_signals, view_names
 from loop import now
 from party import Plan
 from phones import Phones
@@ -47,14 +47,49 @@ class Callers:
         trace = os.path.join(folder, name + ".msg")
         if os.path.exists(trace):
             os.unlink(trace)
-        command = ["sipp", "-sf", os.path.join(SCENARIOS, scenario), f"{front[0]}:{front[1]}", "-s", "bob",
-                   "-i", host, "-p", str(port), "-mi", host, "-cp", str(port + 13000),
-                   "-m", str(count), "-l", str(count), "-r", str(max(1, round(rate * 10))), "-rp", "10000",
-                   "-d", str(hold_ms), "-nostdin", "-skip_rlimit", "-buff_size", "4194304",
-                   "-trace_msg", "-message_file", trace]
+        command = [
+            "sipp",
+            "-sf",
+            os.path.join(SCENARIOS, scenario),
+            f"{front[0]}:{front[1]}",
+            "-s",
+            "bob",
+            "-i",
+            host,
+            "-p",
+            str(port),
+            "-mi",
+            host,
+            "-cp",
+            str(port + 13000),
+            "-m",
+            str(count),
+            "-l",
+            str(count),
+            "-r",
+            str(max(1, round(rate * 10))),
+            "-rp",
+            "10000",
+            "-d",
+            str(hold_ms),
+            "-nostdin",
+            "-skip_rlimit",
+            "-buff_size",
+            "4194304",
+            "-trace_msg",
+            "-message_file",
+            trace,
+        ]
         with open(os.path.join(folder, name + ".out"), "wb") as out:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
-                                       cwd=folder, env={**os.environ, "TERM": os.environ.get("TERM", "dumb")})
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+                cwd=folder,
+                env={**os.environ, "TERM": os.environ.get("TERM", "dumb")},
+            )
         self.cluster.processes.note(name, process.pid)
         self.processes[name], self.traces[name] = process, Trace(trace)
 
@@ -77,7 +112,9 @@ class Demo:
         self.lifetime = int(self.placing + 20)
         host = "127.0.0"
         route = f'routes: [{{match: "sip:.*@example.org", to: ["sip:{host}.21:5070"]}}]'
-        self.cluster = Cluster(STATE, options.nodes, host, self.lifetime, name="demo", faults=False, extra_lines=[route])
+        self.cluster = Cluster(
+            STATE, options.nodes, host, self.lifetime, name="demo", faults=False, extra_lines=[route]
+        )
         self.callers = Callers(self.cluster)
         self.phones = None
         self.victim = None
@@ -96,8 +133,10 @@ class Demo:
         self.place_calls()
         self.watch(lambda: time.time() > self.began + self.placing + 2)
         self.kill()
-        self.watch(lambda: self.callers.over() and all(c.ended_at for c in self.phones.calls),
-                   self.lifetime + self.placing + 45)
+        self.watch(
+            lambda: self.callers.over() and all(c.ended_at for c in self.phones.calls),
+            self.lifetime + self.placing + 45,
+        )
         self.watch(lambda: False, 3)  # A second BYE would have come by now.
         self.callers.read(to_the_end=True)
         self.judge()
@@ -108,7 +147,9 @@ class Demo:
         self.phones = Phones((host(22), 5080), (host(21), 5070))
         self.callers.start("talkers", "caller_talks.xml", 5081, half, rate, int((self.placing + 4) * 1000))
         self.callers.start("brief", "caller_brief.xml", 5082, int((self.placing + 15) * BRIEF_RATE), BRIEF_RATE, 2000)
-        self.phones.place(self.options.calls - half, rate, self.cluster.balancer, Plan(hold=None), "sip:bob@example.org")
+        self.phones.place(
+            self.options.calls - half, rate, self.cluster.balancer, Plan(hold=None), "sip:bob@example.org"
+        )
 
     def kill(self):
         self.victim = self.cluster.busiest()
@@ -131,11 +172,15 @@ class Demo:
         """Call-IDs of the calls that were answered (before the kill, after one) and have not been hung up."""
         self.callers.read()
         until = self.killed_at or time.time()
-        sipp = {c.call_id for c in self.callers.calls()
-                if c.answered_at and c.answered_at < until and c.bye_sent_at is None}
+        sipp = {
+            c.call_id for c in self.callers.calls() if c.answered_at and c.answered_at < until and c.bye_sent_at is None
+        }
         moment = now() - (time.time() - until)
-        return sipp | {c.call_id for c in list(self.phones.calls)
-                       if c.answered_at and c.answered_at < moment and c.ended_at is None}
+        return sipp | {
+            c.call_id
+            for c in list(self.phones.calls)
+            if c.answered_at and c.answered_at < moment and c.ended_at is None
+        }
 
     # -- The table
 
@@ -179,8 +224,10 @@ class Demo:
             return f"{node.name:6}no answer"
         dialogs = status["dialogs"]
         lag = max([m.get("lag_ms", 0) for m in status["members"] if m["name"] in view_names(status)] or [0])
-        return (f"{node.name:6}{status['state']:10}{' '.join(view_names(status)):24}{dialogs['confirmed']:>10}"
-                f"{dialogs['early']:>7}{dialogs['held']:>7}{dialogs['acting']:>8}{lag:>8}")
+        return (
+            f"{node.name:6}{status['state']:10}{' '.join(view_names(status)):24}{dialogs['confirmed']:>10}"
+            f"{dialogs['early']:>7}{dialogs['held']:>7}{dialogs['acting']:>8}{lag:>8}"
+        )
 
     # -- The claims
 
@@ -209,7 +256,8 @@ class Demo:
         self.claim(code == 0, "replicas equal", f"understudy check of {nodes} says {'equal' if code == 0 else answer}")
         calls = self.callers.calls() + self.phones.calls
         refused = sum(1 for c in calls if c.code >= 300)
-        note(f"\n{len(calls)} calls, {sum(1 for c in calls if c.answered_at)} answered, {refused} refused (ringing at the kill)")
+        answered = sum(1 for c in calls if c.answered_at)
+        note(f"\n{len(calls)} calls, {answered} answered, {refused} refused (ringing at the kill)")
         for _, line in self.claims:
             note(line)
 
@@ -220,8 +268,9 @@ def down():
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="Deploy/run", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="Deploy/run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--nodes", type=int, default=3, choices=range(2, 10), metavar="2..9")
     parser.add_argument("--calls", type=int, default=300, help="calls that outlive the kill (default 300)")
     parser.add_argument("--rate", type=float, default=20, help="of them a second (default 20)")
@@ -233,6 +282,7 @@ def main():
         return 0
     if options.calls < 2 or options.rate <= 0:
         parser.error("--calls is at least 2, --rate above 0")
+    unblock_signals()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         down_quietly = Processes(os.path.join(STATE, "pids")).stop_all()
@@ -261,9 +311,9 @@ def main():
 
 
 def keep(demo):
-    nodes = " ".join(f"--node {n.url}" for n in demo.cluster.alive())
-    note(f"\nStill running; Deploy/run --down stops it. Try:\n  {demo.cluster.binary} status {nodes.split(' --node')[0]}\n"
-         f"  {demo.cluster.binary} check {nodes}")
+    program, nodes = demo.cluster.binary, [f"--node {node.url}" for node in demo.cluster.alive()]
+    note("\nStill running; Deploy/run --down stops it. Try:")
+    note(f"  {program} status {nodes[0]}\n  {program} check {' '.join(nodes)}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """One thread that waits for sockets and timers, for the phones and the relay.
 
-asyncio would do; a heap and epoll cost a third of it a message, and at 300 calls a second the instrument must not be what
-is late. Timers are looked at after every batch of at most 64 datagrams. `call` is the only method that other threads use.
+asyncio would do; a heap and epoll cost a third of it a message, and at 300 calls a second the instrument must not be
+what is late. Timers are looked at after every batch of at most 64 datagrams. `call` is the only method that other
+threads use.
 """
 
 import ctypes
@@ -31,7 +32,8 @@ class Timer:
 
 
 class Loop:
-    """Sockets and timers on one thread. `latest` is the worst lateness of a timer in seconds: how far to trust a run."""
+    """Sockets and timers on one thread. `latest` is the worst lateness of a timer in seconds: how far to trust a
+    run."""
 
     def __init__(self):
         self.poller = select.epoll()

@@ -3,8 +3,8 @@
     caller: calling ─▶ ringing ─▶ confirmed ─▶ ended        callee: ringing ─▶ answered ─▶ confirmed ─▶ ended
                  └──────────┴──▶ failed                                   └───────┴──────────────────▶ ended
 
-The fields that end in `_at` are seconds of the monotonic clock, None until it happened. `byes` has one entry for each BYE
-*transaction* that came, by (branch, sent-by, CSeq): a second entry is what a user's phone would answer with 481.
+The fields that end in `_at` are seconds of the monotonic clock, None until it happened. `byes` has one entry for each
+BYE *transaction* that came, by (branch, sent-by, CSeq): a second entry is what a user's phone would answer with 481.
 """
 
 import sip
@@ -17,14 +17,25 @@ GIVE_UP = 64 * T1
 class Plan:
     """What the two sides of a call do by themselves. Seconds; None is "never"."""
 
-    def __init__(self, ring=0.03, hold=None, ack_delay=0.0, cancel_after=None, reinvite_delay=0.0, answers_through=None,
-                 acks_to=None, rport=True):
+    def __init__(
+        self,
+        ring=0.03,
+        hold=None,
+        ack_delay=0.0,
+        cancel_after=None,
+        reinvite_delay=0.0,
+        answers_through=None,
+        acks_to=None,
+        rport=True,
+    ):
         self.ring = ring  # from 180 to 200; None rings until cancelled
         self.hold = hold  # from ACK to the caller's BYE; None waits for a BYE
         self.ack_delay = ack_delay  # the caller's pause between 200 and ACK
         self.cancel_after = cancel_after  # from the first provisional to CANCEL
         self.reinvite_delay = reinvite_delay  # from a re-INVITE to its 200, either side
-        self.answers_through = answers_through  # (host, port) that gets the callee's answers instead of the Via's address
+        self.answers_through = (
+            answers_through  # (host, port) that gets the callee's answers instead of the Via's address
+        )
         self.acks_to = acks_to  # (host, port) that gets the ACK instead of the first Route
         self.rport = rport  # whether our Via asks for RFC 3581
 
@@ -71,7 +82,9 @@ class Party:
         self.branch = self.phone.name("z9hG4bK")
         self.cseq = 101
         data = self.write("INVITE", self.branch, request_uri, [], body=sip.session_description(host, 40000))
-        self.transaction = self.phone.request("INVITE", self.branch, data, destination, self.invite_answered, self.timed_out)
+        self.transaction = self.phone.request(
+            "INVITE", self.branch, data, destination, self.invite_answered, self.timed_out
+        )
 
     def timed_out(self):
         self.fail(408)
@@ -146,8 +159,13 @@ class Party:
         data = self.write("CANCEL", self.branch, self.target, [], cseq=101)
         entry = self.entry("CANCEL", self.invite_destination)
         self.phone.request(
-            "CANCEL", self.branch, data, self.invite_destination,
-            lambda message, first: self.done(entry, message.code) if first else None, lambda: self.done(entry, 408))
+            "CANCEL",
+            self.branch,
+            data,
+            self.invite_destination,
+            lambda message, first: self.done(entry, message.code) if first else None,
+            lambda: self.done(entry, 408),
+        )
 
     # -- Requests within the dialog
 
@@ -191,7 +209,8 @@ class Party:
                 self.done(entry, message.code)
 
         entry["transaction"] = self.phone.request(
-            method, branch, data, destination, answered, lambda: self.done(entry, 408))
+            method, branch, data, destination, answered, lambda: self.done(entry, 408)
+        )
         return entry
 
     def hang_up(self, to=None):

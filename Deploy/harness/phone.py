@@ -3,10 +3,10 @@
     datagram ──▶ Phone ──▶ server transaction ──▶ Party (one side of one call)
                    └─────▶ client transaction ──▶ Party
 
-It is an instrument: it follows RFC 3261 as a real phone does (route sets, CSeq, retransmissions, 482 to a merged request,
-481 to a second BYE transaction) and hides nothing. What a real phone would show its user as "call dropped" is a count here.
-Transactions are kept for 40 s (64 times T1, and some), so a repeated BYE is told from a second one. Not attempted: TCP,
-forked early dialogs, authentication, media.
+It is an instrument: it follows RFC 3261 as a real phone does (route sets, CSeq, retransmissions, 482 to a merged
+request, 481 to a second BYE transaction) and hides nothing. What a real phone would show its user as "call dropped" is
+a count here. Transactions are kept for 40 s (64 times T1, and some), so a repeated BYE is told from a second one. Not
+attempted: TCP, forked early dialogs, authentication, media.
 """
 
 from collections import Counter, deque

@@ -2,8 +2,9 @@
 """usage: phones.py --to HOST[:PORT] [--calls N] [--rate R] [--hold S] [--ring S] [--ack-delay S] [--cancel-after S]
                  [--caller HOST:PORT] [--callee HOST:PORT] [--log FILE] [--wait S]
 
-Many callers and callees in one process, over UDP: places calls through an address, keeps route sets, answers whatever BYE
-comes, and prints one JSON summary. Exit 0 when every call went as planned. The acceptance cases use the class `Phones`.
+Many callers and callees in one process, over UDP: places calls through an address, keeps route sets, answers whatever
+BYE comes, and prints one JSON summary. Exit 0 when every call went as planned. The acceptance cases use the class
+`Phones`.
 """
 
 import argparse
@@ -158,7 +159,8 @@ def main():
     def over():
         calls = phones.calls
         return len(calls) == options.calls and all(
-            c.state == "failed" or (c.ended_at and all(e["done_at"] for e in c.requests)) for c in list(calls))
+            c.state == "failed" or (c.ended_at and all(e["done_at"] for e in c.requests)) for c in list(calls)
+        )
 
     phones.wait(over, options.calls / options.rate + options.wait)
     wanted = 487 if options.cancel_after is not None else 200

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """usage: relay.py --listen HOST[:PORT] --node HOST[:PORT] --node HOST[:PORT]... [--seed N]
 
-The worst balancer there can be: it deals every single datagram from a phone to a random node, retransmissions, CANCEL, ACK
-and answers included. A cluster that passes behind it does not depend on what stands in front of it.
+The worst balancer there can be: it deals every single datagram from a phone to a random node, retransmissions, CANCEL,
+ACK and answers included. A cluster that passes behind it does not depend on what stands in front of it.
 
 It reads SIP but writes none: no Via, no Record-Route, no parameter is added, so for the SIP elements it is not there.
 
@@ -11,8 +11,8 @@ It reads SIP but writes none: no Via, no Record-Route, no parameter is added, so
     node  ── request ───────────────▶ relay ──▶ counted as `astray` and dropped: nodes never send those here
 
 An answer from a node reaches the relay because the request's source was the relay's address; its topmost Via is the
-phone's own, which names where the phone is. Phones that send their answers here instead of to the node's Via make a random
-node receive them.
+phone's own, which names where the phone is. Phones that send their answers here instead of to the node's Via make a
+random node receive them.
 """
 
 import argparse

@@ -1,20 +1,37 @@
 """SIP messages for the test phones: enough of RFC 3261 to read any answer and to write well-formed requests.
 
-This is deliberately not the proxy's parser. The phones must judge the proxy, so they share no code with it: a message is
-split into lines, headers are kept in order, and what the phones need is looked up by name. Headers that may be lists (Via,
-Route, Record-Route) are split at commas that stand outside quotes and angle brackets. Limits: UDP only, no folding of
-header lines on the way out, bodies are opaque.
+This is deliberately not the proxy's parser. The phones must judge the proxy, so they share no code with it: a message
+is split into lines, headers are kept in order, and what the phones need is looked up by name. Headers that may be
+lists (Via, Route, Record-Route) are split at commas that stand outside quotes and angle brackets. Limits: UDP only, no
+folding of header lines on the way out, bodies are opaque.
 """
 
 COMPACT = {
-    "v": "via", "f": "from", "t": "to", "i": "call-id", "m": "contact", "l": "content-length", "c": "content-type",
-    "s": "subject", "k": "supported", "e": "content-encoding",
+    "v": "via",
+    "f": "from",
+    "t": "to",
+    "i": "call-id",
+    "m": "contact",
+    "l": "content-length",
+    "c": "content-type",
+    "s": "subject",
+    "k": "supported",
+    "e": "content-encoding",
 }
 LISTS = ("via", "route", "record-route")
 REASONS = {
-    100: "Trying", 180: "Ringing", 200: "OK", 404: "Not Found", 405: "Method Not Allowed", 480: "Temporarily Unavailable",
-    481: "Call/Transaction Does Not Exist", 482: "Loop Detected", 486: "Busy Here", 487: "Request Terminated",
-    500: "Server Internal Error", 503: "Service Unavailable",
+    100: "Trying",
+    180: "Ringing",
+    200: "OK",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    480: "Temporarily Unavailable",
+    481: "Call/Transaction Does Not Exist",
+    482: "Loop Detected",
+    486: "Busy Here",
+    487: "Request Terminated",
+    500: "Server Internal Error",
+    503: "Service Unavailable",
 }
 
 
@@ -88,7 +105,7 @@ class Via:
         return self.parameters.get("branch", "")
 
     def answered(self, source):
-        """This Via as a server writes it into its answer (RFC 3261 section 18.2.1, RFC 3581): received, rport filled."""
+        """This Via as a server writes it into its answer (RFC 3261 section 18.2.1, RFC 3581)."""
         text = self.text
         if "rport" in self.parameters:
             pieces = text.split(";")
@@ -108,7 +125,18 @@ class Via:
 class Message:
     """A parsed message. `first_line` as received; `method` is that of the CSeq for an answer."""
 
-    __slots__ = ("first_line", "is_request", "method", "uri", "code", "headers", "vias", "routes", "record_routes", "body")
+    __slots__ = (
+        "first_line",
+        "is_request",
+        "method",
+        "uri",
+        "code",
+        "headers",
+        "vias",
+        "routes",
+        "record_routes",
+        "body",
+    )
 
     def __init__(self):
         self.headers = {}

@@ -1,7 +1,7 @@
 """Follows SIPp's message trace (-trace_msg) while it is written, and keeps what the demo's claims are about.
 
-A trace is read rather than SIPp's statistics because SIPp counts calls, not transactions: a second BYE for a call that has
-ended is invisible in its statistics and plain in its trace. Times are SIPp's own wall-clock stamps of this host.
+A trace is read rather than SIPp's statistics because SIPp counts calls, not transactions: a second BYE for a call that
+has ended is invisible in its statistics and plain in its trace. Times are SIPp's own wall-clock stamps of this host.
 """
 
 import datetime
@@ -11,7 +11,9 @@ import re
 import sip
 
 HEAD = re.compile(
-    rb"-{40,} (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+)\r?\nUDP message (sent|received) [\[(](\d+)(?: bytes)?[\])][^\n]*\n\r?\n")
+    rb"-{40,} (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+)\r?\nUDP message (sent|received) [\[(](\d+)"
+    rb"(?: bytes)?[\])][^\n]*\n\r?\n"
+)
 
 
 class Request:

@@ -1,4 +1,4 @@
-"""What every acceptance case has: a cluster, a balancer, phones, a report, a limit in time, and an end that cleans up."""
+"""What every acceptance case has: a cluster, a balancer, phones, a report, a limit in time, a clean end."""
 
 import os
 import shutil
@@ -37,13 +37,30 @@ class Stage:
     UNDERSTUDY_TRACE=1 in the environment writes every message of the phones to messages.log in the stage's folder.
     """
 
-    def __init__(self, report, nodes=3, lifetime=43200, balancer="kamailio", net="127.0.77", namespace=None,
-                 service_addresses=False, cluster_lines=(), seed=1):
+    def __init__(
+        self,
+        report,
+        nodes=3,
+        lifetime=43200,
+        balancer="kamailio",
+        net="127.0.77",
+        namespace=None,
+        service_addresses=False,
+        cluster_lines=(),
+        seed=1,
+    ):
         self.report = report
         self.folder = tempfile.mkdtemp(prefix="understudy-acceptance-")
         self.net, self.namespace, self.balancer, self.seed = net, namespace, balancer, seed
-        self.cluster = Cluster(self.folder, nodes, net, lifetime, namespace=namespace,
-                               service_addresses=service_addresses, cluster_lines=cluster_lines)
+        self.cluster = Cluster(
+            self.folder,
+            nodes,
+            net,
+            lifetime,
+            namespace=namespace,
+            service_addresses=service_addresses,
+            cluster_lines=cluster_lines,
+        )
         self.relay = self.phones = None
 
     def __enter__(self):
@@ -54,8 +71,12 @@ class Stage:
             elif self.balancer == "relay":
                 self.relay = Relay(self.cluster.balancer, [n.sip for n in self.cluster.nodes], self.seed).start()
             hub = f"{self.namespace}-hub" if self.namespace else None
-            self.phones = Phones((f"{self.net}.22", 5080), (f"{self.net}.21", 5070), hub,
-                                 log=f"{self.folder}/messages.log" if os.environ.get("UNDERSTUDY_TRACE") else None)
+            self.phones = Phones(
+                (f"{self.net}.22", 5080),
+                (f"{self.net}.21", 5070),
+                hub,
+                log=f"{self.folder}/messages.log" if os.environ.get("UNDERSTUDY_TRACE") else None,
+            )
         except BaseException:
             self.__exit__(Failure, None, None)
             raise
@@ -83,7 +104,7 @@ class Stage:
         return self.cluster.balancer
 
     def establish(self, count, rate, to, plan, seconds=15):
-        """Places calls and waits until both sides of every one are confirmed. A Failure names what the others became."""
+        """Places calls and waits until both sides of every one are confirmed; a Failure says what they became."""
         before = len(self.phones.calls)
         self.phones.place(count, rate, to, plan)
 
@@ -91,7 +112,8 @@ class Stage:
             calls = self.phones.calls[before:]
             callees = self.phones.callees()
             return len(calls) == count and all(
-                c.acked_at and c.call_id in callees and callees[c.call_id].acked_at for c in list(calls))
+                c.acked_at and c.call_id in callees and callees[c.call_id].acked_at for c in list(calls)
+            )
 
         if not self.phones.wait(confirmed, count / rate + seconds):
             raise Failure(f"not every call was established: {self.phones.summary()}")

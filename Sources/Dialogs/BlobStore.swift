@@ -8,17 +8,17 @@
 //
 // Invariant: what is stored is never longer than its block. Limit: 16 KiB a record; the number of records is the table's.
 
-package import Primitives
+public import Primitives
 
 /// Where a record's bytes lie.
-package struct BlobID: Hashable, Sendable {
+public struct BlobID: Hashable, Sendable {
     fileprivate(set) var chunk: UInt32
     fileprivate(set) var block: UInt16
     /// Length in bytes.
     fileprivate(set) var count: UInt16
 }
 
-package struct BlobStore: Sendable {
+public struct BlobStore: Sendable {
     private struct Chunk: Sendable {
         var bytes: [UInt8]
         /// Blocks of 64 bytes each; 0 for a chunk that was given back.
@@ -42,15 +42,15 @@ package struct BlobStore: Sendable {
     private var partial: [UInt32]
     private var spare: [UInt32] = []
 
-    package init() {
+    public init() {
         partial = Array(repeating: Self.noChunk, count: RecordLimits.bytes / 64 + 1)
     }
 
     /// Bytes that the chunks in use occupy.
-    package var byteCount: Int { (chunks.count - spare.count) * Self.chunkSize }
+    public var byteCount: Int { (chunks.count - spare.count) * Self.chunkSize }
 
     /// Stores a copy of at most 16 KiB.
-    package mutating func insert(_ bytes: RawSpan) -> BlobID {
+    public mutating func insert(_ bytes: RawSpan) -> BlobID {
         precondition(bytes.byteCount <= RecordLimits.bytes, "a record must fit into a block: \(bytes.byteCount)")
         let units = max(1, (bytes.byteCount + 63) / 64)
         let chunk = chunkWithRoom(units)
@@ -60,7 +60,7 @@ package struct BlobStore: Sendable {
     }
 
     /// Replaces what `id` names, in place when the block fits.
-    package mutating func replace(_ id: BlobID, with bytes: RawSpan) -> BlobID {
+    public mutating func replace(_ id: BlobID, with bytes: RawSpan) -> BlobID {
         let units = chunks[Int(id.chunk)].units
         guard max(1, (bytes.byteCount + 63) / 64) == units else {
             remove(id)
@@ -70,7 +70,7 @@ package struct BlobStore: Sendable {
         return BlobID(chunk: id.chunk, block: id.block, count: UInt16(bytes.byteCount))
     }
 
-    package mutating func remove(_ id: BlobID) {
+    public mutating func remove(_ id: BlobID) {
         let index = Int(id.chunk)
         let offset = Int(id.block) * chunks[index].units * 64
         chunks[index].bytes[offset] = UInt8(truncatingIfNeeded: chunks[index].firstFree)
@@ -88,7 +88,7 @@ package struct BlobStore: Sendable {
 
     /// The buffer that holds the bytes, and where in it. Let go of the buffer before the store changes: it is shared, not
     /// copied, and a change would have to copy the whole chunk.
-    package func location(_ id: BlobID) -> (bytes: [UInt8], range: ByteRange) {
+    public func location(_ id: BlobID) -> (bytes: [UInt8], range: ByteRange) {
         (chunks[Int(id.chunk)].bytes, range(id))
     }
 

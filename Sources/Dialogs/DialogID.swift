@@ -4,28 +4,28 @@
 
 internal import Primitives
 
-package struct DialogID: Hashable, Comparable, Sendable {
-    package var rawValue: UInt64
+public struct DialogID: Hashable, Comparable, Sendable {
+    public var rawValue: UInt64
 
-    package init(rawValue: UInt64) {
+    public init(rawValue: UInt64) {
         self.rawValue = rawValue
     }
 
     /// Reads 1 to 16 hexadecimal digits.
-    package init?(hex text: String) {
+    public init?(hex text: String) {
         let bytes = Array(text.utf8)
         guard let value = Text.hex(bytes, ByteRange(bytes)) else { return nil }
         rawValue = value
     }
 
     /// 16 lower-case hexadecimal digits.
-    package var hex: String {
+    public var hex: String {
         var writer = ByteWriter(capacity: 16)
         writer.putHex(rawValue, digits: 16)
         return String(decoding: writer.bytes, as: UTF8.self)
     }
 
-    package static func < (left: DialogID, right: DialogID) -> Bool {
+    public static func < (left: DialogID, right: DialogID) -> Bool {
         left.rawValue < right.rawValue
     }
 }

@@ -4,7 +4,7 @@
 //          └──────────────────┴──────────── final failure, BYE, deadline ──────────────┴──────▶ deleted
 
 /// State of a dialog (RFC 3261 §12; the names are those of `dlg.list` and of the metrics).
-package enum DialogState: UInt8, Comparable, CaseIterable, Sendable {
+public enum DialogState: UInt8, Comparable, CaseIterable, Sendable {
     /// The INVITE was seen and has no answer with a To-tag.
     case unconfirmed = 1
     /// At least one provisional answer created a dialog-out (RFC 3261 §12.1).
@@ -15,7 +15,7 @@ package enum DialogState: UInt8, Comparable, CaseIterable, Sendable {
     /// Ended; what is kept is a tombstone.
     case deleted
 
-    package var name: String {
+    public var name: String {
         switch self {
         case .unconfirmed: "unconfirmed"
         case .early: "early"
@@ -25,31 +25,31 @@ package enum DialogState: UInt8, Comparable, CaseIterable, Sendable {
         }
     }
 
-    package static func < (left: DialogState, right: DialogState) -> Bool {
+    public static func < (left: DialogState, right: DialogState) -> Bool {
         left.rawValue < right.rawValue
     }
 }
 
 /// One side of a dialog. In a lookup: the side that sent the request.
-package enum Leg: UInt8, Sendable {
+public enum Leg: UInt8, Sendable {
     case caller, callee
 }
 
 /// Bits of `RecordField.flags`; once set they stay.
-package enum DialogFlags {
-    package static let cancelled: UInt64 = 1
-    package static let byeFromCaller: UInt64 = 2
-    package static let byeFromCallee: UInt64 = 4
-    package static let endedByTimeout: UInt64 = 8
-    package static let endedByOperator: UInt64 = 16
-    package static let inviteFailed: UInt64 = 32
+public enum DialogFlags {
+    public static let cancelled: UInt64 = 1
+    public static let byeFromCaller: UInt64 = 2
+    public static let byeFromCallee: UInt64 = 4
+    public static let endedByTimeout: UInt64 = 8
+    public static let endedByOperator: UInt64 = 16
+    public static let inviteFailed: UInt64 = 32
 }
 
 /// Bits of `PendingField.progress`; once set they stay.
-package enum PendingProgress {
-    package static let provisional: UInt64 = 1
-    package static let final: UInt64 = 2
-    package static let cancelSeen: UInt64 = 4
-    package static let acknowledgedFailure: UInt64 = 8
-    package static let cancelSent: UInt64 = 16
+public enum PendingProgress {
+    public static let provisional: UInt64 = 1
+    public static let final: UInt64 = 2
+    public static let cancelSeen: UInt64 = 4
+    public static let acknowledgedFailure: UInt64 = 8
+    public static let cancelSent: UInt64 = 16
 }

@@ -3,38 +3,38 @@
 // A bucket's list links its slots, tombstones included: who compares buckets has to learn of a peer's tombstone too. The
 // digest covers live records only, since tombstones leave each node at its own time.
 
-package import Primitives
+public import Primitives
 
 extension DialogTable {
     /// All records, tombstones included.
-    package var count: Int { entries.count }
+    public var count: Int { entries.count }
 
     /// Records that did not end.
-    package var live: Int { entries.count - count(in: .deleted) }
+    public var live: Int { entries.count - count(in: .deleted) }
 
-    package func count(in state: DialogState) -> Int { stateCounts[Int(state.rawValue)] }
+    public func count(in state: DialogState) -> Int { stateCounts[Int(state.rawValue)] }
 
     /// Bytes that the records' blobs occupy, free blocks of their chunks included.
-    package var blobByteCount: Int { blobs.byteCount }
+    public var blobByteCount: Int { blobs.byteCount }
 
-    package var bucketCount: Int { buckets.count }
+    public var bucketCount: Int { buckets.count }
 
-    package func bucket(of did: DialogID) -> Int {
+    public func bucket(of did: DialogID) -> Int {
         Int(did.rawValue % UInt64(buckets.count))
     }
 
     /// - Parameter bucket: From 0 to `bucketCount` − 1; 0 is answered for any other.
-    package func digest(bucket: Int) -> UInt64 {
+    public func digest(bucket: Int) -> UInt64 {
         buckets.indices.contains(bucket) ? buckets[bucket].digest : 0
     }
 
     /// When a record of this bucket changed last; far in the past for one that never held any.
-    package func youngest(bucket: Int) -> Instant {
+    public func youngest(bucket: Int) -> Instant {
         buckets.indices.contains(bucket) ? buckets[bucket].changedAt : Instant(nanoseconds: .min)
     }
 
     /// The dids of a bucket, tombstones included, ascending.
-    package func dids(inBucket bucket: Int) -> [DialogID] {
+    public func dids(inBucket bucket: Int) -> [DialogID] {
         guard buckets.indices.contains(bucket) else { return [] }
         var result: [DialogID] = []
         var slot = buckets[bucket].firstSlot
@@ -46,7 +46,7 @@ extension DialogTable {
     }
 
     /// The next record in the order of slots: a cursor over all of them that survives changes between its steps.
-    package func next(after slot: UInt32?) -> (slot: UInt32, did: DialogID)? {
+    public func next(after slot: UInt32?) -> (slot: UInt32, did: DialogID)? {
         var index = slot.map { UInt64($0) + 1 } ?? 0
         while index < UInt64(entries.slotCount) {
             let candidate = UInt32(index)
@@ -97,5 +97,5 @@ extension DialogTable {
 
 extension DialogTable {
     /// Keyed hash of a record's did and bytes: equal on two nodes exactly when the records are.
-    package func contentDigest(_ did: DialogID) -> UInt64? { entry(did)?.contentHash }
+    public func contentDigest(_ did: DialogID) -> UInt64? { entry(did)?.contentHash }
 }

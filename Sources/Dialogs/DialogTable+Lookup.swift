@@ -3,11 +3,11 @@
 // The did in a Route is a hint: `matches` verifies it against Call-ID and tags. Without it, or when it lies, `find` goes by
 // Call-ID. A request without a To-tag (a retransmitted INVITE, CANCEL) belongs to a dialog that is unconfirmed or early.
 
-package import Primitives
+public import Primitives
 
 extension DialogTable {
     /// The dialog that Call-ID and tags name, and the side that sent the request: the youngest live one, else a tombstone.
-    package func find(
+    public func find(
         callID: [UInt8], _ callIDRange: ByteRange, fromTag: [UInt8], _ fromTagRange: ByteRange, toTag: [UInt8],
         _ toTagRange: ByteRange
     ) -> (DialogID, Leg)? {
@@ -30,7 +30,7 @@ extension DialogTable {
     }
 
     /// The side of dialog `did` that sent a request with this Call-ID and these tags; `nil` when it is another dialog's.
-    package func matches(
+    public func matches(
         _ did: DialogID, callID: [UInt8], _ callIDRange: ByteRange, fromTag: [UInt8], _ fromTagRange: ByteRange,
         toTag: [UInt8], _ toTagRange: ByteRange
     ) -> Leg? {
@@ -59,12 +59,12 @@ extension DialogTable {
 
     // MARK: Reading
 
-    package func slot(_ did: DialogID) -> UInt32? { slotID(did)?.index }
+    public func slot(_ did: DialogID) -> UInt32? { slotID(did)?.index }
 
-    package func contains(_ did: DialogID) -> Bool { slotID(did) != nil }
+    public func contains(_ did: DialogID) -> Bool { slotID(did) != nil }
 
     /// Reads a record where it lies. The ranges of the view index the array that `body` gets, for as long as it runs.
-    package func view<R>(_ did: DialogID, _ body: (RecordView, [UInt8]) -> R) -> R? {
+    public func view<R>(_ did: DialogID, _ body: (RecordView, [UInt8]) -> R) -> R? {
         guard let entry = entry(did) else { return nil }
         let stored = blobs.location(entry.blob)
         return body(RecordView(stored.bytes, stored.range), stored.bytes)
@@ -72,35 +72,35 @@ extension DialogTable {
 
     /// Appends the record's bytes.
     /// - Returns: Whether it is here.
-    package func write(_ did: DialogID, into out: inout ByteWriter) -> Bool {
+    public func write(_ did: DialogID, into out: inout ByteWriter) -> Bool {
         guard let entry = entry(did) else { return false }
         let stored = blobs.location(entry.blob)
         out.put(stored.bytes, stored.range)
         return true
     }
 
-    package func record(_ did: DialogID) -> Record? {
+    public func record(_ did: DialogID) -> Record? {
         guard let entry = entry(did) else { return nil }
         let stored = blobs.location(entry.blob)
         return Record(canonical: stored.bytes, stored.range)
     }
 
-    package func bytes(_ did: DialogID) -> [UInt8]? {
+    public func bytes(_ did: DialogID) -> [UInt8]? {
         guard let entry = entry(did) else { return nil }
         let stored = blobs.location(entry.blob)
         return Array(stored.bytes[stored.range.range])
     }
 
-    package func state(_ did: DialogID) -> DialogState? { entry(did)?.state }
+    public func state(_ did: DialogID) -> DialogState? { entry(did)?.state }
 
-    package func birth(_ did: DialogID) -> Instant? { entry(did)?.birth }
+    public func birth(_ did: DialogID) -> Instant? { entry(did)?.birth }
 
-    package func changedAt(_ did: DialogID) -> Instant? { entry(did)?.changedAt }
+    public func changedAt(_ did: DialogID) -> Instant? { entry(did)?.changedAt }
 
-    package func age(_ did: DialogID, now: Instant) -> Duration? { entry(did).map { now - $0.birth } }
+    public func age(_ did: DialogID, now: Instant) -> Duration? { entry(did).map { now - $0.birth } }
 
     /// When the dialog's time is up; `nil` while it has no deadline, and for a tombstone.
-    package func deadline(_ did: DialogID) -> Instant? {
+    public func deadline(_ did: DialogID) -> Instant? {
         guard let entry = entry(did), entry.deadline != .max else { return nil }
         return entry.birth.advanced(milliseconds: Int64(clamping: entry.deadline))
     }

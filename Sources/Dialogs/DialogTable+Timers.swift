@@ -1,11 +1,11 @@
 // One wake-up for each dialog. What it means (deadline, retransmission, tombstone's end) is decided by who is woken, from
 // the record and the time; the table only remembers when.
 
-package import Primitives
+public import Primitives
 
 extension DialogTable {
     /// Sets, moves or (with `nil`) takes back the wake-up of a dialog; does nothing for a dialog that is not here.
-    package mutating func setTimer(_ did: DialogID, at instant: Instant?) {
+    public mutating func setTimer(_ did: DialogID, at instant: Instant?) {
         guard let id = slotID(did), let entry = entries[id] else { return }
         wheel.cancel(entry.timer)
         let token = UInt64(id.generation) << 32 | UInt64(id.index)
@@ -14,7 +14,7 @@ extension DialogTable {
     }
 
     /// Appends the dialogs whose wake-up has come, each once, in the order of their times.
-    package mutating func due(now: Instant, into dids: inout [DialogID]) {
+    public mutating func due(now: Instant, into dids: inout [DialogID]) {
         woken.removeAll(keepingCapacity: true)
         wheel.advance(to: now, due: &woken)
         for token in woken {
@@ -32,5 +32,5 @@ extension DialogTable {
     }
 
     /// No wake-up is due before it; `nil` when none is set.
-    package var nextTimer: Instant? { wheel.next }
+    public var nextTimer: Instant? { wheel.next }
 }

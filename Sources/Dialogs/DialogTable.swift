@@ -13,12 +13,12 @@
 // live records, so it depends neither on order nor on time; every slot is in both indices and in its bucket's list.
 // Limit: `limit` records, tombstones included; at it a new record is refused, typed and counted.
 
-package import Primitives
+public import Primitives
 
-package struct DialogTable: Sendable {
+public struct DialogTable: Sendable {
     /// What came of a call of `learn`.
-    package struct Learned: Equatable, Sendable {
-        package enum Outcome: Equatable, Sendable {
+    public struct Learned: Equatable, Sendable {
+        public enum Outcome: Equatable, Sendable {
             case created, changed
             /// The facts were all known; nothing was touched.
             case unchanged
@@ -28,13 +28,13 @@ package struct DialogTable: Sendable {
             case mismatch
         }
 
-        package var outcome: Outcome
-        package var before: DialogState?
+        public var outcome: Outcome
+        public var before: DialogState?
         /// The state now; `before`, or unconfirmed, when nothing was joined.
-        package var after: DialogState
-        package var deadlineChanged: Bool
+        public var after: DialogState
+        public var deadlineChanged: Bool
 
-        package init(outcome: Outcome, before: DialogState?, after: DialogState, deadlineChanged: Bool) {
+        public init(outcome: Outcome, before: DialogState?, after: DialogState, deadlineChanged: Bool) {
             self.outcome = outcome
             self.before = before
             self.after = after
@@ -43,11 +43,11 @@ package struct DialogTable: Sendable {
     }
 
     /// Events that an operator may want to see.
-    package struct Counters: Equatable, Sendable {
-        package var mismatches = 0
-        package var unknownRecords = 0
-        package var refusedAtLimit = 0
-        package var malformed = 0
+    public struct Counters: Equatable, Sendable {
+        public var mismatches = 0
+        public var unknownRecords = 0
+        public var refusedAtLimit = 0
+        public var malformed = 0
     }
 
     struct Entry: Sendable {
@@ -85,16 +85,16 @@ package struct DialogTable: Sendable {
         var changedAt = Instant(nanoseconds: .min)
     }
 
-    package private(set) var counters = Counters()
+    public private(set) var counters = Counters()
     /// Sum of all buckets' digests.
-    package internal(set) var rootDigest: UInt64 = 0
+    public internal(set) var rootDigest: UInt64 = 0
 
     /// - Parameters:
     ///   - buckets: `ims_dialog.hash_size`, the same in all nodes of a cluster, else their digests do not compare.
     ///   - hash: Under the cluster's key, for the same reason.
     ///   - limit: Records at most, tombstones included.
     ///   - origin: Not after the first `now` that the table is going to see.
-    package init(buckets: Int, hash: KeyedHash, limit: Int, origin: Instant = .zero) {
+    public init(buckets: Int, hash: KeyedHash, limit: Int, origin: Instant = .zero) {
         self.hash = hash
         self.buckets = Array(repeating: Bucket(), count: max(buckets, 1))
         entries = Slab(limit: limit)
@@ -102,7 +102,7 @@ package struct DialogTable: Sendable {
     }
 
     /// The did of the dialog that an INVITE creates.
-    package func did(
+    public func did(
         callID: [UInt8], _ callIDRange: ByteRange, fromTag: [UInt8], _ fromTagRange: ByteRange, inviteCSeq: UInt32
     ) -> DialogID {
         var stream = hash.begin()
@@ -116,7 +116,7 @@ package struct DialogTable: Sendable {
     ///
     /// Facts with a Call-ID are a put and create the record; without one they are a patch. On an error nothing changes.
     /// - Parameter age: How old the dialog is, for a put; taken as zero when a put creates a record without it.
-    package mutating func learn(
+    public mutating func learn(
         _ did: DialogID, facts: RawSpan, age: Duration?, now: Instant
     ) throws(RecordError) -> Learned {
         do throws(RecordError) {
@@ -205,7 +205,7 @@ package struct DialogTable: Sendable {
     /// Forgets a record: a tombstone's end, or `fault.forget`.
     /// - Returns: Whether it was there.
     @discardableResult
-    package mutating func remove(_ did: DialogID) -> Bool {
+    public mutating func remove(_ did: DialogID) -> Bool {
         guard let id = slotID(did), let entry = entries[id] else { return false }
         byCallID.remove(hash: callIDHash(of: entry), value: id.index)
         byDID.remove(hash: did.rawValue, value: id.index)

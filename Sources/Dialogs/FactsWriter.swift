@@ -10,49 +10,49 @@
 //
 // A fact about a pending names branch, leg and cseq (see RecordFields). The buffer keeps its memory from patch to patch.
 
-package import Primitives
+public import Primitives
 
-package struct FactsWriter: Sendable {
+public struct FactsWriter: Sendable {
     /// The patch so far.
-    package private(set) var writer: ByteWriter
+    public private(set) var writer: ByteWriter
 
-    package init(capacity: Int = 512) {
+    public init(capacity: Int = 512) {
         writer = ByteWriter(capacity: capacity)
     }
 
-    package var bytes: [UInt8] { writer.bytes }
-    package var isEmpty: Bool { writer.isEmpty }
+    public var bytes: [UInt8] { writer.bytes }
+    public var isEmpty: Bool { writer.isEmpty }
 
     /// Starts the next patch.
-    package mutating func begin() {
+    public mutating func begin() {
         writer.removeAll()
     }
 
-    package mutating func put<F: RawRepresentable<UInt32>>(_ field: F, _ value: UInt64) {
+    public mutating func put<F: RawRepresentable<UInt32>>(_ field: F, _ value: UInt64) {
         writer.putField(field.rawValue, varint: value)
     }
 
     /// Writes a fixed64, which only `HomeField.boot` is.
-    package mutating func putFixed<F: RawRepresentable<UInt32>>(_ field: F, _ value: UInt64) {
+    public mutating func putFixed<F: RawRepresentable<UInt32>>(_ field: F, _ value: UInt64) {
         writer.putField(field.rawValue, fixed: value, byteCount: 8)
     }
 
-    package mutating func put<F: RawRepresentable<UInt32>>(_ field: F, _ bytes: [UInt8]) {
+    public mutating func put<F: RawRepresentable<UInt32>>(_ field: F, _ bytes: [UInt8]) {
         writer.putField(field.rawValue, bytes: RawSpan(_elements: bytes.span))
     }
 
-    package mutating func put<F: RawRepresentable<UInt32>>(_ field: F, _ bytes: [UInt8], _ range: ByteRange) {
+    public mutating func put<F: RawRepresentable<UInt32>>(_ field: F, _ bytes: [UInt8], _ range: ByteRange) {
         writer.putField(field.rawValue, bytes: RawSpan(_elements: bytes.span).extracting(range.range))
     }
 
     /// Writes the bytes that `fill` appends; it must not touch what was there before.
-    package mutating func put<F: RawRepresentable<UInt32>>(_ field: F, _ fill: (inout ByteWriter) -> Void) {
+    public mutating func put<F: RawRepresentable<UInt32>>(_ field: F, _ fill: (inout ByteWriter) -> Void) {
         let start = writer.beginMessage(field.rawValue)
         fill(&writer)
         writer.endMessage(start)
     }
 
-    package mutating func message<F: RawRepresentable<UInt32>>(_ field: F, _ body: (inout FactsWriter) -> Void) {
+    public mutating func message<F: RawRepresentable<UInt32>>(_ field: F, _ body: (inout FactsWriter) -> Void) {
         let start = writer.beginMessage(field.rawValue)
         body(&self)
         writer.endMessage(start)

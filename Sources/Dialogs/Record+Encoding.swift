@@ -4,7 +4,7 @@ internal import Primitives
 
 extension Record {
     /// The canonical bytes; what the bounds of a record do not allow ends in an error.
-    package func encoded() throws(RecordError) -> [UInt8] {
+    public func encoded() throws(RecordError) -> [UInt8] {
         var facts = FactsWriter()
         write(into: &facts)
         var out = ByteWriter(capacity: facts.bytes.count)

@@ -4,85 +4,85 @@
 
 internal import Primitives
 
-package struct Record: Equatable, Sendable {
-    package struct Home: Equatable, Sendable {
-        package var name: [UInt8] = []
-        package var boot: UInt64 = 0
-        package var sentBy: [UInt8] = []
+public struct Record: Equatable, Sendable {
+    public struct Home: Equatable, Sendable {
+        public var name: [UInt8] = []
+        public var boot: UInt64 = 0
+        public var sentBy: [UInt8] = []
 
-        package init() {}
+        public init() {}
     }
 
-    package struct Side: Equatable, Sendable {
-        package var cseq: UInt32 = 0
-        package var firstCSeq: UInt32 = 0
-        package var targetCSeq: UInt32 = 0
-        package var contact: [UInt8] = []
-        package var routes: [UInt8] = []
-        package var endpoint: [UInt8] = []
+    public struct Side: Equatable, Sendable {
+        public var cseq: UInt32 = 0
+        public var firstCSeq: UInt32 = 0
+        public var targetCSeq: UInt32 = 0
+        public var contact: [UInt8] = []
+        public var routes: [UInt8] = []
+        public var endpoint: [UInt8] = []
 
-        package init() {}
+        public init() {}
     }
 
-    package struct Out: Equatable, Sendable {
-        package var toTag: [UInt8] = []
-        package var state: DialogState?
-        package var side = Side()
-        package var answer: [UInt8] = []
-        package var acked: UInt32 = 0
-        package var to: [UInt8] = []
+    public struct Out: Equatable, Sendable {
+        public var toTag: [UInt8] = []
+        public var state: DialogState?
+        public var side = Side()
+        public var answer: [UInt8] = []
+        public var acked: UInt32 = 0
+        public var to: [UInt8] = []
 
-        package init() {}
+        public init() {}
     }
 
-    package struct Pending: Equatable, Sendable {
-        package var branch: [UInt8] = []
-        package var leg = Leg.caller
-        package var cseq: UInt32 = 0
-        package var progress: UInt64 = 0
-        package var vias: [UInt8] = []
-        package var source: [UInt8] = []
-        package var requestURI: [UInt8] = []
-        package var routes: [UInt8] = []
-        package var via: [UInt8] = []
-        package var target: [UInt8] = []
-        package var answer: [UInt8] = []
+    public struct Pending: Equatable, Sendable {
+        public var branch: [UInt8] = []
+        public var leg = Leg.caller
+        public var cseq: UInt32 = 0
+        public var progress: UInt64 = 0
+        public var vias: [UInt8] = []
+        public var source: [UInt8] = []
+        public var requestURI: [UInt8] = []
+        public var routes: [UInt8] = []
+        public var via: [UInt8] = []
+        public var target: [UInt8] = []
+        public var answer: [UInt8] = []
 
-        package init() {}
+        public init() {}
     }
 
-    package struct Stamped: Equatable, Sendable {
-        package var key: [UInt8] = []
-        package var counter: UInt64 = 0
-        package var node: [UInt8] = []
-        package var boot: UInt64 = 0
-        package var value: [UInt8]?
+    public struct Stamped: Equatable, Sendable {
+        public var key: [UInt8] = []
+        public var counter: UInt64 = 0
+        public var node: [UInt8] = []
+        public var boot: UInt64 = 0
+        public var value: [UInt8]?
 
-        package init() {}
+        public init() {}
     }
 
-    package var callID: [UInt8] = []
-    package var fromTag: [UInt8] = []
-    package var inviteCSeq: UInt32 = 0
-    package var home: Home?
-    package var state: DialogState?
-    package var deadline: RecordView.Deadline?
-    package var flags: UInt64 = 0
-    package var from: [UInt8] = []
-    package var to: [UInt8] = []
-    package var requestURI: [UInt8] = []
-    package var caller = Side()
-    package var settledCaller: UInt32 = 0
-    package var settledCallee: UInt32 = 0
-    package var outs: [Out] = []
-    package var pendings: [Pending] = []
-    package var variables: [Stamped] = []
-    package var profiles: [Stamped] = []
+    public var callID: [UInt8] = []
+    public var fromTag: [UInt8] = []
+    public var inviteCSeq: UInt32 = 0
+    public var home: Home?
+    public var state: DialogState?
+    public var deadline: RecordView.Deadline?
+    public var flags: UInt64 = 0
+    public var from: [UInt8] = []
+    public var to: [UInt8] = []
+    public var requestURI: [UInt8] = []
+    public var caller = Side()
+    public var settledCaller: UInt32 = 0
+    public var settledCallee: UInt32 = 0
+    public var outs: [Out] = []
+    public var pendings: [Pending] = []
+    public var variables: [Stamped] = []
+    public var profiles: [Stamped] = []
 
-    package init() {}
+    public init() {}
 
     /// Decodes a record or a patch, which need not be canonical.
-    package init(_ bytes: RawSpan) throws(RecordError) {
+    public init(_ bytes: RawSpan) throws(RecordError) {
         var canonical = ByteWriter(capacity: bytes.byteCount)
         try RecordJoin.join(bytes, RawSpan(), into: &canonical)
         self.init(canonical: canonical.bytes, ByteRange(canonical.bytes))
@@ -119,7 +119,7 @@ package struct Record: Equatable, Sendable {
     }
 
     /// The dialog-out with this To-tag.
-    package func out(toTag: [UInt8]) -> Out? {
+    public func out(toTag: [UInt8]) -> Out? {
         outs.first { $0.toTag == toTag }
     }
 }

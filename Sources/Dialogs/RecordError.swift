@@ -1,7 +1,7 @@
 // RecordError says why bytes from a peer (or facts of our own) did not become part of a record. The record that was there
 // stays as it was. A peer's mistake is counted by who called; it never stops the node.
 
-package enum RecordError: Error, Equatable, Sendable {
+public enum RecordError: Error, Equatable, Sendable {
     /// The bytes end inside of a field.
     case truncated
     /// A varint of more than ten bytes, more than 64 bits, or with a superfluous last byte.
@@ -21,15 +21,15 @@ package enum RecordError: Error, Equatable, Sendable {
 }
 
 /// The bounds of one record.
-package enum RecordLimits {
+public enum RecordLimits {
     /// Bytes of a record, and of a patch.
-    package static let bytes = 16_384
-    package static let outs = 64
-    package static let pendings = 64
+    public static let bytes = 16_384
+    public static let outs = 64
+    public static let pendings = 64
     /// Variables and profile links together.
-    package static let stamped = 256
+    public static let stamped = 256
     /// Fields of later versions, kept and passed on.
-    package static let unknown = 64
+    public static let unknown = 64
     /// Fields of one message while two records are joined; two canonical records have fewer than half of it each.
-    package static let fields = 2_048
+    public static let fields = 2_048
 }

@@ -23,44 +23,44 @@
 //   · of a deleted record all but 1–5, 7 and the to_tag and state of its outs.
 // A field of a later version is kept, the larger by (wire type, value) per number, in tombstones not at all.
 
-package enum RecordField: UInt32 {
+public enum RecordField: UInt32, Sendable {
     case callID = 1
     case fromTag, inviteCSeq, home, state, deadline, flags, from, to, requestURI, caller, settledCaller, settledCallee
     case outs = 16
     case pendings, variables, profiles
 }
 
-package enum HomeField: UInt32 {
+public enum HomeField: UInt32, Sendable {
     case name = 1
     case boot, sentBy
 }
 
-package enum DeadlineField: UInt32 {
+public enum DeadlineField: UInt32, Sendable {
     case generation = 1
     case atMilliseconds, lifetimeMilliseconds
 }
 
-package enum SideField: UInt32 {
+public enum SideField: UInt32, Sendable {
     case cseq = 1
     case firstCSeq, target
 }
 
-package enum TargetField: UInt32 {
+public enum TargetField: UInt32, Sendable {
     case cseq = 1
     case contact, routes, endpoint
 }
 
-package enum OutField: UInt32 {
+public enum OutField: UInt32, Sendable {
     case toTag = 1
     case state, side, answer, acked, to
 }
 
-package enum PendingField: UInt32 {
+public enum PendingField: UInt32, Sendable {
     case branch = 1
     case leg, cseq, progress, vias, source, requestURI, routes, via, target, answer
 }
 
-package enum StampedField: UInt32 {
+public enum StampedField: UInt32, Sendable {
     case key = 1
     case counter, node, boot, value
 }

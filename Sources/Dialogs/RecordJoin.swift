@@ -13,9 +13,9 @@
 // them, as long as no bound is reached. Depth is fixed by the table (Record ▸ Out ▸ Side ▸ Target). At a bound the join
 // throws and the record stays as it was; then replicas may differ, which digests show.
 
-package import Primitives
+public import Primitives
 
-package struct RecordJoin: Sendable {
+public struct RecordJoin: Sendable {
     /// A field as it was found, or an entry of a map with its key.
     struct Found: Sendable {
         var number: UInt32
@@ -48,13 +48,13 @@ package struct RecordJoin: Sendable {
         }
     }
 
-    package init() {
+    public init() {
         input.reserveCapacity(2_048)
         found.reserveCapacity(64)
     }
 
     /// Appends the join of two byte strings, either of which may be a record, a patch or empty.
-    package static func join(_ a: RawSpan, _ b: RawSpan, into out: inout ByteWriter) throws(RecordError) {
+    public static func join(_ a: RawSpan, _ b: RawSpan, into out: inout ByteWriter) throws(RecordError) {
         var join = RecordJoin()
         try join.join(a, b, isCanonical: false, into: &out)
     }
@@ -62,7 +62,7 @@ package struct RecordJoin: Sendable {
     /// Appends the join to `out`; on an error `out` is left as it was.
     ///
     /// - Parameter isCanonical: Whether `a` came out of a join before. Then its untouched fields are copied.
-    package mutating func join(
+    public mutating func join(
         _ a: RawSpan, _ b: RawSpan, isCanonical: Bool, into out: inout ByteWriter
     ) throws(RecordError) {
         guard a.byteCount <= RecordLimits.bytes, b.byteCount <= RecordLimits.bytes else {

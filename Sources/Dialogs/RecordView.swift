@@ -5,86 +5,86 @@
 // It reads canonical records, which came out of a join and were checked there; should the bytes be anything else, the view
 // ends where they stop making sense and never reads outside of them.
 
-package import Primitives
+public import Primitives
 
-package struct RecordView: Sendable {
-    package struct Deadline: Equatable, Sendable {
-        package var generation: UInt32 = 0
+public struct RecordView: Sendable {
+    public struct Deadline: Equatable, Sendable {
+        public var generation: UInt32 = 0
         /// Milliseconds since the dialog's birth.
-        package var atMilliseconds: UInt64 = 0
-        package var lifetimeMilliseconds: UInt64 = 0
+        public var atMilliseconds: UInt64 = 0
+        public var lifetimeMilliseconds: UInt64 = 0
 
-        package init() {}
+        public init() {}
     }
 
-    package struct Side: Equatable, Sendable {
-        package var cseq: UInt32 = 0
-        package var firstCSeq: UInt32 = 0
-        package var targetCSeq: UInt32 = 0
-        package var contact = ByteRange.empty
-        package var routes = ByteRange.empty
-        package var endpoint = ByteRange.empty
+    public struct Side: Equatable, Sendable {
+        public var cseq: UInt32 = 0
+        public var firstCSeq: UInt32 = 0
+        public var targetCSeq: UInt32 = 0
+        public var contact = ByteRange.empty
+        public var routes = ByteRange.empty
+        public var endpoint = ByteRange.empty
     }
 
-    package struct Out: Equatable, Sendable {
-        package var toTag = ByteRange.empty
-        package var state: DialogState?
-        package var side = Side()
-        package var answer = ByteRange.empty
-        package var acked: UInt32 = 0
-        package var to = ByteRange.empty
+    public struct Out: Equatable, Sendable {
+        public var toTag = ByteRange.empty
+        public var state: DialogState?
+        public var side = Side()
+        public var answer = ByteRange.empty
+        public var acked: UInt32 = 0
+        public var to = ByteRange.empty
     }
 
-    package struct Pending: Equatable, Sendable {
-        package var branch = ByteRange.empty
-        package var leg = Leg.caller
-        package var cseq: UInt32 = 0
+    public struct Pending: Equatable, Sendable {
+        public var branch = ByteRange.empty
+        public var leg = Leg.caller
+        public var cseq: UInt32 = 0
         /// Bits of `PendingProgress`.
-        package var progress: UInt64 = 0
-        package var vias = ByteRange.empty
-        package var source = ByteRange.empty
-        package var requestURI = ByteRange.empty
-        package var routes = ByteRange.empty
-        package var via = ByteRange.empty
-        package var target = ByteRange.empty
-        package var answer = ByteRange.empty
+        public var progress: UInt64 = 0
+        public var vias = ByteRange.empty
+        public var source = ByteRange.empty
+        public var requestURI = ByteRange.empty
+        public var routes = ByteRange.empty
+        public var via = ByteRange.empty
+        public var target = ByteRange.empty
+        public var answer = ByteRange.empty
     }
 
-    package struct Stamped: Equatable, Sendable {
-        package var key = ByteRange.empty
-        package var counter: UInt64 = 0
-        package var node = ByteRange.empty
-        package var boot: UInt64 = 0
+    public struct Stamped: Equatable, Sendable {
+        public var key = ByteRange.empty
+        public var counter: UInt64 = 0
+        public var node = ByteRange.empty
+        public var boot: UInt64 = 0
         /// `nil` when the entry says that the key was removed.
-        package var value: ByteRange?
+        public var value: ByteRange?
     }
 
-    package private(set) var callID = ByteRange.empty
-    package private(set) var fromTag = ByteRange.empty
-    package private(set) var inviteCSeq: UInt32 = 0
+    public private(set) var callID = ByteRange.empty
+    public private(set) var fromTag = ByteRange.empty
+    public private(set) var inviteCSeq: UInt32 = 0
     /// The bytes of a `Home`.
-    package private(set) var home = ByteRange.empty
+    public private(set) var home = ByteRange.empty
     /// Unconfirmed while nothing else was learned.
-    package private(set) var state = DialogState.unconfirmed
+    public private(set) var state = DialogState.unconfirmed
     private(set) var hasState = false
-    package private(set) var deadline: Deadline?
+    public private(set) var deadline: Deadline?
     /// Bits of `DialogFlags`.
-    package private(set) var flags: UInt64 = 0
-    package private(set) var from = ByteRange.empty
-    package private(set) var to = ByteRange.empty
-    package private(set) var requestURI = ByteRange.empty
-    package private(set) var caller = Side()
-    package private(set) var settledCaller: UInt32 = 0
-    package private(set) var settledCallee: UInt32 = 0
-    package private(set) var outCount = 0
-    package private(set) var pendingCount = 0
+    public private(set) var flags: UInt64 = 0
+    public private(set) var from = ByteRange.empty
+    public private(set) var to = ByteRange.empty
+    public private(set) var requestURI = ByteRange.empty
+    public private(set) var caller = Side()
+    public private(set) var settledCaller: UInt32 = 0
+    public private(set) var settledCallee: UInt32 = 0
+    public private(set) var outCount = 0
+    public private(set) var pendingCount = 0
     // Entries of one map are neighbours; each of these spans all of one map's fields, tags included.
     private var outs = ByteRange.empty
     private var pendings = ByteRange.empty
     private var variables = ByteRange.empty
     private var profiles = ByteRange.empty
 
-    package init(_ bytes: [UInt8], _ range: ByteRange) {
+    public init(_ bytes: [UInt8], _ range: ByteRange) {
         let span = RawSpan(_elements: bytes.span)
         Self.walk(span, range) { field in
             let payload = Self.bytes(field)
@@ -120,12 +120,12 @@ package struct RecordView: Sendable {
     // MARK: Maps
 
     /// Visits the dialog-outs in the order of their To-tags.
-    package func forEachOut(in bytes: [UInt8], _ body: (Out) -> Void) {
+    public func forEachOut(in bytes: [UInt8], _ body: (Out) -> Void) {
         let span = RawSpan(_elements: bytes.span)
         Self.walk(span, outs) { body(Self.out(span, $0.payload)) }
     }
 
-    package func out(toTag tags: [UInt8], _ tag: ByteRange, in bytes: [UInt8]) -> Out? {
+    public func out(toTag tags: [UInt8], _ tag: ByteRange, in bytes: [UInt8]) -> Out? {
         var result: Out?
         forEachOut(in: bytes) { out in
             if result == nil, Text.same(bytes, out.toTag, tags, tag) { result = out }
@@ -134,7 +134,7 @@ package struct RecordView: Sendable {
     }
 
     /// The dialog-out that a request without a choice belongs to: the one with the highest state, the first of equals.
-    package func mainOut(in bytes: [UInt8]) -> Out? {
+    public func mainOut(in bytes: [UInt8]) -> Out? {
         var result: Out?
         forEachOut(in: bytes) { out in
             guard let state = out.state, state != .deleted else {
@@ -148,12 +148,12 @@ package struct RecordView: Sendable {
     }
 
     /// Visits the pending INVITEs in the order of branch, leg and CSeq.
-    package func forEachPending(in bytes: [UInt8], _ body: (Pending) -> Void) {
+    public func forEachPending(in bytes: [UInt8], _ body: (Pending) -> Void) {
         let span = RawSpan(_elements: bytes.span)
         Self.walk(span, pendings) { body(Self.pending(span, $0.payload)) }
     }
 
-    package func pending(branch branches: [UInt8], _ branch: ByteRange, in bytes: [UInt8]) -> Pending? {
+    public func pending(branch branches: [UInt8], _ branch: ByteRange, in bytes: [UInt8]) -> Pending? {
         var result: Pending?
         forEachPending(in: bytes) { pending in
             if result == nil, Text.same(bytes, pending.branch, branches, branch) { result = pending }
@@ -161,18 +161,18 @@ package struct RecordView: Sendable {
         return result
     }
 
-    package func forEachVariable(in bytes: [UInt8], _ body: (Stamped) -> Void) {
+    public func forEachVariable(in bytes: [UInt8], _ body: (Stamped) -> Void) {
         let span = RawSpan(_elements: bytes.span)
         Self.walk(span, variables) { body(Self.stamped(span, $0.payload)) }
     }
 
-    package func forEachProfile(in bytes: [UInt8], _ body: (Stamped) -> Void) {
+    public func forEachProfile(in bytes: [UInt8], _ body: (Stamped) -> Void) {
         let span = RawSpan(_elements: bytes.span)
         Self.walk(span, profiles) { body(Self.stamped(span, $0.payload)) }
     }
 
     /// The parts of `home`; all empty when the record has none.
-    package func homeParts(in bytes: [UInt8]) -> (name: ByteRange, boot: UInt64, sentBy: ByteRange) {
+    public func homeParts(in bytes: [UInt8]) -> (name: ByteRange, boot: UInt64, sentBy: ByteRange) {
         var parts = (name: ByteRange.empty, boot: UInt64(0), sentBy: ByteRange.empty)
         Self.walk(RawSpan(_elements: bytes.span), home) { field in
             switch HomeField(rawValue: field.number) {

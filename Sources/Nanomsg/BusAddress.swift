@@ -3,7 +3,7 @@
 // Limits on purpose: no host names (nanomsg resolves once per attempt and fails oddly), no `*` (the bus belongs on one
 // private address), none of nanomsg's other schemes: `ws://` and `tcp://source;target` have ways to abort the process.
 
-internal import CSystem
+internal import CSockets
 
 /// `tcp://10.0.0.1:7400`, `tcp://[fd00::1]:7400`; the scheme may be left out.
 package struct BusAddress: Equatable, Sendable {

@@ -4,7 +4,7 @@
 // The pause is a test aid (`fault.pause_bus`): the bus neither sends nor receives, as if its cable were out. What
 // arrives in the meantime is taken from the sockets and lost, so that nothing stale is delivered afterwards.
 
-import CSystem
+import CSockets
 import Synchronization
 
 /// Where a bus listens and whom it knows.

@@ -9,7 +9,7 @@
 // thread would wake it sooner, but its number may be another socket by then. Five wake-ups a second and thread are the
 // price of "one owner".
 
-import CSystem
+import CSockets
 import Synchronization
 
 /// Puts every message of the stream socket into the inbox.

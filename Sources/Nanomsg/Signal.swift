@@ -5,7 +5,7 @@
 // time, in one ppoll. A wake costs 2 to 6 µs, as much as a datagram: kick once a batch, and only when the reader may
 // be asleep.
 
-import CSystem
+import CSockets
 import Glibc
 
 /// One thread waits, any thread kicks.

@@ -4,7 +4,7 @@
 //
 // Every signal is blocked in it, so SIGTERM and the like reach the main thread only.
 
-import CSystem
+import CSockets
 import Synchronization
 
 /// Runs a closure on a thread of its own; `join` waits for its end.

@@ -35,7 +35,9 @@ extension Node {
     }
 
     private mutating func deadlineDue(_ did: DialogID, now: Instant) {
-        guard let state = store.dialogs.state(did), state != .deleted, let due = store.dialogs.deadline(did) else { return }
+        guard let state = store.dialogs.state(did), state != .deleted, let due = store.dialogs.deadline(did) else {
+            return
+        }
         guard let rank = cluster.rank(did: did.rawValue, home: homeName(did)) else {
             store.dialogs.setTimer(did, at: now.advanced(by: Self.lookAgain))
             return
@@ -73,7 +75,7 @@ extension Node {
         counters.intentsAsked += 1
         if rank > 0 { counters.takeovers += 1 }
         store.dialogs.setTimer(did, at: now.advanced(by: life))
-        cluster.ask(intent, now: now, store: &store, out: &clusterActions)
+        cluster.ask(intent, store: &store, now: now, out: &clusterActions)
     }
 
     /// A majority has granted: the BYEs go out, unless the deadline has moved since the question.

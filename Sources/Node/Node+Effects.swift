@@ -13,14 +13,15 @@ extension Node {
 
     mutating func settle(now: Instant, into out: inout Outbox) {
         var turns = 0
-        while !effects.items.isEmpty || !clusterActions.items.isEmpty || !store.touched.isEmpty || !store.granted.isEmpty {
+        while !effects.items.isEmpty || !clusterActions.items.isEmpty || !store.touched.isEmpty
+            || !store.granted.isEmpty
+        {
             precondition(turns < Self.turnLimit, "proxy and cluster must come to rest: \(effects.items.first as Any)")
             turns += 1
             carryOutProxyEffects(now: now, into: &out)
             carryOutClusterActions(now: now, into: &out)
             lookAtTouched(now: now)
         }
-        if cluster.membershipVersion != membershipVersion { refreshMembership(now: now) }
     }
 
     private mutating func carryOutProxyEffects(now: Instant, into out: inout Outbox) {
@@ -33,16 +34,18 @@ extension Node {
             switch item {
             case .patch(let did, let range):
                 let bytes = RawSpan(_elements: arena.bytes.span).extracting(range.range)
-                lastSequence = cluster.publish(did.rawValue, bytes, isPut: false, now: now, store: store)
+                lastSequence = cluster.publish(did.rawValue, bytes, isPut: false, now: now)
+                if store.isTombstone(did.rawValue) { cluster.bury(did.rawValue, store: &store, now: now) }
                 armDeadline(did)
             case .put(let did):
                 recordBytes.removeAll()
-                guard store.dialogs.write(did, into: &recordBytes) else { continue }
+                guard let age = store.write(did.rawValue, into: &recordBytes, now: now) else { continue }
+                let bytes = recordBytes.bytes
                 lastSequence = cluster.publish(
-                    did.rawValue, RawSpan(_elements: recordBytes.bytes.span), isPut: true, now: now, store: store)
+                    did.rawValue, RawSpan(_elements: bytes.span), isPut: true, ageMilliseconds: age, now: now)
                 armDeadline(did)
             case .commit(let token): waitForCommit(token, now: now)
-            case .wanted(let did): cluster.fetch(did.rawValue, now: now, out: &clusterActions)
+            case .wanted(let did): cluster.fetch(did.rawValue)
             case .legsEnded(let did): endLegs(did, now: now)
             case .note(let note): out.notes.append(Note(note))
             }
@@ -55,7 +58,7 @@ extension Node {
 
     /// How many peers a commit waits for. A refresh and a granted end must meet in one node: commit + grants > members (R9).
     private mutating func waitForCommit(_ token: CommitToken, now: Instant) {
-        let members = max(1, cluster.view.count)
+        let members = max(1, cluster.view.members.count)
         var peers = settings.replication.commit == .majority ? members / 2 : 1
         if token.purpose == .refresh { peers = max(peers, members - members / 2 - 1) }
         cluster.wait(
@@ -89,7 +92,7 @@ extension Node {
             case .applied: break  // The store has it in `touched`.
             case .viewChanged, .stateChanged: scheduleReview(now: now)
             case .rebooted(let boot): takeBoot(boot)
-            case .note(let note): out.notes.append(Note(note, peers: settings.cluster.peers))
+            case .note(let note): out.notes.append(Note(note, peers: settings.cluster.peers.map(\.text)))
             case .exit(let code): out.exit = code
             }
         }

@@ -31,25 +31,30 @@ struct RecordWalk: Sendable {
 extension Node {
     /// Brings the proxy's picture of the members up to date.
     mutating func refreshMembership(now: Instant) {
-        membershipVersion = cluster.membershipVersion
-        let members = cluster.members
+        membershipAt = now.advanced(by: settings.cluster.heartbeat)
+        quorumLostSince = cluster.quorum == .held ? nil : quorumLostSince ?? now
+        let members = cluster.members(now: now)
         var peers: [PeerContact] = []
         var fit: [UInt32] = []
-        let holders = members.filter { $0.isLive }.flatMap(\.heldServiceAddresses)
+        serviceAddresses = members.compactMap { Endpoint(text: $0.hello.service) }.reduce(into: []) { found, endpoint in
+            if !found.contains(endpoint), !settings.sip.listen.contains(endpoint) { found.append(endpoint) }
+        }
+        let held = members.filter(\.isLive).flatMap(\.addresses)
         for member in members {
-            let tag = Self.memberTag(name: member.id.name, boot: member.id.boot, hash: hash)
+            let tag = Self.memberTag(name: member.name, boot: member.boot, hash: hash)
             if member.isFit { fit.append(tag) }
-            if member.isSelf { continue }
-            let moved = !member.serviceAddress.isEmpty && !member.isLive && holders.contains(member.serviceAddress)
+            if member.isSelf || member.isAbsent { continue }
+            let service = member.hello.service
+            let moved = !service.isEmpty && !member.isLive && held.contains(service)
             peers.append(
                 PeerContact(
-                    memberTag: tag, endpoint: Endpoint(text: member.sipEndpoint), isLive: member.isLive,
+                    memberTag: tag, endpoint: Endpoint(text: member.hello.sip), isLive: member.isLive,
                     holdsMovedAddress: moved))
         }
         proxy.peers = peers.sorted { $0.memberTag < $1.memberTag }
         proxy.fitMembers = cluster.isFit ? fit.sorted() : []
         proxy.isReady = notReadyReason(now: now).isEmpty
-        proxy.commits = settings.replication.commit != .async && cluster.livePeerCount > 0
+        proxy.commits = settings.replication.commit != .async && !settings.cluster.peers.isEmpty
     }
 
     /// Why the node takes no new dialogs from a balancer; empty when it does (S2-14).
@@ -60,7 +65,7 @@ extension Node {
         case .left, .down: return "leaving"
         case .up: break
         }
-        if let lost = cluster.quorumLostSince, now - lost > .seconds(2) { return "no quorum" }
+        if let lost = quorumLostSince, now - lost > .seconds(2) { return "no quorum" }
         return ""
     }
 
@@ -103,8 +108,8 @@ extension Node {
     }
 
     /// Tells the peers which service addresses this host has.
-    mutating func announceHeldAddresses() {
-        let known = cluster.members.map(\.serviceAddress).filter { !$0.isEmpty }
+    mutating func announceHeldAddresses(now: Instant) {
+        let known = cluster.members(now: now).map(\.hello.service).filter { !$0.isEmpty }
         var held: [String] = []
         for text in known where !held.contains(text) {
             if let endpoint = Endpoint(text: text), heldAddresses.contains(endpoint.address) { held.append(text) }
@@ -114,17 +119,7 @@ extension Node {
             if holds, !held.contains(own.text) { held.append(own.text) }
             proxy.settings.preferredListener = holds ? settings.sip.listen.count : nil
         }
-        cluster.hold(serviceAddresses: held.sorted())
-    }
-
-    /// The service addresses of the cluster, for the shell to open (S1-1).
-    package var serviceAddresses: [Endpoint] {
-        var found: [Endpoint] = []
-        for member in cluster.members {
-            guard let endpoint = Endpoint(text: member.serviceAddress), !found.contains(endpoint) else { continue }
-            if !settings.sip.listen.contains(endpoint) { found.append(endpoint) }
-        }
-        return found
+        cluster.addresses = held.sorted()
     }
 
     /// A peer knew a higher boot of our name: we go on under the one above (R14).
@@ -132,4 +127,9 @@ extension Node {
         proxy.settings.boot = boot
         proxy.settings.memberTag = Self.memberTag(name: settings.node.name, boot: boot, hash: hash)
     }
+}
+
+extension MemberStatus {
+    /// Its transactions are its own: the members have not agreed that it is gone, or it is heard though it is no member.
+    var isLive: Bool { !isAbsent && state != .left && (isInView || state != .down) }
 }

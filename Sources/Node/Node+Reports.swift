@@ -5,6 +5,7 @@ import Cluster
 import Dialogs
 package import Primitives
 import Proxy
+import SIP
 
 extension Node {
     /// Above so many records `acting` is what the last walk counted, a few seconds old.
@@ -15,11 +16,11 @@ extension Node {
         report.node = settings.node.name
         report.cluster = settings.cluster.name
         report.state = cluster.state.name
-        report.incarnation = cluster.boot
+        report.incarnation = cluster.localMember.boot
         report.notReadyReason = notReadyReason(now: now)
-        report.quorum = cluster.quorumLostSince == nil ? "held" : "lost"
-        report.epoch = cluster.epoch
-        report.view = cluster.view.map(\.name).sorted()
+        report.quorum = cluster.quorum == .held ? "held" : "lost"
+        report.epoch = cluster.view.epoch
+        report.view = cluster.view.members.map(\.name).sorted()
         report.dialogs = dialogCounts()
         report.members = memberReports(now: now)
         report.uptimeMilliseconds = now.milliseconds(since: startedAt)
@@ -48,27 +49,21 @@ extension Node {
     }
 
     private func memberReports(now: Instant) -> [MemberReport] {
-        var reports = cluster.members.map { member in
+        let reports = cluster.members(now: now).map { member in
             var report = MemberReport()
-            report.name = member.id.name
-            report.state = member.state.name
-            report.incarnation = member.id.boot
+            report.name = member.name
+            report.state = member.isAbsent ? "absent" : member.state.name
+            report.incarnation = member.boot
             report.bus = member.isSelf ? settings.cluster.bus?.text ?? "" : member.bus
-            report.managementURL = member.managementURL
+            report.managementURL = member.hello.management
             report.isSelf = member.isSelf
             report.isInView = member.isInView
             report.isFit = member.isFit
-            report.lagFrames = Int(clamping: member.lag)
-            report.lagMilliseconds = member.lagMilliseconds
+            report.lagFrames = Int(clamping: member.lagFrames)
+            report.lagMilliseconds = member.silentMilliseconds
             report.applied = member.applied
             report.acknowledged = member.acknowledged
             return report
-        }
-        for peer in cluster.unheardPeers {
-            var report = MemberReport()
-            report.state = "absent"
-            report.bus = settings.cluster.peers[peer].text
-            reports.append(report)
         }
         return reports.sorted { ($0.name, $0.bus) < ($1.name, $1.bus) }
     }
@@ -190,7 +185,7 @@ extension Node {
     // MARK: Membership and replicas
 
     package mutating func drain(_ isDraining: Bool, now: Instant, into out: inout Outbox) -> StatusReport {
-        cluster.drain(isDraining, now: now, out: &clusterActions)
+        cluster.drain(isDraining, out: &clusterActions)
         advance(to: now, into: &out)
         refreshMembership(now: now)
         return status(now: now)
@@ -205,7 +200,7 @@ extension Node {
     package func digests() -> DigestReport {
         var report = DigestReport()
         report.node = settings.node.name
-        report.incarnation = cluster.boot
+        report.incarnation = cluster.localMember.boot
         report.root = store.dialogs.rootDigest
         report.buckets = (0..<store.dialogs.bucketCount).map { store.dialogs.digest(bucket: $0) }
         return report
@@ -230,9 +225,9 @@ extension Node {
 
     package mutating func repair(now: Instant, into out: inout Outbox) -> RepairReport {
         var report = RepairReport()
-        report.asked = cluster.members.filter { $0.isLive && !$0.isSelf }.map(\.id.name).sorted()
+        report.asked = cluster.members(now: now).filter { $0.isLive && !$0.isSelf }.map(\.name).sorted()
         report.repaired = cluster.counters.digestRepaired
-        cluster.repair(now: now, store: store, out: &clusterActions)
+        cluster.repair()
         advance(to: now, into: &out)
         return report
     }

@@ -56,8 +56,7 @@ extension Node {
         proxy.egress = sip.egress == .balancer ? sip.balancer.first : nil
         proxy.lenient = sip.isLenient
         proxy.timers = TransactionTimers(
-            t1Milliseconds: Int64(sip.t1.wholeMilliseconds), t2Milliseconds: Int64(sip.t2.wholeMilliseconds),
-            t4Milliseconds: Int64(sip.t4.wholeMilliseconds), cMilliseconds: Int64(sip.timerC.wholeMilliseconds))
+            t1: sip.t1, t2: sip.t2, t4: sip.t4, c: sip.timerC)
         proxy.timerC = sip.timerC
         proxy.lifetime = settings.dialogs.defaultTimeout
         proxy.earlyTimeout = settings.dialogs.earlyTimeout
@@ -106,9 +105,21 @@ extension Node {
         cluster.loneGrace = min(settings.cluster.loneGrace, settings.dialogs.defaultTimeout / 10)
         cluster.linger = settings.replication.linger
         cluster.intentLife = settings.takeover.intentLife
-        cluster.managementURL = settings.management.http.map { "http://\($0.text)" } ?? ""
-        cluster.sipEndpoint = settings.sip.listen.first?.text ?? ""
-        cluster.serviceAddress = settings.sip.serviceAddress?.text ?? ""
         return cluster
+    }
+
+    /// What the other members hear of this node besides its name.
+    static func makeHello(_ settings: Settings) -> Hello {
+        Hello(
+            management: settings.management.http.map { "http://\($0.text)" } ?? "",
+            sip: settings.sip.listen.first?.text ?? "", service: settings.sip.serviceAddress?.text ?? "")
+    }
+
+    static func outcome(_ result: ProbeResult) -> ProbeOutcome {
+        switch result {
+        case .refused: .refused
+        case .connected: .connected
+        case .silent: .silent
+        }
     }
 }

@@ -11,7 +11,7 @@
 // Files: +Effects (carries out what the parts ask for), +Deadlines (when this node acts), +Membership (who is live, who
 // inherits), +Setup (settings to machines), +Reports (what operators see).
 
-package import Cluster
+import Cluster
 import Dialogs
 package import Primitives
 import Proxy
@@ -35,11 +35,15 @@ package struct Node: Sendable {
     /// What was last published, so a commit knows what it waits for.
     var lastSequence: UInt64 = 0
     var heldAddresses: [Address] = []
+    /// The service addresses of the cluster, for the shell to open: each may move to this host (S1-1).
+    package internal(set) var serviceAddresses: [Endpoint] = []
     /// Where the slow walk over all records is (`+Membership`).
     var walk = RecordWalk()
     /// A review of all records is wanted from this moment on.
     var reviewAt: Instant = .distantFuture
-    var membershipVersion: UInt64 = .max
+    /// When membership is looked at again without an event.
+    var membershipAt: Instant = .zero
+    var quorumLostSince: Instant?
     var dueDialogs: [DialogID] = []
     var recordBytes = ByteWriter(capacity: 2_048)
 
@@ -59,7 +63,8 @@ package struct Node: Sendable {
         store = NodeStore(dialogs: dialogs)
         proxy = Proxy(settings: Self.makeProxySettings(settings, boot: boot, hash: hash), hash: hash, now: now)
         cluster = Cluster(
-            settings: Self.makeClusterSettings(settings), boot: boot, hash: hash, seed: seed, now: now)
+            settings: Self.makeClusterSettings(settings), boot: boot, hello: Self.makeHello(settings), hash: hash,
+            seed: seed, now: now)
         refreshMembership(now: now)
     }
 
@@ -79,14 +84,14 @@ package struct Node: Sendable {
 
     package mutating func receive(frame: RawSpan, now: Instant, into out: inout Outbox) {
         swap(&effects.queue, &out.queue)
-        cluster.receive(frame: frame, now: now, store: &store, out: &clusterActions)
+        cluster.receive(frame: frame, store: &store, now: now, out: &clusterActions)
         settle(now: now, into: &out)
         swap(&effects.queue, &out.queue)
     }
 
     package mutating func receive(request: RawSpan, token: UInt64, now: Instant, into out: inout Outbox) {
         swap(&effects.queue, &out.queue)
-        cluster.receive(request: request, token: token, now: now, store: &store, out: &clusterActions)
+        cluster.receive(request: request, token: token, store: &store, now: now, out: &clusterActions)
         settle(now: now, into: &out)
         swap(&effects.queue, &out.queue)
     }
@@ -95,7 +100,7 @@ package struct Node: Sendable {
         reply: RawSpan, to request: UInt64, from peer: Int, now: Instant, into out: inout Outbox
     ) {
         swap(&effects.queue, &out.queue)
-        cluster.receive(reply: reply, to: request, from: peer, now: now, store: &store, out: &clusterActions)
+        cluster.receive(reply: reply, to: request, from: peer, store: &store, now: now, out: &clusterActions)
         settle(now: now, into: &out)
         swap(&effects.queue, &out.queue)
     }
@@ -103,7 +108,7 @@ package struct Node: Sendable {
     /// A request will not be answered: nobody was there in time.
     package mutating func receiveNoReply(to request: UInt64, from peer: Int, now: Instant, into out: inout Outbox) {
         swap(&effects.queue, &out.queue)
-        cluster.receiveNoReply(to: request, from: peer, now: now, store: &store, out: &clusterActions)
+        cluster.receive(reply: nil, to: request, from: peer, store: &store, now: now, out: &clusterActions)
         settle(now: now, into: &out)
         swap(&effects.queue, &out.queue)
     }
@@ -112,7 +117,7 @@ package struct Node: Sendable {
         probe result: ProbeResult, of peer: Int, now: Instant, into out: inout Outbox
     ) {
         swap(&effects.queue, &out.queue)
-        cluster.receive(probe: result, of: peer, now: now, store: &store, out: &clusterActions)
+        cluster.receive(probe: Self.outcome(result), of: peer, now: now, out: &clusterActions)
         settle(now: now, into: &out)
         swap(&effects.queue, &out.queue)
     }
@@ -120,8 +125,7 @@ package struct Node: Sendable {
     /// Which addresses this host has now: a service address may have moved here (S1-1).
     package mutating func hold(addresses: [Address], now: Instant, into out: inout Outbox) {
         heldAddresses = addresses
-        announceHeldAddresses()
-        membershipVersion = .max
+        announceHeldAddresses(now: now)
         advance(to: now, into: &out)
     }
 
@@ -129,6 +133,7 @@ package struct Node: Sendable {
     package mutating func advance(to now: Instant, into out: inout Outbox) {
         swap(&effects.queue, &out.queue)
         cluster.advance(now: now, store: &store, out: &clusterActions)
+        if now >= membershipAt { refreshMembership(now: now) }
         settle(now: now, into: &out)
         proxy.advance(to: now, dialogs: &store.dialogs, effects: &effects)
         fireDeadlines(now: now)

@@ -107,7 +107,9 @@ struct NodeStore: RecordStore {
             intents[did]?.heardAt = now
             return
         }
-        if intents.count >= Self.intentLimit, let oldest = intents.min(by: { ($0.value.heardAt, $0.key) < ($1.value.heardAt, $1.key) }) {
+        if intents.count >= Self.intentLimit,
+            let oldest = intents.min(by: { ($0.value.heardAt, $0.key) < ($1.value.heardAt, $1.key) })
+        {
             intents[oldest.key] = nil
         }
         intents[did] = HeardIntent(intent: intent, heardAt: now)

@@ -15,7 +15,9 @@ extension Note {
                 "a request would go back to the cluster itself: let the balancer neither record-route nor run loose_route() on what it balances, and list its address in sip.advertise",
                 [("call-id", text(callID))])
         case .unresolvable(let uri):
-            self.init(.info, "no address for the next hop: this version takes addresses in digits over UDP", [("uri", text(uri))])
+            self.init(
+                .info, "no address for the next hop: this version takes addresses in digits over UDP",
+                [("uri", text(uri))])
         case .overloaded: self.init(.warning, "new requests are refused: too many transactions at once")
         case .acknowledgementUnseen(let callID):
             self.init(
@@ -32,7 +34,9 @@ extension Note {
         func member(_ id: MemberID) -> [(String, String)] { [("member", id.name), ("incarnation", "\(id.boot)")] }
         switch note {
         case .peerNotThereYet(let peer):
-            self.init(.notice, "a peer is not there yet; it is tried again", [("bus", peers.indices.contains(peer) ? peers[peer] : "?")])
+            self.init(
+                .notice, "a peer is not there yet; it is tried again",
+                [("bus", peers.indices.contains(peer) ? peers[peer] : "?")])
         case .peerHeard(let id): self.init(.notice, "a member was heard", member(id))
         case .peerSilent(let id): self.init(.notice, "a member has fallen silent", member(id))
         case .peerGone(let id): self.init(.notice, "a member is gone: its bus port refuses connections", member(id))
@@ -40,7 +44,9 @@ extension Note {
         case .viewChanged(let epoch, let names):
             self.init(.notice, "view changed", [("epoch", "\(epoch)"), ("members", names.joined(separator: ","))])
         case .formedAlone(let epoch, let proof):
-            self.init(.warning, "this node goes on alone", [("epoch", "\(epoch)"), ("because", proof ? "the peer is dead" : "silence")])
+            self.init(
+                .warning, "this node goes on alone",
+                [("epoch", "\(epoch)"), ("because", proof ? "the peer is dead" : "silence")])
         case .excluded(let epoch):
             self.init(.warning, "the others went on without this node; it joins again", [("epoch", "\(epoch)")])
         case .quorumLost: self.init(.warning, "quorum lost: calls go on, nothing is ended for others")
@@ -48,17 +54,22 @@ extension Note {
         case .stateChanged(let state): self.init(.notice, "node state", [("state", state.name)])
         case .loopWasLate(let milliseconds):
             self.init(.warning, "the SIP loop was late; suspicions start again", [("milliseconds", "\(milliseconds)")])
-        case .wrongCluster: self.init(.warning, "frames of another cluster, or with another key, arrive; they are not applied")
+        case .wrongCluster:
+            self.init(.warning, "frames of another cluster, or with another key, arrive; they are not applied")
         case .wrongVersion(let version):
-            self.init(.warning, "frames of another wire version arrive; they are not applied", [("version", "\(version)")])
+            self.init(
+                .warning, "frames of another wire version arrive; they are not applied", [("version", "\(version)")])
         case .duplicateName(let boot):
-            self.init(.error, "another process has this node's name; give each node its own node.name", [("incarnation", "\(boot)")])
+            self.init(
+                .error, "another process has this node's name; give each node its own node.name",
+                [("incarnation", "\(boot)")])
         case .bootRaised(let from, let to):
             self.init(.notice, "a peer knew a later incarnation of this node", [("from", "\(from)"), ("to", "\(to)")])
         case .bootRefused(let id, let known):
             self.init(.debug, "an outlived process was heard", member(id) + [("known", "\(known)")])
         case .commitTimedOut: self.init(.debug, "no peer acknowledged in time; the answer went out uncommitted")
-        case .peerStopsCounting(let id): self.init(.warning, "a member lets commits time out and no longer counts", member(id))
+        case .peerStopsCounting(let id):
+            self.init(.warning, "a member lets commits time out and no longer counts", member(id))
         case .peerCountsAgain(let id): self.init(.notice, "a member acknowledges again", member(id))
         case .repaired(let records, let id):
             self.init(.notice, "replicas differed and were mended", [("records", "\(records)")] + member(id))

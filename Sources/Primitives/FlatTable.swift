@@ -10,14 +10,17 @@
 //
 // Limit: 2³¹ entries; the owner's slab is the real bound. Not attempted: growing step by step, shrinking.
 
-package struct FlatTable: Sendable {
-    private var buckets: [UInt64]
-    private var mask: Int
-    private var shift: UInt64
-    package private(set) var count = 0
+public struct FlatTable: Sendable {
+    @usableFromInline var buckets: [UInt64]
+    @usableFromInline var mask: Int
+    @usableFromInline var shift: UInt64
+    @usableFromInline var occupied = 0
+
+    @inlinable public var count: Int { occupied }
 
     /// - Parameter minimumCapacity: How many entries fit before the table grows for the first time.
-    package init(minimumCapacity: Int) {
+    @inlinable
+    public init(minimumCapacity: Int) {
         var size = 16
         while size * 3 / 4 < minimumCapacity { size *= 2 }
         buckets = Array(repeating: 0, count: size)
@@ -26,14 +29,16 @@ package struct FlatTable: Sendable {
     }
 
     /// Adds an entry; the same (hash, value) may be added twice and must then be removed twice.
-    package mutating func insert(hash: UInt64, value: UInt32) {
+    @inlinable
+    public mutating func insert(hash: UInt64, value: UInt32) {
         if (count + 1) * 4 > buckets.count * 3 { grow() }
         place(UInt64(Self.fingerprint(hash)) << 32 | UInt64(value))
-        count += 1
+        occupied += 1
     }
 
     /// The first entry with this hash that the caller recognises by its key.
-    package func first(hash: UInt64, where isMatch: (UInt32) -> Bool) -> UInt32? {
+    @inlinable
+    public func first(hash: UInt64, where isMatch: (UInt32) -> Bool) -> UInt32? {
         let fingerprint = Self.fingerprint(hash)
         var index = home(fingerprint)
         while buckets[index] != 0 {
@@ -48,7 +53,8 @@ package struct FlatTable: Sendable {
     }
 
     /// Calls `body` with every entry that may have this hash (the 31 bits that are kept agree).
-    package func forEach(hash: UInt64, _ body: (UInt32) -> Void) {
+    @inlinable
+    public func forEach(hash: UInt64, _ body: (UInt32) -> Void) {
         _ = first(hash: hash) {
             body($0)
             return false
@@ -58,7 +64,8 @@ package struct FlatTable: Sendable {
     /// Removes one entry.
     /// - Returns: Whether it was there.
     @discardableResult
-    package mutating func remove(hash: UInt64, value: UInt32) -> Bool {
+    @inlinable
+    public mutating func remove(hash: UInt64, value: UInt32) -> Bool {
         let fingerprint = Self.fingerprint(hash)
         let wanted = UInt64(fingerprint) << 32 | UInt64(value)
         var index = home(fingerprint)
@@ -67,18 +74,20 @@ package struct FlatTable: Sendable {
             index = (index &+ 1) & mask
         }
         closeGap(at: index)
-        count -= 1
+        occupied -= 1
         return true
     }
 
     /// Empties the table and keeps its memory.
-    package mutating func removeAll() {
+    @inlinable
+    public mutating func removeAll() {
         for index in buckets.indices { buckets[index] = 0 }
-        count = 0
+        occupied = 0
     }
 
     /// Moves back each later entry of the run whose home does not lie behind the gap.
-    private mutating func closeGap(at start: Int) {
+    @inlinable
+    mutating func closeGap(at start: Int) {
         var gap = start
         var index = start
         while true {
@@ -94,13 +103,15 @@ package struct FlatTable: Sendable {
         buckets[gap] = 0
     }
 
-    private mutating func place(_ bucket: UInt64) {
+    @inlinable
+    mutating func place(_ bucket: UInt64) {
         var index = home(UInt32(truncatingIfNeeded: bucket >> 32))
         while buckets[index] != 0 { index = (index &+ 1) & mask }
         buckets[index] = bucket
     }
 
-    private mutating func grow() {
+    @inlinable
+    mutating func grow() {
         let old = buckets
         precondition(old.count < 1 << 31, "a flat table must stay below 2³¹ buckets: \(old.count)")
         buckets = Array(repeating: 0, count: old.count * 2)
@@ -109,12 +120,14 @@ package struct FlatTable: Sendable {
         for bucket in old where bucket != 0 { place(bucket) }
     }
 
-    private func home(_ fingerprint: UInt32) -> Int {
+    @inlinable
+    func home(_ fingerprint: UInt32) -> Int {
         Int(truncatingIfNeeded: UInt64(fingerprint) >> shift)
     }
 
     /// Multiplied once more, so that hashes whose entropy sits in the low bits spread too; never 0, which means empty.
-    private static func fingerprint(_ hash: UInt64) -> UInt32 {
+    @inlinable
+    static func fingerprint(_ hash: UInt64) -> UInt32 {
         UInt32(truncatingIfNeeded: (hash &* 0x9e37_79b9_7f4a_7c15) >> 32) | 1
     }
 }

@@ -5,40 +5,40 @@
 // Not attempted: calendar time. Clocks of two nodes are never compared; what crosses the network is an age.
 
 /// A point in the local monotonic time of one process.
-package struct Instant: Comparable, Hashable, Sendable {
+public struct Instant: Comparable, Hashable, Sendable {
     /// Nanoseconds since the origin; negative before it.
-    package var nanoseconds: Int64
+    public var nanoseconds: Int64
 
-    package init(nanoseconds: Int64) {
+    public init(nanoseconds: Int64) {
         self.nanoseconds = nanoseconds
     }
 
-    package static let zero = Instant(nanoseconds: 0)
+    public static let zero = Instant(nanoseconds: 0)
 
     /// Later than every time that can be reached: "never".
-    package static let distantFuture = Instant(nanoseconds: .max)
+    public static let distantFuture = Instant(nanoseconds: .max)
 
     /// This instant plus a duration, held at the ends of the range.
-    package func advanced(by duration: Duration) -> Instant {
+    public func advanced(by duration: Duration) -> Instant {
         advanced(nanoseconds: duration.saturatedNanoseconds)
     }
 
     /// This instant plus milliseconds (which may be negative), held at the ends of the range.
-    package func advanced(milliseconds: Int64) -> Instant {
+    public func advanced(milliseconds: Int64) -> Instant {
         let (product, overflow) = milliseconds.multipliedReportingOverflow(by: 1_000_000)
         return advanced(nanoseconds: overflow ? (milliseconds < 0 ? .min : .max) : product)
     }
 
     /// Whole milliseconds from `earlier` to this instant, rounded toward zero; negative when `earlier` is later.
-    package func milliseconds(since earlier: Instant) -> Int64 {
+    public func milliseconds(since earlier: Instant) -> Int64 {
         nanoseconds(since: earlier) / 1_000_000
     }
 
-    package static func - (later: Instant, earlier: Instant) -> Duration {
+    public static func - (later: Instant, earlier: Instant) -> Duration {
         .nanoseconds(later.nanoseconds(since: earlier))
     }
 
-    package static func < (left: Instant, right: Instant) -> Bool {
+    public static func < (left: Instant, right: Instant) -> Bool {
         left.nanoseconds < right.nanoseconds
     }
 
@@ -55,7 +55,7 @@ package struct Instant: Comparable, Hashable, Sendable {
 
 extension Duration {
     /// The duration in nanoseconds, held at the ends of `Int64` (292 years).
-    package var saturatedNanoseconds: Int64 {
+    public var saturatedNanoseconds: Int64 {
         let (seconds, attoseconds) = components
         let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
         if overflow { return seconds < 0 ? .min : .max }
@@ -64,5 +64,5 @@ extension Duration {
     }
 
     /// The duration in whole milliseconds, rounded toward zero.
-    package var wholeMilliseconds: Int64 { saturatedNanoseconds / 1_000_000 }
+    public var wholeMilliseconds: Int64 { saturatedNanoseconds / 1_000_000 }
 }

@@ -8,17 +8,17 @@
 //
 // Not attempted: a cryptographic signature. 64 bits are enough for tables and identifiers, not to authenticate frames.
 
-package struct KeyedHash: Sendable {
+public struct KeyedHash: Sendable {
     @usableFromInline let key0: UInt64
     @usableFromInline let key1: UInt64
 
-    package init(key0: UInt64, key1: UInt64) {
+    public init(key0: UInt64, key1: UInt64) {
         self.key0 = key0
         self.key1 = key1
     }
 
     /// SipHash-2-4 of the bytes.
-    package func hash(_ bytes: RawSpan) -> UInt64 {
+    public func hash(_ bytes: RawSpan) -> UInt64 {
         var stream = begin()
         let whole = bytes.byteCount & ~7
         stream.absorb(words: bytes, upTo: whole)
@@ -26,7 +26,7 @@ package struct KeyedHash: Sendable {
         return stream.finalize()
     }
 
-    package func begin() -> Stream {
+    public func begin() -> Stream {
         Stream(key0: key0, key1: key1)
     }
 
@@ -44,7 +44,7 @@ package struct KeyedHash: Sendable {
     }
 
     /// The state of a hash over several parts; a plain value, so a common prefix may be kept and continued many times.
-    package struct Stream: Sendable {
+    public struct Stream: Sendable {
         private var v0, v1, v2, v3: UInt64
         private var words: UInt64 = 0
 
@@ -56,7 +56,7 @@ package struct KeyedHash: Sendable {
         }
 
         /// Mixes in the length of the bytes, then the bytes.
-        package mutating func combine(_ bytes: RawSpan) {
+        public mutating func combine(_ bytes: RawSpan) {
             let count = bytes.byteCount
             combine(UInt64(truncatingIfNeeded: count))
             let whole = count & ~7
@@ -64,16 +64,16 @@ package struct KeyedHash: Sendable {
             if whole < count { absorb(KeyedHash.tail(of: bytes, from: whole)) }
         }
 
-        package mutating func combine(_ bytes: [UInt8], _ range: ByteRange) {
+        public mutating func combine(_ bytes: [UInt8], _ range: ByteRange) {
             combine(RawSpan(_elements: bytes.span).extracting(range.range))
         }
 
-        package mutating func combine(_ word: UInt64) {
+        public mutating func combine(_ word: UInt64) {
             absorb(word)
         }
 
         /// The hash of all parts so far. The stream itself may go on.
-        package func finish() -> UInt64 {
+        public func finish() -> UInt64 {
             var last = self
             last.absorb(last.words << 56 | 0x00ff_ffff_ffff_ffff)
             return last.finalize()
@@ -87,6 +87,7 @@ package struct KeyedHash: Sendable {
             }
         }
 
+        @inline(__always)
         fileprivate mutating func absorb(_ word: UInt64) {
             words &+= 1
             v3 ^= word

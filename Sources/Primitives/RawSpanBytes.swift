@@ -8,19 +8,19 @@
 extension RawSpan {
     /// The byte at `offset`; traps outside of the span.
     @inlinable
-    package subscript(offset: Int) -> UInt8 {
+    public subscript(offset: Int) -> UInt8 {
         @inline(__always) get { unsafe unsafeLoad(fromByteOffset: offset, as: UInt8.self) }
     }
 
     /// The eight bytes from `offset` as a little-endian word; traps outside of the span.
     @inlinable
-    package func word(at offset: Int) -> UInt64 {
+    public func word(at offset: Int) -> UInt64 {
         UInt64(littleEndian: unsafe unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self))
     }
 
     /// Compares two spans as byte strings: negative, zero or positive like C's `memcmp`, a prefix sorting first.
     @inlinable
-    package func compared(to other: RawSpan) -> Int {
+    public func compared(to other: RawSpan) -> Int {
         let shared = min(byteCount, other.byteCount)
         var offset = 0
         while offset &+ 8 <= shared {
@@ -39,17 +39,20 @@ extension RawSpan {
 
 extension [UInt8] {
     /// Appends a copy of the span's bytes.
-    package mutating func append(_ span: RawSpan) {
+    @inlinable
+    public mutating func append(_ span: RawSpan) {
         unsafe span.withUnsafeBytes { unsafe append(contentsOf: $0) }
     }
 
     /// Appends the text of a literal.
-    package mutating func append(_ text: StaticString) {
+    @inlinable
+    public mutating func append(_ text: StaticString) {
         text.withUTF8Buffer { unsafe append(contentsOf: $0) }
     }
 
     /// Overwrites the bytes from `offset` with a copy of `source`; traps when they do not all fit.
-    package mutating func overwrite(at offset: Int, with source: RawSpan) {
+    @inlinable
+    public mutating func overwrite(at offset: Int, with source: RawSpan) {
         precondition(offset >= 0 && offset <= count - source.byteCount, "an overwrite must stay inside of the array")
         unsafe withUnsafeMutableBytes { target in
             unsafe source.withUnsafeBytes {
@@ -59,13 +62,13 @@ extension [UInt8] {
     }
 
     /// A new array with a copy of the span's bytes.
-    package init(copying span: RawSpan) {
+    public init(copying span: RawSpan) {
         self = []
         append(span)
     }
 
     /// A new array with the text of a literal.
-    package init(copying text: StaticString) {
+    public init(copying text: StaticString) {
         self = []
         append(text)
     }
@@ -73,7 +76,7 @@ extension [UInt8] {
 
 extension StaticString {
     /// Whether `test` holds for each pair of a byte of `bytes[range]` and a byte of this literal, and the lengths agree.
-    package func matches(_ bytes: [UInt8], _ range: ByteRange, by test: (UInt8, UInt8) -> Bool) -> Bool {
+    public func matches(_ bytes: [UInt8], _ range: ByteRange, by test: (UInt8, UInt8) -> Bool) -> Bool {
         guard range.count == utf8CodeUnitCount else { return false }
         return withUTF8Buffer { literal in
             for index in 0..<literal.count {

@@ -3,41 +3,55 @@
 //
 // Invariants: a free slot's generation differs from every name handed out for it (until 2³² reuses); indices are reused,
 // last freed first, so memory follows the highest number of records that lived at once.
-// Limit: `limit` records; at it `insert` answers `nil` and the owner sheds load.
+// Limit: `limit` records; at it `insert` answers `nil` and the owner sheds load. Inlinable, so that other modules get it
+// specialised for their elements: unspecialised it looks up metadata on each access and costs more than the hash.
 
 /// The name of a record in a slab.
-package struct SlotID: Hashable, Sendable {
-    package var index: UInt32
-    package var generation: UInt32
+public struct SlotID: Hashable, Sendable {
+    public var index: UInt32
+    public var generation: UInt32
 
-    package init(index: UInt32, generation: UInt32) {
+    @inlinable
+    public init(index: UInt32, generation: UInt32) {
         self.index = index
         self.generation = generation
     }
 }
 
-package struct Slab<Element: Sendable>: Sendable {
-    private struct Slot: Sendable {
-        var element: Element?
-        var generation: UInt32
-        var nextFree: UInt32
+public struct Slab<Element: Sendable>: Sendable {
+    @usableFromInline
+    struct Slot: Sendable {
+        @usableFromInline var element: Element?
+        @usableFromInline var generation: UInt32
+        @usableFromInline var nextFree: UInt32
+
+        @inlinable
+        init(element: Element?, generation: UInt32, nextFree: UInt32) {
+            self.element = element
+            self.generation = generation
+            self.nextFree = nextFree
+        }
     }
 
-    private static var none: UInt32 { .max }
+    @inlinable static var none: UInt32 { .max }
 
-    private var slots: [Slot] = []
-    private var firstFree: UInt32 = Slab.none
-    package let limit: Int
-    package private(set) var count = 0
+    @usableFromInline var slots: [Slot] = []
+    @usableFromInline var firstFree: UInt32 = Slab.none
+    public let limit: Int
+    @usableFromInline var occupied = 0
 
-    package init(limit: Int) {
+    @inlinable public var count: Int { occupied }
+
+    @inlinable
+    public init(limit: Int) {
         self.limit = min(limit, Int(UInt32.max) - 1)
     }
 
     /// Stores an element, or answers `nil` when the slab is full.
-    package mutating func insert(_ element: Element) -> SlotID? {
+    @inlinable
+    public mutating func insert(_ element: Element) -> SlotID? {
         guard count < limit else { return nil }
-        count += 1
+        occupied += 1
         guard firstFree != Slab.none else {
             slots.append(Slot(element: element, generation: 1, nextFree: Slab.none))
             return SlotID(index: UInt32(slots.count - 1), generation: 1)
@@ -48,30 +62,35 @@ package struct Slab<Element: Sendable>: Sendable {
         return SlotID(index: index, generation: slots[Int(index)].generation)
     }
 
-    package func contains(_ id: SlotID) -> Bool {
+    @inlinable
+    public func contains(_ id: SlotID) -> Bool {
         guard id.index < slots.count else { return false }
         return slots[Int(id.index)].generation == id.generation && slots[Int(id.index)].element != nil
     }
 
-    package subscript(_ id: SlotID) -> Element? {
+    @inlinable
+    public subscript(_ id: SlotID) -> Element? {
         contains(id) ? slots[Int(id.index)].element : nil
     }
 
     /// Changes an element where it lies, without a copy; `nil` when the name is stale.
-    package mutating func update<R>(_ id: SlotID, _ body: (inout Element) -> R) -> R? {
+    @inlinable
+    public mutating func update<R>(_ id: SlotID, _ body: (inout Element) -> R) -> R? {
         guard contains(id) else { return nil }
         return body(&slots[Int(id.index)].element!)
     }
 
     /// Reads an element where it lies; `nil` when the name is stale.
-    package func read<R>(_ id: SlotID, _ body: (borrowing Element) -> R) -> R? {
+    @inlinable
+    public func read<R>(_ id: SlotID, _ body: (borrowing Element) -> R) -> R? {
         guard contains(id) else { return nil }
         return body(slots[Int(id.index)].element!)
     }
 
     /// Takes an element out; its name is stale from now on.
     @discardableResult
-    package mutating func remove(_ id: SlotID) -> Element? {
+    @inlinable
+    public mutating func remove(_ id: SlotID) -> Element? {
         guard contains(id) else { return nil }
         let index = Int(id.index)
         let element = slots[index].element
@@ -79,21 +98,24 @@ package struct Slab<Element: Sendable>: Sendable {
         slots[index].generation &+= 1
         slots[index].nextFree = firstFree
         firstFree = id.index
-        count -= 1
+        occupied -= 1
         return element
     }
 
     /// Slots that have ever been in use; all indices are below it.
-    package var slotCount: Int { slots.count }
+    @inlinable
+    public var slotCount: Int { slots.count }
 
     /// The name of the record that occupies a slot now.
-    package func id(at index: UInt32) -> SlotID? {
+    @inlinable
+    public func id(at index: UInt32) -> SlotID? {
         guard index < slots.count, slots[Int(index)].element != nil else { return nil }
         return SlotID(index: index, generation: slots[Int(index)].generation)
     }
 
     /// Visits all records in the order of their slots.
-    package func forEachID(_ body: (SlotID) -> Void) {
+    @inlinable
+    public func forEachID(_ body: (SlotID) -> Void) {
         for index in slots.indices where slots[index].element != nil {
             body(SlotID(index: UInt32(index), generation: slots[index].generation))
         }

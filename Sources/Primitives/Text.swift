@@ -1,9 +1,9 @@
 // Text reads numbers and compares tokens in place, in the ASCII that SIP is written in (RFC 3261 §7.3.1, §25). No String is
 // made: one costs more than parsing the whole message.
 
-package enum Text {
+public enum Text {
     /// The value of 1 to 20 decimal digits; `nil` for anything else or beyond 64 bits.
-    package static func decimal(_ bytes: [UInt8], _ range: ByteRange) -> UInt64? {
+    public static func decimal(_ bytes: [UInt8], _ range: ByteRange) -> UInt64? {
         guard !range.isEmpty else { return nil }
         var value: UInt64 = 0
         for index in range.range {
@@ -18,7 +18,7 @@ package enum Text {
     }
 
     /// The value of 1 to 16 hexadecimal digits of either case; `nil` for anything else.
-    package static func hex(_ bytes: [UInt8], _ range: ByteRange) -> UInt64? {
+    public static func hex(_ bytes: [UInt8], _ range: ByteRange) -> UInt64? {
         guard !range.isEmpty, range.count <= 16 else { return nil }
         var value: UInt64 = 0
         for index in range.range {
@@ -35,23 +35,23 @@ package enum Text {
         return value
     }
 
-    package static func equals(_ bytes: [UInt8], _ range: ByteRange, _ text: StaticString) -> Bool {
+    public static func equals(_ bytes: [UInt8], _ range: ByteRange, _ text: StaticString) -> Bool {
         text.matches(bytes, range) { $0 == $1 }
     }
 
     /// Compares as SIP compares tokens: ASCII letters without their case.
-    package static func equalsIgnoringCase(_ bytes: [UInt8], _ range: ByteRange, _ text: StaticString) -> Bool {
+    public static func equalsIgnoringCase(_ bytes: [UInt8], _ range: ByteRange, _ text: StaticString) -> Bool {
         text.matches(bytes, range) { lowercased($0) == lowercased($1) }
     }
 
-    package static func same(_ left: [UInt8], _ leftRange: ByteRange, _ right: [UInt8], _ rightRange: ByteRange) -> Bool
+    public static func same(_ left: [UInt8], _ leftRange: ByteRange, _ right: [UInt8], _ rightRange: ByteRange) -> Bool
     {
         guard leftRange.count == rightRange.count else { return false }
         return RawSpan(_elements: left.span).extracting(leftRange.range)
             .compared(to: RawSpan(_elements: right.span).extracting(rightRange.range)) == 0
     }
 
-    package static func sameIgnoringCase(
+    public static func sameIgnoringCase(
         _ left: [UInt8], _ leftRange: ByteRange, _ right: [UInt8], _ rightRange: ByteRange
     ) -> Bool {
         guard leftRange.count == rightRange.count else { return false }
@@ -64,12 +64,12 @@ package enum Text {
 
     /// The ASCII lower case of a byte; everything but A to Z stays as it is.
     @inlinable
-    package static func lowercased(_ byte: UInt8) -> UInt8 {
+    public static func lowercased(_ byte: UInt8) -> UInt8 {
         byte &- 65 < 26 ? byte | 0x20 : byte
     }
 
     /// The bytes as a String for logs and JSON; what is not UTF-8 is replaced.
-    package static func string(_ bytes: [UInt8], _ range: ByteRange) -> String {
+    public static func string(_ bytes: [UInt8], _ range: ByteRange) -> String {
         String(decoding: bytes[range.range], as: UTF8.self)
     }
 }

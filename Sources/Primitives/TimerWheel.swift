@@ -16,15 +16,15 @@
 // the past waits for the next tick, so a handler that schedules "now" again and again cannot starve the node.
 
 /// The name of a scheduled timer. It stays harmless after the timer has fired or was cancelled.
-package struct TimerID: Hashable, Sendable {
+public struct TimerID: Hashable, Sendable {
     fileprivate var index: UInt32
     fileprivate var generation: UInt32
 
     /// No timer; cancelling it does nothing.
-    package static let none = TimerID(index: .max, generation: 0)
+    public static let none = TimerID(index: .max, generation: 0)
 }
 
-package struct TimerWheel: Sendable {
+public struct TimerWheel: Sendable {
     private struct Node {
         var token: UInt64
         var tick: Int64
@@ -48,9 +48,9 @@ package struct TimerWheel: Sendable {
     private var heads: [UInt32]
     private var tails: [UInt32]
     private var occupied: [UInt64]
-    package private(set) var count = 0
+    public private(set) var count = 0
 
-    package init(origin: Instant) {
+    public init(origin: Instant) {
         self.origin = origin
         heads = Array(repeating: Self.none, count: Self.overflow + 1)
         tails = heads
@@ -58,7 +58,7 @@ package struct TimerWheel: Sendable {
     }
 
     /// Schedules a wake-up that reports `token`.
-    package mutating func schedule(_ token: UInt64, at instant: Instant) -> TimerID {
+    public mutating func schedule(_ token: UInt64, at instant: Instant) -> TimerID {
         let node = Node(
             token: token, tick: max(tick(notBefore: instant), current + 1), previous: Self.none, next: Self.none,
             generation: 0, list: Self.free)
@@ -79,7 +79,7 @@ package struct TimerWheel: Sendable {
     }
 
     /// Takes a timer back; does nothing when it has fired or was cancelled before.
-    package mutating func cancel(_ id: TimerID) {
+    public mutating func cancel(_ id: TimerID) {
         guard id.index < nodes.count else { return }
         let node = nodes[Int(id.index)]
         guard node.generation == id.generation, node.list != Self.free else { return }
@@ -90,7 +90,7 @@ package struct TimerWheel: Sendable {
     /// Appends the tokens of all timers that are due, in the order of their ticks, then of their scheduling.
     ///
     /// A `now` before an earlier one is ignored: time does not run backwards.
-    package mutating func advance(to now: Instant, due: inout [UInt64]) {
+    public mutating func advance(to now: Instant, due: inout [UInt64]) {
         let target = tick(reachedBy: now)
         while let tick = nextTick, tick <= target {
             current = tick
@@ -104,7 +104,7 @@ package struct TimerWheel: Sendable {
     ///
     /// It lies after the last `advance`. For timers of later blocks it is the block's start, so a timer that is far away
     /// costs up to four wake-ups.
-    package var next: Instant? {
+    public var next: Instant? {
         guard let tick = nextTick else { return nil }
         let (nanoseconds, overflow) = tick.multipliedReportingOverflow(by: Self.tickLength)
         return overflow ? .distantFuture : origin.advanced(by: .nanoseconds(nanoseconds))

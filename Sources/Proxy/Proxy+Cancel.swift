@@ -29,7 +29,8 @@ extension Proxy {
             matchDialog(&plan, dialogs: dialogs, effects: &effects)
             did = plan.did ?? did
         }
-        guard let state = dialogs.state(did), learnForeignCancel(did, plan, now: now, dialogs: &dialogs, effects: &effects)
+        guard let state = dialogs.state(did),
+            learnForeignCancel(did, plan, now: now, dialogs: &dialogs, effects: &effects)
         else {
             reject(481, plan, effects: &effects)
             return

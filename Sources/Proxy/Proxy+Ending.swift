@@ -63,7 +63,9 @@ struct EndingRequest: Equatable, Sendable {
 extension Proxy {
     /// What an intent to end this dialog carries; `nil` when no leg can be told (no confirmed dialog-out).
     package func endingPayload(_ did: DialogID, dialogs: DialogTable) -> [UInt8]? {
-        guard let record = dialogs.record(did), let state = record.state, state >= .confirmedNotAcknowledged else { return nil }
+        guard let record = dialogs.record(did), let state = record.state, state >= .confirmedNotAcknowledged else {
+            return nil
+        }
         var requests: [EndingRequest] = []
         for out in record.outs where out.state == .confirmedNotAcknowledged || out.state == .confirmed {
             for leg in [Leg.caller, .callee] where requests.count < EndingRequest.countLimit {
@@ -165,9 +167,11 @@ extension Proxy {
 
     /// Whether BYEs of this dialog are under way here.
     package func isEnding(_ did: DialogID) -> Bool {
-        inviteContext(of: did, where: { context in
-            context.kind == .generated && context.branches.contains { $0.final == 0 }
-        }) != nil
+        inviteContext(
+            of: did,
+            where: { context in
+                context.kind == .generated && context.branches.contains { $0.final == 0 }
+            }) != nil
     }
 
     /// The record becomes a tombstone: every leg has ended, or there was none to end.

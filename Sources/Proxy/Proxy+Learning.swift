@@ -31,8 +31,9 @@ extension Proxy {
     mutating func learn(
         _ did: DialogID, asPut: Bool = false, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
     ) -> DialogTable.Learned? {
-        guard let learned = try? dialogs.learn(
-            did, facts: RawSpan(_elements: facts.bytes.span), age: asPut ? .zero : nil, now: now)
+        guard
+            let learned = try? dialogs.learn(
+                did, facts: RawSpan(_elements: facts.bytes.span), age: asPut ? .zero : nil, now: now)
         else { return nil }
         switch learned.outcome {
         case .created: effects.items.append(.put(did))
@@ -273,8 +274,11 @@ extension Proxy {
     mutating func learnFailureOfBranch(
         _ context: ResponseContext, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
-        guard let did = context.did, context.branches.count > 1, dialogs.contains(did), !message.toTag.isEmpty else { return }
-        let known = dialogs.record(did)?.outs.contains { $0.toTag == Array(message.bytes[message.toTag.range]) } ?? false
+        guard let did = context.did, context.branches.count > 1, dialogs.contains(did), !message.toTag.isEmpty else {
+            return
+        }
+        let known =
+            dialogs.record(did)?.outs.contains { $0.toTag == Array(message.bytes[message.toTag.range]) } ?? false
         guard known else { return }
         facts.begin()
         let (bytes, toTag) = (message.bytes, message.toTag)

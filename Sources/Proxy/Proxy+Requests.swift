@@ -42,7 +42,8 @@ extension Proxy {
         }
         let reply = replyPath(via: via, source: source)
         var plan = RequestPlan(
-            source: source, listener: listener, upstream: reply.endpoint, addsReceived: reply.adds, cSeq: cSeq, via: via)
+            source: source, listener: listener, upstream: reply.endpoint, addsReceived: reply.adds, cSeq: cSeq, via: via
+        )
         switch message.method {
         case .ack:
             receiveAcknowledgement(&plan, now: now, dialogs: &dialogs, effects: &effects)
@@ -120,7 +121,9 @@ extension Proxy {
 
     /// Answers or swallows a request that this node has already (§17.2).
     mutating func absorbRetransmission(_ plan: RequestPlan, now: Instant, effects: inout ProxyEffects) -> Bool {
-        guard let id = serverContext(serverKey(plan, method: message.method)), var context = take(id) else { return false }
+        guard let id = serverContext(serverKey(plan, method: message.method)), var context = take(id) else {
+            return false
+        }
         counters.retransmissionsAbsorbed += 1
         actions.removeAll(keepingCapacity: true)
         switch context.server {
@@ -188,7 +191,8 @@ extension Proxy {
             return
         }
         let plan = RequestPlan(
-            source: source, listener: listener, upstream: reply.endpoint, addsReceived: reply.adds, cSeq: cSeq, via: via)
+            source: source, listener: listener, upstream: reply.endpoint, addsReceived: reply.adds, cSeq: cSeq, via: via
+        )
         reject(status, plan, effects: &effects)
     }
 

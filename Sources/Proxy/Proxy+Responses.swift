@@ -108,7 +108,9 @@ extension Proxy {
         } else {
             context.branches[index].final = status
             context.branches[index].response = message.snapshot()
-            if context.method == .invite { learnFailureOfBranch(context, now: now, dialogs: &dialogs, effects: &effects) }
+            if context.method == .invite {
+                learnFailureOfBranch(context, now: now, dialogs: &dialogs, effects: &effects)
+            }
             chooseBest(&context, id, now: now, dialogs: &dialogs, effects: &effects)
         }
     }
@@ -266,7 +268,8 @@ extension Proxy {
         _ context: inout ResponseContext, _ id: SlotID, now: Instant,
         dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
-        guard context.branches.allSatisfy({ $0.final != 0 }), !context.branches.contains(where: { 200..<300 ~= $0.final })
+        guard context.branches.allSatisfy({ $0.final != 0 }),
+            !context.branches.contains(where: { 200..<300 ~= $0.final })
         else { return }
         wheel.cancel(context.contextTimer)
         let best = context.branches.indices.min { rankOf(context.branches[$0]) < rankOf(context.branches[$1]) } ?? 0
@@ -278,7 +281,9 @@ extension Proxy {
             respond(context.endCode, &context, id, now: now, effects: &effects)
         } else if response.isEmpty {
             // Silence: 408 for an INVITE, nothing for the rest (RFC 4320 §4.1).
-            if context.method == .invite { respond(context.cancelled ? 487 : 408, &context, id, now: now, effects: &effects) }
+            if context.method == .invite {
+                respond(context.cancelled ? 487 : 408, &context, id, now: now, effects: &effects)
+            }
         } else if status == 503 {
             respond(500, &context, id, now: now, effects: &effects)  // §16.7 step 6: ours is not overloaded.
         } else if loadMessage(response), let via = try? message.topmostVia() {

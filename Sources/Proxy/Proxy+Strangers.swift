@@ -165,7 +165,11 @@ extension Proxy {
     ) {
         let did = token.did
         if cSeq.method == .invite || cSeq.method == .cancel, did.rawValue != 0, let record = dialogs.record(did) {
-            var heir = inviteContext(of: did, where: { $0.kind == .heir && $0.cSeq == cSeq.number && !$0.branches.isEmpty && $0.branches[0].generated == 0 })
+            var heir = inviteContext(
+                of: did,
+                where: {
+                    $0.kind == .heir && $0.cSeq == cSeq.number && !$0.branches.isEmpty && $0.branches[0].generated == 0
+                })
             if heir == nil, cSeq.method == .invite, record.state != .deleted,
                 let pending = record.pendings.first(where: {
                     Text.same($0.branch, ByteRange($0.branch), message.bytes, via.branch)

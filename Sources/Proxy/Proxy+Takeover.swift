@@ -34,7 +34,9 @@ extension Proxy {
             guard view.pendingCount > 0, view.state != .deleted else { return false }
             var found = false
             view.forEachPending(in: bytes) { pending in
-                guard !found, case .transaction(let token) = Branch(bytes, pending.branch, mark: settings.mark) else { return }
+                guard !found, case .transaction(let token) = Branch(bytes, pending.branch, mark: settings.mark) else {
+                    return
+                }
                 found = isOrphan(token, did, now: now, dialogs: dialogs)
             }
             return found
@@ -99,7 +101,9 @@ extension Proxy {
         }
     }
 
-    private func isSettled(_ context: ResponseContext, _ did: DialogID, _ state: DialogState, dialogs: DialogTable) -> Bool {
+    private func isSettled(_ context: ResponseContext, _ did: DialogID, _ state: DialogState, dialogs: DialogTable)
+        -> Bool
+    {
         if state == .deleted { return true }
         return dialogs.view(did) { view, _ in
             (context.leg == .caller ? view.settledCaller : view.settledCallee) >= context.cSeq
@@ -113,14 +117,19 @@ extension Proxy {
     ) {
         guard let record = dialogs.record(did) else { return }
         let pending = record.pendings.first { $0.cseq == context.cSeq && $0.leg == context.leg }
-        if pending.map({ $0.progress & Progress.acknowledged != 0 }) ?? false, case .invite(var transaction) = context.server {
+        if pending.map({ $0.progress & Progress.acknowledged != 0 }) ?? false,
+            case .invite(var transaction) = context.server
+        {
             actions.removeAll(keepingCapacity: true)
             transaction.receiveAck(actions: &actions)
             context.server = .invite(transaction)
             performServer(&context, id, now: now, effects: &effects)
         }
-        guard context.lastStatus < 200, context.held.isEmpty, context.branches.contains(where: { $0.final == 0 }) else { return }
-        let answered = context.isInitial ? state >= .confirmedNotAcknowledged : isSettled(context, did, state, dialogs: dialogs)
+        guard context.lastStatus < 200, context.held.isEmpty, context.branches.contains(where: { $0.final == 0 }) else {
+            return
+        }
+        let answered =
+            context.isInitial ? state >= .confirmedNotAcknowledged : isSettled(context, did, state, dialogs: dialogs)
         if answered {
             for index in context.branches.indices where context.branches[index].final == 0 {
                 context.branches[index].final = 487
@@ -136,7 +145,9 @@ extension Proxy {
             : pending.map { $0.progress & Progress.cancelled != 0 } ?? false
         guard cancelled, !context.cancelled else { return }
         context.cancelled = true
-        if record.flags & (RecordFlag.endedByOperator | RecordFlag.timedOut) != 0 { context.endCode = settings.earlyEndCode }
+        if record.flags & (RecordFlag.endedByOperator | RecordFlag.timedOut) != 0 {
+            context.endCode = settings.earlyEndCode
+        }
         if context.kind == .heir {
             continueAsHeir(&context, id, now: now, dialogs: &dialogs, effects: &effects)
         } else {
@@ -285,11 +296,16 @@ extension Proxy {
         _ context: inout ResponseContext, _ id: SlotID, now: Instant,
         dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
-        guard context.lastStatus < 200, context.held.isEmpty, let did = context.did, let record = dialogs.record(did) else { return }
+        guard context.lastStatus < 200, context.held.isEmpty, let did = context.did, let record = dialogs.record(did)
+        else { return }
         if context.isInitial {
-            let byes = record.outs.filter { $0.state != .deleted }.compactMap { bye(did, record, $0, to: .callee, early: true) }
+            let byes = record.outs.filter { $0.state != .deleted }.compactMap {
+                bye(did, record, $0, to: .callee, early: true)
+            }
             if !byes.isEmpty { startGenerated(byes, did: did, method: .bye, kind: .heir, now: now, effects: &effects) }
-            for branch in context.branches where branch.sawProvisional && branch.final == 0 { acknowledgeUnseen(branch, effects: &effects) }
+            for branch in context.branches where branch.sawProvisional && branch.final == 0 {
+                acknowledgeUnseen(branch, effects: &effects)
+            }
         }
         learnFailure(context, now: now, dialogs: &dialogs, effects: &effects)
         let status = context.cancelled && context.endCode == 0 ? 487 : context.isInitial ? settings.earlyEndCode : 500
@@ -297,7 +313,7 @@ extension Proxy {
             if status == 500 { writer.put("Retry-After: 1\r\n") }
         }
         for index in context.branches.indices where context.branches[index].final == 0 && context.isInitial {
-            if case .wanted = context.branches[index].cancel { continue }  // A provisional may still come: then it is cancelled.
+            if case .wanted = context.branches[index].cancel { continue }
             context.branches[index].final = 487
             terminateClient(&context, index)
         }

@@ -72,7 +72,9 @@ extension Proxy {
         var found: (did: DialogID?, returned: Bool)?
         let loop = loopHash(plan)
         for via in vias {
-            guard case .transaction(let token) = Branch(message.bytes, via.branch, mark: settings.mark) else { continue }
+            guard case .transaction(let token) = Branch(message.bytes, via.branch, mark: settings.mark) else {
+                continue
+            }
             let did = token.did.rawValue == 0 ? nil : token.did
             found = (found?.did ?? did, found?.returned ?? false || token.loop == loop)
         }
@@ -149,7 +151,9 @@ extension Proxy {
     /// The 2xx with the other To tag may still be on its way to this node: Call-ID and the caller's tag have to do until then.
     private func legOfUnansweredDialog(_ did: DialogID, dialogs: DialogTable) -> Leg? {
         dialogs.view(did) { view, bytes -> Leg? in
-            guard view.state < .confirmed, Text.same(bytes, view.callID, message.bytes, message.callID) else { return nil }
+            guard view.state < .confirmed, Text.same(bytes, view.callID, message.bytes, message.callID) else {
+                return nil
+            }
             if Text.same(bytes, view.fromTag, message.bytes, message.fromTag) { return .caller }
             return Text.same(bytes, view.fromTag, message.bytes, message.toTag) ? .callee : nil
         } ?? nil
@@ -224,14 +228,18 @@ extension Proxy {
             return false
         }
         if !isOwn(uri, in: message.bytes) || message.toTag.isEmpty,
-            let route = settings.routes.first(where: { message.toTag.isEmpty && $0.matches(message.bytes, message.requestURI) })
+            let route = settings.routes.first(where: {
+                message.toTag.isEmpty && $0.matches(message.bytes, message.requestURI)
+            })
         {
             if route.namesUser { plan.requestURI = route.uri }
             plan.nextHop = settings.egress ?? route.endpoint
             return true
         }
         if isOwn(uri, in: message.bytes) {
-            if settings.lenient, plan.isKnown, let did = plan.did, routeLeniently(did, &plan, dialogs: dialogs) { return true }
+            if settings.lenient, plan.isKnown, let did = plan.did, routeLeniently(did, &plan, dialogs: dialogs) {
+                return true
+            }
             reject(404, plan, effects: &effects)
             return false
         }

@@ -1,5 +1,5 @@
-// A host: an address, a clock, and at most one process of its node. Crash and restart change the process; pause and wake
-// what reaches it; the host itself keeps its address and its place among the peers.
+// A host: an address, a clock, and at most one process of its node. Crash and restart change the process; pause and
+// wake what reaches it; the host itself keeps its address and its place among the peers.
 //
 // A paused host (SIGSTOP) keeps what its kernel would keep: datagrams up to a socket buffer, frames up to nanomsg's
 // receive buffers, and the timers that came due. Beyond the limits they are lost and counted, as they would be.

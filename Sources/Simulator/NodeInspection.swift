@@ -1,5 +1,5 @@
-// The one place where the simulator looks into a node. Checkers ask in their own words; what a node offers is translated
-// here.
+// The one place where the simulator looks into a node. Checkers ask in their own words; what a node offers is
+// translated here.
 
 internal import Cluster
 internal import Dialogs

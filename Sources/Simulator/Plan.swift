@@ -1,6 +1,6 @@
-// A plan says what a run is made of: how many nodes, how bad the networks, which faults, which calls. It follows from the
-// seed and what the command line fixes, and is complete before the run begins; what the run draws later (latencies, which
-// node a fault strikes) comes from generators that the plan seeds.
+// A plan says what a run is made of: how many nodes, how bad the networks, which faults, which calls. It follows from
+// the seed and what the command line fixes, and is complete before the run begins; what the run draws later (latencies,
+// which node a fault strikes) comes from generators that the plan seeds.
 
 /// What the command line fixes; everything else is drawn from the seed.
 package struct PlanOptions: Equatable, Sendable {

@@ -1,5 +1,5 @@
-// The configuration of a simulated node: the defaults of a real one, with lifetimes short enough that expiry and refresh
-// race, and waits that are meant for operators' mistakes cut down to fit in a run.
+// The configuration of a simulated node: the defaults of a real one, with lifetimes short enough that expiry and
+// refresh race, and waits that are meant for operators' mistakes cut down to fit in a run.
 
 internal import Node
 internal import SIP

@@ -1,5 +1,5 @@
-// What many seeds came to, for a person: each kind of violation with a few seeds that show it and the command that replays
-// the first, and what is left by nature counted apart.
+// What many seeds came to, for a person: each kind of violation with a few seeds that show it and the command that
+// replays the first, and what is left by nature counted apart.
 
 package struct Summary: Sendable {
     /// Seeds named for each code.

@@ -1,9 +1,10 @@
-// What the balancer does with a datagram. It is a stateless SIP proxy (RFC 3261 §16.11) in front of the nodes: it puts its
-// Via on a request and takes it off the answer, leaves Route and Request-URI alone, and never record-routes. By Call-ID
-// hash, or, in the dealing mode, every datagram to a random live node.
+// What the balancer does with a datagram. It is a stateless SIP proxy (RFC 3261 §16.11) in front of the nodes: it puts
+// its Via on a request and takes it off the answer, leaves Route and Request-URI alone, and never record-routes. By
+// Call-ID hash, or, in the dealing mode, every datagram to a random live node.
 //
 // Simplified against Kamailio's dispatcher: it keeps no transactions, so it neither answers 100 nor absorbs a
-// retransmission or an ACK; a phone's own retransmission is what finds the next node. That is the harder case for nodes.
+// retransmission or an ACK; a phone's own retransmission is what finds the next node. That is the harder case for
+// nodes.
 
 internal import Primitives
 internal import SIP

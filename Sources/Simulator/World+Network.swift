@@ -1,5 +1,5 @@
-// The SIP network: datagrams between phones, balancer and nodes. A datagram may be lost, doubled, late, or overtaken; one
-// to an address where nobody listens vanishes, as it does with a firewall in between.
+// The SIP network: datagrams between phones, balancer and nodes. A datagram may be lost, doubled, late, or overtaken;
+// one to an address where nobody listens vanishes, as it does with a firewall in between.
 
 internal import SIP
 

@@ -4,9 +4,10 @@
 //                             ⇅           frames, requests, probes, with loss, delay, cuts (World+Bus)
 //                           nodes
 //
-// It is another shell around the real `Node`: what Transports and the bus do with sockets, it does with a queue of events
-// ordered by (time, counter). Every checker is told what it needs at the moment it happens; a violation holds the time and
-// a sentence. What a phone or a node may not know (who really sent a packet, when a process died) only checkers read.
+// It is another shell around the real `Node`: what Transports and the bus do with sockets, it does with a queue of
+// events ordered by (time, counter). Every checker is told what it needs at the moment it happens; a violation holds
+// the time and a sentence. What a phone or a node may not know (who really sent a packet, when a process died) only
+// checkers read.
 //
 // Invariants: one source of chance, forked per purpose; no dictionary is ever iterated; nothing is read from the host.
 // Limits: one INVITE dialog a phone; UDP only; hosts' clocks differ by an offset and do not drift.

@@ -5,7 +5,7 @@
 // flags what it had to cut. The send batch points into the arena of the outbox and is used up before the arena
 // changes.
 
-import CSystem
+import CSockets
 import Glibc
 package import Node
 import Primitives

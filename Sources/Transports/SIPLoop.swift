@@ -19,7 +19,7 @@
 //
 // Limit: 255 sockets. Not attempted: io_uring, GSO, several threads on one port.
 
-import CSystem
+import CSockets
 import Glibc
 import Nanomsg
 import Node

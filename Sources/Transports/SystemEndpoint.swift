@@ -1,7 +1,7 @@
 // The way between the core's addresses and times and those of the system calls. IPv4 addresses are the low 32 bits in
 // both.
 
-import CSystem
+import CSockets
 package import Primitives
 package import SIP
 

@@ -7,7 +7,7 @@
 //
 // Limits: unicast only; link-local IPv6 addresses lose their scope and do not work.
 
-import CSystem
+import CSockets
 import Glibc
 package import SIP
 

@@ -1,8 +1,8 @@
-// understudy-sim runs the deterministic simulator from the command line: one seed or many, with the faults asked for, and
-// says what did not hold, with the command that shows it again.
+// understudy-sim runs the deterministic simulator from the command line: one seed or many, with the faults asked for,
+// and says what did not hold, with the command that shows it again.
 //
-// Seeds are independent, so several run at once; what is printed does not depend on how many. Exit code 0 when nothing was
-// violated, 1 when something was.
+// Seeds are independent, so several run at once; what is printed does not depend on how many. Exit code 0 when nothing
+// was violated, 1 when something was.
 
 import ArgumentParser
 import Glibc

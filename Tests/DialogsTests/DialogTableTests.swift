@@ -143,7 +143,7 @@ struct DialogTableTests {
         var random = SeededGenerator(seed: 5)
         var alive: [String] = []
         var peak = 0
-        for round in 0..<6_000 {
+        for round in 0..<2_500 {
             let call = "call-\(round)@host"
             let did = table.did(call, from: "f")
             let extra = Int.random(in: 0...1_500, using: &random)

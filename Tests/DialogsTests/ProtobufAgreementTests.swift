@@ -19,7 +19,7 @@ struct ProtobufAgreementTests {
         var generator = RecordGenerator(seed: seed)
         generator.unknownNumbers = [100]
         if seed.isMultiple(of: 2) { generator.states = 0...4 }
-        for _ in 0..<300 {
+        for _ in 0..<150 {
             let bytes = try joined(generator.facts(), generator.facts())
             let theirs = try Understudy_Record(serializedBytes: bytes)
             let again: [UInt8] = try theirs.serializedBytes()

@@ -59,7 +59,7 @@ struct RecordBytesTests {
 
     @Test func `random bytes and flipped bits are refused or read, never trapped on`() throws {
         var generator = RecordGenerator(seed: 7)
-        for round in 0..<8_000 {
+        for round in 0..<4_000 {
             var bytes: [UInt8]
             if round.isMultiple(of: 2) {
                 bytes = (0..<Int.random(in: 0...80, using: &generator.random)).map { _ in

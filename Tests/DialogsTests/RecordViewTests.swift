@@ -11,7 +11,7 @@ struct RecordViewTests {
         var generator = RecordGenerator(seed: seed)
         generator.unknownNumbers = []
         generator.states = 0...4
-        for _ in 0..<300 {
+        for _ in 0..<150 {
             let bytes = try joined(generator.facts(), generator.facts())
             let record = try Record(RawSpan(_elements: bytes.span))
             try #require(try record.encoded() == bytes)

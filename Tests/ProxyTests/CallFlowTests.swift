@@ -9,12 +9,15 @@ import Testing
 struct CallFlowTests {
     /// INVITE, 180, 200, ACK; what the callee received first, and the route that in-dialog requests carry.
     private func establish(_ bench: inout ProxyBench) -> (invite: Sent, route: String) {
-        let invite = bench.receive(Call.request("INVITE"), from: ProxyBench.caller).first { $0.to == ProxyBench.callee }!
+        let invite = bench.receive(Call.request("INVITE"), from: ProxyBench.caller).first {
+            $0.to == ProxyBench.callee
+        }!
         _ = bench.receive(Call.response(180, to: invite), from: ProxyBench.callee)
         _ = bench.receive(Call.response(200, to: invite), from: ProxyBench.callee)
         let route = invite.header("Record-Route")!
         _ = bench.receive(
-            Call.request("ACK", branch: "z9hG4bKa1", toTag: "bob", route: [route], contact: nil), from: ProxyBench.caller)
+            Call.request("ACK", branch: "z9hG4bKa1", toTag: "bob", route: [route], contact: nil),
+            from: ProxyBench.caller)
         return (invite, route)
     }
 
@@ -44,14 +47,17 @@ struct CallFlowTests {
         #expect(bench.state == .confirmedNotAcknowledged)
         let route = invite.header("Record-Route")!
         let ack = bench.receive(
-            Call.request("ACK", branch: "z9hG4bKa1", toTag: "bob", route: [route], contact: nil), from: ProxyBench.caller)
+            Call.request("ACK", branch: "z9hG4bKa1", toTag: "bob", route: [route], contact: nil),
+            from: ProxyBench.caller)
         #expect(ack.map(\.to) == [ProxyBench.callee])
         #expect(ack[0].headers("Route").isEmpty)
         #expect(bench.state == .confirmed)
         let bye = bench.receive(
             Call.request(
-                "BYE", uri: "sip:alice@10.0.0.1:5060", via: "10.0.0.2:5060", branch: "z9hG4bKb1", toTag: "alice", fromTag: "bob",
-                route: [route], contact: nil, from: "sip:bob@example.org", to: "sip:alice@example.org"), from: ProxyBench.callee)
+                "BYE", uri: "sip:alice@10.0.0.1:5060", via: "10.0.0.2:5060", branch: "z9hG4bKb1", toTag: "alice",
+                fromTag: "bob",
+                route: [route], contact: nil, from: "sip:bob@example.org", to: "sip:alice@example.org"),
+            from: ProxyBench.callee)
         #expect(bye.map(\.to) == [ProxyBench.caller])
         #expect(bench.state == .deleted)
         #expect(bench.dialogs.record(bench.did)?.flags == RecordFlag.byeFromCallee)
@@ -76,11 +82,13 @@ struct CallFlowTests {
         #expect(again.map(\.firstLine) == ["SIP/2.0 100 Trying"])
         #expect(bench.advance(milliseconds: 500).map(\.firstLine) == [invite.firstLine], "timer A")
         _ = bench.receive(Call.response(180, to: invite), from: ProxyBench.callee)
-        #expect(bench.receive(Call.request("INVITE"), from: ProxyBench.caller).map(\.firstLine) == ["SIP/2.0 180 Whatever"])
+        #expect(
+            bench.receive(Call.request("INVITE"), from: ProxyBench.caller).map(\.firstLine) == ["SIP/2.0 180 Whatever"])
         #expect(bench.advance(milliseconds: 2_000).isEmpty, "timer A stops with the first provisional")
     }
 
-    @Test func `a CANCEL is answered 200 and sent downstream, the 487 is acknowledged and passed on, the record ends`() {
+    @Test func `a CANCEL is answered 200 and sent downstream, the 487 is acknowledged and passed on, the record ends`()
+    {
         var bench = ProxyBench()
         let invite = bench.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
         _ = bench.receive(Call.response(180, to: invite), from: ProxyBench.callee)
@@ -107,7 +115,8 @@ struct CallFlowTests {
         #expect(sent.map(\.firstLine).contains("CANCEL sip:bob@10.0.0.2:5060 SIP/2.0"))
     }
 
-    @Test func `a 2xx is held until its commit, its copies absorbed, and what follows it from the callee waits, S2-12`() {
+    @Test func `a 2xx is held until its commit, its copies absorbed, and what follows it from the callee waits, S2-12`()
+    {
         var bench = ProxyBench()
         bench.proxy.commits = true
         let first = bench.receive(Call.request("INVITE"), from: ProxyBench.caller)
@@ -117,7 +126,8 @@ struct CallFlowTests {
         #expect(bench.receive(Call.response(200, to: invite), from: ProxyBench.callee).isEmpty)
         #expect(bench.receive(Call.response(200, to: invite), from: ProxyBench.callee).isEmpty)
         let bye = Call.request(
-            "BYE", uri: "sip:alice@10.0.0.1:5060", via: "10.0.0.2:5060", branch: "z9hG4bKb1", toTag: "alice", fromTag: "bob",
+            "BYE", uri: "sip:alice@10.0.0.1:5060", via: "10.0.0.2:5060", branch: "z9hG4bKb1", toTag: "alice",
+            fromTag: "bob",
             route: [invite.header("Record-Route")!], contact: nil)
         #expect(bench.receive(bye, from: ProxyBench.callee).isEmpty)
         let released = bench.commit()
@@ -131,7 +141,8 @@ struct CallFlowTests {
         _ = bench.advance(milliseconds: 5_000)
         let reinvite = bench.receive(
             Call.request(
-                "INVITE", branch: "z9hG4bKr1", cSeq: 2, toTag: "bob", route: [route], contact: "sip:alice@10.0.0.7:5070"),
+                "INVITE", branch: "z9hG4bKr1", cSeq: 2, toTag: "bob", route: [route], contact: "sip:alice@10.0.0.7:5070"
+            ),
             from: ProxyBench.caller)[0]
         #expect(reinvite.headers("Record-Route").isEmpty)
         #expect(bench.dialogs.record(bench.did)?.pendings.count == 1)
@@ -139,7 +150,8 @@ struct CallFlowTests {
         let after = bench.dialogs.deadline(bench.did)!
         #expect(after.milliseconds(since: before) == 5_000)
         _ = bench.receive(
-            Call.request("ACK", branch: "z9hG4bKa2", cSeq: 2, toTag: "bob", route: [route], contact: nil), from: ProxyBench.caller)
+            Call.request("ACK", branch: "z9hG4bKa2", cSeq: 2, toTag: "bob", route: [route], contact: nil),
+            from: ProxyBench.caller)
         let record = bench.dialogs.record(bench.did)!
         #expect(record.caller.contact == Array("sip:alice@10.0.0.7:5070".utf8))
         #expect(record.caller.cseq == 2 && record.pendings.isEmpty && record.settledCaller == 2)

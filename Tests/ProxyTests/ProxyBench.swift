@@ -112,13 +112,17 @@ struct ProxyBench {
 /// Messages of one call, as the two phones write them.
 enum Call {
     static func request(
-        _ method: String, uri: String = "sip:bob@10.0.0.2:5060", via: String = "10.0.0.1:5060", branch: String = "z9hG4bKc1",
-        cSeq: Int = 1, toTag: String = "", fromTag: String = "alice", route: [String] = [], contact: String? = "sip:alice@10.0.0.1:5060",
-        from: String = "sip:alice@example.org", to: String = "sip:bob@example.org", extra: String = "", body: String = ""
+        _ method: String, uri: String = "sip:bob@10.0.0.2:5060", via: String = "10.0.0.1:5060",
+        branch: String = "z9hG4bKc1",
+        cSeq: Int = 1, toTag: String = "", fromTag: String = "alice", route: [String] = [],
+        contact: String? = "sip:alice@10.0.0.1:5060",
+        from: String = "sip:alice@example.org", to: String = "sip:bob@example.org", extra: String = "",
+        body: String = ""
     ) -> String {
         var text = "\(method) \(uri) SIP/2.0\r\nVia: SIP/2.0/UDP \(via);branch=\(branch)\r\n"
         for route in route { text += "Route: \(route)\r\n" }
-        text += "Max-Forwards: 70\r\nFrom: <\(from)>;tag=\(fromTag)\r\nTo: <\(to)>\(toTag.isEmpty ? "" : ";tag=\(toTag)")\r\n"
+        text +=
+            "Max-Forwards: 70\r\nFrom: <\(from)>;tag=\(fromTag)\r\nTo: <\(to)>\(toTag.isEmpty ? "" : ";tag=\(toTag)")\r\n"
         text += "Call-ID: call-1\r\nCSeq: \(cSeq) \(method)\r\n"
         if let contact { text += "Contact: <\(contact)>\r\n" }
         return text + extra + "Content-Length: \(body.utf8.count)\r\n\r\n" + body
@@ -126,13 +130,15 @@ enum Call {
 
     /// The answer of whoever received `request`.
     static func response(
-        _ status: Int, to request: Sent, toTag: String = "bob", contact: String? = "sip:bob@10.0.0.2:5060", cSeq: String? = nil
+        _ status: Int, to request: Sent, toTag: String = "bob", contact: String? = "sip:bob@10.0.0.2:5060",
+        cSeq: String? = nil
     ) -> String {
         var text = "SIP/2.0 \(status) Whatever\r\n"
         for via in request.headers("Via") { text += "Via: \(via)\r\n" }
         for route in request.headers("Record-Route") { text += "Record-Route: \(route)\r\n" }
         let to = request.header("To")!
-        text += "From: \(request.header("From")!)\r\nTo: \(to.contains(";tag=") || toTag.isEmpty ? to : "\(to);tag=\(toTag)")\r\n"
+        text +=
+            "From: \(request.header("From")!)\r\nTo: \(to.contains(";tag=") || toTag.isEmpty ? to : "\(to);tag=\(toTag)")\r\n"
         text += "Call-ID: \(request.header("Call-ID")!)\r\nCSeq: \(cSeq ?? request.header("CSeq")!)\r\n"
         if let contact { text += "Contact: <\(contact)>\r\n" }
         return text + "Content-Length: 0\r\n\r\n"

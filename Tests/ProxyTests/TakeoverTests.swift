@@ -79,8 +79,9 @@ struct TakeoverTests {
 
     @Test func `a CANCEL that matches nothing is answered 481`() {
         var bench = ProxyBench()
-        #expect(bench.receive(Call.request("CANCEL", contact: nil), from: ProxyBench.caller).map(\.firstLine)
-            == ["SIP/2.0 481 Call/Transaction Does Not Exist"])
+        #expect(
+            bench.receive(Call.request("CANCEL", contact: nil), from: ProxyBench.caller).map(\.firstLine)
+                == ["SIP/2.0 481 Call/Transaction Does Not Exist"])
     }
 
     @Test func `a dead owner's ringing call is cancelled with its own Via, then 480 goes upstream, S2-11`() {
@@ -89,9 +90,11 @@ struct TakeoverTests {
         #expect(sent[0].headers("Via") == [invite.headers("Via")[0]], "branch and sent-by of the dead node")
         #expect(sent[0].header("CSeq") == "1 CANCEL")
         let rest = survivor.receive(Call.response(200, to: sent[0], contact: nil), from: ProxyBench.callee)
-        #expect(rest.map(\.firstLine) == [
-            "BYE sip:bob@10.0.0.2:5060 SIP/2.0", "ACK sip:bob@10.0.0.2:5060 SIP/2.0", "SIP/2.0 480 Temporarily Unavailable",
-        ])
+        #expect(
+            rest.map(\.firstLine) == [
+                "BYE sip:bob@10.0.0.2:5060 SIP/2.0", "ACK sip:bob@10.0.0.2:5060 SIP/2.0",
+                "SIP/2.0 480 Temporarily Unavailable",
+            ])
         #expect(rest[0].header("CSeq") == "2 BYE")
         #expect(rest[2].to == ProxyBench.caller)
         #expect(rest[2].headers("Via") == ["SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bKc1"])
@@ -117,7 +120,8 @@ struct TakeoverTests {
         #expect(survivor.advance(milliseconds: 500) == [answer])
         #expect(survivor.advance(milliseconds: 1_000) == [answer])
         let ack = survivor.receive(
-            Call.request("ACK", branch: "z9hG4bKa1", toTag: "bob", route: [invite.header("Record-Route")!], contact: nil),
+            Call.request(
+                "ACK", branch: "z9hG4bKa1", toTag: "bob", route: [invite.header("Record-Route")!], contact: nil),
             from: ProxyBench.caller)
         #expect(ack.map(\.to) == [ProxyBench.callee])
         #expect(survivor.dialogs.state(owner.did) == .confirmed)
@@ -141,9 +145,11 @@ struct TakeoverTests {
         _ = owner.receive(Call.response(200, to: invite), from: ProxyBench.callee)
         let route = invite.header("Record-Route")!
         _ = owner.receive(
-            Call.request("ACK", branch: "z9hG4bKa1", toTag: "bob", route: [route], contact: nil), from: ProxyBench.caller)
+            Call.request("ACK", branch: "z9hG4bKa1", toTag: "bob", route: [route], contact: nil),
+            from: ProxyBench.caller)
         let reinvite = owner.receive(
-            Call.request("INVITE", branch: "z9hG4bKr1", cSeq: 2, toTag: "bob", route: [route]), from: ProxyBench.caller)[0]
+            Call.request("INVITE", branch: "z9hG4bKr1", cSeq: 2, toTag: "bob", route: [route]), from: ProxyBench.caller)[
+                0]
         _ = owner.receive(Call.response(180, to: reinvite), from: ProxyBench.callee)
         var survivor = survivorBench(ownerIsLive: false)
         replicate(owner.did, from: owner, to: &survivor)

@@ -1,4 +1,5 @@
-// Fixed seeds of each kind. They are chosen for nothing: the first few of each. `understudy-sim --count 10000` runs more.
+// Fixed seeds of each kind. They are chosen for nothing: the first few of each. `understudy-sim --count 10000` runs
+// more.
 
 import Simulator
 import Testing
@@ -13,7 +14,9 @@ struct SeedTests {
         let report = World.run(Plan(seed: seed, options: options))
         var command = "swift run -c release understudy-sim --seed \(seed)"
         if let nodes { command += " --nodes \(nodes)" }
-        if let faults { command += " --faults \(faults.isEmpty ? "none" : faults.map(\.rawValue).joined(separator: ","))" }
+        if let faults {
+            command += " --faults \(faults.isEmpty ? "none" : faults.map(\.rawValue).joined(separator: ","))"
+        }
         if deals { command += " --deal" }
         let found = report.violations.map { "\($0.code) \($0.line)" }.joined(separator: "\n")
         #expect(report.violations.isEmpty, "\(found)\nreplay: \(command)")

@@ -13,8 +13,8 @@ enum Checks {
         "Proxy": ["Primitives", "SIP", "Dialogs"],
         "Cluster": ["Primitives"],
         "Node": ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster"],
-        "Nanomsg": ["CNanomsg", "CSystem", "Glibc", "Synchronization"],
-        "Transports": ["Primitives", "SIP", "Node", "Nanomsg", "CSystem", "Glibc", "Synchronization"],
+        "Nanomsg": ["CNanomsg", "CSockets", "Glibc", "Synchronization"],
+        "Transports": ["Primitives", "SIP", "Node", "Nanomsg", "CSockets", "Glibc", "Synchronization"],
         "Management": [
             "Primitives", "SIP", "Dialogs", "Cluster", "Node", "Hummingbird", "HTTPTypes", "NIOCore", "NIOPosix",
             "NIOHTTP1", "Logging", "Yams", "Foundation", "FoundationEssentials", "FoundationNetworking", "Glibc",
@@ -22,8 +22,8 @@ enum Checks {
         ],
         "Simulator": ["Primitives", "SIP", "Dialogs", "Cluster", "Node"],
         "understudy": [
-            "Primitives", "SIP", "Dialogs", "Cluster", "Node", "Transports", "Management", "ArgumentParser", "Logging",
-            "Foundation", "FoundationEssentials", "Glibc", "Synchronization", "Dispatch",
+            "Primitives", "SIP", "Dialogs", "Cluster", "Node", "Nanomsg", "Transports", "Management", "ArgumentParser",
+            "Logging", "Foundation", "FoundationEssentials", "Glibc", "Synchronization", "Dispatch",
         ],
         "understudy-sim": [
             "Primitives", "Simulator", "ArgumentParser", "Foundation", "FoundationEssentials", "Glibc",

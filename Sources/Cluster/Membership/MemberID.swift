@@ -97,6 +97,8 @@ package struct MemberStatus: Equatable, Sendable {
     package var rootDigest: UInt64 = 0
     package var liveCount: UInt64 = 0
     package var hello = Hello()
+    /// Service addresses that its host holds now.
+    package var addresses: [String] = []
     /// The configured bus address of this peer, when it is known which it is.
     package var bus = ""
 }

@@ -15,6 +15,7 @@ struct Peer: Sendable {
     var heartbeat = Heartbeat()
     /// It sent a heartbeat since we know this process.
     var hasHeartbeat = false
+    var heartbeatClock: UInt64 = 0
     var offset = ClockOffset()
     var stream = InboundStream()
     /// The newest clock seen in its frames.

@@ -33,6 +33,8 @@ struct ViewAgreement: Sendable {
     struct Situation {
         /// The members of the view that we hear, with what they showed; not we ourselves.
         var shown: [Shown]
+        /// How many members of the view we hear, whatever they show; not we ourselves.
+        var heardMembers: Int
         /// Seats whose process proved that it is gone for good.
         var goneSeats: Int
         /// The view we would want; `nil` while the present one is right.
@@ -156,7 +158,7 @@ struct ViewAgreement: Sendable {
     private func isQuorum(_ voters: Int, _ situation: Situation) -> Bool {
         let seats = view.members.count
         if 2 * voters > seats { return true }
-        return 2 * (voters + situation.goneSeats) > seats && voters == 1 + situation.shown.count
+        return 2 * (voters + situation.goneSeats) > seats && voters == 1 + situation.heardMembers
     }
 
     private func isPlausible(_ value: [MemberID]) -> Bool { !value.isEmpty && value.count <= Heartbeat.limit }

@@ -75,7 +75,7 @@ struct TombstoneLedger: Sendable {
         }
         guard let coveredUntil else { return [] }
         var dids: [UInt64] = []
-        while head < queue.count, dids.count < Self.turnLimit, queue[head].since <= coveredUntil,
+        while head < queue.count, dids.count < Self.turnLimit, queue[head].since < coveredUntil,
             queue[head].since.advanced(by: horizon) <= now
         {
             dids.append(queue[head].did)

@@ -66,6 +66,13 @@ struct CommitWaits: Sendable {
         }
     }
 
+    /// Ends all waits, in order of sequence.
+    mutating func abandon(_ done: (_ token: UInt64) -> Void) {
+        for wait in waits { done(wait.token) }
+        waits = []
+        nextDeadline = .distantFuture
+    }
+
     /// What is due, in order of sequence.
     mutating func advance(_ now: Instant, _ event: (Event) -> Void) {
         guard now >= nextDeadline else { return }

@@ -17,8 +17,10 @@ internal import Primitives
 struct InboundStream: Sendable {
     private(set) var position: UInt64?
     private(set) var ranges: [ClosedRange<UInt64>] = []
-    /// The highest sequence known to exist, from frames and from anybody's heartbeat.
+    /// The highest sequence that the process itself has shown: what is missing below it is a gap.
     private(set) var known: UInt64 = 0
+    /// The highest sequence that others told of. Ours may still be on its way, so it makes no gap.
+    private(set) var hearsay: UInt64 = 0
     /// The position last told to the others.
     var told: UInt64 = 0
 
@@ -36,6 +38,10 @@ struct InboundStream: Sendable {
     }
 
     mutating func know(_ sequence: UInt64) { known = max(known, sequence) }
+    mutating func hear(_ sequence: UInt64) { hearsay = max(hearsay, sequence) }
+
+    /// No fact of a higher sequence has reached us by any way.
+    var highest: UInt64 { max(known, hearsay) }
 
     /// These facts are in our records.
     ///

@@ -13,11 +13,12 @@ package struct HTTPServer: Sendable {
     private let port: Int
     private let logger: Logger
 
-    package init(service: ManagementService, address: String, port: Int, logger: Logger) {
+    /// - Parameter logger: For the server's own troubles; without one they are not told.
+    package init(service: ManagementService, address: String, port: Int, logger: Logger? = nil) {
         self.service = service
         self.address = address
         self.port = port
-        self.logger = logger
+        self.logger = logger ?? Logger(label: "management", factory: { _ in SwiftLogNoOpLogHandler() })
     }
 
     /// Serves until the task is cancelled. `bound` is told the port once connections are accepted; an address that cannot

@@ -53,8 +53,8 @@ enum ClusterDialogs: RPCMethod {
 /// `understudy dialogs show`
 enum ClusterDialog: RPCMethod {
     static let name = "cluster.dialog"
-    static let parameters = ["did or Call-ID"]
-    static let summary = "Everything this node knows of one dialog; by Call-ID, the live one when there are several."
+    static let parameters = ["id"]
+    static let summary = "Everything this node knows of one dialog, by did or Call-ID; the live one when there are several."
     static let errors = ["404 No dialog …"]
     static let example = #"["5f0e9c2b7a114d38"]"#
 
@@ -77,8 +77,8 @@ enum ClusterDialog: RPCMethod {
 /// `understudy dialogs end`
 enum ClusterEnd: RPCMethod {
     static let name = "cluster.end"
-    static let parameters = ["did or Call-ID"]
-    static let summary = "Ends a dialog: BYE to both sides, or CANCEL and a final reply while it is early."
+    static let parameters = ["id"]
+    static let summary = "Ends a dialog, by did or Call-ID: BYE to both sides, or CANCEL and a final reply while it is early."
     static let errors = ["404 No dialog …", "409 Already ended", "503 (why this node may not act)"]
     static let example = #"["5f0e9c2b7a114d38"]"#
 

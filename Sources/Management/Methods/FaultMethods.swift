@@ -14,8 +14,8 @@ extension RPCContext {
 /// Loses one replica silently, to see repair find it.
 enum FaultForget: RPCMethod {
     static let name = "fault.forget"
-    static let parameters = ["did or Call-ID"]
-    static let summary = "Forgets one record without telling anybody."
+    static let parameters = ["id"]
+    static let summary = "Forgets one record, by did or Call-ID, without telling anybody."
     static let errors = ["403 Fault aids are off", "404 No dialog …"]
     static let example = #"["5f0e9c2b7a114d38"]"#
 

@@ -27,6 +27,15 @@ package struct Settings: Equatable, Sendable {
         if routes.count > Self.routeLimit {
             list.append(SettingProblem(key: "routes", message: "at most \(Self.routeLimit)"))
         }
+        for target in routes.flatMap(\.targets) {
+            if target.endpoint == nil {
+                let message = "\(target.text): the host must be an address; names are not looked up in this version"
+                list.append(SettingProblem(key: "routes", message: message))
+            } else if target.transport != .udp {
+                let message = "\(target.text): only udp is available in this version"
+                list.append(SettingProblem(key: "routes", message: message))
+            }
+        }
         if let bus = cluster.bus, let http = management.http, bus.address == http.address {
             if http.port == bus.port || Int(http.port) == Int(bus.port) + 1 {
                 let message = "\(http.text) is taken by cluster.bus, which uses its port and the next"

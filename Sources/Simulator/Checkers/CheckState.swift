@@ -1,5 +1,5 @@
-// The checkers' eyes on every packet: what leaves a node is looked at before it is on the wire, so that "who knew at that
-// moment" is exact, and so that a node can be killed at its worst moment (the sniper).
+// The checkers' eyes on every packet: what leaves a node is looked at before it is on the wire, so that "who knew at
+// that moment" is exact, and so that a node can be killed at its worst moment (the sniper).
 
 internal import Dialogs
 internal import Node

@@ -1,5 +1,6 @@
 // What a run found. A violation is a rule of DESIGN §8 that did not hold; what is left by nature, because everyone who
-// knew was dead or out of reach, or because two nodes with `auto` were in a partition, is counted apart with its reason.
+// knew was dead or out of reach, or because two nodes with `auto` were in a partition, is counted apart with its
+// reason.
 
 /// One thing that a checker saw.
 package struct Finding: Equatable, Sendable {

@@ -1,5 +1,6 @@
-// The last word on each call: was every phone told what it had to be told (numbers 1 and 4, and S1-3, S1-8, S2-10 of the
-// SIP rules)? What is left by nature is told apart by who knew: with all of them dead, nobody could have said anything.
+// The last word on each call: was every phone told what it had to be told (numbers 1 and 4, and S1-3, S1-8, S2-10 of
+// the SIP rules)? What is left by nature is told apart by who knew: with all of them dead, nobody could have said
+// anything.
 
 internal import Dialogs
 internal import SIP
@@ -43,7 +44,8 @@ extension World {
     private func judgeLateness(_ call: CallTruth) {
         guard plan.bus.lossPerMille < 50 || call.latestDeadline > Plan.heal else { return }
         let start = max(call.latestDeadline, checks.lastUncalm(before: call.byes.map(\.at).max() ?? 0))
-        let bound = Nanoseconds.milliseconds(400 + 4 * 100 + 150 + 2 * 1_500 + 1_000) + .milliseconds(500) * Int64(plan.nodes)
+        let bound =
+            Nanoseconds.milliseconds(400 + 4 * 100 + 150 + 2 * 1_500 + 1_000) + .milliseconds(500) * Int64(plan.nodes)
         for leg in [Role.caller, .callee] {
             guard let bye = call.firstBye(leg), call.hungUpAt.isEmpty, bye.at > start + bound else { continue }
             violate(
@@ -58,7 +60,8 @@ extension World {
         let living = knewAlive(known)
         if let invite, !invite.isOver {
             let text =
-                "the caller has waited \((now - invite.startedAt).inMilliseconds) ms for a final answer; known at \(names(known))"
+                "the caller has waited \((now - invite.startedAt).inMilliseconds) ms for a final answer; "
+                + "known at \(names(known))"
             // A callee that rings on and a caller who waits is a call.
             let isRinging = callee.servers.contains { $0.isInitial && $0.isOpenInvite }
             if !(isRinging && call.cancelledAt == nil && knowsPending(call)) {
@@ -69,7 +72,9 @@ extension World {
             living.isEmpty ? excuse("S2-11", call: call.index, text) : violate("S2-11", call: call.index, text)
         }
         if call.unacknowledgedAt[.callee] != nil {
-            let text = "the callee answered at \((call.answeredAt ?? 0).inMilliseconds) and was never told; known at \(names(known))"
+            let text =
+                "the callee answered at \((call.answeredAt ?? 0).inMilliseconds) and was never told; "
+                + "known at \(names(known))"
             living.isEmpty ? excuse("S2-11", call: call.index, text) : violate("S2-11", call: call.index, text)
         }
     }

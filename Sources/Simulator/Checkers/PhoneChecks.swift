@@ -23,9 +23,11 @@ extension World {
         checkSecondBranch(call, "INVITE", firstAt: call.ringsAt ?? now)
     }
 
-    /// Two branches to one target. Left by nature: both copies within the replication lag, or a node that could not know.
+    /// Two branches to one target. Left by nature: both copies within the replication lag, or a node that could not
+    /// know.
     func checkSecondBranch(_ call: CallTruth, _ what: String, firstAt: Nanoseconds) {
-        let text = "a second branch of the \(what) reaches its target \((now - firstAt).inMilliseconds) ms after the first"
+        let text =
+            "a second branch of the \(what) reaches its target \((now - firstAt).inMilliseconds) ms after the first"
         let lag = Nanoseconds.milliseconds(60) + 4 * (plan.sip.latency + plan.sip.jitter)
         let couldNotKnow = !disturbances.isQuiet || now - disturbances.lastChange < .seconds(1)
         if now - firstAt < lag || couldNotKnow || (!isHealed && plan.bus.lossPerMille > 0) {
@@ -58,6 +60,8 @@ extension World {
         guard deadline > call.committedDeadline else { return }
         call.committedDeadline = deadline
         call.deadlineKnowers = answer.knowers
-        log("committed until \(deadline.inMilliseconds), known at \(answer.knowers.map { hosts[$0.host].name })", call: call.index)
+        log(
+            "committed until \(deadline.inMilliseconds), known at \(answer.knowers.map { hosts[$0.host].name })",
+            call: call.index)
     }
 }

@@ -78,7 +78,8 @@ extension World {
         switch call.holders.count {
         case 0: violate("1", call: call.index, "its caller has a 2xx, and no process ever held it confirmed")
         case 1 where call.wasAlone: excuse("1lone", call: call.index, "its node was alone, and died")
-        case 1 where call.wasUncommitted: excuse("1t", call: call.index, "its 2xx left after the commit timeout; \(names) died")
+        case 1 where call.wasUncommitted:
+            excuse("1t", call: call.index, "its 2xx left after the commit timeout; \(names) died")
         case 1 where call.confirmHolders.count > 1:
             excuse("1dbl", call: call.index, "\(call.confirmHolders.count) had it when it was confirmed; all died")
         case 1: violate("1", call: call.index, "lost with one death, of \(names)")

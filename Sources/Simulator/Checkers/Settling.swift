@@ -19,8 +19,10 @@ extension World {
                 checks.convergedAt = now
                 checks.settlePoint = nil
             } else if now - checks.settleSince > World.equalityBound {
-                violate("5", "replicas are unequal \((now - Plan.heal).inMilliseconds) ms after the last fault: "
-                    + (difference ?? ""))
+                violate(
+                    "5",
+                    "replicas are unequal \((now - Plan.heal).inMilliseconds) ms after the last fault: "
+                        + (difference ?? ""))
                 checks.settlePoint = nil
             }
         case .final:
@@ -40,7 +42,9 @@ extension World {
             if gone * 2 >= plan.nodes {
                 excuse("12", "\(host.name) is \(standing.state); \(gone) of \(plan.nodes) never returned")
             } else {
-                violate("12", node: host.index, "is \(standing.state), \((now - host.startedAt).inMilliseconds) ms after its start")
+                violate(
+                    "12", node: host.index,
+                    "is \(standing.state), \((now - host.startedAt).inMilliseconds) ms after its start")
             }
         }
     }

@@ -1,5 +1,5 @@
-// Ways to break the world on purpose. A checker that never fires proves nothing; the tests use these to see each one fire.
-// Nothing here is used by a run.
+// Ways to break the world on purpose. A checker that never fires proves nothing; the tests use these to see each one
+// fire. Nothing here is used by a run.
 
 internal import Dialogs
 internal import Node
@@ -69,7 +69,8 @@ extension World {
         if checks.packetLeaves(hosts[host], packet, isUncommitted: false, self) == .go { send(packet) }
     }
 
-    /// A second copy of a call's INVITE, by a branch of its own, as two nodes would send that know nothing of each other.
+    /// A second copy of a call's INVITE, by a branch of its own, as two nodes would send that know nothing of each
+    /// other.
     package func tamper(repeatingInviteOf call: Int, on host: Int) {
         let callee = phones[2 * call + 1]
         guard let server = callee.servers.first(where: \.isInitial) else { return }

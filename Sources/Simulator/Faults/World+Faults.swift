@@ -1,5 +1,5 @@
-// The faults themselves: what a strike of each kind does, and how it ends. Which node it strikes and for how long is drawn
-// when it strikes. All of them are over at `Plan.heal`; what attrition has killed stays dead.
+// The faults themselves: what a strike of each kind does, and how it ends. Which node it strikes and for how long is
+// drawn when it strikes. All of them are over at `Plan.heal`; what attrition has killed stays dead.
 
 internal import Dialogs
 internal import Node
@@ -76,7 +76,8 @@ extension World {
         var delay: Nanoseconds = 0
         for host in faultRandom.sample(alive, count) {
             schedule(.fault(.crash(host: host.index, power: power)), after: delay)
-            schedule(.fault(.start(host: host.index)), after: delay + length + faultRandom.between(0, .milliseconds(500)))
+            schedule(
+                .fault(.start(host: host.index)), after: delay + length + faultRandom.between(0, .milliseconds(500)))
             delay += faultRandom.pick([0, .milliseconds(20), .milliseconds(200), .seconds(1), .seconds(3)])
         }
     }

@@ -1,5 +1,5 @@
-// The balancer: what it believes of the nodes. It asks each with OPTIONS once a second and takes out who answers 503, or
-// nothing twice in a row, so it is always a second or two behind the truth, as a real one is.
+// The balancer: what it believes of the nodes. It asks each with OPTIONS once a second and takes out who answers 503,
+// or nothing twice in a row, so it is always a second or two behind the truth, as a real one is.
 
 internal import SIP
 

@@ -1,8 +1,8 @@
 // Who reaches whom on the bus, and what nanomsg's connections keep while they do not.
 //
 // Every node's PUB connects to every peer's SUB; REQ likewise. A connection that is cut keeps what its buffers hold and
-// delivers it when it is healed, later than anything that was sent after it elsewhere: the frames are then as old as the
-// cut was long. What is more than the buffers hold is dropped without a word.
+// delivers it when it is healed, later than anything that was sent after it elsewhere: the frames are then as old as
+// the cut was long. What is more than the buffers hold is dropped without a word.
 
 struct Links {
     let nodes: Int

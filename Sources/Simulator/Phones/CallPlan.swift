@@ -1,5 +1,5 @@
-// A call as its two users mean it to go: when it starts, how long it rings, how it is answered, when it is refreshed and
-// by whom, who hangs up. Faults may have other ideas.
+// A call as its two users mean it to go: when it starts, how long it rings, how it is answered, when it is refreshed
+// and by whom, who hangs up. Faults may have other ideas.
 
 enum Role: Int, Hashable {
     case caller

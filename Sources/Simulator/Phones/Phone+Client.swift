@@ -223,7 +223,9 @@ extension Phone {
 
     func acknowledge(_ cseq: UInt32, _ world: World) {
         guard let current = dialog,
-            let index = clients.firstIndex(where: { $0.method == .invite && $0.cseq == cseq && ($0.finalCode ?? 0) < 300 }),
+            let index = clients.firstIndex(where: {
+                $0.method == .invite && $0.cseq == cseq && ($0.finalCode ?? 0) < 300
+            }),
             let ack = inDialogRequest("ACK", cseq: cseq, branch: newBranch(), dialog: current, body: "")
         else { return }
         clients[index].acknowledgement = ack.bytes
@@ -239,7 +241,8 @@ extension Phone {
         let client = clients[index]
         let lines = String(decoding: client.bytes, as: UTF8.self).split(separator: "\r\n")
         var text = lines[0].replacingPrefix("INVITE", with: "ACK") + "\r\n"
-        for line in lines.dropFirst() where line.hasPrefix("Via:") || line.hasPrefix("Route:") || line.hasPrefix("From:") {
+        for line in lines.dropFirst()
+        where line.hasPrefix("Via:") || line.hasPrefix("Route:") || line.hasPrefix("From:") {
             text += line + "\r\n"
         }
         text += "To: \(response.to)\r\nCall-ID: \(response.callID)\r\nMax-Forwards: 70\r\n"

@@ -72,7 +72,9 @@ extension Phone {
     private func receiveInDialog(_ index: Int, _ source: Endpoint, _ world: World) {
         let request = servers[index].request
         let isOurs =
-            dialog.map { $0.callID == request.callID && $0.localTag == request.toTag && $0.remoteTag == request.fromTag }
+            dialog.map {
+                $0.callID == request.callID && $0.localTag == request.toTag && $0.remoteTag == request.fromTag
+            }
             ?? false
         guard isOurs, let current = dialog, current.state != .ended else {
             world.truth[call].unknownDialog(request, role)

@@ -1,8 +1,8 @@
 // A phone: one user agent of one call, speaking RFC 3261 over bytes. It knows nothing of nodes or clusters.
 //
-// What it does as real phones were seen to do (and not as a proxy might wish): the same INVITE by another branch gets 482;
-// a lower CSeq gets 500; a request for a dialog it does not have gets 481; an answer goes where the first copy of the
-// request came from; 481, 408 and silence to a request of its own end the call with a BYE (§12.2.1.2).
+// What it does as real phones were seen to do (and not as a proxy might wish): the same INVITE by another branch gets
+// 482; a lower CSeq gets 500; a request for a dialog it does not have gets 481; an answer goes where the first copy of
+// the request came from; 481, 408 and silence to a request of its own end the call with a BYE (§12.2.1.2).
 //
 // Not attempted: forking, several dialogs of one call, TCP, PRACK, authentication.
 

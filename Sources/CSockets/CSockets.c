@@ -1,6 +1,6 @@
-/* See include/CSystem.h. Here: addresses, clocks, sockets, waiting, threads. The datagram batches are in Batches.c. */
+/* See include/CSockets.h. Here: addresses, clocks, sockets, waiting, threads. The datagram batches are in Batches.c. */
 #define _GNU_SOURCE
-#include "CSystem.h"
+#include "CSockets.h"
 #include "Addresses.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* CSystem: the Linux calls that Swift's Glibc module does not show (recvmmsg, sendmmsg, ppoll, eventfd,
+/* CSockets: the Linux calls that Swift's Glibc module does not show (recvmmsg, sendmmsg, ppoll, eventfd,
  * SCM_TIMESTAMPNS, IP_FREEBIND) and those whose C structures are unpleasant to build from Swift (sockaddr, msghdr,
  * ifaddrs, pthread).
  *

@@ -2,7 +2,7 @@
 #ifndef UNDERSTUDY_ADDRESSES_H
 #define UNDERSTUDY_ADDRESSES_H
 
-#include "CSystem.h"
+#include "CSockets.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

@@ -4,7 +4,7 @@
  * The receive slots are one anonymous mapping: 32 slots of 64 KiB are 2 MiB of address space, of which only the pages
  * that datagrams have touched are memory. So no datagram is ever truncated by a small buffer, at no cost. */
 #define _GNU_SOURCE
-#include "CSystem.h"
+#include "CSockets.h"
 #include "Addresses.h"
 
 #include <errno.h>

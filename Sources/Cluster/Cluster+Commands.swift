@@ -1,0 +1,115 @@
+// What the node asks of its cluster: publish a fact, wait for it, ask before acting, fetch a record, drain, leave.
+
+package import Primitives
+
+extension Cluster {
+    /// Publishes facts about a record that our store already holds joined.
+    ///
+    /// - Parameters:
+    ///   - isPut: The facts are the whole record; `age` is then the dialog's age now.
+    /// - Returns: The fact's sequence in our stream.
+    package mutating func publish(
+        _ did: UInt64, _ facts: RawSpan, isPut: Bool, ageMilliseconds age: Int64 = 0, now: Instant
+    ) -> UInt64 {
+        let fits = facts.byteCount <= RecordItem.recordLimit
+        let published = outbound.publish(isPut ? .put : .patch, did: did, now: now) { writer in
+            guard fits else { return }
+            RecordItem.write(did: did, age: isPut ? age : 0, record: facts, into: &writer)
+        }
+        if !fits || !published.isSent { counters.unsentEntries += 1 }
+        return published.sequence
+    }
+
+    /// A record of ours became a tombstone by our own doing; called after its fact was published.
+    package mutating func bury(_ did: UInt64, store: inout some RecordStore, now: Instant) {
+        guard let early = tombstones.insert(did, now: now) else { return }
+        counters.tombstonesForced += 1
+        store.forget(early)
+    }
+
+    /// Answers `.committed` with this token once `count` peers have every fact up to `sequence` in their records, at the
+    /// timeout at the latest, and at once when no peer is there to wait for.
+    package mutating func wait(
+        for sequence: UInt64, peers count: Int, token: UInt64, timeout: Duration, now: Instant, out: inout ClusterActions
+    ) {
+        let positions = acknowledgedPositions()
+        guard count > 0 else { return out.append(.committed(token: token, acknowledged: true)) }
+        guard !positions.isEmpty else {
+            counters.committedAlone += 1
+            return out.append(.committed(token: token, acknowledged: false))
+        }
+        guard positions.count(where: { $0 >= sequence }) < count else {
+            counters.commits += 1
+            return out.append(.committed(token: token, acknowledged: true))
+        }
+        guard !waits.isFull else {
+            counters.waitsRefused += 1
+            return out.append(.committed(token: token, acknowledged: false))
+        }
+        waits.insert(.init(sequence: sequence, peers: count, token: token, began: now, timeout: timeout))
+        outbound.requestAcknowledgement(now: now)
+    }
+
+    /// Asks whether this dialog may be ended, again and again until `.granted`, `.refused` or `cancel` (R1).
+    package mutating func ask(
+        _ intent: Intent, store: inout some RecordStore, now: Instant, out: inout ClusterActions
+    ) {
+        guard asks.open(intent, again: now.advanced(by: settings.askInterval)) else {
+            counters.asksRefused += 1
+            return
+        }
+        raise(intent, store: &store, now: now, out: &out)
+    }
+
+    /// Whether a question about this dialog is open.
+    package func isAsking(_ did: UInt64) -> Bool { asks[did] != nil }
+
+    package mutating func cancel(_ did: UInt64) { _ = asks.close(did) }
+
+    /// Asks every peer that is up for the record; `.applied` tells that it came.
+    package mutating func fetch(_ did: UInt64) {
+        for index in peers.indices where isServing(peers[index]) { peers[index].want(did: did) }
+    }
+
+    /// Compares our replica with every member's, as an operator wants it.
+    package mutating func repair() {
+        for index in peers.indices where isServing(peers[index]) { peers[index].want(sync: .complete) }
+    }
+
+    package mutating func drain(_ on: Bool, out: inout ClusterActions) {
+        isDrainWanted = on
+        if state == .up && on { change(to: .draining, out: &out) }
+        if state == .draining && !on { change(to: .up, out: &out) }
+    }
+
+    /// Says farewell with the next `advance`; the process may end after that.
+    package mutating func leave(now: Instant, out: inout ClusterActions) {
+        guard state != .left else { return }
+        change(to: .left, out: &out)
+        _ = outbound.append(.farewell, now: now, isUrgent: true) { _ in }
+        nextHeartbeat = now
+    }
+
+    mutating func change(to new: MemberState, out: inout ClusterActions) {
+        guard state != new else { return }
+        state = new
+        isHeartbeatUrgent = true
+        isMembershipStale = true
+        out.append(.stateChanged(new))
+        out.append(.note(.stateChanged(new)))
+    }
+
+    func acknowledgedPositions() -> [UInt64] { peers.compactMap { counts($0) ? $0.acknowledged : nil } }
+
+    /// Ends what enough peers have acknowledged, after a position or a peer's standing changed.
+    mutating func settleWaits(_ out: inout ClusterActions) {
+        guard waits.count > 0 else { return }
+        var (commits, alone): (UInt64, UInt64) = (0, 0)
+        waits.settle(acknowledged: acknowledgedPositions()) { token, enough in
+            if enough { commits += 1 } else { alone += 1 }
+            out.append(.committed(token: token, acknowledged: enough))
+        }
+        counters.commits += commits
+        counters.committedAlone += alone
+    }
+}

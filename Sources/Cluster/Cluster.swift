@@ -1,0 +1,185 @@
+// Cluster is the part of a node that speaks with the other nodes: one machine without I/O, composed of smaller ones.
+//
+//      frames, requests, replies, probes, time                            facts, waits, questions of the node
+//                      │                                                                  │
+//   Wire ── header and entries                                                            ▼
+//   Membership ── FailureDetector a peer, ViewAgreement ─── view, quorum, fit      OutboundStream, CommitWaits, AskTable
+//   Streams ── InboundStream a peer, ParkedPatches, ClockOffset                           │
+//   Repair ── RequestLane a peer, SyncSession, TombstoneLedger                            │
+//   Takeover ── Ranking                                                                   │
+//                      └──────────────────────── ClusterActions ◀───────────────────────────┘
+//
+// A member's life:   joining ──in the view, and compared with every live member of it──▶ up ⇄ draining ──▶ left
+//                       ▲──────────── found itself outside of the view ─────────────────┘
+//
+// How the shell drives it: events in any order, then `advance` once after each batch; frames and requests leave only from
+// there, so a batch shares them. After a pause the shell hands in everything that its sockets hold before `advance` (R13).
+// `nextDeadline` is when `advance` is needed without an event.
+//
+// Invariants: nothing here depends on the order of a set or dictionary, on a clock, or on chance that is not seeded. Every
+// table has its limit in `ClusterSettings` or beside its type. Only members of the view vote, grant and acknowledge.
+// Not attempted: AEAD (the wire has its place), quarantine of lapsed members (R5), a witness.
+
+package import Primitives
+
+package struct Cluster: Sendable {
+    let settings: ClusterSettings
+    let hash: KeyedHash
+    let mark: UInt64
+    let salt: Salt
+    package internal(set) var localMember: MemberID
+    package var hello: Hello
+    /// Service addresses that this host holds now; told to the others. At most 64.
+    package var addresses: [String] = [] { didSet { if addresses != oldValue { isHeartbeatUrgent = true } } }
+    package internal(set) var state = MemberState.joining
+    package internal(set) var isFit = false
+    package internal(set) var counters = ClusterCounters()
+    /// Lamport counter: at least every counter that any heartbeat showed.
+    package internal(set) var lamport: UInt64 = 0
+
+    /// Sorted by name.
+    var peers: [Peer] = []
+    var lanes: [RequestLane]
+    var agreement: ViewAgreement
+    var outbound: OutboundStream
+    var waits: CommitWaits
+    var parked: ParkedPatches
+    var asks: AskTable
+    var tombstones: TombstoneLedger
+    var ranking: Ranking
+    var random: SplitMix
+    var scratch = ByteWriter()
+
+    /// When the next heartbeat leaves at the latest; a loop that comes much later than that was late.
+    var nextHeartbeat: Instant
+    var lastHeartbeat: Instant?
+    var isHeartbeatUrgent = false
+    /// Something was heard that membership may depend on.
+    var isMembershipStale = true
+    var evaluateAt: Instant
+
+    var joinBegan: Instant
+    var epochBegan: Instant
+    /// See `Heartbeat.ready` and `Heartbeat.compared`.
+    var readyEpoch: UInt64 = 0
+    var comparedEpoch: UInt64 = 0
+    var isDrainWanted = false
+    var hasQuorum = false
+    /// Not fit until a majority was compared with since then: quorum came back.
+    var compareSince: Instant?
+    /// Not fit before it: the loop was late.
+    var holdUntil: Instant
+    /// Not fit until a member has heard a heartbeat that is not older.
+    var wokeAt: UInt64?
+    /// Since when no member of any view has been heard, for the bootstrap.
+    var memberlessSince: Instant
+    /// Since when a live process with our name and another boot has been told of.
+    var namesakeSince: Instant?
+
+    /// When the positions of the streams we follow are to be told.
+    var arePositionsDue = Instant.distantFuture
+    var nextCompare: Instant
+    var compareRound = 0
+    var chunkWindow: Instant
+    var chunksInWindow = 0
+    var nextRequestID: UInt64 = 0
+    var notedOnce: Set<String> = []
+
+    /// Chunks asked for in ten milliseconds, over all peers: about 100 MB/s at most.
+    static let chunksPerWindow = 4
+    static let chunkWindowLength: Duration = .milliseconds(10)
+    static let heartbeatSpacing: Duration = .milliseconds(10)
+
+    /// - Parameters:
+    ///   - boot: Names this process; larger than any earlier one of the name, as far as the shell can tell.
+    ///   - hash: Keyed alike on all nodes of the cluster.
+    ///   - seed: Different in each process; spreads periodic work, and makes the salt unless one is given.
+    package init(
+        settings: ClusterSettings, boot: UInt64, hello: Hello, hash: KeyedHash, seed: UInt64, salt: Salt? = nil, now: Instant
+    ) {
+        self.settings = settings
+        self.hash = hash
+        self.hello = hello
+        let name = Array(settings.name.utf8)
+        var stream = hash.begin()
+        stream.combine(RawSpan(_elements: name.span))
+        mark = stream.finish()
+        var random = SplitMix(seed: seed)
+        self.salt = salt ?? Salt(high: random.next(), low: random.next())
+        localMember = MemberID(name: settings.nodeName, boot: boot)
+        lanes = settings.peers.map { _ in RequestLane(now: now) }
+        agreement = ViewAgreement(localMember: localMember)
+        outbound = OutboundStream(capacity: settings.ringCapacity, linger: settings.linger, now: now)
+        waits = CommitWaits(limit: settings.waitLimit)
+        parked = ParkedPatches(limit: settings.parkedLimit)
+        asks = AskTable(limit: settings.askLimit)
+        tombstones = TombstoneLedger(limit: settings.tombstoneLimit, now: now)
+        ranking = Ranking(hash: hash)
+        nextHeartbeat = now
+        evaluateAt = now
+        joinBegan = now
+        epochBegan = now
+        holdUntil = now
+        memberlessSince = now
+        chunkWindow = now
+        nextCompare = now.advanced(by: settings.compareInterval * Int(1 + random.next(below: 3)) / 2)
+        self.random = random
+    }
+
+    // MARK: Queries
+
+    package var view: View { agreement.view }
+    package var isMember: Bool { agreement.isMember }
+    package var quorum: QuorumStatus { hasQuorum ? .held : .lost }
+    /// Last sequence of our stream.
+    package var lastSequence: UInt64 { outbound.last }
+
+    /// Peers whose acknowledgements count: in the view, up, heard, and not three commits behind.
+    package var livePeerCount: Int { peers.count { counts($0) } }
+
+    /// Peers that are up, by what they last said; a node that is alone with its records leaves only when there is none.
+    package var servingPeerCount: Int { peers.count { isServing($0) } }
+
+    /// Some peer that is up has every fact of ours and the same live records, so we may leave without a loss (R18).
+    package func hasEqualPeer(_ store: some RecordStore) -> Bool {
+        let root = store.rootDigest
+        return peers.contains { isServing($0) && $0.heartbeat.root == root && $0.acknowledged >= outbound.last }
+    }
+
+    /// The Lamport counters of a majority of the view have been heard, so stamps made now are newer than theirs (R2).
+    package var hasHeardCounters: Bool { isMember && hasQuorum }
+
+    /// A stamp counter that is newer than everything heard.
+    package mutating func nextStamp() -> UInt64 {
+        lamport += 1
+        return lamport
+    }
+
+    /// Whether this process may still handle what it owns: in the view, not replaced by a newer boot, not proven gone.
+    package func isLive(_ member: MemberID) -> Bool {
+        if member == localMember { return true }
+        guard view.contains(member), let peer = peer(named: member.name) else { return false }
+        return peer.boot == member.boot && peer.verdict != .refused && peer.verdict != .left
+    }
+
+    func peer(named name: String) -> Peer? { peers.first { $0.name == name } }
+
+    func position(of member: MemberID) -> Int? { peers.firstIndex { $0.name == member.name && $0.boot == member.boot } }
+
+    func counts(_ peer: Peer) -> Bool {
+        peer.missedCommits < 3 && isServing(peer) && view.contains(peer.id)
+    }
+
+    func isServing(_ peer: Peer) -> Bool {
+        peer.verdict == .heard && peer.hasHeartbeat && peer.heartbeat.state.isServing
+    }
+
+    /// Members of the view that we hear, not we ourselves.
+    var heardMembers: [Peer] { peers.filter { $0.verdict == .heard && $0.hasHeartbeat && view.contains($0.id) } }
+
+    /// What the first of a kind tells an operator; the rest is counted.
+    mutating func noteOnce(_ key: String, _ note: ClusterNote, _ out: inout ClusterActions) {
+        guard notedOnce.count < 256, notedOnce.insert(key).inserted else { return }
+        out.append(.note(note))
+    }
+}

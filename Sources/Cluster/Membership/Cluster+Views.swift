@@ -1,0 +1,248 @@
+// Membership as one step, taken when something was heard or a moment has come: who is dead, which view is wanted, whether we
+// are up, have quorum, are fit.
+//
+//   verdicts ──▶ bootstrap · lone survivor · agreement ──▶ view ──▶ state ──▶ quorum ──▶ fit ──▶ ranking
+
+internal import Primitives
+
+extension Cluster {
+    mutating func evaluate(_ store: some RecordStore, now: Instant, out: inout ClusterActions) {
+        isMembershipStale = false
+        judgePeers(now, &out)
+        forgetPeers(now)
+        if settings.peers.isEmpty && view.epoch == 0 && state == .joining {
+            adopt(View(epoch: 1, members: [localMember]), now: now, out: &out)
+        }
+        bootstrap(now, &out)
+        surviveAlone(now, &out)
+        agree(now, &out)
+        progressJoin(now, &out)
+        judgeQuorum(now, &out)
+        judgeComparisons(now)
+        judgeFitness(now)
+        evaluateAt = nextEvaluation(now)
+    }
+
+    /// The next view stands; from here on a complete comparison with each of its members begins (R11, R17).
+    mutating func adopt(_ next: View, now: Instant, out: inout ClusterActions) {
+        agreement.adopt(next)
+        epochBegan = now
+        isHeartbeatUrgent = true
+        isMembershipStale = true
+        counters.viewChanges += 1
+        out.append(.viewChanged)
+        out.append(.note(.viewChanged(epoch: next.epoch, names: next.members.map(\.name))))
+        if !next.contains(localMember), state.isServing {
+            joinBegan = now
+            out.append(.note(.excluded(epoch: next.epoch)))
+            change(to: .joining, out: &out)
+        }
+        if state == .joining { readyEpoch = 0 }
+        for index in peers.indices where next.contains(peers[index].id) { peers[index].want(sync: .complete) }
+        settleWaits(&out)
+    }
+
+    // MARK: Verdicts
+
+    private mutating func judgePeers(_ now: Instant, _ out: inout ClusterActions) {
+        var changed = false
+        for index in peers.indices {
+            let verdict = peers[index].verdict(now, settings)
+            guard verdict != peers[index].verdict else { continue }
+            let wasDead = peers[index].verdict.isDead
+            peers[index].verdict = verdict
+            changed = true
+            switch verdict {
+            case .silent: out.append(.note(.peerSilent(peers[index].id)))
+            case .refused: out.append(.note(.peerGone(peers[index].id)))
+            case .left: out.append(.note(.peerLeft(peers[index].id)))
+            case .heard, .unknown: out.append(.note(.peerHeard(peers[index].id)))
+            }
+            if verdict.isDead && !wasDead { peers[index].downSince = now }
+            if !verdict.isDead { peers[index].downSince = nil }
+        }
+        if changed {
+            isHeartbeatUrgent = true
+            settleWaits(&out)
+        }
+    }
+
+    private mutating func forgetPeers(_ now: Instant) {
+        let (view, patience) = (view, settings.forgetAfter)
+        peers.removeAll { peer in
+            guard let since = peer.downSince, view.boot(of: peer.name) == nil else { return false }
+            return now > since.advanced(by: patience)
+        }
+    }
+
+    /// Peers that are silent are probed; called with each `advance`.
+    mutating func probe(_ now: Instant, _ out: inout ClusterActions) {
+        for index in peers.indices {
+            guard let lane = peers[index].index, peers[index].heartbeat.state != .left else { continue }
+            if peers[index].detector.shouldProbe(now, settings) { out.append(.probe(peer: lane)) }
+        }
+    }
+
+    // MARK: Forming views
+
+    /// Without a member in sight the joiners themselves form a view: all configured peers at once, or a majority after a while.
+    /// The lowest name forms it, when everyone in it hears it and nobody lower.
+    private mutating func bootstrap(_ now: Instant, _ out: inout ClusterActions) {
+        let heard = peers.filter { $0.verdict == .heard && $0.hasHeartbeat }
+        let isMemberless = state == .joining && !isMember && !heard.contains { $0.heartbeat.view.contains($0.id) }
+        guard isMemberless else { return memberlessSince = now }
+        let present = heard.filter { $0.heartbeat.state == .joining }
+        let configured = 1 + lanes.count { !$0.isSelf }
+        let isOverdue = now >= memberlessSince.advanced(by: settings.bootstrapAfter)
+        let isMajority = 2 * (present.count + 1) > configured
+        let isLoneOfTwo = configured == 2 && settings.quorum == .auto
+        guard configured > 1, present.count + 1 >= configured || isOverdue && (isMajority || isLoneOfTwo) else { return }
+        let agrees = present.allSatisfy { peer in
+            guard localMember.name < peer.name, let own = peer.heartbeat.opinion(of: localMember.name) else { return false }
+            return own.member == localMember && own.verdict == .heard
+                && peer.heartbeat.opinions.allSatisfy { $0.member.name >= localMember.name || $0.verdict != .heard }
+        }
+        guard agrees else { return }
+        let epoch = max(view.epoch, heard.map(\.heartbeat.view.epoch).max() ?? 0) + 1
+        adopt(View(epoch: epoch, members: (present.map(\.id) + [localMember]).sorted()), now: now, out: &out)
+    }
+
+    /// The last of a view of two goes on alone: on proof of death, or, of two configured nodes, on silence after a grace (R3).
+    private mutating func surviveAlone(_ now: Instant, _ out: inout ClusterActions) {
+        guard settings.quorum == .auto, state.isServing, isMember, view.members.count == 2, now >= holdUntil,
+            let other = view.members.first(where: { $0 != localMember }), let peer = peer(named: other.name)
+        else { return }
+        let proof = peer.boot > other.boot || peer.verdict == .refused || peer.verdict == .left
+        let isOneOfTwo = lanes.count { !$0.isSelf } == 1
+        let patience = peer.detector.suspicion(settings) + settings.loneGrace
+        let silence = isOneOfTwo && peer.verdict == .silent && now > peer.detector.lastHeard.advanced(by: patience)
+        guard proof || silence else { return }
+        out.append(.note(.formedAlone(epoch: view.epoch + 1, proof: proof)))
+        adopt(View(epoch: view.epoch + 1, members: [localMember]), now: now, out: &out)
+    }
+
+    private mutating func agree(_ now: Instant, _ out: inout ClusterActions) {
+        guard isMember, state != .left, now >= holdUntil else { return }
+        let heard = heardMembers
+        let shown = heard.compactMap { peer -> ViewAgreement.Shown? in
+            guard peer.heartbeat.view == view else { return nil }
+            return .init(
+                member: peer.id, promised: peer.heartbeat.promised, accepted: peer.heartbeat.accepted,
+                value: peer.heartbeat.value)
+        }
+        let situation = ViewAgreement.Situation(
+            shown: shown, heardMembers: heard.count, goneSeats: view.members.count(where: isGone),
+            wanted: wantedView(heard), rank: heard.count { $0.name < localMember.name }, now: now)
+        let step = agreement.step(situation)
+        if step.changed { isHeartbeatUrgent = true }
+        guard let members = step.decided else { return }
+        adopt(View(epoch: view.epoch + 1, members: members), now: now, out: &out)
+    }
+
+    /// Its process proved that it will never vote again.
+    private func isGone(_ member: MemberID) -> Bool {
+        guard let peer = peer(named: member.name) else { return false }
+        return peer.boot > member.boot || (peer.boot == member.boot && peer.verdict == .left)
+    }
+
+    /// The members we would agree to, `nil` when they are those of the view.
+    private func wantedView(_ heard: [Peer]) -> [MemberID]? {
+        let seats = view.members.count
+        let isMajorityHere = 2 * (heard.count + 1) > seats
+        let ready = peers.filter {
+            $0.verdict == .heard && $0.heartbeat.state == .joining && $0.heartbeat.ready == view.epoch
+                && !view.contains($0.id)
+        }
+        var wanted = view.members.filter { member in
+            guard member != localMember, let peer = peer(named: member.name) else { return true }
+            if peer.boot > member.boot { return !isMajorityHere && !ready.contains { $0.name == member.name } }
+            if peer.verdict == .left { return false }
+            guard peer.verdict.isDead else { return true }
+            let voices = 1 + heard.count { other in
+                guard let opinion = other.heartbeat.opinion(of: member.name) else { return false }
+                return opinion.member == member && opinion.verdict.isDead
+            }
+            return 2 * voices <= seats
+        }
+        wanted += ready.filter { joiner in !wanted.contains { $0.name == joiner.name } }.map(\.id)
+        wanted.sort()
+        return wanted == view.members ? nil : wanted
+    }
+
+    // MARK: Our own standing
+
+    /// A joiner compares itself with every live member, is taken into the view, and is up (R11).
+    private mutating func progressJoin(_ now: Instant, _ out: inout ClusterActions) {
+        guard state == .joining, view.epoch > 0 else { return }
+        var isComplete = true
+        for member in view.members where member != localMember {
+            guard let at = position(of: member), peers[at].verdict == .heard, peers[at].hasHeartbeat else {
+                let isDead = heardMembers.contains { other in
+                    other.heartbeat.opinion(of: member.name).map { $0.member != member || $0.verdict.isDead } ?? false
+                }
+                let isOverdue = now > joinBegan.advanced(by: settings.suspicionCeiling)
+                if !isDead && !isOverdue { isComplete = false }
+                continue
+            }
+            guard peers[at].comparedAt.map({ $0 < joinBegan }) ?? true else { continue }
+            isComplete = false
+            if peers[at].session == nil { peers[at].want(sync: .complete) }
+        }
+        let ready = isComplete && !heardMembers.isEmpty ? view.epoch : 0
+        if ready != readyEpoch {
+            readyEpoch = ready
+            isHeartbeatUrgent = true
+        }
+        guard isComplete, isMember else { return }
+        for index in peers.indices { peers[index].stream.begin() }
+        change(to: isDrainWanted ? .draining : .up, out: &out)
+    }
+
+    private mutating func judgeQuorum(_ now: Instant, _ out: inout ClusterActions) {
+        let held = isMember && 2 * (heardMembers.count + 1) > view.members.count
+        guard held != hasQuorum else { return }
+        hasQuorum = held
+        guard state.isServing else { return }
+        out.append(.note(held ? .quorumRegained : .quorumLost))
+        if held {
+            compareSince = now
+            for index in peers.indices where view.contains(peers[index].id) { peers[index].want(sync: .complete) }
+        }
+    }
+
+    private mutating func judgeComparisons(_ now: Instant) {
+        let members = peers.filter { view.contains($0.id) && $0.verdict == .heard }
+        if isMember, comparedEpoch != view.epoch, members.allSatisfy({ ($0.comparedAt ?? .zero) >= epochBegan }),
+            members.count + 1 == view.members.count
+        {
+            comparedEpoch = view.epoch
+        }
+        if let since = compareSince {
+            let compared = members.count { peer in peer.comparedAt.map { $0 >= since } ?? false }
+            if 2 * (compared + 1) > view.members.count { compareSince = nil }
+        }
+    }
+
+    private mutating func judgeFitness(_ now: Instant) {
+        if wokeAt != nil, view.members == [localMember] { wokeAt = nil }
+        let fit = state.isServing && isMember && hasQuorum && now >= holdUntil && wokeAt == nil && compareSince == nil
+        if fit != isFit {
+            isFit = fit
+            isHeartbeatUrgent = true
+        }
+        var names = heardMembers.filter { $0.heartbeat.isFit && $0.heartbeat.state.isServing }.map(\.name)
+        if isFit { names.append(localMember.name) }
+        ranking.set(names.sorted())
+    }
+
+    private func nextEvaluation(_ now: Instant) -> Instant {
+        var next = now.advanced(by: settings.heartbeat)
+        for peer in peers {
+            if let deadline = peer.detector.nextDeadline(now, settings), deadline > now { next = min(next, deadline) }
+        }
+        if now < holdUntil { next = min(next, holdUntil) }
+        let rank = heardMembers.count { $0.name < localMember.name }
+        if let deadline = agreement.nextDeadline(rank: rank), deadline > now { next = min(next, deadline) }
+        return next
+    }
+}

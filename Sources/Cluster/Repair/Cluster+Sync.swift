@@ -1,0 +1,78 @@
+// Comparing replicas, asking side. One mechanism serves the joiner, the heal after a cut, the tail of a dead publisher, a gap
+// older than the ring, and continuous repair:
+//
+//   our digests of the buckets ──▶ the peer answers with the records of those that differ, chunk by chunk ──▶ joined
+//
+// It pulls only; the peer does the same when it finds its digest different. The positions of the first chunk are taken once the
+// last chunk is in: every record that came is at least as new as they are. While it joins a node asks every live member; when
+// up it asks one whose root digest differs, about once a second, leaving out what changed within the last second.
+
+internal import Primitives
+
+extension Cluster {
+    /// Chooses a peer to compare with, now and then.
+    mutating func scheduleComparison(_ store: some RecordStore, now: Instant) {
+        guard now >= nextCompare else { return }
+        let interval = settings.compareInterval.saturatedNanoseconds
+        let jitter = Int64(random.next(below: 512)) - 256
+        nextCompare = now.advanced(by: .nanoseconds(interval + interval / 1_024 * jitter))
+        guard state.isServing else { return }
+        let root = store.rootDigest
+        let unequal = peers.indices.filter { isServing(peers[$0]) && peers[$0].heartbeat.root != root }
+        guard !unequal.isEmpty else { return compareRound = 0 }
+        compareRound += 1
+        let at = unequal[random.next(below: unequal.count)]
+        peers[at].want(sync: compareRound % 8 == 0 ? .thorough : .routine)
+    }
+
+    /// Writes the next step of the comparison with a peer, if there is one and the pace allows it.
+    mutating func writeSync(_ at: Int, _ store: some RecordStore, now: Instant, into writer: inout ByteWriter) -> Bool {
+        if let wanted = peers[at].wants.sync, peers[at].session.map({ wanted > $0.reason || $0.boot != peers[at].boot }) ?? true {
+            peers[at].wants.sync = nil
+            peers[at].session = SyncSession(reason: wanted, began: now, boot: peers[at].boot)
+        }
+        guard let session = peers[at].session, chunksInWindow < Self.chunksPerWindow else { return false }
+        chunksInWindow += 1
+        var request = SyncRequest()
+        request.buckets = store.bucketCount
+        request.cursor = session.cursor
+        request.skipsYoung = session.reason == .routine
+        let young = now.advanced(by: .zero - settings.compareGrace)
+        let end = min(store.bucketCount, session.cursor.bucket + SyncRequest.bucketLimit)
+        for bucket in session.cursor.bucket..<max(end, session.cursor.bucket) {
+            request.digests.append(store.digest(bucket: bucket))
+            request.skipped.append(request.skipsYoung && store.youngest(bucket: bucket) > young)
+        }
+        writer.put(EntryKind.syncRequest.rawValue)
+        writer.putLengthDelimited { request.write(into: &$0) }
+        return true
+    }
+
+    mutating func takeChunk(
+        _ chunk: SyncAnswer, _ changed: UInt64, of sender: MemberID, now: Instant, out: inout ClusterActions
+    ) {
+        guard let at = position(of: sender), var session = peers[at].session, session.boot == sender.boot else { return }
+        counters.syncChunks += 1
+        session.changed += changed
+        if session.positions == nil { session.positions = chunk.positions }
+        let isForward = chunk.next.bucket > session.cursor.bucket
+            || (chunk.next.bucket == session.cursor.bucket && chunk.next.isResuming && chunk.next != session.cursor)
+        session.cursor = chunk.next
+        peers[at].session = session
+        // An answer that does not go forward would keep us asking for ever.
+        guard chunk.isDone || !isForward else { return }
+        peers[at].session = nil
+        isMembershipStale = true
+        guard chunk.isDone else { return }
+        counters.syncs += 1
+        if state.isServing { counters.digestRepaired += session.changed }
+        if state.isServing, session.changed > 0 { out.append(.note(.repaired(records: session.changed, from: sender))) }
+        guard session.reason != .routine else { return }
+        peers[at].comparedAt = session.began
+        for position in session.positions ?? [] {
+            guard let at = self.position(of: position.member) else { continue }
+            peers[at].stream.reach(position.position)
+        }
+        tellPositions(now)
+    }
+}

@@ -1,0 +1,85 @@
+// Who acts for a dialog, and asking before acting (R1).
+//
+// Grants and refusals are published, so they share frames; an answer names the asker and the deadline that it is about. Only a
+// member that is up answers, and only to a member of its view. An asker counts grants of its own view, its own among them,
+// none older than half the intent's life: whoever granted will not take a refresh for that long.
+
+internal import Primitives
+
+extension Cluster {
+    /// How many fit members act for the dialog before us; `nil` when we are not fit.
+    package func rank(did: UInt64, home: String?) -> Int? {
+        guard isFit else { return nil }
+        return ranking.rank(of: localMember.name, for: did, first: home)
+    }
+
+    /// How many members act for a pending transaction before us: its owner if live, else by rank of (did, branch).
+    package func rank(did: UInt64, branch: UInt64, owner: MemberID?) -> Int? {
+        guard isFit else { return nil }
+        let first = owner.flatMap { isLive($0) ? $0.name : nil }
+        if let first, !ranking.candidates.contains(where: { $0.name == first }) {
+            return ranking.rank(of: localMember.name, for: SplitMix.mix(did) ^ branch, first: nil).map { $0 + 1 }
+        }
+        return ranking.rank(of: localMember.name, for: SplitMix.mix(did) ^ branch, first: first)
+    }
+
+    /// Who acts for the dialog now, as this node sees it.
+    package func actor(did: UInt64, home: String?) -> String? { ranking.best(for: did, first: home) }
+
+    /// Publishes a question, with our own answer to it.
+    mutating func raise(
+        _ intent: Intent, store: inout some RecordStore, now: Instant, out: inout ClusterActions
+    ) {
+        guard state.isServing, isMember else { return }
+        switch store.consider(intent, now: now) {
+        case .grant: _ = asks.grant(IntentAnswer(to: intent, from: localMember), by: localMember, at: now)
+        case .refuse:
+            if asks.close(intent.did) { out.append(.refused(did: intent.did)) }
+            return
+        case .silent: break
+        }
+        if conclude(intent.did, now: now, out: &out) { return }
+        counters.asks += 1
+        if !outbound.append(.intent, now: now, { intent.write(into: &$0) }) { counters.unsentEntries += 1 }
+    }
+
+    mutating func askAgain(store: inout some RecordStore, now: Instant, out: inout ClusterActions) {
+        guard let next = asks.nextDeadline, next <= now else { return }
+        for intent in asks.due(now, interval: settings.askInterval) { raise(intent, store: &store, now: now, out: &out) }
+    }
+
+    /// A peer asks; we answer what our record says, or nothing.
+    mutating func answer(
+        _ intent: Intent, from asker: MemberID, store: inout some RecordStore, now: Instant
+    ) {
+        guard state.isServing, isMember, view.contains(asker) else { return }
+        let answer = IntentAnswer(to: intent, from: asker)
+        switch store.consider(intent, now: now) {
+        case .silent: return
+        case .grant:
+            counters.grantsGiven += 1
+            if !outbound.append(.grant, now: now, { answer.write(into: &$0) }) { counters.unsentEntries += 1 }
+        case .refuse:
+            counters.refusalsGiven += 1
+            scratch.removeAll()
+            guard let age = store.write(intent.did, into: &scratch, now: now) else { return }
+            let sent = outbound.append(.refuse, now: now) { [scratch] writer in
+                answer.write(into: &writer, age: age, record: RawSpan(_elements: scratch.bytes.span))
+            }
+            if !sent { counters.unsentEntries += 1 }
+        }
+    }
+
+    mutating func granted(_ answer: IntentAnswer, by member: MemberID, at sent: Instant, now: Instant, out: inout ClusterActions) {
+        guard answer.asker == localMember, view.contains(member) else { return }
+        guard asks.grant(answer, by: member, at: min(sent, now)) else { return }
+        _ = conclude(answer.did, now: now, out: &out)
+    }
+
+    private mutating func conclude(_ did: UInt64, now: Instant, out: inout ClusterActions) -> Bool {
+        let since = now.advanced(by: .zero - settings.intentLife / 2)
+        guard isMember, asks.isGranted(did, by: view, since: since), asks.close(did) else { return false }
+        out.append(.granted(did: did))
+        return true
+    }
+}

@@ -1,0 +1,92 @@
+// The node's counters and gauges under the names that Prometheus sees, one row each: the table below is the reference page.
+// What follows from `status` (dialogs by state, members, lag) is added by management itself.
+
+import Cluster
+import Dialogs
+package import Primitives
+import Proxy
+
+extension Node {
+    package func metrics(now: Instant) -> [MetricReport] {
+        sipMetrics() + takeoverMetrics() + clusterMetrics() + gauges()
+    }
+
+    private func counter(_ name: String, _ help: String, _ value: UInt64) -> MetricReport {
+        MetricReport(name: "understudy_\(name)_total", help: help, kind: .counter, value: Int64(clamping: value))
+    }
+
+    private func gauge(_ name: String, _ help: String, _ value: Int) -> MetricReport {
+        MetricReport(name: "understudy_\(name)", help: help, kind: .gauge, value: Int64(value))
+    }
+
+    private func sipMetrics() -> [MetricReport] {
+        let sip = proxy.counters
+        return [
+            counter("sip_requests", "Requests received", sip.requests),
+            counter("sip_responses", "Responses received", sip.responses),
+            counter("sip_forwarded", "Requests forwarded", sip.forwarded),
+            counter("sip_malformed", "Messages that could not be read", sip.malformed),
+            counter("sip_dropped", "Messages dropped: no way to answer or forward them", sip.dropped),
+            counter("sip_rejected", "Requests the proxy refused itself", sip.rejected),
+            counter("sip_overloaded", "Requests refused because too many transactions were open", sip.overloaded),
+            counter(
+                "sip_retransmissions_absorbed", "Repeated messages that went no further", sip.retransmissionsAbsorbed),
+            counter("sip_retransmissions_sent", "Messages this node sent again", sip.retransmissionsSent),
+            counter("sip_stray_responses", "Responses that belong to nothing here", sip.strayResponses),
+            counter("sip_passed_to_owner", "Responses passed to the live member that owns them", sip.passedToOwner),
+            counter("sip_foreign_absorbed", "Messages of another member's transaction, turned into facts", sip.foreignAbsorbed),
+            counter("sip_stale_dropped", "Requests that had waited in the socket for more than two seconds", sip.staleDropped),
+            counter("sip_held_responses", "2xx responses held for a commit", sip.heldResponses),
+            counter("dialogs_route_hint_mismatches", "Routes whose did named another dialog", sip.routeHintMismatches),
+            counter("dialogs_unseen_ack", "Dialogs whose ACK no node saw", sip.dialogsUnseenAcknowledgement),
+        ]
+    }
+
+    private func takeoverMetrics() -> [MetricReport] {
+        let sip = proxy.counters
+        return [
+            counter("takeovers", "Expired dialogs this node asked to end for a home that is not fit", counters.takeovers),
+            counter("takeover_early", "Call set-ups of dead nodes finished here", sip.takeoverEarly),
+            counter("takeover_resent", "2xx responses of dead nodes sent again here", sip.takeoverResent),
+            counter("takeover_adopted", "INVITEs of dead nodes that came again here", sip.adopted),
+            counter("takeover_unreachable", "Callers of dead nodes without a way to answer them", sip.takeoverUnreachable),
+            counter("byes_generated", "BYEs the cluster made, sent by this node", sip.byesGenerated),
+            counter("intents", "Questions whether a dialog may be ended", counters.intentsAsked),
+            counter("intents_granted", "Questions granted by a majority", counters.intentsGranted),
+            counter("intents_refused", "Questions refused by a member that knew better", counters.intentsRefused),
+            counter("commits_unacknowledged", "Responses that went out without the peers they waited for", counters.uncommitted),
+            counter("refresh_uncommitted", "Refreshes that went out uncommitted", counters.refreshUncommitted),
+        ]
+    }
+
+    private func clusterMetrics() -> [MetricReport] {
+        let bus = cluster.counters
+        return [
+            counter("bus_frames_sent", "Frames published", bus.framesOut),
+            counter("bus_frames_received", "Frames received", bus.framesIn),
+            counter("bus_bytes_sent", "Bytes published", bus.bytesOut),
+            counter("bus_bytes_received", "Bytes received", bus.bytesIn),
+            counter("bus_frames_malformed", "Frames that could not be read", bus.malformedFrames),
+            counter("bus_frames_foreign", "Frames of another cluster or version", bus.foreignCluster &+ bus.foreignVersion),
+            counter("bus_gaps", "Gaps found in peers' streams", bus.gaps),
+            counter("bus_repairs", "Sequences mended by asking for them", bus.repairsIn),
+            counter("bus_parked", "Facts that came before their record", bus.parked),
+            counter("bus_unsent", "Facts too large for a frame", bus.unsentEntries),
+            counter("commits", "Commits acknowledged in time", bus.commits),
+            counter("commit_timeouts", "Commits nobody acknowledged in time", bus.commitTimeouts),
+            counter("commits_alone", "Commits with no peer to wait for", bus.committedAlone),
+            counter("digest_repaired", "Records mended by comparing digests", bus.digestRepaired),
+            counter("records_refused", "Records refused: malformed, too large or of another dialog", bus.recordsRefused),
+            counter("view_changes", "Changes of view", bus.viewChanges),
+            counter("late_loops", "Times the SIP loop came much too late", bus.lateLoops),
+        ]
+    }
+
+    private func gauges() -> [MetricReport] {
+        [
+            gauge("transactions", "Transactions open", proxy.contextCount),
+            gauge("records", "Records held, tombstones included", store.dialogs.count),
+            gauge("record_bytes", "Bytes of all records", store.dialogs.blobByteCount),
+        ]
+    }
+}

@@ -1,0 +1,103 @@
+// The running node as management sees it: each question is run on the SIP thread between two turns, and its answer carried
+// back. Until the thread has been started, and after it has been told to stop, every question is answered by `NodeStopped`.
+
+import Management
+import Nanomsg
+import Node
+import Primitives
+import SIP
+import Synchronization
+import Transports
+
+final class LiveNode: ManagedNode {
+    private struct Running: Sendable {
+        let thread: SIPThread<Node>
+        let bus: Bus?
+    }
+
+    private let running = Mutex<Running?>(nil)
+    /// Seconds, by `fault.skew`.
+    private let shift = Mutex<Int64>(0)
+
+    func begin(_ thread: SIPThread<Node>, _ bus: Bus?) { running.withLock { $0 = Running(thread: thread, bus: bus) } }
+
+    func end() { running.withLock { $0 = nil } }
+
+    /// The wall clock as shown, with the shift of `fault.skew`.
+    var unixSeconds: Int64 { BootClock.unixMilliseconds / 1_000 + shift.withLock { $0 } }
+
+    private func current() throws(NodeStopped) -> Running {
+        guard let running = running.withLock({ $0 }) else { throw NodeStopped() }
+        return running
+    }
+
+    private func ask<R: Sendable>(
+        _ body: @escaping @Sendable (inout Node, Instant, inout Outbox) -> R
+    ) async throws(NodeStopped) -> R {
+        await (try current()).thread.perform(body)
+    }
+
+    func status() async throws(NodeStopped) -> StatusReport { try await ask { node, now, _ in node.status(now: now) } }
+
+    func metrics() async throws(NodeStopped) -> [MetricReport] {
+        let running = try current()
+        let reports = try await ask { node, now, _ in node.metrics(now: now) }
+        return reports + ShellMetrics.reports(await running.thread.counters(), running.bus?.counters)
+    }
+
+    func dialogs(_ query: DialogQuery) async throws(NodeStopped) -> DialogPage {
+        try await ask { node, now, _ in node.dialogs(query, now: now) }
+    }
+
+    func dialog(did: String) async throws(NodeStopped) -> DialogReport? {
+        try await ask { node, now, _ in node.dialog(did: did, now: now) }
+    }
+
+    func end(did: String) async throws(NodeStopped) -> EndReport {
+        try await ask { node, now, out in node.endDialog(did: did, now: now, into: &out) }
+    }
+
+    func drain(_ isDraining: Bool) async throws(NodeStopped) -> StatusReport {
+        try await ask { node, now, out in node.drain(isDraining, now: now, into: &out) }
+    }
+
+    func digests() async throws(NodeStopped) -> DigestReport { try await ask { node, _, _ in node.digests() } }
+
+    func buckets(_ numbers: [Int]) async throws(NodeStopped) -> [BucketReport] {
+        try await ask { node, now, _ in node.buckets(numbers, now: now) }
+    }
+
+    func repair() async throws(NodeStopped) -> RepairReport {
+        try await ask { node, now, out in node.repair(now: now, into: &out) }
+    }
+
+    func forget(did: String) async throws(NodeStopped) -> Bool {
+        try await ask { node, _, _ in node.forget(did: did) }
+    }
+
+    func pauseBus(seconds: Int) async throws(NodeStopped) { try current().bus?.pause(seconds: Double(seconds)) }
+
+    func skew(seconds: Int) async throws(NodeStopped) { shift.withLock { $0 = Int64(seconds) } }
+
+    /// Opens the service addresses that members have told of and that are not open yet.
+    func openServiceAddresses(_ opened: inout [Endpoint]) async -> [UDPError] {
+        guard let running = try? current(), let wanted = try? await ask({ node, _, _ in node.serviceAddresses }) else {
+            return []
+        }
+        var failures: [UDPError] = []
+        for endpoint in wanted where !opened.contains(endpoint) {
+            opened.append(endpoint)
+            do throws(UDPError) {
+                _ = try await running.thread.listen(on: endpoint, binding: .anyAddress)
+            } catch {
+                failures.append(error)
+            }
+        }
+        return failures
+    }
+
+    /// Says goodbye to the cluster; its frames go out with the turn this runs in.
+    func leave() async {
+        _ = try? await ask { node, now, out in node.leave(now: now, into: &out) }
+    }
+}

@@ -1,0 +1,177 @@
+// One node with its shells: opens everything, starts the SIP thread, and takes it down again in the order that loses nothing.
+//
+// Start: UDP sockets, then the management address (its requests are answered "stopping" until the thread runs), then the bus,
+// then the thread. Whatever is refused closes what was opened before it; nothing has been sent by then.
+// End: the node drains, so that probes turn new calls away; transactions in progress get a bounded time; the node says goodbye
+// on the bus in its last turn; then thread, bus and management end.
+
+import Logging
+import Management
+import Nanomsg
+import Node
+import SIP
+import Transports
+
+/// Why a node did not start: one sentence.
+struct StartError: Error, CustomStringConvertible {
+    let description: String
+}
+
+final class NodeProcess: Sendable {
+    /// How long the last frames may take to leave before the bus is closed.
+    private static let goodbyeTime: Duration = .milliseconds(150)
+
+    /// How often members are asked for addresses that are not open here yet.
+    private static let addressInterval: Duration = .seconds(1)
+
+    private let live: LiveNode
+    private let thread: SIPThread<Node>
+    private let management: Task<Void, Never>?
+    private let log: NodeLog
+    private let settings: Settings
+
+    private init(
+        settings: Settings, live: LiveNode, thread: SIPThread<Node>, management: Task<Void, Never>?, log: NodeLog
+    ) {
+        self.settings = settings
+        self.live = live
+        self.thread = thread
+        self.management = management
+        self.log = log
+    }
+
+    static func start(_ settings: Settings, log: NodeLog) async throws(StartError) -> NodeProcess {
+        let sockets = try openSockets(settings.sip)
+        let live = LiveNode()
+        let management = try await openManagement(settings.management, live, log)
+        do throws(StartError) {
+            let (thread, bus) = try startThread(settings, sockets, log)
+            live.begin(thread, bus)
+            return NodeProcess(settings: settings, live: live, thread: thread, management: management, log: log)
+        } catch {
+            management?.cancel()
+            throw error
+        }
+    }
+
+    /// In the order of `ListenerID`: the listeners, then the service address, which need not be on this host yet.
+    private static func openSockets(_ settings: SIPSettings) throws(StartError) -> [UDPSocket] {
+        do throws(UDPError) {
+            var sockets: [UDPSocket] = []
+            for endpoint in settings.listen { sockets.append(try UDPSocket(endpoint)) }
+            if let service = settings.serviceAddress { sockets.append(try UDPSocket(service, binding: .anyAddress)) }
+            return sockets
+        } catch {
+            throw StartError(description: "\(error.description); see sip.listen")
+        }
+    }
+
+    private static func startThread(
+        _ settings: Settings, _ sockets: [UDPSocket], _ log: NodeLog
+    ) throws(StartError) -> (SIPThread<Node>, Bus?) {
+        do throws(NanomsgError) {
+            let signal = Signal()
+            var bus: Bus?
+            if let address = settings.cluster.bus {
+                var peers: [BusAddress] = []
+                for peer in settings.cluster.peers { peers.append(try BusAddress("tcp://\(peer.text)")) }
+                bus = try Bus(BusSettings(bind: try BusAddress("tcp://\(address.text)"), peers: peers), signal: signal)
+            }
+            var random = SystemRandomNumberGenerator()
+            let node = Node(
+                settings: settings, boot: UInt64(BootClock.unixMilliseconds), seed: random.next(), now: BootClock.now,
+                unixMilliseconds: BootClock.unixMilliseconds)
+            let thread = try SIPThread(machine: node, sockets: sockets, bus: bus, signal: signal) { log.write($0) }
+            return (thread, bus)
+        } catch {
+            throw StartError(description: "\(error.description); see cluster.bus")
+        }
+    }
+
+    private static func openManagement(
+        _ settings: ManagementSettings, _ live: LiveNode, _ log: NodeLog
+    ) async throws(StartError) -> Task<Void, Never>? {
+        guard let http = settings.http else { return nil }
+        let service = ManagementService(node: live, settings: settings, unixSeconds: { live.unixSeconds })
+        let server = HTTPServer(service: service, address: http.address.text, port: Int(http.port), logger: log.logger)
+        let (outcomes, outcome) = AsyncStream<String?>.makeStream()
+        let task = Task {
+            do {
+                try await server.run { _ in outcome.yield(nil) }
+                outcome.yield("it ended")
+            } catch {
+                outcome.yield("the address is in use, or not one of this host (\(error))")
+                log.write(Note(.error, "management ended", [("address", http.text), ("why", "\(error)")]))
+            }
+        }
+        for await refusal in outcomes {
+            guard let refusal else { break }
+            throw StartError(description: "cannot listen on tcp \(http.text): \(refusal); see management.http")
+        }
+        return task
+    }
+
+    /// Serves until a signal, or until the node itself wants to end.
+    /// - Returns: The exit code.
+    func run(until signals: SignalWatch, drainTimeout: Duration) async -> Int32 {
+        let code = await withTaskGroup(of: Int32?.self) { group in
+            group.addTask { await self.thread.ended() }
+            group.addTask {
+                await self.leave(on: signals, drainTimeout)
+                return nil
+            }
+            let addresses = Task { await self.followServiceAddresses() }
+            defer { addresses.cancel() }
+            var code: Int32 = 0
+            for await outcome in group {
+                if let outcome { code = outcome }
+                group.cancelAll()
+            }
+            return code
+        }
+        live.end()
+        management?.cancel()
+        await management?.value
+        return code
+    }
+
+    /// Members tell their service addresses when they are heard; each is opened once, and may come to this host at any time.
+    private func followServiceAddresses() async {
+        var opened = settings.sip.listen + [settings.sip.serviceAddress].compactMap(\.self)
+        while !Task.isCancelled {
+            for failure in await live.openServiceAddresses(&opened) {
+                log.write(Note(.warning, "service address not opened", [("why", failure.description)]))
+            }
+            try? await Task.sleep(for: Self.addressInterval)
+        }
+    }
+
+    /// Waits for the first signal, then drains and leaves; a second signal cuts the drain short.
+    private func leave(on signals: SignalWatch, _ timeout: Duration) async {
+        var arrivals = signals.arrivals.makeAsyncIterator()
+        guard await arrivals.next() != nil, !Task.isCancelled else { return }
+        log.write(Note(.notice, "draining", [("seconds", "\(timeout.wholeMilliseconds / 1_000)")]))
+        _ = try? await live.drain(true)
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.transactionsEnd(within: timeout) }
+            group.addTask {
+                var more = signals.arrivals.makeAsyncIterator()
+                _ = await more.next()
+            }
+            await group.next()
+            group.cancelAll()
+        }
+        await live.leave()
+        log.write(Note(.notice, "left"))
+        try? await Task.sleep(for: Self.goodbyeTime)
+        thread.stop()
+    }
+
+    private func transactionsEnd(within timeout: Duration) async {
+        let end = ContinuousClock.now + timeout
+        while ContinuousClock.now < end, !Task.isCancelled {
+            guard let status = try? await live.status(), status.openTransactions > 0 else { return }
+            try? await Task.sleep(for: .milliseconds(50))
+        }
+    }
+}

@@ -1,0 +1,157 @@
+// A node made of prepared reports, which remembers what it was asked to do.
+
+import Management
+import Node
+import Synchronization
+
+final class FakeNode: ManagedNode {
+    struct State: Sendable {
+        var status = StatusReport()
+        var dialogs: [DialogReport] = []
+        var tombstones: [RecordDigest] = []
+        var deeds: [String] = []
+        var endOutcome = EndReport.ending
+        var isStopped = false
+    }
+
+    let state: Mutex<State>
+    static let bucketCount = 16
+
+    init(_ name: String, _ dialogs: [DialogReport] = []) {
+        var state = State()
+        state.status.node = name
+        state.status.cluster = "demo"
+        state.status.state = "up"
+        state.status.quorum = "held"
+        state.status.view = [name]
+        state.dialogs = dialogs
+        self.state = Mutex(state)
+    }
+
+    var deeds: [String] { state.withLock { $0.deeds } }
+
+    private func get<R: Sendable>(_ body: (inout State) -> R) throws(NodeStopped) -> R {
+        let answer: R? = state.withLock { $0.isStopped ? nil : body(&$0) }
+        guard let answer else { throw NodeStopped() }
+        return answer
+    }
+
+    func status() async throws(NodeStopped) -> StatusReport { try get { $0.status } }
+
+    func metrics() async throws(NodeStopped) -> [MetricReport] {
+        _ = try get { $0.status }
+        return [MetricReport(name: "understudy_takeovers_total", help: "Taken \"over\"", kind: .counter, value: 7)]
+    }
+
+    func dialogs(_ query: DialogQuery) async throws(NodeStopped) -> DialogPage {
+        try get { state in
+            let found = state.dialogs.filter { dialog in
+                (query.state == nil ? dialog.state != "deleted" : dialog.state == query.state)
+                    && (query.home == nil || dialog.home == query.home)
+                    && (query.callID == nil || dialog.callID == query.callID)
+            }
+            let start = Int(query.cursor ?? 0)
+            var page = DialogPage()
+            page.dialogs = Array(found.dropFirst(start).prefix(query.limit))
+            let end = start + page.dialogs.count
+            if end < found.count { page.next = UInt32(end) }
+            return page
+        }
+    }
+
+    func dialog(did: String) async throws(NodeStopped) -> DialogReport? {
+        try get { $0.dialogs.first { $0.did == did } }
+    }
+
+    func end(did: String) async throws(NodeStopped) -> EndReport {
+        try get { state in
+            state.deeds.append("end \(did)")
+            return state.endOutcome
+        }
+    }
+
+    func drain(_ isDraining: Bool) async throws(NodeStopped) -> StatusReport {
+        try get { state in
+            state.status.state = isDraining ? "draining" : "up"
+            return state.status
+        }
+    }
+
+    func digests() async throws(NodeStopped) -> DigestReport {
+        try get { state in
+            var report = DigestReport()
+            report.node = state.status.node
+            report.buckets = Array(repeating: 0, count: Self.bucketCount)
+            for dialog in state.dialogs where dialog.state != "deleted" {
+                report.buckets[dialog.bucket] &+= dialog.digest
+                report.root &+= dialog.digest
+            }
+            return report
+        }
+    }
+
+    func buckets(_ numbers: [Int]) async throws(NodeStopped) -> [BucketReport] {
+        try get { state in
+            numbers.filter { (0..<Self.bucketCount).contains($0) }.map { number in
+                var report = BucketReport()
+                report.bucket = number
+                report.records = state.dialogs.filter { $0.bucket == number }.map { dialog in
+                    var record = RecordDigest()
+                    record.did = dialog.did
+                    record.callID = dialog.callID
+                    record.state = dialog.state
+                    record.digest = dialog.digest
+                    record.changedMilliseconds = dialog.changedMilliseconds
+                    return record
+                }
+                return report
+            }
+        }
+    }
+
+    func repair() async throws(NodeStopped) -> RepairReport {
+        try get { state in
+            state.deeds.append("repair")
+            return RepairReport()
+        }
+    }
+
+    func forget(did: String) async throws(NodeStopped) -> Bool {
+        try get { state in
+            state.dialogs.removeAll { $0.did == did }
+            return true
+        }
+    }
+
+    func pauseBus(seconds: Int) async throws(NodeStopped) { try get { $0.deeds.append("pause \(seconds)") } }
+    func skew(seconds: Int) async throws(NodeStopped) { try get { $0.deeds.append("skew \(seconds)") } }
+}
+
+extension DialogReport {
+    /// A confirmed dialog that was last touched long ago.
+    static func confirmed(_ number: Int, changed: Int64 = 60_000, digest: UInt64? = nil) -> DialogReport {
+        var dialog = DialogReport()
+        let digits = String(number, radix: 16)
+        dialog.did = String(repeating: "0", count: 16 - digits.count) + digits
+        dialog.bucket = number % FakeNode.bucketCount
+        dialog.callID = "call-\(number)@pc33"
+        dialog.fromTag = "f\(number)"
+        dialog.toTag = "t\(number)"
+        dialog.state = "confirmed"
+        dialog.home = "n1"
+        dialog.actor = "n1"
+        dialog.remainingMilliseconds = 17_352
+        dialog.ageMilliseconds = 2_648
+        dialog.changedMilliseconds = changed
+        dialog.lifetimeMilliseconds = 20_000
+        dialog.from = "<sip:a@h>;tag=f\(number)"
+        dialog.to = "<sip:b@h>"
+        dialog.requestURI = "sip:b@h"
+        var out = OutReport()
+        out.toTag = dialog.toTag
+        out.state = "confirmed"
+        dialog.outs = [out]
+        dialog.digest = digest ?? UInt64(number) &* 0x9E37_79B9_7F4A_7C15
+        return dialog
+    }
+}

@@ -1,0 +1,280 @@
+// Settings as an operator meets them: each wrong configuration names exactly its key.
+
+import Management
+import Node
+import SIP
+import Testing
+
+/// The least that serves: everything else is a default.
+let leastOverrides = ["node.name=n1", "sip.listen=udp://127.0.0.11:5060"]
+
+func load(
+    yaml: String? = nil, environment: [String: String] = [:], _ overrides: [String] = [],
+    files: [String: String] = [:]
+) -> SettingsLoader.Loaded {
+    SettingsLoader(
+        yaml: yaml, environment: environment, overrides: overrides,
+        readFile: { path throws(SettingsLoader.Unreadable) in
+            guard let text = files[path] else { throw SettingsLoader.Unreadable(reason: "no such file") }
+            return Array(text.utf8)
+        }
+    ).load()
+}
+
+@Suite("Settings, DESIGN §7")
+struct SettingsTests {
+    @Test func `a name and a listener are enough`() {
+        let loaded = load(leastOverrides)
+        #expect(loaded.problems == [])
+        #expect(loaded.settings.sip.effectiveAdvertise.map(\.text) == ["sip:127.0.0.11:5060"])
+        #expect(loaded.settings.dialogs.hashSize == 4_096)
+        #expect(loaded.settings.cluster.peers.isEmpty)
+    }
+
+    @Test func `without anything the two required keys are named`() {
+        #expect(load().problems.map(\.key) == ["node.name", "sip.listen"])
+    }
+
+    @Test(arguments: [
+        ("node.name=a b", "node.name"),
+        ("node.name=", "node.name"),
+        ("node.name=abcdefghijklmnopqrstuvwxyz0123456789", "node.name"),
+        ("node.shards=2", "node.shards"),
+        ("node.shards=x", "node.shards"),
+        ("sip.listen=udp://127.0.0.1:5060,udp://127.0.0.1:5060", "sip.listen"),
+        ("sip.listen=tcp://127.0.0.1:5060", "sip.listen"),
+        ("sip.listen=udp://0.0.0.0:5060", "sip.listen"),
+        ("sip.listen=udp://127.0.0.1", "sip.listen"),
+        ("sip.listen=udp://127.0.0.1:0", "sip.listen"),
+        ("sip.listen=udp://127.0.0.1:65536", "sip.listen"),
+        ("sip.listen=udp://nowhere:5060", "sip.listen"),
+        ("sip.listen=http://127.0.0.1:5060", "sip.listen"),
+        ("sip.advertise=127.0.0.10:5060", "sip.advertise"),
+        ("sip.advertise=sip:127.0.0.10:99999", "sip.advertise"),
+        ("sip.advertise=sip:127.0.0.10;transport=tcp", "sip.advertise"),
+        ("sip.advertise=sip:127.0.0.10,sip:127.0.0.12", "sip.advertise"),
+        ("sip.balancer=udp://127.0.0.10", "sip.balancer"),
+        ("sip.force_rport=perhaps", "sip.force_rport"),
+        ("sip.egress=balancer", "sip.egress"),
+        ("sip.via=other", "sip.via"),
+        ("sip.lenient=2", "sip.lenient"),
+        ("sip.t1-ms=10", "sip.t1-ms"),
+        ("sip.t2-ms=100", "sip.t2-ms"),
+        ("sip.timer-c-s=60", "sip.timer-c-s"),
+        ("sip.max-forwards=0", "sip.max-forwards"),
+        ("cluster.name=a/b", "cluster.name"),
+        ("cluster.peers=127.0.0.12:7400", "cluster.bus"),
+        ("cluster.bus=udp://127.0.0.11:7400", "cluster.bus"),
+        ("cluster.bus=127.0.0.11:65535", "cluster.bus"),
+        ("cluster.bus=10.0.0.1:7400", "cluster.key-file"),
+        ("cluster.quorum=half", "cluster.quorum"),
+        ("cluster.heartbeat-ms=200", "cluster.suspicion-ms"),
+        ("cluster.forget-after=1s", "cluster.forget-after"),
+        ("cluster.dns=a.example:7400", "cluster.dns"),
+        ("replication.commit=two", "replication.commit"),
+        ("replication.linger-ms=60", "replication.linger-ms"),
+        ("replication.commit-timeout-ms=1", "replication.commit-timeout-ms"),
+        ("ims_dialog.hash_size=1000", "ims_dialog.hash_size"),
+        ("ims_dialog.rr_param=lr", "ims_dialog.rr_param"),
+        ("ims_dialog.default_timeout=0", "ims_dialog.default_timeout"),
+        ("ims_dialog.bye_early_code=200", "ims_dialog.bye_early_code"),
+        ("ims_dialog.db_url=sqlite:///x", "ims_dialog.db_url"),
+        ("dialogs.limit=1", "dialogs.limit"),
+        ("takeover.early=maybe", "takeover.early"),
+        ("takeover.stagger-ms=1", "takeover.stagger-ms"),
+        ("routes=sip:(", "routes"),
+        ("routes=sip:( => sip:127.0.0.1", "routes"),
+        ("routes=.* => 127.0.0.1", "routes"),
+        ("routes=.* => sip:example.org", "routes"),
+        ("script.lua=/etc/route.lua", "script.lua"),
+        ("storage.db_url=sqlite:///x", "storage.db_url"),
+        ("management.mi_fifo=/run/mi", "management.mi_fifo"),
+        ("management.ctl=unix:/run/ctl", "management.ctl"),
+        ("management.http=10.0.0.1:8080", "management.token-file"),
+        ("management.fault_injection=true", "management.fault_injection"),
+        ("sip.ballancer=127.0.0.1", "sip.ballancer"),
+        ("novalue", "novalue"),
+    ])
+    func `a wrong value is told with its key`(override: String, key: String) {
+        let problems = load(leastOverrides + [override]).problems
+        #expect(problems.map(\.key) == [key], "\(problems)")
+    }
+
+    @Test func `every problem is reported at once, with its line`() {
+        let yaml = """
+            node: {name: n1, shards: 3}
+            sip:
+              listen: [udp://127.0.0.11:5060]
+              t1-ms: fast
+            colour: blue
+            """
+        let problems = load(yaml: yaml).problems
+        #expect(problems.map(\.key).sorted() == ["colour", "node.shards", "sip.t1-ms"])
+        #expect(problems.first { $0.key == "sip.t1-ms" }?.origin == "line 4")
+        #expect(problems.first { $0.key == "node.shards" }?.origin == "line 1")
+    }
+
+    @Test(arguments: [
+        ("sip.listne", "sip.listen"), ("cluster.peer", "cluster.peers"), ("ims_dialog.hashsize", "ims_dialog.hash_size"),
+    ])
+    func `an unknown key is told the nearest known one`(written: String, meant: String) {
+        let problem = load(leastOverrides + ["\(written)=1"]).problems.first
+        #expect(problem?.message == "is not a known key; did you mean \(meant)?")
+    }
+
+    @Test func `our own bus among the peers is told, and a peer twice`() {
+        let loaded = load(
+            leastOverrides + [
+                "cluster.bus=tcp://127.0.0.11:7400", "cluster.peers=127.0.0.11:7400,127.0.0.12:7400,127.0.0.12:7400",
+            ])
+        #expect(loaded.problems.map(\.key) == ["cluster.peers", "cluster.peers"])
+    }
+
+    @Test func `fault injection is refused off loopback even with a token`() {
+        let loaded = load(
+            leastOverrides + [
+                "management.http=10.0.0.1:8080", "management.token-file=/t", "management.fault_injection=true",
+            ], files: ["/t": "0123456789abcdef\n"])
+        #expect(loaded.problems.map(\.key) == ["management.fault_injection"])
+    }
+
+    @Test func `keys and tokens are read from their files, and never printed`() {
+        let loaded = load(
+            leastOverrides + [
+                "cluster.bus=10.0.0.1:7400", "cluster.key-file=/k", "management.http=10.0.0.1:8080",
+                "management.token-file=/t",
+            ], files: ["/k": "the-cluster-key-of-demo\n", "/t": "0123456789abcdef\nsecond line"])
+        #expect(loaded.problems == [])
+        #expect(loaded.settings.cluster.key == Secret(Array("the-cluster-key-of-demo".utf8)))
+        #expect(loaded.settings.management.token == Secret(Array("0123456789abcdef".utf8)))
+        let printed = "\(loaded.settings)" + String(reflecting: loaded.settings)
+        #expect(!printed.contains("the-cluster-key") && !printed.contains("0123456789abcdef"))
+    }
+
+    @Test func `a short key and a missing token file are problems`() {
+        let loaded = load(
+            leastOverrides + ["cluster.key-file=/k", "management.token-file=/none"], files: ["/k": "short"])
+        #expect(loaded.problems.map(\.key).sorted() == ["cluster.key-file", "management.token-file"])
+    }
+
+    @Test func `the documented example loads`() {
+        let yaml = """
+            node:        {name: n1, shards: 1}
+            sip:
+              listen:    [udp://127.0.0.11:5060]
+              advertise: [sip:127.0.0.10:5060]
+              balancer:  [127.0.0.10]
+            cluster:
+              name:      demo
+              bus:       tcp://127.0.0.11:7400
+              peers:     [tcp://127.0.0.12:7400, tcp://127.0.0.13:7400]
+            replication: {commit: one, commit-timeout-ms: 50, linger-ms: 5}
+            ims_dialog:  {hash_size: 4096, rr_param: did, default_timeout: 43200}
+            routes:
+              - {match: "sip:.*@example.org", to: [sip:127.0.0.1:5080]}
+            management:  {http: 127.0.0.11:8080}
+            """
+        let loaded = load(yaml: yaml)
+        #expect(loaded.problems == [])
+        #expect(loaded.settings.sip.balancer.map(\.text) == ["127.0.0.10:5060"])
+        #expect(loaded.settings.cluster.peers.map(\.text) == ["127.0.0.12:7400", "127.0.0.13:7400"])
+        #expect(loaded.settings.routes.first?.targets.first?.endpoint?.text == "127.0.0.1:5080")
+    }
+
+    @Test func `the benchmark's command line loads`() {
+        let loaded = load([
+            "node.name=n1", "sip.listen=udp://127.0.1.1:5060", "sip.advertise=sip:127.0.1.1:5060", "cluster.name=bench",
+            "cluster.bus=tcp://127.0.1.1:7400", "cluster.peers=127.0.1.2:7400,127.0.1.3:7400",
+            "ims_dialog.hash_size=16384", "ims_dialog.default_timeout=43200", "management.http=127.0.1.1:8080",
+        ])
+        #expect(loaded.problems == [])
+        #expect(loaded.settings.cluster.peers.count == 2)
+        #expect(load(leastOverrides + ["cluster.bus=127.0.1.1:7400", "cluster.peers="]).settings.cluster.peers == [])
+    }
+}
+
+@Suite("Where settings come from")
+struct SettingsLoaderTests {
+    @Test func `a variable wins over the file, and an option over both`() {
+        let yaml = "node: {name: file}\nsip: {listen: [udp://127.0.0.11:5060], t1-ms: 100}\nims_dialog: {hash_size: 64}"
+        let environment = ["UNDERSTUDY_NODE_NAME": "variable", "UNDERSTUDY_SIP_T1_MS": "200", "PATH": "/bin"]
+        let loaded = load(yaml: yaml, environment: environment, ["sip.t1-ms=300"])
+        #expect(loaded.problems == [])
+        #expect(loaded.settings.node.name == "variable")
+        #expect(loaded.settings.sip.t1 == .milliseconds(300))
+        #expect(loaded.settings.dialogs.hashSize == 64)
+    }
+
+    @Test func `of two options for one key the last one wins`() {
+        #expect(load(leastOverrides + ["node.name=a", "node.name=b"]).settings.node.name == "b")
+    }
+
+    @Test func `dash and underscore are the same in a key`() {
+        let loaded = load(leastOverrides + ["sip.force-rport=true", "replication.linger_ms=7"])
+        #expect(loaded.settings.sip.forceRport == .always)
+        #expect(loaded.settings.replication.linger == .milliseconds(7))
+    }
+
+    @Test(arguments: [("90", 90_000), ("90s", 90_000), ("1500ms", 1_500), ("2m", 120_000), ("1h", 3_600_000)])
+    func `a time may carry its unit`(text: String, milliseconds: Int64) {
+        let loaded = load(leastOverrides + ["cluster.bootstrap-after=\(text)"])
+        #expect(loaded.settings.cluster.bootstrapAfter.wholeMilliseconds == milliseconds)
+    }
+
+    @Test func `an unknown variable is a problem, the command line's own are not`() {
+        let environment = ["UNDERSTUDY_SIP_LISTN": "x", "UNDERSTUDY_NODE": "http://127.0.0.1:8080"]
+        #expect(load(environment: environment, leastOverrides).problems.map(\.key) == ["UNDERSTUDY_SIP_LISTN"])
+    }
+
+    @Test(arguments: ["node: {name: n1", "- a\n- b", "node:\n\t- x", "a: 1\na: 2"])
+    func `a file that is no mapping is one problem, not a trap`(yaml: String) {
+        #expect(!load(yaml: yaml, leastOverrides).problems.isEmpty)
+    }
+}
+
+@Suite("Route patterns")
+struct RoutePatternTests {
+    @Test(arguments: [
+        ("sip:.*@example.org", "sip:bob@example.org", true),
+        ("sip:.*@example.org", "sip:bob@example.org:5060;transport=udp", true),
+        ("sip:.*@example.org", "sip:bob@example.org?x=y", true),
+        ("sip:.*@example.org", "sip:bob@example.org.evil.net", false),
+        ("sip:.*@example.org", "sip:example.org", false),
+        ("sip:bob", "sip:bob:secret@host", false),
+        ("sip:[0-9]+@.*", "sip:1000@10.0.0.1", true),
+        ("sip:[0-9]+@.*", "sip:a000@10.0.0.1", false),
+        ("sip:[^0-9]?@.*", "sip:@h", true),
+        ("^sips?:(alice|bob)@h$", "sips:alice@h", true),
+        ("^sips?:(alice|bob)@h$", "sip:bob@h", true),
+        ("^sips?:(alice|bob)@h$", "sip:carol@h", false),
+        ("sip:a\\.b@h", "sip:a.b@h", true),
+        ("sip:a\\.b@h", "sip:axb@h", false),
+        ("sip:[]a-]+@h", "sip:]-a@h", true),
+        (".*", "", true),
+        (".*", "sip:x", true),
+        ("sip:(a|ab)(c|bcd)", "sip:abcd", true),
+    ])
+    func `a pattern covers the URI, or all before its port and parameters`(
+        pattern: String, uri: String, expected: Bool
+    ) throws {
+        #expect(try RoutePattern(pattern).matches(Array(uri.utf8)) == expected)
+    }
+
+    @Test(arguments: ["", "(", ")", "[a", "a)", "*", "a**", "a{2}", "\\d", "a\\", "[z-a]", "a^b", "(|*)"])
+    func `what is not understood is refused`(pattern: String) {
+        #expect(throws: RoutePattern.PatternError.self) { try RoutePattern(pattern) }
+    }
+
+    @Test func `a pattern has bounds`() throws {
+        let longest = String(repeating: "a", count: RoutePattern.sizeLimit)
+        #expect(try RoutePattern(longest).matches(Array(longest.utf8)))
+        #expect(throws: RoutePattern.PatternError.self) { try RoutePattern(longest + "a") }
+        let deep = String(repeating: "(", count: 33) + String(repeating: ")", count: 33)
+        #expect(throws: RoutePattern.PatternError.self) { try RoutePattern(deep) }
+    }
+
+    @Test func `a hostile URI costs linear time`() throws {
+        let pattern = try RoutePattern("(a*)*b")
+        #expect(!pattern.matches(Array(repeating: UInt8(ascii: "a"), count: 20_000)))
+    }
+}
