@@ -8,6 +8,8 @@ let swiftSettings: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
     .enableUpcomingFeature("ExistentialAny"),
     .treatAllWarnings(as: .error),
+    // The hot path crosses SIP, Proxy, Dialogs and Node: without it every small accessor is a call.
+    .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
 ]
 
 func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
@@ -55,7 +57,7 @@ let package = Package(
         .executableTarget(
             name: "understudy",
             dependencies: [
-                "Primitives", "SIP", "Dialogs", "Cluster", "Node", "Transports", "Management",
+                "Primitives", "SIP", "Dialogs", "Cluster", "Node", "Nanomsg", "Transports", "Management",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],

@@ -49,7 +49,7 @@ extension Node {
             peers.append(
                 PeerContact(
                     memberTag: tag, endpoint: Endpoint(text: member.hello.sip), isLive: member.isLive,
-                    holdsMovedAddress: moved))
+                    movesAddress: !service.isEmpty, holdsMovedAddress: moved))
         }
         proxy.peers = peers.sorted { $0.memberTag < $1.memberTag }
         proxy.fitMembers = cluster.isFit ? fit.sorted() : []

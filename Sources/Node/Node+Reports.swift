@@ -23,6 +23,7 @@ extension Node {
         report.view = cluster.view.members.map(\.name).sorted()
         report.dialogs = dialogCounts()
         report.members = memberReports(now: now)
+        report.openTransactions = proxy.openTransactionCount
         report.uptimeMilliseconds = now.milliseconds(since: startedAt)
         return report
     }

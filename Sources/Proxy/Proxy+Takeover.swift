@@ -195,17 +195,42 @@ extension Proxy {
         } else if let id = makeHeir(did, record, pending, now: now), var context = take(id) {
             counters.takeoverEarly += 1
             effects.items.append(.note(.tookOverEarly(callID: record.callID)))
-            let waits =
-                isInitial && !context.cancelled
-                && (settings.earlyTakeover == .wait
-                    || settings.earlyTakeover == .auto && (peer(token.member)?.holdsMovedAddress ?? false))
-            if waits {
+            context.owner = token.member
+            let wait = isInitial && !context.cancelled ? patience(with: token.member) : .zero
+            if wait > .zero {
                 context.contextTimer = wheel.schedule(
-                    TimerToken(context: id, machine: .grace).rawValue, at: now.advanced(by: settings.timerC))
+                    TimerToken(context: id, machine: .grace, timer: .a).rawValue, at: now.advanced(by: wait))
             } else {
                 continueAsHeir(&context, id, now: now, dialogs: &dialogs, effects: &effects)
             }
             finish(context, id)
+        }
+    }
+
+    /// How long an heir waits for an answer that the dead node's address may still bring: until timer C while a live member holds it,
+    /// for the grace while it may still be moving, else not at all.
+    private func patience(with owner: UInt32) -> Duration {
+        switch settings.earlyTakeover {
+        case .wait: return settings.timerC
+        case .cancel: return .zero
+        case .auto:
+            guard let peer = peer(owner), peer.movesAddress else { return .zero }
+            return peer.holdsMovedAddress ? settings.timerC : settings.earlyGrace
+        }
+    }
+
+    /// The grace is over: by now the address is held, or it is not coming.
+    mutating func graceOver(
+        _ context: inout ResponseContext, _ id: SlotID, now: Instant,
+        dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        let holds = peer(context.owner)?.holdsMovedAddress ?? false
+        if holds, settings.earlyTakeover == .auto, now - context.startedAt < settings.timerC {
+            context.contextTimer = wheel.schedule(
+                TimerToken(context: id, machine: .grace, timer: .a).rawValue,
+                at: context.startedAt.advanced(by: settings.timerC))
+        } else {
+            continueAsHeir(&context, id, now: now, dialogs: &dialogs, effects: &effects)
         }
     }
 

@@ -27,7 +27,9 @@ extension Proxy {
     ) {
         let branch = Int(token.branch)
         switch token.machine {
-        case .server: fireServer(token.timer, &context, id, now: now, effects: &effects)
+        case .server:
+            if token.timer == .l { checkAcknowledged(context, dialogs: dialogs, effects: &effects) }
+            fireServer(token.timer, &context, id, now: now, effects: &effects)
         case .client where branch < context.branches.count:
             fireClient(token.timer, &context, id, branch, now: now, dialogs: &dialogs, effects: &effects)
         case .cancel where branch < context.branches.count:
@@ -36,6 +38,18 @@ extension Proxy {
         case .timerC: fireTimerC(&context, id, now: now, dialogs: &dialogs, effects: &effects)
         case .resend: resendAnswer(&context, id, now: now, dialogs: &dialogs, effects: &effects)
         case .grace: endGrace(&context, id, branch, now: now, dialogs: &dialogs, effects: &effects)
+        }
+    }
+
+    /// The time for an ACK is over (64·T1 after the 2xx): a dialog without one is talked about, never ended for it (S1-5).
+    private mutating func checkAcknowledged(
+        _ context: ResponseContext, dialogs: DialogTable, effects: inout ProxyEffects
+    ) {
+        guard context.isInitial, let did = context.did, dialogs.state(did) == .confirmedNotAcknowledged else { return }
+        counters.dialogsUnseenAcknowledgement += 1
+        if counters.dialogsUnseenAcknowledgement == 1 {
+            let callID = dialogs.view(did) { view, bytes in Array(bytes[view.callID.range]) } ?? []
+            effects.items.append(.note(.acknowledgementUnseen(callID: callID)))
         }
     }
 
@@ -137,7 +151,7 @@ extension Proxy {
     ) {
         context.contextTimer = .none
         if context.kind == .heir {
-            continueAsHeir(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+            graceOver(&context, id, now: now, dialogs: &dialogs, effects: &effects)
             return
         }
         guard branch < context.branches.count, context.branches[branch].final == 0 else { return }

@@ -67,8 +67,17 @@ package struct Proxy: Sendable {
         wheel = TimerWheel(origin: now)
     }
 
-    /// Transactions under way.
+    /// Transactions kept, those that only absorb retransmissions any more among them.
     package var contextCount: Int { contexts.count }
+
+    /// Requests that have not had their final answer yet.
+    package var openTransactionCount: Int {
+        var count = 0
+        contexts.forEachID { id in
+            if contexts.read(id, { $0.kind != .resending && $0.lastStatus < 200 }) ?? false { count += 1 }
+        }
+        return count
+    }
 
     /// No timer of the proxy is due before it.
     package var nextDeadline: Instant? { wheel.next }

@@ -89,13 +89,18 @@ package struct PeerContact: Hashable, Sendable {
     package var memberTag: UInt32
     package var endpoint: Endpoint?
     package var isLive: Bool
-    /// The address its Via names, when that moves between hosts, and whether a live member holds it now.
+    /// Its Via names an address that moves between hosts (`sip.service-address`).
+    package var movesAddress: Bool
+    /// A live member holds that address now.
     package var holdsMovedAddress: Bool
 
-    package init(memberTag: UInt32, endpoint: Endpoint?, isLive: Bool, holdsMovedAddress: Bool) {
+    package init(
+        memberTag: UInt32, endpoint: Endpoint?, isLive: Bool, movesAddress: Bool = false, holdsMovedAddress: Bool = false
+    ) {
         self.memberTag = memberTag
         self.endpoint = endpoint
         self.isLive = isLive
+        self.movesAddress = movesAddress
         self.holdsMovedAddress = holdsMovedAddress
     }
 }

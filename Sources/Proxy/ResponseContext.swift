@@ -46,6 +46,9 @@ struct ResponseContext: Sendable {
     /// What to answer upstream when the branches end after a cancellation that was not the caller's.
     var endCode = 0
 
+    /// Branch tag of the dead owner, for what an heir does.
+    var owner: UInt32 = 0
+
     var branches: [ClientBranch] = []
     var held: [HeldResponse] = []
     /// Requests from the callee that must not overtake its held 2xx (S2-12).

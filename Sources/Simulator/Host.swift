@@ -14,6 +14,20 @@ struct OutstandingRequest {
     var bytes: [UInt8]
 }
 
+/// A node that runs. A reference, so that looking into it copies nothing.
+final class RunningNode {
+    private var node: Node
+
+    init(_ node: Node) {
+        self.node = node
+    }
+
+    /// The node in place. Inout even for a look: a borrowed argument would be copied out of the object first.
+    func access<Result>(_ body: (inout Node) -> Result) -> Result {
+        body(&node)
+    }
+}
+
 final class Host {
     /// Datagrams that wait in a stopped process's socket; about 212 kB of them.
     static let datagramLimit = 256
@@ -30,7 +44,7 @@ final class Host {
     /// Milliseconds that its wall clock is ahead of the world's.
     var wallSkew: Int64
 
-    var node: Node?
+    var node: RunningNode?
     var process: ProcessID
     var boot: UInt64 = 0
     var startedAt: Nanoseconds = 0

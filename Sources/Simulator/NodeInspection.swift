@@ -27,52 +27,66 @@ struct Standing {
 }
 
 enum NodeInspection {
-    static func standing(of node: Node) -> Standing {
-        let cluster = node.inspectedCluster
-        return Standing(
-            state: cluster.state, epoch: cluster.epoch, view: cluster.view.map(\.name).sorted(),
-            hasQuorum: cluster.quorumLostSince == nil, livePeers: cluster.livePeerCount)
-    }
-
-    /// `nil` when the node has no record of it, not even a tombstone.
-    static func record(_ did: UInt64, _ node: Node, _ host: Host) -> KnownRecord? {
-        let id = DialogID(rawValue: did)
-        guard let state = node.inspectedDialogs.state(id) else { return nil }
-        let deadline = node.inspectedDialogs.deadline(id).map { host.virtualTime($0) }
-        return KnownRecord(state: state, deadline: deadline ?? .min)
-    }
-
-    static func bytes(_ did: UInt64, _ node: Node) -> [UInt8]? {
-        node.inspectedDialogs.bytes(DialogID(rawValue: did))
-    }
-
-    /// Everything of a record that replicas must agree on, for a person to compare.
-    static func describe(_ did: UInt64, _ node: Node) -> String {
-        guard let record = node.inspectedDialogs.record(DialogID(rawValue: did)) else { return "nothing" }
-        return record.state == .deleted ? "a tombstone" : "\(record)"
-    }
-
-    static func rootDigest(_ node: Node) -> UInt64 { node.inspectedDialogs.rootDigest }
-
-    /// Live records by state.
-    static func liveCounts(_ node: Node) -> [Int] {
-        [DialogState.unconfirmed, .early, .confirmedNotAcknowledged, .confirmed].map {
-            node.inspectedDialogs.count(in: $0)
+    static func standing(of process: RunningNode) -> Standing {
+        process.access { node in
+            let view = node.inspectedCluster.view
+            return Standing(
+                state: node.inspectedCluster.state, epoch: view.epoch, view: view.members.map(\.name).sorted(),
+                hasQuorum: node.inspectedCluster.quorum == .held, livePeers: node.inspectedCluster.livePeerCount)
         }
     }
 
-    static func live(_ node: Node) -> Int { node.inspectedDialogs.live }
-    static func tombstones(_ node: Node) -> Int { node.inspectedDialogs.count(in: .deleted) }
+    static func hasQuorum(_ process: RunningNode) -> Bool {
+        process.access { $0.inspectedCluster.quorum == .held }
+    }
 
-    /// How many answers have been forwarded uncommitted.
-    static func uncommitted(_ node: Node) -> UInt64 { node.uncommittedAnswers }
+    static func isServing(_ process: RunningNode) -> Bool {
+        process.access { $0.inspectedCluster.state.isServing }
+    }
+
+    /// `nil` when the node has no record of it, not even a tombstone.
+    static func record(_ did: UInt64, _ process: RunningNode, _ host: Host) -> KnownRecord? {
+        let id = DialogID(rawValue: did)
+        return process.access { node in
+            guard let state = node.inspectedDialogs.state(id) else { return nil }
+            let deadline = node.inspectedDialogs.deadline(id).map { host.virtualTime($0) }
+            return KnownRecord(state: state, deadline: deadline ?? .min)
+        }
+    }
+
+    static func bytes(_ did: UInt64, _ process: RunningNode) -> [UInt8]? {
+        process.access { $0.inspectedDialogs.bytes(DialogID(rawValue: did)) }
+    }
+
+    /// Everything of a record that replicas must agree on, for a person to compare.
+    static func describe(_ did: UInt64, _ process: RunningNode) -> String {
+        let record = process.access { $0.inspectedDialogs.record(DialogID(rawValue: did)) }
+        guard let record else { return "nothing" }
+        return record.state == .deleted ? "a tombstone" : "\(record)"
+    }
+
+    static func rootDigest(_ process: RunningNode) -> UInt64 { process.access { $0.inspectedDialogs.rootDigest } }
+
+    /// Live records by state.
+    static func liveCounts(_ process: RunningNode) -> [Int] {
+        process.access { node in
+            [DialogState.unconfirmed, .early, .confirmedNotAcknowledged, .confirmed].map {
+                node.inspectedDialogs.count(in: $0)
+            }
+        }
+    }
+
+    static func live(_ process: RunningNode) -> Int { process.access { $0.inspectedDialogs.live } }
+    static func tombstones(_ process: RunningNode) -> Int {
+        process.access { $0.inspectedDialogs.count(in: .deleted) }
+    }
 
     static func drain(_ node: inout Node, _ drains: Bool, now: Instant, into out: inout Outbox) {
         _ = node.drain(drains, now: now, into: &out)
     }
 
     static func forget(_ node: inout Node, _ did: UInt64, now: Instant, into out: inout Outbox) {
-        _ = node.forget(did: DialogID(rawValue: did).description)
+        _ = node.forget(did: DialogID(rawValue: did).hex)
     }
 
     static func plant(_ node: inout Node, _ did: UInt64, _ bytes: [UInt8], now: Instant) {

@@ -26,9 +26,9 @@ extension World {
         if case .node(let index) = packet.sender {
             return violate("sip", node: index, "sends a request to the balancer: \(packet.bytes.firstLine)")
         }
-        guard let node = chooseNode(message) else {
-            return refuse(message, packet)
-        }
+        // No node is active: silence. A stateful balancer would say 503 to a new request and nothing to a retransmission; this
+        // one cannot tell them apart, and a phone that hears nothing tries again.
+        guard let node = chooseNode(message) else { return }
         let renewed = plan.balancerRenewsBranch ? "-\(node)" : ""
         var hash = TraceHash()
         hash.combine([UInt8](message.branch.utf8))
@@ -43,19 +43,6 @@ extension World {
         guard plan.deals else { return balancer.choose(callID: message.callID) }
         let live = hosts.indices.filter { hosts[$0].isRunning && balancer.isActive[$0] && !links.unplugged[$0] }
         return live.isEmpty ? nil : networkRandom.pick(Array(live))
-    }
-
-    /// No node is active: 503, and nothing for an ACK.
-    private func refuse(_ message: PhoneMessage, _ packet: Packet) {
-        guard message.method != .ack else { return }
-        var text = "SIP/2.0 503 Service Unavailable\r\n"
-        for via in message.vias { text += "Via: \(via.text)\r\n" }
-        let to = message.toTag.isEmpty ? message.to + ";tag=lb" : message.to
-        text += "From: \(message.from)\r\nTo: \(to)\r\nCall-ID: \(message.callID)\r\n"
-        text += "CSeq: \(message.cseq) \(message.methodName)\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
-        send(
-            Packet(
-                bytes: [UInt8](text.utf8), source: balancer.endpoint, to: packet.source, sender: .balancer))
     }
 
     private func passBack(_ message: PhoneMessage, _ packet: Packet) {

@@ -20,9 +20,10 @@ extension World {
         let unix = World.wallOrigin + host.wallSkew + now.inMilliseconds
         host.boot = UInt64(unix)
         links.processStarted(index, at: now, reconnect: { networkRandom.between(0, .milliseconds(120)) })
-        host.node = Node(
-            settings: settings(of: host), boot: host.boot, seed: faultRandom.next(), now: host.instant(now),
-            unixMilliseconds: unix)
+        host.node = RunningNode(
+            Node(
+                settings: settings(of: host), boot: host.boot, seed: faultRandom.next(), now: host.instant(now),
+                unixMilliseconds: unix))
         log("\(host.name) starts, boot \(host.boot)")
         checks.processStarted(host.process, at: now)
         drive(host) { node, time, out in node.hold(addresses: [host.address.address], now: time, into: &out) }
@@ -119,15 +120,15 @@ extension World {
 
     /// Gives a node one event and then its time, as a shell does at the end of each batch, and performs what it wants.
     func drive(_ host: Host, _ event: (inout Node, Instant, inout Outbox) -> Void) {
-        guard host.isAlive else { return }
+        guard let running = host.node else { return }
         let time = host.instant(now)
-        let uncommitted = host.node.map { NodeInspection.uncommitted($0) } ?? 0
         outbox.removeAll()
-        if host.node != nil {
-            event(&host.node!, time, &outbox)
-            host.node!.advance(to: time, into: &outbox)
+        let wasUncommitted = running.access { node in
+            let before = node.uncommittedAnswers
+            event(&node, time, &outbox)
+            node.advance(to: time, into: &outbox)
+            return node.uncommittedAnswers > before
         }
-        let wasUncommitted = (host.node.map { NodeInspection.uncommitted($0) } ?? 0) > uncommitted
         perform(host, isUncommitted: wasUncommitted)
         scheduleWake(host)
     }
@@ -162,8 +163,8 @@ extension World {
 
     /// One millisecond is what an event loop's timeout can tell apart.
     private func scheduleWake(_ host: Host) {
-        guard let node = host.node else { return }
-        let due = host.virtualTime(node.nextDeadline)
+        guard let running = host.node else { return }
+        let due = host.virtualTime(running.access { $0.nextDeadline })
         guard due != .max else { return }
         let time = max(due, now + .milliseconds(1))
         guard time < host.wakeAt else { return }

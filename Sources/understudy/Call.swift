@@ -1,4 +1,5 @@
-// `understudy rpc`: any management method, for scripts and for what has no command of its own.
+// `understudy rpc`: any management method, for scripts and for what has no command of its own. The result is printed as it
+// came: members stand in the order that the method documents, which for `dlg.*` is the module's.
 
 import ArgumentParser
 import Management
@@ -7,7 +8,8 @@ struct Call: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "rpc", abstract: "Call any management method and print its result as JSON.",
         discussion: """
-            A parameter that reads as JSON (a number, true, a list) is sent as such, anything else as text.
+            A parameter that reads as JSON (a number, true, a list) is sent as such, anything else as text; \
+            before a negative number put --.
 
             Methods:
             \(methods)
@@ -24,7 +26,7 @@ struct Call: AsyncParsableCommand {
 
     func run() async throws {
         let result = try await options.call(method, .array(parameters.map(Self.parameter)))
-        Console.print(result.sorted.printed)
+        Console.print(result.printed)
     }
 
     /// Digits that would not survive as a number, like a did that begins with 0, are no JSON number and stay text.

@@ -63,7 +63,8 @@ struct Check: AsyncParsableCommand {
         for dialog in report.unequal {
             table.add([dialog.did, dialog.callID, dialog.differs.joined(separator: ", ")])
         }
-        Console.print("unequal: \(members): \(report.unequal.count) dialogs, \(report.missing) missing somewhere\(flying)")
+        Console.print(
+            "unequal: \(members): \(report.unequal.count) dialogs, \(report.missing) missing somewhere\(flying)")
         Console.print(table.text)
     }
 }

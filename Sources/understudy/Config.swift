@@ -27,7 +27,9 @@ struct Config: AsyncParsableCommand {
 }
 
 struct SettingOverrides: ParsableArguments {
-    @Option(name: .customLong("set"), help: ArgumentHelp("One setting; lists are separated by commas.", valueName: "KEY=VALUE"))
+    @Option(
+        name: .customLong("set"),
+        help: ArgumentHelp("One setting; lists are separated by commas.", valueName: "KEY=VALUE"))
     var overrides: [String] = []
 
     /// The settings, or every problem on standard error and exit code 2.
@@ -44,7 +46,9 @@ struct SettingOverrides: ParsableArguments {
         let loader = SettingsLoader(
             yaml: yaml, environment: ProcessInfo.processInfo.environment, overrides: overrides,
             readFile: { path throws(SettingsLoader.Unreadable) in
-                do { return try Console.read(path) } catch { throw SettingsLoader.Unreadable(reason: Console.reason(error)) }
+                do { return try Console.read(path) } catch {
+                    throw SettingsLoader.Unreadable(reason: Console.reason(error))
+                }
             })
         let loaded = loader.load()
         guard loaded.problems.isEmpty else {

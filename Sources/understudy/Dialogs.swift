@@ -85,7 +85,8 @@ struct Dialogs: AsyncParsableCommand {
             switch value {
             case .object(let members):
                 for member in members {
-                    flatten(member.value, into: &table, prefix: prefix.isEmpty ? member.name : "\(prefix).\(member.name)")
+                    flatten(
+                        member.value, into: &table, prefix: prefix.isEmpty ? member.name : "\(prefix).\(member.name)")
                 }
             case .array(let elements):
                 for (index, element) in elements.enumerated() {

@@ -60,7 +60,7 @@ final class NodeLog: Sendable {
 
     private static func sentence(_ note: Note) -> String {
         let details = note.metadata.map { "\($0.0) \($0.1)" }.joined(separator: ", ")
-        return details.isEmpty ? note.message : "\(note.message): \(details)"
+        return details.isEmpty ? note.message : "\(note.message) (\(details))"
     }
 
     private static func write(_ note: Note, to logger: Logger) {

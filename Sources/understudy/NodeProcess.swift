@@ -10,6 +10,7 @@ import Management
 import Nanomsg
 import Node
 import SIP
+import Synchronization
 import Transports
 
 /// Why a node did not start: one sentence.
@@ -95,12 +96,18 @@ final class NodeProcess: Sendable {
         let service = ManagementService(node: live, settings: settings, unixSeconds: { live.unixSeconds })
         let server = HTTPServer(service: service, address: http.address.text, port: Int(http.port), logger: log.logger)
         let (outcomes, outcome) = AsyncStream<String?>.makeStream()
+        let bound = Flag()
         let task = Task {
             do {
-                try await server.run { _ in outcome.yield(nil) }
+                try await server.run { _ in
+                    bound.raise()
+                    outcome.yield(nil)
+                }
                 outcome.yield("it ended")
             } catch {
-                outcome.yield("the address is in use, or not one of this host (\(error))")
+                outcome.yield("\(error)")
+                // Until it is bound, the refusal is the sentence that the process ends with.
+                guard bound.isRaised, !Task.isCancelled else { return }
                 log.write(Note(.error, "management ended", [("address", http.text), ("why", "\(error)")]))
             }
         }
@@ -113,7 +120,7 @@ final class NodeProcess: Sendable {
 
     /// Serves until a signal, or until the node itself wants to end.
     /// - Returns: The exit code.
-    func run(until signals: SignalWatch, drainTimeout: Duration) async -> Int32 {
+    func run(until signals: AsyncStream<Int32>, drainTimeout: Duration) async -> Int32 {
         let code = await withTaskGroup(of: Int32?.self) { group in
             group.addTask { await self.thread.ended() }
             group.addTask {
@@ -147,15 +154,15 @@ final class NodeProcess: Sendable {
     }
 
     /// Waits for the first signal, then drains and leaves; a second signal cuts the drain short.
-    private func leave(on signals: SignalWatch, _ timeout: Duration) async {
-        var arrivals = signals.arrivals.makeAsyncIterator()
+    private func leave(on signals: AsyncStream<Int32>, _ timeout: Duration) async {
+        var arrivals = signals.makeAsyncIterator()
         guard await arrivals.next() != nil, !Task.isCancelled else { return }
         log.write(Note(.notice, "draining", [("seconds", "\(timeout.wholeMilliseconds / 1_000)")]))
         _ = try? await live.drain(true)
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.transactionsEnd(within: timeout) }
             group.addTask {
-                var more = signals.arrivals.makeAsyncIterator()
+                var more = signals.makeAsyncIterator()
                 _ = await more.next()
             }
             await group.next()
@@ -174,4 +181,11 @@ final class NodeProcess: Sendable {
             try? await Task.sleep(for: .milliseconds(50))
         }
     }
+}
+
+/// Something that has happened, told across tasks.
+private final class Flag: Sendable {
+    private let value = Atomic<Bool>(false)
+    func raise() { value.store(true, ordering: .releasing) }
+    var isRaised: Bool { value.load(ordering: .acquiring) }
 }

@@ -10,6 +10,7 @@ import Glibc
 import Logging
 import Management
 import Node
+import SIP
 
 struct Serve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -27,8 +28,8 @@ struct Serve: AsyncParsableCommand {
     @Option(help: ArgumentHelp("The YAML file; not needed when --set gives what is required.", valueName: "FILE"))
     var config: String?
     @OptionGroup var overrides: SettingOverrides
-    @Option(help: "Log lines of this level and above: debug, info, notice, warning, error.")
-    var logLevel: Logger.Level = .info
+    @Option(help: "Log lines of this level and above.")
+    var logLevel: LogLevel = .info
     @Option(help: ArgumentHelp("How long a drain waits for transactions, 0 to 600.", valueName: "SECONDS"))
     var drainTimeout = 5
 
@@ -38,7 +39,7 @@ struct Serve: AsyncParsableCommand {
 
     func run() async throws {
         let settings = try overrides.load(file: config)
-        let log = NodeLog(node: settings.node.name, level: logLevel)
+        let log = NodeLog(node: settings.node.name, level: logLevel.level)
         let signals = SignalWatch([SIGTERM, SIGINT])
         let process: NodeProcess
         do throws(StartError) {
@@ -55,11 +56,25 @@ struct Serve: AsyncParsableCommand {
                     ("bus", settings.cluster.bus?.text ?? "none"), ("peers", String(settings.cluster.peers.count)),
                     ("management", settings.management.http?.text ?? "none"),
                 ]))
-        let code = await process.run(until: signals, drainTimeout: .seconds(drainTimeout))
+        let code = await process.run(until: signals.arrivals, drainTimeout: .seconds(drainTimeout))
+        signals.cancel()
         if code != 0 { Console.complain(log.lastError ?? "the node ended with code \(code)") }
         await log.finish()
         throw ExitCode(code)
     }
 }
 
-extension Logger.Level: ExpressibleByArgument {}
+/// swift-log's levels by name, without those a node never uses.
+enum LogLevel: String, CaseIterable, ExpressibleByArgument {
+    case debug, info, notice, warning, error
+
+    var level: Logger.Level {
+        switch self {
+        case .debug: .debug
+        case .info: .info
+        case .notice: .notice
+        case .warning: .warning
+        case .error: .error
+        }
+    }
+}

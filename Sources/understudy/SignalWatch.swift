@@ -3,7 +3,7 @@
 import Dispatch
 import Glibc
 
-final class SignalWatch: Sendable {
+final class SignalWatch {
     let arrivals: AsyncStream<Int32>
     private let sources: [any DispatchSourceSignal]
 
@@ -11,8 +11,7 @@ final class SignalWatch: Sendable {
         let (arrivals, continuation) = AsyncStream<Int32>.makeStream(bufferingPolicy: .bufferingNewest(8))
         self.arrivals = arrivals
         sources = signals.map { number in
-            // Sound: SIG_IGN is a constant, no handler runs.
-            _ = unsafe signal(number, SIG_IGN)
+            signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
             source.setEventHandler { continuation.yield(number) }
             source.resume()
@@ -20,5 +19,7 @@ final class SignalWatch: Sendable {
         }
     }
 
-    deinit { for source in sources { source.cancel() } }
+    func cancel() {
+        for source in sources { source.cancel() }
+    }
 }

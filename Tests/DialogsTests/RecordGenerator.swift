@@ -14,10 +14,6 @@ struct RecordGenerator {
         random = SeededGenerator(seed: seed)
     }
 
-    enum Raw: UInt32 {
-        case field = 0
-    }
-
     private struct Number: RawRepresentable {
         var rawValue: UInt32
     }

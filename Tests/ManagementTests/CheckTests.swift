@@ -68,7 +68,9 @@ struct CheckTests {
         let report = try await CheckWorld([FakeNode("n2", dialogs), FakeNode("n1", dialogs)]).run()
         #expect(report.isEqual && report.inFlight == 0)
         #expect(report.members == ["n1", "n2"])
-        #expect(report.json.sorted.printed == #"{"equal":true,"in_flight":0,"members":["n1","n2"],"missing":0,"unequal":[]}"#)
+        #expect(
+            report.json.sorted.printed
+                == #"{"equal":true,"in_flight":0,"members":["n1","n2"],"missing":0,"unequal":[]}"#)
     }
 
     @Test func `a forgotten replica is named at once`() async throws {
@@ -119,7 +121,9 @@ struct CheckTests {
         #expect(world.now.withLock { $0 } == 3_000)
     }
 
-    @Test func `a dialog that ended on one member just now is in flight, a kept tombstone is no difference`() async throws {
+    @Test func `a dialog that ended on one member just now is in flight, a kept tombstone is no difference`()
+        async throws
+    {
         var ended = dialogs
         ended[0].state = "deleted"
         ended[0].changedMilliseconds = 10
@@ -213,7 +217,8 @@ struct CommandLineShapeTests {
     }
 
     @Test func `a listed dialog is flat, so that patterns find call_id and state`() {
-        let list = JSONValue.array([DialogReport.confirmed(1).summary, DialogReport.confirmed(2).summary]).sorted.printed
+        let list = JSONValue.array([DialogReport.confirmed(1).summary, DialogReport.confirmed(2).summary]).sorted
+            .printed
         #expect(
             list.split(separator: "\n").first == """
                 [{"actor":"n1","age_s":2.648,"call_id":"call-1@pc33","did":"0000000000000001","from":"<sip:a@h>;tag=f1",\

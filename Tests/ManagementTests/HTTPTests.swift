@@ -79,7 +79,9 @@ struct HTTPTests {
         let bound = try #require(await iterator.next())
         let client = try RPCClient("127.0.0.1:\(bound)")
         #expect(try await client.call("cluster.status", [])["node"] == "n1")
-        await #expect(throws: ClientError.refused(url: client.label, RPCError(404, "No dialog has the did or Call-ID x"))) {
+        await #expect(
+            throws: ClientError.refused(url: client.label, RPCError(404, "No dialog has the did or Call-ID x"))
+        ) {
             try await client.call("cluster.dialog", ["x"])
         }
         serving.cancel()

@@ -1,3 +1,5 @@
+// The JSON reader takes what is JSON, refuses the rest with a typed error, and never traps.
+
 import Management
 import Testing
 
@@ -13,7 +15,10 @@ struct JSONTests {
     }
 
     @Test func `whole numbers stay whole, others become numbers`() throws {
-        #expect(try JSONValue(parsing: "[1,-2,1.5,1e3,9223372036854775808]") == [1, -2, .number(1.5), .number(1_000), .number(0x1p63)])
+        #expect(
+            try JSONValue(parsing: "[1,-2,1.5,1e3,9223372036854775808]") == [
+                1, -2, .number(1.5), .number(1_000), .number(0x1p63),
+            ])
     }
 
     @Test func `escapes and surrogate pairs become characters`() throws {
@@ -21,7 +26,8 @@ struct JSONTests {
     }
 
     @Test(arguments: [
-        "", "{", "[1,]", "{\"a\"}", "01", "1.", "+1", "tru", "\"\u{1}\"", #""\x""#, #""\ud800""#, "1 2", "[1", "\"a", "nul", "-",
+        "", "{", "[1,]", "{\"a\"}", "01", "1.", "+1", "tru", "\"\u{1}\"", #""\x""#, #""\ud800""#, "1 2", "[1", "\"a",
+        "nul", "-",
         #"{"a":1,}"#, "1e", #""\u12g4""#,
     ])
     func `what is not JSON is a typed error`(text: String) {
@@ -34,7 +40,9 @@ struct JSONTests {
 
     @Test func `nesting has a bound`() throws {
         let limit = JSONValue.depthLimit
-        func nested(_ depth: Int) -> String { String(repeating: "[", count: depth) + String(repeating: "]", count: depth) }
+        func nested(_ depth: Int) -> String {
+            String(repeating: "[", count: depth) + String(repeating: "]", count: depth)
+        }
         _ = try JSONValue(parsing: nested(limit))
         #expect(throws: JSONError.self) { try JSONValue(parsing: nested(limit + 1)) }
     }

@@ -23,12 +23,16 @@ struct RPCTests {
         let (status, text) = await call("dlg.stats_active")
         #expect(status == 200)
         #expect(
-            text == #"{"jsonrpc":"2.0","result":{"starting":0,"connecting":0,"answering":0,"ongoing":0,"all":0},"id":1}"#)
+            text
+                == #"{"jsonrpc":"2.0","result":{"starting":0,"connecting":0,"answering":0,"ongoing":0,"all":0},"id":1}"#
+        )
     }
 
     @Test(arguments: [
-        (#"{"jsonrpc":"2.0","method":"no.such","id":"x"}"#, 500,
-            #"{"jsonrpc":"2.0","error":{"code":500,"message":"Method Not Found"},"id":"x"}"#),
+        (
+            #"{"jsonrpc":"2.0","method":"no.such","id":"x"}"#, 500,
+            #"{"jsonrpc":"2.0","error":{"code":500,"message":"Method Not Found"},"id":"x"}"#
+        ),
         (#"{"method":"cluster.status","id":3}"#, 200, #"{"jsonrpc":"2.0","result":{},"id":3}"#),
         (#"{"jsonrpc":"1.0","method":"cluster.status","id":3}"#, 200, #"{"jsonrpc":"2.0","result":{},"id":3}"#),
         (#"{"jsonrpc":"2.0","id":null}"#, 200, #"{"jsonrpc":"2.0","result":{},"id":0}"#),
@@ -109,6 +113,7 @@ struct RPCTests {
                 "duration", "timeout", "lifetime", "dflags", "sflags", "iflags", "caller", "callee", "profiles",
                 "variables",
             ])
+        #expect(members[4].value == "sip:a@h" && members[5].value == "sip:b@h")
         #expect(members[6].value == 4)
         #expect(members[11].value == 1_000_017)
     }

@@ -86,6 +86,8 @@ struct SettingsTests {
         ("routes=sip:( => sip:127.0.0.1", "routes"),
         ("routes=.* => 127.0.0.1", "routes"),
         ("routes=.* => sip:example.org", "routes"),
+        ("routes=.* => sip:127.0.0.1 sip:127.0.0.2", "routes"),
+        ("routes=.* => sip:127.0.0.1;transport=tcp", "routes"),
         ("script.lua=/etc/route.lua", "script.lua"),
         ("storage.db_url=sqlite:///x", "storage.db_url"),
         ("management.mi_fifo=/run/mi", "management.mi_fifo"),
@@ -115,7 +117,8 @@ struct SettingsTests {
     }
 
     @Test(arguments: [
-        ("sip.listne", "sip.listen"), ("cluster.peer", "cluster.peers"), ("ims_dialog.hashsize", "ims_dialog.hash_size"),
+        ("sip.listne", "sip.listen"), ("cluster.peer", "cluster.peers"),
+        ("ims_dialog.hashsize", "ims_dialog.hash_size"),
     ])
     func `an unknown key is told the nearest known one`(written: String, meant: String) {
         let problem = load(leastOverrides + ["\(written)=1"]).problems.first

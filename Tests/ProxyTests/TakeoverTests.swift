@@ -21,8 +21,7 @@ struct TakeoverTests {
         }
         bench.proxy.peers = [
             PeerContact(
-                memberTag: Self.owner, endpoint: Endpoint(text: ProxyBench.node), isLive: ownerIsLive,
-                holdsMovedAddress: false)
+                memberTag: Self.owner, endpoint: Endpoint(text: ProxyBench.node), isLive: ownerIsLive)
         ]
         return bench
     }
@@ -163,7 +162,7 @@ struct TakeoverTests {
     @Test func `an answer that finds the dead node's moved address goes upstream and confirms, S1-1`() {
         var (owner, survivor, invite, _) = ringing(ownerIsLive: true)
         survivor.proxy.peers = [
-            PeerContact(memberTag: Self.owner, endpoint: nil, isLive: false, holdsMovedAddress: true)
+            PeerContact(memberTag: Self.owner, endpoint: nil, isLive: false, movesAddress: true, holdsMovedAddress: true)
         ]
         survivor.proxy.review(owner.did, now: survivor.now, dialogs: &survivor.dialogs, effects: &survivor.effects)
         #expect(survivor.drain().isEmpty, "auto waits while a live member holds the address")

@@ -66,7 +66,8 @@ package struct ConfigurationFile: Sendable {
             }
             var row: [String: [String]] = [:]
             for (field, value) in mapping {
-                let texts = value.sequence.map { $0.compactMap { $0.scalar?.string } } ?? value.scalar.map { [$0.string] }
+                let texts =
+                    value.sequence.map { $0.compactMap { $0.scalar?.string } } ?? value.scalar.map { [$0.string] }
                 guard let word = field.scalar?.string, let texts else {
                     return add(problem: "has a field that is neither a value nor a list", at: field, key: key)
                 }

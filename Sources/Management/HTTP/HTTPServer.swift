@@ -1,11 +1,18 @@
 // Hummingbird around `ManagementService`: reads bodies up to the limit, tells where a connection comes from, and says when
 // the address is bound. No decision is made here.
 
+import Glibc
 import HTTPTypes
 import Hummingbird
 package import Logging
 import NIOCore
 import Synchronization
+
+/// Why the server ended by itself: in a few words that can follow "cannot listen on …: ".
+package struct HTTPServerError: Error, Equatable, Sendable, CustomStringConvertible {
+    package var reason: String
+    package var description: String { reason }
+}
 
 package struct HTTPServer: Sendable {
     private let service: ManagementService
@@ -23,13 +30,28 @@ package struct HTTPServer: Sendable {
 
     /// Serves until the task is cancelled. `bound` is told the port once connections are accepted; an address that cannot
     /// be had throws before that.
-    package func run(bound: @escaping @Sendable (Int) -> Void) async throws {
+    package func run(bound: @escaping @Sendable (Int) -> Void) async throws(HTTPServerError) {
+        do {
+            try await serve(bound)
+        } catch let error as IOError where error.errnoCode == EADDRINUSE {
+            throw HTTPServerError(reason: "the address is in use; is another process listening there?")
+        } catch let error as IOError where error.errnoCode == EADDRNOTAVAIL {
+            throw HTTPServerError(reason: "the address is not one of this host")
+        } catch let error as IOError where error.errnoCode == EACCES {
+            throw HTTPServerError(reason: "not permitted; ports below 1024 need CAP_NET_BIND_SERVICE")
+        } catch {
+            throw HTTPServerError(reason: "\(error)")
+        }
+    }
+
+    private func serve(_ bound: @escaping @Sendable (Int) -> Void) async throws {
         let service = service
         let router = RouterlessResponder { request, context in
             try await Self.respond(to: request, from: context, with: service)
         }
+        // What it would tell, connections cut off by a shutdown above all, is nothing an operator could act on.
         var quiet = logger
-        quiet.logLevel = max(quiet.logLevel, .warning)
+        quiet.logLevel = .critical
         let application = Application(
             responder: router,
             configuration: ApplicationConfiguration(address: .hostname(address, port: port), serverName: "understudy"),

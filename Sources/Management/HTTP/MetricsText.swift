@@ -41,7 +41,6 @@ enum MetricsText {
             gauge("understudy_quorum", "1 when a majority is there", status.quorum == "held" ? 1 : 0),
             gauge("understudy_view_epoch", "Epoch of the view", Int64(clamping: status.epoch)),
             gauge("understudy_view_members", "Members of the view", Int64(status.view.count)),
-            gauge("understudy_transactions", "Transactions without final response", Int64(status.openTransactions)),
             gauge("understudy_uptime_seconds", "Since the process began", status.uptimeMilliseconds / 1_000),
         ]
         for member in status.members where !member.isSelf && !member.name.isEmpty {

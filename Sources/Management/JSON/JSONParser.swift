@@ -98,7 +98,9 @@ private struct JSONParser {
 
     mutating func isLast(_ closing: UInt8) throws(JSONError) -> Bool {
         skipSpace()
-        guard let byte = next, byte == closing || byte == UInt8(ascii: ",") else { throw error("expected ',' or an end") }
+        guard let byte = next, byte == closing || byte == UInt8(ascii: ",") else {
+            throw error("expected ',' or an end")
+        }
         position += 1
         return byte == closing
     }
@@ -168,7 +170,8 @@ private struct JSONParser {
     mutating func scalar() throws(JSONError) -> Unicode.Scalar {
         let first = try codeUnit()
         if UTF16.isLeadSurrogate(first) {
-            guard next == UInt8(ascii: "\\"), position + 1 < bytes.count, bytes[position + 1] == UInt8(ascii: "u") else {
+            guard next == UInt8(ascii: "\\"), position + 1 < bytes.count, bytes[position + 1] == UInt8(ascii: "u")
+            else {
                 throw error("half a surrogate pair")
             }
             position += 2

@@ -10,7 +10,9 @@ extension JSONValue {
     /// One line; an array of the outermost level has each element on a line of its own, so that long lists stay readable
     /// and can be cut by line tools.
     package var printed: String {
-        guard case .array(let elements) = self, elements.count > 1 else { return String(decoding: bytes, as: UTF8.self) }
+        guard case .array(let elements) = self, elements.count > 1 else {
+            return String(decoding: bytes, as: UTF8.self)
+        }
         var out: [UInt8] = [UInt8(ascii: "[")]
         for (index, element) in elements.enumerated() {
             if index > 0 { out += [UInt8(ascii: ","), UInt8(ascii: "\n")] }

@@ -61,7 +61,8 @@ extension DialogReport {
         .object([
             .init("did", .string(did)), .init("call_id", .string(callID)), .init("from_tag", .string(fromTag)),
             .init("to_tag", .string(toTag)), .init("state", .string(state)), .init("home", .string(home)),
-            .init("actor", .string(actor)), .init("remaining_s", remaining), .init("age_s", .seconds(milliseconds: ageMilliseconds)),
+            .init("actor", .string(actor)), .init("remaining_s", remaining),
+            .init("age_s", .seconds(milliseconds: ageMilliseconds)),
             .init("from", .string(from)), .init("to", .string(to)), .init("outs", .count(outs.count)),
         ])
     }

@@ -29,7 +29,8 @@ enum ClusterDialogs: RPCMethod {
         let page = try await context.node.dialogs(try query(arguments))
         let isFull = arguments.value("full", at: 6)?.flag == true
         return [
-            "dialogs": .array(page.dialogs.map { isFull ? $0.json : $0.summary }), "next": page.next.map { .count($0) } ?? .null,
+            "dialogs": .array(page.dialogs.map { isFull ? $0.json : $0.summary }),
+            "next": page.next.map { .count($0) } ?? .null,
         ]
     }
 
@@ -54,7 +55,8 @@ enum ClusterDialogs: RPCMethod {
 enum ClusterDialog: RPCMethod {
     static let name = "cluster.dialog"
     static let parameters = ["id"]
-    static let summary = "Everything this node knows of one dialog, by did or Call-ID; the live one when there are several."
+    static let summary =
+        "Everything this node knows of one dialog, by did or Call-ID; the live one when there are several."
     static let errors = ["404 No dialog …"]
     static let example = #"["5f0e9c2b7a114d38"]"#
 
@@ -78,7 +80,8 @@ enum ClusterDialog: RPCMethod {
 enum ClusterEnd: RPCMethod {
     static let name = "cluster.end"
     static let parameters = ["id"]
-    static let summary = "Ends a dialog, by did or Call-ID: BYE to both sides, or CANCEL and a final reply while it is early."
+    static let summary =
+        "Ends a dialog, by did or Call-ID: BYE to both sides, or CANCEL and a final reply while it is early."
     static let errors = ["404 No dialog …", "409 Already ended", "503 (why this node may not act)"]
     static let example = #"["5f0e9c2b7a114d38"]"#
 
@@ -127,7 +130,8 @@ enum ClusterUndrain: RPCMethod {
 enum ClusterDigests: RPCMethod {
     static let name = "cluster.digests"
     static let parameters: [String] = []
-    static let summary = "The digest of every bucket of live records; two nodes that agree on all hold the same records."
+    static let summary =
+        "The digest of every bucket of live records; two nodes that agree on all hold the same records."
     static let errors: [String] = []
     static let example = "[]"
 

@@ -54,8 +54,8 @@ enum DialogModule {
         let callee = dialog.outs.first { $0.toTag == dialog.toTag }?.side ?? SideReport()
         return .object([
             .init("h_entry", .count(dialog.bucket)), .init("h_id", .integer(identifier(did: dialog.did))),
-            .init("ref", 1), .init("call-id", .string(dialog.callID)), .init("from_uri", .string(dialog.from)),
-            .init("to_uri", .string(dialog.to)), .init("state", .count(state)),
+            .init("ref", 1), .init("call-id", .string(dialog.callID)), .init("from_uri", .string(uri(dialog.from))),
+            .init("to_uri", .string(uri(dialog.to))), .init("state", .count(state)),
             .init("start_ts", .integer(isAnswered ? born : 0)), .init("init_ts", .integer(born)), .init("end_ts", 0),
             .init("duration", .integer(isAnswered ? now - born : 0)), .init("timeout", .integer(timeout)),
             .init("lifetime", .count(dialog.lifetimeMilliseconds / 1_000)), .init("dflags", 0), .init("sflags", 0),
@@ -64,6 +64,14 @@ enum DialogModule {
             .init("profiles", state == 5 ? [] : .array(dialog.profiles.map(profile))),
             .init("variables", state == 5 ? [] : .array(dialog.variables.map(variable))),
         ])
+    }
+
+    /// The URI of a From or To value: what stands in `< >`, or all before the first parameter.
+    static func uri(_ value: String) -> String {
+        if let open = value.lastIndex(of: "<"), let close = value[open...].firstIndex(of: ">") {
+            return String(value[value.index(after: open)..<close])
+        }
+        return String(value.prefix { $0 != ";" })
     }
 
     private static func side(_ side: SideReport, tag: String) -> JSONValue {

@@ -22,7 +22,7 @@ enum IMSDialogList: RPCMethod {
         }
         return .object([
             .init("Entry", .count(dialog.bucket)), .init("Id", .integer(DialogModule.identifier(did: dialog.did))),
-            .init("RURI", .string(dialog.requestURI)), .init("From", .string(dialog.from)),
+            .init("RURI", .string(dialog.requestURI)), .init("From", .string(DialogModule.uri(dialog.from))),
             .init("Call-ID", .string(dialog.callID)), .init("Caller Contact", .string(dialog.caller.contact)),
             .init("Caller Route Set", .string(dialog.caller.routes)), .init("Dialog-ID", .string(dialog.did)),
             .init("From Tag", .string(dialog.fromTag)), .init("State", .string(stateName(dialog.state))),

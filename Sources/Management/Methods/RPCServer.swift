@@ -38,7 +38,8 @@ package struct RPCServer: Sendable {
 
     private func reply(to id: JSONValue?, failing error: RPCError) -> RPCReply {
         let detail: JSONValue = ["code": .count(error.code), "message": .string(error.message)]
-        return RPCReply(status: (101...599).contains(error.code) ? error.code : 500, body: envelope(id, "error", detail))
+        return RPCReply(
+            status: (101...599).contains(error.code) ? error.code : 500, body: envelope(id, "error", detail))
     }
 
     private func envelope(_ id: JSONValue?, _ kind: String, _ value: JSONValue) -> JSONValue {

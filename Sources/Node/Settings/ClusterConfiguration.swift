@@ -71,11 +71,14 @@ package struct ClusterConfiguration: Equatable, Sendable {
 
     private func busProblems(_ list: inout ProblemList) {
         if bus == nil, !peers.isEmpty {
-            list.add("cluster.bus", "is required with cluster.peers: where they publish to us, like tcp://192.0.2.1:7400")
+            list.add(
+                "cluster.bus", "is required with cluster.peers: where they publish to us, like tcp://192.0.2.1:7400")
         }
         if let bus {
             if bus.port == .max { list.add("cluster.bus", "port 65534 at most: the next port takes repair requests") }
-            if bus.address.isUnspecified { list.add("cluster.bus", "name one address of this host: peers know us by it") }
+            if bus.address.isUnspecified {
+                list.add("cluster.bus", "name one address of this host: peers know us by it")
+            }
         }
         if peers.count > Self.peerLimit { list.add("cluster.peers", "at most \(Self.peerLimit)") }
         for (index, peer) in peers.enumerated() {

@@ -31,7 +31,8 @@ package struct DialogSettings: Equatable, Sendable {
             list.add("ims_dialog.hash_size", "must be a power of two, 16 to 1048576")
         }
         if !Self.isToken(rrParameter) || rrParameter.utf8.count > 16 || rrParameter.lowercased() == "lr" {
-            list.add("ims_dialog.rr_param", "must be a parameter name of 1 to 16 letters, digits, '-', '_' or '.', not lr")
+            list.add(
+                "ims_dialog.rr_param", "must be a parameter name of 1 to 16 letters, digits, '-', '_' or '.', not lr")
         }
         list.range("ims_dialog.default_timeout", defaultTimeout, milliseconds: 1_000...604_800_000)
         list.range("ims_dialog.early_timeout", earlyTimeout, milliseconds: 1_000...3_600_000)

@@ -18,7 +18,8 @@ package struct ReplicationSettings: Equatable, Sendable {
         list.range("replication.commit-timeout-ms", commitTimeout, milliseconds: 5...2_000)
         list.range("replication.linger-ms", linger, milliseconds: 0...100)
         if linger >= commitTimeout, linger <= .milliseconds(100), commitTimeout >= .milliseconds(5) {
-            list.add("replication.linger-ms", "must be less than replication.commit-timeout-ms, or every commit times out")
+            list.add(
+                "replication.linger-ms", "must be less than replication.commit-timeout-ms, or every commit times out")
         }
         return list.problems
     }

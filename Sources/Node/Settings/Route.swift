@@ -1,5 +1,5 @@
 // `routes`: a static routing table for nodes without a script. The first route whose pattern covers an initial request's
-// Request-URI names where it goes; several targets stand for a later version's forking, and the first one is used.
+// Request-URI names where it goes. A list of targets is read; `Settings.problems` allows one, until requests are forked.
 
 package struct Route: Equatable, Sendable {
     /// `match`

@@ -111,7 +111,8 @@ struct RoutePatternCompiler {
         let isLetterOrDigit =
             (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte)
         guard !isLetterOrDigit else {
-            throw PatternError(reason: "'\\\(Character(Unicode.Scalar(byte)))' is not available; write a set like [0-9]")
+            throw PatternError(
+                reason: "'\\\(Character(Unicode.Scalar(byte)))' is not available; write a set like [0-9]")
         }
         var set = RoutePattern.ByteSet()
         set.insert(byte)

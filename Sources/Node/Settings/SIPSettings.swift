@@ -109,7 +109,8 @@ package struct SIPSettings: Equatable, Sendable {
             let family = uri.address?.isIPv6
             let twin = advertise[..<index].first { $0.transport == uri.transport && $0.address?.isIPv6 == family }
             if let twin {
-                list.add("sip.advertise", "\(twin.text) and \(uri.text) are for the same transport; give one a transport")
+                list.add(
+                    "sip.advertise", "\(twin.text) and \(uri.text) are for the same transport; give one a transport")
             }
             if uri.address?.isUnspecified == true { list.add("sip.advertise", "\(uri.text) is no address to send to") }
         }

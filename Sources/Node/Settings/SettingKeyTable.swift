@@ -4,7 +4,8 @@
 import SIP
 
 extension SettingKey {
-    package static let all: [SettingKey] = nodeKeys + sipKeys + clusterKeys + replicationKeys + dialogKeys
+    package static let all: [SettingKey] =
+        nodeKeys + sipKeys + clusterKeys + replicationKeys + dialogKeys
         + takeoverKeys + managementKeys
 
     private static let nodeKeys = [

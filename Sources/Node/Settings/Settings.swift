@@ -36,6 +36,12 @@ package struct Settings: Equatable, Sendable {
                 list.append(SettingProblem(key: "routes", message: message))
             }
         }
+        for route in routes {
+            if route.targets.count > 1 {
+                list.append(
+                    SettingProblem(key: "routes", message: "'\(route.pattern.text)': one target in this version"))
+            }
+        }
         if let bus = cluster.bus, let http = management.http, bus.address == http.address {
             if http.port == bus.port || Int(http.port) == Int(bus.port) + 1 {
                 let message = "\(http.text) is taken by cluster.bus, which uses its port and the next"

@@ -20,7 +20,7 @@ extension World {
     private var couldAct: Bool {
         guard disturbances.isQuiet else { return false }
         let up = hosts.filter { host in
-            host.isRunning && host.node.map { NodeInspection.standing(of: $0).hasQuorum } == true
+            host.isRunning && host.node.map { NodeInspection.hasQuorum($0) } == true
         }
         return !up.isEmpty && hosts.allSatisfy { host in !host.isRunning || up.contains { $0 === host } }
     }

@@ -52,7 +52,7 @@ extension World {
     /// `nil` when all nodes that serve hold the same live records.
     func replicaDifference() -> String? {
         let serving = hosts.filter { host in
-            host.node.map { NodeInspection.standing(of: $0).isServing } == true
+            host.node.map { NodeInspection.isServing($0) } == true
         }
         guard let first = serving.first, let firstNode = first.node else { return nil }
         let digest = NodeInspection.rootDigest(firstNode)
@@ -95,7 +95,7 @@ extension World {
         if let difference = replicaDifference() { violate("5", "replicas are unequal at the end: \(difference)") }
         for host in hosts {
             guard let node = host.node else { continue }
-            if !NodeInspection.standing(of: node).isServing && !hosts.contains(where: \.isGone) {
+            if !NodeInspection.isServing(node) && !hosts.contains(where: \.isGone) {
                 violate("12", node: host.index, "is \(NodeInspection.standing(of: node).state) at the end")
             }
         }

@@ -93,8 +93,10 @@ final class Phone {
         dialog?.state = .ended
         world.log("\(user) ends: \(reason)", call: call)
         world.truth[call].ended(role, reason, at: world.now)
-        for index in servers.indices where servers[index].request.method == .invite && !servers[index].isFinal {
-            respond(487, server: index, world)
+        for index in servers.indices where servers[index].request.method == .invite {
+            if !servers[index].isFinal { respond(487, server: index, world) }
+            // Nobody waits for the ACK of a call that is over.
+            if servers[index].phase == .answered && servers[index].statusCode < 300 { servers[index].phase = .terminated }
         }
     }
 }

@@ -1,21 +1,24 @@
 // EventQueue is the simulator's time: a binary heap ordered by (time, counter).
 //
 // The counter makes the order total, so two events of one instant come out in the order they were put in, on every
-// machine. Nothing is ever removed from the middle: an event that is no longer wanted finds so when it is delivered.
+// machine. The heap holds small keys and the events lie beside it, so
+// that sifting moves little. Nothing is ever removed from the middle: an event that is no longer wanted finds so when it is delivered.
 
 struct EventQueue {
-    struct Entry {
+    private struct Key {
         /// Nanoseconds of virtual time.
         var time: Int64
         var counter: UInt64
-        var event: Event
+        var slot: Int
 
-        func precedes(_ other: Entry) -> Bool {
+        func precedes(_ other: Key) -> Bool {
             time != other.time ? time < other.time : counter < other.counter
         }
     }
 
-    private var heap: [Entry] = []
+    private var heap: [Key] = []
+    private var events: [Event?] = []
+    private var free: [Int] = []
     private var counter: UInt64 = 0
 
     var count: Int { heap.count }
@@ -23,7 +26,30 @@ struct EventQueue {
 
     mutating func push(_ event: Event, at time: Int64) {
         counter += 1
-        heap.append(Entry(time: time, counter: counter, event: event))
+        let slot: Int
+        if let reused = free.popLast() {
+            slot = reused
+            events[slot] = event
+        } else {
+            slot = events.count
+            events.append(event)
+        }
+        heap.append(Key(time: time, counter: counter, slot: slot))
+        siftUp()
+    }
+
+    mutating func pop() -> (time: Int64, event: Event)? {
+        guard let first = heap.first, let event = events[first.slot] else { return nil }
+        events[first.slot] = nil
+        free.append(first.slot)
+        let last = heap.removeLast()
+        guard !heap.isEmpty else { return (first.time, event) }
+        heap[0] = last
+        siftDown()
+        return (first.time, event)
+    }
+
+    private mutating func siftUp() {
         var child = heap.count - 1
         while child > 0 {
             let parent = (child - 1) / 2
@@ -33,18 +59,14 @@ struct EventQueue {
         }
     }
 
-    mutating func pop() -> Entry? {
-        guard let first = heap.first else { return nil }
-        let last = heap.removeLast()
-        guard !heap.isEmpty else { return first }
-        heap[0] = last
+    private mutating func siftDown() {
         var parent = 0
         while true {
             var least = parent
-            for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count {
-                if heap[child].precedes(heap[least]) { least = child }
-            }
-            guard least != parent else { return first }
+            let left = 2 * parent + 1
+            if left < heap.count && heap[left].precedes(heap[least]) { least = left }
+            if left + 1 < heap.count && heap[left + 1].precedes(heap[least]) { least = left + 1 }
+            guard least != parent else { return }
             heap.swapAt(parent, least)
             parent = least
         }
