@@ -12,8 +12,8 @@ let swiftSettings: [SwiftSetting] = [
     .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
 ]
 
-func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings)
+func module(_ name: String, _ dependencies: [Target.Dependency] = [], _ more: [SwiftSetting] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings + more)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
@@ -35,7 +35,8 @@ let package = Package(
         module("SIP", ["Primitives"]),
         module("Dialogs", ["Primitives", "SIP"]),
         module("Proxy", ["Primitives", "SIP", "Dialogs"]),
-        module("Cluster", ["Primitives"]),
+        // Its small machines are tested one by one, below package access, in release too.
+        module("Cluster", ["Primitives"], [.unsafeFlags(["-enable-testing"])]),
         module("Node", ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster"]),
 
         // Shells: turn actions into I/O and I/O into events.

@@ -95,7 +95,8 @@ extension Cluster {
 
     private func takeMark(_ now: Instant) -> TombstoneLedger.Mark {
         let live = peers.filter { !$0.verdict.isDead && $0.stream.position != nil }
-        let streams = live.map { (member: $0.id, known: $0.stream.highest) } + [(member: localMember, known: outbound.last)]
+        let streams =
+            live.map { (member: $0.id, known: $0.stream.highest) } + [(member: localMember, known: outbound.last)]
         return TombstoneLedger.Mark(at: now, epoch: view.epoch, streams: streams)
     }
 
@@ -114,8 +115,12 @@ extension Cluster {
             let beat = peer.heartbeat
             guard beat.compared >= (ended ? view.epoch : mark.epoch) else { return false }
             return mark.streams.allSatisfy { stream in
-                guard stream.member != peer.id, stream.member == localMember || isFollowed(stream.member) else { return true }
-                guard let opinion = beat.opinion(of: stream.member.name), opinion.member == stream.member else { return false }
+                guard stream.member != peer.id, stream.member == localMember || isFollowed(stream.member) else {
+                    return true
+                }
+                guard let opinion = beat.opinion(of: stream.member.name), opinion.member == stream.member else {
+                    return false
+                }
                 return opinion.position >= stream.known
             }
         }
@@ -141,7 +146,8 @@ extension Cluster {
         }
         guard outbound.isDue(now) else { return }
         var header = FrameHeader(
-            mark: mark, sender: localMember, clock: ClockOffset.clock(now), salt: salt, lane: .published, first: 0, count: 0)
+            mark: mark, sender: localMember, clock: ClockOffset.clock(now), salt: salt, lane: .published, first: 0,
+            count: 0)
         var (frames, bytes): (UInt64, UInt64) = (0, 0)
         outbound.flush(now: now) { body in
             header.first = body.first

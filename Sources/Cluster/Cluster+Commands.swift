@@ -30,7 +30,8 @@ extension Cluster {
     /// Answers `.committed` with this token once `count` peers have every fact up to `sequence` in their records, at the
     /// timeout at the latest, and at once when no peer is there to wait for.
     package mutating func wait(
-        for sequence: UInt64, peers count: Int, token: UInt64, timeout: Duration, now: Instant, out: inout ClusterActions
+        for sequence: UInt64, peers count: Int, token: UInt64, timeout: Duration, now: Instant,
+        out: inout ClusterActions
     ) {
         let positions = acknowledgedPositions()
         guard count > 0 else { return out.append(.committed(token: token, acknowledged: true)) }

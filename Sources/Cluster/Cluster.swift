@@ -95,7 +95,8 @@ package struct Cluster: Sendable {
     ///   - hash: Keyed alike on all nodes of the cluster.
     ///   - seed: Different in each process; spreads periodic work, and makes the salt unless one is given.
     package init(
-        settings: ClusterSettings, boot: UInt64, hello: Hello, hash: KeyedHash, seed: UInt64, salt: Salt? = nil, now: Instant
+        settings: ClusterSettings, boot: UInt64, hello: Hello, hash: KeyedHash, seed: UInt64, salt: Salt? = nil,
+        now: Instant
     ) {
         self.settings = settings
         self.hash = hash

@@ -96,6 +96,9 @@ extension DialogTable {
 }
 
 extension DialogTable {
+    /// No further dialog fits: `dialogs.limit` is reached.
+    public var isFull: Bool { entries.count >= entries.limit }
+
     /// Keyed hash of a record's did and bytes: equal on two nodes exactly when the records are.
     public func contentDigest(_ did: DialogID) -> UInt64? { entry(did)?.contentHash }
 }

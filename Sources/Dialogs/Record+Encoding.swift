@@ -43,6 +43,8 @@ extension Record {
         for pending in pendings { facts.message(RecordField.pendings) { pending.write(into: &$0) } }
         for variable in variables { facts.message(RecordField.variables) { variable.write(into: &$0) } }
         for profile in profiles { facts.message(RecordField.profiles) { profile.write(into: &$0) } }
+        facts.put(RecordField.rejectedCaller, rejectedCaller)
+        facts.put(RecordField.rejectedCallee, rejectedCallee)
     }
 }
 

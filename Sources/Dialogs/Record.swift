@@ -74,6 +74,8 @@ public struct Record: Equatable, Sendable {
     public var caller = Side()
     public var settledCaller: UInt32 = 0
     public var settledCallee: UInt32 = 0
+    public var rejectedCaller: UInt64 = 0
+    public var rejectedCallee: UInt64 = 0
     public var outs: [Out] = []
     public var pendings: [Pending] = []
     public var variables: [Stamped] = []
@@ -112,6 +114,8 @@ public struct Record: Equatable, Sendable {
         caller = Side(view.caller, bytes)
         settledCaller = view.settledCaller
         settledCallee = view.settledCallee
+        rejectedCaller = view.rejectedCaller
+        rejectedCallee = view.rejectedCallee
         view.forEachOut(in: bytes) { outs.append(Out($0, bytes)) }
         view.forEachPending(in: bytes) { pendings.append(Pending($0, bytes)) }
         view.forEachVariable(in: bytes) { variables.append(Stamped($0, bytes)) }

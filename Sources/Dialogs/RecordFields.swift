@@ -8,6 +8,7 @@
 //                6 deadline larger            18 variables map by key    larger stamp  ┐ together
 //                7 flags    or                19 profiles  map by key    larger stamp  ┘ ≤ 256
 //                8 from  9 to  10 request_uri    larger bytes
+//                21 rejected_caller, 22 rejected_callee  max   (CSeq, branch hash) of the last re-INVITE refused
 //     Deadline   larger (1 generation, 2 at_ms, 3 lifetime_ms)             at_ms counts from the dialog's birth
 //     Side       1 cseq max   2 first_cseq least that is not 0   3 target larger
 //     Target     larger (1 cseq, then bytes: 2 contact, 3 routes, 4 endpoint)
@@ -28,6 +29,9 @@ public enum RecordField: UInt32, Sendable {
     case fromTag, inviteCSeq, home, state, deadline, flags, from, to, requestURI, caller, settledCaller, settledCallee
     case outs = 16
     case pendings, variables, profiles
+    /// The last re-INVITE of that side that was refused: CSeq in the upper word, 32 bits of a hash of its upstream branch below.
+    case rejectedCaller = 21
+    case rejectedCallee
 }
 
 public enum HomeField: UInt32, Sendable {
@@ -119,6 +123,7 @@ enum RecordMessage: UInt8 {
         case 5: .max(UInt64(DialogState.deleted.rawValue))
         case 6: .picked(.deadline)
         case 7: .or(word)
+        case 21, 22: .max(.max)
         case 11: .joined(.side)
         case 16: .joinedMap(.out)
         case 17: .joinedMap(.pending)

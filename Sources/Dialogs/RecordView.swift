@@ -76,6 +76,9 @@ public struct RecordView: Sendable {
     public private(set) var caller = Side()
     public private(set) var settledCaller: UInt32 = 0
     public private(set) var settledCallee: UInt32 = 0
+    /// CSeq in the upper word, branch hash in the lower, of the last re-INVITE that was refused; 0 for none.
+    public private(set) var rejectedCaller: UInt64 = 0
+    public private(set) var rejectedCallee: UInt64 = 0
     public private(set) var outCount = 0
     public private(set) var pendingCount = 0
     // Entries of one map are neighbours; each of these spans all of one map's fields, tags included.
@@ -104,6 +107,8 @@ public struct RecordView: Sendable {
             case .caller: caller = Self.side(span, payload)
             case .settledCaller: settledCaller = UInt32(truncatingIfNeeded: field.value)
             case .settledCallee: settledCallee = UInt32(truncatingIfNeeded: field.value)
+            case .rejectedCaller: rejectedCaller = field.value
+            case .rejectedCallee: rejectedCallee = field.value
             case .outs:
                 outCount += 1
                 Self.extend(&outs, field)

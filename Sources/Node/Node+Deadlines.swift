@@ -24,7 +24,14 @@ extension Node {
             store.dialogs.setTimer(did, at: nil)
             return
         }
-        store.dialogs.setTimer(did, at: deadline.advanced(by: settings.takeover.settle))
+        let moment = min(deadline, acknowledgementDue(did, state) ?? deadline)
+        store.dialogs.setTimer(did, at: moment.advanced(by: settings.takeover.settle))
+    }
+
+    /// When an answered dialog without its ACK is to be ended; `nil` unless `noack_timeout` says so (S1-5).
+    private func acknowledgementDue(_ did: DialogID, _ state: DialogState) -> Instant? {
+        guard state == .confirmedNotAcknowledged, settings.dialogs.noAckTimeout > .zero else { return nil }
+        return store.dialogs.changedAt(did)?.advanced(by: settings.dialogs.noAckTimeout)
     }
 
     mutating func fireDeadlines(now: Instant) {
@@ -44,6 +51,14 @@ extension Node {
         }
         let wait = settings.takeover.settle + settings.takeover.stagger * min(rank, Self.rankLimit)
         let moment = due.advanced(by: wait)
+        if let end = acknowledgementDue(did, state), end < due {
+            if now < end.advanced(by: wait) {
+                store.dialogs.setTimer(did, at: end.advanced(by: wait))
+            } else {
+                proxy.shortenDeadline(did, flags: 0, now: now, dialogs: &store.dialogs, effects: &effects)
+            }
+            return
+        }
         if now < moment {
             store.dialogs.setTimer(did, at: moment)
             return
@@ -59,12 +74,10 @@ extension Node {
     private mutating func askToEnd(_ did: DialogID, rank: Int, now: Instant) {
         guard let deadline = store.dialogs.view(did, { view, _ in view.deadline }) ?? nil else { return }
         let life = settings.takeover.intentLife
-        if proxy.isEnding(did) {  // BYEs are under way here: nothing to ask.
-            store.dialogs.setTimer(did, at: now.advanced(by: life))
-            return
-        }
+        // BYEs under way here: the question is repeated, so that no other node takes this one for dead.
+        let isEnding = proxy.isEnding(did)
         let heard = store.intent(did, generation: deadline.generation, milliseconds: deadline.atMilliseconds)
-        if let heard, now < heard.heardAt.advanced(by: life), !cluster.isAsking(did.rawValue) {
+        if let heard, !isEnding, now < heard.heardAt.advanced(by: life), !cluster.isAsking(did.rawValue) {
             store.dialogs.setTimer(did, at: heard.heardAt.advanced(by: life))
             return
         }
@@ -73,8 +86,8 @@ extension Node {
             did: did.rawValue, generation: deadline.generation, deadlineMilliseconds: deadline.atMilliseconds,
             payload: payload)
         counters.intentsAsked += 1
-        if rank > 0 { counters.takeovers += 1 }
-        store.dialogs.setTimer(did, at: now.advanced(by: life))
+        if rank > 0, !isEnding { counters.takeovers += 1 }
+        store.dialogs.setTimer(did, at: now.advanced(by: life / 2))
         cluster.ask(intent, store: &store, now: now, out: &clusterActions)
     }
 

@@ -34,8 +34,12 @@ extension Node {
             counter("sip_retransmissions_sent", "Messages this node sent again", sip.retransmissionsSent),
             counter("sip_stray_responses", "Responses that belong to nothing here", sip.strayResponses),
             counter("sip_passed_to_owner", "Responses passed to the live member that owns them", sip.passedToOwner),
-            counter("sip_foreign_absorbed", "Messages of another member's transaction, turned into facts", sip.foreignAbsorbed),
-            counter("sip_stale_dropped", "Requests that had waited in the socket for more than two seconds", sip.staleDropped),
+            counter(
+                "sip_foreign_absorbed", "Messages of another member's transaction, turned into facts",
+                sip.foreignAbsorbed),
+            counter(
+                "sip_stale_dropped", "Requests that had waited in the socket for more than two seconds",
+                sip.staleDropped),
             counter("sip_held_responses", "2xx responses held for a commit", sip.heldResponses),
             counter("dialogs_route_hint_mismatches", "Routes whose did named another dialog", sip.routeHintMismatches),
             counter("dialogs_unseen_ack", "Dialogs whose ACK no node saw", sip.dialogsUnseenAcknowledgement),
@@ -45,16 +49,20 @@ extension Node {
     private func takeoverMetrics() -> [MetricReport] {
         let sip = proxy.counters
         return [
-            counter("takeovers", "Expired dialogs this node asked to end for a home that is not fit", counters.takeovers),
+            counter(
+                "takeovers", "Expired dialogs this node asked to end for a home that is not fit", counters.takeovers),
             counter("takeover_early", "Call set-ups of dead nodes finished here", sip.takeoverEarly),
             counter("takeover_resent", "2xx responses of dead nodes sent again here", sip.takeoverResent),
             counter("takeover_adopted", "INVITEs of dead nodes that came again here", sip.adopted),
-            counter("takeover_unreachable", "Callers of dead nodes without a way to answer them", sip.takeoverUnreachable),
+            counter(
+                "takeover_unreachable", "Callers of dead nodes without a way to answer them", sip.takeoverUnreachable),
             counter("byes_generated", "BYEs the cluster made, sent by this node", sip.byesGenerated),
             counter("intents", "Questions whether a dialog may be ended", counters.intentsAsked),
             counter("intents_granted", "Questions granted by a majority", counters.intentsGranted),
             counter("intents_refused", "Questions refused by a member that knew better", counters.intentsRefused),
-            counter("commits_unacknowledged", "Responses that went out without the peers they waited for", counters.uncommitted),
+            counter(
+                "commits_unacknowledged", "Responses that went out without the peers they waited for",
+                counters.uncommitted),
             counter("refresh_uncommitted", "Refreshes that went out uncommitted", counters.refreshUncommitted),
         ]
     }
@@ -67,7 +75,8 @@ extension Node {
             counter("bus_bytes_sent", "Bytes published", bus.bytesOut),
             counter("bus_bytes_received", "Bytes received", bus.bytesIn),
             counter("bus_frames_malformed", "Frames that could not be read", bus.malformedFrames),
-            counter("bus_frames_foreign", "Frames of another cluster or version", bus.foreignCluster &+ bus.foreignVersion),
+            counter(
+                "bus_frames_foreign", "Frames of another cluster or version", bus.foreignCluster &+ bus.foreignVersion),
             counter("bus_gaps", "Gaps found in peers' streams", bus.gaps),
             counter("bus_repairs", "Sequences mended by asking for them", bus.repairsIn),
             counter("bus_parked", "Facts that came before their record", bus.parked),
@@ -76,7 +85,8 @@ extension Node {
             counter("commit_timeouts", "Commits nobody acknowledged in time", bus.commitTimeouts),
             counter("commits_alone", "Commits with no peer to wait for", bus.committedAlone),
             counter("digest_repaired", "Records mended by comparing digests", bus.digestRepaired),
-            counter("records_refused", "Records refused: malformed, too large or of another dialog", bus.recordsRefused),
+            counter(
+                "records_refused", "Records refused: malformed, too large or of another dialog", bus.recordsRefused),
             counter("view_changes", "Changes of view", bus.viewChanges),
             counter("late_loops", "Times the SIP loop came much too late", bus.lateLoops),
         ]

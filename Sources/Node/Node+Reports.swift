@@ -24,6 +24,7 @@ extension Node {
         report.dialogs = dialogCounts()
         report.members = memberReports(now: now)
         report.openTransactions = proxy.openTransactionCount
+        report.mayLeave = cluster.servingPeerCount == 0 || cluster.hasEqualPeer(store)
         report.uptimeMilliseconds = now.milliseconds(since: startedAt)
         return report
     }
@@ -61,7 +62,9 @@ extension Node {
             report.isInView = member.isInView
             report.isFit = member.isFit
             report.lagFrames = Int(clamping: member.lagFrames)
-            report.lagMilliseconds = member.silentMilliseconds
+            // A heartbeat comes every 100 ms: what is younger than a few of them is no lag.
+            let isCurrent = member.lagFrames == 0 && member.silentMilliseconds < 500
+            report.lagMilliseconds = isCurrent ? 0 : member.silentMilliseconds
             report.applied = member.applied
             report.acknowledged = member.acknowledged
             return report

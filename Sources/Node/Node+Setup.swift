@@ -61,6 +61,8 @@ extension Node {
         proxy.lifetime = settings.dialogs.defaultTimeout
         proxy.earlyTimeout = settings.dialogs.earlyTimeout
         proxy.earlyEndCode = settings.dialogs.byeEarlyCode
+        proxy.earlyEndReason = Array(settings.dialogs.byeEarlyReason.utf8)
+        proxy.maxForwards = sip.maxForwards
         proxy.earlyTakeover =
             switch settings.takeover.early {
             case .auto: .auto

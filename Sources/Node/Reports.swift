@@ -70,6 +70,8 @@ package struct StatusReport: Equatable, Sendable {
     package var members: [MemberReport] = []
     /// SIP server transactions of this node that have not had their final response: what a drain waits for.
     package var openTransactions = 0
+    /// A peer that is up has every fact of this node and the same records, or there is nobody to wait for: it may leave.
+    package var mayLeave = true
     /// Milliseconds since this process began.
     package var uptimeMilliseconds: Int64 = 0
 

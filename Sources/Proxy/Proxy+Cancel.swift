@@ -151,11 +151,16 @@ extension Proxy {
         }
         if isAcknowledgementOfOurs(plan) {
             counters.foreignAbsorbed += 1
-            learnAcknowledgementOfFailure(plan, now: now, dialogs: &dialogs, effects: &effects)
+            passToPeers(from: plan.source, effects: &effects)
             return
         }
         consumeRoutes(&plan, dialogs: dialogs)
         matchDialog(&plan, dialogs: dialogs, effects: &effects)
+        if isOfRejected(plan, dialogs: dialogs) {
+            counters.foreignAbsorbed += 1
+            passToPeers(from: plan.source, effects: &effects)
+            return
+        }
         if isForeignFailure(plan, dialogs: dialogs) {
             counters.foreignAbsorbed += 1
             learnAcknowledgementOfFailure(plan, now: now, dialogs: &dialogs, effects: &effects)

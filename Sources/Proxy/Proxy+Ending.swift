@@ -5,7 +5,7 @@
 //   intent payload:  count, then for each BYE: leg (1 byte), length (2, big-endian) and text of the target endpoint,
 //                    length (2) and bytes of the request
 //
-// Limits: 16 BYEs an intent (eight confirmed dialog-outs), 4096 bytes each.
+// Limits: 16 BYEs an intent (eight confirmed dialog-outs), 4096 bytes each, 16 000 bytes in all: what fits an intent.
 
 package import Dialogs
 package import Primitives
@@ -15,6 +15,7 @@ import SIP
 struct EndingRequest: Equatable, Sendable {
     static let countLimit = 16
     static let sizeLimit = 4_096
+    static let payloadLimit = 16_000
 
     var leg: Leg
     var target: Endpoint
@@ -67,9 +68,15 @@ extension Proxy {
             return nil
         }
         var requests: [EndingRequest] = []
+        var size = 0
         for out in record.outs where out.state == .confirmedNotAcknowledged || out.state == .confirmed {
             for leg in [Leg.caller, .callee] where requests.count < EndingRequest.countLimit {
-                if let request = bye(did, record, out, to: leg, early: false) { requests.append(request) }
+                guard let request = bye(did, record, out, to: leg, early: false),
+                    request.bytes.count <= EndingRequest.sizeLimit,
+                    size + request.bytes.count + 128 <= EndingRequest.payloadLimit
+                else { continue }
+                size += request.bytes.count + 128
+                requests.append(request)
             }
         }
         return requests.isEmpty ? nil : EndingRequest.encode(requests)
@@ -133,12 +140,14 @@ extension Proxy {
     }
 
     mutating func receiveGeneratedResponse(
-        _ hash: UInt64, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ hash: UInt64, from source: Endpoint, now: Instant, dialogs: inout DialogTable,
+        effects: inout ProxyEffects
     ) {
         guard let index = generatedTable.first(hash: hash, where: { isGenerated($0, hash) }),
             let id = contexts.id(at: index), var context = take(id)
         else {
             counters.strayResponses += 1
+            passToPeers(from: source, effects: &effects)
             return
         }
         if let branch = context.branches.firstIndex(where: { $0.generated == hash }),

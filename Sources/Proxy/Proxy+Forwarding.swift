@@ -166,7 +166,11 @@ extension Proxy {
         if let field = message.first(.maxForwards), let hops = try? message.maxForwards() {
             editor.replace(field.value) { $0.putDecimal(UInt64(max(0, hops - 1))) }
         } else {
-            editor.insert(at: message.headersEnd) { $0.put("Max-Forwards: 70\r\n") }
+            editor.insert(at: message.headersEnd) { [settings] writer in
+                writer.put("Max-Forwards: ")
+                writer.putDecimal(UInt64(settings.maxForwards))
+                writer.put("\r\n")
+            }
         }
     }
 

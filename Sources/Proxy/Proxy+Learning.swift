@@ -301,8 +301,19 @@ extension Proxy {
             facts.put(RecordField.flags, RecordFlag.failed)
         } else {
             facts.put(context.leg == .caller ? RecordField.settledCaller : .settledCallee, UInt64(context.cSeq))
+            if loadStored(context.request), let via = try? stored.topmostVia() {
+                let rejected = rejection(cSeq: context.cSeq, branch: via.branch, in: stored.bytes)
+                facts.put(context.leg == .caller ? RecordField.rejectedCaller : .rejectedCallee, rejected)
+            }
         }
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
+    }
+
+    /// What names a refused re-INVITE in the record, so that any node knows its ACK, which has the same branch (§17.1.1.3).
+    func rejection(cSeq: UInt32, branch: ByteRange, in bytes: [UInt8]) -> UInt64 {
+        var stream = hash.begin()
+        stream.combine(bytes, branch)
+        return UInt64(cSeq) << 32 | stream.finish() & 0xffff_ffff
     }
 
     // MARK: ACK and CANCEL

@@ -18,7 +18,7 @@ extension Proxy {
         switch Branch(message.bytes, via.branch, mark: settings.mark) {
         case .foreign: counters.strayResponses += 1
         case .generated(let hash):
-            receiveGeneratedResponse(hash, now: now, dialogs: &dialogs, effects: &effects)
+            receiveGeneratedResponse(hash, from: source, now: now, dialogs: &dialogs, effects: &effects)
         case .transaction(let token) where token.member == settings.memberTag:
             receiveOwnResponse(token, via, cSeq, now: now, dialogs: &dialogs, effects: &effects)
         case .transaction(let token):
@@ -30,8 +30,7 @@ extension Proxy {
                 counters.passedToOwner += 1
                 effects.queue.send(message.bytes, to: endpoint, from: egressListener(endpoint))
             } else {
-                receiveHeirResponse(
-                    token, via, cSeq, from: source, on: listener, now: now, dialogs: &dialogs, effects: &effects)
+                receiveHeirResponse(token, via, cSeq, now: now, dialogs: &dialogs, effects: &effects)
             }
         }
     }
@@ -41,8 +40,11 @@ extension Proxy {
         dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
         guard contexts.contains(token.slot), var context = take(token.slot) else {
-            // Its context is gone: a 2xx repeated after 64·T1, or an answer too late to matter (RFC 6026 §8.9).
+            // Its context is gone: a 2xx repeated after 64·T1, or one for a call that an heir has ended meanwhile.
             counters.strayResponses += 1
+            if cSeq.method == .invite, 200..<300 ~= message.statusCode {
+                receiveHeirResponse(token, via, cSeq, now: now, dialogs: &dialogs, effects: &effects)
+            }
             return
         }
         if context.method != cSeq.method, cSeq.method != .cancel {
@@ -221,12 +223,12 @@ extension Proxy {
         let isAcceptedInvite: Bool
         switch context.server {
         case .invite(var transaction):
-            if transaction.phase == .completed || transaction.phase == .confirmed { return }
+            if [.completed, .confirmed, .terminated].contains(transaction.phase) { return }
             transaction.respond(statusCode: status, actions: &actions)
             context.server = .invite(transaction)
             isAcceptedInvite = transaction.phase == .accepted
         case .nonInvite(var transaction):
-            if transaction.phase == .completed { return }
+            if transaction.phase == .completed || transaction.phase == .terminated { return }
             transaction.respond(statusCode: status, actions: &actions)
             context.server = .nonInvite(transaction)
             isAcceptedInvite = false
@@ -259,7 +261,9 @@ extension Proxy {
         guard !context.request.isEmpty, loadStored(context.request) else { return }
         let toTag = status > 100 && stored.toTag.isEmpty ? ownToTagText(stored) : []
         scratch.removeAll()
-        ResponseWriter.write(status, to: stored, toTag: toTag, received: nil, extra: extra, into: &scratch)
+        let reason = status == settings.earlyEndCode ? settings.earlyEndReason : []
+        ResponseWriter.write(
+            status, reason: reason, to: stored, toTag: toTag, received: nil, extra: extra, into: &scratch)
         sendUpstream(scratch.copy(), status, &context, id, now: now, effects: &effects)
     }
 

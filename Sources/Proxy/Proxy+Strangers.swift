@@ -123,6 +123,24 @@ extension Proxy {
         }
     }
 
+    /// Gives every live member a copy of a message that only its unknown owner can use: an ACK for a final answer of the cluster's, an
+    /// answer to a request that the cluster made. Once: what comes from a member goes no further.
+    mutating func passToPeers(from source: Endpoint, effects: inout ProxyEffects) {
+        guard source != .none, !isPeerAddress(source) else { return }
+        for peer in peers where peer.isLive {
+            guard let endpoint = peer.endpoint else { continue }
+            counters.passedToOwner += 1
+            effects.queue.send(message.bytes, to: endpoint, from: egressListener(endpoint))
+        }
+    }
+
+    /// Whether an ACK belongs to a re-INVITE that was refused: the record remembers the last one of each side.
+    func isOfRejected(_ plan: RequestPlan, dialogs: DialogTable) -> Bool {
+        guard let did = plan.did, plan.isKnown else { return false }
+        let known = dialogs.view(did) { view, _ in plan.leg == .caller ? view.rejectedCaller : view.rejectedCallee } ?? 0
+        return known != 0 && known == rejection(cSeq: plan.cSeq.number, branch: plan.via.branch, in: message.bytes)
+    }
+
     /// Whether an ACK is for a non-2xx answer of a transaction that is not ours: it has the branch of the INVITE (§17.1.1.3).
     func isForeignFailure(_ plan: RequestPlan, dialogs: DialogTable) -> Bool {
         foreignPending(plan, dialogs: dialogs) != nil
@@ -160,7 +178,7 @@ extension Proxy {
 
     /// An answer whose Via names a member that is not live: its address moved here, or it comes by rport to an heir.
     mutating func receiveHeirResponse(
-        _ token: Branch.Token, _ via: Via, _ cSeq: CSeq, from source: Endpoint, on listener: ListenerID, now: Instant,
+        _ token: Branch.Token, _ via: Via, _ cSeq: CSeq, now: Instant,
         dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
         let did = token.did
@@ -183,19 +201,26 @@ extension Proxy {
                 finish(context, heir)
                 return
             }
-            if cSeq.method == .invite, 200..<300 ~= message.statusCode, record.state == .deleted {
-                refuseLateAnswer(did, from: source, on: listener, now: now, dialogs: dialogs, effects: &effects)
-                return
+            if cSeq.method == .invite, 200..<300 ~= message.statusCode {
+                if record.state == .deleted {
+                    refuseLateAnswer(did, endsDialog: true, now: now, effects: &effects)
+                    return
+                }
+                let rejected = max(record.rejectedCaller, record.rejectedCallee)
+                if cSeq.number != record.inviteCSeq, rejected >> 32 == UInt64(cSeq.number) {
+                    refuseLateAnswer(did, endsDialog: false, now: now, effects: &effects)
+                    return
+                }
             }
             if cSeq.method == .cancel { return }
         }
         forwardResponseStatelessly(via, effects: &effects)
     }
 
-    /// A 2xx after the heir's final answer: ACK and BYE from that 2xx (S2-11). Each retransmission is acknowledged.
+    /// A 2xx after the heir's final answer: ACK and BYE from that 2xx (S2-11), of a re-INVITE the ACK alone. Each retransmission is
+    /// acknowledged.
     private mutating func refuseLateAnswer(
-        _ did: DialogID, from source: Endpoint, on listener: ListenerID, now: Instant,
-        dialogs: DialogTable, effects: inout ProxyEffects
+        _ did: DialogID, endsDialog: Bool, now: Instant, effects: inout ProxyEffects
     ) {
         guard let contact = contactURI(), let to = message.first(.to), let from = message.first(.from),
             let cSeq = try? message.cSeq()
@@ -214,6 +239,7 @@ extension Proxy {
         guard let request = bye(did, record, out, to: .callee, early: true) else { return }
         let acknowledgement = acknowledgement(of: request, cSeq: cSeq.number)
         effects.queue.send(acknowledgement, to: settings.egress ?? request.target, from: egressListener(request.target))
+        guard endsDialog else { return }
         let hash = generatedHash(request.bytes)
         guard generatedTable.first(hash: hash, where: { isGenerated($0, hash) }) == nil else { return }
         startGenerated([request], did: did, method: .bye, kind: .heir, now: now, effects: &effects)

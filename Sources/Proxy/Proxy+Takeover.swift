@@ -130,6 +130,13 @@ extension Proxy {
         }
         let answered =
             context.isInitial ? state >= .confirmedNotAcknowledged : isSettled(context, did, state, dialogs: dialogs)
+        if answered, context.isInitial, state == .deleted, context.kind == .forwarded {
+            // An heir has ended the call and told the caller; what rings here is ours to cancel.
+            abandonServer(&context)
+            context.cancelled = true
+            cancelAll(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+            return
+        }
         if answered {
             for index in context.branches.indices where context.branches[index].final == 0 {
                 context.branches[index].final = 487

@@ -30,6 +30,12 @@ extension Proxy {
             inviteCSeq: plan.cSeq.number)
         plan.did = did
         guard dialogs.contains(did) else {
+            if dialogs.isFull {  // New dialogs are shed first, requests in a dialog never.
+                counters.overloaded += 1
+                effects.items.append(.note(.overloaded))
+                reject(503, plan, effects: &effects) { $0.put("Retry-After: 10\r\n") }
+                return false
+            }
             plan.createsDialog = true
             return true
         }

@@ -49,6 +49,10 @@ package struct ProxySettings: Sendable {
     package var earlyTimeout = Duration.seconds(300)
     /// `ims_dialog.bye_early_code`, the final answer to a ringing call that an operator or an heir ends.
     package var earlyEndCode = 480
+    /// `ims_dialog.bye_early_reason`; empty takes the code's own phrase.
+    package var earlyEndReason: [UInt8] = []
+    /// Max-Forwards of a request that came without one (`sip.max-forwards`).
+    package var maxForwards = 70
     package var earlyTakeover = EarlyTakeover.auto
     package var earlyGrace = Duration.milliseconds(1_500)
     package var routes: [StaticRoute] = []
@@ -95,7 +99,8 @@ package struct PeerContact: Hashable, Sendable {
     package var holdsMovedAddress: Bool
 
     package init(
-        memberTag: UInt32, endpoint: Endpoint?, isLive: Bool, movesAddress: Bool = false, holdsMovedAddress: Bool = false
+        memberTag: UInt32, endpoint: Endpoint?, isLive: Bool, movesAddress: Bool = false,
+        holdsMovedAddress: Bool = false
     ) {
         self.memberTag = memberTag
         self.endpoint = endpoint

@@ -15,7 +15,8 @@ extension World {
         settings.cluster.bus = World.busAddress(host.index)
         settings.cluster.peers = hosts.indices.filter { $0 != host.index }.map { World.busAddress($0) }
         settings.cluster.quorum = plan.usesMajority ? .majority : .auto
-        settings.cluster.bootstrapAfter = .seconds(5)
+        // Longer than the longest cut, as 30 s is in practice: who hears nobody must not form a second cluster.
+        settings.cluster.bootstrapAfter = .seconds(12)
         settings.cluster.forgetAfter = .seconds(60)
         settings.cluster.loneGrace = .seconds(1)
         settings.dialogs.hashSize = 64

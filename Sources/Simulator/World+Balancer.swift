@@ -26,8 +26,8 @@ extension World {
         if case .node(let index) = packet.sender {
             return violate("sip", node: index, "sends a request to the balancer: \(packet.bytes.firstLine)")
         }
-        // No node is active: silence. A stateful balancer would say 503 to a new request and nothing to a retransmission; this
-        // one cannot tell them apart, and a phone that hears nothing tries again.
+        // No node is active: silence. A stateful balancer would say 503 to a new request and nothing to a
+        // retransmission; this one cannot tell them apart, and a phone that hears nothing tries again.
         guard let node = chooseNode(message) else { return }
         let renewed = plan.balancerRenewsBranch ? "-\(node)" : ""
         var hash = TraceHash()

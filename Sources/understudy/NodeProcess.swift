@@ -177,7 +177,7 @@ final class NodeProcess: Sendable {
     private func transactionsEnd(within timeout: Duration) async {
         let end = ContinuousClock.now + timeout
         while ContinuousClock.now < end, !Task.isCancelled {
-            guard let status = try? await live.status(), status.openTransactions > 0 else { return }
+            guard let status = try? await live.status(), status.openTransactions > 0 || !status.mayLeave else { return }
             try? await Task.sleep(for: .milliseconds(50))
         }
     }

@@ -21,16 +21,15 @@ struct Chaos {
         net = Net(count, seed: seed) {
             $0.loneGrace = .seconds(2)
             $0.bootstrapAfter = .seconds(5)
-            $0.horizon = .seconds(10)
-            $0.forgetAfter = .seconds(15)
+            $0.horizon = .seconds(4)
+            $0.forgetAfter = .seconds(10)
         }
         self.random = random
     }
 
-    /// Two processes that each survive alone, and a view formed by seats whose memory is gone, may share an epoch with a view
-    /// that nobody alive and reachable knows.
+    /// Runs the faults, then heals everything. Of two nodes both may go on alone (R4).
     mutating func run(milliseconds: Int64) {
-        net.allowsTwins = true
+        net.allowsTwins = count == 2
         net.start()
         net.loss = [0, 0, 0.01, 0.1][Int(random.next() % 4)]
         net.duplication = [0, 0.05][Int(random.next() % 2)]
@@ -60,7 +59,7 @@ struct Chaos {
             if random.chance(0.2) { value = ToyStore.tombstone }
         }
         if random.chance(0.2), !known.isEmpty, value != ToyStore.tombstone, let deadline = process.store.values[did] {
-            net.asked[did] = deadline
+            net.asked[did * 8 + UInt64(index)] = deadline
             net.ask(index, did, deadline: deadline)
             return
         }
@@ -88,24 +87,34 @@ struct Chaos {
 
 @Suite("Chaos")
 struct ChaosTests {
-    static let seeds = (0..<300 as Range<UInt64>).map { $0 }
+    #if DEBUG
+        static let seeds = 0..<12 as Range<UInt64>
+    #else
+        static let seeds = 0..<120 as Range<UInt64>
+    #endif
 
     @Test(arguments: seeds)
     func `after any faults all are up, in one view, and equal within five seconds (R1 to R14)`(seed: UInt64) {
         var chaos = Chaos(seed: seed)
-        chaos.run(milliseconds: 20_000)
+        chaos.run(milliseconds: 10_000)
         let net = chaos.net
-        let settled = net.run(limit: 20_000) { net.allUp && net.viewsAgree && net.storesAgree }
+        let settled = net.run(limit: 5_000) { net.allUp && net.viewsAgree && net.storesAgree }
         #expect(settled, "seed \(seed): \(Self.describe(net))")
         #expect(net.violations.isEmpty, "seed \(seed): \(net.violations)")
         #expect(net.processes.allSatisfy { $0.exits.isEmpty }, "seed \(seed) exits")
         // Nothing is left of what ended, and positions meet.
-        let clean = net.run(limit: 40_000) { net.processes.allSatisfy { $0.store.entries.count == $0.store.live.count } }
-        #expect(clean, "seed \(seed): tombstones stay \(net.processes.map { $0.store.entries.count - $0.store.live.count })")
+        let clean = net.run(limit: 20_000) {
+            net.processes.allSatisfy { $0.store.entries.count == $0.store.live.count }
+        }
+        #expect(
+            clean, "seed \(seed): tombstones stay \(net.processes.map { $0.store.entries.count - $0.store.live.count })"
+        )
         #expect(net.storesAgree, "seed \(seed): unequal after the tombstones went")
         for process in net.processes {
             for status in process.cluster.members(now: net.now) where !status.isSelf {
-                #expect(status.lagFrames == 0, "seed \(seed): \(process.cluster.localMember.name) lags behind \(status.name)")
+                #expect(
+                    status.lagFrames == 0,
+                    "seed \(seed): \(process.cluster.localMember.name) lags behind \(status.name)")
             }
         }
     }
@@ -113,7 +122,7 @@ struct ChaosTests {
     @Test func `the same seed gives the same frames, byte for byte`() {
         let traces = (0..<2).map { _ in
             var chaos = Chaos(seed: 42)
-            chaos.run(milliseconds: 10_000)
+            chaos.run(milliseconds: 5_000)
             return chaos.net.trace
         }
         #expect(traces[0] == traces[1])

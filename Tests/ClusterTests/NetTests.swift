@@ -67,7 +67,10 @@ struct NetTests {
         let killed = Net(2, seed: 6)
         #expect(killed.start())
         killed.crash(1)
-        #expect(killed.run(limit: 700) { killed.processes[0].cluster.isFit && killed.processes[0].cluster.view.members.count == 1 })
+        #expect(
+            killed.run(limit: 700) {
+                killed.processes[0].cluster.isFit && killed.processes[0].cluster.view.members.count == 1
+            })
 
         let cutOff = Net(2, seed: 7) { $0.loneGrace = .seconds(3) }
         #expect(cutOff.start())
@@ -102,7 +105,10 @@ struct NetTests {
         net.partition([3, 4])
         net.run(milliseconds: 3_000)
         #expect(net.processes[3].cluster.quorum == .lost)
-        #expect([0, 1, 2].allSatisfy { net.processes[$0].cluster.isFit && net.processes[$0].cluster.view.members.count == 3 })
+        #expect(
+            [0, 1, 2].allSatisfy {
+                net.processes[$0].cluster.isFit && net.processes[$0].cluster.view.members.count == 3
+            })
         net.put(3, 33, 3)
         net.put(0, 1, 1)
         net.heal()

@@ -86,9 +86,10 @@ struct ReplicationNetTests {
         net.heal()
         #expect(net.run(limit: 2_000) { net.storesAgree })
         #expect(net.processes[2].cluster.counters.ringOverruns > 0)
-        #expect(net.run(limit: 1_000) {
-            net.processes[2].cluster.members(now: net.now).first { $0.name == "n1" }?.applied == 500
-        })
+        #expect(
+            net.run(limit: 1_000) {
+                net.processes[2].cluster.members(now: net.now).first { $0.name == "n1" }?.applied == 500
+            })
     }
 
     @Test func `a patch without its record is no acknowledged fact until the record is there (R10)`() {
@@ -218,6 +219,7 @@ struct ReplicationNetTests {
         net.put(0, 2, ToyStore.tombstone)
         net.run(milliseconds: 12_000)
         #expect(net.processes[0].store.isTombstone(2))
-        #expect(net.run(limit: 14_000) { net.processes[0].store.entries.isEmpty && net.processes[1].store.entries.isEmpty })
+        #expect(
+            net.run(limit: 14_000) { net.processes[0].store.entries.isEmpty && net.processes[1].store.entries.isEmpty })
     }
 }

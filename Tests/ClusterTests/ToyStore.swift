@@ -76,7 +76,9 @@ struct ToyStore: RecordStore {
 
     static func bytes(_ kind: UInt8, _ value: UInt64, padding: Int = 0) -> [UInt8] {
         var bytes = [kind]
-        for shift in stride(from: UInt64(0), through: 56, by: 8) { bytes.append(UInt8(truncatingIfNeeded: value >> shift)) }
+        for shift in stride(from: UInt64(0), through: 56, by: 8) {
+            bytes.append(UInt8(truncatingIfNeeded: value >> shift))
+        }
         return bytes + [UInt8](repeating: 0, count: padding)
     }
 

@@ -70,6 +70,8 @@ extension Record {
         caller = Side(theirs.caller)
         settledCaller = theirs.settledCaller
         settledCallee = theirs.settledCallee
+        rejectedCaller = theirs.rejectedCaller
+        rejectedCallee = theirs.rejectedCallee
         outs = theirs.outs.map(Out.init)
         pendings = theirs.pendings.map(Pending.init)
         variables = theirs.variables.map(Stamped.init)

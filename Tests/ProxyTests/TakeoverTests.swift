@@ -162,7 +162,8 @@ struct TakeoverTests {
     @Test func `an answer that finds the dead node's moved address goes upstream and confirms, S1-1`() {
         var (owner, survivor, invite, _) = ringing(ownerIsLive: true)
         survivor.proxy.peers = [
-            PeerContact(memberTag: Self.owner, endpoint: nil, isLive: false, movesAddress: true, holdsMovedAddress: true)
+            PeerContact(
+                memberTag: Self.owner, endpoint: nil, isLive: false, movesAddress: true, holdsMovedAddress: true)
         ]
         survivor.proxy.review(owner.did, now: survivor.now, dialogs: &survivor.dialogs, effects: &survivor.effects)
         #expect(survivor.drain().isEmpty, "auto waits while a live member holds the address")

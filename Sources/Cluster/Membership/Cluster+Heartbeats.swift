@@ -68,7 +68,9 @@ extension Cluster {
     }
 
     private mutating func acknowledge(_ position: UInt64, by sender: MemberID, out: inout ClusterActions) {
-        guard let at = self.position(of: sender), position <= outbound.last, position > peers[at].acknowledged else { return }
+        guard let at = self.position(of: sender), position <= outbound.last, position > peers[at].acknowledged else {
+            return
+        }
         peers[at].acknowledged = position
         if peers[at].missedCommits >= 3 { out.append(.note(.peerCountsAgain(sender))) }
         peers[at].missedCommits = 0

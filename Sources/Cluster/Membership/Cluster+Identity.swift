@@ -15,7 +15,9 @@ extension Cluster {
             meetNamesake(header, out: &out)
             return nil
         }
-        guard let at = peers.firstIndex(where: { $0.name == sender.name }) else { return admitPeer(header, now: now, out: &out) }
+        guard let at = peers.firstIndex(where: { $0.name == sender.name }) else {
+            return admitPeer(header, now: now, out: &out)
+        }
         let known = peers[at]
         if sender.boot == known.boot {
             guard header.salt == known.salt else {

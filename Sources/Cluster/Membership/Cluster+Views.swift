@@ -96,9 +96,13 @@ extension Cluster {
         let isOverdue = now >= memberlessSince.advanced(by: settings.bootstrapAfter)
         let isMajority = 2 * (present.count + 1) > configured
         let isLoneOfTwo = configured == 2 && settings.quorum == .auto
-        guard configured > 1, present.count + 1 >= configured || isOverdue && (isMajority || isLoneOfTwo) else { return }
+        guard configured > 1, present.count + 1 >= configured || isOverdue && (isMajority || isLoneOfTwo) else {
+            return
+        }
         let agrees = present.allSatisfy { peer in
-            guard localMember.name < peer.name, let own = peer.heartbeat.opinion(of: localMember.name) else { return false }
+            guard localMember.name < peer.name, let own = peer.heartbeat.opinion(of: localMember.name) else {
+                return false
+            }
             return own.member == localMember && own.verdict == .heard
                 && peer.heartbeat.opinions.allSatisfy { $0.member.name >= localMember.name || $0.verdict != .heard }
         }
@@ -158,10 +162,12 @@ extension Cluster {
             if peer.boot > member.boot { return !isMajorityHere && !ready.contains { $0.name == member.name } }
             if peer.verdict == .left { return false }
             guard peer.verdict.isDead else { return true }
-            let voices = 1 + heard.count { other in
-                guard let opinion = other.heartbeat.opinion(of: member.name) else { return false }
-                return opinion.member == member && opinion.verdict.isDead
-            }
+            let voices =
+                1
+                + heard.count { other in
+                    guard let opinion = other.heartbeat.opinion(of: member.name) else { return false }
+                    return opinion.member == member && opinion.verdict.isDead
+                }
             return 2 * voices <= seats
         }
         wanted += ready.filter { joiner in !wanted.contains { $0.name == joiner.name } }.map(\.id)
@@ -211,6 +217,12 @@ extension Cluster {
     }
 
     private mutating func judgeComparisons(_ now: Instant) {
+        let since = max(epochBegan, compareSince ?? epochBegan)
+        for index in peers.indices where view.contains(peers[index].id) && peers[index].verdict == .heard {
+            // A member may be heard for the first time only after the view came.
+            let isCompared = peers[index].comparedAt.map { $0 >= since } ?? false
+            if isMember, !isCompared, peers[index].session == nil { peers[index].want(sync: .complete) }
+        }
         let members = peers.filter { view.contains($0.id) && $0.verdict == .heard }
         if isMember, comparedEpoch != view.epoch, members.allSatisfy({ ($0.comparedAt ?? .zero) >= epochBegan }),
             members.count + 1 == view.members.count

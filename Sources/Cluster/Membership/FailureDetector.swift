@@ -58,7 +58,9 @@ struct FailureDetector: Sendable {
         min(settings.suspicionCeiling, max(settings.suspicion, settings.suspicion + jitter * 2))
     }
 
-    func isSilent(_ now: Instant, _ settings: ClusterSettings) -> Bool { now > lastHeard.advanced(by: suspicion(settings)) }
+    func isSilent(_ now: Instant, _ settings: ClusterSettings) -> Bool {
+        now > lastHeard.advanced(by: suspicion(settings))
+    }
 
     /// Whether to probe now; asked as often as one likes, answered yes every heartbeat at most.
     mutating func shouldProbe(_ now: Instant, _ settings: ClusterSettings) -> Bool {

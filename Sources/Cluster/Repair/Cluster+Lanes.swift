@@ -34,9 +34,13 @@ extension Cluster {
             }
             guard now >= lanes[lane].pauseUntil else { continue }
             let at = peers.firstIndex { $0.index == lane && $0.verdict == .heard }
+            guard now >= lanes[lane].helloAt || at.map({ wantsAnything(of: peers[$0], now: now) }) == true else {
+                continue
+            }
             let start = out.arena.count
             FrameHeader(
-                mark: mark, sender: localMember, clock: ClockOffset.clock(now), salt: salt, lane: .request, first: 0, count: 0
+                mark: mark, sender: localMember, clock: ClockOffset.clock(now), salt: salt, lane: .request, first: 0,
+                count: 0
             ).write(into: &out.arena)
             let head = out.arena.count
             var isSync = false
@@ -53,6 +57,12 @@ extension Cluster {
             counters.requestsOut += 1
             out.append(.request(peer: lane, id: nextRequestID, ByteRange(start: start, end: out.arena.count)))
         }
+    }
+
+    private func wantsAnything(of peer: Peer, now: Instant) -> Bool {
+        if !peer.wants.pushes.isEmpty || !peer.wants.dids.isEmpty { return true }
+        if peer.stream.isBehind && now >= peer.wants.notBefore { return true }
+        return (peer.wants.sync != nil || peer.session != nil) && chunksInWindow < Self.chunksPerWindow
     }
 
     /// Writes what is wanted of a peer; answers whether a step of a comparison is among it.
@@ -96,14 +106,19 @@ extension Cluster {
 
     /// What a peer answered, or `nil` when it did not.
     package mutating func receive(
-        reply: RawSpan?, to id: UInt64, from lane: Int, store: inout some RecordStore, now: Instant, out: inout ClusterActions
+        reply: RawSpan?, to id: UInt64, from lane: Int, store: inout some RecordStore, now: Instant,
+        out: inout ClusterActions
     ) {
         beginEvent(now, &out)
         guard lanes.indices.contains(lane), let asked = lanes[lane].outstanding, asked.id == id else { return }
-        guard let reply, reply.byteCount <= FrameHeader.messageLimit else { return unanswered(lane, now: now, out: &out) }
+        guard let reply, reply.byteCount <= FrameHeader.messageLimit else {
+            return unanswered(lane, now: now, out: &out)
+        }
         let bytes = [UInt8](copying: reply)
         counters.bytesIn += UInt64(bytes.count)
-        guard let (header, start) = admit(bytes, lane: .reply, out: &out) else { return unanswered(lane, now: now, out: &out) }
+        guard let (header, start) = admit(bytes, lane: .reply, out: &out) else {
+            return unanswered(lane, now: now, out: &out)
+        }
         lanes[lane].outstanding = nil
         lanes[lane].failures = 0
         lanes[lane].isSelf = header.salt == salt

@@ -20,7 +20,9 @@ extension Cluster {
         FrameHeader(
             mark: mark, sender: localMember, clock: ClockOffset.clock(now), salt: salt, lane: .reply, first: 0, count: 0
         ).write(into: &out.arena)
-        if let (header, start) = admitted { answer(bytes, start, header, store, now: now, into: &out.arena, from: from) }
+        if let (header, start) = admitted {
+            answer(bytes, start, header, store, now: now, into: &out.arena, from: from)
+        }
         out.append(.reply(token: token, ByteRange(start: from, end: out.arena.count)))
     }
 

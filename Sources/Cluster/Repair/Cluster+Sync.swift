@@ -27,7 +27,9 @@ extension Cluster {
 
     /// Writes the next step of the comparison with a peer, if there is one and the pace allows it.
     mutating func writeSync(_ at: Int, _ store: some RecordStore, now: Instant, into writer: inout ByteWriter) -> Bool {
-        if let wanted = peers[at].wants.sync, peers[at].session.map({ wanted > $0.reason || $0.boot != peers[at].boot }) ?? true {
+        if let wanted = peers[at].wants.sync,
+            peers[at].session.map({ wanted > $0.reason || $0.boot != peers[at].boot }) ?? true
+        {
             peers[at].wants.sync = nil
             peers[at].session = SyncSession(reason: wanted, began: now, boot: peers[at].boot)
         }
@@ -51,11 +53,14 @@ extension Cluster {
     mutating func takeChunk(
         _ chunk: SyncAnswer, _ changed: UInt64, of sender: MemberID, now: Instant, out: inout ClusterActions
     ) {
-        guard let at = position(of: sender), var session = peers[at].session, session.boot == sender.boot else { return }
+        guard let at = position(of: sender), var session = peers[at].session, session.boot == sender.boot else {
+            return
+        }
         counters.syncChunks += 1
         session.changed += changed
         if session.positions == nil { session.positions = chunk.positions }
-        let isForward = chunk.next.bucket > session.cursor.bucket
+        let isForward =
+            chunk.next.bucket > session.cursor.bucket
             || (chunk.next.bucket == session.cursor.bucket && chunk.next.isResuming && chunk.next != session.cursor)
         session.cursor = chunk.next
         peers[at].session = session

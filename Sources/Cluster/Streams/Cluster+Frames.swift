@@ -86,7 +86,8 @@ extension Cluster {
     }
 
     private mutating func receive(
-        _ rawKind: UInt8, _ payload: Range<Int>, in frame: inout InboundFrame, store: inout some RecordStore, now: Instant,
+        _ rawKind: UInt8, _ payload: Range<Int>, in frame: inout InboundFrame, store: inout some RecordStore,
+        now: Instant,
         out: inout ClusterActions
     ) {
         counters.entriesIn += 1
@@ -97,7 +98,8 @@ extension Cluster {
             case .put, .patch: try receiveFact(kind, payload, in: &frame, store: &store, now: now, out: &out)
             case .heartbeat:
                 frame.hasHeartbeat = true
-                absorb(try Heartbeat(frame.bytes, payload), from: sender, clock: frame.header.clock, now: now, out: &out)
+                absorb(
+                    try Heartbeat(frame.bytes, payload), from: sender, clock: frame.header.clock, now: now, out: &out)
             case .positions: hear(try Position.readAll(frame.bytes, payload), from: sender, out: &out)
             case .intent: answer(try Intent(frame.bytes, payload), from: sender, store: &store, now: now)
             case .grant:
@@ -107,7 +109,8 @@ extension Cluster {
             case .farewell:
                 if let at = position(of: sender) { peers[at].heartbeat.state = .left }
                 isMembershipStale = true
-            case .item, .repairRequest, .fetchRequest, .repairAnswer, .syncRequest, .syncAnswer: counters.unknownEntries += 1
+            case .item, .repairRequest, .fetchRequest, .repairAnswer, .syncRequest, .syncAnswer:
+                counters.unknownEntries += 1
             }
         } catch {
             // Its sequence stays missing, so a fact that could not be read is asked for again.
@@ -116,7 +119,8 @@ extension Cluster {
     }
 
     private mutating func receiveFact(
-        _ kind: EntryKind, _ payload: Range<Int>, in frame: inout InboundFrame, store: inout some RecordStore, now: Instant,
+        _ kind: EntryKind, _ payload: Range<Int>, in frame: inout InboundFrame, store: inout some RecordStore,
+        now: Instant,
         out: inout ClusterActions
     ) throws(WireError) {
         guard frame.sequenced < UInt64(frame.header.count) else { throw WireError(.tooMany, at: payload.lowerBound) }
@@ -197,7 +201,8 @@ extension Cluster {
     }
 
     private mutating func refused(
-        _ answer: IntentAnswer, in frame: InboundFrame, store: inout some RecordStore, now: Instant, out: inout ClusterActions
+        _ answer: IntentAnswer, in frame: InboundFrame, store: inout some RecordStore, now: Instant,
+        out: inout ClusterActions
     ) throws(WireError) {
         if !answer.record.isEmpty {
             let age = Int64(answer.age) + frame.transit

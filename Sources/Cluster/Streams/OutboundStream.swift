@@ -60,7 +60,9 @@ struct OutboundStream: Sendable {
     }
 
     /// Puts an entry without a number into the next frame.
-    mutating func append(_ kind: EntryKind, now: Instant, isUrgent: Bool = false, _ payload: (inout ByteWriter) -> Void) -> Bool {
+    mutating func append(_ kind: EntryKind, now: Instant, isUrgent: Bool = false, _ payload: (inout ByteWriter) -> Void)
+        -> Bool
+    {
         defer { if isUrgent { flushAt = min(flushAt, now) } else { schedule(now) } }
         return append(kind, payload)
     }

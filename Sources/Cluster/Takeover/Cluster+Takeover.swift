@@ -45,7 +45,9 @@ extension Cluster {
 
     mutating func askAgain(store: inout some RecordStore, now: Instant, out: inout ClusterActions) {
         guard let next = asks.nextDeadline, next <= now else { return }
-        for intent in asks.due(now, interval: settings.askInterval) { raise(intent, store: &store, now: now, out: &out) }
+        for intent in asks.due(now, interval: settings.askInterval) {
+            raise(intent, store: &store, now: now, out: &out)
+        }
     }
 
     /// A peer asks; we answer what our record says, or nothing.
@@ -70,7 +72,9 @@ extension Cluster {
         }
     }
 
-    mutating func granted(_ answer: IntentAnswer, by member: MemberID, at sent: Instant, now: Instant, out: inout ClusterActions) {
+    mutating func granted(
+        _ answer: IntentAnswer, by member: MemberID, at sent: Instant, now: Instant, out: inout ClusterActions
+    ) {
         guard answer.asker == localMember, view.contains(member) else { return }
         guard asks.grant(answer, by: member, at: min(sent, now)) else { return }
         _ = conclude(answer.did, now: now, out: &out)

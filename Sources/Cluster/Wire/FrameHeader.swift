@@ -71,7 +71,9 @@ package struct FrameHeader: Equatable, Sendable {
         let clock = try reader.bigEndian64()
         let salt = Salt(high: try reader.bigEndian64(), low: try reader.bigEndian64())
         guard let lane = Lane(rawValue: try reader.byte()) else { throw WireError(.badNumber, at: 44) }
-        guard reader.end <= (lane == .published ? frameLimit : messageLimit) else { throw WireError(.tooLong, at: reader.end) }
+        guard reader.end <= (lane == .published ? frameLimit : messageLimit) else {
+            throw WireError(.tooLong, at: reader.end)
+        }
         let first = try reader.bigEndian64()
         let count = try reader.bigEndian16()
         // Room for the count above it, so that no sum with a sequence can overflow.
@@ -79,7 +81,9 @@ package struct FrameHeader: Equatable, Sendable {
         let length = try reader.byte()
         guard length > 0, length <= ClusterSettings.nameLimit else { throw WireError(.tooLong, at: 55) }
         let range = try reader.take(UInt64(length))
-        guard let name = String(validating: reader.bytes[range], as: UTF8.self) else { throw WireError(.badText, at: 56) }
+        guard let name = String(validating: reader.bytes[range], as: UTF8.self) else {
+            throw WireError(.badText, at: 56)
+        }
         return FrameHeader(
             flags: flags, mark: mark, sender: MemberID(name: name, boot: boot), clock: clock, salt: salt, lane: lane,
             first: first, count: count)

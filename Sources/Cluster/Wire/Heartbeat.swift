@@ -140,7 +140,8 @@ extension Heartbeat {
         else { throw WireError(.badField, at: range.lowerBound) }
     }
 
-    private static func append<Element>(_ element: Element, to list: inout [Element], at offset: Int) throws(WireError) {
+    private static func append<Element>(_ element: Element, to list: inout [Element], at offset: Int) throws(WireError)
+    {
         guard list.count < limit else { throw WireError(.tooMany, at: offset) }
         list.append(element)
     }

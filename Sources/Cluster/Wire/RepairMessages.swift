@@ -49,7 +49,9 @@ struct RepairRequest: Equatable {
                     if part.number == 1 { first = part.integer }
                     if part.number == 2 { last = part.integer }
                 }
-                guard first > 0, first <= last, last < 1 << 62 else { throw WireError(.badNumber, at: range.lowerBound) }
+                guard first > 0, first <= last, last < 1 << 62 else {
+                    throw WireError(.badNumber, at: range.lowerBound)
+                }
                 ranges.append(first...last)
             default: break
             }
@@ -105,7 +107,9 @@ struct SyncRequest: Equatable {
         writer.putField(7) { writer in
             for start in stride(from: 0, to: skipped.count, by: 8) {
                 var bits: UInt8 = 0
-                for index in start..<min(start + 8, skipped.count) where skipped[index] { bits |= 1 << UInt8(index - start) }
+                for index in start..<min(start + 8, skipped.count) where skipped[index] {
+                    bits |= 1 << UInt8(index - start)
+                }
                 writer.put(bits)
             }
         }

@@ -11,8 +11,9 @@ package struct DialogSettings: Equatable, Sendable {
     package var defaultTimeout: Duration = .seconds(43_200)
     /// `ims_dialog.early_timeout`, seconds, 1 to 3600, default 300: how long a dialog may stay unanswered.
     package var earlyTimeout: Duration = .seconds(300)
-    /// `ims_dialog.noack_timeout`, seconds, 1 to 3600, default 60: how long an answered one may wait for its ACK.
-    package var noAckTimeout: Duration = .seconds(60)
+    /// `ims_dialog.noack_timeout`, seconds, 1 to 3600, or 0 (default): how long an answered one may wait for its ACK before it is
+    /// ended; 0 never ends it, because a balancer that hides the ACK is likelier than a phone that sends none.
+    package var noAckTimeout: Duration = .zero
     /// `ims_dialog.bye_early_code`, 400 to 699, default 480: what the caller of a ringing dialog gets when it is ended.
     package var byeEarlyCode = 480
     /// `ims_dialog.bye_early_reason`, 1 to 64 printable characters, default `Temporarily Unavailable`.
@@ -36,7 +37,12 @@ package struct DialogSettings: Equatable, Sendable {
         }
         list.range("ims_dialog.default_timeout", defaultTimeout, milliseconds: 1_000...604_800_000)
         list.range("ims_dialog.early_timeout", earlyTimeout, milliseconds: 1_000...3_600_000)
-        list.range("ims_dialog.noack_timeout", noAckTimeout, milliseconds: 1_000...3_600_000)
+        if noAckTimeout != .zero {
+            list.range("ims_dialog.noack_timeout", noAckTimeout, milliseconds: 1_000...3_600_000)
+        }
+        if !detectsSpirals {
+            list.add("ims_dialog.detect_spirals", "only 1 is available in this version: a spiral belongs to its dialog")
+        }
         list.range("ims_dialog.bye_early_code", byeEarlyCode, 400...699)
         let printable = byeEarlyReason.utf8.allSatisfy { $0 >= 32 && $0 < 127 }
         if byeEarlyReason.isEmpty || byeEarlyReason.utf8.count > 64 || !printable {

@@ -11,17 +11,19 @@ package enum ResponseWriter {
     ///
     /// - Parameters:
     ///   - toTag: added to a To without a tag; empty adds none, and a 100 never gets one (§8.2.6.2).
+    ///   - reason: the reason phrase; empty takes the RFC's.
     ///   - received: the request's source, written into the topmost Via (§18.2.1, RFC 3581 §4);
     ///     `nil` leaves it as it came.
     ///   - extra: writes further header lines, each with its CRLF.
     package static func write(
-        _ statusCode: Int, to request: borrowing Message, toTag: [UInt8], received: (Endpoint, forceRport: Bool)?,
+        _ statusCode: Int, reason: [UInt8] = [], to request: borrowing Message, toTag: [UInt8],
+        received: (Endpoint, forceRport: Bool)?,
         extra: (inout ByteWriter) -> Void = { _ in }, into out: inout ByteWriter
     ) {
         out.put("SIP/2.0 ")
         out.putDecimal(UInt64(clamping: statusCode))
         out.put(0x20)
-        out.put(reasonPhrase(statusCode))
+        if reason.isEmpty { out.put(reasonPhrase(statusCode)) } else { out.put(reason) }
         out.put("\r\n")
         writeVias(of: request, received, into: &out)
         let bytes = request.bytes

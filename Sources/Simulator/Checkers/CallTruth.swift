@@ -77,6 +77,12 @@ final class CallTruth {
     var confirmHolders: [ProcessID] = []
     var wasUncommitted = false
     var wasAlone = false
+    /// A node that had no record sent its 2xx on, and nobody in reach had one.
+    var wasRelayed = false
+    /// Some node sent a final answer other than 2xx.
+    var wasRefused = false
+    /// Processes that knew of a provisional answer, when somebody looked.
+    var earlyHolders: [ProcessID] = []
 
     init(index: Int, plan: CallPlan) {
         self.index = index

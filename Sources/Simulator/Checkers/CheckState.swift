@@ -38,6 +38,8 @@ final class CheckState {
     var cuts: [[(Int, Int)]] = []
     /// Samples at which the nodes could not have acted for anybody.
     var uncalm: [Nanoseconds] = []
+    /// Samples at which a fault was in progress.
+    var troubled: [Nanoseconds] = []
 
     enum Sight: UInt8 { case absent, live, deleted }
 
@@ -96,8 +98,15 @@ final class CheckState {
             if truth.ringKnowers.isEmpty { truth.ringKnowers = knowers(of: truth, world) { _ in true } }
             return .go
         }
+        if bytes[8] > 50 && found.method == .invite && found.asker == .caller { noteRefusal(truth, found, world) }
         guard bytes[8] == 50 else { return .go }
         return answerLeaves(host, truth, found, isUncommitted: isUncommitted, world)
+    }
+
+    /// A final answer that is no 2xx leaves for the INVITE that made the call: should it be confirmed too, it is owing
+    /// (R15).
+    private func noteRefusal(_ truth: CallTruth, _ found: AnswerName, _ world: World) {
+        if found.cseq == world.phones[2 * truth.index].firstCSeq { truth.wasRefused = true }
     }
 
     private func answerLeaves(
@@ -106,18 +115,45 @@ final class CheckState {
         guard let index = truth.answers.firstIndex(where: { $0.isFor(found) }) else { return .go }
         let isFirst = truth.answers[index].leftAt == nil
         truth.answers[index].leftAt = truth.answers[index].leftAt ?? world.now
-        let isAlone = host.node.map { NodeInspection.standing(of: $0).livePeers == 0 } ?? true
-        truth.answers[index].isUncommitted = truth.answers[index].isUncommitted || isUncommitted || isAlone
         let deadline = truth.answers[index].reachedAt + world.plan.lifetime - CheckState.tolerance
         let knowing = knowers(of: truth, world) { known in
             guard known.state >= .confirmedNotAcknowledged, known.state != .deleted else { return false }
             return known.deadline >= deadline
         }
+        let isAlone = host.node.map { NodeInspection.standing(of: $0).livePeers == 0 } ?? true
+        let isUnheld = isUncommitted || isAlone
+        let isKnownHere = knowing.contains(host.process)
+        if isFirst && !isKnownHere { checkRelay(host, truth, found, isUnheld: isUnheld, world) }
+        truth.answers[index].isUncommitted = truth.answers[index].isUncommitted || isUnheld || !isKnownHere
         if isFirst { truth.answers[index].knowers = knowing }
-        if isFirst && found.method == .invite && found.asker == .caller && truth.confirmedAt == nil {
+        if isFirst && isKnownHere && found.method == .invite && found.asker == .caller && truth.confirmedAt == nil {
             checkCommit(host, truth, knowing, isUncommitted: isUncommitted, world)
         }
         return snipes(host, world, perMille: 60)
+    }
+
+    /// A 2xx leaves, not counted as uncommitted, and what it means for the deadline is not even in the sender's record
+    /// (R2, R9). Left by nature when nobody in reach has a record; when the call is over there is nothing to move.
+    private func checkRelay(
+        _ host: Host, _ truth: CallTruth, _ found: AnswerName, isUnheld: Bool, _ world: World
+    ) {
+        guard !isUnheld else {
+            truth.wasRelayed = true
+            return
+        }
+        let having = knowers(of: truth, world) { _ in true }
+        let text =
+            "\(host.name) sends the 2xx to the \(found.asker.name)'s \(found.method) on, and learns nothing from it"
+        let inReach = having.filter { world.links.areConnected(host.index, $0.host) }
+        guard !inReach.isEmpty else {
+            truth.wasRelayed = true
+            return world.excuse("relay", call: truth.index, text + "; nobody in reach has a record")
+        }
+        guard !truth.isEnding, truth.byes.isEmpty else { return }
+        let isDeleted = knowers(of: truth, world) { $0.state == .deleted }
+        guard isDeleted.isEmpty else { return }
+        let place = having.contains(host.process) ? "it has the record" : "others have the record"
+        world.violate("R2", call: truth.index, text + "; \(place)")
     }
 
     /// A 2xx that confirms a dialog leaves only when a peer has the dialog (DESIGN §6, commit).

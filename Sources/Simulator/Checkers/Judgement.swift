@@ -17,6 +17,22 @@ extension World {
         if plan.isCalm { judgeCalm(call) }
     }
 
+    /// Somebody may act for the dead at the end of the run.
+    private var canAct: Bool {
+        hosts.contains { host in host.node.map { NodeInspection.hasQuorum($0) } == true }
+    }
+
+    /// What nobody could have told the phones is left by nature: all who knew are dead, or half of the nodes are.
+    private func untold(_ code: String, _ call: CallTruth, _ living: [ProcessID], _ text: String) {
+        if !canAct {
+            excuse(code, call: call.index, text + "; no quorum")
+        } else if living.isEmpty {
+            excuse(code, call: call.index, text)
+        } else {
+            violate(code, call: call.index, text)
+        }
+    }
+
     private func knewAlive(_ processes: [ProcessID]) -> [ProcessID] { processes.filter { checks.isAlive($0) } }
 
     private func names(_ processes: [ProcessID]) -> String {
@@ -27,14 +43,16 @@ extension World {
         let living = knewAlive(call.holders)
         if call.ackReached == nil && call.unacknowledgedAt[.callee] != nil {
             let text = "the caller had its 2xx at \((call.confirmedAt ?? 0).inMilliseconds), no ACK reached the callee"
-            living.isEmpty ? excuse("S1-3", call: call.index, text) : violate("S1-3", call: call.index, text)
+            untold("S1-3", call, living, text)
         }
-        let untold = [caller, callee].filter { $0.dialog != nil && !$0.hasEnded }.map(\.role.name)
+        let untold = [caller, callee].filter { $0.dialog != nil && !$0.hasEnded && !$0.hasVanished(at: now) }.map(
+            \.role.name)
         if !untold.isEmpty {
             let text =
                 "\(untold) still in the call at the end; deadline \(call.latestDeadline.inMilliseconds) at most; "
                 + "held by \(names(call.holders)), of whom live \(names(living))"
-            guard living.isEmpty else { return violate("4", call: call.index, text) }
+            if isOwing(call) { return excuse("owing", call: call.index, text) }
+            if !living.isEmpty || !canAct { return self.untold("4", call, living, text) }
             return excuseLoss(call)
         }
         judgeLateness(call)
@@ -65,18 +83,33 @@ extension World {
             // A callee that rings on and a caller who waits is a call.
             let isRinging = callee.servers.contains { $0.isInitial && $0.isOpenInvite }
             if !(isRinging && call.cancelledAt == nil && knowsPending(call)) {
-                living.isEmpty ? excuse("S1-8", call: call.index, text) : violate("S1-8", call: call.index, text)
+                // CANCEL at a node that could not know of the call is answered 481; the caller knows no more to do.
+                let isLostCancel = call.cancelCode == 481 && isCutOff(at: call.cancelledAt ?? 0)
+                // So is a rejection that was lost on its way while its node died: nothing keeps it (S1-3 keeps a 2xx).
+                let isRejected = callee.servers.contains { $0.isInitial && $0.statusCode >= 300 }
+                // Or its deadline came before a 2xx that the network kept back.
+                let isLost = isLostCancel || isRejected || !call.byes.isEmpty
+                untold("S1-8", call, isLost ? [] : living, text)
             }
         } else if callee.servers.contains(where: { $0.isInitial && $0.isOpenInvite }) {
             let text = "the callee rings on; the caller was told \(call.failure?.code ?? 0); known at \(names(known))"
-            living.isEmpty ? excuse("S2-11", call: call.index, text) : violate("S2-11", call: call.index, text)
+            untold("S2-11", call, knewAlive(call.earlyHolders), text)
         }
         if call.unacknowledgedAt[.callee] != nil {
             let text =
                 "the callee answered at \((call.answeredAt ?? 0).inMilliseconds) and was never told; "
                 + "known at \(names(known))"
-            living.isEmpty ? excuse("S2-11", call: call.index, text) : violate("S2-11", call: call.index, text)
+            untold("S2-11", call, knewAlive(call.earlyHolders), text)
         }
+    }
+
+    private func isCutOff(at time: Nanoseconds) -> Bool {
+        checks.troubled.contains { $0 >= time - World.sampleInterval && $0 <= time + World.sampleInterval }
+    }
+
+    /// Ended by an heir while its owner, cut off, confirmed it: R15's owing record, which is not part of this stage.
+    private func isOwing(_ call: CallTruth) -> Bool {
+        call.wasRefused && !checks.knowers(of: call, self) { $0.state == .deleted }.isEmpty
     }
 
     /// Some live node still has the ringing call, and will go on with it.

@@ -42,6 +42,7 @@ extension World {
         let call = truth[phone.call]
         guard call.confirmedAt == nil else { return }
         call.confirmedAt = now
+        if let lost = call.plan.vanishes { phones[2 * call.index + lost.role.rawValue].vanishAt = now + lost.after }
         commit(call, asker: .caller, cseq: response.cseq, method: .invite)
         for (index, step) in call.plan.steps.enumerated() {
             schedule(.script(call: call.index, step: index), after: step.after)

@@ -12,6 +12,7 @@ extension World {
     func sample() {
         schedule(.sample, after: World.sampleInterval)
         if !couldAct { checks.uncalm.append(now) }
+        if !disturbances.isQuiet { checks.troubled.append(now) }
         for call in truth where call.did != nil { look(at: call) }
         if let point = checks.settlePoint { settle(point) }
     }
@@ -38,6 +39,9 @@ extension World {
             let before = checks.sight(of: call.index, host.process, calls: truth.count, now: sight)
             if before == .deleted && sight == .live {
                 violate("6", call: call.index, node: host.index, "a deleted record lives again")
+            }
+            if let known, known.state >= .early, known.state != .deleted, !call.earlyHolders.contains(host.process) {
+                call.earlyHolders.append(host.process)
             }
             if let known, known.state == .confirmed || known.state == .confirmedNotAcknowledged {
                 if !call.holders.contains(host.process) { call.holders.append(host.process) }
@@ -76,6 +80,8 @@ extension World {
         let deaths = call.holders.compactMap { checks.ends[$0] }.sorted()
         let names = call.holders.map { hosts[$0.host].name }
         switch call.holders.count {
+        case 0 where call.wasRelayed || !call.confirmHolders.isEmpty:
+            excuse("1relay", call: call.index, "its 2xx went through a node that knew nothing, and nobody alive did")
         case 0: violate("1", call: call.index, "its caller has a 2xx, and no process ever held it confirmed")
         case 1 where call.wasAlone: excuse("1lone", call: call.index, "its node was alone, and died")
         case 1 where call.wasUncommitted:

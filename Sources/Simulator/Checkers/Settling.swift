@@ -83,8 +83,9 @@ extension World {
 
     private var arePhonesQuiet: Bool {
         phones.allSatisfy { phone in
-            (phone.dialog?.state ?? .ended) == .ended && phone.clients.allSatisfy(\.isOver)
-                && phone.servers.allSatisfy { $0.phase != .answered && $0.phase != .proceeding }
+            phone.hasVanished(at: now)
+                || (phone.dialog?.state ?? .ended) == .ended && phone.clients.allSatisfy(\.isOver)
+                    && phone.servers.allSatisfy { $0.phase != .answered && $0.phase != .proceeding }
         }
     }
 

@@ -1,7 +1,7 @@
 // A call as its two users mean it to go: when it starts, how long it rings, how it is answered, when it is refreshed
 // and by whom, who hangs up. Faults may have other ideas.
 
-enum Role: Int, Hashable {
+enum Role: Int, Hashable, Sendable {
     case caller
     case callee
 
@@ -43,6 +43,8 @@ struct CallPlan: Sendable {
     /// Between a 2xx and its ACK.
     let acknowledgeDelay: Nanoseconds
     let steps: [Step]
+    /// One of the phones falls silent for good so long after the call was confirmed: no network, no battery.
+    let vanishes: (role: Role, after: Nanoseconds)?
 
     init(index: Int, start: Nanoseconds, lifetime: Nanoseconds, using random: inout SplitMix) {
         self.index = index
@@ -54,6 +56,10 @@ struct CallPlan: Sendable {
         cancelAfter = cancels ? random.between(.milliseconds(20), .seconds(5)) : nil
         acknowledgeDelay = random.pick([0, 0, .milliseconds(200), .milliseconds(200), .milliseconds(1_200)])
         steps = CallPlan.drawSteps(lifetime: lifetime, using: &random)
+        let isLost = random.chance(perMille: 60)
+        let role = random.pick([Role.caller, .callee])
+        let after = random.between(.milliseconds(1_500), 2 * lifetime)
+        vanishes = isLost ? (role, after) : nil
     }
 
     private static func drawSteps(lifetime: Nanoseconds, using random: inout SplitMix) -> [Step] {

@@ -19,7 +19,7 @@ extension Phone {
 
     /// What a user does in a call; nothing when there is no call any more, or a request of this kind is under way.
     func perform(_ act: CallPlan.Act, _ world: World) {
-        guard isConfirmed, var current = dialog else { return }
+        guard isConfirmed, !hasVanished(at: world.now), var current = dialog else { return }
         if act == .hangUp { return hangUp(world) }
         let isBusy = clients.contains { $0.method == .invite && !$0.isOver } || servers.contains { $0.isOpenInvite }
         guard !isBusy, !hasUnacknowledgedAnswer else { return }

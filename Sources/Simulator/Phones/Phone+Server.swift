@@ -124,12 +124,15 @@ extension Phone {
         for index in servers.indices where servers[index].request.method == .invite {
             let server = servers[index]
             guard server.request.cseq == request.cseq, server.request.fromTag == request.fromTag else { continue }
+            // A BYE may overtake the ACK: it is then heard all the same.
+            if server.statusCode < 300 && server.isInitial && server.isFinal {
+                world.truth[call].ackReached = world.truth[call].ackReached ?? world.now
+            }
             guard server.phase == .answered else { continue }
             if server.statusCode >= 300 && server.request.branch != request.branch { continue }
             servers[index].phase = .confirmed
             if server.statusCode < 300 && server.isInitial {
                 if dialog?.state == .early { dialog?.state = .confirmed }
-                world.truth[call].ackReached = world.truth[call].ackReached ?? world.now
             }
         }
     }

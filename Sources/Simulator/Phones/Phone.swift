@@ -50,6 +50,10 @@ final class Phone {
     }
 
     var isConfirmed: Bool { dialog?.state == .confirmed }
+    /// When it falls silent for good; never, for most.
+    var vanishAt: Nanoseconds = .max
+
+    func hasVanished(at now: Nanoseconds) -> Bool { now >= vanishAt }
     var hasEnded: Bool { dialog?.state == .ended }
 
     func send(_ bytes: [UInt8], to destination: Endpoint, _ world: World) {
@@ -61,6 +65,7 @@ final class Phone {
     }
 
     func receive(_ datagram: Packet, _ world: World) {
+        guard !hasVanished(at: world.now) else { return }
         var problem = ""
         guard let message = PhoneMessage(datagram.bytes, parser: &world.parser, problem: &problem) else {
             world.violate("sip", call: call, "\(user) got a message it cannot read: \(problem)")
@@ -74,6 +79,7 @@ final class Phone {
     }
 
     func timerFired(_ timer: PhoneTimer, _ world: World) {
+        guard !hasVanished(at: world.now) else { return }
         switch timer {
         case .retransmit(let client): retransmit(client, world)
         case .timeout(let client): timeOut(client, world)
@@ -96,7 +102,9 @@ final class Phone {
         for index in servers.indices where servers[index].request.method == .invite {
             if !servers[index].isFinal { respond(487, server: index, world) }
             // Nobody waits for the ACK of a call that is over.
-            if servers[index].phase == .answered && servers[index].statusCode < 300 { servers[index].phase = .terminated }
+            if servers[index].phase == .answered && servers[index].statusCode < 300 {
+                servers[index].phase = .terminated
+            }
         }
     }
 }

@@ -1,8 +1,8 @@
 // EventQueue is the simulator's time: a binary heap ordered by (time, counter).
 //
 // The counter makes the order total, so two events of one instant come out in the order they were put in, on every
-// machine. The heap holds small keys and the events lie beside it, so
-// that sifting moves little. Nothing is ever removed from the middle: an event that is no longer wanted finds so when it is delivered.
+// machine. The heap holds small keys and the events lie beside it, so that sifting moves little. Nothing is ever
+// removed from the middle: an event that is no longer wanted finds so when it is delivered.
 
 struct EventQueue {
     private struct Key {

@@ -144,6 +144,18 @@ nonisolated struct Understudy_Record: @unchecked Sendable {
     set {_uniqueStorage()._profiles = newValue}
   }
 
+  /// max; last re-INVITE of the caller refused: CSeq << 32 | hash of its upstream branch
+  var rejectedCaller: UInt64 {
+    get {_storage._rejectedCaller}
+    set {_uniqueStorage()._rejectedCaller = newValue}
+  }
+
+  /// max; the same for the callee
+  var rejectedCallee: UInt64 {
+    get {_storage._rejectedCallee}
+    set {_uniqueStorage()._rejectedCallee = newValue}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
@@ -343,7 +355,7 @@ fileprivate nonisolated let _protobuf_package = "understudy"
 
 nonisolated extension Understudy_Record: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Record"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}call_id\0\u{3}from_tag\0\u{3}invite_cseq\0\u{1}home\0\u{1}state\0\u{1}deadline\0\u{1}flags\0\u{1}from\0\u{1}to\0\u{3}request_uri\0\u{1}caller\0\u{3}settled_caller\0\u{3}settled_callee\0\u{2}\u{3}outs\0\u{1}pendings\0\u{1}variables\0\u{1}profiles\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}call_id\0\u{3}from_tag\0\u{3}invite_cseq\0\u{1}home\0\u{1}state\0\u{1}deadline\0\u{1}flags\0\u{1}from\0\u{1}to\0\u{3}request_uri\0\u{1}caller\0\u{3}settled_caller\0\u{3}settled_callee\0\u{2}\u{3}outs\0\u{1}pendings\0\u{1}variables\0\u{1}profiles\0\u{4}\u{2}rejected_caller\0\u{3}rejected_callee\0")
 
   fileprivate class _StorageClass {
     var _callID: Data = Data()
@@ -363,6 +375,8 @@ nonisolated extension Understudy_Record: SwiftProtobuf.Message, SwiftProtobuf._M
     var _pendings: [Understudy_Pending] = []
     var _variables: [Understudy_Stamped] = []
     var _profiles: [Understudy_Stamped] = []
+    var _rejectedCaller: UInt64 = 0
+    var _rejectedCallee: UInt64 = 0
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -390,6 +404,8 @@ nonisolated extension Understudy_Record: SwiftProtobuf.Message, SwiftProtobuf._M
       _pendings = source._pendings
       _variables = source._variables
       _profiles = source._profiles
+      _rejectedCaller = source._rejectedCaller
+      _rejectedCallee = source._rejectedCallee
     }
   }
 
@@ -425,6 +441,8 @@ nonisolated extension Understudy_Record: SwiftProtobuf.Message, SwiftProtobuf._M
         case 17: try { try decoder.decodeRepeatedMessageField(value: &_storage._pendings) }()
         case 18: try { try decoder.decodeRepeatedMessageField(value: &_storage._variables) }()
         case 19: try { try decoder.decodeRepeatedMessageField(value: &_storage._profiles) }()
+        case 21: try { try decoder.decodeSingularUInt64Field(value: &_storage._rejectedCaller) }()
+        case 22: try { try decoder.decodeSingularUInt64Field(value: &_storage._rejectedCallee) }()
         default: break
         }
       }
@@ -488,6 +506,12 @@ nonisolated extension Understudy_Record: SwiftProtobuf.Message, SwiftProtobuf._M
       if !_storage._profiles.isEmpty {
         try visitor.visitRepeatedMessageField(value: _storage._profiles, fieldNumber: 19)
       }
+      if _storage._rejectedCaller != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._rejectedCaller, fieldNumber: 21)
+      }
+      if _storage._rejectedCallee != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._rejectedCallee, fieldNumber: 22)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -514,6 +538,8 @@ nonisolated extension Understudy_Record: SwiftProtobuf.Message, SwiftProtobuf._M
         if _storage._pendings != rhs_storage._pendings {return false}
         if _storage._variables != rhs_storage._variables {return false}
         if _storage._profiles != rhs_storage._profiles {return false}
+        if _storage._rejectedCaller != rhs_storage._rejectedCaller {return false}
+        if _storage._rejectedCallee != rhs_storage._rejectedCallee {return false}
         return true
       }
       if !storagesAreEqual {return false}
