@@ -28,7 +28,8 @@ extension Proxy {
         context.leg = plan.leg
         context.cSeq = plan.cSeq.number
         context.isInitial = plan.createsDialog || (message.toTag.isEmpty && message.method == .invite)
-        context.refreshes = plan.isKnown && !message.toTag.isEmpty && Self.refreshing(message.method)
+        context.isKnown = plan.isKnown
+        context.refreshes = !message.toTag.isEmpty && Self.refreshing(message.method)
         context.afterTheEnd = plan.afterTheEnd
         context.upstream = plan.upstream
         context.listener = plan.listener

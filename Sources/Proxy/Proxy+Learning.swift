@@ -169,9 +169,11 @@ extension Proxy {
     /// A 2xx: what it confirms or refreshes.
     /// - Returns: Whether it confirms a dialog or moves its deadline, and so must be committed before it is sent.
     mutating func learnSuccess(
-        _ context: ResponseContext, answer: [UInt8], now: Instant,
+        _ asReceived: ResponseContext, answer: [UInt8], now: Instant,
         dialogs: inout DialogTable, effects: inout ProxyEffects
     ) -> Bool {
+        var context = asReceived
+        guard context.isInitial || matchAgain(&context, dialogs: dialogs) else { return false }
         guard let did = context.did, let state = dialogs.state(did), state != .deleted else { return false }
         guard context.isInitial || context.refreshes else { return false }
         facts.begin()
@@ -182,7 +184,7 @@ extension Proxy {
             readRouteSets(did, dialogs: dialogs)
             writeRefreshedSides(context)
         }
-        writeDeadline(did, context, now: now, dialogs: dialogs)
+        writeDeadline(did, now: now, dialogs: dialogs)
         if context.method == .invite {
             let keeps = !context.isInitial
             pendingFact(context) { pending in
@@ -191,6 +193,18 @@ extension Proxy {
             }
         }
         return learn(did, now: now, dialogs: &dialogs, effects: &effects)?.deadlineChanged ?? false
+    }
+
+    /// A request in a dialog whose record was not here may have it by now: then it is known who sent it.
+    private func matchAgain(_ context: inout ResponseContext, dialogs: DialogTable) -> Bool {
+        if context.isKnown || context.kind != .forwarded { return true }
+        let bytes = message.bytes
+        guard let did = context.did,
+            let leg = dialogs.matches(
+                did, callID: bytes, message.callID, fromTag: bytes, message.fromTag, toTag: bytes, message.toTag)
+        else { return false }
+        context.leg = leg
+        return true
     }
 
     /// One dialog-out, from the response at hand.
@@ -256,9 +270,7 @@ extension Proxy {
 
     /// The deadline after a confirmation or a refresh. A confirmation opens generation 1, so that the early timeout, which may be
     /// the later one, no longer counts; a refresh stays in the generation it finds.
-    private mutating func writeDeadline(
-        _ did: DialogID, _ context: ResponseContext, now: Instant, dialogs: DialogTable
-    ) {
+    private mutating func writeDeadline(_ did: DialogID, now: Instant, dialogs: DialogTable) {
         let age = max(0, dialogs.age(did, now: now)?.wholeMilliseconds ?? 0)
         let deadline = dialogs.view(did) { view, _ in view.deadline } ?? nil
         let (generation, lifetime) = (max(1, deadline?.generation ?? 0), deadline?.lifetimeMilliseconds ?? 0)
@@ -268,6 +280,40 @@ extension Proxy {
             deadline.put(DeadlineField.atMilliseconds, UInt64(age) + milliseconds)
             deadline.put(DeadlineField.lifetimeMilliseconds, milliseconds)
         }
+    }
+
+    /// A 2xx of a dead node's transaction passes by: that both sides live is worth the refresh, and the Contact of who sent it is news.
+    mutating func learnPassingSuccess(
+        _ did: DialogID, _ cSeq: CSeq, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        let bytes = message.bytes
+        guard let state = dialogs.state(did), state == .confirmed || state == .confirmedNotAcknowledged,
+            let sender = dialogs.matches(
+                did, callID: bytes, message.callID, fromTag: bytes, message.fromTag, toTag: bytes, message.toTag)
+        else { return }
+        readRouteSets(did, dialogs: dialogs)
+        let contact = [.invite, .update].contains(cSeq.method) ? contactURI() : nil
+        let routes = sender == .caller ? routeSets[1] : routeSets[0]
+        func writeSide(_ side: inout FactsWriter) {
+            guard let contact else { return }
+            side.message(SideField.target) { target in
+                target.put(TargetField.cseq, UInt64(cSeq.number))
+                target.put(TargetField.contact, bytes, contact)
+                if !routes.isEmpty { target.put(TargetField.routes, routes) }
+            }
+        }
+        let toTag = message.toTag
+        facts.begin()
+        writeDeadline(did, now: now, dialogs: dialogs)
+        if sender == .callee {
+            facts.message(RecordField.caller) { writeSide(&$0) }
+        } else {
+            facts.message(RecordField.outs) { out in
+                out.put(OutField.toTag, bytes, toTag)
+                out.message(OutField.side) { writeSide(&$0) }
+            }
+        }
+        learn(did, now: now, dialogs: &dialogs, effects: &effects)
     }
 
     /// A branch of an INVITE failed: its early dialog, if any, is over.
@@ -326,7 +372,14 @@ extension Proxy {
         let bytes = message.bytes
         let calleeTag = plan.leg == .caller ? message.toTag : message.fromTag
         let isInitial = dialogs.view(did) { view, _ in view.inviteCSeq == plan.cSeq.number } ?? false
+        let (requestURI, to) = (message.requestURI, message.first(.to)?.value)
         facts.begin()
+        // An ACK is proof of the 2xx: if that is still on its way here, the early timeout must not outlive it.
+        let generation = (dialogs.view(did) { view, _ in view.deadline?.generation } ?? nil) ?? 0
+        if generation == 0, isInitial { writeDeadline(did, now: now, dialogs: dialogs) }
+        let isBare = dialogs.view(did) { view, stored in
+            view.out(toTag: bytes, calleeTag, in: stored)?.side.contact.isEmpty ?? true
+        } ?? true
         if plan.leg == .caller, isInitial {
             facts.put(RecordField.state, UInt64(DialogState.confirmed.rawValue))
             facts.put(RecordField.settledCaller, UInt64(plan.cSeq.number))
@@ -334,6 +387,13 @@ extension Proxy {
                 out.put(OutField.toTag, bytes, calleeTag)
                 out.put(OutField.state, UInt64(DialogState.confirmed.rawValue))
                 out.put(OutField.acked, UInt64(plan.cSeq.number))
+                // The 2xx went by unseen: the ACK names where the callee is (RFC 3261 §12.2.1.1); CSeq 0 yields to the 2xx.
+                if isBare {
+                    out.message(OutField.side) { side in
+                        side.message(SideField.target) { $0.put(TargetField.contact, bytes, requestURI) }
+                    }
+                    if let to { out.put(OutField.to, bytes, to) }
+                }
             }
         } else {
             facts.put(plan.leg == .caller ? RecordField.settledCaller : .settledCallee, UInt64(plan.cSeq.number))

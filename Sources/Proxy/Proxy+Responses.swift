@@ -20,7 +20,7 @@ extension Proxy {
         case .generated(let hash):
             receiveGeneratedResponse(hash, from: source, now: now, dialogs: &dialogs, effects: &effects)
         case .transaction(let token) where token.member == settings.memberTag:
-            receiveOwnResponse(token, via, cSeq, now: now, dialogs: &dialogs, effects: &effects)
+            receiveOwnResponse(token, via, cSeq, from: source, now: now, dialogs: &dialogs, effects: &effects)
         case .transaction(let token):
             if let peer = peer(token.member), peer.isLive, let endpoint = peer.endpoint {
                 guard !isPeerAddress(source) else {  // Passing on happens once.
@@ -30,20 +30,20 @@ extension Proxy {
                 counters.passedToOwner += 1
                 effects.queue.send(message.bytes, to: endpoint, from: egressListener(endpoint))
             } else {
-                receiveHeirResponse(token, via, cSeq, now: now, dialogs: &dialogs, effects: &effects)
+                receiveHeirResponse(token, via, cSeq, from: source, now: now, dialogs: &dialogs, effects: &effects)
             }
         }
     }
 
     private mutating func receiveOwnResponse(
-        _ token: Branch.Token, _ via: Via, _ cSeq: CSeq, now: Instant,
+        _ token: Branch.Token, _ via: Via, _ cSeq: CSeq, from source: Endpoint, now: Instant,
         dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
         guard contexts.contains(token.slot), var context = take(token.slot) else {
             // Its context is gone: a 2xx repeated after 64·T1, or one for a call that an heir has ended meanwhile.
             counters.strayResponses += 1
             if cSeq.method == .invite, 200..<300 ~= message.statusCode {
-                receiveHeirResponse(token, via, cSeq, now: now, dialogs: &dialogs, effects: &effects)
+                receiveHeirResponse(token, via, cSeq, from: source, now: now, dialogs: &dialogs, effects: &effects)
             }
             return
         }
@@ -166,6 +166,7 @@ extension Proxy {
                 return
             }
         }
+        if isInvite, awaitsRecord(&context, dialogs: dialogs, effects: &effects) { return }
         let bytes = responseWithoutVia(via)
         let moved = learnSuccess(context, answer: bytes, now: now, dialogs: &dialogs, effects: &effects)
         guard moved, commits, context.held.count < ResponseContext.heldLimit else {
@@ -176,6 +177,17 @@ extension Proxy {
         context.held.append(HeldResponse(bytes: bytes, toTag: toTag, status: status))
         let purpose: CommitToken.Purpose = context.isInitial ? .confirmation : .refresh
         effects.items.append(.commit(CommitToken(context: id, purpose: purpose)))
+    }
+
+    /// The record of an answered dialog has got lost here: it is fetched, and the callee's next copy of its 2xx, T1 later, finds it
+    /// again. Twice at most; then the answer goes on without a record.
+    private func awaitsRecord(
+        _ context: inout ResponseContext, dialogs: DialogTable, effects: inout ProxyEffects
+    ) -> Bool {
+        guard commits, let did = context.did, !dialogs.contains(did), context.fetches < 2 else { return false }
+        context.fetches += 1
+        effects.items.append(.wanted(did))
+        return true
     }
 
     /// The peers' word on a commit, or the timeout's.

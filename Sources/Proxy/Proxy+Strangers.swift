@@ -178,7 +178,7 @@ extension Proxy {
 
     /// An answer whose Via names a member that is not live: its address moved here, or it comes by rport to an heir.
     mutating func receiveHeirResponse(
-        _ token: Branch.Token, _ via: Via, _ cSeq: CSeq, now: Instant,
+        _ token: Branch.Token, _ via: Via, _ cSeq: CSeq, from source: Endpoint, now: Instant,
         dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
         let did = token.did
@@ -202,19 +202,46 @@ extension Proxy {
                 return
             }
             if cSeq.method == .invite, 200..<300 ~= message.statusCode {
-                if record.state == .deleted {
-                    refuseLateAnswer(did, endsDialog: true, now: now, effects: &effects)
+                let isInitial = cSeq.number == record.inviteCSeq
+                if record.state == .deleted, !isInitial || record.flags & RecordFlag.failed != 0 {
+                    refuseLateAnswer(did, endsDialog: isInitial, now: now, effects: &effects)
                     return
                 }
                 let rejected = max(record.rejectedCaller, record.rejectedCallee)
-                if cSeq.number != record.inviteCSeq, rejected >> 32 == UInt64(cSeq.number) {
+                if !isInitial, rejected >> 32 == UInt64(cSeq.number) {
                     refuseLateAnswer(did, endsDialog: false, now: now, effects: &effects)
                     return
                 }
             }
-            if cSeq.method == .cancel { return }
+            if cSeq.method == .cancel {
+                passToPeers(from: source, effects: &effects)
+                return
+            }
+        }
+        if cSeq.method == .invite, 200..<300 ~= message.statusCode, did.rawValue != 0,
+            awaitsRecord(did, dialogs: dialogs, effects: &effects)
+        {
+            return
+        }
+        if 200..<300 ~= message.statusCode, Self.refreshing(cSeq.method) {
+            learnPassingSuccess(did, cSeq, now: now, dialogs: &dialogs, effects: &effects)
         }
         forwardResponseStatelessly(via, effects: &effects)
+    }
+
+    /// A dead node's INVITE is answered, and its record is not here: it is fetched, and the callee's next copy of the 2xx finds it (R2).
+    /// Twice at most for a dialog; then the answer goes on without.
+    private mutating func awaitsRecord(
+        _ did: DialogID, dialogs: DialogTable, effects: inout ProxyEffects
+    ) -> Bool {
+        guard commits, !dialogs.contains(did) else { return false }
+        let tries = awaited.last { $0.did == did }?.tries ?? 0
+        guard tries < 2 else { return false }
+        awaited.removeAll { $0.did == did }
+        if awaited.count >= Self.parkedLimit { awaited.removeFirst() }
+        awaited.append((did, tries + 1))
+        effects.items.append(.wanted(did))
+        return true
     }
 
     /// A 2xx after the heir's final answer: ACK and BYE from that 2xx (S2-11), of a re-INVITE the ACK alone. Each retransmission is

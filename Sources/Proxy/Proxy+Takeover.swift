@@ -330,6 +330,8 @@ extension Proxy {
     ) {
         guard context.lastStatus < 200, context.held.isEmpty, let did = context.did, let record = dialogs.record(did)
         else { return }
+        // The answer came by another node while the CANCEL was under way: there is nothing to end any more.
+        if context.isInitial, (record.state ?? .unconfirmed) >= .confirmedNotAcknowledged { return }
         if context.isInitial {
             let byes = record.outs.filter { $0.state != .deleted }.compactMap {
                 bye(did, record, $0, to: .callee, early: true)

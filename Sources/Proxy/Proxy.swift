@@ -44,6 +44,8 @@ package struct Proxy: Sendable {
     /// ACKs and BYEs of dialogs whose records are on their way, 256 at most.
     var parked: [ParkedMessage] = []
     static let parkedLimit = 256
+    /// Dialogs whose record was fetched before the 2xx of a dead node was sent on, and how often, 256 at most.
+    var awaited: [(did: DialogID, tries: Int)] = []
 
     // Scratch space, reused from message to message.
     var message = Message()

@@ -38,11 +38,15 @@ struct ResponseContext: Sendable {
     var leg = Leg.caller
     var cSeq: UInt32 = 0
     var isInitial = false
+    /// The record of `did` was here and agreed when the request came.
+    var isKnown = false
     /// A request that, answered 2xx, refreshes the dialog's lifetime.
     var refreshes = false
     /// The dialog had ended before this request came (S1-9: a party's own BYE after ours).
     var afterTheEnd = false
     var cancelled = false
+    /// How often the lost record was fetched before its 2xx was sent on.
+    var fetches: UInt8 = 0
     /// What to answer upstream when the branches end after a cancellation that was not the caller's.
     var endCode = 0
 

@@ -58,6 +58,10 @@ enum NodeInspection {
         process.access { $0.inspectedDialogs.bytes(DialogID(rawValue: did)) }
     }
 
+    static func decoded(_ did: UInt64, _ process: RunningNode) -> Record? {
+        process.access { $0.inspectedDialogs.record(DialogID(rawValue: did)) }
+    }
+
     /// Everything of a record that replicas must agree on, for a person to compare.
     static func describe(_ did: UInt64, _ process: RunningNode) -> String {
         let record = process.access { $0.inspectedDialogs.record(DialogID(rawValue: did)) }

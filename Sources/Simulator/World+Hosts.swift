@@ -26,6 +26,7 @@ extension World {
                 unixMilliseconds: unix))
         log("\(host.name) starts, boot \(host.boot)")
         checks.processStarted(host.process, at: now)
+        disturbances.note(.death(index), at: now)
         drive(host) { node, time, out in node.hold(addresses: [host.address.address], now: time, into: &out) }
     }
 

@@ -31,7 +31,7 @@ struct ReplicationNetTests {
         net.cut = []
         #expect(net.run(limit: 50) { !net.processes[0].committed.isEmpty })
         #expect(net.processes[0].committed.map(\.acknowledged) == [true])
-        #expect(net.processes[0].cluster.counters.pushes + net.processes[1].cluster.counters.gaps > 0)
+        #expect(net.processes[0].cluster.counters.pushes > 0)
     }
 
     @Test func `a commit that nobody answers times out, and after three the peer counts no more (R10)`() {

@@ -41,7 +41,8 @@ extension World {
 
     private func judgeConfirmed(_ call: CallTruth, _ caller: Phone, _ callee: Phone) {
         let living = knewAlive(call.holders)
-        if call.ackReached == nil && call.unacknowledgedAt[.callee] != nil {
+        let isSilent = caller.hasVanished(at: now) || callee.hasVanished(at: now)
+        if !isSilent && call.ackReached == nil && call.unacknowledgedAt[.callee] != nil {
             let text = "the caller had its 2xx at \((call.confirmedAt ?? 0).inMilliseconds), no ACK reached the callee"
             untold("S1-3", call, living, text)
         }

@@ -42,9 +42,21 @@ extension World {
         drive(hosts[host]) { node, time, _ in NodeInspection.plant(&node, did, bytes, now: time) }
     }
 
-    /// Stops a process for good, and tells no checker.
-    package func tamper(stopping host: Int) {
-        hosts[host].isPaused = true
+    /// Whether both users mean to stay in this call until it expires.
+    package func isMeantToExpire(_ call: Int) -> Bool {
+        plan.calls[call].vanishes == nil && plan.calls[call].steps.allSatisfy { $0.act != .hangUp }
+    }
+
+    /// Makes every node believe that a call may last an hour longer.
+    package func tamper(postponing call: Int) {
+        for host in hosts {
+            guard let did = truth[call].did, let node = host.node,
+                var record = NodeInspection.decoded(did, node)
+            else { continue }
+            record.deadline?.atMilliseconds += 3_600_000
+            guard let bytes = try? record.encoded() else { continue }
+            tamper(planting: bytes, of: call, on: host.index)
+        }
     }
 
     /// A new process that hears and reaches nobody, and no checker knows of a fault.
