@@ -27,8 +27,8 @@ extension Cluster {
         store.forget(early)
     }
 
-    /// Answers `.committed` with this token once `count` peers have every fact up to `sequence` in their records, at the
-    /// timeout at the latest, and at once when no peer is there to wait for.
+    /// Answers `.committed` with this token once `count` peers have every fact up to `sequence` in their records, at
+    /// the timeout at the latest, and at once when no peer is there to wait for.
     package mutating func wait(
         for sequence: UInt64, peers count: Int, token: UInt64, timeout: Duration, now: Instant,
         out: inout ClusterActions

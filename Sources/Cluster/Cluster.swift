@@ -3,7 +3,7 @@
 //      frames, requests, replies, probes, time                            facts, waits, questions of the node
 //                      │                                                                  │
 //   Wire ── header and entries                                                            ▼
-//   Membership ── FailureDetector a peer, ViewAgreement ─── view, quorum, fit      OutboundStream, CommitWaits, AskTable
+//   Membership ── FailureDetector a peer, ViewAgreement ── view, quorum, fit     OutboundStream, CommitWaits, AskTable
 //   Streams ── InboundStream a peer, ParkedPatches, ClockOffset                           │
 //   Repair ── RequestLane a peer, SyncSession, TombstoneLedger                            │
 //   Takeover ── Ranking                                                                   │
@@ -12,12 +12,13 @@
 // A member's life:   joining ──in the view, and compared with every live member of it──▶ up ⇄ draining ──▶ left
 //                       ▲──────────── found itself outside of the view ─────────────────┘
 //
-// How the shell drives it: events in any order, then `advance` once after each batch; frames and requests leave only from
-// there, so a batch shares them. After a pause the shell hands in everything that its sockets hold before `advance` (R13).
-// `nextDeadline` is when `advance` is needed without an event.
+// How the shell drives it: events in any order, then `advance` once after each batch; frames and requests leave only
+// from there, so a batch shares them. After a pause the shell hands in everything that its sockets hold before
+// `advance` (R13). `nextDeadline` is when `advance` is needed without an event.
 //
-// Invariants: nothing here depends on the order of a set or dictionary, on a clock, or on chance that is not seeded. Every
-// table has its limit in `ClusterSettings` or beside its type. Only members of the view vote, grant and acknowledge.
+// Invariants: nothing here depends on the order of a set or dictionary, on a clock, or on chance that is not seeded.
+// Every table has its limit in `ClusterSettings` or beside its type. Only members of the view vote, grant and
+// acknowledge.
 // Not attempted: AEAD (the wire has its place), quarantine of lapsed members (R5), a witness.
 
 package import Primitives

@@ -1,7 +1,7 @@
 // What the cluster wants done, in the caller's reusable buffer. Ranges are in `arena` and stay valid until `removeAll`.
 //
-// Order: a `committed` comes after every fact that it speaks of was acknowledged; a `granted` after the last grant it needs.
-// Frames leave only from `advance`, which the shell calls after each batch of events.
+// Order: a `committed` comes after every fact that it speaks of was acknowledged; a `granted` after the last grant it
+// needs. Frames leave only from `advance`, which the shell calls after each batch of events.
 
 package import Primitives
 

@@ -1,5 +1,5 @@
-// What a cluster machine works with: plain values that the node maps from its validated settings. Bounds live here too, so
-// that a test can make them small enough to reach.
+// What a cluster machine works with: plain values that the node maps from its validated settings. Bounds live here too,
+// so that a test can make them small enough to reach.
 
 /// When a survivor may act without a majority (R3).
 package enum QuorumRule: Sendable {

@@ -1,5 +1,5 @@
-// The cluster's view of the records: opaque bytes under a did, joined by rules it does not know. The node implements it over
-// its dialog table; tests use a toy join-semilattice.
+// The cluster's view of the records: opaque bytes under a did, joined by rules it does not know. The node implements it
+// over its dialog table; tests use a toy join-semilattice.
 
 package import Primitives
 
@@ -42,10 +42,11 @@ package struct Intent: Equatable, Sendable {
 }
 
 package protocol RecordStore {
-    /// Joins facts into the record of `did`. `ageMilliseconds` is the dialog's age when the facts are a whole record (a put),
-    /// `nil` when they are a patch.
+    /// Joins facts into the record of `did`. `ageMilliseconds` is the dialog's age when the facts are a whole record (a
+    /// put), `nil` when they are a patch.
     mutating func join(_ did: UInt64, _ record: RawSpan, ageMilliseconds: Int64?, now: Instant) -> JoinOutcome
-    /// Appends the record as it stands and answers its age in milliseconds; `nil`, and nothing appended, without a record.
+    /// Appends the record as it stands and answers its age in milliseconds; `nil`, and nothing appended, without a
+    /// record.
     func write(_ did: UInt64, into writer: inout ByteWriter, now: Instant) -> Int64?
     /// The record ended. Asked after each join that changed it.
     func isTombstone(_ did: UInt64) -> Bool

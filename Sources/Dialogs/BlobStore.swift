@@ -2,11 +2,12 @@
 //
 //     chunk (64 KiB, blocks of one size)   │ block │ block │ free ─┐ │ block │ free ◀┘ │ … never used │
 //
-// A free block's first two bytes name the next free one of its chunk. Chunks of one size that have room are linked, so a
-// block is found in constant time; a chunk whose last block was freed is given back and serves any size. Records grow and
-// shrink during a call, hence the chunks follow the current mix of sizes, not the history.
+// A free block's first two bytes name the next free one of its chunk. Chunks of one size that have room are linked, so
+// a block is found in constant time; a chunk whose last block was freed is given back and serves any size. Records grow
+// and shrink during a call, hence the chunks follow the current mix of sizes, not the history.
 //
-// Invariant: what is stored is never longer than its block. Limit: 16 KiB a record; the number of records is the table's.
+// Invariant: what is stored is never longer than its block. Limit: 16 KiB a record; the number of records is the
+// table's.
 
 public import Primitives
 
@@ -86,8 +87,8 @@ public struct BlobStore: Sendable {
         }
     }
 
-    /// The buffer that holds the bytes, and where in it. Let go of the buffer before the store changes: it is shared, not
-    /// copied, and a change would have to copy the whole chunk.
+    /// The buffer that holds the bytes, and where in it. Let go of the buffer before the store changes: it is shared,
+    /// not copied, and a change would have to copy the whole chunk.
     public func location(_ id: BlobID) -> (bytes: [UInt8], range: ByteRange) {
         (chunks[Int(id.chunk)].bytes, range(id))
     }

@@ -1,7 +1,7 @@
 // Counts, digests and listings: what makes replicas comparable, and what an operator sees.
 //
-// A bucket's list links its slots, tombstones included: who compares buckets has to learn of a peer's tombstone too. The
-// digest covers live records only, since tombstones leave each node at its own time.
+// A bucket's list links its slots, tombstones included: who compares buckets has to learn of a peer's tombstone too.
+// The digest covers live records only, since tombstones leave each node at its own time.
 
 public import Primitives
 

@@ -1,12 +1,14 @@
 // Finding a dialog by what a request says (RFC 3261 §12.2), and reading it.
 //
-// The did in a Route is a hint: `matches` verifies it against Call-ID and tags. Without it, or when it lies, `find` goes by
-// Call-ID. A request without a To-tag (a retransmitted INVITE, CANCEL) belongs to a dialog that is unconfirmed or early.
+// The did in a Route is a hint: `matches` verifies it against Call-ID and tags. Without it, or when it lies, `find`
+// goes by Call-ID. A request without a To-tag (a retransmitted INVITE, CANCEL) belongs to a dialog that is unconfirmed
+// or early.
 
 public import Primitives
 
 extension DialogTable {
-    /// The dialog that Call-ID and tags name, and the side that sent the request: the youngest live one, else a tombstone.
+    /// The dialog that Call-ID and tags name, and the side that sent the request: the youngest live one, else a
+    /// tombstone.
     public func find(
         callID: [UInt8], _ callIDRange: ByteRange, fromTag: [UInt8], _ fromTagRange: ByteRange, toTag: [UInt8],
         _ toTagRange: ByteRange
@@ -29,7 +31,8 @@ extension DialogTable {
         return entry.did > other.did
     }
 
-    /// The side of dialog `did` that sent a request with this Call-ID and these tags; `nil` when it is another dialog's.
+    /// The side of dialog `did` that sent a request with this Call-ID and these tags; `nil` when it is another
+    /// dialog's.
     public func matches(
         _ did: DialogID, callID: [UInt8], _ callIDRange: ByteRange, fromTag: [UInt8], _ fromTagRange: ByteRange,
         toTag: [UInt8], _ toTagRange: ByteRange

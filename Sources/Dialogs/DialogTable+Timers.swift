@@ -1,5 +1,5 @@
-// One wake-up for each dialog. What it means (deadline, retransmission, tombstone's end) is decided by who is woken, from
-// the record and the time; the table only remembers when.
+// One wake-up for each dialog. What it means (deadline, retransmission, tombstone's end) is decided by who is woken,
+// from the record and the time; the table only remembers when.
 
 public import Primitives
 

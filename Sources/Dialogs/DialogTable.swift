@@ -1,5 +1,5 @@
-// DialogTable holds all records that this node knows: those it is home of and the replicas alike; nothing in it depends on
-// whose they are. Facts come in through `learn`, whoever learned them.
+// DialogTable holds all records that this node knows: those it is home of and the replicas alike; nothing in it depends
+// on whose they are. Facts come in through `learn`, whoever learned them.
 //
 //     did ──FlatTable──┐
 //                      ├──▶ slot: fixed part (Entry) ──▶ blob: the record, byte for byte as it is replicated
@@ -9,8 +9,8 @@
 // The age of a dialog is not in the record: `birth` is a local instant, made from the age that came with a put, and the
 // earlier one wins; a deadline is birth + at_ms. So replicas hold equal bytes, and no two clocks are compared.
 //
-// Invariants: `counts` sum up to `count`; a bucket's digest is the wrapping sum of the keyed hashes of (did, bytes) of its
-// live records, so it depends neither on order nor on time; every slot is in both indices and in its bucket's list.
+// Invariants: `counts` sum up to `count`; a bucket's digest is the wrapping sum of the keyed hashes of (did, bytes) of
+// its live records, so it depends neither on order nor on time; every slot is in both indices and in its bucket's list.
 // Limit: `limit` records, tombstones included; at it a new record is refused, typed and counted.
 
 public import Primitives
@@ -211,7 +211,8 @@ public struct DialogTable: Sendable {
         byDID.remove(hash: did.rawValue, value: id.index)
         unlinkFromBucket(entry)
         wheel.cancel(entry.timer)
-        // A record that is forgotten does not make its bucket young: a peer that still has it is to be compared at once.
+        // A record that is forgotten does not make its bucket young: a peer that still has it is to be compared at
+        // once.
         count(entry, by: -1, now: Instant(nanoseconds: .min))
         blobs.remove(entry.blob)
         entries.remove(id)

@@ -1,5 +1,5 @@
-// FactsWriter writes what was learned of a dialog: a patch, or a whole record for a put. Fields and map entries may come in
-// any order and more than once; the join makes them canonical.
+// FactsWriter writes what was learned of a dialog: a patch, or a whole record for a put. Fields and map entries may
+// come in any order and more than once; the join makes them canonical.
 //
 //     facts.begin()
 //     facts.put(RecordField.state, 2)
@@ -8,7 +8,8 @@
 //         out.put(OutField.state, 2)
 //     }
 //
-// A fact about a pending names branch, leg and cseq (see RecordFields). The buffer keeps its memory from patch to patch.
+// A fact about a pending names branch, leg and cseq (see RecordFields). The buffer keeps its memory from patch to
+// patch.
 
 public import Primitives
 

@@ -1,9 +1,9 @@
 // ProtobufReader walks over the fields of one message in protobuf wire format, bounds-checked, without allocating.
 //
-//     field = tag varint (number << 3 | wire type), then   0 varint │ 1 eight bytes │ 2 length varint, bytes │ 5 four bytes
+//     field = tag varint (number << 3 | wire type), then 0 varint │ 1 eight bytes │ 2 length, bytes │ 5 four bytes
 //
-// Varints must be minimal; groups (3, 4) are refused. A message inside is a byte string until somebody walks over it, so
-// depth costs nothing here.
+// Varints must be minimal; groups (3, 4) are refused. A message inside is a byte string until somebody walks over it,
+// so depth costs nothing here.
 
 internal import Primitives
 

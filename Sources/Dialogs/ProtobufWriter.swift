@@ -1,6 +1,6 @@
-// Writing protobuf wire format at the end of a ByteWriter. A message is written in place behind one byte of length; when
-// it turns out longer than 127 bytes, it is moved up by the byte or two that the length then needs. For records of less
-// than a kilobyte that is cheaper than measuring first.
+// Writing protobuf wire format at the end of a ByteWriter. A message is written in place behind one byte of length;
+// when it turns out longer than 127 bytes, it is moved up by the byte or two that the length then needs. For records of
+// less than a kilobyte that is cheaper than measuring first.
 
 internal import Primitives
 

@@ -1,4 +1,5 @@
-// Record is a decoded copy of a record, for the cold paths: listing dialogs, intents, tests. The hot path uses RecordView.
+// Record is a decoded copy of a record, for the cold paths: listing dialogs, intents, tests. The hot path uses
+// RecordView.
 //
 // Fields of later versions are not decoded; `encoded()` writes what this version knows.
 

@@ -1,5 +1,5 @@
-// RecordError says why bytes from a peer (or facts of our own) did not become part of a record. The record that was there
-// stays as it was. A peer's mistake is counted by who called; it never stops the node.
+// RecordError says why bytes from a peer (or facts of our own) did not become part of a record. The record that was
+// there stays as it was. A peer's mistake is counted by who called; it never stops the node.
 
 public enum RecordError: Error, Equatable, Sendable {
     /// The bytes end inside of a field.

@@ -1,8 +1,8 @@
 // The record's fields and how each is joined. Deploy/understudy.proto publishes the same schema for other languages.
 //
 //     Record     1 call_id  larger bytes      11 caller          Side, joined
-//                2 from_tag larger bytes      12 settled_caller  max   CSeq of the last INVITE of that side that is over
-//                3 invite_cseq max            13 settled_callee  max
+//                2 from_tag larger bytes      12 settled_caller  max   CSeq of the last INVITE of that side that is
+//                over 3 invite_cseq max            13 settled_callee  max
 //                4 home     least bytes       16 outs      map by to_tag                 Out, joined        ≤ 64
 //                5 state    max               17 pendings  map by (branch, leg, cseq)    Pending, joined    ≤ 64
 //                6 deadline larger            18 variables map by key    larger stamp  ┐ together
@@ -29,7 +29,8 @@ public enum RecordField: UInt32, Sendable {
     case fromTag, inviteCSeq, home, state, deadline, flags, from, to, requestURI, caller, settledCaller, settledCallee
     case outs = 16
     case pendings, variables, profiles
-    /// The last re-INVITE of that side that was refused: CSeq in the upper word, 32 bits of a hash of its upstream branch below.
+    /// The last re-INVITE of that side that was refused: CSeq in the upper word, 32 bits of a hash of its upstream
+    /// branch below.
     case rejectedCaller = 21
     case rejectedCallee
 }

@@ -1,5 +1,5 @@
-// The second half of the join: sorted fields become canonical bytes, group by group. Two maps of a record differ from plain
-// fields only in that a group has a key.
+// The second half of the join: sorted fields become canonical bytes, group by group. Two maps of a record differ from
+// plain fields only in that a group has a key.
 
 internal import Primitives
 

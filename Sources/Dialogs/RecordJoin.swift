@@ -1,17 +1,17 @@
-// RecordJoin makes one record of two: the least upper bound of both in the order that RecordFields fixes. It works on the
-// bytes, so a record is never decoded to learn one fact.
+// RecordJoin makes one record of two: the least upper bound of both in the order that RecordFields fixes. It works on
+// the bytes, so a record is never decoded to learn one fact.
 //
 //     a ++ b ──gather──▶ fields of both messages ──sort by (number, key)──▶ groups ──reduce by rule──▶ canonical bytes
 //                            ▲                                                 │
 //                            └───────────── a message inside of a group ───────┘
 //
-// A field that stands alone and comes from a canonical record is copied as it is, and neighbours together, so a patch to a
-// record of 600 bytes costs little more than walking over it once.
+// A field that stands alone and comes from a canonical record is copied as it is, and neighbours together, so a patch
+// to a record of 600 bytes costs little more than walking over it once.
 //
-// Invariants: the result is canonical (fields ascending, map entries ascending by key, defaults left out, minimal varints),
-// hence equal records are equal bytes; joining is commutative, associative and idempotent for all inputs, patches among
-// them, as long as no bound is reached. Depth is fixed by the table (Record ▸ Out ▸ Side ▸ Target). At a bound the join
-// throws and the record stays as it was; then replicas may differ, which digests show.
+// Invariants: the result is canonical (fields ascending, map entries ascending by key, defaults left out, minimal
+// varints), hence equal records are equal bytes; joining is commutative, associative and idempotent for all inputs,
+// patches among them, as long as no bound is reached. Depth is fixed by the table (Record ▸ Out ▸ Side ▸ Target). At a
+// bound the join throws and the record stays as it was; then replicas may differ, which digests show.
 
 public import Primitives
 

@@ -1,9 +1,9 @@
-// RecordView is where things are in a stored record: one pass over its fields, no copy, no allocation. The hot path reads
-// contacts, routes and CSeqs through it. The ranges index the array that was given to `init` (or to `DialogTable.view`'s
-// closure) and are good until the record changes.
+// RecordView is where things are in a stored record: one pass over its fields, no copy, no allocation. The hot path
+// reads contacts, routes and CSeqs through it. The ranges index the array that was given to `init` (or to
+// `DialogTable.view`'s closure) and are good until the record changes.
 //
-// It reads canonical records, which came out of a join and were checked there; should the bytes be anything else, the view
-// ends where they stop making sense and never reads outside of them.
+// It reads canonical records, which came out of a join and were checked there; should the bytes be anything else, the
+// view ends where they stop making sense and never reads outside of them.
 
 public import Primitives
 

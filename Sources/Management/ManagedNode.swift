@@ -1,5 +1,5 @@
-// What management asks of a node. The node lives on its own thread; whoever implements this carries each question there and
-// the answer back, so every function suspends and none of them blocks. Answers are copies (`Node/Reports.swift`).
+// What management asks of a node. The node lives on its own thread; whoever implements this carries each question there
+// and the answer back, so every function suspends and none of them blocks. Answers are copies (`Node/Reports.swift`).
 
 package import Node
 

@@ -108,8 +108,8 @@ extension Node {
         proxy.bury(did, now: now, dialogs: &store.dialogs, effects: &effects)
     }
 
-    /// A ringing call that nobody answers for `early_timeout`: its owner, or heir, cancels it. Were that to fail too, the
-    /// record ends after another transaction's lifetime.
+    /// A ringing call that nobody answers for `early_timeout`: its owner, or heir, cancels it. Were that to fail too,
+    /// the record ends after another transaction's lifetime.
     private mutating func expireEarly(_ did: DialogID, now: Instant) {
         if proxy.cancelEarly(did, flags: RecordFlag.timedOut, now: now, dialogs: &store.dialogs, effects: &effects) {
             proxy.review(did, now: now, dialogs: &store.dialogs, effects: &effects)

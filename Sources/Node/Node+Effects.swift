@@ -1,5 +1,6 @@
 // Carries out what proxy and cluster ask for, until neither asks for anything more. Order is kept: a fact is published
-// before the commit that waits for it, and a released 2xx leaves in the same turn as the acknowledgement that released it.
+// before the commit that waits for it, and a released 2xx leaves in the same turn as the acknowledgement that released
+// it.
 
 import Cluster
 import Dialogs
@@ -56,7 +57,8 @@ extension Node {
         if effects.items.isEmpty { swap(&items, &effects.items) }
     }
 
-    /// How many peers a commit waits for. A refresh and a granted end must meet in one node: commit + grants > members (R9).
+    /// How many peers a commit waits for. A refresh and a granted end must meet in one node: commit + grants > members
+    /// (R9).
     private mutating func waitForCommit(_ token: CommitToken, now: Instant) {
         let members = max(1, cluster.view.members.count)
         var peers = settings.replication.commit == .majority ? members / 2 : 1

@@ -1,7 +1,7 @@
 // Who is live, who inherits, and the slow walk over all records that finds what a change of members has left behind.
 //
-// The walk visits a bounded number of records a turn, so a million dialogs never hold up a call; it starts a settle time after a
-// change of members, again when strangers have had their grace, and every few seconds as a safety net.
+// The walk visits a bounded number of records a turn, so a million dialogs never hold up a call; it starts a settle
+// time after a change of members, again when strangers have had their grace, and every few seconds as a safety net.
 //
 // Limit: `RecordWalk.slice` records a turn.
 
@@ -130,6 +130,7 @@ extension Node {
 }
 
 extension MemberStatus {
-    /// Its transactions are its own: the members have not agreed that it is gone, or it is heard though it is no member.
+    /// Its transactions are its own: the members have not agreed that it is gone, or it is heard though it is no
+    /// member.
     var isLive: Bool { !isAbsent && state != .left && (isInView || state != .down) }
 }

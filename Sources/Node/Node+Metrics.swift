@@ -1,5 +1,5 @@
-// The node's counters and gauges under the names that Prometheus sees, one row each: the table below is the reference page.
-// What follows from `status` (dialogs by state, members, lag) is added by management itself.
+// The node's counters and gauges under the names that Prometheus sees, one row each: the table below is the reference
+// page. What follows from `status` (dialogs by state, members, lag) is added by management itself.
 
 import Cluster
 import Dialogs

@@ -1,5 +1,5 @@
-// What operators see and ask for: reports are copies made on the node's own thread, bounded so that none holds up a call;
-// requests are the same facts that messages teach, so they replicate like any other.
+// What operators see and ask for: reports are copies made on the node's own thread, bounded so that none holds up a
+// call; requests are the same facts that messages teach, so they replicate like any other.
 
 import Cluster
 import Dialogs

@@ -7,7 +7,8 @@ import Proxy
 import SIP
 
 extension Node {
-    /// The keyed hash of the cluster: from its key, or, on loopback without one, from its name. All members have the same.
+    /// The keyed hash of the cluster: from its key, or, on loopback without one, from its name. All members have the
+    /// same.
     static func makeHash(_ settings: Settings) -> KeyedHash {
         let name = Array(settings.cluster.name.utf8)
         let secret = settings.cluster.key.bytes

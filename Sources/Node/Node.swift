@@ -1,6 +1,6 @@
 // Node is one member of the cluster as one deterministic machine: proxy, dialogs and cluster on one thread, without a
-// clock, a socket or a lock. Datagrams, frames and the passing of time come in; what is to be done goes into the caller's
-// `Outbox`. The shell and the simulator drive the same value.
+// clock, a socket or a lock. Datagrams, frames and the passing of time come in; what is to be done goes into the
+// caller's `Outbox`. The shell and the simulator drive the same value.
 //
 //   datagram ──▶ Proxy ──facts──▶ Dialogs ──▶ Cluster.publish ──▶ frames
 //                  ▲  └─commit──▶ Cluster.wait ──▶ committed ─┐

@@ -1,6 +1,6 @@
-// NodeStore is the node's records as the cluster sees them: opaque bytes that are joined, compared and handed out. It also
-// keeps the intents that were heard, since whoever continues after a crash uses their inputs (DESIGN §3.3), and the list of
-// dialogs that peers have changed, which the node looks at after each batch.
+// NodeStore is the node's records as the cluster sees them: opaque bytes that are joined, compared and handed out. It
+// also keeps the intents that were heard, since whoever continues after a crash uses their inputs (DESIGN §3.3), and
+// the list of dialogs that peers have changed, which the node looks at after each batch.
 //
 // Limits: `ims_dialog` dialogs by `dialogs.limit`; 65 536 intents, the oldest going first.
 

@@ -1,5 +1,5 @@
-// Every line of a node's log, in one place: a constant sentence for the event, what varies as metadata, and the level. A peer's
-// mistake is `debug` and a counter; `warning` means that an operator should look.
+// Every line of a node's log, in one place: a constant sentence for the event, what varies as metadata, and the level.
+// A peer's mistake is `debug` and a counter; `warning` means that an operator should look.
 
 import Cluster
 import Primitives
@@ -12,7 +12,8 @@ extension Note {
         case .hairpin(let callID):
             self.init(
                 .warning,
-                "a request would go back to the cluster itself: let the balancer neither record-route nor run loose_route() on what it balances, and list its address in sip.advertise",
+                "a request would go back to the cluster itself: let the balancer neither record-route nor run "
+                    + "loose_route() on what it balances, and list its address in sip.advertise",
                 [("call-id", text(callID))])
         case .unresolvable(let uri):
             self.init(

@@ -1,8 +1,8 @@
 // What a node tells an operator: plain values, copied out of the machine on its own thread and safe to carry anywhere.
 //
 // The machine fills them, management turns them into JSON, tables and metrics, and `understudy check` compares those of
-// several nodes. They hold no byte ranges, no slots and no moments: a moment means nothing on another host, so every time
-// is an age or a remainder in milliseconds, taken when the report was made.
+// several nodes. They hold no byte ranges, no slots and no moments: a moment means nothing on another host, so every
+// time is an age or a remainder in milliseconds, taken when the report was made.
 //
 // Limits: a page has at most `DialogQuery.limitRange.upperBound` dialogs, a bucket request at most
 // `BucketReport.requestLimit` buckets, so no report keeps the SIP thread busy for longer than a few milliseconds.
@@ -70,7 +70,8 @@ package struct StatusReport: Equatable, Sendable {
     package var members: [MemberReport] = []
     /// SIP server transactions of this node that have not had their final response: what a drain waits for.
     package var openTransactions = 0
-    /// A peer that is up has every fact of this node and the same records, or there is nobody to wait for: it may leave.
+    /// A peer that is up has every fact of this node and the same records, or there is nobody to wait for: it may
+    /// leave.
     package var mayLeave = true
     /// Milliseconds since this process began.
     package var uptimeMilliseconds: Int64 = 0

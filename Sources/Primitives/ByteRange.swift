@@ -1,5 +1,5 @@
-// ByteRange names a part of a buffer in eight bytes. Parsers hand out ranges instead of slices: they copy nothing, hold no
-// reference, and stay valid for as long as the buffer they index is not changed.
+// ByteRange names a part of a buffer in eight bytes. Parsers hand out ranges instead of slices: they copy nothing, hold
+// no reference, and stay valid for as long as the buffer they index is not changed.
 //
 // Primitives and Dialogs say `public` where the rest of the package says `package`: Swift 6.3 neither inlines nor
 // specialises `package` code across modules (measured: not even `@inlinable`), and these are the types that every inner

@@ -1,5 +1,5 @@
-// ByteWriter is a buffer that is filled, read and emptied again without giving its memory back: the hot path owns a few of
-// them and allocates nothing once they have grown to the size of a typical message.
+// ByteWriter is a buffer that is filled, read and emptied again without giving its memory back: the hot path owns a few
+// of them and allocates nothing once they have grown to the size of a typical message.
 //
 // Limit: none of its own; what is written was bounded when it was parsed.
 

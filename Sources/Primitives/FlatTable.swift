@@ -4,9 +4,10 @@
 //     bucket   │ fingerprint, 32 bits, never 0 │ value, 32 bits │        0 = empty
 //     home     = the top bits of the fingerprint
 //
-// Deleting shifts what follows back to where it would have been (no tombstones, no touch of a record), so the table never
-// ages. It doubles when three quarters full: one million entries take some 30 ms then, so the owner of a large table sizes
-// it in advance. Two entries may have the same hash; their order is fixed by the order of operations, not by chance.
+// Deleting shifts what follows back to where it would have been (no tombstones, no touch of a record), so the table
+// never ages. It doubles when three quarters full: one million entries take some 30 ms then, so the owner of a large
+// table sizes it in advance. Two entries may have the same hash; their order is fixed by the order of operations, not
+// by chance.
 //
 // Limit: 2³¹ entries; the owner's slab is the real bound. Not attempted: growing step by step, shrinking.
 

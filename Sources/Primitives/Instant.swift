@@ -1,5 +1,5 @@
-// Instant is the core's time: nanoseconds since an arbitrary origin that the shell chooses (CLOCK_BOOTTIME in a real node,
-// zero in the simulator). It is an argument everywhere; nothing in the core asks for it.
+// Instant is the core's time: nanoseconds since an arbitrary origin that the shell chooses (CLOCK_BOOTTIME in a real
+// node, zero in the simulator). It is an argument everywhere; nothing in the core asks for it.
 //
 // Invariant: arithmetic saturates at both ends, so a lifetime or an age that came from the network can never trap.
 // Not attempted: calendar time. Clocks of two nodes are never compared; what crosses the network is an age.

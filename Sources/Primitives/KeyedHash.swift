@@ -1,9 +1,9 @@
 // KeyedHash is SipHash-2-4 (Aumasson and Bernstein, 2012) under a key of 128 bits. Every table that is indexed by what
-// strangers send us uses it, so nobody can choose Call-IDs that all fall into one bucket; dids, branches and digests are
-// made with it, so that all nodes of a cluster, which share the key, compute the same ones.
+// strangers send us uses it, so nobody can choose Call-IDs that all fall into one bucket; dids, branches and digests
+// are made with it, so that all nodes of a cluster, which share the key, compute the same ones.
 //
-// `hash(_:)` is the function of the paper, byte for byte. `Stream` hashes several parts: each byte string is preceded by
-// its length as a word and padded with zeros to whole words, so ("ab", "c") and ("a", "bc") differ. Whole words keep
+// `hash(_:)` is the function of the paper, byte for byte. `Stream` hashes several parts: each byte string is preceded
+// by its length as a word and padded with zeros to whole words, so ("ab", "c") and ("a", "bc") differ. Whole words keep
 // the stream free of a carry buffer.
 //
 // Not attempted: a cryptographic signature. 64 bits are enough for tables and identifiers, not to authenticate frames.

@@ -2,8 +2,9 @@
 // into an array, and looking into a StaticString. The standard library of Swift 6.3 has no checked spelling for these.
 // The way from an array to a span is `RawSpan(_elements: array.span)`: `Span.bytes` counts as unsafe in 6.3.
 //
-// Why they are safe: every load goes through the span's own bounds check (never the `unchecked` variant), the types loaded
-// are plain integers, and no pointer leaves its closure. A bad offset stops the program; it cannot read past the span.
+// Why they are safe: every load goes through the span's own bounds check (never the `unchecked` variant), the types
+// loaded are plain integers, and no pointer leaves its closure. A bad offset stops the program; it cannot read past the
+// span.
 
 extension RawSpan {
     /// The byte at `offset`; traps outside of the span.
@@ -75,7 +76,8 @@ extension [UInt8] {
 }
 
 extension StaticString {
-    /// Whether `test` holds for each pair of a byte of `bytes[range]` and a byte of this literal, and the lengths agree.
+    /// Whether `test` holds for each pair of a byte of `bytes[range]` and a byte of this literal, and the lengths
+    /// agree.
     public func matches(_ bytes: [UInt8], _ range: ByteRange, by test: (UInt8, UInt8) -> Bool) -> Bool {
         guard range.count == utf8CodeUnitCount else { return false }
         return withUTF8Buffer { literal in

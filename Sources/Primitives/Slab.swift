@@ -1,10 +1,10 @@
-// Slab keeps records in dense slots that are named by (index, generation). A name that outlived its record is noticed, not
-// followed: whoever kept one (a timer, a branch parameter that came back from the network) gets `nil`.
+// Slab keeps records in dense slots that are named by (index, generation). A name that outlived its record is noticed,
+// not followed: whoever kept one (a timer, a branch parameter that came back from the network) gets `nil`.
 //
-// Invariants: a free slot's generation differs from every name handed out for it (until 2³² reuses); indices are reused,
-// last freed first, so memory follows the highest number of records that lived at once.
-// Limit: `limit` records; at it `insert` answers `nil` and the owner sheds load. Inlinable, so that other modules get it
-// specialised for their elements: unspecialised it looks up metadata on each access and costs more than the hash.
+// Invariants: a free slot's generation differs from every name handed out for it (until 2³² reuses); indices are
+// reused, last freed first, so memory follows the highest number of records that lived at once.
+// Limit: `limit` records; at it `insert` answers `nil` and the owner sheds load. Inlinable, so that other modules get
+// it specialised for their elements: unspecialised it looks up metadata on each access and costs more than the hash.
 
 /// The name of a record in a slab.
 public struct SlotID: Hashable, Sendable {

@@ -1,5 +1,5 @@
-// Text reads numbers and compares tokens in place, in the ASCII that SIP is written in (RFC 3261 §7.3.1, §25). No String is
-// made: one costs more than parsing the whole message.
+// Text reads numbers and compares tokens in place, in the ASCII that SIP is written in (RFC 3261 §7.3.1, §25). No
+// String is made: one costs more than parsing the whole message.
 
 public enum Text {
     /// The value of 1 to 20 decimal digits; `nil` for anything else or beyond 64 bits.

@@ -1,4 +1,5 @@
-// TimerWheel keeps the timers of a node: 4 wheels of 256 slots, ticks of 10 ms, lists threaded through one array of nodes.
+// TimerWheel keeps the timers of a node: 4 wheels of 256 slots, ticks of 10 ms, lists threaded through one array of
+// nodes.
 //
 //     level 0   256 slots of 10 ms          the ticks of the current 2.56 s
 //     level 1   256 slots of 2.56 s         the rest of the current 11 min
@@ -6,12 +7,12 @@
 //     level 3   256 slots of 47 h           the rest of the current 497 days
 //     overflow  one list                    everything later
 //
-// A timer lies at the level of the highest byte in which its tick differs from the current one. When time enters a block,
-// the block's list is dealt out one level down, before anything can be put there directly: hence timers of one tick fire in
-// the order of their scheduling, without sorting. A bitmap for each level lets time jump over empty slots.
+// A timer lies at the level of the highest byte in which its tick differs from the current one. When time enters a
+// block, the block's list is dealt out one level down, before anything can be put there directly: hence timers of one
+// tick fire in the order of their scheduling, without sorting. A bitmap for each level lets time jump over empty slots.
 //
-// Invariants: no timer fires early (its tick is rounded up); each fires in the first `advance` that reaches its tick; at
-// every level the slot of the current tick is empty. Scheduling and cancelling take constant time.
+// Invariants: no timer fires early (its tick is rounded up); each fires in the first `advance` that reaches its tick;
+// at every level the slot of the current tick is empty. Scheduling and cancelling take constant time.
 // Bound: the owners'; each keeps a fixed number of timers a record. Not attempted: resolution below a tick; a timer for
 // the past waits for the next tick, so a handler that schedules "now" again and again cannot starve the node.
 
@@ -102,8 +103,8 @@ public struct TimerWheel: Sendable {
 
     /// No timer is due before it: sleep until then, `advance`, and look again. `nil` when there is no timer.
     ///
-    /// It lies after the last `advance`. For timers of later blocks it is the block's start, so a timer that is far away
-    /// costs up to four wake-ups.
+    /// It lies after the last `advance`. For timers of later blocks it is the block's start, so a timer that is far
+    /// away costs up to four wake-ups.
     public var next: Instant? {
         guard let tick = nextTick else { return nil }
         let (nanoseconds, overflow) = tick.multipliedReportingOverflow(by: Self.tickLength)

@@ -1,7 +1,8 @@
-// FrozenDialogs remembers the dialogs whose end has been granted: for `intent-life` a refresh of such a dialog is answered
-// 481, since whoever asked may be sending its BYE now (rule R1).
+// FrozenDialogs remembers the dialogs whose end has been granted: for `intent-life` a refresh of such a dialog is
+// answered 481, since whoever asked may be sending its BYE now (rule R1).
 //
-// Limit: 65 536 at once; beyond it the oldest is let go early, and a refresh may then cross a BYE as it does without us.
+// Limit: 65 536 at once; beyond it the oldest is let go early, and a refresh may then cross a BYE as it does without
+// us.
 
 package import Dialogs
 package import Primitives

@@ -1,6 +1,6 @@
 // CANCEL (RFC 3261 §9, §16.10) and ACK (§17.1.1.3, §13.2.2.4), wherever in the cluster they arrive: a CANCEL on another
-// node is answered 200 and becomes the fact `cancelled` (S1-2c); an ACK for a non-2xx on another node becomes `acked` and is never
-// forwarded (S1-2d); an ACK for a 2xx is forwarded by its Routes and settles the INVITE.
+// node is answered 200 and becomes the fact `cancelled` (S1-2c); an ACK for a non-2xx on another node becomes `acked`
+// and is never forwarded (S1-2d); an ACK for a 2xx is forwarded by its Routes and settles the INVITE.
 
 import Dialogs
 import Primitives
@@ -115,7 +115,8 @@ extension Proxy {
         }
     }
 
-    /// The CANCEL was answered, or will never be. An INVITE that then gets no final answer within 64·T1 has ended (§9.1).
+    /// The CANCEL was answered, or will never be. An INVITE that then gets no final answer within 64·T1 has ended
+    /// (§9.1).
     mutating func cancelAnswered(
         _ context: inout ResponseContext, _ id: SlotID, branch index: Int, now: Instant,
         dialogs: inout DialogTable, effects: inout ProxyEffects

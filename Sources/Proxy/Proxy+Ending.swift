@@ -1,6 +1,6 @@
 // Ending a dialog: the BYEs that the cluster makes. Branch, sent-by and CSeq follow from (did, leg) alone, so a second
-// actor's BYE is a retransmission to the phone (DESIGN §3.3, S1-9, R7); Request-URI, Routes and target come from the record of whoever
-// asked first, and travel in the intent, so whoever continues sends the same bytes.
+// actor's BYE is a retransmission to the phone (DESIGN §3.3, S1-9, R7); Request-URI, Routes and target come from the
+// record of whoever asked first, and travel in the intent, so whoever continues sends the same bytes.
 //
 //   intent payload:  count, then for each BYE: leg (1 byte), length (2, big-endian) and text of the target endpoint,
 //                    length (2) and bytes of the request
@@ -263,8 +263,8 @@ extension Proxy {
         return EndingRequest(leg: leg, target: hop.endpoint, bytes: writer.bytes)
     }
 
-    /// Request-URI, Route value and endpoint of a request in a dialog (RFC 3261 §12.2.1.1): a first route without lr becomes
-    /// the Request-URI, and the Contact goes last.
+    /// Request-URI, Route value and endpoint of a request in a dialog (RFC 3261 §12.2.1.1): a first route without lr
+    /// becomes the Request-URI, and the Contact goes last.
     private func nextHop(
         contact: [UInt8], routes value: [UInt8]
     ) -> (requestURI: [UInt8], routes: [UInt8], endpoint: Endpoint)? {

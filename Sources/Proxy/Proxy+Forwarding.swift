@@ -1,5 +1,5 @@
-// Forwarding a request (RFC 3261 §16.6): the copy with its Via, Record-Route, Max-Forwards and Routes is written in one pass
-// over the received bytes, and kept as it was sent for retransmissions, CANCEL and ACK.
+// Forwarding a request (RFC 3261 §16.6): the copy with its Via, Record-Route, Max-Forwards and Routes is written in one
+// pass over the received bytes, and kept as it was sent for retransmissions, CANCEL and ACK.
 
 import Dialogs
 import Primitives
@@ -59,7 +59,8 @@ extension Proxy {
         put(context, id)
     }
 
-    /// Methods whose 2xx refreshes the dialog (RFC 3261 §12.2, RFC 3311; INFO, NOTIFY and the rest show that both live).
+    /// Methods whose 2xx refreshes the dialog (RFC 3261 §12.2, RFC 3311; INFO, NOTIFY and the rest show that both
+    /// live).
     static func refreshing(_ method: Method) -> Bool {
         switch method {
         case .bye, .cancel, .ack, .prack: false

@@ -268,8 +268,8 @@ extension Proxy {
         routeSets = [record.caller.routes, record.outs.first { $0.state == .confirmed }?.side.routes ?? []]
     }
 
-    /// The deadline after a confirmation or a refresh. A confirmation opens generation 1, so that the early timeout, which may be
-    /// the later one, no longer counts; a refresh stays in the generation it finds.
+    /// The deadline after a confirmation or a refresh. A confirmation opens generation 1, so that the early timeout,
+    /// which may be the later one, no longer counts; a refresh stays in the generation it finds.
     private mutating func writeDeadline(_ did: DialogID, now: Instant, dialogs: DialogTable) {
         let age = max(0, dialogs.age(did, now: now)?.wholeMilliseconds ?? 0)
         let deadline = dialogs.view(did) { view, _ in view.deadline } ?? nil
@@ -282,7 +282,8 @@ extension Proxy {
         }
     }
 
-    /// A 2xx of a dead node's transaction passes by: that both sides live is worth the refresh, and the Contact of who sent it is news.
+    /// A 2xx of a dead node's transaction passes by: that both sides live is worth the refresh, and the Contact of who
+    /// sent it is news.
     mutating func learnPassingSuccess(
         _ did: DialogID, _ cSeq: CSeq, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
@@ -355,7 +356,8 @@ extension Proxy {
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
     }
 
-    /// What names a refused re-INVITE in the record, so that any node knows its ACK, which has the same branch (§17.1.1.3).
+    /// What names a refused re-INVITE in the record, so that any node knows its ACK, which has the same branch
+    /// (§17.1.1.3).
     func rejection(cSeq: UInt32, branch: ByteRange, in bytes: [UInt8]) -> UInt64 {
         var stream = hash.begin()
         stream.combine(bytes, branch)
@@ -377,9 +379,10 @@ extension Proxy {
         // An ACK is proof of the 2xx: if that is still on its way here, the early timeout must not outlive it.
         let generation = (dialogs.view(did) { view, _ in view.deadline?.generation } ?? nil) ?? 0
         if generation == 0, isInitial { writeDeadline(did, now: now, dialogs: dialogs) }
-        let isBare = dialogs.view(did) { view, stored in
-            view.out(toTag: bytes, calleeTag, in: stored)?.side.contact.isEmpty ?? true
-        } ?? true
+        let isBare =
+            dialogs.view(did) { view, stored in
+                view.out(toTag: bytes, calleeTag, in: stored)?.side.contact.isEmpty ?? true
+            } ?? true
         if plan.leg == .caller, isInitial {
             facts.put(RecordField.state, UInt64(DialogState.confirmed.rawValue))
             facts.put(RecordField.settledCaller, UInt64(plan.cSeq.number))
@@ -387,7 +390,8 @@ extension Proxy {
                 out.put(OutField.toTag, bytes, calleeTag)
                 out.put(OutField.state, UInt64(DialogState.confirmed.rawValue))
                 out.put(OutField.acked, UInt64(plan.cSeq.number))
-                // The 2xx went by unseen: the ACK names where the callee is (RFC 3261 §12.2.1.1); CSeq 0 yields to the 2xx.
+                // The 2xx went by unseen: the ACK names where the callee is (RFC 3261 §12.2.1.1); CSeq 0 yields to the
+                // 2xx.
                 if isBare {
                     out.message(OutField.side) { side in
                         side.message(SideField.target) { $0.put(TargetField.contact, bytes, requestURI) }
@@ -412,7 +416,8 @@ extension Proxy {
     }
 
     /// Where our own entry stands in the Record-Routes of a message, and what is above or below it (S2-18).
-    /// - Parameter below: For the caller's side, those as received, read downwards; else those above ours, read upwards.
+    /// - Parameter below: For the caller's side, those as received, read downwards; else those above ours, read
+    ///   upwards.
     mutating func recordRoutes(below: Bool) -> [UInt8] {
         addresses.removeAll(keepingCapacity: true)
         message.nameAddresses(.recordRoute, into: &addresses)

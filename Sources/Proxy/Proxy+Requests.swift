@@ -1,6 +1,6 @@
-// What happens to a request before it is forwarded: RFC 3261 §16.3 (validation), §16.4 (routes), §16.5 (targets), with the
-// rules for a cluster: all Routes that name it are consumed at once (S1-5), an INVITE is looked up among the records before anything is
-// created (S1-2b), a request in a dialog is routed whether or not the record is here (S1-7).
+// What happens to a request before it is forwarded: RFC 3261 §16.3 (validation), §16.4 (routes), §16.5 (targets), with
+// the rules for a cluster: all Routes that name it are consumed at once (S1-5), an INVITE is looked up among the
+// records before anything is created (S1-2b), a request in a dialog is routed whether or not the record is here (S1-7).
 
 import Dialogs
 import Primitives
@@ -154,7 +154,8 @@ extension Proxy {
         return nil
     }
 
-    /// Refuses a request without keeping anything (§8.2.7): our To tag is a function of the request, so the ACK is known again.
+    /// Refuses a request without keeping anything (§8.2.7): our To tag is a function of the request, so the ACK is
+    /// known again.
     mutating func reject(
         _ status: Int, _ plan: RequestPlan, effects: inout ProxyEffects, extra: (inout ByteWriter) -> Void = { _ in }
     ) {
@@ -198,8 +199,8 @@ extension Proxy {
 
     // MARK: §16.4
 
-    /// Consumes every Route from the top that names the cluster, and takes the did from the first that has one. A strict
-    /// router's rewrite, our Record-Route as Request-URI, is undone before.
+    /// Consumes every Route from the top that names the cluster, and takes the did from the first that has one. A
+    /// strict router's rewrite, our Record-Route as Request-URI, is undone before.
     mutating func consumeRoutes(_ plan: inout RequestPlan, dialogs: DialogTable) {
         if let requestURI = try? URI(message.bytes, message.requestURI), isOwn(requestURI, in: message.bytes),
             let hint = didHint(requestURI), undoStrictRoute()

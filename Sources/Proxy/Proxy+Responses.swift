@@ -1,6 +1,6 @@
 // Response processing: RFC 3261 §16.7 with RFC 6026 (accepted state), and the rules for a cluster: an answer for a live
-// member's transaction is passed to that member once (S1-2a); a 2xx that confirms a dialog or moves its deadline is held until its
-// facts are committed, and what follows it from that callee waits behind it (S2-12).
+// member's transaction is passed to that member once (S1-2a); a 2xx that confirms a dialog or moves its deadline is
+// held until its facts are committed, and what follows it from that callee waits behind it (S2-12).
 
 package import Dialogs
 package import Primitives
@@ -179,8 +179,8 @@ extension Proxy {
         effects.items.append(.commit(CommitToken(context: id, purpose: purpose)))
     }
 
-    /// The record of an answered dialog has got lost here: it is fetched, and the callee's next copy of its 2xx, T1 later, finds it
-    /// again. Twice at most; then the answer goes on without a record.
+    /// The record of an answered dialog has got lost here: it is fetched, and the callee's next copy of its 2xx, T1
+    /// later, finds it again. Twice at most; then the answer goes on without a record.
     private func awaitsRecord(
         _ context: inout ResponseContext, dialogs: DialogTable, effects: inout ProxyEffects
     ) -> Bool {

@@ -13,7 +13,8 @@ extension Proxy {
         guard let record = dialogs.record(did), let state = record.state else { return }
         counters.foreignAbsorbed += 1
         if state == .deleted {
-            // Its final answer may have died with its owner; if a live one still repeats it, this is one more of the same kind.
+            // Its final answer may have died with its owner; if a live one still repeats it, this is one more of the
+            // same kind.
             guard record.flags & RecordFlag.failed != 0 else { return }
             reject(record.flags & RecordFlag.cancelled != 0 ? 487 : settings.earlyEndCode, plan, effects: &effects)
             return
@@ -123,8 +124,8 @@ extension Proxy {
         }
     }
 
-    /// Gives every live member a copy of a message that only its unknown owner can use: an ACK for a final answer of the cluster's, an
-    /// answer to a request that the cluster made. Once: what comes from a member goes no further.
+    /// Gives every live member a copy of a message that only its unknown owner can use: an ACK for a final answer of
+    /// the cluster's, an answer to a request that the cluster made. Once: what comes from a member goes no further.
     mutating func passToPeers(from source: Endpoint, effects: inout ProxyEffects) {
         guard source != .none, !isPeerAddress(source) else { return }
         for peer in peers where peer.isLive {
@@ -137,11 +138,15 @@ extension Proxy {
     /// Whether an ACK belongs to a re-INVITE that was refused: the record remembers the last one of each side.
     func isOfRejected(_ plan: RequestPlan, dialogs: DialogTable) -> Bool {
         guard let did = plan.did, plan.isKnown else { return false }
-        let known = dialogs.view(did) { view, _ in plan.leg == .caller ? view.rejectedCaller : view.rejectedCallee } ?? 0
+        let known =
+            dialogs.view(did) { view, _ in
+                plan.leg == .caller ? view.rejectedCaller : view.rejectedCallee
+            } ?? 0
         return known != 0 && known == rejection(cSeq: plan.cSeq.number, branch: plan.via.branch, in: message.bytes)
     }
 
-    /// Whether an ACK is for a non-2xx answer of a transaction that is not ours: it has the branch of the INVITE (§17.1.1.3).
+    /// Whether an ACK is for a non-2xx answer of a transaction that is not ours: it has the branch of the INVITE
+    /// (§17.1.1.3).
     func isForeignFailure(_ plan: RequestPlan, dialogs: DialogTable) -> Bool {
         foreignPending(plan, dialogs: dialogs) != nil
     }
@@ -229,8 +234,8 @@ extension Proxy {
         forwardResponseStatelessly(via, effects: &effects)
     }
 
-    /// A dead node's INVITE is answered, and its record is not here: it is fetched, and the callee's next copy of the 2xx finds it (R2).
-    /// Twice at most for a dialog; then the answer goes on without.
+    /// A dead node's INVITE is answered, and its record is not here: it is fetched, and the callee's next copy of the
+    /// 2xx finds it (R2). Twice at most for a dialog; then the answer goes on without.
     private mutating func awaitsRecord(
         _ did: DialogID, dialogs: DialogTable, effects: inout ProxyEffects
     ) -> Bool {
@@ -244,8 +249,8 @@ extension Proxy {
         return true
     }
 
-    /// A 2xx after the heir's final answer: ACK and BYE from that 2xx (S2-11), of a re-INVITE the ACK alone. Each retransmission is
-    /// acknowledged.
+    /// A 2xx after the heir's final answer: ACK and BYE from that 2xx (S2-11), of a re-INVITE the ACK alone. Each
+    /// retransmission is acknowledged.
     private mutating func refuseLateAnswer(
         _ did: DialogID, endsDialog: Bool, now: Instant, effects: inout ProxyEffects
     ) {

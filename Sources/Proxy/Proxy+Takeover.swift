@@ -1,14 +1,15 @@
-// What survivors do for transactions whose owner is dead (S1-2, S1-3, S2-10, S2-11). A pending transaction has its own actor: its
-// owner while that lives, else the fit member that ranks first for (did, branch). `review` looks at one record and does
-// what is this node's part; it may be called at any time and as often as one likes.
+// What survivors do for transactions whose owner is dead (S1-2, S1-3, S2-10, S2-11). A pending transaction has its own
+// actor: its owner while that lives, else the fit member that ranks first for (did, branch). `review` looks at one
+// record and does what is this node's part; it may be called at any time and as often as one likes.
 //
 //   record                          heir does
 //   ringing, moved address held     waits for the answer, which reaches the holder of the address
-//   ringing, otherwise              CANCEL, then BYE to each early dialog and one ACK, then 480 (487 if cancelled) upstream
-//   2xx without ACK                 sends the 2xx again at T1, doubling to T2, for 64·T1; then the dialog's deadline is now
-//   re-INVITE without answer        500 with Retry-After: 1 upstream, CANCEL downstream: the call lives
+//   ringing, otherwise              CANCEL, then BYE to each early dialog and one ACK, then 480 (487 if cancelled)
+//   upstream 2xx without ACK                 sends the 2xx again at T1, doubling to T2, for 64·T1; then the dialog's
+//   deadline is now re-INVITE without answer        500 with Retry-After: 1 upstream, CANCEL downstream: the call lives
 //
-// For a transaction of its own, the same look finds what others learned: cancelled elsewhere, answered elsewhere, ended.
+// For a transaction of its own, the same look finds what others learned: cancelled elsewhere, answered elsewhere,
+// ended.
 
 package import Dialogs
 package import Primitives
@@ -54,7 +55,8 @@ extension Proxy {
         return now - changed > Self.strangerGrace
     }
 
-    /// How long an owner may stay unheard of before it counts as dead: several heartbeats of a process that just started.
+    /// How long an owner may stay unheard of before it counts as dead: several heartbeats of a process that just
+    /// started.
     static let strangerGrace = Duration.seconds(3)
 
     private func token(of pending: Record.Pending) -> Branch.Token? {
@@ -214,8 +216,8 @@ extension Proxy {
         }
     }
 
-    /// How long an heir waits for an answer that the dead node's address may still bring: until timer C while a live member holds it,
-    /// for the grace while it may still be moving, else not at all.
+    /// How long an heir waits for an answer that the dead node's address may still bring: until timer C while a live
+    /// member holds it, for the grace while it may still be moving, else not at all.
     private func patience(with owner: UInt32) -> Duration {
         switch settings.earlyTakeover {
         case .wait: return settings.timerC
@@ -323,7 +325,8 @@ extension Proxy {
         endEarlyAsHeir(&context, id, now: now, dialogs: &dialogs, effects: &effects)
     }
 
-    /// After the CANCEL: BYE on each early dialog, one ACK for a 487 that went to the dead node, the final answer upstream.
+    /// After the CANCEL: BYE on each early dialog, one ACK for a 487 that went to the dead node, the final answer
+    /// upstream.
     mutating func endEarlyAsHeir(
         _ context: inout ResponseContext, _ id: SlotID, now: Instant,
         dialogs: inout DialogTable, effects: inout ProxyEffects
@@ -353,7 +356,8 @@ extension Proxy {
         }
     }
 
-    /// ACK with the INVITE's branch and no To tag: the 487 went to the dead node's address and would be repeated (S2-11).
+    /// ACK with the INVITE's branch and no To tag: the 487 went to the dead node's address and would be repeated
+    /// (S2-11).
     private mutating func acknowledgeUnseen(_ branch: ClientBranch, effects: inout ProxyEffects) {
         guard loadStored(branch.sent) else { return }
         effects.queue.send(to: branch.target, from: branch.listener) { [stored] writer in

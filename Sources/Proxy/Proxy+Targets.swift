@@ -47,8 +47,8 @@ extension Proxy {
         return true
     }
 
-    /// Whether the INVITE differs from the one that made the dialog in its Request-URI: a proxy above forked, and this is another
-    /// branch of the same dialog (S1-2b), not a repetition.
+    /// Whether the INVITE differs from the one that made the dialog in its Request-URI: a proxy above forked, and this
+    /// is another branch of the same dialog (S1-2b), not a repetition.
     private func isUpstreamFork(_ did: DialogID, dialogs: DialogTable) -> Bool {
         guard dialogs.state(did) != .deleted else { return false }
         return dialogs.view(did) { view, bytes in
@@ -71,7 +71,8 @@ extension Proxy {
         counters.rejected -= 1
     }
 
-    /// Whether one of the Vias is ours: a spiral, or a loop when nothing that routing looks at has changed (§16.3 step 4).
+    /// Whether one of the Vias is ours: a spiral, or a loop when nothing that routing looks at has changed (§16.3 step
+    /// 4).
     private mutating func passedBefore(_ plan: RequestPlan) -> (did: DialogID?, returned: Bool)? {
         vias.removeAll(keepingCapacity: true)
         message.vias(into: &vias)
@@ -154,7 +155,8 @@ extension Proxy {
         }
     }
 
-    /// The 2xx with the other To tag may still be on its way to this node: Call-ID and the caller's tag have to do until then.
+    /// The 2xx with the other To tag may still be on its way to this node: Call-ID and the caller's tag have to do
+    /// until then.
     private func legOfUnansweredDialog(_ did: DialogID, dialogs: DialogTable) -> Leg? {
         dialogs.view(did) { view, bytes -> Leg? in
             guard view.state < .confirmed, Text.same(bytes, view.callID, message.bytes, message.callID) else {
@@ -165,7 +167,8 @@ extension Proxy {
         } ?? nil
     }
 
-    /// Keeps a message whose dialog is not here for what it will teach when the record comes (R2); it is forwarded meanwhile.
+    /// Keeps a message whose dialog is not here for what it will teach when the record comes (R2); it is forwarded
+    /// meanwhile.
     private mutating func park(_ did: DialogID, effects: inout ProxyEffects) {
         effects.items.append(.wanted(did))
         guard message.method == .ack || message.method == .bye, parked.count < Self.parkedLimit else { return }

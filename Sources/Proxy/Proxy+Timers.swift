@@ -41,7 +41,8 @@ extension Proxy {
         }
     }
 
-    /// The time for an ACK is over (64·T1 after the 2xx): a dialog without one is talked about, never ended for it (S1-5).
+    /// The time for an ACK is over (64·T1 after the 2xx): a dialog without one is talked about, never ended for it
+    /// (S1-5).
     private mutating func checkAcknowledged(
         _ context: ResponseContext, dialogs: DialogTable, effects: inout ProxyEffects
     ) {

@@ -1,17 +1,17 @@
-// Proxy is the transaction-stateful, record-routing, dialog-aware proxy of RFC 3261 §16 as one machine: a datagram comes in
-// with the time, datagrams and effects go out. It learns facts of dialogs as they pass and never needs a record to route: what cannot be
-// matched is forwarded by its Route and Request-URI all the same (S1-7).
+// Proxy is the transaction-stateful, record-routing, dialog-aware proxy of RFC 3261 §16 as one machine: a datagram
+// comes in with the time, datagrams and effects go out. It learns facts of dialogs as they pass and never needs a
+// record to route: what cannot be matched is forwarded by its Route and Request-URI all the same (S1-7).
 //
 //            ┌ response ─▶ whose branch? ─ ours ─▶ client transaction ─▶ learn ─▶ hold 2xx ─▶ upstream
 //   message ─┤                           ├ a live member's ─▶ passed to it once (S1-2a)
 //            │                           └ a dead member's ─▶ as its heir would (Proxy+Takeover)
 //            └ request ─▶ retransmission? ─▶ Route ─▶ dialog? ─▶ server transaction ─▶ branch ─▶ next hop
 //
-// Files: +Requests (§16.3 to §16.5), +Forwarding (§16.6), +Responses (§16.7), +Cancel (§16.10 and ACK), +Learning (facts),
-// +Timers, +Takeover (what heirs do), +Ending (BYEs that the cluster makes).
+// Files: +Requests (§16.3 to §16.5), +Forwarding (§16.6), +Responses (§16.7), +Cancel (§16.10 and ACK), +Learning
+// (facts), +Timers, +Takeover (what heirs do), +Ending (BYEs that the cluster makes).
 //
-// Limits: `ProxySettings.contextLimit` transactions; a branch list of 16; 8 held responses and 16 queued requests a context.
-// Not attempted here: DNS, transports other than UDP, more than one branch from static routes.
+// Limits: `ProxySettings.contextLimit` transactions; a branch list of 16; 8 held responses and 16 queued requests a
+// context. Not attempted here: DNS, transports other than UDP, more than one branch from static routes.
 
 package import Dialogs
 package import Primitives
@@ -214,7 +214,8 @@ package struct Proxy: Sendable {
         settings.ownNames.contains { $0.matches(uri, in: bytes) }
     }
 
-    /// The To tag of answers that the cluster gives itself: the same from every node (S2-11), so any of them recognises the ACK.
+    /// The To tag of answers that the cluster gives itself: the same from every node (S2-11), so any of them recognises
+    /// the ACK.
     func ownToTag(callID: ByteRange, fromTag: ByteRange, cSeq: UInt32, in bytes: [UInt8]) -> UInt64 {
         var stream = hash.begin()
         stream.combine(0x746f_7461_6700)

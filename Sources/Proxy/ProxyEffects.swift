@@ -1,5 +1,5 @@
-// ProxyEffects is what the proxy asks of the rest of the node: datagrams to send, facts to publish, commits to wait for.
-// Their order matters: a commit follows the fact it waits for, and the node carries them out in the order given.
+// ProxyEffects is what the proxy asks of the rest of the node: datagrams to send, facts to publish, commits to wait
+// for. Their order matters: a commit follows the fact it waits for, and the node carries them out in the order given.
 
 package import Dialogs
 package import Primitives

@@ -1,5 +1,5 @@
-// What the proxy needs to know of the configuration, as bytes and numbers ready for the hot path. `Node` makes it from the
-// validated settings; nothing here is checked again.
+// What the proxy needs to know of the configuration, as bytes and numbers ready for the hot path. `Node` makes it from
+// the validated settings; nothing here is checked again.
 
 package import Primitives
 package import SIP

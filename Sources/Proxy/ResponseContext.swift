@@ -1,6 +1,6 @@
-// ResponseContext is what the proxy keeps of one request that it forwards (RFC 3261 §16.2): the server transaction toward
-// whoever sent it, one client transaction a branch, and the responses that wait. It is a plain value in a slab; its slot
-// and generation stand in the branch of our Via, so an answer finds it at once.
+// ResponseContext is what the proxy keeps of one request that it forwards (RFC 3261 §16.2): the server transaction
+// toward whoever sent it, one client transaction a branch, and the responses that wait. It is a plain value in a slab;
+// its slot and generation stand in the branch of our Via, so an answer finds it at once.
 //
 // Kinds other than `forwarded` reuse the same machinery for what the cluster does of itself:
 //   generated   a BYE by function of (did, leg): a client side only

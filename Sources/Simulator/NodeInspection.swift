@@ -36,6 +36,17 @@ enum NodeInspection {
         }
     }
 
+    /// How a node sees the members, in one line.
+    static func members(of process: RunningNode, now: Nanoseconds) -> String {
+        process.access { node in
+            let status = node.status(now: Instant(nanoseconds: now))
+            let members = status.members.map {
+                "\($0.name) \($0.state) applied \($0.applied) acknowledged \($0.acknowledged) lag \($0.lagFrames)"
+            }
+            return "\(status.state), quorum \(status.quorum): " + members.joined(separator: "; ")
+        }
+    }
+
     static func hasQuorum(_ process: RunningNode) -> Bool {
         process.access { $0.inspectedCluster.quorum == .held }
     }

@@ -1,5 +1,5 @@
-// `understudy rpc`: any management method, for scripts and for what has no command of its own. The result is printed as it
-// came: members stand in the order that the method documents, which for `dlg.*` is the module's.
+// `understudy rpc`: any management method, for scripts and for what has no command of its own. The result is printed as
+// it came: members stand in the order that the method documents, which for `dlg.*` is the module's.
 
 import ArgumentParser
 import Management

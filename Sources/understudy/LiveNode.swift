@@ -1,5 +1,6 @@
-// The running node as management sees it: each question is run on the SIP thread between two turns, and its answer carried
-// back. Until the thread has been started, and after it has been told to stop, every question is answered by `NodeStopped`.
+// The running node as management sees it: each question is run on the SIP thread between two turns, and its answer
+// carried back. Until the thread has been started, and after it has been told to stop, every question is answered by
+// `NodeStopped`.
 
 import Management
 import Nanomsg

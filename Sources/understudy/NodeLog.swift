@@ -1,7 +1,8 @@
 // A node's notes as log lines: constant sentences with metadata (swift-log, standard output).
 //
-// Notes come on the SIP thread, which must not wait for a slow disk or a full pipe, so a line is handed to a task of its own
-// through a queue of `queueLimit` lines; when that is full the newest is dropped and counted, and the count is a line later.
+// Notes come on the SIP thread, which must not wait for a slow disk or a full pipe, so a line is handed to a task of
+// its own through a queue of `queueLimit` lines; when that is full the newest is dropped and counted, and the count is
+// a line later.
 
 import Logging
 import Node

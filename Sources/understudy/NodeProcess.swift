@@ -1,9 +1,10 @@
-// One node with its shells: opens everything, starts the SIP thread, and takes it down again in the order that loses nothing.
+// One node with its shells: opens everything, starts the SIP thread, and takes it down again in the order that loses
+// nothing.
 //
-// Start: UDP sockets, then the management address (its requests are answered "stopping" until the thread runs), then the bus,
-// then the thread. Whatever is refused closes what was opened before it; nothing has been sent by then.
-// End: the node drains, so that probes turn new calls away; transactions in progress get a bounded time; the node says goodbye
-// on the bus in its last turn; then thread, bus and management end.
+// Start: UDP sockets, then the management address (its requests are answered "stopping" until the thread runs), then
+// the bus, then the thread. Whatever is refused closes what was opened before it; nothing has been sent by then.
+// End: the node drains, so that probes turn new calls away; transactions in progress get a bounded time; the node says
+// goodbye on the bus in its last turn; then thread, bus and management end.
 
 import Logging
 import Management
@@ -142,7 +143,8 @@ final class NodeProcess: Sendable {
         return code
     }
 
-    /// Members tell their service addresses when they are heard; each is opened once, and may come to this host at any time.
+    /// Members tell their service addresses when they are heard; each is opened once, and may come to this host at any
+    /// time.
     private func followServiceAddresses() async {
         var opened = settings.sip.listen + [settings.sip.serviceAddress].compactMap(\.self)
         while !Task.isCancelled {

@@ -1,9 +1,9 @@
 // `understudy serve`: one node in the foreground, from its configuration to its last frame.
 //
-//   configuration ─▶ sockets ─▶ management address ─▶ bus ─▶ SIP thread ─▶ "node ready" … signal ─▶ drain ─▶ leave ─▶ exit
+//   configuration ─▶ sockets ─▶ management ─▶ bus ─▶ SIP thread ─▶ "node ready" … signal ─▶ drain ─▶ leave ─▶ exit
 //
-// Everything that can be refused is opened before the node begins, so a port in use ends the process with one sentence and
-// exit code 2 before a single datagram or frame has gone out. Peers are not waited for.
+// Everything that can be refused is opened before the node begins, so a port in use ends the process with one sentence
+// and exit code 2 before a single datagram or frame has gone out. Peers are not waited for.
 
 import ArgumentParser
 import Glibc
@@ -16,11 +16,11 @@ struct Serve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run a node in the foreground.",
         discussion: """
-            Logs to standard output; 'node ready' once it can serve. SIGTERM or SIGINT drains, waits for transactions in \
-            progress for at most --drain-timeout seconds, then leaves; a second signal leaves at once.
+            Logs to standard output; 'node ready' once it can serve. SIGTERM or SIGINT drains, waits for transactions \
+            in progress for at most --drain-timeout seconds, then leaves; a second signal leaves at once.
 
-            Each key is also an UNDERSTUDY_… variable: sip.listen is UNDERSTUDY_SIP_LISTEN. --set wins over variables, and \
-            variables over the file.
+            Each key is also an UNDERSTUDY_… variable: sip.listen is UNDERSTUDY_SIP_LISTEN. --set wins over variables, \
+            and variables over the file.
 
             Exit codes: 0 left on request; 2 configuration wrong, address in use, or refused by the cluster.
             """)

@@ -1,5 +1,6 @@
-// What the shells count, as metrics: datagrams, system calls, bus frames. The names say what a number is for; a counter that
-// only matters when something is wrong (errors, drops) is always there, at 0, so that an alert can be written for it.
+// What the shells count, as metrics: datagrams, system calls, bus frames. The names say what a number is for; a counter
+// that only matters when something is wrong (errors, drops) is always there, at 0, so that an alert can be written for
+// it.
 
 import Nanomsg
 import Node

@@ -1,5 +1,5 @@
-// A plain table: columns as wide as their widest cell, two spaces between them, no colours, so that it reads the same on a
-// terminal and through a pipe.
+// A plain table: columns as wide as their widest cell, two spaces between them, no colours, so that it reads the same
+// on a terminal and through a pipe.
 
 struct Table {
     private let header: [String]

@@ -1,8 +1,8 @@
 // understudy: one binary. `serve` runs a node; every other command asks a running one over its management address.
 //
-// Exit codes: 0 done, or the answer is yes; 1 the answer is no (replicas unequal) or the node refused; 2 could not: wrong
-// configuration, address in use, node not reachable; 64 wrong usage of the command line. Answers go to standard output,
-// errors to standard error, one sentence each.
+// Exit codes: 0 done, or the answer is yes; 1 the answer is no (replicas unequal) or the node refused; 2 could not:
+// wrong configuration, address in use, node not reachable; 64 wrong usage of the command line. Answers go to standard
+// output, errors to standard error, one sentence each.
 
 import ArgumentParser
 

@@ -1,8 +1,9 @@
-// Seeded faults on the small network: loss, doubling, overtaking, cuts (also one way), crashes, restarts, pauses, while records
-// are written, waited for and asked about. Then everything heals, and within a bound all must be up, in one view, and equal.
+// Seeded faults on the small network: loss, doubling, overtaking, cuts (also one way), crashes, restarts, pauses, while
+// records are written, waited for and asked about. Then everything heals, and within a bound all must be up, in one
+// view, and equal.
 //
-// Checked all along: no epoch has two views (but where a lone survivor can make them, by nature), an acknowledged commit is
-// in the records of others, nobody acts without grants of a majority. A failure names its seed.
+// Checked all along: no epoch has two views (but where a lone survivor can make them, by nature), an acknowledged
+// commit is in the records of others, nobody acts without grants of a majority. A failure names its seed.
 
 import Cluster
 import Primitives

@@ -1,9 +1,9 @@
 // A small network in memory for several Cluster machines: one event queue, one virtual clock, one seed.
 //
-// Frames go to every other process; they may be lost, doubled, delayed and overtaken. Requests and replies go to one address
-// and may be lost. A process may crash (its port then refuses), restart with another boot and an empty store, or be paused
-// (what comes meanwhile is delivered when it wakes, before its clock is advanced). After every event the invariants
-// that must always hold are checked.
+// Frames go to every other process; they may be lost, doubled, delayed and overtaken. Requests and replies go to one
+// address and may be lost. A process may crash (its port then refuses), restart with another boot and an empty store,
+// or be paused (what comes meanwhile is delivered when it wakes, before its clock is advanced). After every event the
+// invariants that must always hold are checked.
 
 import Cluster
 import Primitives
@@ -64,7 +64,8 @@ final class Net {
     var cut: Set<[Int]> = []
     var configure: (inout ClusterSettings) -> Void
     var violations: [String] = []
-    /// Two living processes with different views of one epoch are a violation, unless it is by nature: two lone survivors.
+    /// Two living processes with different views of one epoch are a violation, unless it is by nature: two lone
+    /// survivors.
     var allowsTwins = false
     /// Frames on their way, by sender, may be tampered with here.
     var onFrame: ((Int, [UInt8]) -> Void)?

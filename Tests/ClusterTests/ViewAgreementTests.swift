@@ -1,4 +1,5 @@
-// The agreement about the next view, driven without a network: heartbeats are values handed from one machine to another.
+// The agreement about the next view, driven without a network: heartbeats are values handed from one machine to
+// another.
 
 import Primitives
 import Testing

@@ -1,4 +1,5 @@
-// The table: what learning does to counts, digests, births and deadlines, at its limit, and over many lives of its slots.
+// The table: what learning does to counts, digests, births and deadlines, at its limit, and over many lives of its
+// slots.
 
 import Dialogs
 import Primitives

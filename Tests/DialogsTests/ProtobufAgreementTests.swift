@@ -1,10 +1,12 @@
-// SwiftProtobuf as the independent reader and writer of the same schema (Deploy/understudy.proto; the generated code lies in
-// Generated): what our codec writes, it decodes to the same values, and it writes the same bytes. Generated again with
+// SwiftProtobuf as the independent reader and writer of the same schema (Deploy/understudy.proto; the generated code
+// lies in Generated): what our codec writes, it decodes to the same values, and it writes the same bytes. Generated
+// again with
 //
 //     protoc --swift_out=Tests/DialogsTests/Generated --proto_path=Deploy understudy.proto
 //     sed -i 's/= _StorageClass.defaultInstance$/= unsafe _StorageClass.defaultInstance/' …/understudy.pb.swift
 //
-// (protoc-gen-swift is a product of swift-protobuf; the second line tells the strict compiler what the generator knows).
+// (protoc-gen-swift is a product of swift-protobuf; the second line tells the strict compiler what the generator
+// knows).
 
 import Dialogs
 import Foundation

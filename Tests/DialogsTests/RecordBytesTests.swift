@@ -1,5 +1,5 @@
-// Bytes from the network never trap: truncated, flipped, random, above each bound. And one record in hexadecimal, so that
-// a later version stays readable.
+// Bytes from the network never trap: truncated, flipped, random, above each bound. And one record in hexadecimal, so
+// that a later version stays readable.
 
 import Dialogs
 import Primitives

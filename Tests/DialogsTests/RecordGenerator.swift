@@ -1,5 +1,5 @@
-// Facts for property tests: any fields in any order, twice, unknown ones among them, from domains so small that two draws
-// often speak of the same entry and disagree about it.
+// Facts for property tests: any fields in any order, twice, unknown ones among them, from domains so small that two
+// draws often speak of the same entry and disagree about it.
 
 import Dialogs
 import Primitives

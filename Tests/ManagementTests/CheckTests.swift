@@ -80,7 +80,8 @@ struct CheckTests {
         #expect(world.now.withLock { $0 } == 0)
         #expect(
             report.json.sorted.printed == """
-                {"equal":false,"in_flight":0,"members":["n1","n2","n3"],"missing":1,"unequal":[{"call_id":"call-7@pc33",\
+                {"equal":false,"in_flight":0,"members":["n1","n2","n3"],"missing":1,\
+                "unequal":[{"call_id":"call-7@pc33",\
                 "did":"0000000000000007","differs":["missing on n2"]}]}
                 """)
     }
@@ -209,7 +210,8 @@ struct CommandLineShapeTests {
         #expect(
             status.json.sorted.printed == """
                 {"cluster":"demo","dialogs":{"acting":0,"confirmed":5,"confirmed_na":0,"deleted":0,"early":1,"held":6,\
-                "unconfirmed":0},"epoch":0,"incarnation":1700000000000,"members":[{"acknowledged":0,"applied":12,"bus":"",\
+                "unconfirmed":0},"epoch":0,"incarnation":1700000000000,"members":[{"acknowledged":0,\
+                "applied":12,"bus":"",\
                 "fit":false,"in_view":false,"incarnation":0,"lag_frames":0,"lag_ms":0,"name":"n2","self":false,\
                 "state":"up","url":""}],"node":"n1","not_ready_reason":"","quorum":"held","ready":true,"state":"up",\
                 "transactions":0,"uptime_s":0.0,"view":["n1","n2"]}
@@ -221,7 +223,8 @@ struct CommandLineShapeTests {
             .printed
         #expect(
             list.split(separator: "\n").first == """
-                [{"actor":"n1","age_s":2.648,"call_id":"call-1@pc33","did":"0000000000000001","from":"<sip:a@h>;tag=f1",\
+                [{"actor":"n1","age_s":2.648,"call_id":"call-1@pc33","did":"0000000000000001",\
+                "from":"<sip:a@h>;tag=f1",\
                 "from_tag":"f1","home":"n1","outs":1,"remaining_s":17.352,"state":"confirmed","to":"<sip:b@h>",\
                 "to_tag":"t1"},
                 """)

@@ -1,4 +1,5 @@
-// ProxyBench drives one proxy as a shell would, with a virtual clock: datagrams in, datagrams out, commits answered by hand.
+// ProxyBench drives one proxy as a shell would, with a virtual clock: datagrams in, datagrams out, commits answered by
+// hand.
 
 import Dialogs
 import Primitives
@@ -122,7 +123,8 @@ enum Call {
         var text = "\(method) \(uri) SIP/2.0\r\nVia: SIP/2.0/UDP \(via);branch=\(branch)\r\n"
         for route in route { text += "Route: \(route)\r\n" }
         text +=
-            "Max-Forwards: 70\r\nFrom: <\(from)>;tag=\(fromTag)\r\nTo: <\(to)>\(toTag.isEmpty ? "" : ";tag=\(toTag)")\r\n"
+            "Max-Forwards: 70\r\nFrom: <\(from)>;tag=\(fromTag)\r\n"
+        text += "To: <\(to)>\(toTag.isEmpty ? "" : ";tag=\(toTag)")\r\n"
         text += "Call-ID: call-1\r\nCSeq: \(cSeq) \(method)\r\n"
         if let contact { text += "Contact: <\(contact)>\r\n" }
         return text + extra + "Content-Length: \(body.utf8.count)\r\n\r\n" + body
@@ -138,7 +140,8 @@ enum Call {
         for route in request.headers("Record-Route") { text += "Record-Route: \(route)\r\n" }
         let to = request.header("To")!
         text +=
-            "From: \(request.header("From")!)\r\nTo: \(to.contains(";tag=") || toTag.isEmpty ? to : "\(to);tag=\(toTag)")\r\n"
+            "From: \(request.header("From")!)\r\n"
+        text += "To: \(to.contains(";tag=") || toTag.isEmpty ? to : "\(to);tag=\(toTag)")\r\n"
         text += "Call-ID: \(request.header("Call-ID")!)\r\nCSeq: \(cSeq ?? request.header("CSeq")!)\r\n"
         if let contact { text += "Contact: <\(contact)>\r\n" }
         return text + "Content-Length: 0\r\n\r\n"

@@ -1,5 +1,5 @@
-// What a survivor does with the transactions of a dead node, and what a live node does with messages that are not its own
-// (sip-in-a-cluster S1-2, S1-3, S2-10, S2-11). `pair()` gives two nodes that hold the same record.
+// What a survivor does with the transactions of a dead node, and what a live node does with messages that are not its
+// own (sip-in-a-cluster S1-2, S1-3, S2-10, S2-11). `pair()` gives two nodes that hold the same record.
 
 import Dialogs
 import Primitives
@@ -68,7 +68,8 @@ struct TakeoverTests {
 
     @Test func `an ACK for a non-2xx elsewhere becomes a fact and stops the owner's final answer, S1-2d`() {
         var (owner, survivor, invite, _) = ringing(ownerIsLive: true)
-        // The fact must reach the owner while its record still has the transaction: a re-INVITE's would; here the call fails.
+        // The fact must reach the owner while its record still has the transaction: a re-INVITE's would; here the call
+        // fails.
         let ack = survivor.receive(Call.request("ACK", toTag: "bob", contact: nil), from: ProxyBench.caller)
         #expect(ack.isEmpty, "never forwarded")
         #expect(survivor.dialogs.record(owner.did)?.pendings.first?.progress == 1 | 8)
@@ -147,7 +148,8 @@ struct TakeoverTests {
             Call.request("ACK", branch: "z9hG4bKa1", toTag: "bob", route: [route], contact: nil),
             from: ProxyBench.caller)
         let reinvite = owner.receive(
-            Call.request("INVITE", branch: "z9hG4bKr1", cSeq: 2, toTag: "bob", route: [route]), from: ProxyBench.caller)[
+            Call.request("INVITE", branch: "z9hG4bKr1", cSeq: 2, toTag: "bob", route: [route]),
+            from: ProxyBench.caller)[
                 0]
         _ = owner.receive(Call.response(180, to: reinvite), from: ProxyBench.callee)
         var survivor = survivorBench(ownerIsLive: false)

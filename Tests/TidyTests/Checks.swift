@@ -1,5 +1,5 @@
-// What the house asks of a source file (STYLE: arrows, purity, sizes, comments), each rule as a function from a file to its
-// complaints, so that a test can show that the rule bites.
+// What the house asks of a source file (STYLE: arrows, purity, sizes, comments), each rule as a function from a file to
+// its complaints, so that a test can show that the rule bites.
 
 enum Checks {
     /// The pure machines: they import each other and nothing else.

@@ -1,11 +1,11 @@
-// Swift source with its comments and the contents of its strings blanked out, line for line and column for column, so that
-// a check for `print(` does not stumble over a comment that speaks of print().
+// Swift source with its comments and the contents of its strings blanked out, line for line and column for column, so
+// that a check for `print(` does not stumble over a comment that speaks of print().
 //
 //     code ──"//"──▶ line comment ──newline──▶ code        code ──"/*"──▶ block comment, nested ──"*/"──▶ code
 //       └──quote──▶ string ──quote──▶ code                 three quotes open and close a string of several lines
 //
-// Limits: the code inside an interpolation is blanked with its string, and raw strings with a backslash before the closing
-// quote may end late. A check may then miss something; it never complains without reason.
+// Limits: the code inside an interpolation is blanked with its string, and raw strings with a backslash before the
+// closing quote may end late. A check may then miss something; it never complains without reason.
 
 struct CodeText {
     private enum State: Equatable {

@@ -1,8 +1,8 @@
 // How long functions are, from the line of `func`, `init` or `deinit` to that of its closing brace.
 //
-// A reader of tokens, not a parser: from the keyword it looks for the first `{` outside parentheses and brackets, and for
-// the brace that closes it. A requirement in a protocol has no body; there the next function's keyword, or the brace that
-// closes the protocol, comes first. Closures count with the function that they stand in.
+// A reader of tokens, not a parser: from the keyword it looks for the first `{` outside parentheses and brackets, and
+// for the brace that closes it. A requirement in a protocol has no body; there the next function's keyword, or the
+// brace that closes the protocol, comes first. Closures count with the function that they stand in.
 
 enum FunctionLengths {
     struct Function: Equatable {
@@ -51,7 +51,8 @@ enum FunctionLengths {
             return (5, String(decoding: rest, as: UTF8.self))
         }
         if initKeywords.contains(where: { matches(code, position, $0) }) {
-            // A call such as `self.init(` or `Type.init(` has a dot before it; a delegation in a body has no body of its own.
+            // A call such as `self.init(` or `Type.init(` has a dot before it; a delegation in a body has no body of
+            // its own.
             return isDeclarationStart(code, position) ? (4, "init") : nil
         }
         return matches(code, position, deinitKeyword) ? (6, "deinit") : nil

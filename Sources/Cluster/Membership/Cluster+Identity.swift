@@ -1,8 +1,9 @@
 // Who a frame is from: names, boots and salts (R14).
 //
-// - An unknown name becomes a peer. A newer boot of a known name replaces the old process, unless that one is heard right now.
-// - A lower boot than the one known is not read; every heartbeat tells what is known, so its sender learns the number and,
-//   while it joins, takes a higher one.
+// - An unknown name becomes a peer. A newer boot of a known name replaces the old process, unless that one is heard
+//   right now.
+// - A lower boot than the one known is not read; every heartbeat tells what is known, so its sender learns the number
+//   and, while it joins, takes a higher one.
 // - Our own name with another salt is a second process with our name: the one with the lower boot goes on.
 
 internal import Primitives

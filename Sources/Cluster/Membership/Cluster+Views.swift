@@ -1,5 +1,5 @@
-// Membership as one step, taken when something was heard or a moment has come: who is dead, which view is wanted, whether we
-// are up, have quorum, are fit.
+// Membership as one step, taken when something was heard or a moment has come: who is dead, which view is wanted,
+// whether we are up, have quorum, are fit.
 //
 //   verdicts ──▶ bootstrap · lone survivor · agreement ──▶ view ──▶ state ──▶ quorum ──▶ fit ──▶ ranking
 
@@ -85,8 +85,8 @@ extension Cluster {
 
     // MARK: Forming views
 
-    /// Without a member in sight the joiners themselves form a view: all configured peers at once, or a majority after a while.
-    /// The lowest name forms it, when everyone in it hears it and nobody lower.
+    /// Without a member in sight the joiners themselves form a view: all configured peers at once, or a majority after
+    /// a while. The lowest name forms it, when everyone in it hears it and nobody lower.
     private mutating func bootstrap(_ now: Instant, _ out: inout ClusterActions) {
         let heard = peers.filter { $0.verdict == .heard && $0.hasHeartbeat }
         let isMemberless = state == .joining && !isMember && !heard.contains { $0.heartbeat.view.contains($0.id) }
@@ -111,7 +111,8 @@ extension Cluster {
         adopt(View(epoch: epoch, members: (present.map(\.id) + [localMember]).sorted()), now: now, out: &out)
     }
 
-    /// The last of a view of two goes on alone: on proof of death, or, of two configured nodes, on silence after a grace (R3).
+    /// The last of a view of two goes on alone: on proof of death, or, of two configured nodes, on silence after a
+    /// grace (R3).
     private mutating func surviveAlone(_ now: Instant, _ out: inout ClusterActions) {
         guard settings.quorum == .auto, state.isServing, isMember, view.members.count == 2, now >= holdUntil,
             let other = view.members.first(where: { $0 != localMember }), let peer = peer(named: other.name)

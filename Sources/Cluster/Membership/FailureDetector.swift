@@ -6,13 +6,13 @@
 //     └──a frame it sent after that──────────  refused                                      │
 //     └──any frame────────────────────────────────────────────────────────────────────────┘
 //
-// The intuition: heartbeats leave every 100 ms, so what a gap between two of them exceeds that by is the jitter of both hosts
-// and the way between. The largest excess is remembered and fades by a fiftieth a heartbeat, which holds the suspicion up
-// for some seconds after a stall. A probe asks the kernel over there, so a `kill -9` shows in milliseconds and without
-// a chance of error; only a cut or a host's death must be told by silence alone.
+// The intuition: heartbeats leave every 100 ms, so what a gap between two of them exceeds that by is the jitter of both
+// hosts and the way between. The largest excess is remembered and fades by a fiftieth a heartbeat, which holds the
+// suspicion up for some seconds after a stall. A probe asks the kernel over there, so a `kill -9` shows in milliseconds
+// and without a chance of error; only a cut or a host's death must be told by silence alone.
 //
-// Invariant: silence is measured from when the frame was sent as far as clocks can tell, so a backlog that is read late does
-// not make its sender look alive.
+// Invariant: silence is measured from when the frame was sent as far as clocks can tell, so a backlog that is read late
+// does not make its sender look alive.
 // Not attempted: gossip about third parties; all-to-all heartbeats are affordable for 64 members.
 
 internal import Primitives

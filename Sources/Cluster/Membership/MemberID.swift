@@ -1,5 +1,5 @@
-// A member is one process of a node: its name and its boot. A node that restarts is another member with the same name; the
-// old one can never speak again, which is what lets a newer boot stand as proof that it is gone (R3, R14).
+// A member is one process of a node: its name and its boot. A node that restarts is another member with the same name;
+// the old one can never speak again, which is what lets a newer boot stand as proof that it is gone (R3, R14).
 
 /// One process of a node.
 package struct MemberID: Hashable, Comparable, Sendable {

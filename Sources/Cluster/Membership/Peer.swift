@@ -1,9 +1,9 @@
-// Peer is everything this node knows of one name on the bus: the process heard last, what it said, its stream here, how far
-// it has ours, and what we want of it over the repair socket.
+// Peer is everything this node knows of one name on the bus: the process heard last, what it said, its stream here, how
+// far it has ours, and what we want of it over the repair socket.
 //
-// A newer boot of the name replaces the process and all that belonged to it (stream, acknowledgements, comparisons). While the
-// process that we know is heard, a newer boot is only a challenger: two processes with one name, or a restart of some
-// milliseconds ago; the silence that decides lasts two heartbeats and a half.
+// A newer boot of the name replaces the process and all that belonged to it (stream, acknowledgements, comparisons).
+// While the process that we know is heard, a newer boot is only a challenger: two processes with one name, or a restart
+// of some milliseconds ago; the silence that decides lasts two heartbeats and a half.
 
 internal import Primitives
 
@@ -18,6 +18,10 @@ struct Peer: Sendable {
     var heartbeatClock: UInt64 = 0
     var offset = ClockOffset()
     var stream = InboundStream()
+    /// Dialogs whose age its first frames told, 4096 at most, and those whose age is to be asked for again.
+    private(set) var aged: [UInt64] = []
+    private(set) var misaged: [UInt64] = []
+    private static let agedLimit = 4_096
     /// The newest clock seen in its frames.
     var clock: UInt64 = 0
     /// Last sequence of ours that it acknowledged.
@@ -61,6 +65,24 @@ struct Peer: Sendable {
     mutating func want(did: UInt64) {
         guard wants.dids.count < FetchRequest.limit, !wants.dids.contains(did) else { return }
         wants.dids.append(did)
+    }
+
+    /// Notes whose age this peer told, and what to think of the ages it told before.
+    mutating func noteAge(of did: UInt64) {
+        if aged.count < Self.agedLimit { aged.append(did) }
+    }
+
+    /// Its earlier messages were slower than they seemed: the ages they told are asked for again.
+    mutating func distrustAges() {
+        misaged += aged.prefix(max(0, Self.agedLimit - misaged.count))
+        aged = []
+    }
+
+    /// Moves ages to be asked for again into the next request, as many as it takes.
+    mutating func wantMisaged() {
+        guard !misaged.isEmpty, wants.dids.isEmpty else { return }
+        wants.dids = Array(misaged.prefix(FetchRequest.limit))
+        misaged.removeFirst(wants.dids.count)
     }
 
     mutating func want(push sequence: UInt64) {

@@ -1,21 +1,22 @@
-// ViewAgreement decides the view that follows the present one: single-decree Paxos about epoch + 1 among the members of this
-// epoch, carried in heartbeats instead of messages of its own (R3).
+// ViewAgreement decides the view that follows the present one: single-decree Paxos about epoch + 1 among the members of
+// this epoch, carried in heartbeats instead of messages of its own (R3).
 //
-//   idle ──a change is wanted, and it is our turn──▶ preparing ──a quorum promised──▶ accepting ──a quorum accepted──▶ new view
-//     ▲                                                 │ a higher ballot was seen, or nothing happened for a while │
-//     └─────────────────────────────────────────────────┴───────────────────────────────────────────────────────────┘
+//   idle ──a change is wanted, our turn──▶ preparing ──a quorum promised──▶ accepting ──a quorum accepted──▶ new view
+//     ▲                                        │ a higher ballot was seen, or nothing happened for a while │
+//     └────────────────────────────────────────┴───────────────────────────────────────────────────────────┘
 //
-// What a heartbeat shows (promised, accepted, value) is the acceptor's state. Promising and accepting need no message from
-// the proposer itself: a ballot names its owner, and only the owner gives it a value, so hearsay is as good. Each member
-// finds out by itself that a quorum has accepted; who missed it adopts the higher epoch from any heartbeat.
+// What a heartbeat shows (promised, accepted, value) is the acceptor's state. Promising and accepting need no message
+// from the proposer itself: a ballot names its owner, and only the owner gives it a value, so hearsay is as good. Each
+// member finds out by itself that a quorum has accepted; who missed it adopts the higher epoch from any heartbeat.
 //
-// Quorum: more than half of the members of the present view. Or, after half or more of them died at once and some came back:
-// members together with the seats whose process has proven, by a newer boot or a farewell, that it can never vote again,
-// provided that every member we still hear is among the voters. A restarted process itself never votes: it has no memory.
+// Quorum: more than half of the members of the present view. Or, after half or more of them died at once and some came
+// back: members together with the seats whose process has proven, by a newer boot or a farewell, that it can never vote
+// again, provided that every member we still hear is among the voters. A restarted process itself never votes: it has
+// no memory.
 //
-// Invariant: within one epoch two different values are never decided by majorities; a lone survivor (`View.yields`) and the
-// second kind of quorum can make two views of one epoch when everybody else who could know is dead or cut off; the lower
-// names then win as soon as the two hear of each other.
+// Invariant: within one epoch two different values are never decided by majorities; a lone survivor (`View.yields`) and
+// the second kind of quorum can make two views of one epoch when everybody else who could know is dead or cut off; the
+// lower names then win as soon as the two hear of each other.
 // Not attempted: agreement on anything but the view, or on more than one epoch at a time.
 
 internal import Primitives
@@ -133,7 +134,8 @@ struct ViewAgreement: Sendable {
         return true
     }
 
-    /// Gives our ballot its value once a quorum has promised it: the newest value any of them accepted, else what we want.
+    /// Gives our ballot its value once a quorum has promised it: the newest value any of them accepted, else what we
+    /// want.
     private mutating func choose(_ ballot: Ballot, _ situation: Situation) -> Bool {
         let promisers = situation.shown.filter { $0.promised == ballot }
         guard isQuorum(1 + promisers.count, situation) else {

@@ -1,7 +1,7 @@
 // The repair socket, asking side: what we want of a peer goes out as one question, and its answer is taken in.
 //
-// A question may hold several things at once: facts pushed again (what a commit waits for), missing sequences, single records,
-// and one step of a comparison. The answer holds records as they stand now, never bytes of then (R6).
+// A question may hold several things at once: facts pushed again (what a commit waits for), missing sequences, single
+// records, and one step of a comparison. The answer holds records as they stand now, never bytes of then (R6).
 
 package import Primitives
 
@@ -12,7 +12,8 @@ extension Cluster {
         var next = lanes[lane].helloAt
         if let at = peers.firstIndex(where: { $0.index == lane }), peers[at].verdict == .heard {
             let wants = peers[at].wants
-            if !wants.dids.isEmpty || !wants.pushes.isEmpty { next = lanes[lane].pauseUntil }
+            let isWanting = !wants.dids.isEmpty || !wants.pushes.isEmpty || !peers[at].misaged.isEmpty
+            if isWanting { next = lanes[lane].pauseUntil }
             if peers[at].stream.isBehind { next = min(next, max(wants.notBefore, lanes[lane].pauseUntil)) }
             if wants.sync != nil || peers[at].session != nil {
                 let window = chunkWindow.advanced(by: Self.chunkWindowLength)
@@ -60,7 +61,7 @@ extension Cluster {
     }
 
     private func wantsAnything(of peer: Peer, now: Instant) -> Bool {
-        if !peer.wants.pushes.isEmpty || !peer.wants.dids.isEmpty { return true }
+        if !peer.wants.pushes.isEmpty || !peer.wants.dids.isEmpty || !peer.misaged.isEmpty { return true }
         if peer.stream.isBehind && now >= peer.wants.notBefore { return true }
         return (peer.wants.sync != nil || peer.session != nil) && chunksInWindow < Self.chunksPerWindow
     }
@@ -81,6 +82,7 @@ extension Cluster {
             writer.putLengthDelimited { RepairRequest(boot: peers[at].boot, ranges: ranges).write(into: &$0) }
             peers[at].wants.notBefore = now.advanced(milliseconds: 20)
         }
+        peers[at].wantMisaged()
         if !peers[at].wants.dids.isEmpty {
             writer.put(EntryKind.fetchRequest.rawValue)
             writer.putLengthDelimited { FetchRequest.write(peers[at].wants.dids, into: &$0) }
@@ -138,6 +140,7 @@ extension Cluster {
         let sender = header.sender
         guard let at = position(of: sender), peers[at].salt == header.salt else { return }
         let transit = peers[at].offset.transit(clock: header.clock, now: now)
+        if peers[at].offset.hasImproved { peers[at].distrustAges() }
         let before = peers[at].stream.position
         var chunk: SyncAnswer?
         var changed: UInt64 = 0

@@ -1,7 +1,7 @@
 // The repair socket, answering side. Every question gets an answer, if only a header: the socket goes in lock step.
 //
-// Records are answered as they stand now; one that is no longer known is answered with its number alone, which only advances the
-// asker's position (R6). An answer stays under 256 KiB and a record; what did not fit is asked for again.
+// Records are answered as they stand now; one that is no longer known is answered with its number alone, which only
+// advances the asker's position (R6). An answer stays under 256 KiB and a record; what did not fit is asked for again.
 
 package import Primitives
 
@@ -36,6 +36,7 @@ extension Cluster {
     ) {
         guard let at = position(of: header.sender), peers[at].salt == header.salt else { return }
         let transit = peers[at].offset.transit(clock: header.clock, now: now)
+        if peers[at].offset.hasImproved { peers[at].distrustAges() }
         guard transit <= settings.horizon.wholeMilliseconds / 2 else { return counters.staleFrames += 1 }
         do {
             var reader = WireReader(bytes, start..<bytes.count)

@@ -1,11 +1,12 @@
-// Comparing replicas, asking side. One mechanism serves the joiner, the heal after a cut, the tail of a dead publisher, a gap
-// older than the ring, and continuous repair:
+// Comparing replicas, asking side. One mechanism serves the joiner, the heal after a cut, the tail of a dead publisher,
+// a gap older than the ring, and continuous repair:
 //
 //   our digests of the buckets ──▶ the peer answers with the records of those that differ, chunk by chunk ──▶ joined
 //
-// It pulls only; the peer does the same when it finds its digest different. The positions of the first chunk are taken once the
-// last chunk is in: every record that came is at least as new as they are. While it joins a node asks every live member; when
-// up it asks one whose root digest differs, about once a second, leaving out what changed within the last second.
+// It pulls only; the peer does the same when it finds its digest different. The positions of the first chunk are taken
+// once the last chunk is in: every record that came is at least as new as they are. While it joins a node asks every
+// live member; when up it asks one whose root digest differs, about once a second, leaving out what changed within the
+// last second.
 
 internal import Primitives
 

@@ -1,17 +1,20 @@
-// TombstoneLedger decides when a tombstone may be forgotten: not before the horizon, and not before every member has it (R5).
+// TombstoneLedger decides when a tombstone may be forgotten: not before the horizon, and not before every member has it
+// (R5).
 //
-// It does not note for each tombstone which stream brought it. Every two seconds it takes a mark: the highest sequence known to
-// exist in every live stream, and the epoch. A tombstone learnt before the mark is covered by it:
-// - If it came by a stream, its sequence is at most the mark's for that stream, because a sequence is known when it is heard.
-// - If it came by a comparison, the answerer sent with the chunk what it knew of every stream, and we know at least that much
-//   before the first record is joined. By induction over comparisons the tombstone's origin is covered too.
-// - If its stream has ended, positions in it may never meet. Then the comparison that every view change begins (R17) counts
-//   instead: a member whose `compared` epoch is at least the one that lacks the stream has pulled what any member held.
-// So when each member's positions have passed a mark, and its comparisons the mark's epoch, each of them has joined every
-// tombstone up to the mark, and all of them that are older than the horizon go. Marks pass in order.
+// It does not note for each tombstone which stream brought it. Every two seconds it takes a mark: the highest sequence
+// known to exist in every live stream, and the epoch. A tombstone learnt before the mark is covered by it:
+// - If it came by a stream, its sequence is at most the mark's for that stream, because a sequence is known when it is
+//   heard.
+// - If it came by a comparison, the answerer sent with the chunk what it knew of every stream, and we know at least
+//   that much before the first record is joined. By induction over comparisons the tombstone's origin is covered too.
+// - If its stream has ended, positions in it may never meet. Then the comparison that every view change begins (R17)
+//   counts instead: a member whose `compared` epoch is at least the one that lacks the stream has pulled what any
+//   member held.
+// So when each member's positions have passed a mark, and its comparisons the mark's epoch, each of them has joined
+// every tombstone up to the mark, and all of them that are older than the horizon go. Marks pass in order.
 //
-// A member that is down holds marks back until `forgetAfter`; one that joins anew compares itself with everybody before it is
-// up, and nobody pulls from it before that, so it cannot bring back what it slept through.
+// A member that is down holds marks back until `forgetAfter`; one that joins anew compares itself with everybody before
+// it is up, and nobody pulls from it before that, so it cannot bring back what it slept through.
 //
 // Limits: `limit` tombstones (at it the oldest goes early, counted), 64 marks (while they are held back no new ones are
 // taken), 256 forgotten in one turn.

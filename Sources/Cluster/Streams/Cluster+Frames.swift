@@ -1,7 +1,8 @@
 // Frames from the bus: who sent it, how old it is, then entry by entry.
 //
-// A frame that is not for us (another cluster, another version, our own) is counted and noted once; nothing of it is applied.
-// A frame older than half the horizon is treated as a gap (R6, R8): it may hold what the others have forgotten by now.
+// A frame that is not for us (another cluster, another version, our own) is counted and noted once; nothing of it is
+// applied. A frame older than half the horizon is treated as a gap (R6, R8): it may hold what the others have forgotten
+// by now.
 
 package import Primitives
 
@@ -18,6 +19,7 @@ extension Cluster {
         guard let (header, start) = admit(bytes, lane: .published, out: &out) else { return }
         guard let at = identify(header, now: now, out: &out) else { return }
         let transit = peers[at].offset.transit(clock: header.clock, now: now)
+        if peers[at].offset.hasImproved { peers[at].distrustAges() }
         let sent = now.advanced(milliseconds: -transit)
         peers[at].clock = max(peers[at].clock, header.clock)
         if header.count > 0 { peers[at].stream.know(header.first + UInt64(header.count) - 1) }
@@ -128,6 +130,7 @@ extension Cluster {
         frame.sequenced += 1
         let item = try RecordItem(frame.bytes, payload)
         let age = kind == .put ? Int64(item.age) + frame.transit : nil
+        if kind == .put, let at = position(of: frame.sender) { peers[at].noteAge(of: item.did) }
         let outcome = join(item.did, frame.bytes, item.record, age: age, store: &store, now: now, out: &out)
         if outcome == .unknown {
             park(item, sequence, of: frame, now: now)

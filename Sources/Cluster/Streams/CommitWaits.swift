@@ -1,12 +1,12 @@
-// CommitWaits holds what waits for peers to have a fact in their records: a 2xx goes on when enough of them acknowledged, or
-// when its time is over.
+// CommitWaits holds what waits for peers to have a fact in their records: a 2xx goes on when enough of them
+// acknowledged, or when its time is over.
 //
 //   waiting ──enough acknowledged──▶ committed(true)
 //     │ ¼ and ½ of the timeout: pushed again to those who have not
-//     └──timeout──▶ committed(false), counted; a peer that let three of them pass in a row counts no more until it acknowledges
+//     └──timeout──▶ committed(false), counted; after three in a row a peer counts no more until it acknowledges
 //
-// Invariant: a wait ends exactly once. Waits are in order of their sequence, so an acknowledgement ends a prefix of them.
-// Limit: `waitLimit`; who calls asks `isFull` first.
+// Invariant: a wait ends exactly once. Waits are in order of their sequence, so an acknowledgement ends a prefix of
+// them. Limit: `waitLimit`; who calls asks `isFull` first.
 
 internal import Primitives
 

@@ -1,16 +1,16 @@
-// InboundStream follows what one process publishes: up to where every fact is in our records, which later facts are too, and
-// what is missing in between.
+// InboundStream follows what one process publishes: up to where every fact is in our records, which later facts are
+// too, and what is missing in between.
 //
 //      1 ─────────── position        range        range       known
 //      ●●●●●●●●●●●●●●●●●●● ○ ○ ○ ●●●●●●●●● ○ ●●●●●●●●● ○ ○ ○ ○ ○
 //                             └── missing ──┴───────────┘
 //
-// Position is `nil` until it is learnt: a joiner takes it from a comparison of replicas and asks for nothing before it (R6);
-// who is up starts a new process's stream at 0. A patch whose record is missing counts as missing itself, so it is asked
-// for like a gap, and the answer, the record as it stands, ends it (R10).
+// Position is `nil` until it is learnt: a joiner takes it from a comparison of replicas and asks for nothing before it
+// (R6); who is up starts a new process's stream at 0. A patch whose record is missing counts as missing itself, so it
+// is asked for like a gap, and the answer, the record as it stands, ends it (R10).
 //
-// Invariants: ranges are sorted, disjoint, not adjacent, and all above position + 1; known is at least the highest of them.
-// Limit: 256 ranges. What would make one more is joined but not noted; it is asked for again later (counted).
+// Invariants: ranges are sorted, disjoint, not adjacent, and all above position + 1; known is at least the highest of
+// them. Limit: 256 ranges. What would make one more is joined but not noted; it is asked for again later (counted).
 
 internal import Primitives
 

@@ -1,10 +1,11 @@
-// OutboundStream is what this process publishes: it numbers the facts, collects entries into frames, and remembers for each
-// recent sequence which record it was about, so that a gap can be answered with the record as it stands (R6).
+// OutboundStream is what this process publishes: it numbers the facts, collects entries into frames, and remembers for
+// each recent sequence which record it was about, so that a gap can be answered with the record as it stands (R6).
 //
 //   publish ─▶ body ──16 KiB, or the linger is over──▶ sealed ──advance──▶ one `.publish` each
 //
-// A frame costs 20 to 40 µs at each end whatever its size, so entries wait for company: `linger` after the last frame left.
-// When the last frame is older than that the moment is quiet, and the entry leaves with the present batch of events.
+// A frame costs 20 to 40 µs at each end whatever its size, so entries wait for company: `linger` after the last frame
+// left. When the last frame is older than that the moment is quiet, and the entry leaves with the present batch of
+// events.
 //
 // Bounds: a frame is sealed at 16 KiB and never longer than 32 KiB; 1024 sealed frames may wait for `advance`, an entry
 // beyond them gets its number but no frame (the peers see a gap and ask). The ring holds the last `ringCapacity` dids.

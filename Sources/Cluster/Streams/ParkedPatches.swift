@@ -1,7 +1,9 @@
-// A patch whose record is not here waits for it, two seconds at most: the record may come from its publisher's repair, from
-// another peer's comparison when the publisher died, or a moment later in the stream. Its sequence stays missing meanwhile.
+// A patch whose record is not here waits for it, two seconds at most: the record may come from its publisher's repair,
+// from another peer's comparison when the publisher died, or a moment later in the stream. Its sequence stays missing
+// meanwhile.
 //
-// Limit: `limit` patches over all peers; one more is dropped (it is still missing in its stream, so it is asked for again).
+// Limit: `limit` patches over all peers; one more is dropped (it is still missing in its stream, so it is asked for
+// again).
 
 internal import Primitives
 

@@ -5,8 +5,8 @@
 //     │ └───────────────────────────────────
 //     └──somebody knows better──▶ refused
 //
-// Invariant: a grant counts for half an intent's life; a question never ends by time. Who asked last is asked again first
-// come, first served, at most 256 in one turn, so that twenty thousand deadlines at once do not make one burst.
+// Invariant: a grant counts for half an intent's life; a question never ends by time. Who asked last is asked again
+// first come, first served, at most 256 in one turn, so that twenty thousand deadlines at once do not make one burst.
 
 internal import Primitives
 

@@ -1,8 +1,8 @@
 // Who acts for a dialog, and asking before acting (R1).
 //
-// Grants and refusals are published, so they share frames; an answer names the asker and the deadline that it is about. Only a
-// member that is up answers, and only to a member of its view. An asker counts grants of its own view, its own among them,
-// none older than half the intent's life: whoever granted will not take a refresh for that long.
+// Grants and refusals are published, so they share frames; an answer names the asker and the deadline that it is about.
+// Only a member that is up answers, and only to a member of its view. An asker counts grants of its own view, its own
+// among them, none older than half the intent's life: whoever granted will not take a refresh for that long.
 
 internal import Primitives
 

@@ -5,19 +5,20 @@
 //  44     45                     53           55        56
 //  │ lane │ first sequence, u64  │ count, u16 │ n, u8   │ name, n bytes │ entry │ entry │ …
 //
-// Numbers in the header are big-endian. An entry is its kind (one byte), its length (varint) and its payload, in protobuf's
-// wire format; unknown kinds and unknown fields are skipped, so versions N and N−1 read each other. A change that an old
-// reader must not overlook gets a new version byte.
+// Numbers in the header are big-endian. An entry is its kind (one byte), its length (varint) and its payload, in
+// protobuf's wire format; unknown kinds and unknown fields are skipped, so versions N and N−1 read each other. A change
+// that an old reader must not overlook gets a new version byte.
 //
 //  flags   1 sealed (what follows the salt is under AEAD; not read by this version), 2 acknowledge soon
 //  mark    keyed hash of the cluster's name: tells a mistake apart from a peer, and is no authentication
 //  clock   the sender's monotonic clock when the frame was made; only differences of one sender's clocks are ever used
-//  salt    random, one for each process: tells two processes with one name apart, and will derive the AEAD key of a boot
-//  lane    0 published to all, 1 request, 2 reply
+//  salt    random, one for each process: tells two processes with one name apart, and will derive the AEAD key of a
+//  boot lane    0 published to all, 1 request, 2 reply
 //  first   sequence of the first put or patch in the frame; the others follow it. Without any: the next to be used
 //  count   how many of the entries are puts or patches
 //
-// Sizes: a heartbeat of three nodes about 300 bytes, a patch about 40; a frame at most 32 KiB, a request or reply 320 KiB.
+// Sizes: a heartbeat of three nodes about 300 bytes, a patch about 40; a frame at most 32 KiB, a request or reply 320
+// KiB.
 
 internal import Primitives
 

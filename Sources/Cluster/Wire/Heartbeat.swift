@@ -1,4 +1,5 @@
-// A heartbeat: everything that a member says of itself and of the others, ten times a second and at once when it changes.
+// A heartbeat: everything that a member says of itself and of the others, ten times a second and at once when it
+// changes.
 //
 //   message Heartbeat {
 //     uint32 state = 1; bool fit = 2; uint64 epoch = 3; repeated Member view = 4;

@@ -1,8 +1,10 @@
 // Asking and answering (R1), published to all: an answer is also news for those who did not ask.
 //
 //   message Intent { fixed64 did = 1; uint32 generation = 2; uint64 deadline_ms = 3; bytes payload = 4; }
-//   message Answer { fixed64 did = 1; uint32 generation = 2; uint64 deadline_ms = 3; bytes asker = 4; fixed64 asker_boot = 5;
-//                    uint64 age_ms = 6; bytes record = 7; }   // a refusal carries the record as it stands; a grant does not
+//   message Answer { fixed64 did = 1; uint32 generation = 2; uint64 deadline_ms = 3; bytes asker = 4; fixed64
+//   asker_boot = 5;
+//                    uint64 age_ms = 6; bytes record = 7; }   // a refusal carries the record as it stands; a grant
+//                    does not
 
 internal import Primitives
 

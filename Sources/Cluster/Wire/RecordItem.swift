@@ -4,7 +4,8 @@
 //     fixed64 did = 1;
 //     uint64  age_ms = 2;     // of the dialog, made when it was sent; a put's, never a patch's
 //     bytes   record = 3;     // opaque; left out: "no longer known", or sent earlier in the same message
-//     uint64  sequence = 4;   // in the stream asked about or pushed; left out in a put and a patch, which follow the header
+//     uint64  sequence = 4;   // in the stream asked about or pushed; left out in a put and a patch, which follow the
+//     header
 //   }
 //
 // The record's bytes stay where they are in the frame: only their range is read.

@@ -3,15 +3,16 @@
 //   message RepairRequest { fixed64 boot = 1; repeated Range ranges = 2; }       // of the answerer's own stream
 //   message Range         { uint64 first = 1; uint64 last = 2; }
 //   message FetchRequest  { bytes dids = 1; }                                    // 8 bytes each, little-endian
-//   message RepairAnswer  { bool overrun = 1; }                                  // the ring has moved on: compare replicas
-//   message SyncRequest   { uint32 buckets = 1; uint32 from = 2; fixed64 after = 3; bool resuming = 4; bool grace = 5;
+//   message RepairAnswer  { bool overrun = 1; }                                  // the ring has moved on: compare
+//   replicas message SyncRequest   { uint32 buckets = 1; uint32 from = 2; fixed64 after = 3; bool resuming = 4; bool
+//   grace = 5;
 //                           bytes digests = 6; bytes skip = 7; }
 //   message SyncAnswer    { fixed64 root = 1; uint32 next = 2; fixed64 after = 3; bool resuming = 4; bool done = 5;
 //                           repeated Position positions = 6; }
 //
-// A sync request holds the asker's digests of the buckets from `from` on, 8 bytes each; `skip` has a bit for each bucket that
-// is too young to compare. The answer's items are the records of unequal buckets; (next, after) is where to go on: after
-// that did when `resuming`, else with a fresh bucket.
+// A sync request holds the asker's digests of the buckets from `from` on, 8 bytes each; `skip` has a bit for each
+// bucket that is too young to compare. The answer's items are the records of unequal buckets; (next, after) is where to
+// go on: after that did when `resuming`, else with a fresh bucket.
 
 internal import Primitives
 

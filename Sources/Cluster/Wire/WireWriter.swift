@@ -1,7 +1,7 @@
 // Writing entries: protobuf's wire format (varint, fixed64, length-delimited), default values left out.
 //
-// Submessages need their length in front. It is written as a varint of fixed two or four bytes, patched afterwards: protobuf
-// readers accept padded varints, and nothing is built twice. Names on the wire are UTF-8.
+// Submessages need their length in front. It is written as a varint of fixed two or four bytes, patched afterwards:
+// protobuf readers accept padded varints, and nothing is built twice. Names on the wire are UTF-8.
 
 internal import Primitives
 

@@ -1,5 +1,6 @@
 // `understudy check`: asks every member for its digests, then for the records of unequal buckets, and compares
-// (`ReplicaComparison`). What is in flight is asked about again, for at most `patience`; after a repair, so is everything.
+// (`ReplicaComparison`). What is in flight is asked about again, for at most `patience`; after a repair, so is
+// everything.
 //
 // Limits: bucket lists are asked for in groups of `BucketReport.requestLimit`; fields are named for the first
 // `detailLimit` unequal records only. With the digests equal it costs one small answer a member, however many dialogs.

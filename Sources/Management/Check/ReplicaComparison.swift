@@ -1,9 +1,10 @@
 // Are the replicas equal? A pure comparison of what several members hold in some buckets.
 //
-// Members are asked one after the other in no common instant, so a difference alone proves nothing: a dialog that was just
-// made, changed or ended is still on its way. A difference counts only when it has had time to pass: when no member changed
-// its record within `settleMilliseconds`, plus what asking took. Until then it is in flight, to be asked about again.
-// Tombstones are part of what members list, and equal "gone": one member may have dropped a tombstone another still keeps.
+// Members are asked one after the other in no common instant, so a difference alone proves nothing: a dialog that was
+// just made, changed or ended is still on its way. A difference counts only when it has had time to pass: when no
+// member changed its record within `settleMilliseconds`, plus what asking took. Until then it is in flight, to be asked
+// about again. Tombstones are part of what members list, and equal "gone": one member may have dropped a tombstone
+// another still keeps.
 //
 // Not looked at: which of two records is right. Joining decides that, not an operator.
 
@@ -77,8 +78,8 @@ package enum ReplicaComparison {
         }
     }
 
-    /// Which parts of a record differ, by the names of `cluster.dialog`; what follows from the moment, the view or the place
-    /// is left out, and a difference in none of the shown parts is called `record`.
+    /// Which parts of a record differ, by the names of `cluster.dialog`; what follows from the moment, the view or the
+    /// place is left out, and a difference in none of the shown parts is called `record`.
     package static func differingFields(_ records: [JSONValue]) -> [String] {
         let passing = ["actor", "remaining_s", "age_s", "changed_ms", "bucket", "bytes", "digest"]
         guard let first = records.first, case .object(let members) = first.sorted else { return [] }

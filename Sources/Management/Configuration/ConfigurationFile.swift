@@ -1,6 +1,6 @@
-// Reads a YAML configuration into keys, values and lines. Sections nest: `sip: {t1-ms: 500}` and `sip.t1-ms: 500` are the
-// same key. A value is a scalar, a list of scalars, or, for `routes`, a list of mappings. An empty value is as if the key
-// were not there. What the keys mean is not known here.
+// Reads a YAML configuration into keys, values and lines. Sections nest: `sip: {t1-ms: 500}` and `sip.t1-ms: 500` are
+// the same key. A value is a scalar, a list of scalars, or, for `routes`, a list of mappings. An empty value is as if
+// the key were not there. What the keys mean is not known here.
 
 import Yams
 package import Node

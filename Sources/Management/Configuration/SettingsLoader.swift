@@ -1,6 +1,6 @@
 // Makes settings from a YAML file, `UNDERSTUDY_…` variables and `--set KEY=VALUE`; what comes later wins, key by key.
-// Every problem is collected, of reading and of meaning, each with the line, variable or option it came from; a key whose
-// text could not be read is not complained about a second time for its default.
+// Every problem is collected, of reading and of meaning, each with the line, variable or option it came from; a key
+// whose text could not be read is not complained about a second time for its default.
 //
 // The loader reads the files that settings name (the cluster key, the management token), so that nothing else has to.
 // Variables that belong to the command line, not to a node, are left alone (`reservedVariables`).

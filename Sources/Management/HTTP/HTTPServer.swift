@@ -1,5 +1,5 @@
-// Hummingbird around `ManagementService`: reads bodies up to the limit, tells where a connection comes from, and says when
-// the address is bound. No decision is made here.
+// Hummingbird around `ManagementService`: reads bodies up to the limit, tells where a connection comes from, and says
+// when the address is bound. No decision is made here.
 
 import Glibc
 import HTTPTypes
@@ -28,8 +28,8 @@ package struct HTTPServer: Sendable {
         self.logger = logger ?? Logger(label: "management", factory: { _ in SwiftLogNoOpLogHandler() })
     }
 
-    /// Serves until the task is cancelled. `bound` is told the port once connections are accepted; an address that cannot
-    /// be had throws before that.
+    /// Serves until the task is cancelled. `bound` is told the port once connections are accepted; an address that
+    /// cannot be had throws before that.
     package func run(bound: @escaping @Sendable (Int) -> Void) async throws(HTTPServerError) {
         do {
             try await serve(bound)

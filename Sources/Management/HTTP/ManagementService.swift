@@ -1,12 +1,12 @@
-// What the management address answers, without the HTTP server around it: a request in, a response out, so that tests ask it
-// directly and a later door (a socket, a FIFO) needs no second copy of these rules.
+// What the management address answers, without the HTTP server around it: a request in, a response out, so that tests
+// ask it directly and a later door (a socket, a FIFO) needs no second copy of these rules.
 //
 //     POST /rpc       JSON-RPC 2.0           GET /healthz   the process runs
 //     GET  /metrics   Prometheus text        GET /readyz    200 only when new dialogs are taken, else 503 and why
 //
 // Denied by default: whoever does not come from a loopback address needs `Authorization: Bearer TOKEN`, and without a
-// configured token gets 401 whatever is sent. The two probes are open to all: a balancer has no token and learns one word.
-// A request with an Origin header comes from a web page and is refused: there is no page of ours that would ask.
+// configured token gets 401 whatever is sent. The two probes are open to all: a balancer has no token and learns one
+// word. A request with an Origin header comes from a web page and is refused: there is no page of ours that would ask.
 
 package import Node
 

@@ -1,5 +1,5 @@
-// Reads JSON (RFC 8259) from bytes that came over the network: strict, bounded in depth, never trapping. Size is bounded
-// by who reads the body (1 MiB for requests). Numbers without fraction or exponent that fit stay whole.
+// Reads JSON (RFC 8259) from bytes that came over the network: strict, bounded in depth, never trapping. Size is
+// bounded by who reads the body (1 MiB for requests). Numbers without fraction or exponent that fit stay whole.
 
 package struct JSONError: Error, Equatable, Sendable {
     package var reason: String

@@ -1,5 +1,5 @@
-// A JSON value that keeps the order of an object's members, because JSON-RPC replies here have a fixed one (the order of
-// Kamailio's jsonrpcs: `jsonrpc`, `result` or `error`, `id`) and an object of parameters is also read by position.
+// A JSON value that keeps the order of an object's members, because JSON-RPC replies here have a fixed one (the order
+// of Kamailio's jsonrpcs: `jsonrpc`, `result` or `error`, `id`) and an object of parameters is also read by position.
 // Whole numbers stay whole. Small on purpose: management messages are a few kilobytes, seldom a megabyte.
 
 package enum JSONValue: Equatable, Sendable {

@@ -7,8 +7,8 @@ extension JSONValue {
         return out
     }
 
-    /// One line; an array of the outermost level has each element on a line of its own, so that long lists stay readable
-    /// and can be cut by line tools.
+    /// One line; an array of the outermost level has each element on a line of its own, so that long lists stay
+    /// readable and can be cut by line tools.
     package var printed: String {
         guard case .array(let elements) = self, elements.count > 1 else {
             return String(decoding: bytes, as: UTF8.self)

@@ -20,7 +20,7 @@ enum ClusterDialogs: RPCMethod {
     static let name = "cluster.dialogs"
     static let parameters = ["[cursor]", "[limit]", "[state]", "[home]", "[actor]", "[call_id]", "[full]"]
     static let summary = """
-        One page of dialogs and the cursor of the next; live ones unless state is deleted; with full, everything of each.
+        One page of dialogs and the cursor of the next; live ones unless state is deleted; with full, all of each.
         """
     static let errors = ["400 Parameter state …", "400 Parameter limit …"]
     static let example = #"{"state":"confirmed","home":"n1","limit":100}"#

@@ -1,4 +1,5 @@
-// `dlg.*`, the RPC of Kamailio's `dialog` module, over our records. Field names, order and error texts are the module's.
+// `dlg.*`, the RPC of Kamailio's `dialog` module, over our records. Field names, order and error texts are the
+// module's.
 //
 // What our records do not hold is printed the way the module prints an absent value: `ref` 1, `start_ts` the birth for
 // answered dialogs (the moment of the 2xx is not recorded), `end_ts` 0, `dflags`, `sflags`, `iflags` 0, sockets empty.

@@ -1,5 +1,5 @@
-// `fault.*`: test aids. They exist only with `management.fault_injection`, which is refused off loopback; without it they
-// answer as if they were not there.
+// `fault.*`: test aids. They exist only with `management.fault_injection`, which is refused off loopback; without it
+// they answer as if they were not there.
 
 import Node
 

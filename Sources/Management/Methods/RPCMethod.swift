@@ -1,8 +1,8 @@
-// A management method is one small type: name, parameters, result, errors, an example. All of them are in `RPCMethods.all`;
-// the same table serves HTTP, the tests and, in the command line, `understudy rpc`.
+// A management method is one small type: name, parameters, result, errors, an example. All of them are in
+// `RPCMethods.all`; the same table serves HTTP, the tests and, in the command line, `understudy rpc`.
 //
-// Parameters come as an array, or as an object. `cluster.*` and `fault.*` read an object by name; `dlg.*` and `dlg2.*` read
-// it by position, as Kamailio's jsonrpcs does, because scripts written for it rely on that.
+// Parameters come as an array, or as an object. `cluster.*` and `fault.*` read an object by name; `dlg.*` and `dlg2.*`
+// read it by position, as Kamailio's jsonrpcs does, because scripts written for it rely on that.
 
 import Node
 

@@ -1,8 +1,9 @@
 // The JSON-RPC 2.0 envelope, the way Kamailio's jsonrpcs answers, so that its clients work unchanged:
-// the members of a reply come in the order `jsonrpc`, `result` or `error`, `id`; a request without `id` is still answered,
-// without one; an `id` that is neither text nor number becomes 0; a request without `jsonrpc: "2.0"` or `method`, or with
-// `params` that are neither array nor object, is answered with an empty result; an unknown method is 500 "Method Not Found".
-// The HTTP status is the error's code, 500 for codes up to 100. Batches are refused: jsonrpcs has none.
+// the members of a reply come in the order `jsonrpc`, `result` or `error`, `id`; a request without `id` is still
+// answered, without one; an `id` that is neither text nor number becomes 0; a request without `jsonrpc: "2.0"` or
+// `method`, or with `params` that are neither array nor object, is answered with an empty result; an unknown method is
+// 500 "Method Not Found". The HTTP status is the error's code, 500 for codes up to 100. Batches are refused: jsonrpcs
+// has none.
 
 package struct RPCReply: Equatable, Sendable {
     package var status: Int

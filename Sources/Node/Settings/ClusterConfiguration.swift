@@ -14,25 +14,25 @@ package struct ClusterConfiguration: Equatable, Sendable {
 
     /// `cluster.name`, 1 to 32 of `A-Z a-z 0-9 . _ -`, the same on every node; default `understudy`.
     package var name = "understudy"
-    /// `cluster.bus`, `tcp://ADDRESS:PORT` (the scheme may be left out), port 1 to 65534: peers publish to us here, and the
-    /// next port takes repair requests. Required with peers.
+    /// `cluster.bus`, `tcp://ADDRESS:PORT` (the scheme may be left out), port 1 to 65534: peers publish to us here, and
+    /// the next port takes repair requests. Required with peers.
     package var bus: Endpoint?
     /// `cluster.peers`, the others' bus addresses, comma list, at most 15; empty: the node serves alone.
     package var peers: [Endpoint] = []
-    /// `cluster.key-file`, a file of at least 16 bytes, the same on every node; required unless the bus and every peer are
-    /// loopback addresses.
+    /// `cluster.key-file`, a file of at least 16 bytes, the same on every node; required unless the bus and every peer
+    /// are loopback addresses.
     package var keyFile = ""
     /// What that file holds; read by the loader.
     package var key = Secret([])
     /// `cluster.quorum`, `auto|majority`, default auto.
     package var quorum: Quorum = .auto
-    /// `cluster.bootstrap-after`, seconds, 1 to 3600, default 30: a majority of the configured peers, none of them up, waits
-    /// so long for the rest before it forms the first view.
+    /// `cluster.bootstrap-after`, seconds, 1 to 3600, default 30: a majority of the configured peers, none of them up,
+    /// waits so long for the rest before it forms the first view.
     package var bootstrapAfter: Duration = .seconds(30)
     /// `cluster.forget-after`, seconds, 60 to 604 800, default 3600: a member down for longer holds back no tombstone.
     package var forgetAfter: Duration = .seconds(3_600)
-    /// `cluster.lone-grace`, seconds, 1 to 600, default 60: with quorum `auto`, the last of two nodes waits so much longer
-    /// at most (a tenth of a dialog's lifetime, if that is less) when the other is silent but not proven dead.
+    /// `cluster.lone-grace`, seconds, 1 to 600, default 60: with quorum `auto`, the last of two nodes waits so much
+    /// longer at most (a tenth of a dialog's lifetime, if that is less) when the other is silent but not proven dead.
     package var loneGrace: Duration = .seconds(60)
     /// `cluster.heartbeat-ms`, milliseconds, 10 to 10 000, default 100.
     package var heartbeat: Duration = .milliseconds(100)

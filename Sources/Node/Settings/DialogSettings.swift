@@ -1,18 +1,20 @@
 // `ims_dialog`: dialogs, under the module's own names and defaults (its README; units are the module's: seconds).
 
 package struct DialogSettings: Equatable, Sendable {
-    /// `ims_dialog.hash_size`, buckets, a power of two, 16 to 1 048 576, default 4096; the same on every node: digests are
-    /// compared bucket by bucket.
+    /// `ims_dialog.hash_size`, buckets, a power of two, 16 to 1 048 576, default 4096; the same on every node: digests
+    /// are compared bucket by bucket.
     package var hashSize = 4_096
-    /// `ims_dialog.rr_param`, name of the Record-Route parameter that carries the did, a token of at most 16 characters,
-    /// default `did`.
+    /// `ims_dialog.rr_param`, name of the Record-Route parameter that carries the did, a token of at most 16
+    /// characters, default `did`.
     package var rrParameter = "did"
-    /// `ims_dialog.default_timeout`, seconds, 1 to 604 800, default 43 200: lifetime, started again by sequential requests.
+    /// `ims_dialog.default_timeout`, seconds, 1 to 604 800, default 43 200: lifetime, started again by sequential
+    /// requests.
     package var defaultTimeout: Duration = .seconds(43_200)
     /// `ims_dialog.early_timeout`, seconds, 1 to 3600, default 300: how long a dialog may stay unanswered.
     package var earlyTimeout: Duration = .seconds(300)
-    /// `ims_dialog.noack_timeout`, seconds, 1 to 3600, or 0 (default): how long an answered one may wait for its ACK before it is
-    /// ended; 0 never ends it, because a balancer that hides the ACK is likelier than a phone that sends none.
+    /// `ims_dialog.noack_timeout`, seconds, 1 to 3600, or 0 (default): how long an answered one may wait for its ACK
+    /// before it is ended; 0 never ends it, because a balancer that hides the ACK is likelier than a phone that sends
+    /// none.
     package var noAckTimeout: Duration = .zero
     /// `ims_dialog.bye_early_code`, 400 to 699, default 480: what the caller of a ringing dialog gets when it is ended.
     package var byeEarlyCode = 480
@@ -20,8 +22,8 @@ package struct DialogSettings: Equatable, Sendable {
     package var byeEarlyReason = "Temporarily Unavailable"
     /// `ims_dialog.detect_spirals`, default 1; 0: a spiral makes a dialog of its own.
     package var detectsSpirals = true
-    /// `dialogs.limit`, records, live and tombstones, 100 to 10 000 000, default 1 000 000; at it a new dialog is refused
-    /// with 503 and counted.
+    /// `dialogs.limit`, records, live and tombstones, 100 to 10 000 000, default 1 000 000; at it a new dialog is
+    /// refused with 503 and counted.
     package var limit = 1_000_000
 
     package init() {}

@@ -10,8 +10,8 @@ package struct ManagementSettings: Equatable, Sendable {
     package var tokenFile = ""
     /// What that file holds; read by the loader.
     package var token = Secret([])
-    /// `management.fault_injection`, default false: adds `fault.forget`, `fault.pause_bus` and `fault.skew`; refused unless
-    /// `management.http` is a loopback address.
+    /// `management.fault_injection`, default false: adds `fault.forget`, `fault.pause_bus` and `fault.skew`; refused
+    /// unless `management.http` is a loopback address.
     package var allowsFaultInjection = false
 
     package init() {}

@@ -1,8 +1,8 @@
 // `node`: who this process is.
 
 package struct NodeSettings: Equatable, Sendable {
-    /// `node.name`, required; 1 to 32 of `A-Z a-z 0-9 . _ -`, unique in the cluster. It travels in frames, records and the
-    /// branches of our Vias.
+    /// `node.name`, required; 1 to 32 of `A-Z a-z 0-9 . _ -`, unique in the cluster. It travels in frames, records and
+    /// the branches of our Vias.
     package var name = ""
     /// `node.shards`, SIP threads, default 1; only 1 is available in this version.
     package var shards = 1

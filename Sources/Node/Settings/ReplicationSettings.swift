@@ -6,7 +6,8 @@ package struct ReplicationSettings: Equatable, Sendable {
 
     /// `replication.commit`, `async|one|majority`, default one.
     package var commit: Commit = .one
-    /// `replication.commit-timeout-ms`, milliseconds, 5 to 2000, default 50: the longest wait; then the 2xx goes on, counted.
+    /// `replication.commit-timeout-ms`, milliseconds, 5 to 2000, default 50: the longest wait; then the 2xx goes on,
+    /// counted.
     package var commitTimeout: Duration = .milliseconds(50)
     /// `replication.linger-ms`, milliseconds, 0 to 100 and less than the commit timeout, default 5.
     package var linger: Duration = .milliseconds(5)

@@ -1,5 +1,6 @@
-// `routes`: a static routing table for nodes without a script. The first route whose pattern covers an initial request's
-// Request-URI names where it goes. A list of targets is read; `Settings.problems` allows one, until requests are forked.
+// `routes`: a static routing table for nodes without a script. The first route whose pattern covers an initial
+// request's Request-URI names where it goes. A list of targets is read; `Settings.problems` allows one, until requests
+// are forked.
 
 package struct Route: Equatable, Sendable {
     /// `match`

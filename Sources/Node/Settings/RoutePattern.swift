@@ -1,11 +1,12 @@
-// The regular expressions of `routes`, over bytes: literals, `.`, `[a-z]`, `[^a-z]`, `*`, `+`, `?`, `|`, `( )`, `\` before any
-// other character. A pattern must cover the whole Request-URI, or all of it before the port, parameters or headers of
-// its host, so that `sip:.*@example.org` also takes `sip:bob@example.org:5060;transport=udp`, but not
+// The regular expressions of `routes`, over bytes: literals, `.`, `[a-z]`, `[^a-z]`, `*`, `+`, `?`, `|`, `( )`, `\`
+// before any other character. A pattern must cover the whole Request-URI, or all of it before the port, parameters or
+// headers of its host, so that `sip:.*@example.org` also takes `sip:bob@example.org:5060;transport=udp`, but not
 // `sip:bob@example.org.evil.net`. `^` at the start and `$` at the end are allowed and say nothing more.
 //
 // Why not the standard library's Regex: it is not Sendable, so it cannot live in settings; it works on characters of a
 // String, so each request would be decoded first; and it backtracks, so a caller could choose a URI that takes minutes.
-// This is Thompson's construction: all states at once, time at most states × bytes, nothing allocated but two state lists.
+// This is Thompson's construction: all states at once, time at most states × bytes, nothing allocated but two state
+// lists.
 //
 // Limits: 512 bytes of pattern, 2048 states, groups nested 32 deep. Case matters, as it does in a user part. Counted
 // repetition (`{2,3}`) and classes like `\d` are refused, not guessed.

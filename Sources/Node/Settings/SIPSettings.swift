@@ -26,11 +26,11 @@ package struct SIPSettings: Equatable, Sendable {
         case advertise
     }
 
-    /// `sip.listen`, required; `udp://ADDRESS:PORT`, comma list; 1 to 8, no duplicates, no wildcard address, because the
-    /// address goes into Via. Only UDP is available in this version.
+    /// `sip.listen`, required; `udp://ADDRESS:PORT`, comma list; 1 to 8, no duplicates, no wildcard address, because
+    /// the address goes into Via. Only UDP is available in this version.
     package var listen: [Endpoint] = []
-    /// `sip.advertise`; SIP URIs for Record-Route, at most one a transport and address family; default: the first listen
-    /// address of each transport. Shared by all nodes behind one balancer.
+    /// `sip.advertise`; SIP URIs for Record-Route, at most one a transport and address family; default: the first
+    /// listen address of each transport. Shared by all nodes behind one balancer.
     package var advertise: [ConfiguredURI] = []
     /// `sip.balancer`; `ADDRESS` or `ADDRESS:PORT` (default port 5060), comma list; whose packets come for others.
     package var balancer: [Endpoint] = []

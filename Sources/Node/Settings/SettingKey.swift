@@ -1,7 +1,8 @@
 // Every key there is, what takes its text, and those that are known but not served in this version.
 //
-// In a key a dash and an underscore are the same, and letters may be of either case: the design uses dashes, the module's
-// own names use underscores, and nobody should have to remember which is which. The documented spelling is the `name`.
+// In a key a dash and an underscore are the same, and letters may be of either case: the design uses dashes, the
+// module's own names use underscores, and nobody should have to remember which is which. The documented spelling is the
+// `name`.
 
 /// A value as written: lists are split by whoever read them.
 package enum SettingValue: Equatable, Sendable {

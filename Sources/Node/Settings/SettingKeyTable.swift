@@ -1,5 +1,5 @@
-// The table of keys. Reading a text is here; ranges and what must fit together are in each struct's `problems()`, so that
-// values written directly, by a test or the simulator, are held to the same rules.
+// The table of keys. Reading a text is here; ranges and what must fit together are in each struct's `problems()`, so
+// that values written directly, by a test or the simulator, are held to the same rules.
 
 import SIP
 
@@ -191,7 +191,8 @@ extension Endpoint {
     /// Which `scheme://` a configured address may carry.
     enum Schemes { case none, sip, bus, http }
 
-    /// `udp://192.0.2.1:5060`, `192.0.2.1:5060`, `[2001:db8::1]:5060`; a port of 1 to 65535, or none where there is a default.
+    /// `udp://192.0.2.1:5060`, `192.0.2.1:5060`, `[2001:db8::1]:5060`; a port of 1 to 65535, or none where there is a
+    /// default.
     init?(configured text: String, schemes: Schemes, defaultPort: UInt16?) {
         var rest = Substring(text)
         var transport: TransportProtocol = schemes == .sip || schemes == .none ? .udp : .tcp

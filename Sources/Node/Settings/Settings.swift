@@ -1,6 +1,6 @@
-// A node's settings: validated values, one struct a subsystem, whose comments are the reference (key, unit, range, default).
-// Nothing here reads a file, a variable or a clock; Management's loader turns texts into these values by way of
-// `SettingKey`, and the simulator writes them directly. Nothing is reloaded while a node runs.
+// A node's settings: validated values, one struct a subsystem, whose comments are the reference (key, unit, range,
+// default). Nothing here reads a file, a variable or a clock; Management's loader turns texts into these values by way
+// of `SettingKey`, and the simulator writes them directly. Nothing is reloaded while a node runs.
 
 import SIP
 

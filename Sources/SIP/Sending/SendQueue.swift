@@ -1,5 +1,5 @@
-// SendQueue collects the datagrams that one event gives rise to: their bytes stand one behind the other in one arena, so
-// nothing is allocated for them once the arena has grown. The shell sends them in order and empties the queue.
+// SendQueue collects the datagrams that one event gives rise to: their bytes stand one behind the other in one arena,
+// so nothing is allocated for them once the arena has grown. The shell sends them in order and empties the queue.
 //
 // Limit: what one receive batch (32 datagrams) and the timers of one tick can cause; the shell empties it after each.
 

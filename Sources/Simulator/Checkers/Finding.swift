@@ -61,6 +61,15 @@ extension World {
             Finding(
                 code: code, isByNature: isByNature, atMilliseconds: now.inMilliseconds, call: call, text: full))
         log("\(isByNature ? "by nature" : "*** VIOLATION") \(code) \(full)", call: call)
+        if !isByNature { logMembers(call: call) }
+    }
+
+    /// What each live node thinks of the others: the first question about any violation.
+    private func logMembers(call: Int?) {
+        for host in hosts {
+            guard let process = host.node else { continue }
+            log("  \(host.name) " + NodeInspection.members(of: process, now: now), call: call)
+        }
     }
 
     func report() -> RunReport {

@@ -110,7 +110,10 @@ extension World {
 
     /// Ended by an heir while its owner, cut off, confirmed it: R15's owing record, which is not part of this stage.
     private func isOwing(_ call: CallTruth) -> Bool {
-        call.wasRefused && !checks.knowers(of: call, self) { $0.state == .deleted }.isEmpty
+        // A tombstone may have been collected by now; that it was one has been seen.
+        call.wasRefused
+            && (checks.isDead.contains(call.index)
+                || !checks.knowers(of: call, self) { $0.state == .deleted }.isEmpty)
     }
 
     /// Some live node still has the ringing call, and will go on with it.
