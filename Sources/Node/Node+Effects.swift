@@ -127,6 +127,7 @@ extension Node {
         }
         for did in store.arrived {
             proxy.recordArrived(did, now: now, dialogs: &store.dialogs, effects: &effects)
+            if proxy.hasReleasedRequests { proxy.resume(now: now, dialogs: &store.dialogs, effects: &effects) }
         }
         store.arrived.removeAll(keepingCapacity: true)
         touched.removeAll(keepingCapacity: true)

@@ -108,7 +108,9 @@ extension Proxy {
     mutating func prepareInDialog(
         _ plan: inout RequestPlan, now: Instant, dialogs: DialogTable, effects: inout ProxyEffects
     ) -> Bool {
+        let hint = plan.did
         matchDialog(&plan, dialogs: dialogs, effects: &effects)
+        if let hint, !plan.isKnown, waitsForRecord(hint, plan, now: now, dialogs: dialogs) { return false }
         guard let did = plan.did, plan.isKnown else { return true }
         plan.afterTheEnd = dialogs.state(did) == .deleted
         if plan.leg == .callee,
@@ -121,6 +123,21 @@ extension Proxy {
             reject(481, plan, effects: &effects)
             return false
         }
+        return true
+    }
+
+    /// Keeps a request that would refresh a dialog until its record has been fetched, 200 ms at most: facts are
+    /// published only of records that are here (R2). After that it goes by its Route, as any request does without a
+    /// record (S1-7).
+    private mutating func waitsForRecord(
+        _ did: DialogID, _ plan: RequestPlan, now: Instant, dialogs: DialogTable
+    ) -> Bool {
+        guard commits, !hasWaited, Self.refreshing(message.method), !dialogs.contains(did),
+            waiting.count < Self.parkedLimit, peers.contains(where: \.isLive)
+        else { return false }
+        let request = QueuedRequest(
+            bytes: message.snapshot(), source: plan.source, listener: plan.listener, hasWaited: true)
+        waiting.append(WaitingRequest(did: did, request: request, until: now.advanced(by: Self.recordWait)))
         return true
     }
 
@@ -179,6 +196,10 @@ extension Proxy {
     package mutating func recordArrived(
         _ did: DialogID, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
+        if waiting.contains(where: { $0.did == did }) {
+            released += waiting.filter { $0.did == did }.map(\.request)
+            waiting.removeAll { $0.did == did }
+        }
         guard parked.contains(where: { $0.did == did }) else { return }
         let messages = parked.filter { $0.did == did }
         parked.removeAll { $0.did == did }

@@ -8,6 +8,10 @@ import SIP
 extension Proxy {
     /// Handles every timer due by `now`.
     package mutating func advance(to now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects) {
+        while let first = waiting.first, first.until <= now {
+            released.append(waiting.removeFirst().request)
+        }
+        replayQueued(now: now, dialogs: &dialogs, effects: &effects)
         guard let next = wheel.next, next <= now else { return }
         dueTokens.removeAll(keepingCapacity: true)
         wheel.advance(to: now, due: &dueTokens)

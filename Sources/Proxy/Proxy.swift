@@ -44,6 +44,11 @@ package struct Proxy: Sendable {
     /// ACKs and BYEs of dialogs whose records are on their way, 256 at most.
     var parked: [ParkedMessage] = []
     static let parkedLimit = 256
+    /// Requests that wait for their record, in order of their ends, 256 at most (R2).
+    var waiting: [WaitingRequest] = []
+    /// The request at hand has waited already.
+    var hasWaited = false
+    static let recordWait = Duration.milliseconds(200)
     /// Dialogs whose record was fetched before the 2xx of a dead node was sent on, and how often, 256 at most.
     var awaited: [(did: DialogID, tries: Int)] = []
 
@@ -82,7 +87,10 @@ package struct Proxy: Sendable {
     }
 
     /// No timer of the proxy is due before it.
-    package var nextDeadline: Instant? { wheel.next }
+    package var nextDeadline: Instant? {
+        guard let end = waiting.first?.until else { return wheel.next }
+        return min(end, wheel.next ?? end)
+    }
 
     /// Handles one datagram.
     /// - Parameter ageMilliseconds: How long it waited in the socket; a request without To tag older than two seconds
@@ -124,6 +132,8 @@ package struct Proxy: Sendable {
             released.removeAll(keepingCapacity: true)
             for request in batch {
                 guard loadMessage(request.bytes) else { continue }
+                hasWaited = request.hasWaited
+                defer { hasWaited = false }
                 receiveRequest(
                     from: request.source, on: request.listener, now: now, dialogs: &dialogs, effects: &effects)
             }

@@ -81,6 +81,15 @@ struct QueuedRequest: Sendable {
     var bytes: [UInt8]
     var source: Endpoint
     var listener: ListenerID
+    /// It has waited for its record long enough: it goes on without.
+    var hasWaited = false
+}
+
+/// A request in a dialog whose record is being fetched (R2).
+struct WaitingRequest: Sendable {
+    var did: DialogID
+    var request: QueuedRequest
+    var until: Instant
 }
 
 /// A message that taught nothing yet: its record is on its way.

@@ -3,6 +3,7 @@
 import Dialogs
 import Primitives
 import Proxy
+import SIP
 import Testing
 
 @Suite("A call through one node, RFC 3261 §16")
@@ -165,6 +166,19 @@ struct CallFlowTests {
             from: ProxyBench.caller)
         #expect(sent.map(\.to) == [ProxyBench.callee])
         #expect(bench.dialogs.count == 0)
+    }
+
+    @Test func `a refresh waits 200 ms for its record to be fetched, then goes without, R2`() {
+        var bench = ProxyBench()
+        bench.proxy.commits = true
+        bench.proxy.peers = [
+            PeerContact(memberTag: 3, endpoint: Endpoint(text: "10.0.1.3:5060"), isLive: true)
+        ]
+        let update = Call.request(
+            "UPDATE", cSeq: 5, toTag: "bob", route: ["<sip:10.0.1.9:5060;lr;did=00000000000000aa>"])
+        #expect(bench.receive(update, from: ProxyBench.caller).isEmpty)
+        #expect(bench.advance(milliseconds: 190).isEmpty)
+        #expect(bench.advance(milliseconds: 20).map(\.to) == [ProxyBench.callee])
     }
 
     @Test func `BYEs that the node makes follow from did and leg alone, S1-9`() {

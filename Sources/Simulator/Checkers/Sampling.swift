@@ -53,7 +53,9 @@ extension World {
 
     private func rises(_ call: CallTruth, isLive: Bool, isDeleted: Bool) {
         if isDeleted && !isLive { checks.isDead.insert(call.index) }
-        guard checks.isDead.contains(call.index), isLive else {
+        // A node that was stopped or cut off may have read an old put and not its end yet: what counts is what lasts in
+        // calm.
+        guard checks.isDead.contains(call.index), isLive, disturbances.isQuiet else {
             checks.risenAt[call.index] = nil
             return
         }
