@@ -25,14 +25,14 @@ class Failure(Exception):
 
 
 def find_binary(name="understudy"):
-    """The built program: UNDERSTUDY_BINARY, else the release build, else the debug build."""
-    given = os.environ.get("UNDERSTUDY_BINARY")
+    """The built program: ACCEPTANCE_BINARY, else the release build, else the debug build."""
+    given = os.environ.get("ACCEPTANCE_BINARY")
     places = [given] if given and name == "understudy" else []
     places += [os.path.join(ROOT, ".build", kind, name) for kind in ("release", "debug")]
     for place in places:
         if place and os.access(place, os.X_OK):
             return place
-    raise Failure(f"{name} is not built: run swift build -c release, or set UNDERSTUDY_BINARY")
+    raise Failure(f"{name} is not built: run swift build -c release, or set ACCEPTANCE_BINARY")
 
 
 class Processes:

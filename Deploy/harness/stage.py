@@ -34,7 +34,7 @@ class Report:
 class Stage:
     """`with Stage(report, …) as stage:` starts everything and stops it at the end, whatever happened in between.
 
-    UNDERSTUDY_TRACE=1 in the environment writes every message of the phones to messages.log in the stage's folder.
+    ACCEPTANCE_TRACE=1 in the environment writes every message of the phones to messages.log in the stage's folder.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Stage:
                 (f"{self.net}.22", 5080),
                 (f"{self.net}.21", 5070),
                 hub,
-                log=f"{self.folder}/messages.log" if os.environ.get("UNDERSTUDY_TRACE") else None,
+                log=f"{self.folder}/messages.log" if os.environ.get("ACCEPTANCE_TRACE") else None,
             )
         except BaseException:
             self.__exit__(Failure, None, None)

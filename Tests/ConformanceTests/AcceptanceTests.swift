@@ -19,9 +19,9 @@ enum Ground {
         return path.split(separator: ":").map { "\($0)/\(program)" }.first(where: isExecutable)
     }
 
-    /// The node's binary: UNDERSTUDY_BINARY, else the release build, else the debug build.
+    /// The node's binary: ACCEPTANCE_BINARY, else the release build, else the debug build.
     static let binary: String? = {
-        if let given = ProcessInfo.processInfo.environment["UNDERSTUDY_BINARY"] {
+        if let given = ProcessInfo.processInfo.environment["ACCEPTANCE_BINARY"] {
             return isExecutable(given) ? given : nil
         }
         return ["release", "debug"].map { root.appending(path: ".build/\($0)/understudy").path }.first(
@@ -49,7 +49,7 @@ struct AcceptanceTests {
         process.executableURL = Ground.root.appending(path: "Deploy/acceptance")
         process.arguments = [name, "--quick"]
         var environment = ProcessInfo.processInfo.environment
-        environment["UNDERSTUDY_BINARY"] = Ground.binary
+        environment["ACCEPTANCE_BINARY"] = Ground.binary
         process.environment = environment
         process.standardOutput = pipe
         process.standardError = pipe
