@@ -160,5 +160,4 @@ struct NodeCounters: Sendable {
     var intentsRefused: UInt64 = 0
     var uncommitted: UInt64 = 0
     var refreshUncommitted: UInt64 = 0
-    var recordsRefused: UInt64 = 0
 }

@@ -24,8 +24,6 @@ struct NodeStore: RecordStore {
     var arrived: [DialogID] = []
     /// Dialogs whose end was granted here.
     var granted: [DialogID] = []
-    /// Patches and puts that were refused, by what was wrong with them.
-    private(set) var refused: UInt64 = 0
 
     init(dialogs: DialogTable) {
         self.dialogs = dialogs
@@ -39,7 +37,6 @@ struct NodeStore: RecordStore {
         do {
             learned = try dialogs.learn(id, facts: record, age: ageMilliseconds.map { .milliseconds($0) }, now: now)
         } catch {
-            refused += 1
             return .refused
         }
         switch learned.outcome {
@@ -56,7 +53,6 @@ struct NodeStore: RecordStore {
             return .unchanged
         case .unknownRecord: return .unknown
         case .mismatch:
-            refused += 1
             return .refused
         }
     }

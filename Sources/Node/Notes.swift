@@ -26,8 +26,6 @@ extension Note {
                 [("call-id", text(callID))])
         case .tookOverEarly(let callID):
             self.init(.notice, "finishing a call set-up for a dead node", [("call-id", text(callID))])
-        case .unreachable(let callID):
-            self.init(.info, "no way to answer the caller of a dead node's call", [("call-id", text(callID))])
         }
     }
 

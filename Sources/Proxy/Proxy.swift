@@ -10,7 +10,7 @@
 // Files: +Requests (§16.3 to §16.5), +Forwarding (§16.6), +Responses (§16.7), +Cancel (§16.10 and ACK), +Learning
 // (facts), +Timers, +Takeover (what heirs do), +Ending (BYEs that the cluster makes).
 //
-// Limits: `ProxySettings.contextLimit` transactions; a branch list of 16; 8 held responses and 16 queued requests a
+// Limits: `ProxySettings.contextLimit` transactions; 8 held responses and 16 queued requests a
 // context. Not attempted here: DNS, transports other than UDP, more than one branch from static routes.
 
 package import Dialogs

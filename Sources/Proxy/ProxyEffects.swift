@@ -60,7 +60,6 @@ package enum ProxyNote: Hashable, Sendable {
     /// Nobody saw the ACK of this dialog: the balancer or a phone goes round the nodes (S1-5).
     case acknowledgementUnseen(callID: [UInt8])
     case tookOverEarly(callID: [UInt8])
-    case unreachable(callID: [UInt8])
 }
 
 package struct ProxyEffects: Sendable {

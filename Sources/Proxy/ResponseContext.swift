@@ -65,7 +65,6 @@ struct ResponseContext: Sendable {
     /// Fills the place of a context that is being worked on.
     static let blank = ResponseContext()
 
-    static let branchLimit = 16
     static let heldLimit = 8
     static let queuedLimit = 16
 }
