@@ -164,6 +164,14 @@ package struct Cluster: Sendable {
         return peer.boot == member.boot && peer.verdict != .refused && peer.verdict != .left
     }
 
+    /// Whether this node may act for transactions of the dead: the members of this view have compared what they hold,
+    /// or could not within `Self.comparisonPatience`. What two of them knew while apart is otherwise joined too late.
+    package func hasComparedView(now: Instant) -> Bool {
+        comparedEpoch == view.epoch || now >= epochBegan.advanced(by: Self.comparisonPatience)
+    }
+
+    static let comparisonPatience = Duration.seconds(1)
+
     func peer(named name: String) -> Peer? { peers.first { $0.name == name } }
 
     func position(of member: MemberID) -> Int? { peers.firstIndex { $0.name == member.name && $0.boot == member.boot } }

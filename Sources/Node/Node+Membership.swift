@@ -52,7 +52,9 @@ extension Node {
                     movesAddress: !service.isEmpty, holdsMovedAddress: moved))
         }
         proxy.peers = peers.sorted { $0.memberTag < $1.memberTag }
-        proxy.fitMembers = cluster.isFit ? fit.sorted() : []
+        let mayInherit = cluster.isFit && cluster.hasComparedView(now: now)
+        if mayInherit, proxy.fitMembers.isEmpty { reviewAt = min(reviewAt, now.advanced(by: settings.takeover.settle)) }
+        proxy.fitMembers = mayInherit ? fit.sorted() : []
         proxy.isReady = notReadyReason(now: now).isEmpty
         proxy.commits = settings.replication.commit != .async && !settings.cluster.peers.isEmpty
     }

@@ -29,6 +29,11 @@ extension Proxy {
             matchDialog(&plan, dialogs: dialogs, effects: &effects)
             did = plan.did ?? did
         }
+        // The INVITE may be another node's whose record has not come yet: a 481 now would leave its phone ringing.
+        if waitsForRecord(did, plan, now: now, dialogs: dialogs) {
+            effects.items.append(.wanted(did))
+            return
+        }
         guard let state = dialogs.state(did),
             learnForeignCancel(did, plan, now: now, dialogs: &dialogs, effects: &effects)
         else {
@@ -121,11 +126,12 @@ extension Proxy {
         _ context: inout ResponseContext, _ id: SlotID, branch index: Int, now: Instant,
         dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
-        if context.kind == .heir {
+        if context.kind == .heir, context.lastStatus < 200 {
             endEarlyAsHeir(&context, id, now: now, dialogs: &dialogs, effects: &effects)
             return
         }
         guard context.branches[index].final == 0 else { return }
+        if context.kind == .heir { acknowledgeUnseen(context.branches[index], effects: &effects) }
         wheel.cancel(context.contextTimer)
         context.contextTimer = wheel.schedule(
             TimerToken(context: id, branch: index, machine: .grace, timer: .c).rawValue,

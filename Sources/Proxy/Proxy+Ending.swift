@@ -222,8 +222,8 @@ extension Proxy {
 
     /// BYE for one side of a dialog-out.
     ///
-    /// CSeq and branch are those of any other BYE to this leg: should the dialog turn out to be confirmed elsewhere, the
-    /// BYE at its deadline is a retransmission of this one (S1-9).
+    /// CSeq and branch are those of any other BYE to this leg: should the dialog turn out to be confirmed elsewhere,
+    /// the BYE at its deadline is a retransmission of this one (S1-9).
     /// - Parameter early: An heir ends a dialog that is early; only the Reason says so (S2-11).
     func bye(_ did: DialogID, _ record: Record, _ out: Record.Out, to leg: Leg, early: Bool) -> EndingRequest? {
         let side = leg == .caller ? record.caller : out.side

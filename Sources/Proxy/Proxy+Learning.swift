@@ -181,7 +181,7 @@ extension Proxy {
             facts.put(RecordField.state, UInt64(DialogState.confirmedNotAcknowledged.rawValue))
             writeOut(context, state: .confirmedNotAcknowledged, answer: answer)
         } else {
-            // No INVITE is sent within a dialog that is not confirmed (RFC 3261 §14.1): the 2xx is still on its way here.
+            // No INVITE is sent within a dialog before it is confirmed (RFC 3261 §14.1): its 2xx went by unseen here.
             let confirms = context.method == .invite && state < .confirmed
             if confirms { facts.put(RecordField.state, UInt64(DialogState.confirmed.rawValue)) }
             readRouteSets(did, dialogs: dialogs)
@@ -273,7 +273,7 @@ extension Proxy {
     }
 
     /// The callee's To (or From) value in the message at hand, when its dialog-out does not have it yet.
-    private func nameOfCallee(
+    func nameOfCallee(
         _ did: DialogID, _ calleeTag: ByteRange, leg: Leg, dialogs: DialogTable
     ) -> ByteRange? {
         let bytes = message.bytes
@@ -284,14 +284,14 @@ extension Proxy {
     }
 
     /// A refresh changes the target, never the route set (RFC 3261 §12.2): it is repeated beside the new Contact.
-    private mutating func readRouteSets(_ did: DialogID, dialogs: DialogTable) {
+    mutating func readRouteSets(_ did: DialogID, dialogs: DialogTable) {
         guard let record = dialogs.record(did) else { return }
         routeSets = [record.caller.routes, record.outs.first { $0.state == .confirmed }?.side.routes ?? []]
     }
 
     /// The deadline after a confirmation or a refresh. A confirmation opens generation 1, so that the early timeout,
     /// which may be the later one, no longer counts; a refresh stays in the generation it finds.
-    private mutating func writeDeadline(_ did: DialogID, now: Instant, dialogs: DialogTable) {
+    mutating func writeDeadline(_ did: DialogID, now: Instant, dialogs: DialogTable) {
         let age = max(0, dialogs.age(did, now: now)?.wholeMilliseconds ?? 0)
         let deadline = dialogs.view(did) { view, _ in view.deadline } ?? nil
         let (generation, lifetime) = (max(1, deadline?.generation ?? 0), deadline?.lifetimeMilliseconds ?? 0)
@@ -301,46 +301,6 @@ extension Proxy {
             deadline.put(DeadlineField.atMilliseconds, UInt64(age) + milliseconds)
             deadline.put(DeadlineField.lifetimeMilliseconds, milliseconds)
         }
-    }
-
-    /// A 2xx of a dead node's transaction passes by: that both sides live is worth the refresh, and the Contact of who
-    /// sent it is news.
-    mutating func learnPassingSuccess(
-        _ did: DialogID, _ cSeq: CSeq, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
-        let bytes = message.bytes
-        guard let state = dialogs.state(did), state != .deleted,
-            let sender = dialogs.matches(
-                did, callID: bytes, message.callID, fromTag: bytes, message.fromTag, toTag: bytes, message.toTag)
-                ?? legOfUnansweredDialog(did, dialogs: dialogs)
-        else { return }
-        let isInitial = dialogs.view(did) { view, _ in sender == .caller && view.inviteCSeq == cSeq.number } ?? false
-        let confirms = cSeq.method == .invite && !isInitial && state < .confirmed
-        guard confirms || state >= .confirmedNotAcknowledged else { return }
-        readRouteSets(did, dialogs: dialogs)
-        let contact = [.invite, .update].contains(cSeq.method) ? contactURI() : nil
-        let routes = sender == .caller ? routeSets[1] : routeSets[0]
-        func writeSide(_ side: inout FactsWriter) {
-            guard let contact else { return }
-            side.message(SideField.target) { target in
-                target.put(TargetField.cseq, UInt64(cSeq.number))
-                target.put(TargetField.contact, bytes, contact)
-                if !routes.isEmpty { target.put(TargetField.routes, routes) }
-            }
-        }
-        let calleeTag = sender == .caller ? message.toTag : message.fromTag
-        let callee = nameOfCallee(did, calleeTag, leg: sender, dialogs: dialogs)
-        facts.begin()
-        if confirms { facts.put(RecordField.state, UInt64(DialogState.confirmed.rawValue)) }
-        writeDeadline(did, now: now, dialogs: dialogs)
-        if sender == .callee { facts.message(RecordField.caller) { writeSide(&$0) } }
-        facts.message(RecordField.outs) { out in
-            out.put(OutField.toTag, bytes, calleeTag)
-            if confirms { out.put(OutField.state, UInt64(DialogState.confirmed.rawValue)) }
-            if sender == .caller { out.message(OutField.side) { writeSide(&$0) } }
-            if let callee { out.put(OutField.to, bytes, callee) }
-        }
-        learn(did, now: now, dialogs: &dialogs, effects: &effects)
     }
 
     /// A branch of an INVITE failed: its early dialog, if any, is over.

@@ -6,7 +6,7 @@ import Primitives
 import SIP
 
 extension Proxy {
-    /// An INVITE whose dialog is here already: a live owner's goes to the owner alone, a dead owner's is adopted (S1-2b).
+    /// An INVITE whose dialog is here already: a live owner's goes to the owner, a dead owner's is adopted (S1-2b).
     mutating func receiveRepeatedInvite(
         _ plan: RequestPlan, did: DialogID, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
@@ -32,6 +32,30 @@ extension Proxy {
         guard let endpoint = owner.endpoint, !isPeerAddress(plan.source) else { return }
         counters.passedToOwner += 1
         effects.queue.send(message.bytes, to: endpoint, from: egressListener(endpoint))
+    }
+
+    /// A re-INVITE that some node has sent on already (S1-2b): no target gets a second one. A live owner says again
+    /// what it said last; for a dead one its sender is told to try once more (S2-10).
+    /// - Returns: Whether it is a repetition, and has been dealt with.
+    mutating func isRepeatedReInvite(
+        _ did: DialogID, _ plan: RequestPlan, dialogs: DialogTable, effects: inout ProxyEffects
+    ) -> Bool {
+        let isPending = dialogs.view(did) { view, _ in view.pendingCount > 0 } ?? false
+        guard isPending,
+            let pending = dialogs.record(did)?.pendings.first(where: {
+                $0.leg == plan.leg && $0.cseq == plan.cSeq.number
+            }), case .transaction(let token) = Branch(pending.branch, ByteRange(pending.branch), mark: settings.mark)
+        else { return false }
+        counters.foreignAbsorbed += 1
+        if token.member == settings.memberTag { return true }
+        guard let owner = peer(token.member), owner.isLive else {
+            reject(500, plan, effects: &effects) { $0.put("Retry-After: 1\r\n") }
+            return true
+        }
+        guard let endpoint = owner.endpoint, !isPeerAddress(plan.source) else { return true }
+        counters.passedToOwner += 1
+        effects.queue.send(message.bytes, to: endpoint, from: egressListener(endpoint))
+        return true
     }
 
     private mutating func adopt(
@@ -196,6 +220,11 @@ extension Proxy {
     ) {
         let did = token.did
         if cSeq.method == .invite || cSeq.method == .cancel, did.rawValue != 0, let record = dialogs.record(did) {
+            if cSeq.method == .invite, 200..<300 ~= message.statusCode, isRefused(cSeq.number, record) {
+                let endsDialog = cSeq.number == record.inviteCSeq
+                refuseLateAnswer(did, endsDialog: endsDialog, now: now, effects: &effects)
+                return
+            }
             var heir = inviteContext(
                 of: did,
                 where: {
@@ -214,18 +243,6 @@ extension Proxy {
                 finish(context, heir)
                 return
             }
-            if cSeq.method == .invite, 200..<300 ~= message.statusCode {
-                let isInitial = cSeq.number == record.inviteCSeq
-                if record.state == .deleted, !isInitial || record.flags & RecordFlag.failed != 0 {
-                    refuseLateAnswer(did, endsDialog: isInitial, now: now, effects: &effects)
-                    return
-                }
-                let rejected = max(record.rejectedCaller, record.rejectedCallee)
-                if !isInitial, rejected >> 32 == UInt64(cSeq.number) {
-                    refuseLateAnswer(did, endsDialog: false, now: now, effects: &effects)
-                    return
-                }
-            }
             if cSeq.method == .cancel {
                 passToPeers(from: source, effects: &effects)
                 return
@@ -237,9 +254,21 @@ extension Proxy {
             return
         }
         if 200..<300 ~= message.statusCode, Self.refreshing(cSeq.method) {
-            learnPassingSuccess(did, cSeq, now: now, dialogs: &dialogs, effects: &effects)
+            if learnPassingConfirmation(did, cSeq, via, now: now, dialogs: &dialogs, effects: &effects) {
+                // The callee's next copy, T1 later, finds the fact committed.
+                if commits { return }
+            } else {
+                learnPassingSuccess(did, cSeq, now: now, dialogs: &dialogs, effects: &effects)
+            }
         }
         forwardResponseStatelessly(via, effects: &effects)
+    }
+
+    /// Whether the cluster has given the INVITE with this CSeq a final answer other than 2xx.
+    private func isRefused(_ cSeq: UInt32, _ record: Record) -> Bool {
+        let isInitial = cSeq == record.inviteCSeq
+        if record.state == .deleted { return !isInitial || record.flags & RecordFlag.failed != 0 }
+        return !isInitial && max(record.rejectedCaller, record.rejectedCallee) >> 32 == UInt64(cSeq)
     }
 
     /// A dead node's INVITE is answered, and its record is not here: it is fetched, and the callee's next copy of the

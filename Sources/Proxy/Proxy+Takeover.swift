@@ -235,6 +235,14 @@ extension Proxy {
         _ context: inout ResponseContext, _ id: SlotID, now: Instant,
         dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
+        if context.lastStatus >= 200 {  // It waited for a provisional to cancel; the caller has its answer.
+            for index in context.branches.indices where context.branches[index].final == 0 { giveUp(&context, index) }
+            return
+        }
+        if hasCancelled(context) {
+            endEarlyAsHeir(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+            return
+        }
         let holds = peer(context.owner)?.holdsMovedAddress ?? false
         if holds, settings.earlyTakeover == .auto, now - context.startedAt < settings.timerC {
             context.contextTimer = wheel.schedule(
@@ -320,6 +328,7 @@ extension Proxy {
         wheel.cancel(context.contextTimer)
         context.contextTimer = .none
         guard context.lastStatus < 200, context.held.isEmpty else { return }
+        if waitsForQuorum(&context, id, now: now) { return }
         cancelAll(&context, id, now: now, dialogs: &dialogs, effects: &effects)
         if context.isInitial, context.branches.contains(where: { $0.sawProvisional }) {
             return  // The rest follows the answer to the CANCEL, or its silence.
@@ -337,6 +346,7 @@ extension Proxy {
         else { return }
         // The answer came by another node while the CANCEL was under way: there is nothing to end any more.
         if context.isInitial, (record.state ?? .unconfirmed) >= .confirmedNotAcknowledged { return }
+        if waitsForQuorum(&context, id, now: now) { return }
         if context.isInitial {
             let byes = record.outs.filter { $0.state != .deleted }.compactMap {
                 bye(did, record, $0, to: .callee, early: true)
@@ -351,16 +361,44 @@ extension Proxy {
         respond(status, &context, id, now: now, effects: &effects) { writer in
             if status == 500 { writer.put("Retry-After: 1\r\n") }
         }
+        var waits = false
         for index in context.branches.indices where context.branches[index].final == 0 && context.isInitial {
-            if case .wanted = context.branches[index].cancel { continue }
-            context.branches[index].final = 487
-            terminateClient(&context, index)
+            if case .wanted = context.branches[index].cancel { waits = true } else { giveUp(&context, index) }
+        }
+        // A provisional that still comes is answered with CANCEL; for longer than timer C none will.
+        guard waits else { return }
+        context.contextTimer = wheel.schedule(
+            TimerToken(context: id, machine: .grace, timer: .a).rawValue, at: now.advanced(by: settings.timerC))
+    }
+
+    private mutating func giveUp(_ context: inout ResponseContext, _ index: Int) {
+        context.branches[index].final = 487
+        terminateClient(&context, index)
+    }
+
+    /// An heir that is not fit any more, for want of quorum, ends nothing; it looks again soon.
+    private mutating func waitsForQuorum(_ context: inout ResponseContext, _ id: SlotID, now: Instant) -> Bool {
+        guard !fitMembers.contains(settings.memberTag) else { return false }
+        wheel.cancel(context.contextTimer)
+        context.contextTimer = wheel.schedule(
+            TimerToken(context: id, machine: .grace, timer: .a).rawValue, at: now.advanced(by: Self.fitnessInterval))
+        return true
+    }
+
+    /// How soon an heir without quorum looks again.
+    static let fitnessInterval = Duration.milliseconds(200)
+
+    /// The CANCEL of some branch was answered, or will never be.
+    private func hasCancelled(_ context: ResponseContext) -> Bool {
+        context.branches.contains { branch in
+            guard case .sent(let transaction) = branch.cancel else { return false }
+            return transaction.phase == .completed || transaction.phase == .terminated
         }
     }
 
     /// ACK with the INVITE's branch and no To tag: the 487 went to the dead node's address and would be repeated
     /// (S2-11).
-    private mutating func acknowledgeUnseen(_ branch: ClientBranch, effects: inout ProxyEffects) {
+    mutating func acknowledgeUnseen(_ branch: ClientBranch, effects: inout ProxyEffects) {
         guard loadStored(branch.sent) else { return }
         effects.queue.send(to: branch.target, from: branch.listener) { [stored] writer in
             AckWriter.write(invite: stored, response: stored, into: &writer)

@@ -110,9 +110,16 @@ extension Proxy {
     ) -> Bool {
         let hint = plan.did
         matchDialog(&plan, dialogs: dialogs, effects: &effects)
-        if let hint, !plan.isKnown, waitsForRecord(hint, plan, now: now, dialogs: dialogs) { return false }
+        if let hint, !plan.isKnown, Self.refreshing(message.method),
+            waitsForRecord(hint, plan, now: now, dialogs: dialogs)
+        {
+            return false
+        }
         guard let did = plan.did, plan.isKnown else { return true }
         plan.afterTheEnd = dialogs.state(did) == .deleted
+        if message.method == .invite, isRepeatedReInvite(did, plan, dialogs: dialogs, effects: &effects) {
+            return false
+        }
         if plan.leg == .callee,
             let id = inviteContext(of: did, where: { !$0.held.isEmpty })
         {
@@ -126,14 +133,14 @@ extension Proxy {
         return true
     }
 
-    /// Keeps a request that would refresh a dialog until its record has been fetched, 200 ms at most: facts are
-    /// published only of records that are here (R2). After that it goes by its Route, as any request does without a
-    /// record (S1-7).
-    private mutating func waitsForRecord(
+    /// Keeps a request that would refresh a dialog, or cancel it, until its record has been fetched, 200 ms at most:
+    /// facts are published only of records that are here (R2). After that it goes by its Route, as any request does
+    /// without a record (S1-7).
+    mutating func waitsForRecord(
         _ did: DialogID, _ plan: RequestPlan, now: Instant, dialogs: DialogTable
     ) -> Bool {
-        guard commits, !hasWaited, Self.refreshing(message.method), !dialogs.contains(did),
-            waiting.count < Self.parkedLimit, peers.contains(where: \.isLive)
+        guard commits, !hasWaited, !dialogs.contains(did), waiting.count < Self.parkedLimit,
+            peers.contains(where: \.isLive)
         else { return false }
         let request = QueuedRequest(
             bytes: message.snapshot(), source: plan.source, listener: plan.listener, hasWaited: true)

@@ -190,6 +190,23 @@ struct NetTests {
         #expect(net.processes[1].cluster.localMember.boot == 101)
     }
 
+    @Test func `a lower boot is told by the view alone, when everybody who knew the old process is gone (R14)`() {
+        let net = Net(3, seed: 2_031)
+        #expect(net.start())
+        net.crash(1)
+        net.crash(2)
+        net.run(milliseconds: 1_000)
+        net.restart(1, boot: 200)
+        #expect(net.run(limit: 5_000) { net.processes[1].cluster.view.boot(of: "n2") == 200 })
+        net.crash(0)
+        net.run(milliseconds: 1_000)
+        net.restart(2, boot: 50)
+        net.run(milliseconds: 1_000)
+        net.restart(0, boot: 300)
+        #expect(net.run(limit: 10_000) { net.allUp && net.viewsAgree })
+        #expect(net.processes[2].cluster.localMember.boot == 101)
+    }
+
     @Test func `who leaves is out of the view at once, and the last of two goes on (R3)`() {
         let net = Net(2, seed: 15)
         #expect(net.start())

@@ -52,10 +52,12 @@ struct TakeoverTests {
         #expect(survivor.receive(answer, from: ProxyBench.node).isEmpty)
     }
 
-    @Test func `a live owner's INVITE is absorbed elsewhere, no second dialog, no second branch, S1-2b`() {
-        var (_, survivor, _, _) = ringing(ownerIsLive: true)
-        #expect(survivor.receive(Call.request("INVITE", branch: "z9hG4bKother"), from: ProxyBench.caller).isEmpty)
-        #expect(survivor.dialogs.count == 1)
+    @Test func `a live owner's INVITE by another branch makes no second dialog and no second branch, S1-2b`() {
+        var (owner, survivor, _, _) = ringing(ownerIsLive: true)
+        let repeated = Call.request("INVITE", branch: "z9hG4bKother")
+        #expect(survivor.receive(repeated, from: ProxyBench.caller).map(\.to) == [ProxyBench.node])
+        #expect(owner.receive(repeated, from: "10.0.1.2:5060").isEmpty)
+        #expect(survivor.dialogs.count == 1 && owner.dialogs.count == 1)
     }
 
     @Test func `a CANCEL elsewhere is answered 200, and the owner cancels on the fact, S1-2c`() {

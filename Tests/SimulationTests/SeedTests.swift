@@ -43,6 +43,16 @@ struct SeedTests {
         Self.expectNoViolation(seed: seed, faults: nil, deals: true)
     }
 
+    @Test(arguments: [1_118, 1_240, 1_282, 1_300, 1_886, 1_912] as [UInt64])
+    func `seeds that failed once do not fail again`(seed: UInt64) {
+        Self.expectNoViolation(seed: seed, faults: nil)
+    }
+
+    @Test(arguments: [51, 76, 165] as [UInt64])
+    func `dealt seeds that failed once do not fail again`(seed: UInt64) {
+        Self.expectNoViolation(seed: seed, faults: nil, deals: true)
+    }
+
     @Test(arguments: FaultKind.allCases)
     func `one kind of fault alone violates nothing`(kind: FaultKind) {
         Self.expectNoViolation(seed: 77, faults: [kind, .crash])

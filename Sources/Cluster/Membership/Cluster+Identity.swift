@@ -4,6 +4,7 @@
 //   right now.
 // - A lower boot than the one known is not read; every heartbeat tells what is known, so its sender learns the number
 //   and, while it joins, takes a higher one.
+// - A view that has our name with a higher boot tells it as well: those who knew that process may all be gone.
 // - Our own name with another salt is a second process with our name: the one with the lower boot goes on.
 
 internal import Primitives
@@ -92,19 +93,25 @@ extension Cluster {
             guard now > since.advanced(by: .seconds(3)) else { return }
             noteOnce("namesake", .duplicateName(boot: opinion.member.boot), &out)
             out.append(.exit(2))
-        } else if opinion.member.boot > localMember.boot, state == .joining, !isMember {
-            let raised = opinion.member.boot + 1
-            out.append(.note(.bootRaised(from: localMember.boot, to: raised)))
-            localMember.boot = raised
-            let view = agreement.view
-            agreement = ViewAgreement(localMember: localMember)
-            agreement.adopt(view)
-            // Nobody has read a frame of the lower boot, so its facts were never published.
-            outbound.restart()
-            waits.abandon { out.append(.committed(token: $0, acknowledged: false)) }
-            for index in peers.indices { peers[index].acknowledged = 0 }
-            isHeartbeatUrgent = true
-            out.append(.rebooted(raised))
+        } else {
+            raiseBoot(above: opinion.member.boot, out: &out)
         }
+    }
+
+    /// A process of our name had a boot at least as high: while we join we take the next one. Without it a view that
+    /// names the old process could never let us in.
+    mutating func raiseBoot(above known: UInt64, out: inout ClusterActions) {
+        guard known > localMember.boot, state == .joining, !isMember else { return }
+        out.append(.note(.bootRaised(from: localMember.boot, to: known + 1)))
+        localMember.boot = known + 1
+        let view = agreement.view
+        agreement = ViewAgreement(localMember: localMember)
+        agreement.adopt(view)
+        // Who has read frames of the lower boot takes the higher for a new process, and compares digests with it.
+        outbound.restart()
+        waits.abandon { out.append(.committed(token: $0, acknowledged: false)) }
+        for index in peers.indices { peers[index].acknowledged = 0 }
+        isHeartbeatUrgent = true
+        out.append(.rebooted(localMember.boot))
     }
 }

@@ -18,7 +18,7 @@ extension Cluster {
         agree(now, &out)
         progressJoin(now, &out)
         judgeQuorum(now, &out)
-        judgeComparisons(now)
+        judgeComparisons(now, &out)
         judgeFitness(now, &out)
         evaluateAt = nextEvaluation(now)
     }
@@ -38,6 +38,7 @@ extension Cluster {
             change(to: .joining, out: &out)
         }
         if state == .joining { readyEpoch = 0 }
+        if let known = next.boot(of: localMember.name) { raiseBoot(above: known, out: &out) }
         for index in peers.indices where next.contains(peers[index].id) { peers[index].want(sync: .complete) }
         settleWaits(&out)
     }
@@ -217,7 +218,7 @@ extension Cluster {
         }
     }
 
-    private mutating func judgeComparisons(_ now: Instant) {
+    private mutating func judgeComparisons(_ now: Instant, _ out: inout ClusterActions) {
         let since = max(epochBegan, compareSince ?? epochBegan)
         for index in peers.indices where view.contains(peers[index].id) && peers[index].verdict == .heard {
             // A member may be heard for the first time only after the view came.
@@ -229,6 +230,7 @@ extension Cluster {
             members.count + 1 == view.members.count
         {
             comparedEpoch = view.epoch
+            out.append(.fitChanged)
         }
         if let since = compareSince {
             let compared = members.count { peer in peer.comparedAt.map { $0 >= since } ?? false }

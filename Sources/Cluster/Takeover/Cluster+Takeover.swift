@@ -82,7 +82,7 @@ extension Cluster {
 
     private mutating func conclude(_ did: UInt64, now: Instant, out: inout ClusterActions) -> Bool {
         let since = now.advanced(by: .zero - settings.intentLife / 2)
-        guard isMember, asks.isGranted(did, by: view, since: since), asks.close(did) else { return false }
+        guard isMember, isFit, asks.isGranted(did, by: view, since: since), asks.close(did) else { return false }
         out.append(.granted(did: did))
         return true
     }

@@ -64,8 +64,9 @@ extension CheckState {
         guard let first = truth.firstBye(bye.leg) else { return }
         guard first.isSameTransaction(as: bye) else {
             // What a leg's first CSeq was may be known on one side of a partition only.
-            if world.plan.nodes == 2 && !world.plan.usesMajority && !couldAgree(bye, first, world) {
-                return world.excuse("3auto", call: truth.index, "two nodes with auto, apart, differ in the CSeq")
+            if !couldAgree(bye, first, world), world.disturbances.lastCut > truth.confirmedAt ?? .max {
+                let code = world.plan.nodes == 2 && !world.plan.usesMajority ? "3auto" : "3cut"
+                return world.excuse(code, call: truth.index, "two nodes that were apart differ in the CSeq")
             }
             return world.violate(
                 "3", call: truth.index,
@@ -87,7 +88,7 @@ extension CheckState {
     /// The second actor can have heard of the first: both live, in reach, and not cut off when it acted.
     private func couldAgree(_ bye: GeneratedBye, _ first: GeneratedBye, _ world: World) -> Bool {
         isAlive(first.process) && world.links.areConnected(first.process.host, bye.process.host)
-            && world.disturbances.lastCut < first.at - .seconds(2)
+            && max(world.disturbances.lastCut, world.disturbances.lastHealed) < first.at - .seconds(2)
     }
 
     private func difference(_ one: [UInt8], _ other: [UInt8]) -> String {

@@ -83,6 +83,8 @@ final class CallTruth {
     var wasRefused = false
     /// Processes that knew of a provisional answer, when somebody looked.
     var earlyHolders: [ProcessID] = []
+    /// When each process was first seen to have any record of it.
+    var firstSeen: [ProcessID: Nanoseconds] = [:]
 
     init(index: Int, plan: CallPlan) {
         self.index = index

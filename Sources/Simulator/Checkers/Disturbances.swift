@@ -15,6 +15,8 @@ struct Disturbances {
     private(set) var lastChange: Nanoseconds = 0
     /// When the bus was last cut or a node stopped.
     private(set) var lastCut: Nanoseconds = .min / 2
+    /// When a cut was last healed or a stopped node went on.
+    private(set) var lastHealed: Nanoseconds = .min / 2
     var lossPerMille = 0
 
     mutating func began(_ kind: Kind, at now: Nanoseconds) {
@@ -26,6 +28,7 @@ struct Disturbances {
     mutating func ended(_ kind: Kind, at now: Nanoseconds) {
         if let index = active.firstIndex(of: kind) { active.remove(at: index) }
         lastChange = now
+        lastHealed = now
     }
 
     mutating func note(_ kind: Kind, at now: Nanoseconds) {

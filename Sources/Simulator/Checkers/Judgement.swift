@@ -94,12 +94,17 @@ extension World {
             }
         } else if callee.servers.contains(where: { $0.isInitial && $0.isOpenInvite }) {
             let text = "the callee rings on; the caller was told \(call.failure?.code ?? 0); known at \(names(known))"
-            untold("S2-11", call, knewAlive(call.earlyHolders), text)
+            // Its owner lives and heard of nothing: timer C ends it, after this run.
+            let knowing = knowsPending(call) && call.wasRefused ? [] : knewAlive(call.earlyHolders)
+            untold("S2-11", call, knowing, text)
         }
         if call.unacknowledgedAt[.callee] != nil {
             let text =
                 "the callee answered at \((call.answeredAt ?? 0).inMilliseconds) and was never told; "
                 + "known at \(names(known))"
+            // Owing (R15): refused by an heir after its owner, which was only cut off, had sent the 2xx on.
+            let isOwing = call.wasRefused && call.answers.contains { $0.method == .invite && $0.leftAt != nil }
+            if isOwing { return excuse("owing", call: call.index, text) }
             untold("S2-11", call, knewAlive(call.earlyHolders), text)
         }
     }
@@ -126,6 +131,8 @@ extension World {
         for refusal in call.refusals where refusal.code == 408 || refusal.code == 481 {
             // Nobody answered for 64·T1: the network was the fault.
             if refusal.waited >= PhoneTimes.transaction { continue }
+            // Its time was up and its end granted: until the BYEs come a refresh is refused (R1).
+            if refusal.code == 481, refusal.at >= call.committedDeadline { continue }
             let other = call.endedAt[refusal.role.other]?.at ?? .max
             let wasEnding = min(other, call.byes.map(\.at).min() ?? .max) <= refusal.at + .seconds(3)
             if wasEnding { continue }

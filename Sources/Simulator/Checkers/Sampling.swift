@@ -40,6 +40,7 @@ extension World {
             if before == .deleted && sight == .live {
                 violate("6", call: call.index, node: host.index, "a deleted record lives again")
             }
+            if known != nil, call.firstSeen[host.process] == nil { call.firstSeen[host.process] = now }
             if let known, known.state >= .early, known.state != .deleted, !call.earlyHolders.contains(host.process) {
                 call.earlyHolders.append(host.process)
             }

@@ -159,10 +159,15 @@ extension World {
     }
 
     private func forget(_ alive: [Host]) {
-        guard let host = drawn(alive.filter { !$0.isPaused }), let node = host.node else { return }
+        let candidates = alive.filter { !$0.isPaused }
+        guard let host = drawn(candidates), let node = host.node else { return }
+        // One replica of several: what the last holder forgets, nobody can know.
         let held = truth.filter { call in
             guard let did = call.did, let known = NodeInspection.record(did, node, host) else { return false }
-            return known.state != .deleted
+            let others = candidates.contains { other in
+                other !== host && other.node.map { NodeInspection.record(did, $0, other) != nil } == true
+            }
+            return known.state != .deleted && others
         }
         guard hosts.count(where: { $0.isAlive }) > 2, !held.isEmpty else { return }
         let call = faultRandom.pick(held)

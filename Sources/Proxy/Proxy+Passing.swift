@@ -1,0 +1,73 @@
+// What answers to other nodes' transactions teach as they pass: their owner is dead, and nobody else hears them.
+
+import Dialogs
+import Primitives
+import SIP
+
+extension Proxy {
+    /// The 2xx of a dead node's INVITE passes by, and the record knows only of another copy of that INVITE: the dialog
+    /// is confirmed all the same, and whoever waits for an answer to the other copy need wait no longer.
+    /// - Returns: Whether it was such a 2xx.
+    mutating func learnPassingConfirmation(
+        _ did: DialogID, _ cSeq: CSeq, _ via: Via, now: Instant, dialogs: inout DialogTable,
+        effects: inout ProxyEffects
+    ) -> Bool {
+        guard cSeq.method == .invite, let state = dialogs.state(did), state < .confirmedNotAcknowledged,
+            dialogs.view(did, { view, _ in view.inviteCSeq == cSeq.number }) ?? false
+        else { return false }
+        var context = ResponseContext()
+        context.did = did
+        context.cSeq = cSeq.number
+        context.isInitial = true
+        let answer = responseWithoutVia(via)
+        let kept = message.snapshot()
+        facts.begin()
+        facts.put(RecordField.state, UInt64(DialogState.confirmedNotAcknowledged.rawValue))
+        writeOut(context, state: .confirmedNotAcknowledged, answer: answer)
+        writeDeadline(did, now: now, dialogs: dialogs)
+        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+        review(did, now: now, dialogs: &dialogs, effects: &effects)
+        _ = loadMessage(kept)
+        return true
+    }
+
+    /// A 2xx of a dead node's transaction passes by: that both sides live is worth the refresh, and the Contact of who
+    /// sent it is news.
+    mutating func learnPassingSuccess(
+        _ did: DialogID, _ cSeq: CSeq, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        let bytes = message.bytes
+        guard let state = dialogs.state(did), state != .deleted,
+            let sender = dialogs.matches(
+                did, callID: bytes, message.callID, fromTag: bytes, message.fromTag, toTag: bytes, message.toTag)
+                ?? legOfUnansweredDialog(did, dialogs: dialogs)
+        else { return }
+        let isInitial = dialogs.view(did) { view, _ in sender == .caller && view.inviteCSeq == cSeq.number } ?? false
+        let confirms = cSeq.method == .invite && !isInitial && state < .confirmed
+        guard confirms || state >= .confirmedNotAcknowledged else { return }
+        readRouteSets(did, dialogs: dialogs)
+        let contact = [.invite, .update].contains(cSeq.method) ? contactURI() : nil
+        let routes = sender == .caller ? routeSets[1] : routeSets[0]
+        func writeSide(_ side: inout FactsWriter) {
+            guard let contact else { return }
+            side.message(SideField.target) { target in
+                target.put(TargetField.cseq, UInt64(cSeq.number))
+                target.put(TargetField.contact, bytes, contact)
+                if !routes.isEmpty { target.put(TargetField.routes, routes) }
+            }
+        }
+        let calleeTag = sender == .caller ? message.toTag : message.fromTag
+        let callee = nameOfCallee(did, calleeTag, leg: sender, dialogs: dialogs)
+        facts.begin()
+        if confirms { facts.put(RecordField.state, UInt64(DialogState.confirmed.rawValue)) }
+        writeDeadline(did, now: now, dialogs: dialogs)
+        if sender == .callee { facts.message(RecordField.caller) { writeSide(&$0) } }
+        facts.message(RecordField.outs) { out in
+            out.put(OutField.toTag, bytes, calleeTag)
+            if confirms { out.put(OutField.state, UInt64(DialogState.confirmed.rawValue)) }
+            if sender == .caller { out.message(OutField.side) { writeSide(&$0) } }
+            if let callee { out.put(OutField.to, bytes, callee) }
+        }
+        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+    }
+}

@@ -1,0 +1,203 @@
+// A replica that missed facts: what it may conclude from the messages that pass, and what it must leave alone. Most
+// tests are failures that the simulator found (seeds 1240, 1282, 1886, 1912 and, dealing datagrams, 51, 76 and 165).
+
+import Dialogs
+import Primitives
+import Proxy
+import SIP
+import Testing
+
+@Suite("A node that missed what another learned")
+struct MissedFactsTests {
+    private let other: UInt32 = 0x1111_1111
+
+    /// A second node. `n1`, which made the dialogs, is a peer of it.
+    private func secondNode(ownerIsLive: Bool) -> ProxyBench {
+        var bench = ProxyBench { settings in
+            settings.memberTag = 0x2222_2222
+            settings.listeners = [Endpoint(text: "10.0.1.2:5060")!]
+            settings.sentBy = Array("10.0.1.2:5060".utf8)
+            settings.nodeName = Array("n2".utf8)
+        }
+        bench.proxy.peers = [
+            PeerContact(memberTag: other, endpoint: Endpoint(text: ProxyBench.node), isLive: ownerIsLive)
+        ]
+        return bench
+    }
+
+    private func replicate(from: ProxyBench, to: inout ProxyBench) {
+        let bytes = from.dialogs.bytes(from.did)!
+        _ = try? to.dialogs.learn(from.did, facts: RawSpan(_elements: bytes.span), age: .zero, now: to.now)
+        to.puts = from.puts
+        to.proxy.review(from.did, now: to.now, dialogs: &to.dialogs, effects: &to.effects)
+    }
+
+    /// The first node has sent the INVITE on, and the second has its record as it was then.
+    private func inviteSeen(ownerIsLive: Bool = true) -> (first: ProxyBench, second: ProxyBench, invite: Sent) {
+        var first = ProxyBench()
+        let invite = first.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
+        var second = secondNode(ownerIsLive: ownerIsLive)
+        replicate(from: first, to: &second)
+        _ = second.drain()
+        return (first, second, invite)
+    }
+
+    @Test func `a repeated INVITE goes to its live owner, once, and the owner says again what it said, S1-2b`() {
+        var (first, second, _) = inviteSeen()
+        let repeated = Call.request("INVITE")
+        #expect(second.receive(repeated, from: ProxyBench.caller) == [Sent(text: repeated, to: ProxyBench.node)])
+        let sent = first.receive(repeated, from: "10.0.1.2:5060")
+        #expect(sent.map(\.firstLine) == ["SIP/2.0 100 Trying"])
+        #expect(sent.map(\.to) == [ProxyBench.caller])
+        #expect(second.receive(repeated, from: ProxyBench.node).isEmpty, "what comes from a member goes no further")
+        #expect(second.dialogs.count == 1)
+    }
+
+    @Test func `the 2xx to a re-INVITE confirms a dialog whose own 2xx was missed, with both tags`() {
+        var (_, second, invite) = inviteSeen()
+        let reinvite = second.receive(
+            Call.request(
+                "INVITE", branch: "z9hG4bKr1", cSeq: 2, toTag: "bob", route: [invite.header("Record-Route")!]),
+            from: ProxyBench.caller)[0]
+        _ = second.receive(Call.response(200, to: reinvite), from: ProxyBench.callee)
+        #expect(second.state == .confirmed)
+        let payload = second.proxy.endingPayload(second.did, dialogs: second.dialogs)!
+        second.proxy.end(second.did, payload: payload, now: second.now, effects: &second.effects)
+        let byes = second.drain().filter { $0.firstLine.hasPrefix("BYE ") }
+        #expect(byes.first { $0.to == ProxyBench.caller }?.header("From") == "<sip:bob@example.org>;tag=bob")
+        #expect(byes.first { $0.to == ProxyBench.callee }?.header("To") == "<sip:bob@example.org>;tag=bob")
+        #expect(byes.first { $0.to == ProxyBench.callee }?.header("From") == "<sip:alice@example.org>;tag=alice")
+    }
+
+    @Test func `the 2xx of a dead node's re-INVITE confirms it, too`() {
+        var (first, second, invite) = inviteSeen()
+        // The first node goes on by itself; the second learns only what passes it after the first has died.
+        _ = first.receive(Call.response(200, to: invite), from: ProxyBench.callee)
+        let reinvite = first.receive(
+            Call.request(
+                "INVITE", branch: "z9hG4bKr1", cSeq: 2, toTag: "bob", route: [invite.header("Record-Route")!]),
+            from: ProxyBench.caller)[0]
+        second.proxy.peers[0].isLive = false
+        let passed = second.receive(Call.response(200, to: reinvite), from: ProxyBench.callee)
+        #expect(passed.map(\.to) == [ProxyBench.caller])
+        #expect(second.state == .confirmed)
+        #expect(second.dialogs.record(second.did)?.outs.first?.to == Array("<sip:bob@example.org>;tag=bob".utf8))
+    }
+
+    @Test
+    func `the 2xx of a dead process's copy of the INVITE confirms the dialog, and goes on once that is committed`() {
+        // The process restarted, and its balancer gave it the INVITE again: the callee has two copies, and answers one.
+        var before = ProxyBench { $0.memberTag = 0x3333_3333 }
+        let first = before.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
+        var bench = ProxyBench()
+        bench.proxy.commits = true
+        let second = bench.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
+        let answer = Call.response(200, to: first)
+        #expect(bench.receive(answer, from: ProxyBench.callee).isEmpty)
+        #expect(bench.state == .confirmedNotAcknowledged)
+        #expect(bench.receive(answer, from: ProxyBench.callee).map(\.to) == [ProxyBench.caller])
+        let refused = bench.receive(Call.response(482, to: second, toTag: "m"), from: ProxyBench.callee)
+        #expect(!refused.contains { $0.to == ProxyBench.caller }, "no 482 goes after the 2xx")
+        #expect(bench.state == .confirmedNotAcknowledged)
+    }
+
+    @Test func `a CANCEL that came before its record waits for it, 200 ms at most, S1-2c`() {
+        var (first, second, _) = inviteSeen()
+        for comes in [true, false] {
+            var third = secondNode(ownerIsLive: true)
+            third.proxy.commits = true
+            #expect(third.receive(Call.request("CANCEL", contact: nil), from: ProxyBench.caller).isEmpty)
+            #expect(third.advance(milliseconds: 190).isEmpty)
+            if comes {
+                replicate(from: second, to: &third)
+                third.proxy.recordArrived(
+                    first.did, now: third.now, dialogs: &third.dialogs, effects: &third.effects)
+                third.proxy.resume(now: third.now, dialogs: &third.dialogs, effects: &third.effects)
+                #expect(third.drain().map(\.firstLine) == ["SIP/2.0 200 OK"])
+                #expect(third.dialogs.record(first.did)?.flags == 1)
+            } else {
+                let sent = third.advance(milliseconds: 20)
+                #expect(sent.map(\.firstLine) == ["SIP/2.0 481 Call/Transaction Does Not Exist"])
+            }
+        }
+        _ = first.drain()
+        _ = second.drain()
+    }
+
+    @Test func `a re-INVITE that a balancer gives to a second node gets no second branch`() {
+        var (first, second, invite) = inviteSeen()
+        _ = first.receive(Call.response(200, to: invite), from: ProxyBench.callee)
+        let route = invite.header("Record-Route")!
+        let reinvite = Call.request("INVITE", branch: "z9hG4bKr1", cSeq: 2, toTag: "bob", route: [route])
+        _ = first.receive(reinvite, from: ProxyBench.caller)
+        replicate(from: first, to: &second)
+        _ = second.drain()
+        let other = Call.request("INVITE", branch: "z9hG4bKr2", cSeq: 2, toTag: "bob", route: [route])
+        #expect(second.receive(other, from: ProxyBench.caller).map(\.to) == [ProxyBench.node])
+        #expect(first.receive(other, from: "10.0.1.2:5060").isEmpty, "its answer is on its way to the first copy")
+        second.proxy.peers[0].isLive = false
+        let refused = second.receive(other, from: ProxyBench.caller)
+        #expect(refused.map(\.firstLine) == ["SIP/2.0 500 Server Internal Error"])
+        #expect(refused[0].header("Retry-After") == "1")
+    }
+
+    @Test func `without quorum a late 2xx is absorbed, with it the callee gets ACK and BYE, S2-11`() {
+        var first = ProxyBench()
+        let invite = first.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
+        var second = secondNode(ownerIsLive: false)
+        replicate(from: first, to: &second)
+        #expect(second.drain().map(\.firstLine) == ["SIP/2.0 480 Temporarily Unavailable"])
+        second.proxy.fitMembers = []
+        let late = Call.response(200, to: invite)
+        #expect(second.receive(late, from: ProxyBench.callee).isEmpty)
+        second.proxy.fitMembers = [second.proxy.settings.memberTag]
+        let sent = second.receive(late, from: ProxyBench.callee)
+        #expect(sent.map { String($0.firstLine.prefix(3)) } == ["ACK", "BYE"])
+    }
+
+    @Test func `an heir that may not cancel yet waits for a provisional, not longer than timer C`() {
+        var first = ProxyBench()
+        let invite = first.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
+        for comes in [true, false] {
+            var second = secondNode(ownerIsLive: false)
+            replicate(from: first, to: &second)
+            #expect(second.drain().map(\.firstLine) == ["SIP/2.0 480 Temporarily Unavailable"])
+            if comes {
+                let sent = second.receive(Call.response(180, to: invite), from: ProxyBench.callee)
+                #expect(sent.map(\.firstLine) == ["CANCEL sip:bob@10.0.0.2:5060 SIP/2.0"])
+                let rest = second.receive(Call.response(200, to: sent[0], contact: nil), from: ProxyBench.callee)
+                #expect(rest.map(\.firstLine) == ["ACK sip:bob@10.0.0.2:5060 SIP/2.0"], "the 487 goes to the dead node")
+            }
+            _ = second.advance(milliseconds: 400_000)
+            #expect(second.proxy.contextCount == 0)
+        }
+    }
+
+    @Test func `a heir that ends an early dialog sends the transaction of any BYE to that leg, S1-9`() {
+        var first = ProxyBench()
+        let invite = first.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
+        _ = first.receive(Call.response(180, to: invite), from: ProxyBench.callee)
+        var second = secondNode(ownerIsLive: false)
+        replicate(from: first, to: &second)
+        let cancel = second.drain()[0]
+        let early = second.receive(Call.response(200, to: cancel, contact: nil), from: ProxyBench.callee)[0]
+        // The first node, cut off, confirms the same dialog and ends it at its deadline.
+        _ = first.receive(Call.response(200, to: invite), from: ProxyBench.callee)
+        let payload = first.proxy.endingPayload(first.did, dialogs: first.dialogs)!
+        first.proxy.end(first.did, payload: payload, now: first.now, effects: &first.effects)
+        let late = first.drain().first { $0.to == ProxyBench.callee && $0.firstLine.hasPrefix("BYE ") }
+        #expect(early.header("Via") == late?.header("Via"))
+        #expect(early.header("CSeq") == late?.header("CSeq"))
+    }
+
+    @Test func `a 2xx is not given to a caller once its dialog's time is up`() {
+        var first = ProxyBench { $0.lifetime = .seconds(3) }
+        let invite = first.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
+        let answer = first.receive(Call.response(200, to: invite), from: ProxyBench.callee)
+        var second = secondNode(ownerIsLive: false)
+        replicate(from: first, to: &second)
+        #expect(second.drain() == answer)
+        #expect(second.advance(milliseconds: 2_900).count == 2, "T1, then twice that")
+        #expect(second.advance(milliseconds: 30_000).isEmpty, "its deadline is over: what comes next are BYEs")
+    }
+}
