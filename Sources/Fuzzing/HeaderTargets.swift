@@ -33,14 +33,13 @@ enum URITarget {
     /// Equal to itself; and whether it equals another does not depend on which is asked.
     private static func compare(_ uri: URI, _ bytes: [UInt8]) {
         precondition(uri.isEquivalent(to: uri, in: bytes, bytes), "reflexive: \(bytes.shown)")
-        for (index, byte) in bytes.enumerated() where byte != 0x25 {
+        for index in stride(from: 0, to: bytes.count, by: max(1, bytes.count / 8)) {
             var changed = bytes
-            changed[index] = byte ^ 1
+            changed[index] ^= 1
             guard let other = try? URI(changed, ByteRange(changed)) else { continue }
             precondition(
                 uri.isEquivalent(to: other, in: bytes, changed) == other.isEquivalent(to: uri, in: changed, bytes),
                 "symmetric: \(bytes.shown) \(changed.shown)")
-            if index > 200 { return }
         }
     }
 }
@@ -102,7 +101,7 @@ enum AddressesTarget {
             guard let alone = try? NameAddress(bytes, address.element) else {
                 preconditionFailure("an address taken out of its list must be readable: \(bytes.shown)")
             }
-            precondition(alone.uri == address.uri && alone.tag == address.tag, "and read the same")
+            precondition(alone.uri == address.uri && isSame(alone.tag, address.tag), "and read the same")
             if !joined.isEmpty { joined.put(", ") }
             joined.put(bytes, address.element)
             _ = Parameters.value("expires", in: bytes, address.parameters)
@@ -114,6 +113,11 @@ enum AddressesTarget {
         precondition(
             again.map { Array(text[$0.uri.range]) } == list.map { Array(bytes[$0.uri.range]) },
             "must have the same URIs: \(text.shown)")
+    }
+
+    /// Nothing is the same wherever it is.
+    private static func isSame(_ left: ByteRange, _ right: ByteRange) -> Bool {
+        left == right || (left.isEmpty && right.isEmpty)
     }
 }
 

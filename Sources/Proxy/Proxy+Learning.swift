@@ -269,8 +269,8 @@ extension Proxy {
     }
 
     /// The deadline after a confirmation or a refresh. A confirmation opens generation 1, so that the early timeout,
-    /// which may be the later one, no longer counts; a refresh stays in the generation it finds, unless what the parties
-    /// agreed on (`interval`, RFC 4028) ends sooner than what was known: that is a shortening, and takes the next.
+    /// which may be the later one, no longer counts; a refresh stays in the generation it finds, unless what the
+    /// parties agreed on (`interval`, RFC 4028) ends sooner than what was known: a shortening takes the next.
     private mutating func writeDeadline(
         _ did: DialogID, interval: UInt64? = nil, now: Instant, dialogs: DialogTable
     ) {
@@ -294,9 +294,9 @@ extension Proxy {
         }
     }
 
-    /// What a 2xx to an INVITE or UPDATE says of the session's end, in milliseconds after it (RFC 4028 §8.2); `nil` when
-    /// it says nothing that can be read. A day is enough, or the configured lifetime where that is longer: a record must
-    /// not outlive its phones because one of them wrote a large number.
+    /// What a 2xx to an INVITE or UPDATE says of the session's end, in milliseconds after it (RFC 4028 §8.2); `nil`
+    /// when it says nothing that can be read. A day is enough, or the configured lifetime where that is longer: a
+    /// record must not outlive its phones because one of them wrote a large number.
     private func agreedInterval(_ method: Method) -> UInt64? {
         guard method == .invite || method == .update, let agreed = (try? message.sessionExpires()) ?? nil,
             agreed.seconds > 0

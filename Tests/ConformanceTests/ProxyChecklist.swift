@@ -187,7 +187,10 @@ enum ProxyChecklist {
         ChecklistRow("cancel", "testSpiralWithCancel", by: Tests.spiralCancel),
         ChecklistRow(
             "cancel",
-            "ForkedRequestCancel testInviteForkCallerCancels testInviteForkThreeCallerCancels testInviteSeqForkCallerCancels",
+            """
+            ForkedRequestCancel testInviteForkCallerCancels testInviteForkThreeCallerCancels
+            testInviteSeqForkCallerCancels
+            """,
             not: Reason.forking),
         ChecklistRow(
             "cancel", "RouteToHomeURITransportCancel TransportFailureWithCancelPending", not: Reason.transports),

@@ -48,6 +48,33 @@ struct TortureMessage: CustomStringConvertible {
 
     static let all: [TortureMessage] = valid + invalid + application + ipv6
 
+    private static func many(_ text: String, _ count: Int) -> String { String(repeating: text, count: count) }
+
+    /// Long names, long values, 33 Vias, and a header that nobody knows.
+    private static let longRequest: String = {
+        let to = "unknownparam1=very\(many("long", 24))value;shortparam;verylongParam\(many("Name", 12))=shortvalue"
+        let from = "tag=12\(many("982", 50))424;unknownheaderparam\(many("name", 40))=\(many("value", 30));unknown"
+        let vias = (1...31).reversed().map { "V: SIP/2.0/TCP sip\($0).example.com;branch=z9hG4bK\($0)\n" }.joined()
+        let name = many("amazinglylongcallername", 9)
+        return """
+            INVITE sip:user@example.com SIP/2.0
+            To: "I have a \(many("long ", 160))name"<sip:user@example.com:6000;\(to)>
+            F: sip:\(name)@example.net;\(from)Valueless\(many("param", 20))
+            Call-ID: longreq.one\(many("really", 30))longcallid
+            CSeq: 3882340 INVITE
+            Unknown-\(many("Long", 40))-Name: unknown-\(many("long", 40))-value; x=y
+            Via: SIP/2.0/TCP sip33.example.com
+            v: SIP/2.0/TCP sip32.example.com
+            \(vias)Max-Forwards: 70
+            Contact: <sip:\(name)@host5.example.net>
+            Content-Type: application/sdp
+            l: 5
+
+            v=0
+
+            """
+    }()
+
     private static let valid = [
         TortureMessage(
             name: "escnull", section: "4475 §3.1.1.4", outcome: .forwarded,
@@ -57,28 +84,7 @@ struct TortureMessage: CustomStringConvertible {
                 contact: "Contact: <sip:%00@host5.example.com>\nContact: <sip:%00%00@host5.example.com>\n")),
         TortureMessage(
             name: "longreq", section: "4475 §3.1.1.7", outcome: .forwarded,
-            text: """
-                INVITE sip:user@example.com SIP/2.0
-                To: "I have a \(String(repeating: "long ", count: 160))name"<sip:user@example.com:6000;\
-                unknownparam1=very\(String(repeating: "long", count: 24))value;shortparam;verylongParam\(String(
-                    repeating: "Name", count: 12))=shortvalue>
-                F: sip:\(String(repeating: "amazinglylongcallername", count: 9))@example.net;tag=12\(String(
-                    repeating: "982", count: 50))424;unknownheaderparam\(String(repeating: "name", count: 40))=\(String(
-                    repeating: "value", count: 30));unknownValueless\(String(repeating: "param", count: 20))
-                Call-ID: longreq.one\(String(repeating: "really", count: 30))longcallid
-                CSeq: 3882340 INVITE
-                Unknown-\(String(repeating: "Long", count: 40))-Name: unknown-\(String(repeating: "long", count: 40))-value; x=y
-                Via: SIP/2.0/TCP sip33.example.com
-                v: SIP/2.0/TCP sip32.example.com
-                \((1...31).reversed().map { "V: SIP/2.0/TCP sip\($0).example.com;branch=z9hG4bK\($0)" }.joined(separator: "\n"))
-                Max-Forwards: 70
-                Contact: <sip:\(String(repeating: "amazinglylongcallername", count: 9))@host5.example.net>
-                Content-Type: application/sdp
-                l: 5
-
-                v=0
-
-                """),
+            text: longRequest),
         TortureMessage(
             name: "dblreq", section: "4475 §3.1.1.8", outcome: .forwarded,
             text: request("REGISTER sip:example.com SIP/2.0", "REGISTER", contact: "Contact: sip:j@example.com\n")

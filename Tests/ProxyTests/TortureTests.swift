@@ -227,7 +227,7 @@ struct TortureEnduranceTests {
             bench.bench.puts = []
             pages.append(try Self.residentPages())
         }
-        // The first rounds grow the buffers to their size; 2 MB is what other suites in this process may take meanwhile.
+        // The first rounds grow the buffers to their size; 8 MB is what other suites in this process may take.
         #expect(pages[11] - pages[3] < 2_048, "\(pages)")
 
         let invite = try #require(
