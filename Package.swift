@@ -72,9 +72,13 @@ let package = Package(
             ],
             swiftSettings: swiftSettings),
 
+        // What `Deploy/fuzz` and `swift test` throw bytes at, and the program that libFuzzer drives.
+        module("Fuzzing", ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Node"]),
+        .executableTarget(name: "understudy-fuzz", dependencies: ["Fuzzing"], swiftSettings: swiftSettings),
+
         // Tests: one folder per module, then whole-system suites.
         tests("PrimitivesTests", ["Primitives"]),
-        tests("SIPTests", ["Primitives", "SIP"]),
+        tests("SIPTests", ["Primitives", "SIP", "Fuzzing"]),
         tests(
             "DialogsTests",
             ["Primitives", "SIP", "Dialogs", .product(name: "SwiftProtobuf", package: "swift-protobuf")]),
@@ -84,6 +88,8 @@ let package = Package(
         tests("TransportsTests", ["Primitives", "SIP", "Node", "Nanomsg", "Transports"]),
         tests("ManagementTests", ["Primitives", "SIP", "Dialogs", "Cluster", "Node", "Management"]),
         tests("SimulationTests", ["Simulator"]),
+        .testTarget(
+            name: "FuzzTests", dependencies: ["Fuzzing"], exclude: ["Corpus"], swiftSettings: swiftSettings),
         tests("ConformanceTests"),
         tests("TidyTests"),
     ]

@@ -50,7 +50,7 @@ package enum Branch: Equatable, Sendable {
         func number(_ offset: Int, _ digits: Int) -> UInt64? {
             Text.hex(bytes, ByteRange(start: start + offset, end: start + offset + digits))
         }
-        switch (bytes[start + 13], range.count) {
+        switch (bytes[start + 13] | 0x20, range.count) {  // A token's case says nothing, and not everybody keeps it.
         case (UInt8(ascii: "t"), Self.tokenLength):
             guard let member = number(14, 8), let index = number(22, 8), let generation = number(30, 8),
                 let did = number(38, 16), let loop = number(54, 8)

@@ -12,8 +12,8 @@ package import Primitives
 import SIP
 
 /// One BYE of an intent.
-struct EndingRequest: Equatable, Sendable {
-    static let countLimit = 16
+package struct EndingRequest: Equatable, Sendable {
+    package static let countLimit = 16
     static let sizeLimit = 4_096
     static let payloadLimit = 16_000
 
@@ -21,7 +21,7 @@ struct EndingRequest: Equatable, Sendable {
     var target: Endpoint
     var bytes: [UInt8]
 
-    static func encode(_ requests: [EndingRequest]) -> [UInt8] {
+    package static func encode(_ requests: [EndingRequest]) -> [UInt8] {
         var writer = ByteWriter(capacity: 1_024)
         writer.put(UInt8(requests.count))
         for request in requests {
@@ -38,7 +38,7 @@ struct EndingRequest: Equatable, Sendable {
     }
 
     /// `nil` for a payload that is not one: it came over the network.
-    static func decode(_ payload: [UInt8]) -> [EndingRequest]? {
+    package static func decode(_ payload: [UInt8]) -> [EndingRequest]? {
         guard let count = payload.first, count <= countLimit else { return nil }
         var offset = 1
         func part() -> [UInt8]? {

@@ -187,7 +187,7 @@ extension Proxy {
             readRouteSets(did, dialogs: dialogs)
             writeRefreshedSides(context, did, confirms: confirms, dialogs: dialogs)
         }
-        writeDeadline(did, now: now, dialogs: dialogs)
+        writeDeadline(did, interval: agreedInterval(context.method), now: now, dialogs: dialogs)
         if context.method == .invite {
             let keeps = !context.isInitial
             pendingFact(context) { pending in
@@ -290,17 +290,40 @@ extension Proxy {
     }
 
     /// The deadline after a confirmation or a refresh. A confirmation opens generation 1, so that the early timeout,
-    /// which may be the later one, no longer counts; a refresh stays in the generation it finds.
-    mutating func writeDeadline(_ did: DialogID, now: Instant, dialogs: DialogTable) {
-        let age = max(0, dialogs.age(did, now: now)?.wholeMilliseconds ?? 0)
-        let deadline = dialogs.view(did) { view, _ in view.deadline } ?? nil
-        let (generation, lifetime) = (max(1, deadline?.generation ?? 0), deadline?.lifetimeMilliseconds ?? 0)
-        let milliseconds = lifetime == 0 ? UInt64(max(0, settings.lifetime.wholeMilliseconds)) : lifetime
+    /// which may be the later one, no longer counts; a refresh stays in the generation it finds, unless what the
+    /// parties agreed on (`interval`, RFC 4028) ends sooner than what was known: a shortening takes the next.
+    mutating func writeDeadline(
+        _ did: DialogID, interval: UInt64? = nil, now: Instant, dialogs: DialogTable
+    ) {
+        let age = UInt64(max(0, dialogs.age(did, now: now)?.wholeMilliseconds ?? 0))
+        let known = dialogs.view(did) { view, _ in view.deadline } ?? nil
+        let lifetime = known?.lifetimeMilliseconds ?? 0
+        let own = lifetime == 0 ? UInt64(max(0, settings.lifetime.wholeMilliseconds)) : lifetime
+        // The lifetime in a record may be a peer's mistake of any size.
+        let milliseconds = min(interval ?? own, UInt64(Int64.max / 1_000_000))
+        let atMilliseconds = age + milliseconds
+        var generation = max(1, known?.generation ?? 0)
+        if interval != nil, let known, known.generation == generation, atMilliseconds < known.atMilliseconds,
+            generation < .max
+        {
+            generation += 1
+        }
         facts.message(RecordField.deadline) { deadline in
             deadline.put(DeadlineField.generation, UInt64(generation))
-            deadline.put(DeadlineField.atMilliseconds, UInt64(age) + milliseconds)
+            deadline.put(DeadlineField.atMilliseconds, atMilliseconds)
             deadline.put(DeadlineField.lifetimeMilliseconds, milliseconds)
         }
+    }
+
+    /// What a 2xx to an INVITE or UPDATE says of the session's end, in milliseconds after it (RFC 4028 §8.2); `nil`
+    /// when it says nothing that can be read. A day is enough, or the configured lifetime where that is longer: a
+    /// record must not outlive its phones because one of them wrote a large number.
+    func agreedInterval(_ method: Method) -> UInt64? {
+        guard method == .invite || method == .update, let agreed = (try? message.sessionExpires()) ?? nil,
+            agreed.seconds > 0
+        else { return nil }
+        let limit = max(86_400_000, settings.lifetime.wholeMilliseconds)
+        return min(UInt64(agreed.seconds) * 1_000, UInt64(limit))
     }
 
     /// A branch of an INVITE failed: its early dialog, if any, is over.

@@ -159,18 +159,24 @@ extension Proxy {
     mutating func reject(
         _ status: Int, _ plan: RequestPlan, effects: inout ProxyEffects, extra: (inout ByteWriter) -> Void = { _ in }
     ) {
-        counters.rejected += 1
-        let toTag = status > 100 && message.toTag.isEmpty ? ownToTagText(message) : []
         let received: (Endpoint, forceRport: Bool)? =
             plan.addsReceived ? (plan.source, forceRport: plan.upstream.port == plan.source.port) : nil
-        let unsupported = status == 420 ? message.first(.proxyRequire)?.value : nil
-        effects.queue.send(to: plan.upstream, from: plan.listener) { [message] writer in
+        refuse(status, to: plan.upstream, from: plan.listener, received: received, effects: &effects, extra: extra)
+    }
+
+    private mutating func refuse(
+        _ status: Int, to upstream: Endpoint, from listener: ListenerID, received: (Endpoint, forceRport: Bool)?,
+        effects: inout ProxyEffects, extra: (inout ByteWriter) -> Void = { _ in }
+    ) {
+        counters.rejected += 1
+        let toTag = status > 100 && message.toTag.isEmpty ? ownToTagText(message) : []
+        effects.queue.send(to: upstream, from: listener) { [message] writer in
             ResponseWriter.write(
                 status, to: message, toTag: toTag, received: received,
                 extra: { writer in
-                    if let unsupported {
+                    if status == 420 {
                         writer.put("Unsupported: ")
-                        writer.put(message.bytes, unsupported)
+                        _ = message.writeUnsupported(.proxyRequire, known: [], into: &writer)
                         writer.put("\r\n")
                     }
                     extra(&writer)
@@ -178,23 +184,23 @@ extension Proxy {
         }
     }
 
-    /// Refuses what could not be understood, as far as it has a Via to answer to.
+    /// Refuses what could not be understood (RFC 4475): what is there of From, To, Call-ID and CSeq is copied. Without
+    /// any Via there is nobody to tell; where the topmost one cannot be read, the answer goes back to the source.
     mutating func rejectStatelessly(
         _ status: Int, source: Endpoint, listener: ListenerID, effects: inout ProxyEffects
     ) {
-        guard let via = try? message.topmostVia(), !message.callID.isEmpty else {
+        guard message.first(.via) != nil else {
             counters.dropped += 1
+            return
+        }
+        guard let via = try? message.topmostVia() else {
+            refuse(status, to: source, from: listener, received: nil, effects: &effects)
             return
         }
         let reply = replyPath(via: via, source: source)
-        guard let cSeq = try? message.cSeq() else {
-            counters.dropped += 1
-            return
-        }
-        let plan = RequestPlan(
-            source: source, listener: listener, upstream: reply.endpoint, addsReceived: reply.adds, cSeq: cSeq, via: via
-        )
-        reject(status, plan, effects: &effects)
+        let received: (Endpoint, forceRport: Bool)? =
+            reply.adds ? (source, forceRport: reply.endpoint.port == source.port) : nil
+        refuse(status, to: reply.endpoint, from: listener, received: received, effects: &effects)
     }
 
     // MARK: §16.4

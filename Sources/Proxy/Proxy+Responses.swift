@@ -19,6 +19,7 @@ extension Proxy {
         case .foreign: counters.strayResponses += 1
         case .generated(let hash):
             receiveGeneratedResponse(hash, from: source, now: now, dialogs: &dialogs, effects: &effects)
+        case .transaction where cSeq.method != .cancel && isForUsAlone(via): counters.strayResponses += 1
         case .transaction(let token) where token.member == settings.memberTag:
             receiveOwnResponse(token, via, cSeq, from: source, now: now, dialogs: &dialogs, effects: &effects)
         case .transaction(let token):
@@ -35,6 +36,11 @@ extension Proxy {
         }
     }
 
+    /// Without a Via below ours a response is meant for this element, and must not be forwarded (§16.7 step 3).
+    private func isForUsAlone(_ via: Via) -> Bool {
+        via.following == via.element.end && message.count(of: .via) == 1
+    }
+
     private mutating func receiveOwnResponse(
         _ token: Branch.Token, _ via: Via, _ cSeq: CSeq, from source: Endpoint, now: Instant,
         dialogs: inout DialogTable, effects: inout ProxyEffects
@@ -47,7 +53,8 @@ extension Proxy {
             }
             return
         }
-        if context.method != cSeq.method, cSeq.method != .cancel {
+        let isAnother = context.method != cSeq.method && cSeq.method != .cancel
+        if isAnother || token.did != context.did ?? DialogID(rawValue: 0) {
             put(context, token.slot)
             counters.strayResponses += 1
             return

@@ -69,6 +69,13 @@ struct AddressTests {
         #expect(own.matches(try URI(bytes, ByteRange(bytes)), in: bytes) == expected)
     }
 
+    @Test(arguments: [("sip:010.0.001.9", true), ("sip:10.0.1.9", true), ("sip:10.0.1.10", false)])
+    func `so is an IPv4 host, which may be written with zeros in front`(text: String, expected: Bool) throws {
+        let own = HostPort(try #require(Endpoint(text: "10.0.1.9:5060")))
+        let bytes = Array(text.utf8)
+        #expect(own.matches(try URI(bytes, ByteRange(bytes)), in: bytes) == expected)
+    }
+
     @Test func `a Via names us by sent-by`() throws {
         let message = try Message(lines: invite)
         let via = try message.topmostVia()

@@ -1,6 +1,7 @@
 // Valid messages damaged at random, from a fixed seed: whatever the damage, nothing traps, no range leaves the message,
-// and what still validates can be answered and forwarded in a form that validates (see Exercise).
+// and what still validates can be answered and forwarded in a form that validates (see MessageExercise).
 
+import Fuzzing
 import Primitives
 import SIP
 import Testing
@@ -71,7 +72,7 @@ struct MutationTests {
     @Test(arguments: 1...4 as ClosedRange<UInt64>)
     func `5000 mutations of valid messages from one seed`(seed: UInt64) {
         var mutator = Mutator(state: seed)
-        var exercise = Exercise()
+        var exercise = MessageExercise()
         for round in 0..<5_000 {
             var bytes = Self.seeds[round % Self.seeds.count]
             mutator.mutate(&bytes)
@@ -81,7 +82,7 @@ struct MutationTests {
     }
 
     @Test func `every truncation of valid messages`() {
-        var exercise = Exercise()
+        var exercise = MessageExercise()
         for seed in Self.seeds {
             for count in 0...seed.count { exercise.run(Array(seed.prefix(count))) }
         }

@@ -1,6 +1,7 @@
 // The torture messages of RFC 4475 and RFC 5118, and what we do with each; the PROTOS cases and others' fuzz seeds,
 // which must only not trap. The files are third-party data beside the repository.
 
+import Fuzzing
 import Primitives
 import SIP
 import Testing
@@ -55,7 +56,7 @@ struct TortureTests {
     @Test(arguments: outcomes)
     func `each message has the outcome that the RFC asks of a proxy`(name: String, outcome: Outcome) throws {
         let bytes = try Self.bytes(name)
-        var exercise = Exercise()
+        var exercise = MessageExercise()
         var message = Message()
         let fault = exercise.run(bytes)
         _ = reason { () throws(SIPParseError) in try message.load(RawSpan(_elements: bytes.span)) }
@@ -64,7 +65,7 @@ struct TortureTests {
     }
 
     @Test func `baddn is refused for its names, with its empty line too, §3.1.2.15`() throws {
-        var exercise = Exercise()
+        var exercise = MessageExercise()
         let fault = exercise.run(try Self.bytes("baddn") + [0x0D, 0x0A])
         #expect(fault?.reason == .malformedValue(.from))
     }
@@ -154,7 +155,7 @@ struct TortureTests {
     }
 
     @Test func `no PROTOS case and no other project's fuzz find traps`() throws {
-        var exercise = Exercise()
+        var exercise = MessageExercise()
         let cases = try TestData.files("torture/protos-c07-sip")
         #expect(cases.count == 300)
         for path in cases {

@@ -29,6 +29,8 @@ enum Checks {
             "Primitives", "Simulator", "ArgumentParser", "Foundation", "FoundationEssentials", "Glibc",
             "Synchronization",
         ],
+        "Fuzzing": ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Node"],
+        "understudy-fuzz": ["Fuzzing", "Foundation", "Glibc"],
     ]
 
     static func imports(in file: SourceFile) -> [(line: Int, module: String)] {

@@ -48,7 +48,7 @@ package struct HostPort: Hashable, Sendable {
     /// Whether `bytes[range]` is this host, in any case or spelling of the address.
     package func matches(host range: ByteRange, in bytes: [UInt8]) -> Bool {
         if Text.sameIgnoringCase(bytes, range, host, ByteRange(host)) { return true }
-        guard let address, address.isIPv6 else { return false }
+        guard let address else { return false }
         return Address(bytes: bytes, range: range) == address
     }
 }

@@ -1,12 +1,12 @@
-// Everything that the module can do with a message, done to any bytes: nothing may trap, every range must lie within
-// the message, and what is made of a valid message must be valid again.
+// Everything that SIP can do with a message, done to any bytes: nothing may trap, every range must lie within the
+// message, and what is made of a valid message must be valid again. The tests of torture messages and of damaged ones
+// use it too.
 
-import Primitives
-import SIP
-import Testing
+internal import Primitives
+package import SIP
 
 /// What is reused from message to message, as the proxy reuses it.
-struct Exercise {
+package struct MessageExercise {
     private var message = Message()
     private var again = Message()
     private var editor = MessageEditor()
@@ -15,11 +15,13 @@ struct Exercise {
     private var addresses: [NameAddress] = []
     private let source = Endpoint(address: Address(high: 1, low: 2), port: 5070)
     /// How many inputs passed `validate`.
-    private(set) var valid = 0
+    package private(set) var valid = 0
+
+    package init() {}
 
     /// - Returns: the first fault, `nil` for a valid message.
     @discardableResult
-    mutating func run(_ bytes: [UInt8]) -> SIPParseError? {
+    package mutating func run(_ bytes: [UInt8]) -> SIPParseError? {
         var fault: SIPParseError?
         do throws(SIPParseError) {
             try message.load(RawSpan(_elements: bytes.span))
@@ -36,7 +38,7 @@ struct Exercise {
     }
 
     private func check(_ range: ByteRange, in bytes: Int) {
-        if Int(range.end) > bytes { Issue.record("\(range) is outside of a message of \(bytes) bytes") }
+        precondition(Int(range.end) <= bytes, "\(range) must lie within a message of \(bytes) bytes")
     }
 
     private mutating func readEverything() {
@@ -44,11 +46,12 @@ struct Exercise {
         for range in [message.methodText, message.requestURI, message.reasonPhrase, message.body, message.callID] {
             check(range, in: bytes.count)
         }
+        precondition(message.headersEnd <= bytes.count && message.firstLineEnd <= bytes.count, "ends within")
         for field in message.headers {
             check(field.line, in: bytes.count)
-            if field.value.start < field.line.start || field.value.end > field.line.end {
-                Issue.record("\(field) has its value outside of its line")
-            }
+            precondition(
+                field.value.start >= field.line.start && field.value.end <= field.line.end,
+                "\(field) must have its value inside of its line")
         }
         vias.removeAll(keepingCapacity: true)
         message.vias(into: &vias)
@@ -74,6 +77,9 @@ struct Exercise {
         _ = try? message.cSeq()
         _ = message.leadingNumber(.expires)
         _ = message.lists("100rel", in: .supported)
+        for name in HeaderName.allCases {
+            precondition((message.first(name) == nil) == (message.count(of: name) == 0), "a first one, or none")
+        }
     }
 
     private func read(_ range: ByteRange) {
@@ -87,13 +93,13 @@ struct Exercise {
         _ = HostPort(Endpoint(address: Address(high: 1, low: 2), port: 5060)).matches(uri, in: message.bytes)
     }
 
-    private mutating func reload(_ what: String, mustBeValid: Bool) {
+    private mutating func reload(_ what: StaticString, mustBeValid: Bool) {
         let bytes = out.bytes
         do throws(SIPParseError) {
             try again.load(RawSpan(_elements: bytes.span))
             if mustBeValid { try again.validate() }
         } catch {
-            if mustBeValid { Issue.record("\(what) of a valid message: \(error)\n\(out.text)") }
+            precondition(!mustBeValid, "\(what) of a valid message must be valid: \(error)\n\(bytes.shown)")
         }
     }
 

@@ -1,0 +1,209 @@
+// Conversations with one proxy, in which the fuzzer is both telephones, another node and the clock. Held to: nothing
+// traps; what is sent because of a valid message is valid; nobody answers an ACK; and when everything has timed out,
+// no transaction is kept.
+//
+//   input: steps between bytes 0x1E; each is one byte (below), then bytes for it
+//   low four bits: 0, 1, 2 a datagram from caller, callee, other node; 3 a response to the last request forwarded (one
+//   byte, which status, then header lines); 4 time passes (high bits × 250 ms); 5 commits are answered; 6 the next
+//   request of the dialog (one byte, which method, then header lines); 7 commits on or off; 8 the other node lives or
+//   dies; 9 the dialog is frozen; 10 it is ended by the cluster; from 11 on a datagram from the caller
+
+import Dialogs
+import Primitives
+import Proxy
+import SIP
+
+enum ProxyTarget {
+    static func run(_ bytes: [UInt8]) {
+        var bench = Bench()
+        for step in FuzzInput(bytes).steps.prefix(32) {
+            var input = FuzzInput(step)
+            bench.take(input.byte(), &input)
+        }
+        bench.end()
+    }
+
+    private struct Bench {
+        static let caller = Endpoint(address: Address(ipv4: 0x0A00_0001), port: 5_060)
+        static let callee = Endpoint(address: Address(ipv4: 0x0A00_0002), port: 5_060)
+        static let node = Endpoint(address: Address(ipv4: 0x0A00_0101), port: 5_060)
+        static let other = Endpoint(address: Address(ipv4: 0x0A00_0102), port: 5_060)
+        static let statuses = [100, 180, 183, 199, 200, 202, 302, 401, 404, 407, 408, 481, 486, 487, 503, 600]
+        static let methods = ["ACK", "BYE", "INVITE", "UPDATE", "PRACK", "INFO", "CANCEL", "NOTIFY"]
+
+        var proxy: Proxy
+        var dialogs: DialogTable
+        var effects = ProxyEffects()
+        var now = Instant.zero
+        var commits: [CommitToken] = []
+        /// The last request that went to the callee, and what the proxy put into its Record-Route.
+        var forwarded: [UInt8] = []
+        var route: [UInt8] = []
+        var message = Message()
+        var cSeq = 1
+        var lastDID: DialogID?
+
+        init() {
+            var settings = ProxySettings()
+            settings.listeners = [Self.node]
+            settings.ownNames = [HostPort(Self.node), HostPort(Self.other)]
+            settings.sentBy = Array(Self.node.text.utf8)
+            settings.advertised = settings.sentBy
+            settings.mark = 0x3f2a
+            settings.memberTag = 0x1111_1111
+            settings.nodeName = Array("n1".utf8)
+            settings.boot = 7
+            settings.contextLimit = 24
+            let hash = KeyedHash(key0: 1, key1: 2)
+            proxy = Proxy(settings: settings, hash: hash, now: now)
+            proxy.isReady = true
+            proxy.fitMembers = [settings.memberTag, 0x2222_2222]
+            proxy.peers = [PeerContact(memberTag: 0x2222_2222, endpoint: Self.other, isLive: true)]
+            dialogs = DialogTable(buckets: 16, hash: hash, limit: 16)
+        }
+
+        mutating func take(_ choice: UInt8, _ input: inout FuzzInput) {
+            switch choice & 15 {
+            case 1: receive(Array(input.rest), from: Self.callee)
+            case 2: receive(Array(input.rest), from: Self.other)
+            case 3: answer(status: Self.statuses[Int(input.byte() & 15)], lines: Array(input.rest))
+            case 4: advance(by: .milliseconds(250 * Int(choice >> 4)))
+            case 5: commit()
+            case 6: request(Self.methods[Int(input.byte() & 7)], lines: Array(input.rest))
+            case 7: proxy.commits.toggle()
+            case 8: proxy.peers[0].isLive.toggle()
+            case 9:
+                if let lastDID { proxy.frozenDialogs.insert(lastDID, until: now.advanced(by: .seconds(2)), now: now) }
+            case 10: endDialog()
+            default: receive(Array(input.rest), from: Self.caller)
+            }
+        }
+
+        /// The BYEs of a granted intent.
+        private mutating func endDialog() {
+            guard let lastDID, let payload = proxy.endingPayload(lastDID, dialogs: dialogs) else { return }
+            proxy.end(lastDID, payload: payload, now: now, effects: &effects)
+            drain(mustBeValid: true, answersNothing: false)
+        }
+
+        private mutating func receive(_ bytes: [UInt8], from source: Endpoint) {
+            var isValid = true
+            do throws(SIPParseError) {
+                try message.load(RawSpan(_elements: bytes.span))
+                try message.validate()
+            } catch {
+                isValid = false
+            }
+            let isAck = message.isRequest && message.method == .ack
+            proxy.receive(
+                RawSpan(_elements: bytes.span), from: source, on: ListenerID(rawValue: 0), ageMilliseconds: 0, now: now,
+                dialogs: &dialogs, effects: &effects)
+            drain(mustBeValid: isValid, answersNothing: isAck)
+        }
+
+        private mutating func loadForwarded() -> Bool {
+            let bytes = forwarded
+            return (try? message.load(RawSpan(_elements: bytes.span))) != nil
+        }
+
+        /// The answer to the last request that was forwarded, from whoever got it.
+        private mutating func answer(status: Int, lines: [UInt8]) {
+            guard loadForwarded() else { return }
+            var out = ByteWriter()
+            ResponseWriter.write(
+                status, to: message, toTag: status > 100 ? Array("bob".utf8) : [], received: nil,
+                extra: { $0.put(lines) }, into: &out)
+            receive(out.bytes, from: Self.callee)
+        }
+
+        /// A request that follows in the dialog of the last one, through our Record-Route.
+        private mutating func request(_ method: String, lines: [UInt8]) {
+            guard loadForwarded(), let from = message.first(.from),
+                let to = message.first(.to)
+            else { return }
+            let isCancel = method == "CANCEL"
+            if !isCancel, method != "ACK" { cSeq += 1 }
+            var out = ByteWriter()
+            out.put(text: "\(method) sip:bob@10.0.0.2:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bKc")
+            out.put(text: "\(isCancel ? 1 : cSeq)\r\nMax-Forwards: 70\r\nFrom: ")
+            out.put(message.bytes, from.value)
+            out.put("\r\nTo: ")
+            out.put(message.bytes, to.value)
+            if !isCancel, message.toTag.isEmpty { out.put(";tag=bob") }
+            out.put("\r\nCall-ID: ")
+            out.put(message.bytes, message.callID)
+            out.put(text: "\r\nCSeq: \(isCancel ? 1 : cSeq) \(method)\r\n")
+            if !isCancel { out.put(route) }
+            out.put(lines)
+            out.put("\r\n")
+            receive(out.bytes, from: Self.caller)
+        }
+
+        private mutating func commit() {
+            let tokens = commits
+            commits = []
+            for token in tokens {
+                proxy.committed(token, now: now, effects: &effects)
+                if proxy.hasReleasedRequests { proxy.resume(now: now, dialogs: &dialogs, effects: &effects) }
+            }
+            drain(mustBeValid: true, answersNothing: false)
+        }
+
+        private mutating func advance(by duration: Duration) {
+            let end = now.advanced(by: duration)
+            var turns = 0
+            while let next = proxy.nextDeadline, next <= end {
+                now = max(now, next)
+                proxy.advance(to: now, dialogs: &dialogs, effects: &effects)
+                drain(mustBeValid: true, answersNothing: false)
+                turns += 1
+                precondition(turns < 100_000, "a proxy must not spin")
+            }
+            now = end
+        }
+
+        private mutating func drain(mustBeValid: Bool, answersNothing: Bool) {
+            for item in effects.items {
+                switch item {
+                case .commit(let token): commits.append(token)
+                case .put(let did), .patch(let did, _): lastDID = did
+                case .wanted, .legsEnded, .note: break
+                }
+            }
+            for datagram in effects.queue.datagrams {
+                let bytes = Array(effects.queue.arena.bytes[datagram.range.range])
+                check(bytes, mustBeValid: mustBeValid)
+                precondition(!answersNothing || message.isRequest, "nobody answers an ACK: \(bytes.shown)")
+                guard message.isRequest, message.method != .cancel, message.method != .ack else { continue }
+                forwarded = bytes
+                if let field = message.first(.recordRoute) {
+                    route = Array("Route: ".utf8) + message.copy(field.value) + Array("\r\n".utf8)
+                }
+            }
+            effects.queue.removeAll()
+            effects.removeAll()
+            precondition(proxy.contextCount <= 24, "transactions are bounded")
+        }
+
+        /// Loads what was sent into `message`.
+        private mutating func check(_ bytes: [UInt8], mustBeValid: Bool) {
+            do throws(SIPParseError) {
+                try message.load(RawSpan(_elements: bytes.span))
+                if mustBeValid { try message.validate() }
+            } catch {
+                // A few fields are added to what may have come with as many as are taken.
+                let isFull = message.headerCount > Message.headerLimit - 4 || bytes.count > Message.sizeLimit
+                precondition(!mustBeValid || isFull, "what is sent must be valid: \(error)\n\(bytes.shown)")
+            }
+        }
+
+        /// Ten minutes without anybody: every transaction has timed out and is forgotten.
+        mutating func end() {
+            for _ in 0..<4 {
+                commit()
+                advance(by: .seconds(150))
+            }
+            precondition(proxy.contextCount == 0, "\(proxy.contextCount) transactions were kept for good")
+        }
+    }
+}
