@@ -37,10 +37,12 @@ extension Proxy {
         guard let state = dialogs.state(did),
             learnForeignCancel(did, plan, now: now, dialogs: &dialogs, effects: &effects)
         else {
-            reject(481, plan, effects: &effects)
+            if !isPeerAddress(plan.source) { reject(481, plan, effects: &effects) }
             return
         }
         counters.foreignAbsorbed += 1
+        if isPeerAddress(plan.source) { return }  // It has been answered where it came in.
+        passToOwner(of: did, plan, dialogs: dialogs, effects: &effects)
         reject(200, plan, effects: &effects)
         counters.rejected -= 1
         if state < .confirmedNotAcknowledged { review(did, now: now, dialogs: &dialogs, effects: &effects) }

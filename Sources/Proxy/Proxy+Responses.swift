@@ -174,6 +174,13 @@ extension Proxy {
             }
         }
         if isInvite, awaitsRecord(&context, dialogs: dialogs, effects: &effects) { return }
+        if isInvite, context.isInitial, !mayStillAnswer(context), let did = context.did,
+            let record = dialogs.record(did),
+            isRefused(context.cSeq, record)
+        {
+            refuseLateAnswer(did, endsDialog: true, now: now, effects: &effects)
+            return
+        }
         let bytes = responseWithoutVia(via)
         let moved = learnSuccess(context, answer: bytes, now: now, dialogs: &dialogs, effects: &effects)
         guard moved, commits, context.held.count < ResponseContext.heldLimit else {
@@ -184,6 +191,12 @@ extension Proxy {
         context.held.append(HeldResponse(bytes: bytes, toTag: toTag, status: status))
         let purpose: CommitToken.Purpose = context.isInitial ? .confirmation : .refresh
         effects.items.append(.commit(CommitToken(context: id, purpose: purpose)))
+    }
+
+    /// Whether a 2xx can go upstream: nobody has given the INVITE another final answer, here or as an heir.
+    private func mayStillAnswer(_ context: ResponseContext) -> Bool {
+        guard case .invite(let transaction) = context.server else { return false }
+        return transaction.phase == .proceeding || transaction.phase == .accepted
     }
 
     /// The record of an answered dialog has got lost here: it is fetched, and the callee's next copy of its 2xx, T1

@@ -147,6 +147,21 @@ extension Proxy {
         return true
     }
 
+    /// The owner gets the CANCEL itself, too: the fact may be long in coming where the bus is cut and SIP is not.
+    mutating func passToOwner(
+        of did: DialogID, _ plan: RequestPlan, dialogs: DialogTable, effects: inout ProxyEffects
+    ) {
+        let pendings = dialogs.record(did)?.pendings.filter { $0.cseq == plan.cSeq.number } ?? []
+        for pending in pendings {
+            guard case .transaction(let token) = Branch(pending.branch, ByteRange(pending.branch), mark: settings.mark),
+                let owner = peer(token.member), owner.isLive, let endpoint = owner.endpoint
+            else { continue }
+            counters.passedToOwner += 1
+            effects.queue.send(message.bytes, to: endpoint, from: egressListener(endpoint))
+            return
+        }
+    }
+
     private mutating func writeProgress(_ pending: Record.Pending, _ progress: UInt64) {
         facts.message(RecordField.pendings) { fields in
             fields.put(PendingField.branch, pending.branch)
@@ -265,7 +280,7 @@ extension Proxy {
     }
 
     /// Whether the cluster has given the INVITE with this CSeq a final answer other than 2xx.
-    private func isRefused(_ cSeq: UInt32, _ record: Record) -> Bool {
+    func isRefused(_ cSeq: UInt32, _ record: Record) -> Bool {
         let isInitial = cSeq == record.inviteCSeq
         if record.state == .deleted { return !isInitial || record.flags & RecordFlag.failed != 0 }
         return !isInitial && max(record.rejectedCaller, record.rejectedCallee) >> 32 == UInt64(cSeq)
@@ -288,7 +303,7 @@ extension Proxy {
 
     /// A 2xx after the heir's final answer: ACK and BYE from that 2xx (S2-11), of a re-INVITE the ACK alone. Each
     /// retransmission is acknowledged.
-    private mutating func refuseLateAnswer(
+    mutating func refuseLateAnswer(
         _ did: DialogID, endsDialog: Bool, now: Instant, effects: inout ProxyEffects
     ) {
         // Without quorum nobody's call is ended, and the callee repeats its answer (RFC 3261 §13.3.1.4).

@@ -207,7 +207,10 @@ extension Proxy {
             counters.takeoverEarly += 1
             effects.items.append(.note(.tookOverEarly(callID: record.callID)))
             context.owner = token.member
-            let wait = isInitial && !context.cancelled ? patience(with: token.member) : .zero
+            // Who acts asks first: a peer may know an answer that has not reached this node.
+            effects.items.append(.wanted(did))
+            let asking = peers.contains(where: \.isLive) ? Self.recordWait : .zero
+            let wait = max(asking, isInitial && !context.cancelled ? patience(with: token.member) : .zero)
             if wait > .zero {
                 context.contextTimer = wheel.schedule(
                     TimerToken(context: id, machine: .grace, timer: .a).rawValue, at: now.advanced(by: wait))

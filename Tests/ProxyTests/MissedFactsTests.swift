@@ -113,7 +113,7 @@ struct MissedFactsTests {
                 third.proxy.recordArrived(
                     first.did, now: third.now, dialogs: &third.dialogs, effects: &third.effects)
                 third.proxy.resume(now: third.now, dialogs: &third.dialogs, effects: &third.effects)
-                #expect(third.drain().map(\.firstLine) == ["SIP/2.0 200 OK"])
+                #expect(third.drain().filter { $0.to == ProxyBench.caller }.map(\.firstLine) == ["SIP/2.0 200 OK"])
                 #expect(third.dialogs.record(first.did)?.flags == 1)
             } else {
                 let sent = third.advance(milliseconds: 20)
@@ -122,6 +122,18 @@ struct MissedFactsTests {
         }
         _ = first.drain()
         _ = second.drain()
+    }
+
+    @Test func `a CANCEL that a member passes is its owner's business; one that matches nothing is not answered`() {
+        var (first, second, invite) = inviteSeen()
+        _ = first.receive(Call.response(180, to: invite), from: ProxyBench.callee)
+        let cancel = Call.request("CANCEL", contact: nil)
+        let sent = first.receive(cancel, from: "10.0.1.2:5060")
+        #expect(sent.map(\.to).contains(ProxyBench.callee))
+        var stranger = secondNode(ownerIsLive: true)
+        #expect(stranger.receive(cancel, from: ProxyBench.node).isEmpty)
+        #expect(second.receive(cancel, from: ProxyBench.node).isEmpty, "answered where it came in")
+        #expect(second.dialogs.record(second.did)?.flags == 1)
     }
 
     @Test func `a re-INVITE that a balancer gives to a second node gets no second branch`() {
@@ -139,6 +151,28 @@ struct MissedFactsTests {
         let refused = second.receive(other, from: ProxyBench.caller)
         #expect(refused.map(\.firstLine) == ["SIP/2.0 500 Server Internal Error"])
         #expect(refused[0].header("Retry-After") == "1")
+    }
+
+    @Test func `an heir asks its peers for the record, and cancels nothing that one of them saw answered`() {
+        var first = ProxyBench()
+        let invite = first.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
+        _ = first.receive(Call.response(180, to: invite), from: ProxyBench.callee)
+        for answered in [false, true] {
+            var heir = secondNode(ownerIsLive: false)
+            heir.proxy.peers.append(
+                PeerContact(memberTag: 0x4444_4444, endpoint: Endpoint(text: "10.0.1.4:5060"), isLive: true))
+            replicate(from: first, to: &heir)
+            #expect(heir.drain().isEmpty)
+            #expect(heir.advance(milliseconds: 190).isEmpty)
+            if answered {
+                var other = first
+                _ = other.receive(Call.response(200, to: invite), from: ProxyBench.callee)
+                replicate(from: other, to: &heir)
+                #expect(heir.drain().map(\.firstLine) == ["SIP/2.0 200 Whatever"], "the 2xx, again (S1-3)")
+            } else {
+                #expect(heir.advance(milliseconds: 20).map(\.firstLine) == ["CANCEL sip:bob@10.0.0.2:5060 SIP/2.0"])
+            }
+        }
     }
 
     @Test func `without quorum a late 2xx is absorbed, with it the callee gets ACK and BYE, S2-11`() {

@@ -47,6 +47,8 @@ final class CallTruth {
     var answeredAt: Nanoseconds?
     var confirmedAt: Nanoseconds?
     var acknowledgedAt: Nanoseconds?
+    /// When a node first sent the ACK on to the callee.
+    var ackLeft: Nanoseconds?
     var ackReached: Nanoseconds?
     var failure: (code: Int, at: Nanoseconds)?
     var cancelledAt: Nanoseconds?
@@ -83,6 +85,8 @@ final class CallTruth {
     var wasRefused = false
     /// Processes that knew of a provisional answer, when somebody looked.
     var earlyHolders: [ProcessID] = []
+    /// Processes that were seen to know its end.
+    var endKnowers: [ProcessID] = []
     /// When each process was first seen to have any record of it.
     var firstSeen: [ProcessID: Nanoseconds] = [:]
 

@@ -89,6 +89,11 @@ final class CheckState {
         host.idleWakes = 0
         let bytes = packet.bytes
         if bytes.starts(with: "BYE ".utf8) { return byeLeaves(host, packet, world) }
+        if bytes.starts(with: "ACK ".utf8), case .phone = world.parties[packet.to] ?? .balancer,
+            let call = bytes.callID.flatMap({ world.calls[$0] })
+        {
+            world.truth[call].ackLeft = world.truth[call].ackLeft ?? world.now
+        }
         guard bytes.starts(with: "SIP/2.0 ".utf8), bytes.count > 9 else { return .go }
         // An answer passed on to the member it belongs to is not yet on its way to a phone.
         if case .node = world.parties[packet.to] ?? .balancer { return .go }
@@ -157,6 +162,12 @@ final class CheckState {
             truth.wasRelayed = true
             return world.excuse("relay", call: truth.index, text + "; the record did not come in time")
         }
+        // An early record and an UPDATE: the 2xx of the INVITE went by unseen, or it is an early dialog's (RFC 3311).
+        let isEarly = host.node.flatMap { node in truth.did.flatMap { NodeInspection.record($0, node, host) } }
+        if found.method == .update, let isEarly, isEarly.state < .confirmedNotAcknowledged {
+            truth.wasRelayed = true
+            return world.excuse("relay", call: truth.index, text + "; its record is early")
+        }
         world.violate("R2", call: truth.index, text + "; it has the record")
     }
 
@@ -174,7 +185,7 @@ final class CheckState {
         // A peer may have had it and died since it acknowledged.
         let justDied = ends.values.contains { world.now - $0 < .milliseconds(500) }
         // Or have it as a tombstone: an heir has ended what this node, stopped meanwhile, still confirms.
-        guard !justDied, !truth.isEnding else { return }
+        guard !justDied, !truth.isEnding, !truth.wasRefused else { return }
         world.violate(
             "commit", call: truth.index, node: host.index, "the 2xx leaves, counted as committed, and no peer has it")
     }

@@ -44,7 +44,9 @@ extension World {
         let isSilent = caller.hasVanished(at: now) || callee.hasVanished(at: now)
         if !isSilent && call.ackReached == nil && call.unacknowledgedAt[.callee] != nil {
             let text = "the caller had its 2xx at \((call.confirmedAt ?? 0).inMilliseconds), no ACK reached the callee"
-            untold("S1-3", call, living, text)
+            // It was lost on its last hop, and the callee repeats its 2xx to a dead node: nobody hears that it was.
+            let isLost = call.ackLeft != nil && plan.sip.lossPerMille > 0
+            untold("S1-3", call, isLost ? [] : living, text)
         }
         let untold = [caller, callee].filter { $0.dialog != nil && !$0.hasEnded && !$0.hasVanished(at: now) }.map(
             \.role.name)
@@ -85,7 +87,8 @@ extension World {
             let isRinging = callee.servers.contains { $0.isInitial && $0.isOpenInvite }
             if !(isRinging && call.cancelledAt == nil && knowsPending(call)) {
                 // CANCEL at a node that could not know of the call is answered 481; the caller knows no more to do.
-                let isLostCancel = call.cancelCode == 481 && isCutOff(at: call.cancelledAt ?? 0)
+                // One that was answered 200 is a fact, which may die with the node that has it.
+                let isLostCancel = call.cancelCode != nil && isCutOff(at: call.cancelledAt ?? 0)
                 // So is a rejection that was lost on its way while its node died: nothing keeps it (S1-3 keeps a 2xx).
                 let isRejected = callee.servers.contains { $0.isInitial && $0.statusCode >= 300 }
                 // Or its deadline came before a 2xx that the network kept back.

@@ -40,6 +40,7 @@ extension World {
             if before == .deleted && sight == .live {
                 violate("6", call: call.index, node: host.index, "a deleted record lives again")
             }
+            if sight == .deleted, before != .deleted { call.endKnowers.append(host.process) }
             if known != nil, call.firstSeen[host.process] == nil { call.firstSeen[host.process] = now }
             if let known, known.state >= .early, known.state != .deleted, !call.earlyHolders.contains(host.process) {
                 call.earlyHolders.append(host.process)
@@ -62,8 +63,12 @@ extension World {
         }
         let since = checks.risenAt[call.index] ?? now
         checks.risenAt[call.index] = since
-        if now - since > World.risingLimit {
-            violate("6", call: call.index, "it was over on every node, and is live again somewhere")
+        guard now - since > World.risingLimit else { return }
+        let text = "it was over on every node, and is live again somewhere"
+        if call.endKnowers.contains(where: { checks.isAlive($0) }) {
+            violate("6", call: call.index, text)
+        } else {
+            excuse("6", call: call.index, text + "; all who knew its end are dead")
         }
     }
 
