@@ -250,6 +250,12 @@ struct RoutingTests {
         #expect(bench.proxy.targets(now: bench.now)[0].isUp == isUp)
     }
 
+    @Test func `a probe that cannot be sent has failed`() {
+        var bench = probed(down: 1)
+        _ = bench.fail(bench.advance(milliseconds: 100)[0])
+        #expect(bench.proxy.targets(now: bench.now).map(\.isUp) == [false, true])
+    }
+
     @Test func `an answer to a probe of before is no answer to the one of now`() {
         var bench = probed(down: 1)
         let first = probe(&bench, seconds: 1, dead: [1, 2])[0]

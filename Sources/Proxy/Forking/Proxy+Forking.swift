@@ -226,7 +226,11 @@ extension Proxy {
             token.member == settings.memberTag, var context = take(token.slot)
         else { return }
         let index = Int(token.branch)
-        if context.method == message.method, index < context.branches.count, context.branches[index].final == 0 {
+        if context.kind == .probe {
+            if let probe = context.branches.first, probe.number == token.branch, probe.final == 0 {
+                endProbe(&context, isUp: false, now: now)
+            }
+        } else if context.method == message.method, index < context.branches.count, context.branches[index].final == 0 {
             actions.removeAll(keepingCapacity: true)
             switch context.branches[index].client {
             case .invite(var transaction):
