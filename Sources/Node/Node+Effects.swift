@@ -48,6 +48,9 @@ extension Node {
             case .commit(let token): waitForCommit(token, now: now)
             case .wanted(let did): cluster.fetch(did.rawValue)
             case .legsEnded(let did): endLegs(did, now: now)
+            case .resolve(let token, _):
+                // This version looks no name up.
+                proxy.resolved(token, endpoints: [], now: now, dialogs: &store.dialogs, effects: &effects)
             case .note(let note): out.notes.append(Note(note))
             }
         }

@@ -8,7 +8,7 @@ import Proxy
 
 extension Node {
     package func metrics(now: Instant) -> [MetricReport] {
-        sipMetrics() + takeoverMetrics() + clusterMetrics() + gauges()
+        sipMetrics() + routingMetrics() + takeoverMetrics() + clusterMetrics() + gauges(now: now)
     }
 
     private func counter(_ name: String, _ help: String, _ value: UInt64) -> MetricReport {
@@ -44,6 +44,30 @@ extension Node {
             counter("dialogs_route_hint_mismatches", "Routes whose did named another dialog", sip.routeHintMismatches),
             counter("dialogs_unseen_ack", "Dialogs whose ACK no node saw", sip.dialogsUnseenAcknowledgement),
         ]
+    }
+
+    private func routingMetrics() -> [MetricReport] {
+        let sip = proxy.counters
+        return [
+            counter("sip_branches_added", "Branches beyond the first of their request", sip.branchesAdded),
+            counter("sip_branches_refused", "Branches that one request had too many of", sip.branchesRefused),
+            counter("sip_failovers", "Branches that another address of their target took over", sip.failovers),
+            counter("sip_transport_errors", "Requests that could not be sent", sip.transportErrors),
+            counter(
+                "sip_challenges_left_out", "Challenges that did not fit into the answer chosen", sip.challengesLeftOut),
+            counter("sip_access_denied", "Requests that the access list refused", sip.accessDenied),
+            counter(
+                "sip_rate_limited_source", "Requests refused: too many from their source", sip.rateLimitedSource),
+            counter("sip_rate_limited_total", "Requests refused: too many from all sources", sip.rateLimitedTotal),
+            counter("target_probes", "OPTIONS sent to targets of static routes", sip.probes),
+            counter("targets_went_down", "Targets that stopped answering", sip.targetsWentDown),
+            counter("targets_came_up", "Targets that answered again", sip.targetsCameUp),
+            counter("all_targets_down", "Requests for a set without a target that is up", sip.allTargetsDown),
+        ]
+    }
+
+    private func downCount(now: Instant) -> Int {
+        proxy.targets(now: now).count { !$0.isUp }
     }
 
     private func takeoverMetrics() -> [MetricReport] {
@@ -92,10 +116,11 @@ extension Node {
         ]
     }
 
-    private func gauges() -> [MetricReport] {
+    private func gauges(now: Instant) -> [MetricReport] {
         [
             gauge("transactions", "Transactions open", proxy.contextCount),
             gauge("records", "Records held, tombstones included", store.dialogs.count),
+            gauge("targets_down", "Targets of static routes that do not answer", downCount(now: now)),
             gauge("record_bytes", "Bytes of all records", store.dialogs.blobByteCount),
         ]
     }

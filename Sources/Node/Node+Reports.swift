@@ -23,10 +23,29 @@ extension Node {
         report.view = cluster.view.members.map(\.name).sorted()
         report.dialogs = dialogCounts()
         report.members = memberReports(now: now)
+        report.targets = targets(now: now)
         report.openTransactions = proxy.openTransactionCount
         report.mayLeave = cluster.servingPeerCount == 0 || cluster.hasEqualPeer(store)
         report.uptimeMilliseconds = now.milliseconds(since: startedAt)
         return report
+    }
+
+    /// Targets of static routes.
+    package func targets(now: Instant) -> [TargetReport] {
+        proxy.targets(now: now).map { target in
+            var report = TargetReport()
+            report.set = target.set
+            report.uri = String(decoding: target.uri, as: UTF8.self)
+            report.policy = target.policy.rawValue
+            report.state = target.isUp ? "up" : "down"
+            report.isProbed = target.isProbed
+            report.changedMilliseconds = target.changedMilliseconds
+            report.streak = target.streak
+            report.probes = target.probes
+            report.requests = target.requests
+            report.silences = target.silences
+            return report
+        }
     }
 
     private func dialogCounts() -> DialogCounts {

@@ -71,7 +71,8 @@ extension Node {
             case .wait: .wait
             }
         proxy.earlyGrace = settings.takeover.earlyGrace
-        proxy.routes = makeRoutes(settings)
+        makeRoutes(settings, into: &proxy)
+        makeAdmission(settings, into: &proxy)
         proxy.mark = UInt16(truncatingIfNeeded: hash.hash(RawSpan(_elements: Array(settings.cluster.name.utf8).span)))
         proxy.memberTag = memberTag(name: settings.node.name, boot: boot, hash: hash)
         proxy.nodeName = Array(settings.node.name.utf8)
@@ -84,15 +85,67 @@ extension Node {
         return Array((uri.port.map { "\(host):\($0)" } ?? host).utf8)
     }
 
-    /// Routes whose target is not an address yet are left out here: `Settings.problems()` refuses them.
-    private static func makeRoutes(_ settings: Settings) -> [StaticRoute] {
-        settings.routes.compactMap { route in
-            guard let target = route.targets.first, let endpoint = target.endpoint else { return nil }
-            let pattern = route.pattern
-            return StaticRoute(uri: Array(target.text.utf8), namesUser: !target.user.isEmpty, endpoint: endpoint) {
-                pattern.matches($0, $1.range)
+    /// The named sets, then those of routes with targets of their own; and the routes, which point to them.
+    private static func makeRoutes(_ settings: Settings, into proxy: inout ProxySettings) {
+        proxy.targetSets = settings.sets.map { makeSet($0) }
+        for route in settings.routes {
+            var index = proxy.targetSets.count
+            switch route.destination {
+            case .own(let set): proxy.targetSets.append(makeSet(set))
+            case .named(let name):
+                guard let known = settings.sets.firstIndex(where: { $0.name == name }) else { continue }
+                index = known
             }
+            var made = StaticRoute(set: index)
+            made.methods = route.methods.map { Array($0.utf8) }
+            made.sources = route.sources
+            if let pattern = route.pattern { made.requestURI = { pattern.matches($0, $1.range) } }
+            made.headers = route.headers.map { header in
+                StaticRoute.HeaderCondition(name: Array(header.name.utf8)) {
+                    header.pattern.matchesWhole($0, $1.range)
+                }
+            }
+            proxy.routes.append(made)
         }
+    }
+
+    private static func makeSet(_ set: RouteSet) -> TargetSet {
+        let targets = set.targets.map { target in
+            let uri = target.uri
+            let name =
+                uri.address == nil
+                ? ResolutionTarget(
+                    isSecure: uri.isSecure, host: Array(uri.host.lowercased().utf8), port: uri.port,
+                    transport: uri.transport) : nil
+            return TargetSet.Target(
+                uri: Array(uri.text.utf8), namesUser: !uri.user.isEmpty, endpoint: uri.endpoint, name: name,
+                weight: target.weight, q: target.q)
+        }
+        var made = TargetSet(name: set.name, targets: targets)
+        made.policy =
+            switch set.policy {
+            case .failover: .failover
+            case .roundRobin: .roundRobin
+            case .weight: .weight
+            case .hash: .hash
+            case .parallel: .parallel
+            }
+        made.probeInterval = set.probeInterval
+        made.upAfter = set.upAfter
+        made.downAfter = set.downAfter
+        return made
+    }
+
+    private static func makeAdmission(_ settings: Settings, into proxy: inout ProxySettings) {
+        proxy.access.allow = settings.access.allow
+        proxy.access.deny = settings.access.deny
+        proxy.access.isSilent = settings.access.answer == .drop
+        let limits = settings.limits
+        proxy.limits.sourcePerSecond = limits.sourcePerSecond
+        proxy.limits.sourceBurst = limits.effectiveSourceBurst
+        proxy.limits.totalPerSecond = limits.totalPerSecond
+        proxy.limits.totalBurst = limits.effectiveTotalBurst
+        proxy.limits.sources = limits.sources
     }
 
     static func makeClusterSettings(_ settings: Settings) -> ClusterSettings {

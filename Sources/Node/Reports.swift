@@ -51,6 +51,27 @@ package struct MemberReport: Equatable, Sendable {
     package init() {}
 }
 
+/// One target of a static route, as this node finds it.
+package struct TargetReport: Equatable, Sendable {
+    /// The set's name, or `routes[N]` for the targets of the Nth route.
+    package var set = ""
+    package var uri = ""
+    package var policy = ""
+    /// `up` or `down`.
+    package var state = ""
+    package var isProbed = false
+    /// Since it went up or down, or was last found silent while down.
+    package var changedMilliseconds: Int64 = 0
+    /// Failures in a row while up, answers in a row while down.
+    package var streak = 0
+    package var probes: UInt64 = 0
+    /// Requests to it that have ended, and those to which nothing came.
+    package var requests: UInt64 = 0
+    package var silences: UInt64 = 0
+
+    package init() {}
+}
+
 /// `understudy status`: the node, its view and what it holds.
 package struct StatusReport: Equatable, Sendable {
     package var node = ""
@@ -68,6 +89,8 @@ package struct StatusReport: Equatable, Sendable {
     package var dialogs = DialogCounts()
     /// Sorted by name, this node among them.
     package var members: [MemberReport] = []
+    /// Targets of static routes, in the order of the configuration.
+    package var targets: [TargetReport] = []
     /// SIP server transactions of this node that have not had their final response: what a drain waits for.
     package var openTransactions = 0
     /// A peer that is up has every fact of this node and the same records, or there is nobody to wait for: it may

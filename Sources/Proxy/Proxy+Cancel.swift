@@ -53,7 +53,9 @@ extension Proxy {
         _ context: inout ResponseContext, _ id: SlotID, now: Instant,
         dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
+        close(&context)
         cancelOthers(&context, id, but: -1, now: now, effects: &effects)
+        if !context.targets.isEmpty { continueFork(&context, id, now: now, dialogs: &dialogs, effects: &effects) }
     }
 
     mutating func cancelOthers(
@@ -65,6 +67,8 @@ extension Proxy {
                 sendCancel(&context, id, branch: index, now: now, effects: &effects)
             } else {
                 context.branches[index].cancel = .wanted
+                // An heir's transaction has no timer B.
+                if context.kind == .heir { awaitEnd(&context, id, branch: index, now: now) }
             }
         }
     }
@@ -128,15 +132,21 @@ extension Proxy {
         _ context: inout ResponseContext, _ id: SlotID, branch index: Int, now: Instant,
         dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
-        if context.kind == .heir, context.lastStatus < 200 {
+        if context.kind == .heir, context.lastStatus >= 200 {
+            // A provisional came after the caller had its answer; the 487 goes to the dead node.
+            if context.branches[index].final == 0 { acknowledgeUnseen(context.branches[index], effects: &effects) }
+        } else if context.kind == .heir, hasCancelled(context) {
             endEarlyAsHeir(&context, id, now: now, dialogs: &dialogs, effects: &effects)
-            return
         }
+        awaitEnd(&context, id, branch: index, now: now)
+    }
+
+    /// A cancelled INVITE without a final answer within 64·T1 has ended (§9.1).
+    private mutating func awaitEnd(_ context: inout ResponseContext, _ id: SlotID, branch index: Int, now: Instant) {
         guard context.branches[index].final == 0 else { return }
-        if context.kind == .heir { acknowledgeUnseen(context.branches[index], effects: &effects) }
-        wheel.cancel(context.contextTimer)
-        context.contextTimer = wheel.schedule(
-            TimerToken(context: id, branch: index, machine: .grace, timer: .c).rawValue,
+        wheel.cancel(context.branches[index].timerC)
+        context.branches[index].timerC = wheel.schedule(
+            TimerToken(context: id, branch: index, machine: .branchEnd).rawValue,
             at: now.advanced(by: settings.timers.t1 * 64))
     }
 
@@ -179,20 +189,20 @@ extension Proxy {
             learnAcknowledgement(did, plan, now: now, dialogs: &dialogs, effects: &effects)
         }
         guard let hops = try? message.maxForwards() ?? 70, hops > 0,
-            findAcknowledgementHop(&plan, dialogs: dialogs, effects: &effects)
+            findAcknowledgementHop(&plan, now: now, dialogs: dialogs, effects: &effects)
         else {
             counters.dropped += 1
             return
         }
-        forwardStatelessly(plan, effects: &effects)
+        forwardStatelessly(plan, now: now, effects: &effects)
     }
 
     /// An ACK is never answered, so a next hop that cannot be found is a counted drop.
     private mutating func findAcknowledgementHop(
-        _ plan: inout RequestPlan, dialogs: DialogTable, effects: inout ProxyEffects
+        _ plan: inout RequestPlan, now: Instant, dialogs: DialogTable, effects: inout ProxyEffects
     ) -> Bool {
         let queued = effects.queue.datagrams.count
-        let found = findNextHop(&plan, dialogs: dialogs, effects: &effects)
+        let found = findNextHop(&plan, now: now, dialogs: dialogs, effects: &effects)
         if !found {
             effects.queue.datagrams.removeSubrange(queued...)
             counters.rejected -= 1

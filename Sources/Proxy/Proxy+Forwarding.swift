@@ -15,13 +15,10 @@ extension Proxy {
             if message.toTag.isEmpty {
                 reject(503, plan, effects: &effects) { $0.put("Retry-After: 10\r\n") }
             } else {
-                forwardStatelessly(plan, effects: &effects)
+                forwardStatelessly(plan, now: now, effects: &effects)
             }
             return
         }
-        let did = plan.did ?? DialogID(rawValue: 0)
-        let branch = Branch.transaction(
-            Branch.Token(member: settings.memberTag, slot: id, did: did, loop: loopHash(plan)))
         var context = ResponseContext()
         context.method = message.method
         context.did = plan.did
@@ -31,6 +28,7 @@ extension Proxy {
         context.isKnown = plan.isKnown
         context.refreshes = !message.toTag.isEmpty && Self.refreshing(message.method)
         context.afterTheEnd = plan.afterTheEnd
+        context.isSpiral = plan.isSpiral
         context.upstream = plan.upstream
         context.listener = plan.listener
         context.startedAt = now
@@ -38,25 +36,16 @@ extension Proxy {
         context.request = completedRequest(plan)
         let isInvite = message.method == .invite
         context.server = isInvite ? .invite(startedInviteServer()) : .nonInvite(startedNonInviteServer())
-        let sent = forwardedRequest(plan, branch: branch)
-        let client: ClientBranch.Client =
-            isInvite
-            ? .invite(InviteClientTransaction(timers: settings.timers))
-            : .nonInvite(NonInviteClientTransaction(timers: settings.timers))
-        context.branches = [
-            ClientBranch(client: client, sent: sent, target: plan.nextHop, listener: egressListener(plan.nextHop))
-        ]
         serverTable.insert(hash: context.serverKey, value: id.index)
         if isInvite, let did = plan.did { dialogTable.insert(hash: did.rawValue, value: id.index) }
-        learnRequest(context, plan, branch: branch, now: now, dialogs: &dialogs, effects: &effects)
-        start(&context, branch: 0, id, now: now, effects: &effects)
-        if isInvite {
-            context.contextTimer = wheel.schedule(
-                TimerToken(context: id, machine: .timerC, timer: .c).rawValue, at: now.advanced(by: settings.timerC))
-            startTrying(&context, id, now: now, effects: &effects)
+        if plan.targets.isEmpty {
+            beginBranch(&context, plan, id, now: now, dialogs: &dialogs, effects: &effects)
+        } else {
+            beginFork(&context, plan, id, now: now, dialogs: &dialogs, effects: &effects)
         }
+        if isInvite { startTrying(&context, id, now: now, effects: &effects) }
         counters.forwarded += 1
-        put(context, id)
+        finish(context, id)
     }
 
     /// Methods whose 2xx refreshes the dialog (RFC 3261 §12.2, RFC 3311; INFO, NOTIFY and the rest show that both
@@ -77,11 +66,20 @@ extension Proxy {
         case .invite(var transaction):
             transaction.start(actions: &actions)
             context.branches[index].client = .invite(transaction)
+            startTimerC(&context, branch: index, id, now: now)
         case .nonInvite(var transaction):
             transaction.start(actions: &actions)
             context.branches[index].client = .nonInvite(transaction)
         }
         performClient(&context, branch: index, id, now: now, effects: &effects)
+    }
+
+    /// Timer C of a branch, from the beginning (§16.6 step 11).
+    mutating func startTimerC(_ context: inout ResponseContext, branch index: Int, _ id: SlotID, now: Instant) {
+        wheel.cancel(context.branches[index].timerC)
+        context.branches[index].timerC = wheel.schedule(
+            TimerToken(context: id, branch: index, machine: .timerC, timer: .c).rawValue,
+            at: now.advanced(by: settings.timerC))
     }
 
     /// 100 Trying: when a peer has the record, or at once where there is nobody to wait for (S1-4).
@@ -186,13 +184,18 @@ extension Proxy {
     }
 
     /// Forwards without keeping anything: an ACK for a 2xx (§16.6 step 10), or under overload.
-    mutating func forwardStatelessly(_ plan: RequestPlan, effects: inout ProxyEffects) {
+    mutating func forwardStatelessly(_ plan: RequestPlan, now: Instant, effects: inout ProxyEffects) {
         let token = Branch.Token(
             member: settings.memberTag, slot: Branch.stateless, did: plan.did ?? DialogID(rawValue: 0),
             loop: loopHash(plan) ^ UInt32(truncatingIfNeeded: serverKey(plan, method: message.method)))
         let sent = forwardedRequest(plan, branch: .transaction(token))
         counters.forwarded += 1
-        effects.queue.send(sent, to: plan.nextHop, from: egressListener(plan.nextHop))
+        if let name = plan.targets.first?.name {
+            if !ask(for: name, .stateless(sent), now: now, effects: &effects) { counters.dropped += 1 }
+            return
+        }
+        let hop = plan.targets.first?.candidates.first ?? plan.nextHop
+        effects.queue.send(sent, to: hop, from: egressListener(hop))
     }
 
     /// Our socket toward an endpoint: the first listener of its family.

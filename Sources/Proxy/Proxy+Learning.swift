@@ -123,23 +123,54 @@ extension Proxy {
                 stored.forEach(.via) { writer.put(stored.bytes, $0.line) }
             }
             pending.put(PendingField.source) { plan.upstream.write(into: &$0) }
+            if !routesLeft.isEmpty { pending.put(PendingField.routes, routesLeft.bytes) }
+            guard plan.targets.isEmpty else { return }  // Each branch says where it goes (`learnBranch`).
             if plan.requestURI.isEmpty {
                 pending.put(PendingField.requestURI, message.bytes, message.requestURI)
             } else {
                 pending.put(PendingField.requestURI, plan.requestURI)
             }
-            if !routesLeft.isEmpty { pending.put(PendingField.routes, routesLeft.bytes) }
             pending.put(PendingField.via) { Self.writeVia(settings, branch, into: &$0) }
             pending.put(PendingField.target) { plan.nextHop.write(into: &$0) }
         }
     }
 
-    /// Names a pending in a patch; the rest of its facts follow in `body`.
-    mutating func pendingFact(
-        _ context: ResponseContext, _ body: (inout FactsWriter) -> Void
+    /// A branch of a fork, as an heir needs it. What all branches share, Via stack and source, stands in the first one.
+    mutating func learnBranch(
+        _ context: ResponseContext, _ index: Int, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
-        guard let sent = context.branches.first?.sent, !sent.isEmpty,
-            loadStored(sent), let via = try? stored.topmostVia()
+        guard context.method == .invite, !context.isSpiral, !context.afterTheEnd, let did = context.did,
+            dialogs.contains(did), loadStored(context.branches[index].sent), let via = try? stored.topmostVia()
+        else { return }
+        let (stored, target) = (stored, context.branches[index].target)
+        facts.begin()
+        facts.message(RecordField.pendings) { pending in
+            pending.put(PendingField.branch, stored.bytes, via.branch)
+            pending.put(PendingField.leg, UInt64(context.leg.rawValue))
+            pending.put(PendingField.cseq, UInt64(context.cSeq))
+            pending.put(PendingField.requestURI, stored.bytes, stored.requestURI)
+            if index > 0, stored.first(.route) != nil {
+                pending.put(PendingField.routes) { writer in
+                    var isFirst = true
+                    stored.forEach(.route) { field in
+                        if !isFirst { writer.put(", ") }
+                        writer.put(stored.bytes, field.value)
+                        isFirst = false
+                    }
+                }
+            }
+            pending.put(PendingField.via, stored.bytes, via.element)
+            pending.put(PendingField.target) { target.write(into: &$0) }
+        }
+        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+    }
+
+    /// Names the pending of one branch in a patch; the rest of its facts follow in `body`.
+    mutating func pendingFact(
+        _ context: ResponseContext, _ index: Int, _ body: (inout FactsWriter) -> Void
+    ) {
+        let sent = context.branches[index].sent
+        guard !sent.isEmpty, loadStored(sent), let via = try? stored.topmostVia()
         else { return }
         let (bytes, branch) = (stored.bytes, via.branch)
         facts.message(RecordField.pendings) { pending in
@@ -153,7 +184,7 @@ extension Proxy {
     // MARK: Responses to an INVITE
 
     mutating func learnProvisional(
-        _ context: ResponseContext, first: Bool, now: Instant,
+        _ context: ResponseContext, _ index: Int, first: Bool, now: Instant,
         dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
         guard let did = context.did, dialogs.contains(did) else { return }
@@ -161,15 +192,15 @@ extension Proxy {
         guard first || hasTag else { return }
         facts.begin()
         if hasTag { facts.put(RecordField.state, UInt64(DialogState.early.rawValue)) }
-        if hasTag { writeOut(context, state: .early, answer: nil) }
-        if first { pendingFact(context) { $0.put(PendingField.progress, Progress.provisional) } }
+        if hasTag { writeOut(context, index, state: .early, answer: nil) }
+        if first { pendingFact(context, index) { $0.put(PendingField.progress, Progress.provisional) } }
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
     }
 
     /// A 2xx: what it confirms or refreshes.
     /// - Returns: Whether it confirms a dialog or moves its deadline, and so must be committed before it is sent.
     mutating func learnSuccess(
-        _ asReceived: ResponseContext, answer: [UInt8], now: Instant,
+        _ asReceived: ResponseContext, _ index: Int, answer: [UInt8], now: Instant,
         dialogs: inout DialogTable, effects: inout ProxyEffects
     ) -> Bool {
         var context = asReceived
@@ -179,7 +210,7 @@ extension Proxy {
         facts.begin()
         if context.isInitial {
             facts.put(RecordField.state, UInt64(DialogState.confirmedNotAcknowledged.rawValue))
-            writeOut(context, state: .confirmedNotAcknowledged, answer: answer)
+            writeOut(context, index, state: .confirmedNotAcknowledged, answer: answer)
         } else {
             // No INVITE is sent within a dialog before it is confirmed (RFC 3261 §14.1): its 2xx went by unseen here.
             let confirms = context.method == .invite && state < .confirmed
@@ -190,12 +221,14 @@ extension Proxy {
         writeDeadline(did, interval: agreedInterval(context.method), now: now, dialogs: dialogs)
         if context.method == .invite {
             let keeps = !context.isInitial
-            pendingFact(context) { pending in
+            pendingFact(context, index) { pending in
                 pending.put(PendingField.progress, Progress.final)
                 if keeps { pending.put(PendingField.answer, answer) }
             }
         }
-        return learn(did, now: now, dialogs: &dialogs, effects: &effects)?.deadlineChanged ?? false
+        guard let learned = learn(did, now: now, dialogs: &dialogs, effects: &effects) else { return false }
+        // Of two branches answered in one millisecond the second moves no deadline, and confirms a dialog all the same.
+        return learned.deadlineChanged || context.isInitial && learned.outcome == .changed
     }
 
     /// A request in a dialog whose record was not here may have it by now: then it is known who sent it.
@@ -211,12 +244,12 @@ extension Proxy {
     }
 
     /// One dialog-out, from the response at hand.
-    mutating func writeOut(_ context: ResponseContext, state: DialogState, answer: [UInt8]?) {
+    mutating func writeOut(_ context: ResponseContext, _ index: Int, state: DialogState, answer: [UInt8]?) {
         let bytes = message.bytes
         let (toTag, to) = (message.toTag, message.first(.to)?.value)
         let contact = contactURI()
         let routeSet = recordRoutes(below: false)
-        let target = context.branches.first?.target
+        let target = index < context.branches.count ? context.branches[index].target : nil
         facts.message(RecordField.outs) { out in
             out.put(OutField.toTag, bytes, toTag)
             out.put(OutField.state, UInt64(state.rawValue))
@@ -326,22 +359,20 @@ extension Proxy {
         return min(UInt64(agreed.seconds) * 1_000, UInt64(limit))
     }
 
-    /// A branch of an INVITE failed: its early dialog, if any, is over.
+    /// A branch of a forked INVITE failed: its early dialogs are over, those of the others go on.
     mutating func learnFailureOfBranch(
-        _ context: ResponseContext, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ context: ResponseContext, _ index: Int, now: Instant, dialogs: inout DialogTable,
+        effects: inout ProxyEffects
     ) {
-        guard let did = context.did, context.branches.count > 1, dialogs.contains(did), !message.toTag.isEmpty else {
-            return
-        }
-        let known =
-            dialogs.record(did)?.outs.contains { $0.toTag == Array(message.bytes[message.toTag.range]) } ?? false
-        guard known else { return }
+        guard let did = context.did, dialogs.contains(did), !context.isSpiral else { return }
         facts.begin()
-        let (bytes, toTag) = (message.bytes, message.toTag)
-        facts.message(RecordField.outs) { out in
-            out.put(OutField.toTag, bytes, toTag)
-            out.put(OutField.state, UInt64(DialogState.deleted.rawValue))
+        for tag in context.branches[index].earlyTags where context.isInitial {
+            facts.message(RecordField.outs) { out in
+                out.put(OutField.toTag, tag)
+                out.put(OutField.state, UInt64(DialogState.deleted.rawValue))
+            }
         }
+        pendingFact(context, index) { $0.put(PendingField.progress, Progress.final) }
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
     }
 

@@ -23,7 +23,7 @@ extension Proxy {
         let kept = message.snapshot()
         facts.begin()
         facts.put(RecordField.state, UInt64(DialogState.confirmedNotAcknowledged.rawValue))
-        writeOut(context, state: .confirmedNotAcknowledged, answer: answer)
+        writeOut(context, 0, state: .confirmedNotAcknowledged, answer: answer)
         writeDeadline(did, interval: agreedInterval(cSeq.method), now: now, dialogs: dialogs)
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
         review(did, now: now, dialogs: &dialogs, effects: &effects)

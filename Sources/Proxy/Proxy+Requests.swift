@@ -26,6 +26,10 @@ struct RequestPlan {
     /// The new Request-URI; empty keeps the old one.
     var requestURI: [UInt8] = []
     var nextHop = Endpoint.none
+    /// Where it goes instead, when that is more than one known address.
+    var targets: [ForkTarget] = []
+    /// Position of the next hop in the table of probed targets, -1 for none.
+    var health: Int32 = -1
     /// The first Route left does not route loosely (§16.6 step 6).
     var nextHopIsStrict = false
     var isSpiral = false
@@ -44,6 +48,7 @@ extension Proxy {
         var plan = RequestPlan(
             source: source, listener: listener, upstream: reply.endpoint, addsReceived: reply.adds, cSeq: cSeq, via: via
         )
+        guard isAllowed(plan, effects: &effects) else { return }
         switch message.method {
         case .ack:
             receiveAcknowledgement(&plan, now: now, dialogs: &dialogs, effects: &effects)
@@ -64,7 +69,7 @@ extension Proxy {
         } else {
             guard prepareInDialog(&plan, now: now, dialogs: dialogs, effects: &effects) else { return }
         }
-        guard findNextHop(&plan, dialogs: dialogs, effects: &effects) else { return }
+        guard findNextHop(&plan, now: now, dialogs: dialogs, effects: &effects) else { return }
         forward(plan, now: now, dialogs: &dialogs, effects: &effects)
     }
 

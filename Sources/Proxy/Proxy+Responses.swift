@@ -59,7 +59,13 @@ extension Proxy {
             counters.strayResponses += 1
             return
         }
-        receive(&context, token.slot, branch: 0, cSeq, via, now: now, dialogs: &dialogs, effects: &effects)
+        if context.kind == .probe {
+            receiveProbeResponse(&context, token, now: now, effects: &effects)
+            put(context, token.slot)
+            return
+        }
+        receive(
+            &context, token.slot, branch: Int(token.branch), cSeq, via, now: now, dialogs: &dialogs, effects: &effects)
         finish(context, token.slot)
     }
 
@@ -75,7 +81,7 @@ extension Proxy {
         case .nonInvite(let transaction): if transaction.phase != .terminated { return false }
         case .none: break
         }
-        if case .resending = context.kind { return false }
+        if context.kind == .resending || context.kind == .probe { return false }
         for branch in context.branches {
             switch branch.client {
             case .invite(let transaction): if transaction.phase != .terminated { return false }
@@ -106,10 +112,14 @@ extension Proxy {
             transaction.receive(statusCode: status, actions: &actions)
             context.branches[index].client = .nonInvite(transaction)
         }
-        let delivers = actions.contains(.deliver)
+        let delivers = actions.contains(.deliver) || isLateSuccess(context, branch: index)
         if actions.contains(.acknowledge) { acknowledge(context.branches[index], effects: &effects) }
         performClient(&context, branch: index, id, now: now, effects: &effects)
         guard delivers else { return }
+        if status >= 200 {
+            wheel.cancel(context.branches[index].timerC)
+            context.branches[index].timerC = .none
+        }
         if status < 200 {
             receiveProvisional(&context, id, branch: index, via, now: now, dialogs: &dialogs, effects: &effects)
         } else if status < 300 {
@@ -117,11 +127,19 @@ extension Proxy {
         } else {
             context.branches[index].final = status
             context.branches[index].response = message.snapshot()
-            if context.method == .invite {
-                learnFailureOfBranch(context, now: now, dialogs: &dialogs, effects: &effects)
-            }
-            chooseBest(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+            branchEnded(
+                &context, id, branch: index, status == 503 ? .failed : .answered, now: now, dialogs: &dialogs,
+                effects: &effects)
         }
+    }
+
+    /// A 2xx of a branch that was given up is one all the same, as long as the caller was not told otherwise (§16.7
+    /// step 5).
+    private func isLateSuccess(_ context: ResponseContext, branch index: Int) -> Bool {
+        guard message.statusCode / 100 == 2, context.lastStatus < 300,
+            case .invite(let transaction) = context.branches[index].client
+        else { return false }
+        return transaction.phase == .terminated
     }
 
     /// ACK for a non-2xx, made by the proxy (§17.1.1.3).
@@ -143,16 +161,31 @@ extension Proxy {
         }
         let status = message.statusCode
         if context.method == .invite {
-            learnProvisional(context, first: first, now: now, dialogs: &dialogs, effects: &effects)
-            if status > 100 {
-                wheel.cancel(context.contextTimer)
-                context.contextTimer = wheel.schedule(
-                    TimerToken(context: id, machine: .timerC, timer: .c).rawValue,
-                    at: now.advanced(by: settings.timerC))
+            if context.isForking { rememberEarlyTag(&context, branch: index) }
+            learnProvisional(context, index, first: first, now: now, dialogs: &dialogs, effects: &effects)
+            if status > 100, case .none = context.branches[index].cancel {
+                stopGrace(&context)
+                startTimerC(&context, branch: index, id, now: now)
             }
         }
         guard status > 100, context.lastStatus < 200 else { return }
         sendUpstream(responseWithoutVia(via), status, &context, id, now: now, effects: &effects)
+    }
+
+    /// An answer has reached an heir, so the dead node's address is here: it waits as the owner would have.
+    private mutating func stopGrace(_ context: inout ResponseContext) {
+        guard context.kind == .heir else { return }
+        wheel.cancel(context.contextTimer)
+        context.contextTimer = .none
+    }
+
+    /// Its early dialogs end with a branch, and only with it (§16.7: what others answer says nothing of them).
+    private func rememberEarlyTag(_ context: inout ResponseContext, branch index: Int) {
+        let tag = message.copy(message.toTag)
+        guard message.statusCode > 100, !tag.isEmpty, !context.branches[index].earlyTags.contains(tag),
+            context.branches[index].earlyTags.count < ClientBranch.earlyTagLimit
+        else { return }
+        context.branches[index].earlyTags.append(tag)
     }
 
     private mutating func receiveSuccess(
@@ -162,11 +195,14 @@ extension Proxy {
         let status = message.statusCode
         let toTag = Array(message.bytes[message.toTag.range])
         let isInvite = context.method == .invite
-        let isFirst = context.branches[index].final == 0
+        let isFirst = context.branches[index].final / 100 != 2
         context.branches[index].final = status
+        close(&context)
+        if isFirst, context.branches[index].health >= 0 {
+            noteEnd(of: context.branches[index], .answered, now: now)
+        }
         if isInvite {
-            wheel.cancel(context.contextTimer)
-            context.contextTimer = .none
+            stopGrace(&context)
             if isFirst { cancelOthers(&context, id, but: index, now: now, effects: &effects) }
             if context.held.contains(where: { $0.toTag == toTag }) {
                 counters.retransmissionsAbsorbed += 1  // Held for its commit; one copy is enough.
@@ -182,7 +218,7 @@ extension Proxy {
             return
         }
         let bytes = responseWithoutVia(via)
-        let moved = learnSuccess(context, answer: bytes, now: now, dialogs: &dialogs, effects: &effects)
+        let moved = learnSuccess(context, index, answer: bytes, now: now, dialogs: &dialogs, effects: &effects)
         guard moved, commits, context.held.count < ResponseContext.heldLimit else {
             sendUpstream(bytes, status, &context, id, now: now, effects: &effects)
             return
@@ -264,7 +300,12 @@ extension Proxy {
             transaction.respond(statusCode: status, actions: &actions)
             context.server = .nonInvite(transaction)
             isAcceptedInvite = false
-        case .none: return
+        case .none:
+            // A loser's 2xx at an heir whose caller has another one: a proxy passes every 2xx on (§16.7 step 5).
+            if context.kind == .heir, status / 100 == 2 {
+                effects.queue.send(bytes, to: context.upstream, from: context.listener)
+            }
+            return
         }
         context.lastStatus = max(context.lastStatus, status)
         effects.queue.send(bytes, to: context.upstream, from: context.listener)
@@ -272,7 +313,7 @@ extension Proxy {
         if isAcceptedInvite {  // Its retransmissions come from the callee; nothing of it is needed any more.
             context.lastResponse = []
             context.request = []
-            for index in context.branches.indices where context.branches[index].final >= 200 {
+            for index in context.branches.indices where context.branches[index].final / 100 == 2 {
                 context.branches[index].sent = []
             }
         } else {
@@ -297,41 +338,5 @@ extension Proxy {
         ResponseWriter.write(
             status, reason: reason, to: stored, toTag: toTag, received: nil, extra: extra, into: &scratch)
         sendUpstream(scratch.copy(), status, &context, id, now: now, effects: &effects)
-    }
-
-    /// When every branch has ended without a 2xx: the best of them goes upstream (§16.7 steps 4 to 8).
-    mutating func chooseBest(
-        _ context: inout ResponseContext, _ id: SlotID, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
-        guard context.branches.allSatisfy({ $0.final != 0 }),
-            !context.branches.contains(where: { 200..<300 ~= $0.final })
-        else { return }
-        wheel.cancel(context.contextTimer)
-        let best = context.branches.indices.min { rankOf(context.branches[$0]) < rankOf(context.branches[$1]) } ?? 0
-        let (status, response) = (context.branches[best].final, context.branches[best].response)
-        if context.method == .invite { learnFailure(context, now: now, dialogs: &dialogs, effects: &effects) }
-        if context.afterTheEnd, context.method == .bye, status == 481 || status == 408 {
-            respond(200, &context, id, now: now, effects: &effects)  // S1-9: the dialog is over for both.
-        } else if context.endCode != 0 {
-            respond(context.endCode, &context, id, now: now, effects: &effects)
-        } else if response.isEmpty {
-            // Silence: 408 for an INVITE, nothing for the rest (RFC 4320 §4.1).
-            if context.method == .invite {
-                respond(context.cancelled ? 487 : 408, &context, id, now: now, effects: &effects)
-            }
-        } else if status == 503 {
-            respond(500, &context, id, now: now, effects: &effects)  // §16.7 step 6: ours is not overloaded.
-        } else if loadMessage(response), let via = try? message.topmostVia() {
-            sendUpstream(responseWithoutVia(via), status, &context, id, now: now, effects: &effects)
-        }
-    }
-
-    /// Smaller is better: 6xx, then the lowest class, then what says most (§16.7 step 6).
-    private func rankOf(_ branch: ClientBranch) -> Int {
-        let status = branch.final
-        if status >= 600 { return 0 }
-        let preferred = [401, 407, 415, 420, 484].contains(status)
-        return status / 100 * 10 + (preferred ? 0 : status == 408 ? 9 : 5)
     }
 }

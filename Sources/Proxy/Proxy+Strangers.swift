@@ -243,7 +243,8 @@ extension Proxy {
             var heir = inviteContext(
                 of: did,
                 where: {
-                    $0.kind == .heir && $0.cSeq == cSeq.number && !$0.branches.isEmpty && $0.branches[0].generated == 0
+                    $0.kind == .heir && $0.cSeq == cSeq.number
+                        && $0.branches.contains { $0.number == token.branch && $0.generated == 0 }
                 })
             if heir == nil, cSeq.method == .invite, record.state != .deleted,
                 let pending = record.pendings.first(where: {
@@ -254,7 +255,9 @@ extension Proxy {
                 heir = makeHeir(did, record, pending, now: now)
             }
             if let heir, var context = take(heir) {
-                receive(&context, heir, branch: 0, cSeq, via, now: now, dialogs: &dialogs, effects: &effects)
+                if let branch = context.branches.firstIndex(where: { $0.number == token.branch }) {
+                    receive(&context, heir, branch: branch, cSeq, via, now: now, dialogs: &dialogs, effects: &effects)
+                }
                 finish(context, heir)
                 return
             }

@@ -97,7 +97,7 @@ extension Proxy {
                     discard(context, id)
                     continue
                 }
-            case .generated: break
+            case .generated, .probe: break
             }
             finish(context, id)
         }
@@ -118,8 +118,10 @@ extension Proxy {
         dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
         guard let record = dialogs.record(did) else { return }
-        let pending = record.pendings.first { $0.cseq == context.cSeq && $0.leg == context.leg }
-        if pending.map({ $0.progress & Progress.acknowledged != 0 }) ?? false,
+        let progress = record.pendings.reduce(0) { known, pending in
+            pending.cseq == context.cSeq && pending.leg == context.leg ? known | pending.progress : known
+        }
+        if progress & Progress.acknowledged != 0,
             case .invite(var transaction) = context.server
         {
             actions.removeAll(keepingCapacity: true)
@@ -127,9 +129,9 @@ extension Proxy {
             context.server = .invite(transaction)
             performServer(&context, id, now: now, effects: &effects)
         }
-        guard context.lastStatus < 200, context.held.isEmpty, context.branches.contains(where: { $0.final == 0 }) else {
-            return
-        }
+        guard context.lastStatus < 200, context.held.isEmpty,
+            context.branches.contains(where: { $0.final == 0 }) || !context.targets.isEmpty && !context.isClosed
+        else { return }
         let answered =
             context.isInitial ? state >= .confirmedNotAcknowledged : isSettled(context, did, state, dialogs: dialogs)
         if answered, context.isInitial, state == .deleted, context.kind == .forwarded {
@@ -139,7 +141,14 @@ extension Proxy {
             cancelAll(&context, id, now: now, dialogs: &dialogs, effects: &effects)
             return
         }
+        if answered, context.isForking, context.isInitial {
+            // One of the branches was answered by way of another node: the others are ours to cancel (§16.7 step 10).
+            abandonServer(&context)
+            cancelAll(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+            return
+        }
         if answered {
+            close(&context)
             for index in context.branches.indices where context.branches[index].final == 0 {
                 context.branches[index].final = 487
                 terminateClient(&context, index)
@@ -151,7 +160,7 @@ extension Proxy {
         let cancelled =
             context.isInitial
             ? record.flags & RecordFlag.cancelled != 0
-            : pending.map { $0.progress & Progress.cancelled != 0 } ?? false
+            : progress & Progress.cancelled != 0
         guard cancelled, !context.cancelled else { return }
         context.cancelled = true
         if record.flags & (RecordFlag.endedByOperator | RecordFlag.timedOut) != 0 {
@@ -192,6 +201,9 @@ extension Proxy {
             guard !answer.isEmpty, var context = take(known) else { return }
             if context.kind == .heir, context.lastStatus < 200, context.held.isEmpty {
                 discard(context, known)
+                if isInitial {
+                    cancelLosers(did, record, pending, token, now: now, dialogs: &dialogs, effects: &effects)
+                }
                 startResending(did, pending, answer, now: now, effects: &effects)
                 return
             }
@@ -202,6 +214,7 @@ extension Proxy {
         if !answer.isEmpty {
             // Its BYEs are due: a caller that had no 2xx by now must not be given one after them.
             if let deadline = dialogs.deadline(did), deadline <= now { return }
+            if isInitial { cancelLosers(did, record, pending, token, now: now, dialogs: &dialogs, effects: &effects) }
             startResending(did, pending, answer, now: now, effects: &effects)
         } else if let id = makeHeir(did, record, pending, now: now), var context = take(id) {
             counters.takeoverEarly += 1
@@ -260,8 +273,9 @@ extension Proxy {
     mutating func makeHeir(
         _ did: DialogID, _ record: Record, _ pending: Record.Pending, now: Instant
     ) -> SlotID? {
-        guard let source = Endpoint(bytes: pending.source, range: ByteRange(pending.source)),
-            let target = Endpoint(bytes: pending.target, range: ByteRange(pending.target)),
+        let siblings = branches(of: pending, in: record)
+        guard let whole = siblings.first(where: { !$0.source.isEmpty }),
+            let source = Endpoint(bytes: whole.source, range: ByteRange(whole.source)),
             let id = contexts.insert(.blank)
         else { return nil }
         var context = ResponseContext()
@@ -275,8 +289,33 @@ extension Proxy {
         context.listener = egressListener(source)
         context.startedAt = now
         context.server = .invite(startedInviteServer())
-        context.request = inheritedInvite(record, pending, vias: pending.vias)
-        context.cancelled = record.flags & RecordFlag.cancelled != 0 || pending.progress & Progress.cancelled != 0
+        context.request = inheritedInvite(record, whole, vias: whole.vias)
+        context.cancelled =
+            record.flags & RecordFlag.cancelled != 0
+            || siblings.contains { $0.progress & Progress.cancelled != 0 }
+        context.branches = siblings.compactMap { inheritedBranch(record, $0) }
+        dialogTable.insert(hash: did.rawValue, value: id.index)
+        put(context, id)
+        return id
+    }
+
+    /// The branches of the request that a pending is one of: same request, same transaction of the dead owner, in the
+    /// order of their numbers. The first one has what they share.
+    private func branches(of pending: Record.Pending, in record: Record) -> [Record.Pending] {
+        guard let own = token(of: pending) else { return [] }
+        return record.pendings.filter { other in
+            guard other.leg == pending.leg, other.cseq == pending.cseq, let token = token(of: other) else {
+                return false
+            }
+            return token.member == own.member && token.slot == own.slot
+        }
+    }
+
+    /// A branch as the dead owner had it; `nil` for one that has ended, or that was never sent.
+    private mutating func inheritedBranch(_ record: Record, _ pending: Record.Pending) -> ClientBranch? {
+        guard pending.progress & Progress.final == 0, let token = token(of: pending),
+            let target = Endpoint(bytes: pending.target, range: ByteRange(pending.target))
+        else { return nil }
         var via = ByteWriter()
         via.put("Via: ")
         via.put(pending.via)
@@ -289,11 +328,24 @@ extension Proxy {
         var branch = ClientBranch(
             client: .invite(transaction), sent: inheritedInvite(record, pending, vias: via.bytes), target: target,
             listener: egressListener(target))
+        branch.number = token.branch
         branch.sawProvisional = sawProvisional
-        context.branches = [branch]
-        dialogTable.insert(hash: did.rawValue, value: id.index)
-        put(context, id)
-        return id
+        return branch
+    }
+
+    /// The dead owner had an answer, and had no time to cancel the other branches (§16.7 step 10).
+    private mutating func cancelLosers(
+        _ did: DialogID, _ record: Record, _ pending: Record.Pending, _ token: Branch.Token, now: Instant,
+        dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        guard branches(of: pending, in: record).contains(where: { $0.progress & Progress.final == 0 }),
+            let id = makeHeir(did, record, pending, now: now), var context = take(id)
+        else { return }
+        context.owner = token.member
+        context.server = .none  // The caller has its answer from whoever sends it again.
+        context.lastStatus = 200
+        cancelAll(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+        finish(context, id)
     }
 
     /// The INVITE as it was received or sent, as far as answers, CANCEL and ACK need it.
@@ -391,12 +443,15 @@ extension Proxy {
     /// How soon an heir without quorum looks again.
     static let fitnessInterval = Duration.milliseconds(200)
 
-    /// The CANCEL of some branch was answered, or will never be.
-    private func hasCancelled(_ context: ResponseContext) -> Bool {
-        context.branches.contains { branch in
-            guard case .sent(let transaction) = branch.cancel else { return false }
-            return transaction.phase == .completed || transaction.phase == .terminated
+    /// Every CANCEL that was sent has been answered, or never will be.
+    func hasCancelled(_ context: ResponseContext) -> Bool {
+        var isSent = false
+        for branch in context.branches {
+            guard case .sent(let transaction) = branch.cancel else { continue }
+            if transaction.phase == .trying || transaction.phase == .proceeding { return false }
+            isSent = true
         }
+        return isSent
     }
 
     /// ACK with the INVITE's branch and no To tag: the 487 went to the dead node's address and would be repeated

@@ -24,6 +24,7 @@ extension Proxy {
             plan.did = loop.did
             return true
         }
+        guard isWithinLimits(plan, now: now, effects: &effects) else { return false }
         guard message.method == .invite else { return true }
         let did = dialogs.did(
             callID: message.bytes, message.callID, fromTag: message.bytes, message.fromTag,
@@ -249,7 +250,7 @@ extension Proxy {
     /// Decides the next hop (§16.5, §16.6 steps 6, 7).
     /// - Returns: False when the request was refused.
     mutating func findNextHop(
-        _ plan: inout RequestPlan, dialogs: DialogTable, effects: inout ProxyEffects
+        _ plan: inout RequestPlan, now: Instant, dialogs: DialogTable, effects: inout ProxyEffects
     ) -> Bool {
         if plan.consumedRoutes < routes.count {
             let next = routes[plan.consumedRoutes]
@@ -264,14 +265,8 @@ extension Proxy {
             reject(416, plan, effects: &effects)
             return false
         }
-        if !isOwn(uri, in: message.bytes) || message.toTag.isEmpty,
-            let route = settings.routes.first(where: {
-                message.toTag.isEmpty && $0.matches(message.bytes, message.requestURI)
-            })
-        {
-            if route.namesUser { plan.requestURI = route.uri }
-            plan.nextHop = settings.egress ?? route.endpoint
-            return true
+        if message.toTag.isEmpty, let route = settings.routes.first(where: { matches($0, plan) }) {
+            return follow(route, &plan, now: now, effects: &effects)
         }
         if isOwn(uri, in: message.bytes) {
             if settings.lenient, plan.isKnown, let did = plan.did, routeLeniently(did, &plan, dialogs: dialogs) {
@@ -309,11 +304,30 @@ extension Proxy {
             return true
         }
         guard let endpoint = endpoint(of: uri, in: message.bytes) else {
+            if let name = name(of: uri, in: message.bytes) {
+                return waitsForName(name, &plan, effects: &effects)
+            }
             effects.items.append(.note(.unresolvable(uri: Array(message.bytes[range.range]))))
             reject(502, plan, effects: &effects)
             return false
         }
         plan.nextHop = endpoint
+        return true
+    }
+
+    /// The next hop has to be looked up first, unless too many wait for that already.
+    mutating func waitsForName(
+        _ name: ResolutionTarget, _ plan: inout RequestPlan, effects: inout ProxyEffects
+    ) -> Bool {
+        guard resolutions.count < Self.resolutionLimit else {
+            counters.overloaded += 1
+            effects.items.append(.note(.overloaded))
+            reject(503, plan, effects: &effects) { $0.put("Retry-After: 5\r\n") }
+            return false
+        }
+        var target = ForkTarget(requestURI: plan.requestURI, group: 0, candidates: [], name: name)
+        target.health = plan.health
+        plan.targets = [target]
         return true
     }
 

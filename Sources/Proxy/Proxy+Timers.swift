@@ -11,6 +11,7 @@ extension Proxy {
         while let first = waiting.first, first.until <= now {
             released.append(waiting.removeFirst().request)
         }
+        expireResolutions(now: now, dialogs: &dialogs, effects: &effects)
         replayQueued(now: now, dialogs: &dialogs, effects: &effects)
         guard let next = wheel.next, next <= now else { return }
         dueTokens.removeAll(keepingCapacity: true)
@@ -38,10 +39,17 @@ extension Proxy {
             fireClient(token.timer, &context, id, branch, now: now, dialogs: &dialogs, effects: &effects)
         case .cancel where branch < context.branches.count:
             fireCancel(token.timer, &context, id, branch, now: now, dialogs: &dialogs, effects: &effects)
-        case .client, .cancel: break
-        case .timerC: fireTimerC(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+        case .timerC where branch < context.branches.count:
+            fireTimerC(&context, id, branch, now: now, dialogs: &dialogs, effects: &effects)
+        case .branchEnd where branch < context.branches.count:
+            endCancelled(&context, id, branch, now: now, dialogs: &dialogs, effects: &effects)
+        case .client, .cancel, .timerC, .branchEnd: break
         case .resend: resendAnswer(&context, id, now: now, dialogs: &dialogs, effects: &effects)
-        case .grace: endGrace(&context, id, branch, now: now, dialogs: &dialogs, effects: &effects)
+        case .grace:
+            context.contextTimer = .none
+            if context.kind == .heir { graceOver(&context, id, now: now, dialogs: &dialogs, effects: &effects) }
+        case .silence: endSilence(&context)
+        case .probe: sendProbe(&context, id, now: now, effects: &effects)
         }
     }
 
@@ -93,21 +101,20 @@ extension Proxy {
         counters.retransmissionsSent += actions.contains(.send) ? 1 : 0
         performClient(&context, branch: branch, id, now: now, effects: &effects)
         guard timedOut, context.branches[branch].final == 0 else { return }
+        if context.kind == .probe {
+            endProbe(&context, isUp: false, now: now)
+            return
+        }
         if context.branches[branch].generated != 0 {
             endLeg(&context, branch, 408, effects: &effects)
             return
         }
         context.branches[branch].final = 408
         context.branches[branch].response = []
-        chooseBest(&context, id, now: now, dialogs: &dialogs, effects: &effects)
-        endServerOfSilence(&context)
-    }
-
-    /// A request other than INVITE that was never answered ends in silence toward its sender (RFC 4320 §4.1).
-    private mutating func endServerOfSilence(_ context: inout ResponseContext) {
-        guard case .nonInvite(var transaction) = context.server, context.lastStatus < 200 else { return }
-        transaction.abandon()
-        context.server = .nonInvite(transaction)
+        let isSilent = !context.branches[branch].sawProvisional
+        branchEnded(
+            &context, id, branch: branch, isSilent ? .failed : .answered, now: now, dialogs: &dialogs,
+            effects: &effects)
     }
 
     /// 100 for a request other than INVITE, not before its timer E has reached T2 (RFC 4320 §4.1).
@@ -135,40 +142,40 @@ extension Proxy {
         if timedOut { cancelAnswered(&context, id, branch: branch, now: now, dialogs: &dialogs, effects: &effects) }
     }
 
-    /// Timer C (RFC 3261 §16.8): a branch that had a provisional is cancelled, the others count as 408.
+    /// Timer C (RFC 3261 §16.8): a branch that had a provisional is cancelled, another counts as 408.
     private mutating func fireTimerC(
-        _ context: inout ResponseContext, _ id: SlotID, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
-        context.contextTimer = .none
-        cancelAll(&context, id, now: now, dialogs: &dialogs, effects: &effects)
-        for index in context.branches.indices
-        where context.branches[index].final == 0 && !context.branches[index].sawProvisional {
-            context.branches[index].final = 408
-        }
-        chooseBest(&context, id, now: now, dialogs: &dialogs, effects: &effects)
-    }
-
-    /// The grace of an heir is over, or a cancelled INVITE has had no final answer for 64·T1 (§9.1).
-    private mutating func endGrace(
         _ context: inout ResponseContext, _ id: SlotID, _ branch: Int, now: Instant,
         dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
-        context.contextTimer = .none
-        if context.kind == .heir {
-            graceOver(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+        context.branches[branch].timerC = .none
+        guard context.branches[branch].final == 0 else { return }
+        if context.branches[branch].sawProvisional {
+            guard case .none = context.branches[branch].cancel else { return }
+            sendCancel(&context, id, branch: branch, now: now, effects: &effects)
             return
         }
-        guard branch < context.branches.count, context.branches[branch].final == 0 else { return }
+        context.branches[branch].final = 408
+        branchEnded(&context, id, branch: branch, .failed, now: now, dialogs: &dialogs, effects: &effects)
+    }
+
+    /// A cancelled INVITE has had no final answer for 64·T1 (§9.1).
+    private mutating func endCancelled(
+        _ context: inout ResponseContext, _ id: SlotID, _ branch: Int, now: Instant,
+        dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        context.branches[branch].timerC = .none
+        guard context.branches[branch].final == 0 else { return }
         context.branches[branch].final = context.cancelled ? 487 : 408
         terminateClient(&context, branch)
-        chooseBest(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+        branchEnded(&context, id, branch: branch, .answered, now: now, dialogs: &dialogs, effects: &effects)
     }
 
     /// Ends a client transaction from outside: what it waits for cannot matter any more.
     mutating func terminateClient(_ context: inout ResponseContext, _ branch: Int) {
         cancelTimers(context.branches[branch].timers)
         context.branches[branch].timers = TimerSet()
+        wheel.cancel(context.branches[branch].timerC)
+        context.branches[branch].timerC = .none
         switch context.branches[branch].client {
         case .invite(var transaction):
             transaction.abandon()

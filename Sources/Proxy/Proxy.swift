@@ -7,11 +7,12 @@
 //            │                           └ a dead member's ─▶ as its heir would (Proxy+Takeover)
 //            └ request ─▶ retransmission? ─▶ Route ─▶ dialog? ─▶ server transaction ─▶ branch ─▶ next hop
 //
-// Files: +Requests (§16.3 to §16.5), +Forwarding (§16.6), +Responses (§16.7), +Cancel (§16.10 and ACK), +Learning
-// (facts), +Timers, +Takeover (what heirs do), +Ending (BYEs that the cluster makes).
+// Files: +Requests (§16.3 to §16.5), +Forwarding (§16.6), +Responses (§16.7), Forking (several branches, best answer,
+// names), Routing (static routes, probed targets, access and rate limits), +Cancel (§16.10 and ACK), +Learning (facts),
+// +Timers, +Takeover (what heirs do), +Ending (BYEs that the cluster makes).
 //
-// Limits: `ProxySettings.contextLimit` transactions; 8 held responses and 16 queued requests a
-// context. Not attempted here: DNS, transports other than UDP, more than one branch from static routes.
+// Limits: `ProxySettings.contextLimit` transactions; 16 held responses and 16 queued requests a context; those of
+// `ForkTarget`. Not attempted here: looking names up, transports other than UDP.
 
 package import Dialogs
 package import Primitives
@@ -52,6 +53,16 @@ package struct Proxy: Sendable {
     /// Dialogs whose record was fetched before the 2xx of a dead node was sent on, and how often, 256 at most.
     var awaited: [(did: DialogID, tries: Int)] = []
 
+    /// Names that are being looked up, in order of their tokens and of their ends.
+    var resolutions: [Resolution] = []
+    var resolutionToken: UInt64 = 0
+
+    /// States of the targets of all sets, one set behind the other.
+    var targetStates: [TargetState] = []
+    /// Where each set begins in `targetStates`, and how often it was chosen from.
+    var setStates: [(first: Int, choices: UInt64)] = []
+    var limiter: RateLimiter
+
     // Scratch space, reused from message to message.
     var message = Message()
     var stored = Message()
@@ -72,6 +83,8 @@ package struct Proxy: Sendable {
         self.hash = hash
         contexts = Slab(limit: settings.contextLimit)
         wheel = TimerWheel(origin: now)
+        limiter = RateLimiter(settings.limits, now: now)
+        placeTargets(now: now)
     }
 
     /// Transactions kept, those that only absorb retransmissions any more among them.
@@ -81,15 +94,17 @@ package struct Proxy: Sendable {
     package var openTransactionCount: Int {
         var count = 0
         contexts.forEachID { id in
-            if contexts.read(id, { $0.kind != .resending && $0.lastStatus < 200 }) ?? false { count += 1 }
+            if contexts.read(id, { $0.kind != .resending && $0.kind != .probe && $0.lastStatus < 200 }) ?? false {
+                count += 1
+            }
         }
         return count
     }
 
     /// No timer of the proxy is due before it.
     package var nextDeadline: Instant? {
-        guard let end = waiting.first?.until else { return wheel.next }
-        return min(end, wheel.next ?? end)
+        guard !waiting.isEmpty || !resolutions.isEmpty else { return wheel.next }
+        return [waiting.first?.until, resolutions.first?.until, wheel.next].compactMap { $0 }.min()
     }
 
     /// Handles one datagram.
@@ -173,6 +188,7 @@ package struct Proxy: Sendable {
         for branch in context.branches {
             cancelTimers(branch.timers)
             cancelTimers(branch.cancelTimers)
+            wheel.cancel(branch.timerC)
         }
         if context.serverKey != 0 { _ = serverTable.remove(hash: context.serverKey, value: id.index) }
         if let did = context.did, context.method == .invite || context.kind == .generated {

@@ -48,6 +48,8 @@ package enum ProxyEffect: Sendable {
     case wanted(DialogID)
     /// Both legs of a dialog that this node ended have answered or timed out.
     case legsEnded(DialogID)
+    /// A name has to be looked up; `Proxy.resolved` takes the answer with this token.
+    case resolve(UInt64, ResolutionTarget)
     case note(ProxyNote)
 }
 
@@ -98,6 +100,25 @@ package struct ProxyCounters: Equatable, Sendable {
     package var byesGenerated: UInt64 = 0
     package var heldResponses: UInt64 = 0
     package var overloaded: UInt64 = 0
+    /// Branches beyond the first of their request.
+    package var branchesAdded: UInt64 = 0
+    /// Branches that the limit of one request did not allow.
+    package var branchesRefused: UInt64 = 0
+    /// Branches that another address of the same target took over.
+    package var failovers: UInt64 = 0
+    package var transportErrors: UInt64 = 0
+    /// Challenges that did not fit into the answer chosen.
+    package var challengesLeftOut: UInt64 = 0
+    /// OPTIONS sent to targets, and targets that went down or came back.
+    package var probes: UInt64 = 0
+    package var targetsWentDown: UInt64 = 0
+    package var targetsCameUp: UInt64 = 0
+    /// Requests for a set whose targets were all down, so that all were tried.
+    package var allTargetsDown: UInt64 = 0
+    /// Requests refused or dropped by the access list, and refused by a rate limit.
+    package var accessDenied: UInt64 = 0
+    package var rateLimitedSource: UInt64 = 0
+    package var rateLimitedTotal: UInt64 = 0
 
     package init() {}
 }

@@ -1,7 +1,6 @@
 // What the proxy needs to know of the configuration, as bytes and numbers ready for the hot path. `Node` makes it from
 // the validated settings; nothing here is checked again.
 
-package import Primitives
 package import SIP
 
 /// Where answers to a request go (RFC 3261 §18.2.2, RFC 3581).
@@ -56,6 +55,9 @@ package struct ProxySettings: Sendable {
     package var earlyTakeover = EarlyTakeover.auto
     package var earlyGrace = Duration.milliseconds(1_500)
     package var routes: [StaticRoute] = []
+    package var targetSets: [TargetSet] = []
+    package var access = AccessList()
+    package var limits = RateLimits()
     /// Marks our branches among those of other clusters.
     package var mark: UInt16 = 0
     /// This process in a branch.
@@ -67,25 +69,6 @@ package struct ProxySettings: Sendable {
     package var contextLimit = 262_144
 
     package init() {}
-}
-
-/// One entry of `routes`: the first whose pattern matches the Request-URI decides.
-package struct StaticRoute: Sendable {
-    package var matches: @Sendable (_ bytes: [UInt8], _ requestURI: ByteRange) -> Bool
-    /// The target's URI; it becomes the Request-URI when it names a user, else it is only the next hop.
-    package var uri: [UInt8]
-    package var namesUser: Bool
-    package var endpoint: Endpoint
-
-    package init(
-        uri: [UInt8], namesUser: Bool, endpoint: Endpoint,
-        matches: @escaping @Sendable (_ bytes: [UInt8], _ requestURI: ByteRange) -> Bool
-    ) {
-        self.matches = matches
-        self.uri = uri
-        self.namesUser = namesUser
-        self.endpoint = endpoint
-    }
 }
 
 /// Another node as the proxy sees it: whose branch it is, whether it lives, where it takes SIP.

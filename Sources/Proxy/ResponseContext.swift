@@ -7,6 +7,7 @@
 //   heir        a dead node's ringing call: its CANCEL and BYEs as client side, its 480 as server side (S2-11)
 //   resending   a dead node's 2xx, sent again until its ACK is seen: a server side only (S1-3)
 //   adopted     an INVITE that a balancer sent again to us while its first node died: a server side only (S1-2b)
+//   probe       OPTIONS to a target of a static route, one after another: a client side that never ends
 //
 // A context in a terminal state gives its byte buffers back: an accepted INVITE stays for 64·T1 (RFC 6026) as 0.5 KB.
 
@@ -15,7 +16,7 @@ import Primitives
 import SIP
 
 struct ResponseContext: Sendable {
-    enum Kind: Sendable { case forwarded, generated, heir, resending, adopted }
+    enum Kind: Sendable { case forwarded, generated, heir, resending, adopted, probe }
     enum Server: Sendable {
         case none
         case invite(InviteServerTransaction)
@@ -54,19 +55,32 @@ struct ResponseContext: Sendable {
     var owner: UInt32 = 0
 
     var branches: [ClientBranch] = []
+    /// What is left of the target set (§16.5); empty where one address is all there is.
+    var targets: [ForkTarget] = []
+    /// The request as each branch sends it, but for its Request-URI and branch; kept while targets are left.
+    var template: [UInt8] = []
+    /// No branch is begun any more: a 2xx or 6xx came, or the request was cancelled.
+    var isClosed = false
+    var isSpiral = false
+    /// The target that a probe asks, by its position in the table.
+    var health: Int32 = -1
     var held: [HeldResponse] = []
     /// Requests from the callee that must not overtake its held 2xx (S2-12).
     var queued: [QueuedRequest] = []
     var timers = TimerSet()
-    /// Timer C, the grace of an heir, the interval of a 2xx sent again.
+    /// The grace of an heir, the interval of a 2xx sent again, the silence after a request that is never answered.
     var contextTimer = TimerID.none
     var resendInterval = Duration.zero
     var startedAt = Instant.zero
     /// Fills the place of a context that is being worked on.
     static let blank = ResponseContext()
 
-    static let heldLimit = 8
+    /// Every target may answer 2xx.
+    static let heldLimit = 16
     static let queuedLimit = 16
+
+    /// More than one branch, or there may be.
+    var isForking: Bool { branches.count > 1 || !targets.isEmpty }
 }
 
 /// A 2xx that waits for its commit, ready to be sent.
@@ -97,8 +111,13 @@ struct ParkedMessage: Sendable {
     var bytes: [UInt8]
 }
 
-/// One target of the request (RFC 3261 §16.6).
+/// One client transaction of the request (RFC 3261 §16.6): a target, or a further address of one.
 struct ClientBranch: Sendable {
+    /// Branches of one request, retries included: what a record can hold of them (64 pendings, 16 KiB).
+    static let limit = 32
+    /// To tags remembered of one branch's early dialogs.
+    static let earlyTagLimit = 16
+
     enum Client: Sendable {
         case invite(InviteClientTransaction)
         case nonInvite(NonInviteClientTransaction)
@@ -115,7 +134,15 @@ struct ClientBranch: Sendable {
     var sent: [UInt8]
     var target: Endpoint
     var listener: ListenerID
+    /// Its number in the branch parameter.
+    var number: UInt8 = 0
+    /// Position in the context's targets.
+    var place: Int16 = -1
+    /// Position in the table of probed targets.
+    var health: Int32 = -1
     var timers = TimerSet()
+    /// Timer C (§16.6 step 11), then the time for a final answer after CANCEL (§9.1).
+    var timerC = TimerID.none
     var cancel = Cancel.none
     var cancelSent: [UInt8] = []
     var cancelTimers = TimerSet()
@@ -126,6 +153,10 @@ struct ClientBranch: Sendable {
     var sawProvisional = false
     /// The final status, 0 while there is none; 408 also stands for silence.
     var final = 0
+    /// Another address of the same target was tried instead (RFC 3263 §4.3): its result does not count.
+    var isSuperseded = false
+    /// To tags of its early dialogs, which end with it; kept where there are other branches.
+    var earlyTags: [[UInt8]] = []
     /// The non-2xx final as it came, for the best response (§16.7 step 6).
     var response: [UInt8] = []
 }
@@ -161,7 +192,17 @@ extension Endpoint {
 
 /// Which timer of which machine fired: context index and generation, branch, machine and timer in one word.
 struct TimerToken: Equatable, Sendable {
-    enum Machine: UInt8, Sendable { case server, client, cancel, timerC, resend, grace }
+    enum Machine: UInt8, Sendable {
+        case server, client, cancel, timerC, resend
+        /// An heir's wait for the dead node's address.
+        case grace
+        /// A cancelled INVITE's wait for its final answer (§9.1).
+        case branchEnd
+        /// A request that must not be answered any more (RFC 4320) is kept until its sender has given up.
+        case silence
+        /// The next OPTIONS to a target.
+        case probe
+    }
 
     var context: SlotID
     var branch: UInt8
@@ -169,8 +210,8 @@ struct TimerToken: Equatable, Sendable {
     var timer: TransactionTimer
 
     var rawValue: UInt64 {
-        UInt64(context.index) << 32 | UInt64(context.generation & 0xffff) << 16 | UInt64(branch & 0x1f) << 11
-            | UInt64(machine.rawValue) << 8 | UInt64(timer.rawValue)
+        UInt64(context.index) << 32 | UInt64(context.generation & 0xffff) << 16 | UInt64(branch) << 8
+            | UInt64(machine.rawValue) << 4 | UInt64(timer.rawValue)
     }
 
     init(context: SlotID, branch: Int = 0, machine: Machine, timer: TransactionTimer = .a) {
@@ -181,12 +222,12 @@ struct TimerToken: Equatable, Sendable {
     }
 
     init?(rawValue: UInt64) {
-        guard let machine = Machine(rawValue: UInt8(rawValue >> 8 & 7)),
-            let timer = TransactionTimer(rawValue: UInt8(rawValue & 0xff))
+        guard let machine = Machine(rawValue: UInt8(rawValue >> 4 & 15)),
+            let timer = TransactionTimer(rawValue: UInt8(rawValue & 15))
         else { return nil }
         self.machine = machine
         self.timer = timer
-        branch = UInt8(rawValue >> 11 & 0x1f)
+        branch = UInt8(truncatingIfNeeded: rawValue >> 8)
         context = SlotID(index: UInt32(rawValue >> 32), generation: UInt32(rawValue >> 16 & 0xffff))
     }
 }

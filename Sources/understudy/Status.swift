@@ -10,7 +10,8 @@ struct Status: AsyncParsableCommand {
             JSON: {"node","cluster","state","ready","not_ready_reason","quorum","epoch","incarnation","transactions",\
             "uptime_s","view":[NAME],"dialogs":{"unconfirmed","early","confirmed_na","confirmed","deleted","held",\
             "acting"},"members":[{"name","state","incarnation","bus","url","self","in_view","fit","lag_frames",\
-            "lag_ms","applied","acknowledged"}]}. held counts live records, home and replicas; acting those this node \
+            "lag_ms","applied","acknowledged"}],"targets":[{"set","uri","policy","state","probed","changed_s","streak",\
+            "probes","requests","silences"}]}. held counts live records, home and replicas; acting those this node \
             acts for.
             """)
 
@@ -46,7 +47,20 @@ struct Status: AsyncParsableCommand {
             table.add(row)
         }
         lines.append(table.text)
+        if let targets = status["targets"]?.elements, !targets.isEmpty {
+            lines += ["", self.table(ofTargets: targets)]
+        }
         return lines.joined(separator: "\n")
+    }
+}
+
+extension Status {
+    static func table(ofTargets targets: [JSONValue]) -> String {
+        let columns = ["set", "uri", "state", "changed_s", "policy", "probed", "requests", "silences"]
+        var table = Table(
+            ["SET", "TARGET", "STATE", "SINCE S", "POLICY", "PROBED", "REQUESTS", "SILENCES"], numeric: [3, 6, 7])
+        for target in targets { table.add(columns.map { target[$0].map(Cell.text) ?? "" }) }
+        return table.text
     }
 }
 

@@ -214,7 +214,7 @@ struct CommandLineShapeTests {
                 "applied":12,"bus":"",\
                 "fit":false,"in_view":false,"incarnation":0,"lag_frames":0,"lag_ms":0,"name":"n2","self":false,\
                 "state":"up","url":""}],"node":"n1","not_ready_reason":"","quorum":"held","ready":true,"state":"up",\
-                "transactions":0,"uptime_s":0.0,"view":["n1","n2"]}
+                "targets":[],"transactions":0,"uptime_s":0.0,"view":["n1","n2"]}
                 """)
     }
 

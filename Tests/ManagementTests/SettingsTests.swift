@@ -86,7 +86,20 @@ struct SettingsTests {
         ("routes=sip:( => sip:127.0.0.1", "routes"),
         ("routes=.* => 127.0.0.1", "routes"),
         ("routes=.* => sip:example.org", "routes"),
-        ("routes=.* => sip:127.0.0.1 sip:127.0.0.2", "routes"),
+        ("routes=.* => sip:127.0.0.1 weight=0", "routes"),
+        ("routes=.* => sip:127.0.0.1 q=1.5", "routes"),
+        ("routes=.* => sip:127.0.0.1 policy=best", "routes"),
+        ("routes=.* => @nowhere", "routes"),
+        ("sets=gw => ", "sets"),
+        ("sets=g w => sip:127.0.0.1", "sets"),
+        ("sets=gw => sip:127.0.0.1 probe-interval-s=4000", "sets"),
+        ("sets=gw => sip:127.0.0.1,gw => sip:127.0.0.2", "sets"),
+        ("access.allow=10.0.0.0/33", "access.allow"),
+        ("access.deny=10.0.0.1/24", "access.deny"),
+        ("access.answer=404", "access.answer"),
+        ("limits.source-per-second=-1", "limits.source-per-second"),
+        ("limits.total-burst=5", "limits.total-burst"),
+        ("limits.sources=2", "limits.sources"),
         ("routes=.* => sip:127.0.0.1;transport=tcp", "routes"),
         ("script.lua=/etc/route.lua", "script.lua"),
         ("storage.db_url=sqlite:///x", "storage.db_url"),
@@ -100,6 +113,52 @@ struct SettingsTests {
     func `a wrong value is told with its key`(override: String, key: String) {
         let problems = load(leastOverrides + [override]).problems
         #expect(problems.map(\.key) == [key], "\(problems)")
+    }
+
+    @Test func `every fault of every route and set is told`() {
+        let yaml = """
+            node: {name: n1}
+            sip: {listen: [udp://127.0.0.11:5060]}
+            sets:
+              - {name: gw, to: ["sip:127.0.0.1 weight=0", "127.0.0.2"], policy: best}
+              - {to: [sip:127.0.0.1], colour: red}
+            routes:
+              - {match: "sip:(", source: [10.0.0.0/40], to: [sip:127.0.0.1]}
+              - {to: [sip:127.0.0.1]}
+              - {method: [IN VITE], header: ["X-Class"], set: gw, policy: hash}
+            """
+        let problems = load(yaml: yaml).problems
+        #expect(problems.count { $0.key == "sets" } == 5, "\(problems)")
+        #expect(problems.count { $0.key == "routes" } == 6, "\(problems)")
+        #expect(problems.allSatisfy { $0.origin.hasPrefix("line ") })
+    }
+
+    @Test func `routes with conditions, a shared set and limits load`() {
+        let yaml = """
+            node: {name: n1}
+            sip: {listen: [udp://127.0.0.11:5060]}
+            access: {allow: [10.0.0.0/8, "2001:db8::/32"], deny: [10.0.0.66], answer: drop}
+            limits: {source-per-second: 20, total-per-second: 500, total-burst: 900}
+            sets:
+              - {name: gw, policy: weight, probe-interval-s: 10, up-after: 2, down-after: 4,
+                 to: ["sip:127.0.0.1:5080 weight=3", "sip:127.0.0.2:5080 q=0.25"]}
+            routes:
+              - {match: "sip:.*@example.org", method: [INVITE, MESSAGE], source: [10.0.0.0/8], set: gw}
+              - {header: ["X-Class: gold|silver"], to: [sip:127.0.0.3, sip:127.0.0.4], policy: parallel}
+            """
+        let loaded = load(yaml: yaml)
+        #expect(loaded.problems == [])
+        let set = loaded.settings.sets[0]
+        #expect(set.targets.map(\.weight) == [3, 1] && set.targets.map(\.q) == [1_000, 250])
+        #expect(set.policy == .weight && set.probeInterval == .seconds(10) && set.upAfter == 2 && set.downAfter == 4)
+        #expect(loaded.settings.routes[0].destination == .named("gw"))
+        #expect(loaded.settings.routes[1].targets.map(\.text) == ["sip:127.0.0.3", "sip:127.0.0.4"])
+        #expect(loaded.settings.limits.effectiveSourceBurst == 40)
+        #expect(loaded.settings.access.answer == .drop)
+        let line = "routes=.* => sip:127.0.0.1 weight=2 sip:127.0.0.2 policy=weight"
+        #expect(load(leastOverrides + [line]).settings.routes.first?.targets.count == 2)
+        let named = load(leastOverrides + ["sets=gw => sip:127.0.0.1", "routes=.* => @gw"])
+        #expect(named.problems == [] && named.settings.routes.first?.destination == .named("gw"))
     }
 
     @Test func `every problem is reported at once, with its line`() {

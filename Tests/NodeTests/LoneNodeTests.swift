@@ -37,6 +37,14 @@ struct LoneNodeTests {
             return drain()
         }
 
+        /// What comes of it stays in `out`.
+        mutating func receiveKeeping(_ text: String, from: String) {
+            let bytes = Array(text.utf8)
+            node.receive(
+                datagram: RawSpan(_elements: bytes.span), from: Endpoint(text: from)!, on: ListenerID(rawValue: 0),
+                ageMilliseconds: 0, now: now, into: &out)
+        }
+
         mutating func advance(milliseconds: Int64) -> [String] {
             let end = now.advanced(milliseconds: milliseconds)
             var sent: [String] = []
@@ -111,5 +119,50 @@ struct LoneNodeTests {
         bench.out.removeAll()
         let again = options.replacing("z9hG4bKo1", with: "z9hG4bKo2")
         #expect(bench.receive(again, from: "10.0.0.9:5060").first?.hasPrefix("SIP/2.0 503") == true)
+    }
+
+    @Test func `routes of the settings decide, and status shows their targets`() throws {
+        var problems: [SettingProblem] = []
+        let set = try #require(
+            RouteSet.read(
+                ["name": ["gw"], "to": ["sip:10.0.0.7:5080", "sip:carol@10.0.0.8"], "policy": ["round-robin"]],
+                number: 1, problems: &problems))
+        let shared = try #require(
+            Route.read(
+                ["match": ["sip:.*@10.0.0.2"], "method": ["MESSAGE"], "set": ["gw"]], number: 1, problems: &problems))
+        let own = try #require(
+            Route.read(
+                ["header": ["X-Class: gold|silver"], "to": ["sip:10.0.0.9"]], number: 2, problems: &problems))
+        var bench = Bench(
+            Self.settings { settings in
+                settings.sets = [set]
+                settings.routes = [shared, own]
+            })
+        #expect(problems == [] && bench.node.settings.problems() == [])
+        func send(_ number: Int, _ method: String, _ extra: String = "") -> String {
+            let via = "Via: SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bKr\(number)\r\n"
+            let text = message("\(method) sip:bob@10.0.0.2:5060 SIP/2.0", "\(number) \(method)", via: via, extra: extra)
+            bench.receiveKeeping(text, from: "10.0.0.1:5060")
+            defer { bench.out.removeAll() }
+            return bench.out.datagrams.last?.to.text ?? ""
+        }
+        #expect(send(1, "MESSAGE") == "10.0.0.7:5080")
+        #expect(send(2, "MESSAGE") == "10.0.0.8:5060", "the next one of the set")
+        #expect(send(3, "SUBSCRIBE") == "10.0.0.2:5060", "no route: by its Request-URI")
+        #expect(send(4, "SUBSCRIBE", "X-Class: gold\r\n") == "10.0.0.9:5060")
+        #expect(send(5, "SUBSCRIBE", "X-Class: golden\r\n") == "10.0.0.2:5060", "a value matches as a whole")
+        let targets = bench.node.status(now: bench.now).targets
+        #expect(targets.map(\.set) == ["gw", "gw", "routes[2]"])
+        #expect(targets.map(\.state) == ["up", "up", "up"])
+        #expect(targets[1].uri == "sip:carol@10.0.0.8" && targets[1].policy == "round-robin")
+    }
+
+    @Test func `a name has no address in this version: 502`() {
+        var bench = Bench(Self.settings())
+        let sent = bench.receive(
+            message(
+                "MESSAGE sip:bob@example.org SIP/2.0", "1 MESSAGE",
+                via: "Via: SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bKn\r\n"), from: "10.0.0.1:5060")
+        #expect(sent.map { $0.prefix(11) } == ["SIP/2.0 502"])
     }
 }

@@ -35,6 +35,8 @@ struct ProxyBench {
     var patches = 0
     var puts: [DialogID] = []
     var endedLegs: [DialogID] = []
+    /// Names that were asked for, with their tokens.
+    var questions: [(token: UInt64, name: ResolutionTarget)] = []
     let hash = KeyedHash(key0: 1, key1: 2)
 
     init(_ configure: (inout ProxySettings) -> Void = { _ in }) {
@@ -86,6 +88,22 @@ struct ProxyBench {
         return drain()
     }
 
+    /// The shell could not send this.
+    mutating func fail(_ sent: Sent) -> [Sent] {
+        let bytes = Array(sent.text.utf8)
+        proxy.undeliverable(RawSpan(_elements: bytes.span), now: now, dialogs: &dialogs, effects: &effects)
+        return drain()
+    }
+
+    /// The resolver's answer to the first open question.
+    mutating func answer(_ endpoints: [String]) -> [Sent] {
+        let question = questions.removeFirst()
+        proxy.resolved(
+            question.token, endpoints: endpoints.map { Endpoint(text: $0)! }, now: now, dialogs: &dialogs,
+            effects: &effects)
+        return drain()
+    }
+
     mutating func drain() -> [Sent] {
         for item in effects.items {
             switch item {
@@ -93,6 +111,7 @@ struct ProxyBench {
             case .patch: patches += 1
             case .put(let did): puts.append(did)
             case .legsEnded(let did): endedLegs.append(did)
+            case .resolve(let token, let name): questions.append((token, name))
             case .wanted, .note: break
             }
         }

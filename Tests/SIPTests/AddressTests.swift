@@ -85,3 +85,26 @@ struct AddressTests {
         #expect(!HostPort(host: host, port: 5070).matches(via, in: message.bytes))
     }
 }
+
+@Suite("Blocks of addresses, RFC 4632")
+struct SubnetTests {
+    @Test(arguments: [
+        ("192.0.2.0/24", "192.0.2.255", true), ("192.0.2.0/24", "192.0.3.0", false), ("192.0.2.7", "192.0.2.7", true),
+        ("192.0.2.7", "192.0.2.8", false), ("0.0.0.0/0", "203.0.113.9", true), ("0.0.0.0/0", "::1", false),
+        ("2001:db8::/32", "2001:db8:ffff::1", true), ("2001:db8::/32", "2001:db9::", false),
+        ("2001:db8::/64", "2001:db8:0:1::", false), ("2001:db8::8/125", "2001:db8::f", true),
+        ("2001:db8::8/125", "2001:db8::10", false), ("::/0", "2001:db8::1", true),
+    ])
+    func `a block contains what shares its prefix`(block: String, address: String, expected: Bool) throws {
+        let subnet = try #require(Subnet(text: block))
+        #expect(subnet.contains(try #require(Address(text: address))) == expected)
+    }
+
+    @Test(arguments: [
+        "", "192.0.2.0/33", "192.0.2.0/-1", "192.0.2.0/", "192.0.2.1/24", "2001:db8::1/64", "a/8", "::/129",
+        "1.2.3.4/8/8", "1.2.3.4/+8",
+    ])
+    func `anything else is no block`(text: String) {
+        #expect(Subnet(text: text) == nil)
+    }
+}

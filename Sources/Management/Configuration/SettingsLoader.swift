@@ -53,7 +53,7 @@ package struct SettingsLoader: Sendable {
         var origins: [String: String] = [:]
         for entry in entries {
             let key = SettingKey.named(entry.key)
-            if var problem = loaded.settings.set(entry.key, to: split(entry.value, for: key)) {
+            for var problem in loaded.settings.set(entry.key, to: split(entry.value, for: key)) {
                 problem.origin = entry.origin
                 loaded.problems.append(problem)
             }

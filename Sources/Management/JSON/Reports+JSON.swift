@@ -25,6 +25,17 @@ extension MemberReport {
     }
 }
 
+extension TargetReport {
+    package var json: JSONValue {
+        [
+            "set": .string(set), "uri": .string(uri), "policy": .string(policy), "state": .string(state),
+            "probed": .bool(isProbed), "changed_s": .seconds(milliseconds: changedMilliseconds),
+            "streak": .count(streak), "probes": .count(probes), "requests": .count(requests),
+            "silences": .count(silences),
+        ]
+    }
+}
+
 extension StatusReport {
     package var json: JSONValue {
         [
@@ -32,7 +43,8 @@ extension StatusReport {
             "incarnation": .count(incarnation), "ready": .bool(notReadyReason.isEmpty),
             "not_ready_reason": .string(notReadyReason), "quorum": .string(quorum), "epoch": .count(epoch),
             "view": .texts(view), "dialogs": dialogs.json, "members": .array(members.map(\.json)),
-            "transactions": .count(openTransactions), "uptime_s": JSONValue.seconds(milliseconds: uptimeMilliseconds),
+            "targets": .array(targets.map(\.json)), "transactions": .count(openTransactions),
+            "uptime_s": JSONValue.seconds(milliseconds: uptimeMilliseconds),
         ]
     }
 }

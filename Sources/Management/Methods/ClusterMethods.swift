@@ -15,6 +15,19 @@ enum ClusterStatus: RPCMethod {
     }
 }
 
+/// Part of `understudy status`.
+enum ClusterTargets: RPCMethod {
+    static let name = "cluster.targets"
+    static let parameters: [String] = []
+    static let summary = "The targets of static routes, up or down as this node finds them."
+    static let errors: [String] = []
+    static let example = "[]"
+
+    static func call(_ arguments: RPCArguments, in context: RPCContext) async throws -> JSONValue {
+        ["targets": .array(try await context.node.status().targets.map(\.json))]
+    }
+}
+
 /// `understudy dialogs list`
 enum ClusterDialogs: RPCMethod {
     static let name = "cluster.dialogs"

@@ -58,7 +58,8 @@ package protocol RPCMethod: Sendable {
 package enum RPCMethods {
     package static let all: [any RPCMethod.Type] =
         [
-            ClusterStatus.self, ClusterDialogs.self, ClusterDialog.self, ClusterEnd.self, ClusterDrain.self,
+            ClusterStatus.self, ClusterTargets.self, ClusterDialogs.self, ClusterDialog.self, ClusterEnd.self,
+            ClusterDrain.self,
             ClusterUndrain.self, ClusterDigests.self, ClusterBucket.self, ClusterRepair.self,
             FaultForget.self, FaultPauseBus.self, FaultSkew.self,
             DialogModuleList.self, DialogModuleOne.self, DialogModuleEnd.self, DialogModuleTerminate.self,

@@ -1,47 +1,124 @@
-// `routes`: a static routing table for nodes without a script. The first route whose pattern covers an initial
-// request's Request-URI names where it goes. A list of targets is read; `Settings.problems` allows one, until requests
-// are forked.
+// `routes`: a static routing table for nodes without a script. The first route whose conditions all hold for an initial
+// request says to which targets it goes: its own (`to`), or a named set (`set`).
+
+package import SIP
 
 package struct Route: Equatable, Sendable {
-    /// `match`
-    package var pattern: RoutePattern
-    /// `to`, 1 to 16 SIP URIs.
-    package var targets: [ConfiguredURI]
+    /// One value of a header, matched as a whole.
+    package struct HeaderMatch: Equatable, Sendable {
+        package var name: String
+        package var pattern: RoutePattern
+    }
 
-    package static let targetLimit = 16
+    package enum Destination: Equatable, Sendable {
+        /// `set`: the name of one of `sets`.
+        case named(String)
+        /// `to`
+        case own(RouteSet)
+    }
 
-    package init(pattern: RoutePattern, targets: [ConfiguredURI]) {
+    /// `match`, over the Request-URI; `nil` takes every one.
+    package var pattern: RoutePattern?
+    /// `method`, at most 16; none: every method.
+    package var methods: [String] = []
+    /// `source`, addresses and blocks of them, at most 64; none: every source.
+    package var sources: [Subnet] = []
+    /// `header`, at most 8, each `Name: PATTERN`; all must hold.
+    package var headers: [HeaderMatch] = []
+    package var destination: Destination
+
+    package static let methodLimit = 16
+    package static let sourceLimit = 64
+    package static let headerLimit = 8
+    private static let fields = ["match", "method", "source", "header", "to", "set"]
+
+    package init(pattern: RoutePattern?, destination: Destination) {
         self.pattern = pattern
-        self.targets = targets
+        self.destination = destination
     }
 
-    /// Makes a route from texts, or says what is wrong with them.
-    package static func make(match: String, to texts: [String]) throws(SettingProblem) -> Route {
-        let pattern: RoutePattern
-        do {
-            pattern = try RoutePattern(match)
-        } catch {
-            throw SettingProblem(key: "routes", message: "match '\(match)': \(error.reason)")
-        }
-        guard !texts.isEmpty, texts.count <= targetLimit else {
-            throw SettingProblem(key: "routes", message: "'\(match)' needs 1 to \(targetLimit) SIP URIs in 'to'")
-        }
-        var targets: [ConfiguredURI] = []
-        for text in texts {
-            guard let uri = ConfiguredURI(text) else {
-                throw SettingProblem(key: "routes", message: "'\(text)' is not a SIP URI like sip:192.0.2.1:5080")
+    /// Its own targets; none for a route to a named set.
+    package var targets: [ConfiguredURI] {
+        if case .own(let set) = destination { set.targets.map(\.uri) } else { [] }
+    }
+
+    /// Reads a row of the table, and adds everything that is wrong with it to `problems`.
+    package static func read(_ row: [String: [String]], number: Int, problems: inout [SettingProblem]) -> Route? {
+        var faults = RowFaults(key: "routes", row: "route \(number)")
+        faults.checkFields(of: row, known: fields + RouteSet.options)
+        let pattern = row["match"].flatMap { texts -> RoutePattern? in
+            guard texts.count == 1 else {
+                faults.add("match is one pattern")
+                return nil
             }
-            targets.append(uri)
+            return faults.pattern(texts[0], "match")
         }
-        return Route(pattern: pattern, targets: targets)
+        var route = Route(pattern: pattern, destination: .named(""))
+        route.methods = readMethods(row["method"] ?? [], &faults)
+        route.sources = readSources(row["source"] ?? [], &faults)
+        route.headers = readHeaders(row["header"] ?? [], &faults)
+        if row["match"] == nil, row["method"] == nil, row["source"] == nil, row["header"] == nil {
+            faults.add("has no condition: match, method, source or header (match: \".*\" takes everything)")
+        }
+        switch (row["set"], row["to"]) {
+        case (let names?, nil):
+            if names.count != 1 { faults.add("set is one name") }
+            if row.keys.contains(where: RouteSet.options.contains) {
+                faults.add("\(RouteSet.options.joined(separator: ", ")) belong to the set that it names")
+            }
+            route.destination = .named(names.first ?? "")
+        case (nil, let texts?):
+            if let set = RouteSet.read(texts, options: row, name: "routes[\(number)]", &faults) {
+                route.destination = .own(set)
+            }
+        default: faults.add("has either to, a list of SIP URIs, or set, the name of one of sets")
+        }
+        problems += faults.problems
+        return faults.problems.isEmpty ? route : nil
     }
 
-    /// The one-line form of `--set` and the environment: `MATCH => URI URI …`.
-    package static func parse(_ text: String) throws(SettingProblem) -> Route {
-        guard let arrow = text.firstRange(of: "=>") else {
-            throw SettingProblem(key: "routes", message: "'\(text)' is not of the form MATCH => URI")
+    private static func readMethods(_ texts: [String], _ faults: inout RowFaults) -> [String] {
+        if texts.count > methodLimit { faults.add("method: at most \(methodLimit)") }
+        for text in texts where text.isEmpty || text.utf8.count > 32 || !DialogSettings.isToken(text) {
+            faults.add("method: '\(text)' is not a method like INVITE")
         }
-        let targets = text[arrow.upperBound...].split(separator: " ").map(String.init)
-        return try make(match: text[..<arrow.lowerBound].trimmed, to: targets)
+        return texts
+    }
+
+    private static func readSources(_ texts: [String], _ faults: inout RowFaults) -> [Subnet] {
+        if texts.count > sourceLimit { faults.add("source: at most \(sourceLimit)") }
+        return texts.compactMap { text in
+            let subnet = Subnet(text: text.trimmed)
+            if subnet == nil { faults.add("source: '\(text)' is not an address or a block like 192.0.2.0/24") }
+            return subnet
+        }
+    }
+
+    private static func readHeaders(_ texts: [String], _ faults: inout RowFaults) -> [HeaderMatch] {
+        if texts.count > headerLimit { faults.add("header: at most \(headerLimit)") }
+        return texts.compactMap { text in
+            guard let colon = text.firstIndex(of: ":"), DialogSettings.isToken(text[..<colon].trimmed) else {
+                faults.add("header: '\(text)' is not of the form Name: PATTERN")
+                return nil
+            }
+            guard let pattern = faults.pattern(text[text.index(after: colon)...].trimmed, "header") else { return nil }
+            return HeaderMatch(name: text[..<colon].trimmed, pattern: pattern)
+        }
+    }
+
+    /// The one-line form of `--set` and the environment: `MATCH => URI [weight=N] [q=X] URI … [policy=NAME] …`, or
+    /// `MATCH => @SET`.
+    package static func parse(_ text: String, number: Int, problems: inout [SettingProblem]) -> Route? {
+        guard let (match, row) = RouteSet.row(ofLine: text) else {
+            problems.append(SettingProblem(key: "routes", message: "'\(text)' is not of the form MATCH => URI"))
+            return nil
+        }
+        var fields = row
+        fields["match"] = [match]
+        if let only = row["to"], only.count == 1, only[0].hasPrefix("@") {
+            fields["to"] = nil
+            fields["set"] = [String(only[0].dropFirst())]
+        }
+        return read(fields, number: number, problems: &problems)
     }
 }

@@ -8,7 +8,9 @@
 // This is Thompson's construction: all states at once, time at most states × bytes, nothing allocated but two state
 // lists.
 //
-// Limits: 512 bytes of pattern, 2048 states, groups nested 32 deep. Case matters, as it does in a user part. Counted
+// A header's value is covered whole (`matchesWhole`).
+//
+// Limits: 4096 bytes of pattern, 8192 states, groups nested 32 deep. Case matters, as it does in a user part. Counted
 // repetition (`{2,3}`) and classes like `\d` are refused, not guessed.
 
 package struct RoutePattern: Equatable, Sendable {
@@ -52,8 +54,8 @@ package struct RoutePattern: Equatable, Sendable {
         case split(Int, Int)
     }
 
-    package static let sizeLimit = 512
-    package static let stateLimit = 2_048
+    package static let sizeLimit = 4_096
+    package static let stateLimit = 8_192
 
     /// The pattern as written.
     package let text: String
@@ -76,6 +78,16 @@ package struct RoutePattern: Equatable, Sendable {
     package func matches(_ bytes: [UInt8], _ range: Range<Int>) -> Bool {
         guard range.lowerBound >= 0, range.upperBound <= bytes.count else { return false }
         let hostStart = bytes[range].lastIndex(of: UInt8(ascii: "@")).map { $0 + 1 } ?? afterScheme(bytes, range)
+        return matches(bytes, range, hostStart: hostStart)
+    }
+
+    /// Whether the pattern covers all of a header's value.
+    package func matchesWhole(_ bytes: [UInt8], _ range: Range<Int>) -> Bool {
+        guard range.lowerBound >= 0, range.upperBound <= bytes.count else { return false }
+        return matches(bytes, range, hostStart: range.upperBound)
+    }
+
+    private func matches(_ bytes: [UInt8], _ range: Range<Int>, hostStart: Int) -> Bool {
         var current = StateList(count: states.count)
         var following = StateList(count: states.count)
         add(start, to: &current)

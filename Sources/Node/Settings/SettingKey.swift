@@ -7,7 +7,7 @@
 /// A value as written: lists are split by whoever read them.
 package enum SettingValue: Equatable, Sendable {
     case list([String])
-    /// A sequence of mappings, one a route; each value is a list.
+    /// A sequence of mappings, one a route or a set; each value is a list.
     case table([[String: [String]]])
 }
 
@@ -17,6 +17,8 @@ package struct SettingKey: Sendable {
     package let isList: Bool
     /// Takes the value, or answers why it cannot.
     let apply: @Sendable (inout Settings, [String]) -> String?
+    /// Takes lines or rows of a table and answers everything that is wrong with them; `nil` for a plain value.
+    var applyTable: (@Sendable (inout Settings, SettingValue) -> [SettingProblem])?
 
     /// Why a key that exists elsewhere in the design is refused here.
     package static func unavailable(_ key: String) -> String? {
@@ -84,39 +86,19 @@ package struct SettingKey: Sendable {
 
 extension Settings {
     /// Takes one value; a text that cannot be read leaves the setting as it was.
-    /// - Returns: What is wrong; `nil` when it was taken.
-    package mutating func set(_ key: String, to value: SettingValue) -> SettingProblem? {
+    /// - Returns: What is wrong; nothing when it was taken.
+    package mutating func set(_ key: String, to value: SettingValue) -> [SettingProblem] {
         guard let known = SettingKey.named(key) else {
-            if let reason = SettingKey.unavailable(key) { return SettingProblem(key: key, message: reason) }
-            return SettingProblem(key: key, message: SettingKey.unknown(key))
+            return [SettingProblem(key: key, message: SettingKey.unavailable(key) ?? SettingKey.unknown(key))]
         }
+        if let applyTable = known.applyTable { return applyTable(&self, value) }
         switch value {
         case .list(let texts):
             guard known.isList || texts.count == 1 else {
-                return SettingProblem(key: known.name, message: "takes one value, not \(texts.count)")
+                return [SettingProblem(key: known.name, message: "takes one value, not \(texts.count)")]
             }
-            return known.apply(&self, texts).map { SettingProblem(key: known.name, message: $0) }
-        case .table(let rows):
-            guard known.name == "routes" else {
-                return SettingProblem(key: known.name, message: "takes a plain value, not a mapping")
-            }
-            return setRoutes(rows)
+            return known.apply(&self, texts).map { [SettingProblem(key: known.name, message: $0)] } ?? []
+        case .table: return [SettingProblem(key: known.name, message: "takes a plain value, not a mapping")]
         }
-    }
-
-    private mutating func setRoutes(_ rows: [[String: [String]]]) -> SettingProblem? {
-        var parsed: [Route] = []
-        for row in rows {
-            let others = row.keys.filter { $0 != "match" && $0 != "to" }.sorted()
-            if let other = others.first {
-                return SettingProblem(key: "routes", message: "'\(other)' is not known; a route has match and to")
-            }
-            guard let match = row["match"], match.count == 1, let targets = row["to"] else {
-                return SettingProblem(key: "routes", message: "a route has one match and a list to")
-            }
-            do { parsed.append(try Route.make(match: match[0], to: targets)) } catch { return error }
-        }
-        routes = parsed
-        return nil
     }
 }

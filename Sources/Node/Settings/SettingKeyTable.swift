@@ -6,7 +6,7 @@ import SIP
 extension SettingKey {
     package static let all: [SettingKey] =
         nodeKeys + sipKeys + clusterKeys + replicationKeys + dialogKeys
-        + takeoverKeys + managementKeys
+        + takeoverKeys + admissionKeys + managementKeys
 
     private static let nodeKeys = [
         text("node.name", \.node.name),
@@ -68,14 +68,23 @@ extension SettingKey {
         text("ims_dialog.bye_early_reason", \.dialogs.byeEarlyReason),
         flag("ims_dialog.detect_spirals", \.dialogs.detectsSpirals),
         integer("dialogs.limit", \.dialogs.limit),
-        SettingKey(name: "routes", isList: true) { settings, texts in
-            var routes: [Route] = []
-            for text in texts {
-                do throws(SettingProblem) { routes.append(try Route.parse(text)) } catch { return error.message }
-            }
-            settings.routes = routes
-            return nil
-        },
+        table(
+            "routes", \.routes, line: { Route.parse($0, number: $1, problems: &$2) },
+            row: { Route.read($0, number: $1, problems: &$2) }),
+        table(
+            "sets", \.sets, line: { RouteSet.parse($0, number: $1, problems: &$2) },
+            row: { RouteSet.read($0, number: $1, problems: &$2) }),
+    ]
+
+    private static let admissionKeys = [
+        list("access.allow", \.access.allow, "is not an address or a block like 192.0.2.0/24") { Subnet(text: $0) },
+        list("access.deny", \.access.deny, "is not an address or a block like 192.0.2.0/24") { Subnet(text: $0) },
+        choice("access.answer", \.access.answer),
+        integer("limits.source-per-second", \.limits.sourcePerSecond),
+        integer("limits.source-burst", \.limits.sourceBurst),
+        integer("limits.total-per-second", \.limits.totalPerSecond),
+        integer("limits.total-burst", \.limits.totalBurst),
+        integer("limits.sources", \.limits.sources),
     ]
 
     private static let takeoverKeys = [
@@ -168,6 +177,26 @@ extension SettingKey {
             settings[keyPath: path] = values
             return nil
         }
+    }
+
+    /// A list of rows, each a mapping in a file and one line elsewhere; all faults of all rows are told.
+    static func table<Row: Sendable>(
+        _ name: String, _ path: Path<[Row]>,
+        line: @escaping @Sendable (String, Int, inout [SettingProblem]) -> Row?,
+        row: @escaping @Sendable ([String: [String]], Int, inout [SettingProblem]) -> Row?
+    ) -> SettingKey {
+        var key = SettingKey(name: name, isList: true) { _, _ in nil }
+        key.applyTable = { settings, value in
+            var problems: [SettingProblem] = []
+            var rows: [Row?] = []
+            switch value {
+            case .list(let texts): for text in texts { rows.append(line(text, rows.count + 1, &problems)) }
+            case .table(let table): for fields in table { rows.append(row(fields, rows.count + 1, &problems)) }
+            }
+            if problems.isEmpty { settings[keyPath: path] = rows.compactMap { $0 } }
+            return problems
+        }
+        return key
     }
 
     static func optionalEndpoint(

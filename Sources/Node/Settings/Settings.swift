@@ -11,37 +11,24 @@ package struct Settings: Equatable, Sendable {
     package var replication = ReplicationSettings()
     package var dialogs = DialogSettings()
     package var takeover = TakeoverSettings()
-    /// `routes`: first match wins; without one a request goes by its Request-URI.
+    /// `routes`: the first match wins; without one a request goes by its Request-URI.
     package var routes: [Route] = []
+    /// `sets`: targets under a name, for several routes.
+    package var sets: [RouteSet] = []
+    package var access = AccessSettings()
+    package var limits = LimitSettings()
     package var management = ManagementSettings()
 
     package init() {}
 
     package static let routeLimit = 256
+    package static let setLimit = 64
 
     /// Every reason these values cannot be used together; empty when they can.
     package func problems() -> [SettingProblem] {
         var list =
             node.problems() + sip.problems() + cluster.problems() + replication.problems() + dialogs.problems()
-            + takeover.problems() + management.problems()
-        if routes.count > Self.routeLimit {
-            list.append(SettingProblem(key: "routes", message: "at most \(Self.routeLimit)"))
-        }
-        for target in routes.flatMap(\.targets) {
-            if target.endpoint == nil {
-                let message = "\(target.text): the host must be an address; names are not looked up in this version"
-                list.append(SettingProblem(key: "routes", message: message))
-            } else if target.transport != .udp {
-                let message = "\(target.text): only udp is available in this version"
-                list.append(SettingProblem(key: "routes", message: message))
-            }
-        }
-        for route in routes {
-            if route.targets.count > 1 {
-                list.append(
-                    SettingProblem(key: "routes", message: "'\(route.pattern.text)': one target in this version"))
-            }
-        }
+            + takeover.problems() + management.problems() + access.problems() + limits.problems() + routeProblems()
         if let bus = cluster.bus, let http = management.http, bus.address == http.address {
             if http.port == bus.port || Int(http.port) == Int(bus.port) + 1 {
                 let message = "\(http.text) is taken by cluster.bus, which uses its port and the next"
@@ -49,5 +36,37 @@ package struct Settings: Equatable, Sendable {
             }
         }
         return list
+    }
+
+    private func routeProblems() -> [SettingProblem] {
+        var list = ProblemList()
+        if routes.count > Self.routeLimit { list.add("routes", "at most \(Self.routeLimit)") }
+        if sets.count > Self.setLimit { list.add("sets", "at most \(Self.setLimit)") }
+        for (index, set) in sets.enumerated() {
+            if sets[..<index].contains(where: { $0.name == set.name }) {
+                list.add("sets", "'\(set.name)' is there twice")
+            }
+            targetProblems(of: set, "sets", &list)
+        }
+        for (index, route) in routes.enumerated() {
+            switch route.destination {
+            case .own(let set): targetProblems(of: set, "routes", &list)
+            case .named(let name):
+                if !sets.contains(where: { $0.name == name }) {
+                    list.add("routes", "route \(index + 1): '\(name)' is none of sets")
+                }
+            }
+        }
+        return list.problems
+    }
+
+    private func targetProblems(of set: RouteSet, _ key: String, _ list: inout ProblemList) {
+        for uri in set.targets.map(\.uri) {
+            if uri.endpoint == nil {
+                list.add(key, "\(uri.text): the host must be an address; names are not looked up in this version")
+            } else if uri.transport != .udp {
+                list.add(key, "\(uri.text): only udp is available in this version")
+            }
+        }
     }
 }

@@ -1,0 +1,255 @@
+// Forking a request (RFC 3261 §16.5 to §16.8): which branches there are, and what the end of one means for the rest.
+//
+//     target set ──▶ group of now ──▶ up to 8 branches at once ──▶ a final answer of one
+//          ▲                                                         │ 2xx, 6xx   the others are cancelled, none begins
+//          │                                                         │ 503, silence, transport error   next address
+//          └──────── all of the group have failed ◀──────────────────┘ 3xx, 4xx, 5xx   as it is
+//
+// A branch is written from the template, the request as it would leave with the old Request-URI: only Request-URI and
+// branch parameter differ. A request with one known address has no template and no targets, and costs what it did
+// before there was forking.
+//
+// Invariants: no branch begins after a 2xx, a 6xx or a CANCEL (§16.7 steps 5 and 10, §16.10); each branch has its own
+// Via branch, its own timer C and its own entry among the record's pendings, so an heir can cancel each; a final
+// answer goes upstream only when nothing is running or waiting.
+
+package import Dialogs
+package import Primitives
+import SIP
+
+extension Proxy {
+    /// The first branch of a request with one address.
+    mutating func beginBranch(
+        _ context: inout ResponseContext, _ plan: RequestPlan, _ id: SlotID, now: Instant,
+        dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        let branch = firstBranch(plan, id)
+        let sent = forwardedRequest(plan, branch: branch)
+        var client = ClientBranch(
+            client: clientTransaction(message.method), sent: sent, target: plan.nextHop,
+            listener: egressListener(plan.nextHop))
+        client.health = plan.health
+        context.branches = [client]
+        learnRequest(context, plan, branch: branch, now: now, dialogs: &dialogs, effects: &effects)
+        start(&context, branch: 0, id, now: now, effects: &effects)
+    }
+
+    /// Keeps a target set, and begins its first group.
+    mutating func beginFork(
+        _ context: inout ResponseContext, _ plan: RequestPlan, _ id: SlotID, now: Instant,
+        dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        let branch = firstBranch(plan, id)
+        context.template = forwardedRequest(plan, branch: branch)
+        context.targets = plan.targets
+        learnRequest(context, plan, branch: branch, now: now, dialogs: &dialogs, effects: &effects)
+        continueFork(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+    }
+
+    private func firstBranch(_ plan: RequestPlan, _ id: SlotID) -> Branch {
+        .transaction(
+            Branch.Token(
+                member: settings.memberTag, slot: id, did: plan.did ?? DialogID(rawValue: 0), loop: loopHash(plan)))
+    }
+
+    private func clientTransaction(_ method: Method) -> ClientBranch.Client {
+        method == .invite
+            ? .invite(InviteClientTransaction(timers: settings.timers))
+            : .nonInvite(NonInviteClientTransaction(timers: settings.timers))
+    }
+
+    /// Begins what may begin now; when nothing is left, the best answer goes upstream.
+    mutating func continueFork(
+        _ context: inout ResponseContext, _ id: SlotID, now: Instant,
+        dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        while !context.isClosed {
+            let running = context.targets.filter { $0.state == .running || $0.state == .resolving }
+            guard running.count < ForkTarget.parallelLimit,
+                let next = context.targets.indices.filter({ context.targets[$0].state == .waiting })
+                    .min(by: { (context.targets[$0].group, $0) < (context.targets[$1].group, $1) }),
+                running.allSatisfy({ $0.group == context.targets[next].group })
+            else { break }
+            begin(&context, target: next, id, now: now, dialogs: &dialogs, effects: &effects)
+        }
+        chooseBest(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+    }
+
+    /// A target's turn has come.
+    private mutating func begin(
+        _ context: inout ResponseContext, target place: Int, _ id: SlotID, now: Instant,
+        dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        if context.targets[place].candidates.isEmpty, let name = context.targets[place].name {
+            context.targets[place].state = .resolving
+            if !ask(for: name, .target(id, place), now: now, effects: &effects) {
+                counters.overloaded += 1
+                fail(&context, target: place, 503)
+            }
+        } else if !beginCandidate(&context, target: place, id, now: now, dialogs: &dialogs, effects: &effects) {
+            fail(&context, target: place, 502)
+        }
+    }
+
+    private func fail(_ context: inout ResponseContext, target place: Int, _ status: Int) {
+        context.targets[place].state = .ended
+        context.targets[place].failure = status
+    }
+
+    /// Sends the request to the next address of a target.
+    /// - Returns: False when there is none, or there were enough branches.
+    private mutating func beginCandidate(
+        _ context: inout ResponseContext, target place: Int, _ id: SlotID, now: Instant,
+        dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) -> Bool {
+        let target = context.targets[place]
+        let number = context.branches.count
+        guard target.next < min(target.candidates.count, ForkTarget.candidateLimit) else { return false }
+        guard number < ClientBranch.limit else {
+            counters.branchesRefused += 1
+            return false
+        }
+        let endpoint = target.candidates[target.next]
+        guard let sent = branchRequest(context.template, requestURI: target.requestURI, number: UInt8(number)) else {
+            return false
+        }
+        context.targets[place].next += 1
+        context.targets[place].state = .running
+        var branch = ClientBranch(
+            client: clientTransaction(context.method), sent: sent, target: endpoint, listener: egressListener(endpoint))
+        branch.number = UInt8(number)
+        branch.place = Int16(place)
+        branch.health = target.health
+        context.branches.append(branch)
+        learnBranch(context, number, now: now, dialogs: &dialogs, effects: &effects)
+        start(&context, branch: number, id, now: now, effects: &effects)
+        if number > 0 { counters.branchesAdded += 1 }
+        return true
+    }
+
+    /// The template with the Request-URI and the branch of one target.
+    private mutating func branchRequest(_ template: [UInt8], requestURI: [UInt8], number: UInt8) -> [UInt8]? {
+        guard loadStored(template), let via = try? stored.topmostVia(),
+            case .transaction(var token) = Branch(stored.bytes, via.branch, mark: settings.mark)
+        else { return nil }
+        token.branch = number
+        editor.begin()
+        if !requestURI.isEmpty { editor.replace(stored.requestURI) { $0.put(requestURI) } }
+        editor.replace(via.branch) { [settings, token] in
+            Branch.transaction(token).write(mark: settings.mark, into: &$0)
+        }
+        scratch.removeAll()
+        editor.write(stored, into: &scratch)
+        return scratch.copy()
+    }
+
+    // MARK: The end of a branch
+
+    /// How a branch ended.
+    enum BranchEnd {
+        /// A final answer that says something of the request.
+        case answered
+        /// 503, silence from the beginning, or a transport error: another address may do better (RFC 3263 §4.3).
+        case failed
+    }
+
+    /// A branch has its final status, but for 2xx: the rest of the fork follows from it.
+    mutating func branchEnded(
+        _ context: inout ResponseContext, _ id: SlotID, branch index: Int, _ end: BranchEnd, now: Instant,
+        dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        wheel.cancel(context.branches[index].timerC)
+        context.branches[index].timerC = .none
+        if context.branches[index].health >= 0 { noteEnd(of: context.branches[index], end, now: now) }
+        if context.method == .invite, context.isForking {
+            learnFailureOfBranch(context, index, now: now, dialogs: &dialogs, effects: &effects)
+        }
+        if context.branches[index].final >= 600 {
+            context.isClosed = true
+            cancelOthers(&context, id, but: index, now: now, effects: &effects)
+        }
+        let place = Int(context.branches[index].place)
+        guard place >= 0 else {
+            chooseBest(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+            return
+        }
+        context.targets[place].state = .ended
+        // A request other than INVITE that has waited for 64·T1 is over for its sender (RFC 4320).
+        let isLate = context.method != .invite && now - context.startedAt >= settings.timers.t1 * 64
+        if isLate { context.isClosed = true }
+        if end == .failed, !context.isClosed,
+            beginCandidate(&context, target: place, id, now: now, dialogs: &dialogs, effects: &effects)
+        {
+            context.branches[index].isSuperseded = true
+            counters.failovers += 1
+        }
+        continueFork(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+    }
+
+    /// No branch begins any more.
+    func close(_ context: inout ResponseContext) {
+        context.isClosed = true
+        for place in context.targets.indices where context.targets[place].state == .resolving {
+            context.targets[place].state = .ended
+        }
+    }
+
+    /// Addresses for a target came, or there are none.
+    mutating func targetResolved(
+        _ id: SlotID, _ place: Int, _ endpoints: [Endpoint], now: Instant,
+        dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        guard var context = take(id) else { return }
+        if context.targets.indices.contains(place), context.targets[place].state == .resolving {
+            context.targets[place].candidates = endpoints
+            context.targets[place].state = .ended
+            if !beginCandidate(&context, target: place, id, now: now, dialogs: &dialogs, effects: &effects) {
+                context.targets[place].failure = 502
+                if let name = context.targets[place].name {
+                    effects.items.append(.note(.unresolvable(uri: name.host)))
+                }
+            }
+            continueFork(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+        }
+        finish(context, id)
+    }
+
+    // MARK: Transport errors
+
+    /// A request in these bytes could not be sent: that is as if 503 had come (§16.9, §17.1.4). Any other bytes are
+    /// left to the timers.
+    package mutating func undeliverable(
+        _ datagram: RawSpan, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        guard (try? message.load(datagram)) != nil, message.isRequest, let via = try? message.topmostVia(),
+            case .transaction(let token) = Branch(message.bytes, via.branch, mark: settings.mark),
+            token.member == settings.memberTag, var context = take(token.slot)
+        else { return }
+        let index = Int(token.branch)
+        if context.kind == .probe {
+            if let probe = context.branches.first, probe.number == token.branch, probe.final == 0 {
+                endProbe(&context, isUp: false, now: now)
+            }
+        } else if context.method == message.method, index < context.branches.count, context.branches[index].final == 0 {
+            actions.removeAll(keepingCapacity: true)
+            switch context.branches[index].client {
+            case .invite(var transaction):
+                transaction.transportError(actions: &actions)
+                context.branches[index].client = .invite(transaction)
+            case .nonInvite(var transaction):
+                transaction.transportError(actions: &actions)
+                context.branches[index].client = .nonInvite(transaction)
+            }
+            let hasFailed = actions.contains(.transportFailed)
+            performClient(&context, branch: index, token.slot, now: now, effects: &effects)
+            if hasFailed {
+                counters.transportErrors += 1
+                context.branches[index].final = 503
+                branchEnded(
+                    &context, token.slot, branch: index, .failed, now: now, dialogs: &dialogs, effects: &effects)
+            }
+        }
+        finish(context, token.slot)
+        replayQueued(now: now, dialogs: &dialogs, effects: &effects)
+    }
+}

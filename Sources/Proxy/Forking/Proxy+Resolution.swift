@@ -1,0 +1,104 @@
+// Names that have to be looked up before a request can go on (RFC 3263). The look-up itself is another machine's: the
+// proxy asks with a token, keeps what waits, and is told addresses in the order in which they are to be tried.
+//
+//     findNextHop ──a name──▶ ask ──.resolve(token, name)──▶ … ──resolved(token, addresses)──▶ the branch begins
+//                                        └── 5 s ──▶ as if there were none: 502
+//
+// A request with a server transaction waits in its context, so its repetitions are absorbed and a CANCEL finds it; an
+// ACK, which has none, waits as the bytes that will be sent. 502 because nothing said that the user is unknown (404) or
+// away (480): it is the way onward that is missing.
+//
+// Limit: 1024 look-ups at once; beyond it a new request gets 503 with Retry-After, an ACK is dropped and counted.
+
+package import Dialogs
+package import Primitives
+package import SIP
+
+/// A look-up under way.
+struct Resolution: Sendable {
+    enum Purpose: Sendable {
+        /// A target of a context.
+        case target(SlotID, Int)
+        /// A target that is probed.
+        case probe(SlotID)
+        /// Bytes that are sent without a transaction.
+        case stateless([UInt8])
+    }
+
+    var token: UInt64
+    var purpose: Purpose
+    var until: Instant
+}
+
+extension Proxy {
+    package static let resolutionLimit = 1_024
+    static let resolutionWait = Duration.seconds(5)
+    /// The longest name there is (RFC 1035 §2.3.4).
+    private static let nameLimit = 253
+
+    /// What has to be looked up for a URI; `nil` for one that names an address, or nothing that can be sent to.
+    func name(of uri: URI, in bytes: [UInt8]) -> ResolutionTarget? {
+        guard uri.scheme == .sip || uri.scheme == .sips else { return nil }
+        let transport = uri.transport(in: bytes)
+        let range = uri.parameter("maddr", in: bytes) ?? uri.host
+        guard transport != .other, !range.isEmpty, Address(bytes: bytes, range: range) == nil else { return nil }
+        var host = bytes[range.range].map(Text.lowercased)
+        if host.last == UInt8(ascii: ".") { host.removeLast() }
+        guard !host.isEmpty, host.count <= Self.nameLimit, host[0] != UInt8(ascii: "[") else { return nil }
+        return ResolutionTarget(isSecure: uri.scheme == .sips, host: host, port: uri.port, transport: transport)
+    }
+
+    /// - Returns: False when there are too many already.
+    mutating func ask(
+        for name: ResolutionTarget, _ purpose: Resolution.Purpose, now: Instant, effects: inout ProxyEffects
+    ) -> Bool {
+        guard resolutions.count < Self.resolutionLimit else { return false }
+        resolutionToken &+= 1
+        resolutions.append(
+            Resolution(token: resolutionToken, purpose: purpose, until: now.advanced(by: Self.resolutionWait)))
+        effects.items.append(.resolve(resolutionToken, name))
+        return true
+    }
+
+    /// Answers `.resolve`: addresses in the order in which they are to be tried, none when there are none. A token that
+    /// is not waited for any more is ignored.
+    package mutating func resolved(
+        _ token: UInt64, endpoints: [Endpoint], now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        guard let position = resolutions.firstIndex(where: { $0.token == token }) else { return }
+        let resolution = resolutions.remove(at: position)
+        end(resolution, endpoints, now: now, dialogs: &dialogs, effects: &effects)
+        replayQueued(now: now, dialogs: &dialogs, effects: &effects)
+    }
+
+    /// Look-ups that have taken too long count as fruitless.
+    mutating func expireResolutions(now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects) {
+        while let first = resolutions.first, first.until <= now {
+            resolutions.removeFirst()
+            end(first, [], now: now, dialogs: &dialogs, effects: &effects)
+        }
+    }
+
+    private mutating func end(
+        _ resolution: Resolution, _ endpoints: [Endpoint], now: Instant,
+        dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        // A name that leads back to the cluster is never sent to (S1-5).
+        let usable = endpoints.filter { !isOwn($0) }.prefix(ForkTarget.candidateLimit)
+        switch resolution.purpose {
+        case .target(let id, let place):
+            targetResolved(id, place, Array(usable), now: now, dialogs: &dialogs, effects: &effects)
+        case .probe(let id): probeResolved(id, usable.first, now: now, effects: &effects)
+        case .stateless(let bytes):
+            guard let endpoint = usable.first else {
+                counters.dropped += 1
+                return
+            }
+            effects.queue.send(bytes, to: endpoint, from: egressListener(endpoint))
+        }
+    }
+
+    private func isOwn(_ endpoint: Endpoint) -> Bool {
+        settings.ownNames.contains { $0.address == endpoint.address && $0.port == endpoint.port }
+    }
+}

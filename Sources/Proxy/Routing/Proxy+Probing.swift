@@ -1,0 +1,132 @@
+// Probing: each target of a set with `probe-interval-s` is asked OPTIONS, again and again, by a context of its own that
+// never ends. A probe that has no answer when the next is due has failed, so a dead target is down after `down-after`
+// intervals; transaction timers only repeat it meanwhile.
+//
+// Probes of one set are spread over the interval, so that many targets do not get them at once.
+
+import Dialogs
+import Primitives
+import SIP
+
+extension Proxy {
+    /// Makes the table of targets, and begins to probe. Called once, with the settings.
+    mutating func placeTargets(now: Instant) {
+        for (index, set) in settings.targetSets.enumerated() {
+            setStates.append((first: targetStates.count, choices: 0))
+            for position in set.targets.indices {
+                targetStates.append(TargetState(set: index, position: position, changedAt: now))
+                guard set.probeInterval > .zero else { continue }
+                let offset = set.probeInterval / set.targets.count * position
+                startProbing(targetStates.count - 1, at: now.advanced(by: offset), now: now)
+            }
+        }
+    }
+
+    private mutating func startProbing(_ index: Int, at moment: Instant, now: Instant) {
+        guard let id = contexts.insert(.blank) else { return }
+        var context = ResponseContext()
+        context.kind = .probe
+        context.method = .options
+        context.health = Int32(index)
+        context.startedAt = now
+        context.contextTimer = wheel.schedule(TimerToken(context: id, machine: .probe).rawValue, at: moment)
+        put(context, id)
+    }
+
+    /// The next OPTIONS is due; one that has no answer yet has failed.
+    mutating func sendProbe(
+        _ context: inout ResponseContext, _ id: SlotID, now: Instant, effects: inout ProxyEffects
+    ) {
+        if let last = context.branches.first, last.final == 0 { endProbe(&context, isUp: false, now: now) }
+        let state = targetStates[Int(context.health)]
+        let set = settings.targetSets[state.set]
+        context.contextTimer = wheel.schedule(
+            TimerToken(context: id, machine: .probe).rawValue, at: now.advanced(by: set.probeInterval))
+        let target = set.targets[state.position]
+        if let endpoint = settings.egress ?? target.endpoint {
+            begin(&context, id, target, endpoint, now: now, effects: &effects)
+        } else if let name = target.name {
+            if !ask(for: name, .probe(id), now: now, effects: &effects) { counters.overloaded += 1 }
+        }
+    }
+
+    /// The address of a target that is probed came, or there is none: then it cannot be reached.
+    mutating func probeResolved(_ id: SlotID, _ endpoint: Endpoint?, now: Instant, effects: inout ProxyEffects) {
+        guard var context = take(id) else { return }
+        let state = targetStates[Int(context.health)]
+        if let endpoint {
+            let target = settings.targetSets[state.set].targets[state.position]
+            begin(&context, id, target, endpoint, now: now, effects: &effects)
+        } else {
+            note(Int(context.health), isUp: false, now: now)
+        }
+        put(context, id)
+    }
+
+    private mutating func begin(
+        _ context: inout ResponseContext, _ id: SlotID, _ target: TargetSet.Target, _ endpoint: Endpoint,
+        now: Instant, effects: inout ProxyEffects
+    ) {
+        for branch in context.branches { cancelTimers(branch.timers) }
+        context.cSeq = context.cSeq % 0x7fff_ffff + 1
+        let number = UInt8(truncatingIfNeeded: context.cSeq)
+        let token = Branch.Token(
+            member: settings.memberTag, slot: id, branch: number, did: DialogID(rawValue: 0), loop: context.cSeq)
+        var branch = ClientBranch(
+            client: .nonInvite(NonInviteClientTransaction(timers: settings.timers)),
+            sent: probeRequest(target.uri, token, callID: UInt64(context.health), cSeq: context.cSeq),
+            target: endpoint, listener: egressListener(endpoint))
+        branch.number = number
+        context.branches = [branch]
+        counters.probes += 1
+        targetStates[Int(context.health)].probes &+= 1
+        start(&context, branch: 0, id, now: now, effects: &effects)
+    }
+
+    private func probeRequest(_ uri: [UInt8], _ token: Branch.Token, callID: UInt64, cSeq: UInt32) -> [UInt8] {
+        var writer = ByteWriter(capacity: 512)
+        writer.put("OPTIONS ")
+        writer.put(uri)
+        writer.put(" SIP/2.0\r\nVia: ")
+        Self.writeVia(settings, .transaction(token), into: &writer)
+        writer.put("\r\nMax-Forwards: ")
+        writer.putDecimal(UInt64(settings.maxForwards))
+        writer.put("\r\nFrom: <sip:")
+        writer.put(settings.sentBy)
+        writer.put(">;tag=probe\r\nTo: <")
+        writer.put(uri)
+        writer.put(">\r\nCall-ID: probe-")
+        writer.putHex(UInt64(settings.memberTag), digits: 8)
+        writer.put("-")
+        writer.putDecimal(callID)
+        writer.put("@")
+        writer.put(settings.sentBy)
+        writer.put("\r\nCSeq: ")
+        writer.putDecimal(UInt64(cSeq))
+        writer.put(" OPTIONS\r\nContent-Length: 0\r\n\r\n")
+        return writer.bytes
+    }
+
+    mutating func receiveProbeResponse(
+        _ context: inout ResponseContext, _ token: Branch.Token, now: Instant, effects: inout ProxyEffects
+    ) {
+        guard context.branches.first?.number == token.branch, token.loop == context.cSeq,
+            case .nonInvite(var transaction) = context.branches[0].client
+        else {
+            counters.strayResponses += 1
+            return
+        }
+        actions.removeAll(keepingCapacity: true)
+        transaction.receive(statusCode: message.statusCode, actions: &actions)
+        context.branches[0].client = .nonInvite(transaction)
+        performClient(&context, branch: 0, token.slot, now: now, effects: &effects)
+        guard message.statusCode >= 200, context.branches[0].final == 0 else { return }
+        context.branches[0].final = message.statusCode
+        endProbe(&context, isUp: message.statusCode != 408 && message.statusCode != 503, now: now)
+    }
+
+    mutating func endProbe(_ context: inout ResponseContext, isUp: Bool, now: Instant) {
+        if context.branches[0].final == 0 { context.branches[0].final = 408 }
+        note(Int(context.health), isUp: isUp, now: now)
+    }
+}
