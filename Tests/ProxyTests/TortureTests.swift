@@ -114,7 +114,7 @@ struct TortureTests {
         ("quotbal", .status(400)), ("ltgtruri", .status(400)), ("trws", .status(400)), ("badaspec", .status(400)),
         ("baddn", .status(400)), ("badvers", .status(505)), ("mismatch02", .status(400)), ("badbranch", .forwarded),
         ("unkscm", .status(416)), ("unksm2", .forwarded), ("regaut01", .forwarded), ("mcl01", .status(400)),
-        ("zeromf", .status(483)), ("cparam01", .forwarded), ("cparam02", .forwarded), ("test", .status(400)),
+        ("zeromf", .status(483)), ("cparam01", .forwarded), ("cparam02", .forwarded), ("test", .dropped),
         ("ipv6-bad", .status(400)), ("ipv6-bug-abnf-3-colons", .forwarded), ("ipv6-correct-abnf-2-colons", .forwarded),
         ("ipv6-good", .forwarded), ("mult-ip-in-header", .forwarded), ("mult-ip-in-sdp", .forwarded),
         ("via-received-param-with-delim", .forwarded),
@@ -248,8 +248,9 @@ struct TortureEnduranceTests {
             bench.bench.puts = []
             pages.append(try Self.residentPages())
         }
-        // The first rounds grow the buffers to their size; 8 MB is what other suites in this process may take.
-        #expect(pages[11] - pages[3] < 2_048, "\(pages)")
+        // The first rounds grow the buffers to their size. Other suites share this process and grow it in some rounds;
+        // a leak of 400 bytes a message would show in every one.
+        #expect((4..<12).map { pages[$0] - pages[$0 - 1] }.min()! <= 32, "\(pages)")
 
         let invite = try #require(
             bench.receive(Array(Call.request("INVITE").utf8)).first { $0.to == TortureBench.nextHop })
