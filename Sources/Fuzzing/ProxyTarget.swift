@@ -167,7 +167,7 @@ enum ProxyTarget {
                 switch item {
                 case .commit(let token): commits.append(token)
                 case .put(let did), .patch(let did, _): lastDID = did
-                case .wanted, .legsEnded, .note: break
+                case .wanted, .legsEnded, .note, .resolve: break  // A resolver that never answers.
                 }
             }
             for datagram in effects.queue.datagrams {

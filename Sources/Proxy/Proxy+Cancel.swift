@@ -41,10 +41,11 @@ extension Proxy {
             return
         }
         counters.foreignAbsorbed += 1
-        if isPeerAddress(plan.source) { return }  // It has been answered where it came in.
-        passToOwner(of: did, plan, dialogs: dialogs, effects: &effects)
-        reject(200, plan, effects: &effects)
-        counters.rejected -= 1
+        if !isPeerAddress(plan.source) {  // What a member passes on has been answered where it came in.
+            passToOwner(of: did, plan, dialogs: dialogs, effects: &effects)
+            reject(200, plan, effects: &effects)
+            counters.rejected -= 1
+        }
         if state < .confirmedNotAcknowledged { review(did, now: now, dialogs: &dialogs, effects: &effects) }
     }
 

@@ -19,7 +19,6 @@ extension Proxy {
         case .foreign: counters.strayResponses += 1
         case .generated(let hash):
             receiveGeneratedResponse(hash, from: source, now: now, dialogs: &dialogs, effects: &effects)
-        case .transaction where cSeq.method != .cancel && isForUsAlone(via): counters.strayResponses += 1
         case .transaction(let token) where token.member == settings.memberTag:
             receiveOwnResponse(token, via, cSeq, from: source, now: now, dialogs: &dialogs, effects: &effects)
         case .transaction(let token):
@@ -30,6 +29,8 @@ extension Proxy {
                 }
                 counters.passedToOwner += 1
                 effects.queue.send(message.bytes, to: endpoint, from: egressListener(endpoint))
+            } else if cSeq.method != .cancel, isForUsAlone(via) {
+                counters.strayResponses += 1
             } else {
                 receiveHeirResponse(token, via, cSeq, from: source, now: now, dialogs: &dialogs, effects: &effects)
             }
@@ -54,7 +55,8 @@ extension Proxy {
             return
         }
         let isAnother = context.method != cSeq.method && cSeq.method != .cancel
-        if isAnother || token.did != context.did ?? DialogID(rawValue: 0) {
+        let isAlone = context.kind != .probe && cSeq.method != .cancel && isForUsAlone(via)
+        if isAnother || isAlone || token.did != context.did ?? DialogID(rawValue: 0) {
             put(context, token.slot)
             counters.strayResponses += 1
             return

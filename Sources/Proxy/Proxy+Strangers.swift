@@ -20,9 +20,12 @@ extension Proxy {
             return
         }
         guard let pending = record.pendings.first(where: { $0.leg == .caller && $0.cseq == record.inviteCSeq }),
-            case .transaction(let token) = Branch(pending.branch, ByteRange(pending.branch), mark: settings.mark),
-            token.member != settings.memberTag
+            case .transaction(let token) = Branch(pending.branch, ByteRange(pending.branch), mark: settings.mark)
         else { return }
+        if token.member == settings.memberTag {
+            repeatLastResponse(did, plan.cSeq.number, .caller, now: now, effects: &effects)
+            return
+        }
         guard let owner = peer(token.member), owner.isLive else {
             adopt(plan, did, now: now, dialogs: &dialogs, effects: &effects)
             return
@@ -38,7 +41,7 @@ extension Proxy {
     /// what it said last; for a dead one its sender is told to try once more (S2-10).
     /// - Returns: Whether it is a repetition, and has been dealt with.
     mutating func isRepeatedReInvite(
-        _ did: DialogID, _ plan: RequestPlan, dialogs: DialogTable, effects: inout ProxyEffects
+        _ did: DialogID, _ plan: RequestPlan, now: Instant, dialogs: DialogTable, effects: inout ProxyEffects
     ) -> Bool {
         let isPending = dialogs.view(did) { view, _ in view.pendingCount > 0 } ?? false
         guard isPending,
@@ -47,7 +50,10 @@ extension Proxy {
             }), case .transaction(let token) = Branch(pending.branch, ByteRange(pending.branch), mark: settings.mark)
         else { return false }
         counters.foreignAbsorbed += 1
-        if token.member == settings.memberTag { return true }
+        if token.member == settings.memberTag {
+            repeatLastResponse(did, plan.cSeq.number, plan.leg, now: now, effects: &effects)
+            return true
+        }
         guard let owner = peer(token.member), owner.isLive else {
             reject(500, plan, effects: &effects) { $0.put("Retry-After: 1\r\n") }
             return true
@@ -56,6 +62,22 @@ extension Proxy {
         counters.passedToOwner += 1
         effects.queue.send(message.bytes, to: endpoint, from: egressListener(endpoint))
         return true
+    }
+
+    /// Another copy of an INVITE of ours, by a balancer that renewed its branch: what was last said upstream is said
+    /// again, by the Via of the first copy.
+    private mutating func repeatLastResponse(
+        _ did: DialogID, _ cSeq: UInt32, _ leg: Leg, now: Instant, effects: inout ProxyEffects
+    ) {
+        let mine = inviteContext(of: did) { $0.kind == .forwarded && $0.cSeq == cSeq && $0.leg == leg }
+        guard let mine, var context = take(mine) else { return }
+        if case .invite(var transaction) = context.server {
+            actions.removeAll(keepingCapacity: true)
+            transaction.receiveRetransmission(actions: &actions)
+            context.server = .invite(transaction)
+            performServer(&context, mine, now: now, effects: &effects)
+        }
+        put(context, mine)
     }
 
     private mutating func adopt(

@@ -118,7 +118,7 @@ extension Proxy {
         }
         guard let did = plan.did, plan.isKnown else { return true }
         plan.afterTheEnd = dialogs.state(did) == .deleted
-        if message.method == .invite, isRepeatedReInvite(did, plan, dialogs: dialogs, effects: &effects) {
+        if message.method == .invite, isRepeatedReInvite(did, plan, now: now, dialogs: dialogs, effects: &effects) {
             return false
         }
         if plan.leg == .callee,

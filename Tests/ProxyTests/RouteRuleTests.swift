@@ -50,9 +50,10 @@ struct RouteRuleTests {
         var bench = ProxyBench()
         let sent = bench.receive(Call.request("OPTIONS", uri: "sip:nobody@10.0.1.9:5060"), from: ProxyBench.caller)
         #expect(sent.map(\.firstLine) == ["SIP/2.0 404 Not Found"])
-        let name = bench.receive(
+        let asked = bench.receive(
             Call.request("OPTIONS", uri: "sip:bob@nowhere.example", branch: "z9hG4bKn"), from: ProxyBench.caller)
-        #expect(name.count == 1 && name[0].to == ProxyBench.caller, "a name that is not looked up")
+        #expect(asked.isEmpty && bench.questions.map(\.name.host) == [Array("nowhere.example".utf8)])
+        #expect(bench.answer([]).map(\.firstLine) == ["SIP/2.0 502 Bad Gateway"], "a name without an address")
     }
 
     @Test func `a request that comes back unchanged is a loop, one for somebody else a spiral, §16.3 step 4`() {

@@ -56,7 +56,9 @@ struct TakeoverTests {
         var (owner, survivor, _, _) = ringing(ownerIsLive: true)
         let repeated = Call.request("INVITE", branch: "z9hG4bKother")
         #expect(survivor.receive(repeated, from: ProxyBench.caller).map(\.to) == [ProxyBench.node])
-        #expect(owner.receive(repeated, from: "10.0.1.2:5060").isEmpty)
+        let again = owner.receive(repeated, from: "10.0.1.2:5060")
+        #expect(again.map(\.firstLine) == ["SIP/2.0 180 Whatever"] && again[0].to == ProxyBench.caller)
+        #expect(again[0].headers("Via") == ["SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bKc1"], "to the first copy's Via")
         #expect(survivor.dialogs.count == 1 && owner.dialogs.count == 1)
     }
 

@@ -74,9 +74,10 @@ private struct TortureBench {
     static let nextHop = "10.0.9.9:5060"
     var bench = ProxyBench { settings in
         settings.egress = Endpoint(text: nextHop)
-        settings.routes = [
-            StaticRoute(uri: [], namesUser: false, endpoint: Endpoint(text: nextHop)!, matches: { _, _ in true })
-        ]
+        let hop = TargetSet.Target(
+            uri: Array("sip:\(nextHop)".utf8), namesUser: false, endpoint: Endpoint(text: nextHop), q: 1_000)
+        settings.targetSets = [TargetSet(name: "hop", targets: [hop])]
+        settings.routes = [StaticRoute(set: 0)]
     }
 
     mutating func receive(_ bytes: [UInt8]) -> [Sent] {

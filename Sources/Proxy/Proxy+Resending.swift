@@ -1,0 +1,63 @@
+// A dead node's 2xx, sent again: T1 after the last, doubling to T2, for 64·T1, until some node sees the ACK (S1-3).
+
+import Dialogs
+import Primitives
+import SIP
+
+extension Proxy {
+    mutating func startResending(
+        _ did: DialogID, _ pending: Record.Pending, _ answer: [UInt8], now: Instant, effects: inout ProxyEffects
+    ) {
+        guard let source = Endpoint(bytes: pending.source, range: ByteRange(pending.source)) else {
+            counters.takeoverUnreachable += 1
+            return
+        }
+        guard let id = contexts.insert(.blank) else { return }
+        counters.takeoverResent += 1
+        var context = ResponseContext()
+        context.kind = .resending
+        context.did = did
+        context.leg = pending.leg
+        context.cSeq = pending.cseq
+        context.isInitial = pending.leg == .caller
+        context.upstream = source
+        context.listener = egressListener(source)
+        context.lastResponse = answer
+        context.startedAt = now
+        context.resendInterval = settings.timers.t1
+        dialogTable.insert(hash: did.rawValue, value: id.index)
+        put(context, id)
+        effects.queue.send(answer, to: source, from: egressListener(source))
+        let timer = wheel.schedule(
+            TimerToken(context: id, machine: .resend).rawValue, at: now.advanced(by: settings.timers.t1))
+        _ = contexts.update(id) { $0.contextTimer = timer }
+    }
+
+    mutating func resendAnswer(
+        _ context: inout ResponseContext, _ id: SlotID, now: Instant,
+        dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        context.contextTimer = .none
+        guard context.kind == .resending, let did = context.did, let state = dialogs.state(did),
+            !isSettled(context, did, state, dialogs: dialogs), let deadline = dialogs.deadline(did), deadline > now
+        else {
+            context.kind = .forwarded  // Nothing waits any more: the context ends.
+            return
+        }
+        if now - context.startedAt >= settings.timers.t1 * 64 {
+            context.kind = .forwarded
+            shortenDeadline(did, flags: 0, now: now, dialogs: &dialogs, effects: &effects)
+            return
+        }
+        effects.queue.send(context.lastResponse, to: context.upstream, from: context.listener)
+        context.resendInterval = min(context.resendInterval * 2, settings.timers.t2)
+        context.contextTimer = wheel.schedule(
+            TimerToken(context: id, machine: .resend).rawValue, at: now.advanced(by: context.resendInterval))
+    }
+
+    /// An ACK was seen: whoever repeats the 2xx stops.
+    mutating func stopResending(_ did: DialogID, effects: inout ProxyEffects) {
+        guard let id = inviteContext(of: did, where: { $0.kind == .resending }), let context = take(id) else { return }
+        discard(context, id)
+    }
+}
