@@ -15,11 +15,12 @@ extension Node {
     mutating func settle(now: Instant, into out: inout Outbox) {
         var turns = 0
         while !effects.items.isEmpty || !clusterActions.items.isEmpty || !store.touched.isEmpty
-            || !store.granted.isEmpty
+            || !store.granted.isEmpty || !resolverActions.isEmpty
         {
             precondition(turns < Self.turnLimit, "proxy and cluster must come to rest: \(effects.items.first as Any)")
             turns += 1
             carryOutProxyEffects(now: now, into: &out)
+            carryOutResolverActions(now: now, into: &out)
             carryOutClusterActions(now: now, into: &out)
             lookAtTouched(now: now)
         }
@@ -94,7 +95,7 @@ extension Node {
             case .applied: break  // The store has it in `touched`.
             case .viewChanged, .stateChanged: scheduleReview(now: now)
             case .rebooted(let boot): takeBoot(boot)
-            case .note(let note): out.notes.append(Note(note, peers: settings.cluster.peers.map(\.text)))
+            case .note(let note): out.notes.append(Note(note, peers: cluster.peerAddresses.map { $0 ?? "" }))
             case .exit(let code): out.exit = code
             }
         }

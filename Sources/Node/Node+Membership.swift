@@ -54,7 +54,7 @@ extension Node {
         proxy.peers = peers.sorted { $0.memberTag < $1.memberTag }
         proxy.fitMembers = cluster.isFit ? fit.sorted() : []
         proxy.isReady = notReadyReason(now: now).isEmpty
-        proxy.commits = settings.replication.commit != .async && !settings.cluster.peers.isEmpty
+        proxy.commits = settings.replication.commit != .async && cluster.hasPeers
     }
 
     /// Why the node takes no new dialogs from a balancer; empty when it does (S2-14).

@@ -5,10 +5,11 @@ import Cluster
 import Dialogs
 package import Primitives
 import Proxy
+import SIP
 
 extension Node {
     package func metrics(now: Instant) -> [MetricReport] {
-        sipMetrics() + takeoverMetrics() + clusterMetrics() + gauges()
+        sipMetrics() + dnsMetrics() + takeoverMetrics() + clusterMetrics() + gauges()
     }
 
     private func counter(_ name: String, _ help: String, _ value: UInt64) -> MetricReport {
@@ -43,6 +44,27 @@ extension Node {
             counter("sip_held_responses", "2xx responses held for a commit", sip.heldResponses),
             counter("dialogs_route_hint_mismatches", "Routes whose did named another dialog", sip.routeHintMismatches),
             counter("dialogs_unseen_ack", "Dialogs whose ACK no node saw", sip.dialogsUnseenAcknowledgement),
+        ]
+    }
+
+    private func dnsMetrics() -> [MetricReport] {
+        let dns = resolver.counters
+        return [
+            counter("dns_resolutions", "Look-ups of where to send", dns.resolutions),
+            counter("dns_resolutions_empty", "Look-ups that ended without an address", dns.empty),
+            counter("dns_cache_hits", "Questions answered from the cache", dns.hits),
+            counter("dns_cache_misses", "Questions the servers were needed for", dns.misses),
+            counter("dns_cache_evicted", "Answers pushed out of a full cache", dns.evicted),
+            counter("dns_stale_answers", "Questions answered by an expired answer, for want of a newer one", dns.stale),
+            counter("dns_questions", "Questions asked", dns.asked),
+            counter("dns_failures", "Questions without an answer", dns.failures),
+            counter("dns_timeouts", "Questions nobody answered in time", dns.timeouts),
+            counter("dns_malformed", "Answers that could not be read", dns.malformed),
+            counter("dns_late", "Answers nobody waited for any more", dns.late),
+            counter(
+                "dns_refused", "Look-ups and questions refused because too many were under way",
+                dns.questionsRefused &+ dns.resolutionsRefused),
+            counter("peers_refused", "Addresses of cluster.dns beyond the limit", counters.peersRefused),
         ]
     }
 
@@ -95,6 +117,8 @@ extension Node {
     private func gauges() -> [MetricReport] {
         [
             gauge("transactions", "Transactions open", proxy.contextCount),
+            gauge("dns_questions_under_way", "Questions waiting for the servers", resolver.questionCount),
+            gauge("dns_cache_entries", "Answers kept", resolver.cachedCount),
             gauge("records", "Records held, tombstones included", store.dialogs.count),
             gauge("record_bytes", "Bytes of all records", store.dialogs.blobByteCount),
         ]

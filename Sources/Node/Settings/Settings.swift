@@ -7,6 +7,7 @@ import SIP
 package struct Settings: Equatable, Sendable {
     package var node = NodeSettings()
     package var sip = SIPSettings()
+    package var dns = DNSSettings()
     package var cluster = ClusterConfiguration()
     package var replication = ReplicationSettings()
     package var dialogs = DialogSettings()
@@ -22,7 +23,8 @@ package struct Settings: Equatable, Sendable {
     /// Every reason these values cannot be used together; empty when they can.
     package func problems() -> [SettingProblem] {
         var list =
-            node.problems() + sip.problems() + cluster.problems() + replication.problems() + dialogs.problems()
+            node.problems() + sip.problems() + dns.problems(listen: sip.listen) + cluster.problems()
+            + replication.problems() + dialogs.problems()
             + takeover.problems() + management.problems()
         if routes.count > Self.routeLimit {
             list.append(SettingProblem(key: "routes", message: "at most \(Self.routeLimit)"))
