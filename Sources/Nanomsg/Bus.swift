@@ -150,8 +150,8 @@ package final class Bus: Sendable {
 
     /// Puts a peer at an address: at the next free position, or at one that has been used before.
     ///
-    /// What was asked at this position before may still be answered, by whoever was there; the asker tells by its id. Does
-    /// not wait for the peer.
+    /// What was asked at this position before may still be answered, by whoever was there; the asker tells by its id.
+    /// Does not wait for the peer.
     /// - Throws: And nothing has changed: an address of the other family, no room, no thread.
     package func connect(peer: Int, to address: BusAddress) throws(NanomsgError) {
         guard address.isIPv6 == settings.bind.isIPv6 else {

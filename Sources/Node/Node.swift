@@ -8,8 +8,9 @@
 //   frame ─────▶ Cluster ──join──▶ Dialogs ──▶ touched dialogs ──▶ timers, Proxy.review
 //   time ──────▶ deadline due ──▶ rank ──▶ Cluster.ask ──▶ granted ──▶ Proxy.end ──▶ BYEs ──▶ tombstone
 //
-// Files: +Effects (carries out what the parts ask for), +Resolution (names to endpoints, and the peers behind one), +Deadlines (when this node acts), +Membership (who is live, who
-// inherits), +Setup (settings to machines), +Reports (what operators see).
+// Files: +Effects (carries out what the parts ask for), +Resolution (names to endpoints, and the peers behind one),
+// +Deadlines (when this node acts), +Membership (who is live, who inherits), +Setup (settings to machines), +Reports
+// (what operators see).
 
 import Cluster
 import Dialogs

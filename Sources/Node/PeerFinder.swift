@@ -3,8 +3,8 @@
 //   due ──▶ asking ──▶ addresses: new ones connected, missing ones marked ──▶ due again when the answer ends
 //                 └──▶ no answer: nothing changes ───────────────────────────▶ due again in `range.lowerBound`
 //
-// An address that is missing from the answer stays a peer for as long as somebody is there, and `forget-after` longer: a
-// server that forgets a node must not cost the cluster a member. Own addresses are left out: the configured bus, and
+// An address that is missing from the answer stays a peer for as long as somebody is there, and `forget-after` longer:
+// a server that forgets a node must not cost the cluster a member. Own addresses are left out: the configured bus, and
 // whatever the repair socket finds to be ourselves.
 //
 // Limits: 16 addresses of a name (`ResolverSettings.endpointLimit`), 63 positions with those that are being forgotten.

@@ -194,7 +194,8 @@ struct SIPLoop<Machine: NodeMachine & ~Copyable>: ~Copyable {
         now = BootClock.now
     }
 
-    /// Bus events, DNS answers, then commands. Clears the signal first: what comes during this call is for the next turn.
+    /// Bus events, DNS answers, then commands. Clears the signal first: what comes during this call is for the next
+    /// turn.
     private mutating func takeMessages() {
         mailbox.signal.clear()
         if let bus {

@@ -86,8 +86,8 @@ extension Cluster {
     // MARK: Forming views
 
     /// Without a member in sight the joiners themselves form a view: all known peers at once, or a majority after a
-    /// while. The lowest name forms it, when everyone in it hears it and nobody lower. Who looks for peers and finds none
-    /// but itself waits the while too, because they may only be late.
+    /// while. The lowest name forms it, when everyone in it hears it and nobody lower. Who looks for peers and finds
+    /// none but itself waits the while too, because they may only be late.
     private mutating func bootstrap(_ now: Instant, _ out: inout ClusterActions) {
         let heard = peers.filter { $0.verdict == .heard && $0.hasHeartbeat }
         let isMemberless = state == .joining && !isMember && !heard.contains { $0.heartbeat.view.contains($0.id) }

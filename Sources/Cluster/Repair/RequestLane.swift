@@ -3,7 +3,8 @@
 //   idle ──something is wanted, or a hello is due──▶ asking ──answer──▶ idle
 //                                                     └──no answer, or `requestTimeout`──▶ idle, pausing 100 ms
 //
-// Lanes are positions: the shell knows a peer by its lane. One that was given up is vacant, and the next new peer gets it.
+// Lanes are positions: the shell knows a peer by its lane. One that was given up is vacant, and the next new peer gets
+// it.
 //
 // A lane learns which process is at its end from any answer; before that it sends hellos, questions without entries.
 

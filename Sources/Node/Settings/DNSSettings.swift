@@ -16,7 +16,8 @@ package struct DNSSettings: Equatable, Sendable {
     /// `dns.timeout-ms`, milliseconds, 100 to 30 000, default 5000: a question without an answer for so long, over all
     /// servers and tries, has failed.
     package var timeout: Duration = .milliseconds(5_000)
-    /// `dns.tries`, 1 to 5, default 2: rounds over all servers within the timeout, each twice as long as the one before.
+    /// `dns.tries`, 1 to 5, default 2: rounds over all servers within the timeout, each twice as long as the one
+    /// before.
     package var tries = 2
     /// `dns.cache-entries`, 16 to 1 048 576, default 8192: answers kept; at the limit the least recently used one goes,
     /// counted.

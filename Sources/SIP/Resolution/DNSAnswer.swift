@@ -1,5 +1,5 @@
-// DNSAnswer is what became of a question: records of the type asked for, the statement that there are none, or the reason
-// why nobody knows. Times to live are as the server gave them; the cache caps them.
+// DNSAnswer is what became of a question: records of the type asked for, the statement that there are none, or the
+// reason why nobody knows. Times to live are as the server gave them; the cache caps them.
 
 package enum DNSAnswer: Hashable, Sendable {
     /// A or AAAA, in the server's order.

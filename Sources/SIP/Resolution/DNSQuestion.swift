@@ -1,5 +1,5 @@
-// DNSQuestion is one question to the domain name system: a name and the type of record wanted for it. It is also the key
-// under which an answer is kept.
+// DNSQuestion is one question to the domain name system: a name and the type of record wanted for it. It is also the
+// key under which an answer is kept.
 
 /// The record types that RFC 3263 asks for.
 package enum DNSType: UInt16, CaseIterable, Sendable {
@@ -23,8 +23,8 @@ package struct DNSQuestion: Hashable, Sendable {
     package static let nameLimit = 253
     package static let labelLimit = 63
 
-    /// Labels of letters, digits, dashes and underscores, within the limits. Whatever else a URI or a record names has no
-    /// host, and is not asked for.
+    /// Labels of letters, digits, dashes and underscores, within the limits. Whatever else a URI or a record names has
+    /// no host, and is not asked for.
     package var isValid: Bool {
         guard !name.isEmpty, name.count <= Self.nameLimit else { return false }
         var length = 0

@@ -1,5 +1,5 @@
-// ResolutionSteps is RFC 3263 §4 as a pure function: from what is wanted and what is known, to the endpoints in the order
-// in which they are tried, or to the questions that have to be answered first.
+// ResolutionSteps is RFC 3263 §4 as a pure function: from what is wanted and what is known, to the endpoints in the
+// order in which they are tried, or to the questions that have to be answered first.
 //
 //   port or transport written ──────────────────────────────────┐
 //   neither ──NAPTR──▶ services of the lowest order that we speak ├──SRV──▶ servers by priority and weight ──A, AAAA──▶
@@ -176,8 +176,8 @@ struct ResolutionSteps {
             .map { Candidate(name: $0.pointer.replacement, transport: $0.transport) }
     }
 
-    /// What a NAPTR record offers (RFC 3263 §4.1, RFC 7118 §10); `nil` for other services and for rules that do not lead
-    /// to an SRV name.
+    /// What a NAPTR record offers (RFC 3263 §4.1, RFC 7118 §10); `nil` for other services and for rules that do not
+    /// lead to an SRV name.
     private static func transport(of pointer: DNSPointer) -> (transport: TransportProtocol, isSIPS: Bool)? {
         guard pointer.flags == [UInt8(ascii: "s")] || pointer.flags == [UInt8(ascii: "S")],
             pointer.regularExpression.isEmpty, !pointer.replacement.isEmpty

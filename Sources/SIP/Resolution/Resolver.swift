@@ -2,8 +2,8 @@
 // once, from the cache, or leaves questions for the shell and goes on with their answers.
 //
 //   resolve ──everything cached──▶ resolved
-//      └──▶ waiting ──ask each question, once for all who want it──▶ answers ──▶ ResolutionSteps ──▶ ask more, or resolved
-//                                     └── no answer in `timeout` ──▶ failed ──────────┘
+//      └──▶ waiting ──each question asked once for all who want it──▶ answers ──▶ ResolutionSteps ──▶ more, or resolved
+//                                     └── no answer in `timeout` ──▶ failed ─────────┘
 //
 // Parts: `ResolutionSteps` decides what follows from what is known, `AnswerCache` keeps answers, this machine knows who
 // waits for what. A resolution keeps the answers that it has seen, so it asks each question at most once, whatever the
@@ -11,8 +11,8 @@
 //
 // Invariants: each `resolve` ends in exactly one `resolved` with its token; each question under way has at least one
 // waiting resolution and a deadline; the shell is asked a question again only after it was answered or has failed.
-// Limits: `ResolverSettings`. At `waitingLimit` a resolution ends at once without endpoints; at `questionLimit` a question
-// counts as failed for whoever wanted it. Both are counted.
+// Limits: `ResolverSettings`. At `waitingLimit` a resolution ends at once without endpoints; at `questionLimit` a
+// question counts as failed for whoever wanted it. Both are counted.
 // Not attempted: starting with the first servers while addresses of later ones are still being asked for; `/etc/hosts`;
 // DNSSEC (the shell's servers are believed); SRV for `cluster.dns`.
 

@@ -3,8 +3,9 @@
 //
 //   ask ──ares_query──▶ library's sockets ──poll, process──▶ callback ──DNSMessage──▶ batch
 //
-// The library keeps a retained `Asked` for each question and gives it back in the callback, which it calls exactly once:
-// with an answer, with a failure, or when the channel is destroyed. The raw message is read inside of the callback.
+// The library keeps a retained `Asked` for each question and gives it back in the callback, which it calls exactly
+// once: with an answer, with a failure, or when the channel is destroyed. The raw message is read inside of the
+// callback.
 //
 // c-ares asks the servers in turn, with a timeout that doubles in each round, and goes over to TCP when an answer was
 // cut. The timeout of the first round is chosen so that all rounds together take `timeout`.
@@ -137,8 +138,8 @@ final class AnswerBatch {
         return unsafe channel
     }
 
-    // Sound, here and below: the channel came from `cares_open`, is destroyed once, and is used by one thread. Destroying
-    // it ends every question that is still under way, into a batch that nobody reads any more.
+    // Sound, here and below: the channel came from `cares_open`, is destroyed once, and is used by one thread.
+    // Destroying it ends every question that is still under way, into a batch that nobody reads any more.
     deinit { unsafe ares_destroy(channel) }
 
     /// Asks; the answer comes with a later `process`, or at once when there is nobody to ask.

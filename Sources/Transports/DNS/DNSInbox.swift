@@ -1,7 +1,8 @@
 // DNSInbox is the door from the DNS thread to the SIP thread: the answers of a turn at once, with one kick.
 //
-// Limit: `limit` answers waiting. What finds no room is dropped and counted; the resolver gives such a question up after
-// its own time. The resolver has 1024 questions under way at most, so only a SIP thread that stands still gets there.
+// Limit: `limit` answers waiting. What finds no room is dropped and counted; the resolver gives such a question up
+// after its own time. The resolver has 1024 questions under way at most, so only a SIP thread that stands still gets
+// there.
 
 package import Nanomsg
 import Synchronization
