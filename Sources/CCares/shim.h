@@ -9,10 +9,12 @@
 #include <stdint.h>
 #include <sys/time.h>
 
-/* Opens a channel that reports its sockets to `state`; names are taken as they are, without search domains. */
-static inline int cares_open(ares_channel *channel, int timeout_ms, int tries, ares_sock_state_cb state, void *data) {
+/* Opens a channel that reports its sockets to `state`; names are taken as they are, without search domains. With
+ * `takes_errors` the first answer counts, even one that is an error code; without it the next server is asked. */
+static inline int cares_open(ares_channel *channel, int timeout_ms, int tries, int takes_errors,
+                             ares_sock_state_cb state, void *data) {
     struct ares_options options = {0};
-    options.flags = ARES_FLAG_NOSEARCH;
+    options.flags = ARES_FLAG_NOSEARCH | (takes_errors ? ARES_FLAG_NOCHECKRESP : 0);
     options.timeout = timeout_ms;
     options.tries = tries;
     options.sock_state_cb = state;

@@ -1,4 +1,4 @@
-// AresChannel owns one c-ares channel and every pointer that goes into the library or comes out of it. It lives on one
+// AresChannel owns the c-ares channels and every pointer that goes into the library or comes out of it. It lives on one
 // thread, from creation to the end; what it has to tell goes into an `AnswerBatch` of the same thread.
 //
 //   ask ──ares_query──▶ library's sockets ──poll, process──▶ callback ──DNSMessage──▶ batch
@@ -9,6 +9,10 @@
 //
 // c-ares asks the servers in turn, with a timeout that doubles in each round, and goes over to TCP when an answer was
 // cut. The timeout of the first round is chosen so that all rounds together take `timeout`.
+//
+// When every server answers with an error code, the library says only "refused", as if nobody were there. So such a
+// question is asked once more on a second channel, which takes the first answer as it is: the code matters, because a
+// server that cannot do NAPTR is not a server that is down.
 //
 // Limits: ordinary queries without EDNS; a change of resolv.conf is seen only by the next process.
 
@@ -91,30 +95,51 @@ final class AnswerBatch {
     }
 
     /// What the library keeps for a question.
-    private final class Asked {
+    @safe private final class Asked {
         let question: DNSQuestion
         let batch: AnswerBatch
-        init(_ question: DNSQuestion, _ batch: AnswerBatch) {
+        /// Where the reason of a refusal is found out; `nil` when this is the question for it.
+        let plain: OpaquePointer?
+        init(_ question: DNSQuestion, _ batch: AnswerBatch, plain: OpaquePointer?) {
             self.question = question
             self.batch = batch
+            unsafe self.plain = plain
         }
     }
 
     private let channel: OpaquePointer
+    /// Takes error codes for answers.
+    private let plain: OpaquePointer
     private let sockets: Sockets
     private let batch: AnswerBatch
 
     init(_ settings: DNSClientSettings, into batch: AnswerBatch) throws(DNSClientError) {
         let sockets = Sockets()
-        // Sound: the channel does not outlive `sockets`, which this value owns beside it.
-        unsafe channel = try Self.open(settings, telling: Unmanaged.passUnretained(sockets).toOpaque())
+        // Sound: the channels do not outlive `sockets`, which this value owns beside them.
+        let told = unsafe Unmanaged.passUnretained(sockets).toOpaque()
+        let channel = try unsafe Self.open(settings, takesErrors: false, telling: told)
+        let plain = try unsafe Self.openPlain(settings, beside: channel, telling: told)
+        unsafe self.channel = channel
+        unsafe self.plain = plain
         self.sockets = sockets
         self.batch = batch
     }
 
+    /// Opens the second channel; when that fails the first is closed, for there is no owner yet who would.
+    private static func openPlain(
+        _ settings: DNSClientSettings, beside channel: OpaquePointer, telling sockets: UnsafeMutableRawPointer
+    ) throws(DNSClientError) -> OpaquePointer {
+        do throws(DNSClientError) {
+            return try unsafe open(settings, takesErrors: true, telling: sockets)
+        } catch {
+            unsafe ares_destroy(channel)
+            throw error
+        }
+    }
+
     /// Opens a channel that tells `sockets` what to watch; nothing is left open when it throws.
     private static func open(
-        _ settings: DNSClientSettings, telling sockets: UnsafeMutableRawPointer
+        _ settings: DNSClientSettings, takesErrors: Bool, telling sockets: UnsafeMutableRawPointer
     ) throws(DNSClientError) -> OpaquePointer {
         // On Linux the library's own initialisation is a counter; it is never undone.
         let ready = ares_library_init(ARES_LIB_INIT_ALL)
@@ -123,6 +148,7 @@ final class AnswerBatch {
         var opened: ares_channel?
         let code = unsafe cares_open(
             &opened, Int32(clamping: settings.firstRound(servers: count)), Int32(settings.tries),
+            takesErrors ? 1 : 0,
             { data, descriptor, isReading, isWriting in
                 guard let data = unsafe data else { return }
                 unsafe Unmanaged<Sockets>.fromOpaque(data).takeUnretainedValue().note(
@@ -138,9 +164,12 @@ final class AnswerBatch {
         return unsafe channel
     }
 
-    // Sound, here and below: the channel came from `cares_open`, is destroyed once, and is used by one thread.
-    // Destroying it ends every question that is still under way, into a batch that nobody reads any more.
-    deinit { unsafe ares_destroy(channel) }
+    // Sound, here and below: the channels came from `cares_open`, are destroyed once, and are used by one thread.
+    // Destroying one ends every question that is still under way, into a batch that nobody reads any more.
+    deinit {
+        unsafe ares_destroy(channel)
+        unsafe ares_destroy(plain)
+    }
 
     /// Asks; the answer comes with a later `process`, or at once when there is nobody to ask.
     func ask(_ question: DNSQuestion) {
@@ -148,24 +177,30 @@ final class AnswerBatch {
             batch.replies.append(DNSReply(question: question, answer: .none(ttl: nil)))
             return
         }
-        // Sound: the retain made here is taken over by the callback, which comes once.
-        let asked = unsafe Unmanaged.passRetained(Asked(question, batch)).toOpaque()
-        unsafe ares_query(
-            channel, String(decoding: question.name, as: UTF8.self), CARES_CLASS_IN, Int32(question.type.rawValue),
-            { asked, status, _, bytes, count in
-                guard let asked = unsafe asked else { return }
-                let (question, batch) = unsafe AresChannel.taken(asked)
-                // Sound: the library's buffer holds `count` bytes until this call returns, and nothing is kept of it.
-                let message = unsafe UnsafeRawBufferPointer(start: bytes, count: Int(max(0, count)))
-                let answer = unsafe AresChannel.answer(to: question, status, message.bytes)
-                batch.replies.append(DNSReply(question: question, answer: answer))
-            }, asked)
+        unsafe Self.ask(Asked(question, batch, plain: plain), on: channel)
     }
 
-    /// Takes back what `ask` gave away.
-    private static func taken(_ asked: UnsafeMutableRawPointer) -> (DNSQuestion, AnswerBatch) {
-        let asked = unsafe Unmanaged<Asked>.fromOpaque(asked).takeRetainedValue()
-        return (asked.question, asked.batch)
+    private static func ask(_ asked: Asked, on channel: OpaquePointer) {
+        let name = String(decoding: asked.question.name, as: UTF8.self)
+        let type = Int32(asked.question.type.rawValue)
+        // Sound: the retain made here is taken over by the callback, which comes once.
+        unsafe ares_query(
+            channel, name, CARES_CLASS_IN, type,
+            { context, status, _, bytes, count in
+                guard let context = unsafe context else { return }
+                // Sound: the library's buffer holds `count` bytes until this call returns, and nothing is kept of it.
+                let message = unsafe UnsafeRawBufferPointer(start: bytes, count: Int(max(0, count)))
+                let asked = unsafe Unmanaged<Asked>.fromOpaque(context).takeRetainedValue()
+                unsafe AresChannel.take(status, message.bytes, for: asked)
+            }, Unmanaged.passRetained(asked).toOpaque())
+    }
+
+    private static func take(_ status: Int32, _ message: RawSpan, for asked: Asked) {
+        if status == ARES_ECONNREFUSED, message.byteCount == 0, let plain = unsafe asked.plain {
+            return unsafe ask(Asked(asked.question, asked.batch, plain: nil), on: plain)
+        }
+        let answer = Self.answer(to: asked.question, status, message)
+        asked.batch.replies.append(DNSReply(question: asked.question, answer: answer))
     }
 
     /// What a callback means. A message is believed rather than the status made from it; without one only the status
@@ -189,7 +224,8 @@ final class AnswerBatch {
     func process(wakingFor wake: Int32) {
         var polled = sockets.entries
         polled.append(pollfd(fd: wake, events: Int16(POLLIN), revents: 0))
-        let limit = unsafe cares_timeout(channel)
+        let limits = [unsafe cares_timeout(channel), unsafe cares_timeout(plain)].filter { $0 >= 0 }
+        let limit = limits.min() ?? -1
         // Sound: the array holds `count` pollfds and is not touched during the call.
         _ = unsafe polled.withUnsafeMutableBufferPointer {
             unsafe csys_poll($0.baseAddress, Int32($0.count), limit)
@@ -198,8 +234,11 @@ final class AnswerBatch {
             // An error is found out by the read that it is reported to.
             let isReading = entry.revents & Int16(POLLIN | POLLERR | POLLHUP) != 0
             let isWriting = entry.revents & Int16(POLLOUT) != 0
+            // A channel passes over a socket that is not its own.
             unsafe cares_process(channel, entry.fd, isReading ? 1 : 0, isWriting ? 1 : 0)
+            unsafe cares_process(plain, entry.fd, isReading ? 1 : 0, isWriting ? 1 : 0)
         }
         unsafe cares_process(channel, -1, 0, 0)
+        unsafe cares_process(plain, -1, 0, 0)
     }
 }
