@@ -43,8 +43,10 @@ let package = Package(
         .target(name: "CSockets"),
         .systemLibrary(
             name: "CNanomsg", pkgConfig: "nanomsg", providers: [.apt(["libnanomsg-dev"]), .brew(["nanomsg"])]),
+        .systemLibrary(
+            name: "CCares", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"]), .brew(["c-ares"])]),
         module("Nanomsg", ["CNanomsg", "CSockets"]),
-        module("Transports", ["Primitives", "SIP", "Node", "Nanomsg", "CSockets"]),
+        module("Transports", ["Primitives", "SIP", "Node", "Nanomsg", "CSockets", "CCares"]),
         module(
             "Management",
             [

@@ -205,7 +205,7 @@ extension Cluster {
             status.liveCount = peer.heartbeat.live
             status.hello = peer.heartbeat.hello
             status.addresses = peer.heartbeat.addresses
-            status.bus = peer.index.map { settings.peers[$0] } ?? ""
+            status.bus = peer.index.map { lanes[$0].address } ?? ""
             return status
         }
         var own = MemberStatus()
@@ -219,10 +219,10 @@ extension Cluster {
         own.hello = hello
         own.addresses = addresses
         list.insert(own, at: list.firstIndex { $0.name > own.name } ?? list.count)
-        for lane in lanes.indices where !lanes[lane].isSelf && !peers.contains(where: { $0.index == lane }) {
+        for lane in lanes.indices where lanes[lane].isInUse && !peers.contains(where: { $0.index == lane }) {
             var absent = MemberStatus()
             absent.isAbsent = true
-            absent.bus = settings.peers[lane]
+            absent.bus = lanes[lane].address
             list.append(absent)
         }
         return list

@@ -72,6 +72,8 @@ package struct Cluster: Sendable {
     var holdUntil: Instant
     /// Not fit until a member has heard a heartbeat that is not older.
     var wokeAt: UInt64?
+    /// With `findsPeers`: the first list of peers has come.
+    var arePeersFound = false
     /// Since when no member of any view has been heard, for the bootstrap.
     var memberlessSince: Instant
     /// Since when a live process with our name and another boot has been told of.
@@ -109,7 +111,7 @@ package struct Cluster: Sendable {
         var random = SplitMix(seed: seed)
         self.salt = salt ?? Salt(high: random.next(), low: random.next())
         localMember = MemberID(name: settings.nodeName, boot: boot)
-        lanes = settings.peers.map { _ in RequestLane(now: now) }
+        lanes = settings.peers.map { RequestLane(address: $0, now: now) }
         agreement = ViewAgreement(localMember: localMember)
         outbound = OutboundStream(capacity: settings.ringCapacity, linger: settings.linger, now: now)
         waits = CommitWaits(limit: settings.waitLimit)

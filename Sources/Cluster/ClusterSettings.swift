@@ -14,8 +14,10 @@ package struct ClusterSettings: Sendable {
     package var name = "understudy"
     /// This node's name, 1 to 32 bytes.
     package var nodeName: String
-    /// The peers' bus addresses as configured; a peer's index is its position here. At most 63.
+    /// The peers' bus addresses as configured; a peer's index is its position here. At most `laneLimit`.
     package var peers: [String] = []
+    /// Peers are found while the node runs, `Cluster.addPeer`: an empty list does not mean that there are none.
+    package var findsPeers = false
     package var heartbeat: Duration = .milliseconds(100)
     /// Silence after which a member is suspected: the floor; measured jitter raises it up to the ceiling.
     package var suspicion: Duration = .milliseconds(400)
@@ -57,6 +59,8 @@ package struct ClusterSettings: Sendable {
 
     package init(nodeName: String) { self.nodeName = nodeName }
 
+    /// Peers known by their addresses, those that are dead and not given up included.
+    package static let laneLimit = 63
     /// Names longer than this make a frame malformed.
     package static let nameLimit = 64
 }

@@ -111,7 +111,7 @@ enum BusTarget {
                     check(range, limit: FrameHeader.messageLimit)
                     open.append((peer, id))
                 case .reply(_, let range): if !range.isEmpty { check(range, limit: FrameHeader.messageLimit) }
-                case .probe, .recycle: break
+                case .probe, .recycle, .connect, .disconnect: break
                 }
             }
             precondition(open.count <= 64, "requests under way are bounded")

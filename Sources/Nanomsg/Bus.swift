@@ -23,14 +23,16 @@ import Synchronization
 package final class Bus: Sendable {
     private struct Publisher: ~Copyable, Sendable {
         let socket: PublishSocket
-        var endpoints: [Int32]
+        /// By peer; without one after a failure, or when the peer was given up.
+        var endpoints: [Int32?]
+        var addresses: [BusAddress]
     }
 
     private let settings: BusSettings
     private let state: BusState
     private let publisher: Mutex<Publisher?>
     private let server: RequestServer
-    private let clients: [RequestClient]
+    private let clients: Mutex<[RequestClient]>
     private let prober: PeerProber
     private let threads: Mutex<[WorkerThread]>
 
@@ -51,13 +53,14 @@ package final class Bus: Sendable {
         let server = try RequestServer(
             listeningOn: settings.bind.repair, replyTimeout: settings.replyTimeout, state: state)
         let socket = try PublishSocket(isIPv6: settings.bind.isIPv6)
-        var endpoints: [Int32] = []
+        var endpoints: [Int32?] = []
         for peer in settings.peers { endpoints.append(try socket.connect(to: peer)) }
         self.server = server
-        publisher = Mutex(Publisher(socket: socket, endpoints: endpoints))
-        clients = settings.peers.enumerated().map { index, peer in
-            RequestClient(peer: index, address: peer.repair, timeout: settings.requestTimeout, state: state)
-        }
+        publisher = Mutex(Publisher(socket: socket, endpoints: endpoints, addresses: settings.peers))
+        clients = Mutex(
+            settings.peers.enumerated().map { index, peer in
+                RequestClient(peer: index, address: peer.repair, timeout: settings.requestTimeout, state: state)
+            })
         prober = PeerProber(addresses: settings.peers, timeout: settings.probeTimeout, state: state)
         threads = Mutex([])
         try start(receiver)
@@ -70,7 +73,9 @@ package final class Bus: Sendable {
             ("bus-sub", { receiver.run() }), ("bus-rep", { [server] in server.run() }),
             ("bus-probe", { [prober] in prober.run() }),
         ]
-        for (index, client) in clients.enumerated() { bodies.append(("bus-req-\(index)", { client.run() })) }
+        for (index, client) in clients.withLock({ $0 }).enumerated() {
+            bodies.append(("bus-req-\(index)", { client.run() }))
+        }
         for body in bodies {
             do throws(NanomsgError) {
                 let thread = try WorkerThread(name: body.name, body.run)
@@ -105,12 +110,16 @@ package final class Bus: Sendable {
 
     /// Asks a peer; ends in exactly one `.reply` or `.noReply` with this id.
     package func request(peer: Int, id: UInt64, _ bytes: RawSpan) {
-        guard clients.indices.contains(peer) else { return state.inbox.put(.noReply(to: id, from: peer)) }
+        guard let client = client(peer) else { return state.inbox.put(.noReply(to: id, from: peer)) }
         guard bytes.byteCount <= BusSettings.repairLimit else {
             state.count(\.oversizeRefused)
             return state.inbox.put(.noReply(to: id, from: peer))
         }
-        clients[peer].ask(id, bytes)
+        client.ask(id, bytes)
+    }
+
+    private func client(_ peer: Int) -> RequestClient? {
+        clients.withLock { $0.indices.contains(peer) ? $0[peer] : nil }
     }
 
     /// Answers the request that came with `token`; too late, or too long, and it is dropped.
@@ -121,26 +130,70 @@ package final class Bus: Sendable {
 
     /// Asks a peer's bus port whether anybody listens there; ends in a `.probe`.
     package func probe(peer: Int) {
-        guard clients.indices.contains(peer) else { return }
+        guard client(peer) != nil else { return }
         prober.probe(peer)
     }
 
     /// Makes the connections to a peer anew.
     package func recycle(peer: Int) {
-        guard clients.indices.contains(peer) else { return }
+        guard let client = client(peer) else { return }
         state.count(\.recycled)
-        clients[peer].recycle()
+        client.recycle()
         publisher.withLock { publisher in
-            guard let endpoint = publisher?.endpoints[peer] else { return }
-            // Without an endpoint left to drop, the connect alone is what is wanted; without a connect there is none to
-            // drop next time, and the next recycle tries again.
-            do throws(NanomsgError) {
-                let renewed = try publisher?.socket.recycle(endpoint, to: settings.peers[peer])
-                publisher?.endpoints[peer] = renewed ?? endpoint
-            } catch {
-                let renewed = try? publisher?.socket.connect(to: settings.peers[peer])
-                publisher?.endpoints[peer] = renewed ?? endpoint
+            guard let address = publisher?.addresses[peer] else { return }
+            // One that the library no longer knows is gone already; without a connect the next recycle tries again.
+            if let endpoint = publisher?.endpoints[peer] { try? publisher?.socket.disconnect(endpoint) }
+            let renewed = try? publisher?.socket.connect(to: address)
+            publisher?.endpoints[peer] = renewed
+        }
+    }
+
+    /// Puts a peer at an address: at the next free position, or at one that has been used before.
+    ///
+    /// What was asked at this position before may still be answered, by whoever was there; the asker tells by its id.
+    /// Does not wait for the peer.
+    /// - Throws: And nothing has changed: an address of the other family, no room, no thread.
+    package func connect(peer: Int, to address: BusAddress) throws(NanomsgError) {
+        guard address.isIPv6 == settings.bind.isIPv6 else {
+            throw NanomsgError(.connect, .mixedFamilies, address: address.text)
+        }
+        let count = clients.withLock { $0.count }
+        guard (0...count).contains(peer), peer < BusSettings.peerLimit else {
+            throw NanomsgError(.connect, .tooManySockets, address: address.text)
+        }
+        if peer == count {
+            let client = RequestClient(
+                peer: peer, address: address.repair, timeout: settings.requestTimeout, state: state)
+            let thread = try WorkerThread(name: "bus-req-\(peer)") { client.run() }
+            threads.withLock { $0.append(thread) }
+            clients.withLock { $0.append(client) }
+        } else {
+            client(peer)?.move(to: address.repair)
+        }
+        prober.set(address, of: peer)
+        disconnect(peer: peer)
+        publisher.withLock { publisher in
+            guard publisher != nil else { return }
+            // Refused by the library, it is tried again with the next recycle.
+            let endpoint = try? publisher?.socket.connect(to: address)
+            if peer == publisher?.addresses.count {
+                publisher?.addresses.append(address)
+                publisher?.endpoints.append(endpoint)
+            } else {
+                publisher?.addresses[peer] = address
+                publisher?.endpoints[peer] = endpoint
             }
+        }
+    }
+
+    /// Gives a peer's connection up; its position may be used again.
+    package func disconnect(peer: Int) {
+        publisher.withLock { publisher in
+            guard let endpoints = publisher?.endpoints, endpoints.indices.contains(peer), let endpoint = endpoints[peer]
+            else { return }
+            publisher?.endpoints[peer] = nil
+            // One that the library no longer knows is gone already.
+            try? publisher?.socket.disconnect(endpoint)
         }
     }
 
@@ -164,7 +217,7 @@ package final class Bus: Sendable {
         state.stop()
         server.wake()
         prober.wake()
-        for client in clients { client.wake() }
+        for client in clients.withLock({ $0 }) { client.wake() }
         let running = threads.withLock { threads in
             defer { threads = [] }
             return threads

@@ -11,7 +11,7 @@ import Synchronization
 package struct BusSettings: Sendable {
     /// Streams arrive here; requests at the next port.
     package var bind: BusAddress
-    /// In the order of the configuration: the position is the peer's index everywhere.
+    /// In the order of the configuration: the position is the peer's index everywhere. `Bus.connect` adds more.
     package var peers: [BusAddress]
     /// Milliseconds until an unanswered request is given up, 50...10 000; noticed up to 200 ms late.
     package var requestTimeout: Int64 = 1_000
@@ -29,6 +29,8 @@ package struct BusSettings: Sendable {
     package static let frameLimit = 65_536
     /// Bytes of the longest request or reply: twice the longest chunk of a snapshot.
     package static let repairLimit = 524_288
+    /// Positions a bus has, each with a thread that asks.
+    package static let peerLimit = 64
     /// Requests waiting for one peer.
     package static let requestQueueLimit = 64
     /// Milliseconds a blocked receiver takes at most to notice a stop.

@@ -123,7 +123,7 @@ final class RequestClient: Sendable {
     }
 
     private let peer: Int
-    private let address: BusAddress
+    private let address: Mutex<BusAddress>
     private let timeout: Int64
     private let state: BusState
     private let queue = BoundedQueue<Request>(limit: BusSettings.requestQueueLimit)
@@ -131,7 +131,7 @@ final class RequestClient: Sendable {
 
     init(peer: Int, address: BusAddress, timeout: Int64, state: BusState) {
         self.peer = peer
-        self.address = address
+        self.address = Mutex(address)
         self.timeout = timeout
         self.state = state
     }
@@ -147,6 +147,12 @@ final class RequestClient: Sendable {
 
     /// Makes the connection anew before the next request.
     func recycle() { mustReconnect.store(true, ordering: .releasing) }
+
+    /// Asks at another address from the next request on.
+    func move(to address: BusAddress) {
+        self.address.withLock { $0 = address }
+        recycle()
+    }
 
     func wake() { queue.wake() }
 
@@ -170,7 +176,8 @@ final class RequestClient: Sendable {
         do throws(NanomsgError) {
             let open =
                 if let open = socket.take() { open } else {
-                    try RequestSocket(connectingTo: address, timeout: Int32(min(timeout, Int64(BusSettings.slice))))
+                    try RequestSocket(
+                        connectingTo: address.withLock { $0 }, timeout: Int32(min(timeout, Int64(BusSettings.slice))))
                 }
             try open.send(RawSpan(_elements: request.bytes.span))
             state.count(\.requestsSent)
@@ -192,19 +199,26 @@ final class RequestClient: Sendable {
 
 /// Asks peers' bus ports whether anybody listens there.
 final class PeerProber: Sendable {
-    private let addresses: [BusAddress]
+    private let addresses: Mutex<[BusAddress]>
     private let timeout: Int64
     private let state: BusState
     private let queue = BoundedQueue<Int>(limit: 64)
 
     init(addresses: [BusAddress], timeout: Int64, state: BusState) {
-        self.addresses = addresses
+        self.addresses = Mutex(addresses)
         self.timeout = timeout
         self.state = state
     }
 
     func probe(_ peer: Int) {
         if !queue.put(peer) { state.inbox.put(.probe(.silent, of: peer)) }
+    }
+
+    /// The peer of a position, or of the next free one, is at this address from now on.
+    func set(_ address: BusAddress, of peer: Int) {
+        addresses.withLock { addresses in
+            if peer < addresses.count { addresses[peer] = address } else { addresses.append(address) }
+        }
     }
 
     func wake() { queue.wake() }
@@ -214,7 +228,7 @@ final class PeerProber: Sendable {
             guard let peer = queue.take(waiting: 1_000) else { continue }
             var result = PeerProbe.silent
             if !state.isPaused {
-                var endpoint = addresses[peer].endpoint
+                var endpoint = addresses.withLock { $0[peer] }.endpoint
                 // Sound: one endpoint, lent for the call.
                 switch unsafe csys_tcp_probe(&endpoint, Int32(clamping: timeout)) {
                 case Int32(CSYS_PROBE_CONNECTED): result = .connected

@@ -20,12 +20,8 @@ package struct PublishSocket: ~Copyable, Sendable {
         try handle.connect(address)
     }
 
-    /// Drops a connection and makes it anew: the cure for a connection that the library takes for alive and is not.
-    /// - Returns: The new endpoint.
-    package func recycle(_ endpoint: Int32, to address: BusAddress) throws(NanomsgError) -> Int32 {
-        try handle.disconnect(endpoint)
-        return try handle.connect(address)
-    }
+    /// Drops a connection; made anew, that is the cure for one that the library takes for alive and is not.
+    package func disconnect(_ endpoint: Int32) throws(NanomsgError) { try handle.disconnect(endpoint) }
 
     /// Publishes one message; the bytes are copied before return. Success means "handed to the library", no more.
     package func publish(_ message: RawSpan) throws(NanomsgError) {

@@ -15,11 +15,12 @@ extension Node {
     mutating func settle(now: Instant, into out: inout Outbox) {
         var turns = 0
         while !effects.items.isEmpty || !clusterActions.items.isEmpty || !store.touched.isEmpty
-            || !store.granted.isEmpty
+            || !store.granted.isEmpty || !resolverActions.isEmpty
         {
             precondition(turns < Self.turnLimit, "proxy and cluster must come to rest: \(effects.items.first as Any)")
             turns += 1
             carryOutProxyEffects(now: now, into: &out)
+            carryOutResolverActions(now: now, into: &out)
             carryOutClusterActions(now: now, into: &out)
             lookAtTouched(now: now)
         }
@@ -48,9 +49,7 @@ extension Node {
             case .commit(let token): waitForCommit(token, now: now)
             case .wanted(let did): cluster.fetch(did.rawValue)
             case .legsEnded(let did): endLegs(did, now: now)
-            case .resolve(let token, _):
-                // This version looks no name up.
-                proxy.resolved(token, endpoints: [], now: now, dialogs: &store.dialogs, effects: &effects)
+            case .resolve(let token, let target): resolve(token, target, now: now)
             case .note(let note): out.notes.append(Note(note))
             }
         }
@@ -98,7 +97,7 @@ extension Node {
             case .viewChanged, .stateChanged: scheduleReview(now: now)
             case .fitChanged: refreshMembership(now: now)
             case .rebooted(let boot): takeBoot(boot)
-            case .note(let note): out.notes.append(Note(note, peers: settings.cluster.peers.map(\.text)))
+            case .note(let note): out.notes.append(Note(note, peers: cluster.peerAddresses.map { $0 ?? "" }))
             case .exit(let code): out.exit = code
             }
         }

@@ -56,7 +56,7 @@ extension Node {
         if mayInherit, proxy.fitMembers.isEmpty { reviewAt = min(reviewAt, now.advanced(by: settings.takeover.settle)) }
         proxy.fitMembers = mayInherit ? fit.sorted() : []
         proxy.isReady = notReadyReason(now: now).isEmpty
-        proxy.commits = settings.replication.commit != .async && !settings.cluster.peers.isEmpty
+        proxy.commits = settings.replication.commit != .async && cluster.hasPeers
     }
 
     /// Why the node takes no new dialogs from a balancer; empty when it does (S2-14).

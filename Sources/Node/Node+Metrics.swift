@@ -5,10 +5,11 @@ import Cluster
 import Dialogs
 package import Primitives
 import Proxy
+import SIP
 
 extension Node {
     package func metrics(now: Instant) -> [MetricReport] {
-        sipMetrics() + routingMetrics() + takeoverMetrics() + clusterMetrics() + gauges(now: now)
+        sipMetrics() + routingMetrics() + dnsMetrics() + takeoverMetrics() + clusterMetrics() + gauges(now: now)
     }
 
     private func counter(_ name: String, _ help: String, _ value: UInt64) -> MetricReport {
@@ -70,6 +71,27 @@ extension Node {
         proxy.targets(now: now).count { !$0.isUp }
     }
 
+    private func dnsMetrics() -> [MetricReport] {
+        let dns = resolver.counters
+        return [
+            counter("dns_resolutions", "Look-ups of where to send", dns.resolutions),
+            counter("dns_resolutions_empty", "Look-ups that ended without an address", dns.empty),
+            counter("dns_cache_hits", "Questions answered from the cache", dns.hits),
+            counter("dns_cache_misses", "Questions the servers were needed for", dns.misses),
+            counter("dns_cache_evicted", "Answers pushed out of a full cache", dns.evicted),
+            counter("dns_stale_answers", "Questions answered by an expired answer, for want of a newer one", dns.stale),
+            counter("dns_questions", "Questions asked", dns.asked),
+            counter("dns_failures", "Questions without an answer", dns.failures),
+            counter("dns_timeouts", "Questions nobody answered in time", dns.timeouts),
+            counter("dns_malformed", "Answers that could not be read", dns.malformed),
+            counter("dns_late", "Answers nobody waited for any more", dns.late),
+            counter(
+                "dns_refused", "Look-ups and questions refused because too many were under way",
+                dns.questionsRefused &+ dns.resolutionsRefused),
+            counter("peers_refused", "Addresses of cluster.dns beyond the limit", counters.peersRefused),
+        ]
+    }
+
     private func takeoverMetrics() -> [MetricReport] {
         let sip = proxy.counters
         return [
@@ -119,6 +141,8 @@ extension Node {
     private func gauges(now: Instant) -> [MetricReport] {
         [
             gauge("transactions", "Transactions open", proxy.contextCount),
+            gauge("dns_questions_under_way", "Questions waiting for the servers", resolver.questionCount),
+            gauge("dns_cache_entries", "Answers kept", resolver.cachedCount),
             gauge("records", "Records held, tombstones included", store.dialogs.count),
             gauge("targets_down", "Targets of static routes that do not answer", downCount(now: now)),
             gauge("record_bytes", "Bytes of all records", store.dialogs.blobByteCount),

@@ -152,6 +152,7 @@ extension Node {
         var cluster = ClusterSettings(nodeName: settings.node.name)
         cluster.name = settings.cluster.name
         cluster.peers = settings.cluster.peers.map(\.text)
+        cluster.findsPeers = settings.cluster.dns != nil
         cluster.heartbeat = settings.cluster.heartbeat
         cluster.suspicion = settings.cluster.suspicion
         cluster.quorum = settings.cluster.quorum == .auto ? .auto : .majority
@@ -162,6 +163,20 @@ extension Node {
         cluster.linger = settings.replication.linger
         cluster.intentLife = settings.takeover.intentLife
         return cluster
+    }
+
+    /// What can be sent: over the transports and from the families of the listeners, in their order.
+    static func makeResolverSettings(_ settings: Settings) -> ResolverSettings {
+        var resolver = ResolverSettings()
+        var transports: [TransportProtocol] = []
+        for endpoint in settings.sip.listen where !transports.contains(endpoint.transport) {
+            transports.append(endpoint.transport)
+        }
+        if !transports.isEmpty { resolver.transports = transports }
+        resolver.families = settings.dns.families(listen: settings.sip.listen)
+        resolver.timeout = settings.dns.timeout
+        resolver.cacheLimit = settings.dns.cacheEntries
+        return resolver
     }
 
     /// What the other members hear of this node besides its name.

@@ -8,8 +8,9 @@
 //   frame ─────▶ Cluster ──join──▶ Dialogs ──▶ touched dialogs ──▶ timers, Proxy.review
 //   time ──────▶ deadline due ──▶ rank ──▶ Cluster.ask ──▶ granted ──▶ Proxy.end ──▶ BYEs ──▶ tombstone
 //
-// Files: +Effects (carries out what the parts ask for), +Deadlines (when this node acts), +Membership (who is live, who
-// inherits), +Setup (settings to machines), +Reports (what operators see).
+// Files: +Effects (carries out what the parts ask for), +Resolution (names to endpoints, and the peers behind one),
+// +Deadlines (when this node acts), +Membership (who is live, who inherits), +Setup (settings to machines), +Reports
+// (what operators see).
 
 import Cluster
 import Dialogs
@@ -28,8 +29,12 @@ package struct Node: Sendable {
     var store: NodeStore
     var proxy: Proxy
     var cluster: Cluster
+    var resolver: Resolver
+    /// The nodes of `cluster.dns`; `nil` with `cluster.peers` or alone.
+    var peerFinder: PeerFinder?
     var effects = ProxyEffects()
     var clusterActions = ClusterActions()
+    var resolverActions: [ResolverAction] = []
     var counters = NodeCounters()
 
     /// What was last published, so a commit knows what it waits for.
@@ -65,6 +70,8 @@ package struct Node: Sendable {
         cluster = Cluster(
             settings: Self.makeClusterSettings(settings), boot: boot, hello: Self.makeHello(settings), hash: hash,
             seed: seed, now: now)
+        resolver = Resolver(Self.makeResolverSettings(settings), random: SplitMix(seed: seed))
+        peerFinder = settings.cluster.dns.map { PeerFinder(name: $0, now: now) }
         refreshMembership(now: now)
     }
 
@@ -122,6 +129,16 @@ package struct Node: Sendable {
         swap(&effects.queue, &out.queue)
     }
 
+    /// What the servers said to a question of the outbox.
+    package mutating func receive(
+        answer: DNSAnswer, to question: DNSQuestion, now: Instant, into out: inout Outbox
+    ) {
+        swap(&effects.queue, &out.queue)
+        resolver.receive(answer, to: question, now: now, into: &resolverActions)
+        settle(now: now, into: &out)
+        swap(&effects.queue, &out.queue)
+    }
+
     /// Which addresses this host has now: a service address may have moved here (S1-1).
     package mutating func hold(addresses: [Address], now: Instant, into out: inout Outbox) {
         heldAddresses = addresses
@@ -132,6 +149,8 @@ package struct Node: Sendable {
     /// Lets time pass: fires every timer due, and flushes what waits for company.
     package mutating func advance(to now: Instant, into out: inout Outbox) {
         swap(&effects.queue, &out.queue)
+        resolver.advance(to: now, into: &resolverActions)
+        lookForPeers(now: now)
         cluster.advance(now: now, store: &store, out: &clusterActions)
         if now >= membershipAt { refreshMembership(now: now) }
         settle(now: now, into: &out)
@@ -144,7 +163,8 @@ package struct Node: Sendable {
 
     /// Nothing happens before it unless something is received.
     package var nextDeadline: Instant {
-        var next = min(cluster.nextDeadline, reviewAt)
+        var next = min(cluster.nextDeadline, reviewAt, resolver.nextDeadline)
+        if let peerFinder { next = min(next, peerFinder.nextLookup) }
         if walk.isUnderWay { next = min(next, walk.nextSlice) }
         if let deadline = proxy.nextDeadline { next = min(next, deadline) }
         if let timer = store.dialogs.nextTimer { next = min(next, timer) }
@@ -160,4 +180,6 @@ struct NodeCounters: Sendable {
     var intentsRefused: UInt64 = 0
     var uncommitted: UInt64 = 0
     var refreshUncommitted: UInt64 = 0
+    /// Addresses of `cluster.dns` for which there was no position left.
+    var peersRefused: UInt64 = 0
 }

@@ -17,7 +17,7 @@ extension Note {
                 [("call-id", text(callID))])
         case .unresolvable(let uri):
             self.init(
-                .info, "no address for the next hop: this version takes addresses in digits over UDP",
+                .info, "no address for the next hop: its name has none, or it asks for a transport other than UDP",
                 [("uri", text(uri))])
         case .overloaded: self.init(.warning, "new requests are refused: too many transactions at once")
         case .acknowledgementUnseen(let callID):

@@ -2,6 +2,7 @@
 //
 //   datagrams ──▶ SIP sockets      bytes in `arena`, sent in order of appending
 //   bus       ──▶ nanomsg          bytes in `busArena`
+//   questions ──▶ name servers
 //   notes     ──▶ the log          constant sentences with metadata
 //   exit      ──▶ the process ends with this code, after what is above has been done
 //
@@ -25,6 +26,10 @@ package enum BusAction: Equatable, Sendable {
     case probe(peer: Int)
     /// Make the connections to a peer anew.
     case recycle(peer: Int)
+    /// The peer of this position is at this address from now on; a position is the next free one, or one given up.
+    case connect(peer: Int, to: Endpoint)
+    /// Give the connections to a peer up.
+    case disconnect(peer: Int)
 }
 
 /// How a peer's bus port answered a plain connect.
@@ -63,6 +68,8 @@ package struct Outbox: Sendable {
     package var queue = SendQueue()
     package var bus: [BusAction] = []
     package var busArena: [UInt8] = []
+    /// To be asked; each ends in one `Node.receive(answer:to:)`.
+    package var questions: [DNSQuestion] = []
     package var notes: [Note] = []
     /// The process is to end with this code.
     package var exit: Int32? = nil
@@ -81,13 +88,16 @@ package struct Outbox: Sendable {
     }
 
     /// Nothing is to be done.
-    package var isEmpty: Bool { datagrams.isEmpty && bus.isEmpty && notes.isEmpty && exit == nil }
+    package var isEmpty: Bool {
+        datagrams.isEmpty && bus.isEmpty && questions.isEmpty && notes.isEmpty && exit == nil
+    }
 
     /// Forgets everything and keeps the memory.
     package mutating func removeAll() {
         queue.removeAll()
         bus.removeAll(keepingCapacity: true)
         busArena.removeAll(keepingCapacity: true)
+        questions.removeAll(keepingCapacity: true)
         notes.removeAll(keepingCapacity: true)
         exit = nil
     }

@@ -17,6 +17,8 @@ extension World {
         case .reply(let token, let range): reply(host, token: token, Array(arena[range.range]))
         case .probe(let peer): probe(host, peer: peer)
         case .recycle(let peer): recycle(host, peer: peer)
+        // A simulated cluster names its peers in the settings.
+        case .connect(let peer, _), .disconnect(let peer): badPeer(host, peer)
         }
     }
 

@@ -15,6 +15,8 @@ package protocol NodeMachine: ~Copyable, SendableMetatype {
     mutating func receive(reply: RawSpan, to request: UInt64, from peer: Int, now: Instant, into out: inout Outbox)
     mutating func receiveNoReply(to request: UInt64, from peer: Int, now: Instant, into out: inout Outbox)
     mutating func receive(probe: ProbeResult, of peer: Int, now: Instant, into out: inout Outbox)
+    /// What the servers said to a question of the outbox, or why they said nothing.
+    mutating func receive(answer: DNSAnswer, to question: DNSQuestion, now: Instant, into out: inout Outbox)
     /// The addresses this host has, sorted; told at the start and after every change.
     mutating func hold(addresses: [Address], now: Instant, into out: inout Outbox)
     /// Fires what is due; called after every batch too.

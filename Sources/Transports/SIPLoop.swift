@@ -4,7 +4,7 @@
 //            ▼                                                               │
 //        ppoll(sockets, signal; until the machine's next deadline)           │
 //            │                                                               │
-//        bus events and commands ──▶ datagrams, 32 a socket ──▶ advance ──▶ sendmmsg ──▶ bus actions, notes
+//        bus events, DNS answers, commands ──▶ datagrams, 32 a socket ──▶ advance ──▶ sendmmsg ──▶ bus actions, notes
 //
 // Nothing in a turn blocks, locks for longer than a swap, or allocates in steady state. Bus events come before
 // datagrams in every turn, so a fact that has arrived is known before the request that follows it.
@@ -91,6 +91,7 @@ struct SIPLoop<Machine: NodeMachine & ~Copyable>: ~Copyable {
     private(set) var now = BootClock.now
     private(set) var sockets: [UDPSocket]
     private let bus: Bus?
+    private let dns: DNSClient?
     private let mailbox: SIPMailbox<Machine>
     private let note: @Sendable (Note) -> Void
     /// The signal first, then the sockets in their order.
@@ -98,17 +99,19 @@ struct SIPLoop<Machine: NodeMachine & ~Copyable>: ~Copyable {
     private var received = ReceiveBatch()
     private var sending = SendBatch()
     private var events = BusEvents()
+    private var replies: [DNSReply] = []
     private var addresses: [Address] = []
     private var nextAddressCheck = Instant.zero
     private var exitCode: Int32? = nil
 
     init(
-        machine: consuming Machine, sockets: [UDPSocket], bus: Bus?, mailbox: SIPMailbox<Machine>,
+        machine: consuming Machine, sockets: [UDPSocket], bus: Bus?, dns: DNSClient?, mailbox: SIPMailbox<Machine>,
         note: @escaping @Sendable (Note) -> Void
     ) {
         self.machine = machine
         self.sockets = sockets
         self.bus = bus
+        self.dns = dns
         self.mailbox = mailbox
         self.note = note
         poll(mailbox.signal.descriptor)
@@ -191,13 +194,19 @@ struct SIPLoop<Machine: NodeMachine & ~Copyable>: ~Copyable {
         now = BootClock.now
     }
 
-    /// Bus events, then commands. Clears the signal first: what comes during this call is for the next turn.
+    /// Bus events, DNS answers, then commands. Clears the signal first: what comes during this call is for the next
+    /// turn.
     private mutating func takeMessages() {
         mailbox.signal.clear()
         if let bus {
             bus.inbox.take(into: &events)
             counters.busEvents += events.count
             Self.deliver(events, to: &machine, &outbox, now)
+        }
+        if let dns {
+            dns.inbox.take(into: &replies)
+            counters.dnsReplies += replies.count
+            for reply in replies { machine.receive(answer: reply.answer, to: reply.question, now: now, into: &outbox) }
         }
         for item in mailbox.take() { item(&self) }
     }
@@ -259,14 +268,28 @@ struct SIPLoop<Machine: NodeMachine & ~Copyable>: ~Copyable {
         machine.hold(addresses: current, now: now, into: &outbox)
     }
 
-    /// Performs what the machine has decided: datagrams, bus, notes.
+    /// Performs what the machine has decided: datagrams, bus, questions, notes.
     private mutating func flush() {
         if outbox.isEmpty { return }
         if !outbox.datagrams.isEmpty { sending.send(outbox, through: sockets, counting: &counters) }
         if !outbox.bus.isEmpty { performBusActions() }
+        if !outbox.questions.isEmpty {
+            if let dns { dns.ask(outbox.questions) } else { counters.questionsDropped += outbox.questions.count }
+        }
         for entry in outbox.notes { note(entry) }
         if let code = outbox.exit { exitCode = code }
         outbox.removeAll()
+    }
+
+    /// A peer that cannot be connected to stays absent; the machine sees it silent and says so.
+    /// - Returns: Why not.
+    private static func connect(_ peer: Int, to endpoint: Endpoint, of bus: Bus) -> NanomsgError? {
+        do throws(NanomsgError) {
+            try bus.connect(peer: peer, to: try BusAddress(endpoint.text))
+            return nil
+        } catch {
+            return error
+        }
     }
 
     private mutating func performBusActions() {
@@ -274,6 +297,16 @@ struct SIPLoop<Machine: NodeMachine & ~Copyable>: ~Copyable {
             counters.busActionsDropped += outbox.bus.count
             return
         }
+        let failures = Self.perform(outbox, on: bus)
+        counters.peersRefused += failures.count
+        for failure in failures {
+            note(Note(.warning, "the bus could not be connected to a peer", [("why", failure.description)]))
+        }
+    }
+
+    /// - Returns: Connections that could not be made.
+    private static func perform(_ outbox: borrowing Outbox, on bus: Bus) -> [NanomsgError] {
+        var failures: [NanomsgError] = []
         let arena = RawSpan(_elements: outbox.busArena.span)
         for action in outbox.bus {
             switch action {
@@ -282,7 +315,11 @@ struct SIPLoop<Machine: NodeMachine & ~Copyable>: ~Copyable {
             case .reply(let token, let range): bus.reply(token: token, arena.extracting(range.range))
             case .probe(let peer): bus.probe(peer: peer)
             case .recycle(let peer): bus.recycle(peer: peer)
+            case .connect(let peer, let endpoint):
+                if let failure = connect(peer, to: endpoint, of: bus) { failures.append(failure) }
+            case .disconnect(let peer): bus.disconnect(peer: peer)
             }
         }
+        return failures
     }
 }

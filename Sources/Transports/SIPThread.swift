@@ -41,23 +41,26 @@ package final class SIPThread<Machine: NodeMachine & ~Copyable>: Sendable {
 
     private let core: Core
     private let bus: Bus?
+    private let dns: DNSClient?
     private let thread: WorkerThread
 
     /// Starts serving.
     /// - Parameters:
     ///   - sockets: In the order of `ListenerID`.
-    ///   - signal: The one that the bus was made with.
+    ///   - signal: The one that the bus and the DNS client were made with.
     ///   - note: Gets every note, on the SIP thread: it must not wait.
     /// - Throws: When there is no thread to be had.
     package init(
-        machine: consuming sending Machine, sockets: [UDPSocket], bus: Bus?, signal: Signal,
+        machine: consuming sending Machine, sockets: [UDPSocket], bus: Bus?, dns: DNSClient? = nil,
+        signal: Signal,
         note: @escaping @Sendable (Note) -> Void
     ) throws(NanomsgError) {
         let mailbox = SIPMailbox<Machine>(signal: signal)
         let core = Core(
-            SIPLoop(machine: machine, sockets: sockets, bus: bus, mailbox: mailbox, note: note), mailbox)
+            SIPLoop(machine: machine, sockets: sockets, bus: bus, dns: dns, mailbox: mailbox, note: note), mailbox)
         self.core = core
         self.bus = bus
+        self.dns = dns
         thread = try WorkerThread(name: "sip") { core.run() }
     }
 
@@ -134,12 +137,13 @@ package final class SIPThread<Machine: NodeMachine & ~Copyable>: Sendable {
         }
     }
 
-    /// Ends the loop after the turn it is in, sends what was decided, then ends the bus. Blocks for up to a second.
+    /// Ends the loop after the turn it is in, sends what was decided, then ends bus and DNS. Blocks for up to a second.
     ///
     /// Let the machine leave first, with `perform`: its last frames go out with that turn.
     package func stop() {
         core.mailbox.stop()
         thread.join()
         bus?.stop()
+        dns?.stop()
     }
 }

@@ -19,6 +19,12 @@ package struct TransportCounters: Equatable, Sendable {
     package var busEvents = 0
     /// Bus actions of a node that has no bus.
     package var busActionsDropped = 0
+    /// Answers of the DNS thread.
+    package var dnsReplies = 0
+    /// Questions of a node without a DNS thread; the node gives them up by itself.
+    package var questionsDropped = 0
+    /// Peers the bus could not be connected to: an address of the wrong family, no more threads.
+    package var peersRefused = 0
     /// Gaps of more than a second between two turns (S2-15).
     package var pauses = 0
     package var longestGapMilliseconds: Int64 = 0

@@ -14,13 +14,16 @@ final class LiveNode: ManagedNode {
     private struct Running: Sendable {
         let thread: SIPThread<Node>
         let bus: Bus?
+        let dns: DNSClient
     }
 
     private let running = Mutex<Running?>(nil)
     /// Seconds, by `fault.skew`.
     private let shift = Mutex<Int64>(0)
 
-    func begin(_ thread: SIPThread<Node>, _ bus: Bus?) { running.withLock { $0 = Running(thread: thread, bus: bus) } }
+    func begin(_ thread: SIPThread<Node>, _ bus: Bus?, _ dns: DNSClient) {
+        running.withLock { $0 = Running(thread: thread, bus: bus, dns: dns) }
+    }
 
     func end() { running.withLock { $0 = nil } }
 
@@ -43,7 +46,8 @@ final class LiveNode: ManagedNode {
     func metrics() async throws(NodeStopped) -> [MetricReport] {
         let running = try current()
         let reports = try await ask { node, now, _ in node.metrics(now: now) }
-        return reports + ShellMetrics.reports(await running.thread.counters(), running.bus?.counters)
+        return reports
+            + ShellMetrics.reports(await running.thread.counters(), running.bus?.counters, running.dns.counters)
     }
 
     func dialogs(_ query: DialogQuery) async throws(NodeStopped) -> DialogPage {

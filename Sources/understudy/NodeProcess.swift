@@ -47,8 +47,8 @@ final class NodeProcess: Sendable {
         let live = LiveNode()
         let management = try await openManagement(settings.management, live, log)
         do throws(StartError) {
-            let (thread, bus) = try startThread(settings, sockets, log)
-            live.begin(thread, bus)
+            let (thread, bus, dns) = try startThread(settings, sockets, log)
+            live.begin(thread, bus, dns)
             return NodeProcess(settings: settings, live: live, thread: thread, management: management, log: log)
         } catch {
             management?.cancel()
@@ -70,9 +70,10 @@ final class NodeProcess: Sendable {
 
     private static func startThread(
         _ settings: Settings, _ sockets: [UDPSocket], _ log: NodeLog
-    ) throws(StartError) -> (SIPThread<Node>, Bus?) {
+    ) throws(StartError) -> (SIPThread<Node>, Bus?, DNSClient) {
+        let signal = Signal()
+        let dns = try openDNS(settings.dns, signal)
         do throws(NanomsgError) {
-            let signal = Signal()
             var bus: Bus?
             if let address = settings.cluster.bus {
                 var peers: [BusAddress] = []
@@ -83,10 +84,24 @@ final class NodeProcess: Sendable {
             let node = Node(
                 settings: settings, boot: UInt64(BootClock.unixMilliseconds), seed: random.next(), now: BootClock.now,
                 unixMilliseconds: BootClock.unixMilliseconds)
-            let thread = try SIPThread(machine: node, sockets: sockets, bus: bus, signal: signal) { log.write($0) }
-            return (thread, bus)
+            let thread = try SIPThread(machine: node, sockets: sockets, bus: bus, dns: dns, signal: signal) {
+                log.write($0)
+            }
+            return (thread, bus, dns)
         } catch {
             throw StartError(description: "\(error.description); see cluster.bus")
+        }
+    }
+
+    private static func openDNS(_ settings: DNSSettings, _ signal: Signal) throws(StartError) -> DNSClient {
+        var client = DNSClientSettings()
+        client.servers = settings.servers
+        client.timeout = settings.timeout.wholeMilliseconds
+        client.tries = settings.tries
+        do throws(DNSClientError) {
+            return try DNSClient(client, signal: signal)
+        } catch {
+            throw StartError(description: "\(error.description); see dns.servers")
         }
     }
 

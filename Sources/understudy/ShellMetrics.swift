@@ -7,7 +7,7 @@ import Node
 import Transports
 
 enum ShellMetrics {
-    static func reports(_ transport: TransportCounters, _ bus: BusCounters?) -> [MetricReport] {
+    static func reports(_ transport: TransportCounters, _ bus: BusCounters?, _ dns: DNSCounters) -> [MetricReport] {
         func counter(_ name: String, _ help: String, _ value: Int) -> MetricReport {
             MetricReport(name: "understudy_\(name)", help: help, kind: .counter, value: Int64(value))
         }
@@ -20,6 +20,10 @@ enum ShellMetrics {
             counter("udp_errors_total", "Datagrams not sent, and receive errors", errors(transport)),
             counter("loop_turns_total", "Turns of the SIP thread", transport.turns),
             counter("loop_pauses_total", "Gaps of more than a second between two turns", transport.pauses),
+            counter("dns_replies_total", "Answers and failures from the DNS thread", dns.replies),
+            counter(
+                "dns_dropped_total", "Questions and answers a full queue had no room for", dns.refused + dns.dropped),
+            counter("bus_peers_refused_total", "Peers the bus could not be connected to", transport.peersRefused),
             counter("bus_actions_dropped_total", "Bus actions of a node without a bus", transport.busActionsDropped),
         ]
         if let bus {

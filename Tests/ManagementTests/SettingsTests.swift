@@ -70,7 +70,19 @@ struct SettingsTests {
         ("cluster.quorum=half", "cluster.quorum"),
         ("cluster.heartbeat-ms=200", "cluster.suspicion-ms"),
         ("cluster.forget-after=1s", "cluster.forget-after"),
-        ("cluster.dns=a.example:7400", "cluster.dns"),
+        ("cluster.dns=a.example:7400", "cluster.bus"),
+        ("cluster.dns=a.example", "cluster.dns"),
+        ("cluster.dns=127.0.0.12:7400", "cluster.dns"),
+        ("cluster.dns=a..example:7400", "cluster.dns"),
+        ("cluster.dns=a.example:65535", "cluster.dns"),
+        ("dns.servers=ns.example", "dns.servers"),
+        ("dns.servers=127.0.0.53,127.0.0.53:53", "dns.servers"),
+        ("dns.servers=0.0.0.0", "dns.servers"),
+        ("dns.timeout-ms=50", "dns.timeout-ms"),
+        ("dns.tries=0", "dns.tries"),
+        ("dns.cache-entries=1", "dns.cache-entries"),
+        ("dns.families=ipv6", "dns.families"),
+        ("dns.families=both", "dns.families"),
         ("replication.commit=two", "replication.commit"),
         ("replication.linger-ms=60", "replication.linger-ms"),
         ("replication.commit-timeout-ms=1", "replication.commit-timeout-ms"),
@@ -85,7 +97,7 @@ struct SettingsTests {
         ("routes=sip:(", "routes"),
         ("routes=sip:( => sip:127.0.0.1", "routes"),
         ("routes=.* => 127.0.0.1", "routes"),
-        ("routes=.* => sip:example.org", "routes"),
+        ("routes=.* => sip:example.org;transport=tcp", "routes"),
         ("routes=.* => sip:127.0.0.1 weight=0", "routes"),
         ("routes=.* => sip:127.0.0.1 q=1.5", "routes"),
         ("routes=.* => sip:127.0.0.1 policy=best", "routes"),
@@ -182,6 +194,29 @@ struct SettingsTests {
     func `an unknown key is told the nearest known one`(written: String, meant: String) {
         let problem = load(leastOverrides + ["\(written)=1"]).problems.first
         #expect(problem?.message == "is not a known key; did you mean \(meant)?")
+    }
+
+    @Test func `name servers and the name of the peers are read`() {
+        let loaded = load(
+            yaml: """
+                node: {name: n1}
+                sip: {listen: [udp://127.0.0.11:5060]}
+                dns: {servers: [127.0.0.53, "[::1]:5353"], timeout-ms: 2s, tries: 3, cache-entries: 100, families: ipv4}
+                cluster: {bus: "127.0.0.11:7400", dns: "Nodes.Example.org.:7400"}
+                """)
+        #expect(loaded.problems == [])
+        #expect(loaded.settings.dns.servers.map(\.text) == ["127.0.0.53:53", "[::1]:5353"])
+        #expect(loaded.settings.dns.timeout == .seconds(2))
+        #expect(loaded.settings.dns.tries == 3 && loaded.settings.dns.cacheEntries == 100)
+        #expect(loaded.settings.cluster.dns?.text == "nodes.example.org:7400")
+    }
+
+    @Test func `peers are listed or named, not both`() {
+        let loaded = load(
+            leastOverrides + [
+                "cluster.bus=127.0.0.11:7400", "cluster.peers=127.0.0.12:7400", "cluster.dns=nodes.example:7400",
+            ])
+        #expect(loaded.problems.map(\.key) == ["cluster.dns"])
     }
 
     @Test func `our own bus among the peers is told, and a peer twice`() {

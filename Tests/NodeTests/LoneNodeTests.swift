@@ -156,13 +156,4 @@ struct LoneNodeTests {
         #expect(targets.map(\.state) == ["up", "up", "up"])
         #expect(targets[1].uri == "sip:carol@10.0.0.8" && targets[1].policy == "round-robin")
     }
-
-    @Test func `a name has no address in this version: 502`() {
-        var bench = Bench(Self.settings())
-        let sent = bench.receive(
-            message(
-                "MESSAGE sip:bob@example.org SIP/2.0", "1 MESSAGE",
-                via: "Via: SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bKn\r\n"), from: "10.0.0.1:5060")
-        #expect(sent.map { $0.prefix(11) } == ["SIP/2.0 502"])
-    }
 }

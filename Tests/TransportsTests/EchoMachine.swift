@@ -14,6 +14,7 @@ struct EchoMachine: NodeMachine {
         case reply([UInt8], UInt64, Int)
         case noReply(UInt64, Int)
         case probe(ProbeResult, Int)
+        case answer(DNSAnswer, DNSQuestion)
         case advance
     }
 
@@ -67,6 +68,10 @@ struct EchoMachine: NodeMachine {
 
     mutating func receive(probe: ProbeResult, of peer: Int, now: Instant, into out: inout Outbox) {
         log(.probe(probe, peer))
+    }
+
+    mutating func receive(answer: DNSAnswer, to question: DNSQuestion, now: Instant, into out: inout Outbox) {
+        log(.answer(answer, question))
     }
 
     mutating func hold(addresses: [Address], now: Instant, into out: inout Outbox) {

@@ -10,7 +10,7 @@ extension Cluster {
         isMembershipStale = false
         judgePeers(now, &out)
         forgetPeers(now)
-        if settings.peers.isEmpty && view.epoch == 0 && state == .joining {
+        if settings.peers.isEmpty && !settings.findsPeers && view.epoch == 0 && state == .joining {
             adopt(View(epoch: 1, members: [localMember]), now: now, out: &out)
         }
         bootstrap(now, &out)
@@ -86,20 +86,21 @@ extension Cluster {
 
     // MARK: Forming views
 
-    /// Without a member in sight the joiners themselves form a view: all configured peers at once, or a majority after
-    /// a while. The lowest name forms it, when everyone in it hears it and nobody lower.
+    /// Without a member in sight the joiners themselves form a view: all known peers at once, or a majority after a
+    /// while. The lowest name forms it, when everyone in it hears it and nobody lower. Who looks for peers and finds
+    /// none but itself waits the while too, because they may only be late.
     private mutating func bootstrap(_ now: Instant, _ out: inout ClusterActions) {
         let heard = peers.filter { $0.verdict == .heard && $0.hasHeartbeat }
         let isMemberless = state == .joining && !isMember && !heard.contains { $0.heartbeat.view.contains($0.id) }
         guard isMemberless else { return memberlessSince = now }
         let present = heard.filter { $0.heartbeat.state == .joining }
-        let configured = 1 + lanes.count { !$0.isSelf }
+        let configured = 1 + lanes.count(where: \.isInUse)
         let isOverdue = now >= memberlessSince.advanced(by: settings.bootstrapAfter)
         let isMajority = 2 * (present.count + 1) > configured
         let isLoneOfTwo = configured == 2 && settings.quorum == .auto
-        guard configured > 1, present.count + 1 >= configured || isOverdue && (isMajority || isLoneOfTwo) else {
-            return
-        }
+        let isLone = settings.findsPeers && arePeersFound && isOverdue
+        let isEnough = present.count + 1 >= configured || isOverdue && (isMajority || isLoneOfTwo)
+        guard configured > 1 ? isEnough : isLone else { return }
         let agrees = present.allSatisfy { peer in
             guard localMember.name < peer.name, let own = peer.heartbeat.opinion(of: localMember.name) else {
                 return false
@@ -119,7 +120,7 @@ extension Cluster {
             let other = view.members.first(where: { $0 != localMember }), let peer = peer(named: other.name)
         else { return }
         let proof = peer.boot > other.boot || peer.verdict == .refused || peer.verdict == .left
-        let isOneOfTwo = lanes.count { !$0.isSelf } == 1
+        let isOneOfTwo = lanes.count(where: \.isInUse) == 1
         let patience = peer.detector.suspicion(settings) + settings.loneGrace
         let silence = isOneOfTwo && peer.verdict == .silent && now > peer.detector.lastHeard.advanced(by: patience)
         guard proof || silence else { return }

@@ -8,7 +8,7 @@ package import Primitives
 extension Cluster {
     func nextDeadline(ofLane lane: Int) -> Instant {
         if let outstanding = lanes[lane].outstanding { return outstanding.sentAt.advanced(by: settings.requestTimeout) }
-        guard !lanes[lane].isSelf else { return .distantFuture }
+        guard lanes[lane].isInUse else { return .distantFuture }
         var next = lanes[lane].helloAt
         if let at = peers.firstIndex(where: { $0.index == lane }), peers[at].verdict == .heard {
             let wants = peers[at].wants
@@ -28,7 +28,7 @@ extension Cluster {
             chunkWindow = now
             chunksInWindow = 0
         }
-        for lane in lanes.indices where !lanes[lane].isSelf {
+        for lane in lanes.indices where lanes[lane].isInUse {
             if let outstanding = lanes[lane].outstanding {
                 guard now >= outstanding.sentAt.advanced(by: settings.requestTimeout) else { continue }
                 unanswered(lane, now: now, out: &out)

@@ -3,6 +3,9 @@
 //   idle ──something is wanted, or a hello is due──▶ asking ──answer──▶ idle
 //                                                     └──no answer, or `requestTimeout`──▶ idle, pausing 100 ms
 //
+// Lanes are positions: the shell knows a peer by its lane. One that was given up is vacant, and the next new peer gets
+// it.
+//
 // A lane learns which process is at its end from any answer; before that it sends hellos, questions without entries.
 
 internal import Primitives
@@ -15,6 +18,10 @@ struct RequestLane: Sendable {
         var isSync = false
     }
 
+    /// The peer's bus address as configured or found.
+    let address: String
+    /// Given up: nobody is asked here.
+    private(set) var isVacant = false
     var outstanding: Outstanding?
     /// Who answered last.
     var member: MemberID?
@@ -28,7 +35,18 @@ struct RequestLane: Sendable {
 
     static let pause: Duration = .milliseconds(100)
 
-    init(now: Instant) {
+    /// Somebody else is, or may be, at its end.
+    var isInUse: Bool { !isSelf && !isVacant }
+
+    /// Nobody is asked here any more; an answer that still comes belongs to nothing.
+    mutating func vacate() {
+        isVacant = true
+        outstanding = nil
+        member = nil
+    }
+
+    init(address: String, now: Instant) {
+        self.address = address
         pauseUntil = now
         helloAt = now
         lastRecycle = now

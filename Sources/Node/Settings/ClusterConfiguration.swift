@@ -19,6 +19,9 @@ package struct ClusterConfiguration: Equatable, Sendable {
     package var bus: Endpoint?
     /// `cluster.peers`, the others' bus addresses, comma list, at most 15; empty: the node serves alone.
     package var peers: [Endpoint] = []
+    /// `cluster.dns`, `NAME:PORT`, instead of `cluster.peers`: the addresses of the name are the nodes, this one among
+    /// them or not; at most 16 are used. Looked up at the start, and again when the answer ends, 5 to 60 seconds later.
+    package var dns: PeerName?
     /// `cluster.key-file`, a file of at least 16 bytes, the same on every node; required unless the bus and every peer
     /// are loopback addresses.
     package var keyFile = ""
@@ -44,7 +47,7 @@ package struct ClusterConfiguration: Equatable, Sendable {
     package static let peerLimit = 15
     package static let keyMinimum = 16
 
-    /// No frame leaves this host.
+    /// No frame leaves this host. Of the addresses of a name, a loopback bus takes loopback ones only.
     package var isLoopbackOnly: Bool {
         (bus?.address.isLoopback ?? true) && peers.allSatisfy { $0.address.isLoopback }
     }
@@ -70,6 +73,14 @@ package struct ClusterConfiguration: Equatable, Sendable {
     }
 
     private func busProblems(_ list: inout ProblemList) {
+        if bus == nil, dns != nil {
+            list.add(
+                "cluster.bus", "is required with cluster.dns: where peers publish to us, like tcp://192.0.2.1:7400")
+        }
+        if dns != nil, !peers.isEmpty {
+            list.add(
+                "cluster.dns", "give either cluster.dns or cluster.peers: one of them says who belongs to the cluster")
+        }
         if bus == nil, !peers.isEmpty {
             list.add(
                 "cluster.bus", "is required with cluster.peers: where they publish to us, like tcp://192.0.2.1:7400")

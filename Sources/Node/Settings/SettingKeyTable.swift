@@ -5,7 +5,7 @@ import SIP
 
 extension SettingKey {
     package static let all: [SettingKey] =
-        nodeKeys + sipKeys + clusterKeys + replicationKeys + dialogKeys
+        nodeKeys + sipKeys + dnsKeys + clusterKeys + replicationKeys + dialogKeys
         + takeoverKeys + admissionKeys + managementKeys
 
     private static let nodeKeys = [
@@ -35,6 +35,16 @@ extension SettingKey {
         integer("sip.max-forwards", \.sip.maxForwards),
     ]
 
+    private static let dnsKeys = [
+        list("dns.servers", \.dns.servers, "is not an address like 192.0.2.53 or 192.0.2.53:53") {
+            Endpoint(configured: $0, schemes: .none, defaultPort: 53)
+        },
+        duration("dns.timeout-ms", \.dns.timeout, unit: .milliseconds),
+        integer("dns.tries", \.dns.tries),
+        integer("dns.cache-entries", \.dns.cacheEntries),
+        choice("dns.families", \.dns.families),
+    ]
+
     private static let clusterKeys = [
         text("cluster.name", \.cluster.name),
         optionalEndpoint("cluster.bus", \.cluster.bus, "is not an address like tcp://192.0.2.1:7400") {
@@ -42,6 +52,15 @@ extension SettingKey {
         },
         list("cluster.peers", \.cluster.peers, "is not an address like tcp://192.0.2.1:7400") {
             Endpoint(configured: $0, schemes: .bus, defaultPort: nil)
+        },
+        SettingKey(name: "cluster.dns", isList: false) { settings, texts in
+            let text = texts[0].trimmed
+            let name = PeerName(text)
+            guard name != nil || text.isEmpty else {
+                return "'\(text)' is not a name with a port like understudy.example.org:7400"
+            }
+            settings.cluster.dns = name
+            return nil
         },
         text("cluster.key-file", \.cluster.keyFile),
         choice("cluster.quorum", \.cluster.quorum),

@@ -7,6 +7,7 @@ import SIP
 package struct Settings: Equatable, Sendable {
     package var node = NodeSettings()
     package var sip = SIPSettings()
+    package var dns = DNSSettings()
     package var cluster = ClusterConfiguration()
     package var replication = ReplicationSettings()
     package var dialogs = DialogSettings()
@@ -27,8 +28,9 @@ package struct Settings: Equatable, Sendable {
     /// Every reason these values cannot be used together; empty when they can.
     package func problems() -> [SettingProblem] {
         var list =
-            node.problems() + sip.problems() + cluster.problems() + replication.problems() + dialogs.problems()
-            + takeover.problems() + management.problems() + access.problems() + limits.problems() + routeProblems()
+            node.problems() + sip.problems() + dns.problems(listen: sip.listen) + cluster.problems()
+            + replication.problems() + dialogs.problems() + takeover.problems() + management.problems()
+            + access.problems() + limits.problems() + routeProblems()
         if let bus = cluster.bus, let http = management.http, bus.address == http.address {
             if http.port == bus.port || Int(http.port) == Int(bus.port) + 1 {
                 let message = "\(http.text) is taken by cluster.bus, which uses its port and the next"
@@ -62,9 +64,7 @@ package struct Settings: Equatable, Sendable {
 
     private func targetProblems(of set: RouteSet, _ key: String, _ list: inout ProblemList) {
         for uri in set.targets.map(\.uri) {
-            if uri.endpoint == nil {
-                list.add(key, "\(uri.text): the host must be an address; names are not looked up in this version")
-            } else if uri.transport != .udp {
+            if uri.transport != .udp {
                 list.add(key, "\(uri.text): only udp is available in this version")
             }
         }

@@ -1,9 +1,9 @@
 // RateLimiter counts new requests by token buckets: one for everybody, one for each source address. A bucket holds up
 // to `burst` tokens and gains `perSecond` of them; a request takes one from each, or none from either.
 //
-// Sources are kept in sets of four places, found by a keyed hash. A source that finds no place takes that of the one not
-// heard for longest, and begins with a full bucket: memory is bounded, and who floods from more addresses than there are
-// places meets the limit for all.
+// Sources are kept in sets of four places, found by a keyed hash. A source that finds no place takes that of the one
+// not heard for longest, and begins with a full bucket: memory is bounded, and who floods from more addresses than
+// there are places meets the limit for all.
 
 import Primitives
 import SIP
