@@ -115,7 +115,8 @@ extension Node {
     static func makeHello(_ settings: Settings) -> Hello {
         Hello(
             management: settings.management.http.map { "http://\($0.text)" } ?? "",
-            sip: settings.sip.listen.first?.text ?? "", service: settings.sip.serviceAddress?.text ?? "")
+            sip: settings.sip.listen.first { $0.transport == .udp }?.text ?? "",
+            service: settings.sip.serviceAddress?.text ?? "")
     }
 
     static func outcome(_ result: ProbeResult) -> ProbeOutcome {

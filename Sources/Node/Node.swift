@@ -71,15 +71,28 @@ package struct Node: Sendable {
     // MARK: Events
 
     package mutating func receive(
-        datagram: RawSpan, from source: Endpoint, on listener: ListenerID, ageMilliseconds: Int64, now: Instant,
-        into out: inout Outbox
+        datagram: RawSpan, from source: Endpoint, on listener: ListenerID, flow: FlowID = .none,
+        ageMilliseconds: Int64, now: Instant, into out: inout Outbox
     ) {
         swap(&effects.queue, &out.queue)
         proxy.receive(
-            datagram, from: source, on: listener, ageMilliseconds: ageMilliseconds, now: now, dialogs: &store.dialogs,
-            effects: &effects)
+            datagram, from: source, on: listener, flow: flow, ageMilliseconds: ageMilliseconds, now: now,
+            dialogs: &store.dialogs, effects: &effects)
         settle(now: now, into: &out)
         swap(&effects.queue, &out.queue)
+    }
+
+    /// A connection has ended. What waits for an answer over it goes on waiting: the answer may come another way
+    /// (RFC 3261 §18.2.2).
+    package mutating func receive(closed flow: FlowID, now: Instant, into out: inout Outbox) {
+        counters.flowsClosed += 1
+    }
+
+    /// A message that was to go over a connection, and that had a token, went nowhere.
+    package mutating func receive(
+        unsent token: UInt64, to: Endpoint, flow: FlowID, now: Instant, into out: inout Outbox
+    ) {
+        counters.unsent += 1
     }
 
     package mutating func receive(frame: RawSpan, now: Instant, into out: inout Outbox) {
@@ -160,4 +173,6 @@ struct NodeCounters: Sendable {
     var intentsRefused: UInt64 = 0
     var uncommitted: UInt64 = 0
     var refreshUncommitted: UInt64 = 0
+    var flowsClosed: UInt64 = 0
+    var unsent: UInt64 = 0
 }

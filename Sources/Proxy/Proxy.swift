@@ -92,12 +92,12 @@ package struct Proxy: Sendable {
         return min(end, wheel.next ?? end)
     }
 
-    /// Handles one datagram.
+    /// Handles one datagram, or one message that came over a connection, which `flow` then names.
     /// - Parameter ageMilliseconds: How long it waited in the socket; a request without To tag older than two seconds
     ///   is dropped, since its sender has gone elsewhere (S2-15).
     package mutating func receive(
-        _ datagram: RawSpan, from source: Endpoint, on listener: ListenerID, ageMilliseconds: Int64, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ datagram: RawSpan, from source: Endpoint, on listener: ListenerID, flow: FlowID = .none,
+        ageMilliseconds: Int64, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
         if datagram.byteCount <= 4 { return }  // A keep-alive (RFC 5626 §3.5.1) or nothing.
         do {

@@ -69,17 +69,25 @@ package struct Arrival: Equatable, Sendable {
 
     /// Sends every datagram of the outbox, in order, each from its own socket. What cannot be sent is counted and
     /// skipped: SIP retransmits, and waiting would delay every other call.
+    /// - Returns: How many of them are for connections, and were left alone.
+    @discardableResult
     package mutating func send(
-        _ outbox: borrowing Outbox, through sockets: [UDPSocket], counting counters: inout TransportCounters
-    ) {
+        _ outbox: borrowing Outbox, through sockets: [UDPSocket?], counting counters: inout TransportCounters
+    ) -> Int {
         let datagrams = outbox.datagrams
         var index = 0
+        var left = 0
         // Sound: the arena is borrowed until the last of its bytes has been handed to the kernel, and each range is
         // checked against it.
         unsafe outbox.arena.withUnsafeBytes { arena in
             while index < datagrams.count {
+                guard datagrams[index].isForUDP else {
+                    left += 1
+                    index += 1
+                    continue
+                }
                 let listener = Int(datagrams[index].from.rawValue)
-                guard listener < sockets.count else {
+                guard listener < sockets.count, let socket = sockets[listener] else {
                     counters.unknownListener += 1
                     index += 1
                     continue
@@ -87,15 +95,17 @@ package struct Arrival: Equatable, Sendable {
                 var free: Int32 = 1
                 while index < datagrams.count, free > 0, Int(datagrams[index].from.rawValue) == listener {
                     let datagram = datagrams[index]
+                    guard datagram.isForUDP else { break }
                     var to = csys_endpoint(datagram.to)
                     let bytes = unsafe UnsafeRawBufferPointer(rebasing: arena[datagram.range.range])
                     free = unsafe csys_send_add(
                         batch, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), UInt32(bytes.count), &to)
                     index += 1
                 }
-                flush(sockets[listener], &counters)
+                flush(socket, &counters)
             }
         }
+        return left
     }
 
     private mutating func flush(_ socket: UDPSocket, _ counters: inout TransportCounters) {

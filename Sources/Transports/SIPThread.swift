@@ -45,17 +45,19 @@ package final class SIPThread<Machine: NodeMachine & ~Copyable>: Sendable {
 
     /// Starts serving.
     /// - Parameters:
-    ///   - sockets: In the order of `ListenerID`.
-    ///   - signal: The one that the bus was made with.
+    ///   - sockets: In the order of `ListenerID`; `nil` where a listener is one of `streams`.
+    ///   - streams: The connections; they outlive this thread, and are stopped by whoever started them.
+    ///   - signal: The one that the bus and the connections were made with.
     ///   - note: Gets every note, on the SIP thread: it must not wait.
     /// - Throws: When there is no thread to be had.
     package init(
-        machine: consuming sending Machine, sockets: [UDPSocket], bus: Bus?, signal: Signal,
-        note: @escaping @Sendable (Note) -> Void
+        machine: consuming sending Machine, sockets: [UDPSocket?], streams: StreamService? = nil, bus: Bus?,
+        signal: Signal, note: @escaping @Sendable (Note) -> Void
     ) throws(NanomsgError) {
         let mailbox = SIPMailbox<Machine>(signal: signal)
         let core = Core(
-            SIPLoop(machine: machine, sockets: sockets, bus: bus, mailbox: mailbox, note: note), mailbox)
+            SIPLoop(machine: machine, sockets: sockets, streams: streams, bus: bus, mailbox: mailbox, note: note),
+            mailbox)
         self.core = core
         self.bus = bus
         thread = try WorkerThread(name: "sip") { core.run() }

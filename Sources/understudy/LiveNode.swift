@@ -14,13 +14,16 @@ final class LiveNode: ManagedNode {
     private struct Running: Sendable {
         let thread: SIPThread<Node>
         let bus: Bus?
+        let streams: StreamService?
     }
 
     private let running = Mutex<Running?>(nil)
     /// Seconds, by `fault.skew`.
     private let shift = Mutex<Int64>(0)
 
-    func begin(_ thread: SIPThread<Node>, _ bus: Bus?) { running.withLock { $0 = Running(thread: thread, bus: bus) } }
+    func begin(_ thread: SIPThread<Node>, _ bus: Bus?, _ streams: StreamService?) {
+        running.withLock { $0 = Running(thread: thread, bus: bus, streams: streams) }
+    }
 
     func end() { running.withLock { $0 = nil } }
 
@@ -43,7 +46,9 @@ final class LiveNode: ManagedNode {
     func metrics() async throws(NodeStopped) -> [MetricReport] {
         let running = try current()
         let reports = try await ask { node, now, _ in node.metrics(now: now) }
-        return reports + ShellMetrics.reports(await running.thread.counters(), running.bus?.counters)
+        return reports
+            + ShellMetrics.reports(
+                await running.thread.counters(), running.bus?.counters, await running.streams?.counters())
     }
 
     func dialogs(_ query: DialogQuery) async throws(NodeStopped) -> DialogPage {

@@ -1,6 +1,7 @@
 // A node's settings: validated values, one struct a subsystem, whose comments are the reference (key, unit, range,
 // default). Nothing here reads a file, a variable or a clock; Management's loader turns texts into these values by way
-// of `SettingKey`, and the simulator writes them directly. Nothing is reloaded while a node runs.
+// of `SettingKey`, and the simulator writes them directly. Nothing of it is reloaded while a node runs;
+// the files of certificates are.
 
 import SIP
 
@@ -24,6 +25,10 @@ package struct Settings: Equatable, Sendable {
         var list =
             node.problems() + sip.problems() + cluster.problems() + replication.problems() + dialogs.problems()
             + takeover.problems() + management.problems()
+        if !cluster.peers.isEmpty, !sip.listen.isEmpty, !sip.listen.contains(where: { $0.transport == .udp }) {
+            let message = "at least one must be udp: the members of a cluster pass messages to each other by it"
+            list.append(SettingProblem(key: "sip.listen", message: message))
+        }
         if routes.count > Self.routeLimit {
             list.append(SettingProblem(key: "routes", message: "at most \(Self.routeLimit)"))
         }
