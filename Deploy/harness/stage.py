@@ -125,6 +125,19 @@ class Stage:
         if not good:
             raise Failure(f"the nodes should hold {count} dialogs each: {held}")
 
+    def in_every_record_as(self, state, calls, seconds=5):
+        """Until every node holds each of `calls` in `state`: facts follow a message by `replication.linger-ms`."""
+        wanted = {call.call_id for call in calls}
+
+        def lacking():
+            return {
+                node.name: len(wanted - {d["call_id"] for d in node.dialogs() if d["state"] == state})
+                for node in self.cluster.alive()
+            }
+
+        if not self.phones.wait(lambda: not any(lacking().values()), seconds):
+            raise Failure(f"calls that a node does not hold as {state}: {lacking()}")
+
     def survivors_notice(self, dead, since, seconds=10):
         """Seconds from `since` until no survivor's view has the dead node."""
         names = [n.name for n in self.cluster.alive()]

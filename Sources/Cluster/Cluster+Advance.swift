@@ -50,6 +50,7 @@ extension Cluster {
         memberlessSince = now
         nextHeartbeat = now
         isMembershipStale = true
+        if isFit { out.append(.fitChanged) }
         isFit = false
     }
 

@@ -36,6 +36,8 @@ package enum ClusterAction: Equatable, Sendable {
     case refused(did: UInt64)
     case viewChanged
     case stateChanged(MemberState)
+    /// From this moment this node may act for others, or may not.
+    case fitChanged
     /// Facts of a peer changed this record, or made it.
     case applied(did: UInt64)
     /// A peer knew a higher boot of our name: this is ours from now on (R14).

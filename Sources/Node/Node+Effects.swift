@@ -93,6 +93,7 @@ extension Node {
                 armDeadline(DialogID(rawValue: did))
             case .applied: break  // The store has it in `touched`.
             case .viewChanged, .stateChanged: scheduleReview(now: now)
+            case .fitChanged: refreshMembership(now: now)
             case .rebooted(let boot): takeBoot(boot)
             case .note(let note): out.notes.append(Note(note, peers: settings.cluster.peers.map(\.text)))
             case .exit(let code): out.exit = code

@@ -221,13 +221,16 @@ extension Proxy {
     }
 
     /// BYE for one side of a dialog-out.
-    /// - Parameter early: The dialog is early, and an heir speaks as the caller: CSeq is the INVITE's plus one (S2-11).
+    ///
+    /// CSeq and branch are those of any other BYE to this leg: should the dialog turn out to be confirmed elsewhere, the
+    /// BYE at its deadline is a retransmission of this one (S1-9).
+    /// - Parameter early: An heir ends a dialog that is early; only the Reason says so (S2-11).
     func bye(_ did: DialogID, _ record: Record, _ out: Record.Out, to leg: Leg, early: Bool) -> EndingRequest? {
         let side = leg == .caller ? record.caller : out.side
         guard !side.contact.isEmpty else { return nil }
         let sender = leg == .caller ? out.side : record.caller
         let first = max(1, UInt64(sender.firstCSeq))
-        let cSeq = early ? UInt64(record.inviteCSeq) + 1 : min(first + 1 << 24, 1 << 31 - 1)
+        let cSeq = min(first + 1 << 24, 1 << 31 - 1)
         guard let hop = nextHop(contact: side.contact, routes: side.routes) else { return nil }
         let toValue = out.to.isEmpty ? record.to : out.to
         var writer = ByteWriter(capacity: 512)

@@ -181,8 +181,11 @@ extension Proxy {
             facts.put(RecordField.state, UInt64(DialogState.confirmedNotAcknowledged.rawValue))
             writeOut(context, state: .confirmedNotAcknowledged, answer: answer)
         } else {
+            // No INVITE is sent within a dialog that is not confirmed (RFC 3261 §14.1): the 2xx is still on its way here.
+            let confirms = context.method == .invite && state < .confirmed
+            if confirms { facts.put(RecordField.state, UInt64(DialogState.confirmed.rawValue)) }
             readRouteSets(did, dialogs: dialogs)
-            writeRefreshedSides(context)
+            writeRefreshedSides(context, did, confirms: confirms, dialogs: dialogs)
         }
         writeDeadline(did, now: now, dialogs: dialogs)
         if context.method == .invite {
@@ -231,7 +234,11 @@ extension Proxy {
     }
 
     /// CSeq of the sender, and the targets of both sides where request and response refresh them (RFC 3261 §12.2).
-    private mutating func writeRefreshedSides(_ context: ResponseContext) {
+    ///
+    /// A dialog-out whose 2xx went by unseen gets the callee's From or To value as well: a BYE needs its tag.
+    private mutating func writeRefreshedSides(
+        _ context: ResponseContext, _ did: DialogID, confirms: Bool, dialogs: DialogTable
+    ) {
         let refreshesTarget = [.invite, .update, .subscribe, .notify, .refer].contains(context.method)
         let bytes = message.bytes
         let (contact, cSeq) = (refreshesTarget ? contactURI() : nil, UInt64(context.cSeq))
@@ -254,12 +261,26 @@ extension Proxy {
                 if !routes.isEmpty { target.put(TargetField.routes, routes) }
             }
         }
-        let calleeTag = context.leg == .caller ? (bytes, message.toTag) : (bytes, message.fromTag)
+        let calleeTag = context.leg == .caller ? message.toTag : message.fromTag
+        let callee = nameOfCallee(did, calleeTag, leg: context.leg, dialogs: dialogs)
         facts.message(RecordField.caller) { writeSide(&$0, leg: .caller) }
         facts.message(RecordField.outs) { out in
-            out.put(OutField.toTag, calleeTag.0, calleeTag.1)
+            out.put(OutField.toTag, bytes, calleeTag)
+            if confirms { out.put(OutField.state, UInt64(DialogState.confirmed.rawValue)) }
             out.message(OutField.side) { writeSide(&$0, leg: .callee) }
+            if let callee { out.put(OutField.to, bytes, callee) }
         }
+    }
+
+    /// The callee's To (or From) value in the message at hand, when its dialog-out does not have it yet.
+    private func nameOfCallee(
+        _ did: DialogID, _ calleeTag: ByteRange, leg: Leg, dialogs: DialogTable
+    ) -> ByteRange? {
+        let bytes = message.bytes
+        let isKnown = dialogs.view(did) { view, stored in
+            view.out(toTag: bytes, calleeTag, in: stored).map { !$0.to.isEmpty } ?? false
+        }
+        return isKnown == true ? nil : message.first(leg == .caller ? .to : .from)?.value
     }
 
     /// A refresh changes the target, never the route set (RFC 3261 §12.2): it is repeated beside the new Contact.
@@ -288,10 +309,14 @@ extension Proxy {
         _ did: DialogID, _ cSeq: CSeq, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
         let bytes = message.bytes
-        guard let state = dialogs.state(did), state == .confirmed || state == .confirmedNotAcknowledged,
+        guard let state = dialogs.state(did), state != .deleted,
             let sender = dialogs.matches(
                 did, callID: bytes, message.callID, fromTag: bytes, message.fromTag, toTag: bytes, message.toTag)
+                ?? legOfUnansweredDialog(did, dialogs: dialogs)
         else { return }
+        let isInitial = dialogs.view(did) { view, _ in sender == .caller && view.inviteCSeq == cSeq.number } ?? false
+        let confirms = cSeq.method == .invite && !isInitial && state < .confirmed
+        guard confirms || state >= .confirmedNotAcknowledged else { return }
         readRouteSets(did, dialogs: dialogs)
         let contact = [.invite, .update].contains(cSeq.method) ? contactURI() : nil
         let routes = sender == .caller ? routeSets[1] : routeSets[0]
@@ -303,16 +328,17 @@ extension Proxy {
                 if !routes.isEmpty { target.put(TargetField.routes, routes) }
             }
         }
-        let toTag = message.toTag
+        let calleeTag = sender == .caller ? message.toTag : message.fromTag
+        let callee = nameOfCallee(did, calleeTag, leg: sender, dialogs: dialogs)
         facts.begin()
+        if confirms { facts.put(RecordField.state, UInt64(DialogState.confirmed.rawValue)) }
         writeDeadline(did, now: now, dialogs: dialogs)
-        if sender == .callee {
-            facts.message(RecordField.caller) { writeSide(&$0) }
-        } else {
-            facts.message(RecordField.outs) { out in
-                out.put(OutField.toTag, bytes, toTag)
-                out.message(OutField.side) { writeSide(&$0) }
-            }
+        if sender == .callee { facts.message(RecordField.caller) { writeSide(&$0) } }
+        facts.message(RecordField.outs) { out in
+            out.put(OutField.toTag, bytes, calleeTag)
+            if confirms { out.put(OutField.state, UInt64(DialogState.confirmed.rawValue)) }
+            if sender == .caller { out.message(OutField.side) { writeSide(&$0) } }
+            if let callee { out.put(OutField.to, bytes, callee) }
         }
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
     }

@@ -6,7 +6,7 @@ import Primitives
 import SIP
 
 extension Proxy {
-    /// An INVITE whose dialog is here already: a live owner's is absorbed, a dead owner's adopted (S1-2b).
+    /// An INVITE whose dialog is here already: a live owner's goes to the owner alone, a dead owner's is adopted (S1-2b).
     mutating func receiveRepeatedInvite(
         _ plan: RequestPlan, did: DialogID, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
@@ -21,9 +21,17 @@ extension Proxy {
         }
         guard let pending = record.pendings.first(where: { $0.leg == .caller && $0.cseq == record.inviteCSeq }),
             case .transaction(let token) = Branch(pending.branch, ByteRange(pending.branch), mark: settings.mark),
-            token.member != settings.memberTag, !(peer(token.member)?.isLive ?? false)
+            token.member != settings.memberTag
         else { return }
-        adopt(plan, did, now: now, dialogs: &dialogs, effects: &effects)
+        guard let owner = peer(token.member), owner.isLive else {
+            adopt(plan, did, now: now, dialogs: &dialogs, effects: &effects)
+            return
+        }
+        // The owner says again what it said last: its 100 may have been lost, and a caller that hears nothing gives up
+        // while its callee rings. Once: what comes from a member goes no further.
+        guard let endpoint = owner.endpoint, !isPeerAddress(plan.source) else { return }
+        counters.passedToOwner += 1
+        effects.queue.send(message.bytes, to: endpoint, from: egressListener(endpoint))
     }
 
     private mutating func adopt(
@@ -254,6 +262,11 @@ extension Proxy {
     private mutating func refuseLateAnswer(
         _ did: DialogID, endsDialog: Bool, now: Instant, effects: inout ProxyEffects
     ) {
+        // Without quorum nobody's call is ended, and the callee repeats its answer (RFC 3261 §13.3.1.4).
+        guard fitMembers.contains(settings.memberTag) else {
+            counters.foreignAbsorbed += 1
+            return
+        }
         guard let contact = contactURI(), let to = message.first(.to), let from = message.first(.from),
             let cSeq = try? message.cSeq()
         else { return }

@@ -200,6 +200,8 @@ extension Proxy {
             return
         }
         if !answer.isEmpty {
+            // Its BYEs are due: a caller that had no 2xx by now must not be given one after them.
+            if let deadline = dialogs.deadline(did), deadline <= now { return }
             startResending(did, pending, answer, now: now, effects: &effects)
         } else if let id = makeHeir(did, record, pending, now: now), var context = take(id) {
             counters.takeoverEarly += 1
@@ -401,7 +403,7 @@ extension Proxy {
     ) {
         context.contextTimer = .none
         guard context.kind == .resending, let did = context.did, let state = dialogs.state(did),
-            !isSettled(context, did, state, dialogs: dialogs)
+            !isSettled(context, did, state, dialogs: dialogs), let deadline = dialogs.deadline(did), deadline > now
         else {
             context.kind = .forwarded  // Nothing waits any more: the context ends.
             return

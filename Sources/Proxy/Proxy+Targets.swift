@@ -174,7 +174,7 @@ extension Proxy {
 
     /// The 2xx with the other To tag may still be on its way to this node: Call-ID and the caller's tag have to do
     /// until then.
-    private func legOfUnansweredDialog(_ did: DialogID, dialogs: DialogTable) -> Leg? {
+    func legOfUnansweredDialog(_ did: DialogID, dialogs: DialogTable) -> Leg? {
         dialogs.view(did) { view, bytes -> Leg? in
             guard view.state < .confirmed, Text.same(bytes, view.callID, message.bytes, message.callID) else {
                 return nil

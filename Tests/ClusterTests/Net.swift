@@ -245,7 +245,7 @@ final class Net {
             case .note(let note): process.notes.append(note)
             case .stateChanged(let state): process.states.append(state)
             case .rebooted(let boot): boots[index] = boot
-            case .recycle, .viewChanged, .applied: break
+            case .recycle, .viewChanged, .fitChanged, .applied: break
             }
         }
     }

@@ -95,7 +95,7 @@ struct TakeoverTests {
                 "BYE sip:bob@10.0.0.2:5060 SIP/2.0", "ACK sip:bob@10.0.0.2:5060 SIP/2.0",
                 "SIP/2.0 480 Temporarily Unavailable",
             ])
-        #expect(rest[0].header("CSeq") == "2 BYE")
+        #expect(rest[0].header("CSeq") == "16777217 BYE", "as any BYE to this leg: a later one is a retransmission")
         #expect(rest[2].to == ProxyBench.caller)
         #expect(rest[2].headers("Via") == ["SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bKc1"])
         #expect(survivor.state == .deleted)

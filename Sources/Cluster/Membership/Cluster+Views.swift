@@ -19,7 +19,7 @@ extension Cluster {
         progressJoin(now, &out)
         judgeQuorum(now, &out)
         judgeComparisons(now)
-        judgeFitness(now)
+        judgeFitness(now, &out)
         evaluateAt = nextEvaluation(now)
     }
 
@@ -236,12 +236,13 @@ extension Cluster {
         }
     }
 
-    private mutating func judgeFitness(_ now: Instant) {
+    private mutating func judgeFitness(_ now: Instant, _ out: inout ClusterActions) {
         if wokeAt != nil, view.members == [localMember] { wokeAt = nil }
         let fit = state.isServing && isMember && hasQuorum && now >= holdUntil && wokeAt == nil && compareSince == nil
         if fit != isFit {
             isFit = fit
             isHeartbeatUrgent = true
+            out.append(.fitChanged)
         }
         var names = heardMembers.filter { $0.heartbeat.isFit && $0.heartbeat.state.isServing }.map(\.name)
         if isFit { names.append(localMember.name) }

@@ -28,8 +28,10 @@ extension CheckState {
         checkTransaction(truth, bye, world)
         checkQuorum(host, truth, world)
         checkOnlyOne(host, truth, bye, world)
-        truth.byes.append(bye)
-        return bye.isFirstOfLeg ? snipes(host, world, perMille: 60) : .go
+        let fate = bye.isFirstOfLeg ? snipes(host, world, perMille: 60) : .go
+        // What died with its sender was never on the wire: the leg may have sent requests by the time of the next.
+        if fate != .dieBefore { truth.byes.append(bye) }
+        return fate
     }
 
     /// Number 2: no live dialog is ended before its last committed deadline.
