@@ -86,6 +86,7 @@ package struct Node: Sendable {
     /// (RFC 3261 §18.2.2).
     package mutating func receive(closed flow: FlowID, now: Instant, into out: inout Outbox) {
         counters.flowsClosed += 1
+        proxy.flowClosed(flow)
     }
 
     /// A message that was to go over a connection, and that had a token, went nowhere.
@@ -93,6 +94,10 @@ package struct Node: Sendable {
         unsent token: UInt64, to: Endpoint, flow: FlowID, now: Instant, into out: inout Outbox
     ) {
         counters.unsent += 1
+        swap(&effects.queue, &out.queue)
+        proxy.receiveUnsent(token, now: now, dialogs: &store.dialogs, effects: &effects)
+        settle(now: now, into: &out)
+        swap(&effects.queue, &out.queue)
     }
 
     package mutating func receive(frame: RawSpan, now: Instant, into out: inout Outbox) {

@@ -9,6 +9,7 @@ extension Proxy {
     mutating func forward(
         _ plan: RequestPlan, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
+        var plan = plan
         guard let id = contexts.insert(.blank) else {
             counters.overloaded += 1
             effects.items.append(.note(.overloaded))
@@ -33,19 +34,23 @@ extension Proxy {
         context.afterTheEnd = plan.afterTheEnd
         context.upstream = plan.upstream
         context.listener = plan.listener
+        context.flow = arrivalFlow
         context.startedAt = now
         context.serverKey = serverKey(plan, method: message.method)
         context.request = completedRequest(plan)
         let isInvite = message.method == .invite
-        context.server = isInvite ? .invite(startedInviteServer()) : .nonInvite(startedNonInviteServer())
-        let sent = forwardedRequest(plan, branch: branch)
-        let client: ClientBranch.Client =
+        let isReliable = plan.source.transport.isReliable
+        context.server =
             isInvite
-            ? .invite(InviteClientTransaction(timers: settings.timers))
-            : .nonInvite(NonInviteClientTransaction(timers: settings.timers))
-        context.branches = [
-            ClientBranch(client: client, sent: sent, target: plan.nextHop, listener: egressListener(plan.nextHop))
-        ]
+            ? .invite(startedInviteServer(reliable: isReliable))
+            : .nonInvite(startedNonInviteServer(reliable: isReliable))
+        let (sent, usesTCPForSize) = sizedRequest(&plan, branch: branch)
+        var client = ClientBranch(
+            client: clientTransaction(context.method, plan.nextHop), sent: sent, target: plan.nextHop,
+            listener: egressListener(plan.nextHop))
+        client.flow = plan.flow
+        client.mayUseUDP = usesTCPForSize
+        context.branches = [client]
         serverTable.insert(hash: context.serverKey, value: id.index)
         if isInvite, let did = plan.did { dialogTable.insert(hash: did.rawValue, value: id.index) }
         learnRequest(context, plan, branch: branch, now: now, dialogs: &dialogs, effects: &effects)
@@ -125,11 +130,16 @@ extension Proxy {
             editor.replace(message.requestURI) { $0.put(plan.requestURI) }
         }
         let recordRoutes = plan.createsDialog && !plan.isSpiral
+        let secure = recordRoutes && isSecure(plan)
         editor.insert(at: message.firstLineEnd) { [settings] writer in
             writer.put("Via: ")
-            Self.writeVia(settings, branch, into: &writer)
+            Self.writeVia(settings, branch, plan.nextHop.transport, into: &writer)
             writer.put("\r\n")
-            if recordRoutes, let did = plan.did { Self.writeRecordRoute(settings, did, into: &writer) }
+            if recordRoutes, let did = plan.did {
+                settings.writeRecordRoutes(
+                    did, upstream: plan.source.transport, downstream: plan.nextHop.transport, secure: secure,
+                    into: &writer)
+            }
         }
         completeVia(plan)
         editor.removeLeading(plan.consumedRoutes + (plan.nextHopIsStrict ? 1 : 0), of: routes)
@@ -146,22 +156,14 @@ extension Proxy {
         return scratch.copy()
     }
 
-    static func writeVia(_ settings: ProxySettings, _ branch: Branch, into writer: inout ByteWriter) {
-        writer.put("SIP/2.0/UDP ")
-        writer.put(settings.sentBy)
+    static func writeVia(
+        _ settings: ProxySettings, _ branch: Branch, _ transport: TransportProtocol, into writer: inout ByteWriter
+    ) {
+        writer.put("SIP/2.0/")
+        settings.writeSentBy(transport, into: &writer)
         writer.put(";branch=")
         branch.write(mark: settings.mark, into: &writer)
         writer.put(";rport")
-    }
-
-    static func writeRecordRoute(_ settings: ProxySettings, _ did: DialogID, into writer: inout ByteWriter) {
-        writer.put("Record-Route: <sip:")
-        writer.put(settings.advertised)
-        writer.put(";lr;")
-        writer.put(settings.routeParameter)
-        writer.put("=")
-        writer.putHex(did.rawValue, digits: 16)
-        writer.put(">\r\n")
     }
 
     private mutating func decrementMaxForwards() {
@@ -192,17 +194,21 @@ extension Proxy {
             loop: loopHash(plan) ^ UInt32(truncatingIfNeeded: serverKey(plan, method: message.method)))
         let sent = forwardedRequest(plan, branch: .transaction(token))
         counters.forwarded += 1
-        effects.queue.send(sent, to: plan.nextHop, from: egressListener(plan.nextHop))
+        effects.queue.send(sent, to: plan.nextHop, from: egressListener(plan.nextHop), flow: plan.flow)
     }
 
-    /// Our socket toward an endpoint: the first listener of its family.
+    /// Our listener toward an endpoint: the first of its transport and family, else the first of its transport.
     func egressListener(_ endpoint: Endpoint) -> ListenerID {
-        if let preferred = settings.preferredListener, settings.listeners.indices.contains(preferred),
+        if endpoint.transport == .udp, let preferred = settings.preferredListener,
+            settings.listeners.indices.contains(preferred),
             settings.listeners[preferred].address.isIPv6 == endpoint.address.isIPv6
         {
             return ListenerID(rawValue: UInt8(truncatingIfNeeded: preferred))
         }
-        let index = settings.listeners.firstIndex { $0.address.isIPv6 == endpoint.address.isIPv6 } ?? 0
+        let index =
+            settings.listeners.firstIndex {
+                $0.transport == endpoint.transport && $0.address.isIPv6 == endpoint.address.isIPv6
+            } ?? settings.listeners.firstIndex { $0.transport == endpoint.transport } ?? 0
         return ListenerID(rawValue: UInt8(truncatingIfNeeded: index))
     }
 
@@ -217,7 +223,9 @@ extension Proxy {
             switch action {
             case .send:
                 let branch = context.branches[index]
-                effects.queue.send(branch.sent, to: branch.target, from: branch.listener)
+                let token = branch.target.transport.isReliable ? SendToken(context: id, branch: index).rawValue : 0
+                effects.queue.send(
+                    branch.sent, to: branch.target, from: branch.listener, flow: branch.flow, token: token)
             case .start(let timer, let delay):
                 let token = TimerToken(context: id, branch: index, machine: .client, timer: timer)
                 wheel.cancel(context.branches[index].timers[timer])
@@ -239,7 +247,8 @@ extension Proxy {
             case .send:
                 if context.lastResponse.isEmpty { continue }
                 counters.retransmissionsSent += 1
-                effects.queue.send(context.lastResponse, to: context.upstream, from: context.listener)
+                effects.queue.send(
+                    context.lastResponse, to: context.upstream, from: context.listener, flow: context.flow)
             case .start(let timer, let delay):
                 let token = TimerToken(context: id, machine: .server, timer: timer)
                 wheel.cancel(context.timers[timer])
@@ -257,15 +266,15 @@ extension Proxy {
 
 extension Proxy {
     /// A server transaction that has its request (RFC 3261 §17.2.1).
-    mutating func startedInviteServer() -> InviteServerTransaction {
-        var transaction = InviteServerTransaction(timers: settings.timers)
+    mutating func startedInviteServer(reliable: Bool) -> InviteServerTransaction {
+        var transaction = InviteServerTransaction(timers: settings.timers, reliable: reliable)
         actions.removeAll(keepingCapacity: true)
         transaction.start(actions: &actions)
         return transaction
     }
 
-    mutating func startedNonInviteServer() -> NonInviteServerTransaction {
-        var transaction = NonInviteServerTransaction(timers: settings.timers)
+    mutating func startedNonInviteServer(reliable: Bool) -> NonInviteServerTransaction {
+        var transaction = NonInviteServerTransaction(timers: settings.timers, reliable: reliable)
         actions.removeAll(keepingCapacity: true)
         transaction.start(actions: &actions)
         return transaction

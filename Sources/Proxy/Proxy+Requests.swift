@@ -26,6 +26,10 @@ struct RequestPlan {
     /// The new Request-URI; empty keeps the old one.
     var requestURI: [UInt8] = []
     var nextHop = Endpoint.none
+    /// The connection to the next hop, when it must be a certain one.
+    var flow = FlowID.none
+    /// The next hop was given without a transport.
+    var isTransportOpen = false
     /// The first Route left does not route loosely (§16.6 step 6).
     var nextHopIsStrict = false
     var isSpiral = false
@@ -80,6 +84,11 @@ extension Proxy {
         case .never: toSource = via.hasRport
         case .auto: toSource = via.hasRport || differs || settings.balancers.contains(source.address)
         }
+        if source.transport.isReliable {
+            // Over the connection by its flow; should that be gone, to the port of sent-by (§18.2.2).
+            let port = via.port ?? source.transport.defaultPort
+            return (Endpoint(address: source.address, port: port, transport: source.transport), toSource || differs)
+        }
         let port = toSource ? source.port : via.port ?? 5_060
         return (Endpoint(address: source.address, port: port), toSource || differs)
     }
@@ -88,7 +97,8 @@ extension Proxy {
     mutating func completeVia(_ plan: RequestPlan) {
         guard plan.addsReceived else { return }
         editor.stamp(
-            plan.via, of: message, source: plan.source, forceRport: plan.upstream.port != plan.via.sentByPort)
+            plan.via, of: message, source: plan.source,
+            forceRport: !plan.source.transport.isReliable && plan.upstream.port != plan.via.sentByPort)
     }
 
     // MARK: Retransmissions
@@ -162,9 +172,11 @@ extension Proxy {
         counters.rejected += 1
         let toTag = status > 100 && message.toTag.isEmpty ? ownToTagText(message) : []
         let received: (Endpoint, forceRport: Bool)? =
-            plan.addsReceived ? (plan.source, forceRport: plan.upstream.port == plan.source.port) : nil
+            plan.addsReceived
+            ? (plan.source, forceRport: !plan.source.transport.isReliable && plan.upstream.port == plan.source.port)
+            : nil
         let unsupported = status == 420 ? message.first(.proxyRequire)?.value : nil
-        effects.queue.send(to: plan.upstream, from: plan.listener) { [message] writer in
+        effects.queue.send(to: plan.upstream, from: plan.listener, flow: arrivalFlow) { [message] writer in
             ResponseWriter.write(
                 status, to: message, toTag: toTag, received: received,
                 extra: { writer in

@@ -120,7 +120,7 @@ extension Proxy {
     /// ACK for a non-2xx, made by the proxy (§17.1.1.3).
     private mutating func acknowledge(_ branch: ClientBranch, effects: inout ProxyEffects) {
         guard loadStored(branch.sent) else { return }
-        effects.queue.send(to: branch.target, from: branch.listener) { [stored, message] writer in
+        effects.queue.send(to: branch.target, from: branch.listener, flow: branch.flow) { [stored, message] writer in
             AckWriter.write(invite: stored, response: message, into: &writer)
         }
     }
@@ -247,7 +247,7 @@ extension Proxy {
         case .none: return
         }
         context.lastStatus = max(context.lastStatus, status)
-        effects.queue.send(bytes, to: context.upstream, from: context.listener)
+        effects.queue.send(bytes, to: context.upstream, from: context.listener, flow: context.flow)
         actions.removeAll { $0 == .send }
         if isAcceptedInvite {  // Its retransmissions come from the callee; nothing of it is needed any more.
             context.lastResponse = []
@@ -295,13 +295,13 @@ extension Proxy {
             respond(200, &context, id, now: now, effects: &effects)  // S1-9: the dialog is over for both.
         } else if context.endCode != 0 {
             respond(context.endCode, &context, id, now: now, effects: &effects)
+        } else if status == 503 {
+            respond(500, &context, id, now: now, effects: &effects)  // §16.7 step 6: ours is not overloaded.
         } else if response.isEmpty {
             // Silence: 408 for an INVITE, nothing for the rest (RFC 4320 §4.1).
             if context.method == .invite {
                 respond(context.cancelled ? 487 : 408, &context, id, now: now, effects: &effects)
             }
-        } else if status == 503 {
-            respond(500, &context, id, now: now, effects: &effects)  // §16.7 step 6: ours is not overloaded.
         } else if loadMessage(response), let via = try? message.topmostVia() {
             sendUpstream(responseWithoutVia(via), status, &context, id, now: now, effects: &effects)
         }

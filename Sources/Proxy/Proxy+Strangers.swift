@@ -321,7 +321,10 @@ extension Proxy {
             counters.strayResponses += 1
             return
         }
-        let endpoint = Endpoint(address: address, port: next.rport ?? next.port ?? 5_060)
+        // Over the connection that is there to that port, or a new one to it: its flow is not known here.
+        let transport = settings.speaks(next.transport) ? next.transport : .udp
+        let endpoint = Endpoint(
+            address: address, port: next.rport ?? next.port ?? transport.defaultPort, transport: transport)
         effects.queue.send(responseWithoutVia(via), to: endpoint, from: egressListener(endpoint))
     }
 }

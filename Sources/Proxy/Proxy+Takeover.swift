@@ -249,8 +249,7 @@ extension Proxy {
     mutating func makeHeir(
         _ did: DialogID, _ record: Record, _ pending: Record.Pending, now: Instant
     ) -> SlotID? {
-        guard let source = Endpoint(bytes: pending.source, range: ByteRange(pending.source)),
-            let target = Endpoint(bytes: pending.target, range: ByteRange(pending.target)),
+        guard let source = Endpoint(fact: pending.source), let target = Endpoint(fact: pending.target),
             let id = contexts.insert(.blank)
         else { return nil }
         var context = ResponseContext()
@@ -263,14 +262,14 @@ extension Proxy {
         context.upstream = source
         context.listener = egressListener(source)
         context.startedAt = now
-        context.server = .invite(startedInviteServer())
+        context.server = .invite(startedInviteServer(reliable: source.transport.isReliable))
         context.request = inheritedInvite(record, pending, vias: pending.vias)
         context.cancelled = record.flags & RecordFlag.cancelled != 0 || pending.progress & Progress.cancelled != 0
         var via = ByteWriter()
         via.put("Via: ")
         via.put(pending.via)
         via.put("\r\n")
-        var transaction = InviteClientTransaction(timers: settings.timers)
+        var transaction = InviteClientTransaction(timers: settings.timers, reliable: target.transport.isReliable)
         actions.removeAll(keepingCapacity: true)
         transaction.start(actions: &actions)  // Nothing is sent: no target ever gets a second INVITE.
         let sawProvisional = pending.progress & Progress.provisional != 0
@@ -372,7 +371,7 @@ extension Proxy {
     private mutating func startResending(
         _ did: DialogID, _ pending: Record.Pending, _ answer: [UInt8], now: Instant, effects: inout ProxyEffects
     ) {
-        guard let source = Endpoint(bytes: pending.source, range: ByteRange(pending.source)) else {
+        guard let source = Endpoint(fact: pending.source) else {
             counters.takeoverUnreachable += 1
             return
         }

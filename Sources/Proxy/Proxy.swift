@@ -8,10 +8,10 @@
 //            └ request ─▶ retransmission? ─▶ Route ─▶ dialog? ─▶ server transaction ─▶ branch ─▶ next hop
 //
 // Files: +Requests (§16.3 to §16.5), +Forwarding (§16.6), +Responses (§16.7), +Cancel (§16.10 and ACK), +Learning
-// (facts), +Timers, +Takeover (what heirs do), +Ending (BYEs that the cluster makes).
+// (facts), +Timers, +Takeover (what heirs do), +Ending (BYEs that the cluster makes), +Flows (connections).
 //
 // Limits: `ProxySettings.contextLimit` transactions; 8 held responses and 16 queued requests a
-// context. Not attempted here: DNS, transports other than UDP, more than one branch from static routes.
+// context. Not attempted here: DNS, more than one branch from static routes.
 
 package import Dialogs
 package import Primitives
@@ -64,6 +64,10 @@ package struct Proxy: Sendable {
     var actions: [TransactionAction] = []
     var dueTokens: [UInt64] = []
     var released: [QueuedRequest] = []
+    /// The connection that the message at hand came on.
+    var arrivalFlow = FlowID.none
+    /// Connections over which something has come, until their end is told.
+    var flows: [FlowID: LiveFlow] = [:]
     /// Route sets of caller and callee of the dialog at hand.
     var routeSets: [[UInt8]] = [[], []]
 
@@ -99,6 +103,8 @@ package struct Proxy: Sendable {
         _ datagram: RawSpan, from source: Endpoint, on listener: ListenerID, flow: FlowID = .none,
         ageMilliseconds: Int64, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
+        arrivalFlow = flow
+        if flow != .none { flows[flow] = LiveFlow(remote: source, listener: listener) }
         if datagram.byteCount <= 4 { return }  // A keep-alive (RFC 5626 §3.5.1) or nothing.
         do {
             try message.load(datagram)
@@ -133,6 +139,7 @@ package struct Proxy: Sendable {
             for request in batch {
                 guard loadMessage(request.bytes) else { continue }
                 hasWaited = request.hasWaited
+                arrivalFlow = request.flow
                 defer { hasWaited = false }
                 receiveRequest(
                     from: request.source, on: request.listener, now: now, dialogs: &dialogs, effects: &effects)

@@ -98,6 +98,12 @@ package struct ProxyCounters: Equatable, Sendable {
     package var byesGenerated: UInt64 = 0
     package var heldResponses: UInt64 = 0
     package var overloaded: UInt64 = 0
+    /// Requests passed to the member that holds the connection they must go over.
+    package var passedToFlow: UInt64 = 0
+    /// Requests for a leg whose connection has ended and that cannot be reached otherwise: 430.
+    package var flowsGone: UInt64 = 0
+    /// Branches that ended because there was no connection.
+    package var transportFailures: UInt64 = 0
 
     package init() {}
 }

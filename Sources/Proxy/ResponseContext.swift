@@ -30,6 +30,8 @@ struct ResponseContext: Sendable {
     var serverKey: UInt64 = 0
     var upstream = Endpoint.none
     var listener = ListenerID(rawValue: 0)
+    /// The connection that the request came on.
+    var flow = FlowID.none
     /// What was last sent upstream, for retransmissions.
     var lastResponse: [UInt8] = []
     var lastStatus = 0
@@ -80,6 +82,7 @@ struct QueuedRequest: Sendable {
     var bytes: [UInt8]
     var source: Endpoint
     var listener: ListenerID
+    var flow: FlowID
     /// It has waited for its record long enough: it goes on without.
     var hasWaited = false
 }
@@ -115,6 +118,10 @@ struct ClientBranch: Sendable {
     var sent: [UInt8]
     var target: Endpoint
     var listener: ListenerID
+    /// The connection that it goes over, if it must be a certain one.
+    var flow = FlowID.none
+    /// It went by TCP for its size alone: by UDP when there is no connection to be had (RFC 3261 §18.1.1).
+    var mayUseUDP = false
     var timers = TimerSet()
     var cancel = Cancel.none
     var cancelSent: [UInt8] = []

@@ -140,6 +140,16 @@ struct SettingsTests {
         #expect(loaded.settings.sip.streams == streams)
     }
 
+    @Test func `a route goes by a transport that the node speaks, and never by WebSocket`() {
+        let listen = "sip.listen=udp://127.0.0.1:5060,tcp://127.0.0.1:5060,ws://127.0.0.1:80"
+        let common = ["node.name=n1", listen]
+        #expect(load(common + ["routes=.* => sip:127.0.0.1;transport=tcp"]).problems == [])
+        for transport in ["tls", "ws"] {
+            let problems = load(common + ["routes=.* => sip:127.0.0.1;transport=\(transport)"]).problems
+            #expect(problems.map(\.key) == ["routes"])
+        }
+    }
+
     @Test func `members of a cluster need UDP between them, a lone node does not`() {
         let alone = ["node.name=n1", "sip.listen=tcp://127.0.0.1:5060"]
         #expect(load(alone).problems == [])

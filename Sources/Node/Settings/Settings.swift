@@ -36,8 +36,8 @@ package struct Settings: Equatable, Sendable {
             if target.endpoint == nil {
                 let message = "\(target.text): the host must be an address; names are not looked up in this version"
                 list.append(SettingProblem(key: "routes", message: message))
-            } else if target.transport != .udp {
-                let message = "\(target.text): only udp is available in this version"
+            } else if let reason = objection(to: target.transport) {
+                let message = "\(target.text): \(reason)"
                 list.append(SettingProblem(key: "routes", message: message))
             }
         }
@@ -54,5 +54,13 @@ package struct Settings: Equatable, Sendable {
             }
         }
         return list
+    }
+
+    /// Why nothing can be sent by a transport; `nil` when it can.
+    private func objection(to transport: TransportProtocol) -> String? {
+        if transport == .udp { return nil }
+        if transport == .ws || transport == .wss { return "nobody can be connected to by WebSocket" }
+        let isSpoken = sip.listen.contains { $0.transport == transport }
+        return isSpoken ? nil : "nothing in sip.listen speaks \(transport.configuredName)"
     }
 }
