@@ -25,6 +25,8 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
         .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
@@ -46,7 +48,17 @@ let package = Package(
         .systemLibrary(
             name: "CCares", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"]), .brew(["c-ares"])]),
         module("Nanomsg", ["CNanomsg", "CSockets"]),
-        module("Transports", ["Primitives", "SIP", "Node", "Nanomsg", "CSockets", "CCares"]),
+        module(
+            "Transports",
+            [
+                "Primitives", "SIP", "Node", "Nanomsg", "CSockets", "CCares",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOTLS", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOWebSocket", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ]),
         module(
             "Management",
             [
@@ -87,7 +99,14 @@ let package = Package(
         tests("ProxyTests", ["Primitives", "SIP", "Dialogs", "Proxy"]),
         tests("ClusterTests", ["Primitives", "Cluster"]),
         tests("NodeTests", ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Node"]),
-        tests("TransportsTests", ["Primitives", "SIP", "Node", "Nanomsg", "Transports"]),
+        tests(
+            "TransportsTests",
+            [
+                "Primitives", "SIP", "Node", "Nanomsg", "Transports",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ]),
         tests("ManagementTests", ["Primitives", "SIP", "Dialogs", "Cluster", "Node", "Management"]),
         tests("SimulationTests", ["Simulator"]),
         .testTarget(

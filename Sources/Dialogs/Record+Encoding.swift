@@ -57,6 +57,7 @@ extension Record.Side {
             $0.put(TargetField.contact, contact)
             $0.put(TargetField.routes, routes)
             $0.put(TargetField.endpoint, endpoint)
+            $0.put(TargetField.flow, flow)
         }
     }
 }

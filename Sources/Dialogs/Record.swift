@@ -21,6 +21,7 @@ public struct Record: Equatable, Sendable {
         public var contact: [UInt8] = []
         public var routes: [UInt8] = []
         public var endpoint: [UInt8] = []
+        public var flow: [UInt8] = []
 
         public init() {}
     }
@@ -137,6 +138,7 @@ extension Record.Side {
         contact = Array(bytes[view.contact.range])
         routes = Array(bytes[view.routes.range])
         endpoint = Array(bytes[view.endpoint.range])
+        flow = Array(bytes[view.flow.range])
     }
 }
 

@@ -11,7 +11,7 @@
 //                21 rejected_caller, 22 rejected_callee  max   (CSeq, branch hash) of the last re-INVITE refused
 //     Deadline   larger (1 generation, 2 at_ms, 3 lifetime_ms)             at_ms counts from the dialog's birth
 //     Side       1 cseq max   2 first_cseq least that is not 0   3 target larger
-//     Target     larger (1 cseq, then bytes: 2 contact, 3 routes, 4 endpoint)
+//     Target     larger (1 cseq, then bytes: 2 contact, 3 routes, 4 endpoint, 5 flow)
 //     Out        1 to_tag   2 state max   3 side joined   4 answer larger bytes   5 acked max   6 to larger bytes
 //     Pending    1 branch   2 leg   3 cseq   4 progress or   5 vias … 11 answer larger bytes
 //     Stamped    1 key      larger (2 counter, 3 node, 4 boot, then bytes)   5 value, absent when removed
@@ -53,6 +53,8 @@ public enum SideField: UInt32, Sendable {
 public enum TargetField: UInt32, Sendable {
     case cseq = 1
     case contact, routes, endpoint
+    /// The connection that the side's message came on: 4 bytes of the member's tag, 8 bytes of its number.
+    case flow
 }
 
 public enum OutField: UInt32, Sendable {
@@ -102,7 +104,7 @@ enum RecordMessage: UInt8 {
         case .side:
             field == 1
                 ? .max(Self.word) : field == 2 ? .leastNonzero(Self.word) : field == 3 ? .picked(.target) : .unknown
-        case .target: field == 1 ? .max(Self.word) : field <= 4 ? .largerBytes : .unknown
+        case .target: field == 1 ? .max(Self.word) : field <= 5 ? .largerBytes : .unknown
         case .out, .settledOut: field == 4 && self == .settledOut ? .dropped : Self.outRule(field)
         case .deletedOut: field <= 2 ? Self.outRule(field) : .dropped
         case .pending: Self.pendingRule(field)

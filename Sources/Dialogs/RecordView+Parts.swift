@@ -51,6 +51,7 @@ extension RecordView {
             case .contact: side.contact = bytes(field)
             case .routes: side.routes = bytes(field)
             case .endpoint: side.endpoint = bytes(field)
+            case .flow: side.flow = bytes(field)
             case nil: break
             }
         }

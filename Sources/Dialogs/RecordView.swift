@@ -24,6 +24,7 @@ public struct RecordView: Sendable {
         public var contact = ByteRange.empty
         public var routes = ByteRange.empty
         public var endpoint = ByteRange.empty
+        public var flow = ByteRange.empty
     }
 
     public struct Out: Equatable, Sendable {

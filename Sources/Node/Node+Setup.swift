@@ -41,11 +41,12 @@ extension Node {
             names.append(HostPort(host: Array(uri.host.utf8), port: uri.port ?? uri.transport.defaultPort))
         }
         proxy.ownNames = names
-        let own = sip.serviceAddress ?? sip.listen.first
-        let shared = advertised.first.map { Self.hostPort($0) }
-        proxy.sentBy =
-            sip.via == .advertise ? shared ?? [] : own.map { Array($0.text.utf8) } ?? []
+        let own = sip.serviceAddress ?? sip.listen.first { $0.transport == .udp } ?? sip.listen.first
+        let shared = advertised.first { $0.transport == .udp }.map { Self.hostPort($0) }
+        let ownText = own.map { Array($0.text.utf8) } ?? []
+        proxy.sentBy = sip.via == .advertise ? shared ?? ownText : ownText
         proxy.advertised = shared ?? proxy.sentBy
+        proxy.streamNames = makeStreamNames(sip)
         proxy.routeParameter = Array(settings.dialogs.rrParameter.utf8)
         proxy.forceRport =
             switch sip.forceRport {
@@ -78,6 +79,22 @@ extension Node {
         proxy.nodeName = Array(settings.node.name.utf8)
         proxy.boot = boot
         return proxy
+    }
+
+    /// What this node is called over each transport with connections that it listens on.
+    private static func makeStreamNames(_ sip: SIPSettings) -> [StreamName] {
+        var names: [StreamName] = []
+        for endpoint in sip.listen where endpoint.transport != .udp {
+            guard !names.contains(where: { $0.transport == endpoint.transport }) else { continue }
+            let own = Array(endpoint.text.utf8)
+            let shared = sip.effectiveAdvertise.first { $0.transport == endpoint.transport }.map(Self.hostPort) ?? own
+            let parameter = Array(";transport=\(endpoint.transport.configuredName)".utf8)
+            names.append(
+                StreamName(
+                    transport: endpoint.transport, sentBy: sip.via == .advertise ? shared : own,
+                    advertised: shared + parameter))
+        }
+        return names
     }
 
     private static func hostPort(_ uri: ConfiguredURI) -> [UInt8] {
@@ -116,10 +133,10 @@ extension Node {
                 uri.address == nil
                 ? ResolutionTarget(
                     isSecure: uri.isSecure, host: Array(uri.host.lowercased().utf8), port: uri.port,
-                    transport: uri.transport) : nil
+                    transport: uri.namesTransport ? uri.transport : nil) : nil
             return TargetSet.Target(
                 uri: Array(uri.text.utf8), namesUser: !uri.user.isEmpty, endpoint: uri.endpoint, name: name,
-                weight: target.weight, q: target.q)
+                isTransportOpen: !uri.namesTransport && !uri.isSecure, weight: target.weight, q: target.q)
         }
         var made = TargetSet(name: set.name, targets: targets)
         made.policy =
@@ -183,7 +200,8 @@ extension Node {
     static func makeHello(_ settings: Settings) -> Hello {
         Hello(
             management: settings.management.http.map { "http://\($0.text)" } ?? "",
-            sip: settings.sip.listen.first?.text ?? "", service: settings.sip.serviceAddress?.text ?? "")
+            sip: settings.sip.listen.first { $0.transport == .udp }?.text ?? "",
+            service: settings.sip.serviceAddress?.text ?? "")
     }
 
     static func outcome(_ result: ProbeResult) -> ProbeOutcome {

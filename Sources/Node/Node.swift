@@ -78,13 +78,31 @@ package struct Node: Sendable {
     // MARK: Events
 
     package mutating func receive(
-        datagram: RawSpan, from source: Endpoint, on listener: ListenerID, ageMilliseconds: Int64, now: Instant,
-        into out: inout Outbox
+        datagram: RawSpan, from source: Endpoint, on listener: ListenerID, flow: FlowID = .none,
+        ageMilliseconds: Int64, now: Instant, into out: inout Outbox
     ) {
         swap(&effects.queue, &out.queue)
         proxy.receive(
-            datagram, from: source, on: listener, ageMilliseconds: ageMilliseconds, now: now, dialogs: &store.dialogs,
-            effects: &effects)
+            datagram, from: source, on: listener, flow: flow, ageMilliseconds: ageMilliseconds, now: now,
+            dialogs: &store.dialogs, effects: &effects)
+        settle(now: now, into: &out)
+        swap(&effects.queue, &out.queue)
+    }
+
+    /// A connection has ended. What waits for an answer over it goes on waiting: the answer may come another way
+    /// (RFC 3261 §18.2.2).
+    package mutating func receive(closed flow: FlowID, now: Instant, into out: inout Outbox) {
+        counters.flowsClosed += 1
+        proxy.flowClosed(flow)
+    }
+
+    /// A message that had a token went nowhere.
+    package mutating func receive(
+        unsent token: UInt64, to: Endpoint, flow: FlowID, now: Instant, into out: inout Outbox
+    ) {
+        counters.unsent += 1
+        swap(&effects.queue, &out.queue)
+        proxy.receiveUnsent(token, now: now, dialogs: &store.dialogs, effects: &effects)
         settle(now: now, into: &out)
         swap(&effects.queue, &out.queue)
     }
@@ -182,4 +200,6 @@ struct NodeCounters: Sendable {
     var refreshUncommitted: UInt64 = 0
     /// Addresses of `cluster.dns` for which there was no position left.
     var peersRefused: UInt64 = 0
+    var flowsClosed: UInt64 = 0
+    var unsent: UInt64 = 0
 }

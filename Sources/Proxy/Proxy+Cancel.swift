@@ -84,7 +84,8 @@ extension Proxy {
             CancelWriter.write(invite: stored, into: &scratch)
             context.branches[index].cancelSent = scratch.copy()
         }
-        var transaction = NonInviteClientTransaction(timers: settings.timers)
+        var transaction = NonInviteClientTransaction(
+            timers: settings.timers, reliable: context.branches[index].target.transport.isReliable)
         actions.removeAll(keepingCapacity: true)
         transaction.start(actions: &actions)
         context.branches[index].cancel = .sent(transaction)
@@ -98,7 +99,8 @@ extension Proxy {
             switch action {
             case .send:
                 let branch = context.branches[index]
-                effects.queue.send(branch.cancelSent, to: branch.target, from: branch.listener)
+                effects.queue.send(
+                    branch.cancelSent, to: branch.target, from: branch.listener, flow: branch.flow)
             case .start(let timer, let delay):
                 let token = TimerToken(context: id, branch: index, machine: .cancel, timer: timer)
                 wheel.cancel(context.branches[index].cancelTimers[timer])

@@ -26,7 +26,7 @@ package struct EndingRequest: Equatable, Sendable {
         writer.put(UInt8(requests.count))
         for request in requests {
             var target = ByteWriter()
-            request.target.write(into: &target)
+            request.target.writeFact(into: &target)
             writer.put(request.leg.rawValue)
             for part in [target.bytes, request.bytes] {
                 writer.put(UInt8(truncatingIfNeeded: part.count >> 8))
@@ -53,7 +53,7 @@ package struct EndingRequest: Equatable, Sendable {
             guard offset < payload.count, let leg = Leg(rawValue: payload[offset]) else { return nil }
             offset += 1
             guard let text = part(), let bytes = part(),
-                let target = Endpoint(text: String(decoding: text, as: UTF8.self))
+                let target = Endpoint(fact: Array(text))
             else { return nil }
             requests.append(EndingRequest(leg: leg, target: target, bytes: bytes))
         }
@@ -110,9 +110,10 @@ extension Proxy {
         context.did = did
         context.startedAt = now
         for request in requests {
+            let target = settings.egress ?? request.target
             var branch = ClientBranch(
-                client: .nonInvite(NonInviteClientTransaction(timers: settings.timers)), sent: request.bytes,
-                target: settings.egress ?? request.target, listener: egressListener(settings.egress ?? request.target))
+                client: clientTransaction(.bye, target), sent: request.bytes, target: target,
+                listener: egressListener(target))
             branch.leg = request.leg
             branch.generated = generatedHash(request.bytes)
             generatedTable.insert(hash: branch.generated, value: id.index)
@@ -231,7 +232,7 @@ extension Proxy {
         let sender = leg == .caller ? out.side : record.caller
         let first = max(1, UInt64(sender.firstCSeq))
         let cSeq = min(first + 1 << 24, 1 << 31 - 1)
-        guard let hop = nextHop(contact: side.contact, routes: side.routes) else { return nil }
+        guard let hop = nextHop(side) else { return nil }
         let toValue = out.to.isEmpty ? record.to : out.to
         var writer = ByteWriter(capacity: 512)
         writer.put("BYE ")
@@ -268,12 +269,12 @@ extension Proxy {
 
     /// Request-URI, Route value and endpoint of a request in a dialog (RFC 3261 §12.2.1.1): a first route without lr
     /// becomes the Request-URI, and the Contact goes last.
-    private func nextHop(
-        contact: [UInt8], routes value: [UInt8]
-    ) -> (requestURI: [UInt8], routes: [UInt8], endpoint: Endpoint)? {
+    private func nextHop(_ side: Record.Side) -> (requestURI: [UInt8], routes: [UInt8], endpoint: Endpoint)? {
+        let (contact, value) = (side.contact, side.routes)
         var routes: [NameAddress] = []
         if !value.isEmpty { NameAddress.append(listIn: value, ByteRange(value), to: &routes) }
         guard let first = routes.first else {
+            if let holder = holder(ofFlow: side.flow) { return (contact, [], holder) }
             guard let uri = try? URI(contact, ByteRange(contact)), let endpoint = endpoint(of: uri, in: contact)
             else { return nil }
             return (contact, [], endpoint)

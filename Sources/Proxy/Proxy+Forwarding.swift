@@ -29,13 +29,19 @@ extension Proxy {
         context.refreshes = !message.toTag.isEmpty && Self.refreshing(message.method)
         context.afterTheEnd = plan.afterTheEnd
         context.isSpiral = plan.isSpiral
+        context.recordsRoute = plan.createsDialog && !plan.isSpiral
         context.upstream = plan.upstream
         context.listener = plan.listener
+        context.flow = arrivalFlow
         context.startedAt = now
         context.serverKey = serverKey(plan, method: message.method)
         context.request = completedRequest(plan)
         let isInvite = message.method == .invite
-        context.server = isInvite ? .invite(startedInviteServer()) : .nonInvite(startedNonInviteServer())
+        let isReliable = plan.source.transport.isReliable
+        context.server =
+            isInvite
+            ? .invite(startedInviteServer(reliable: isReliable))
+            : .nonInvite(startedNonInviteServer(reliable: isReliable))
         serverTable.insert(hash: context.serverKey, value: id.index)
         if isInvite, let did = plan.did { dialogTable.insert(hash: did.rawValue, value: id.index) }
         if plan.targets.isEmpty {
@@ -112,8 +118,9 @@ extension Proxy {
         return scratch.copy()
     }
 
-    /// The request as it leaves (§16.6 steps 1 to 8).
-    mutating func forwardedRequest(_ plan: RequestPlan, branch: Branch) -> [UInt8] {
+    /// The request as it leaves (§16.6 steps 1 to 8); without a branch it is a template, which lacks our Via and
+    /// Record-Route.
+    mutating func forwardedRequest(_ plan: RequestPlan, branch: Branch?) -> [UInt8] {
         editor.begin()
         if plan.nextHopIsStrict {
             editor.replace(message.requestURI) { [message, routes] in
@@ -122,12 +129,14 @@ extension Proxy {
         } else if !plan.requestURI.isEmpty {
             editor.replace(message.requestURI) { $0.put(plan.requestURI) }
         }
-        let recordRoutes = plan.createsDialog && !plan.isSpiral
-        editor.insert(at: message.firstLineEnd) { [settings] writer in
-            writer.put("Via: ")
-            Self.writeVia(settings, branch, into: &writer)
-            writer.put("\r\n")
-            if recordRoutes, let did = plan.did { Self.writeRecordRoute(settings, did, into: &writer) }
+        if let branch {
+            let recorded = plan.createsDialog && !plan.isSpiral ? plan.did : nil
+            let isSecure = recorded != nil && isSecure(plan)
+            editor.insert(at: message.firstLineEnd) { [settings] writer in
+                settings.writeTop(
+                    branch, recorded, from: plan.source.transport, to: plan.nextHop.transport, secure: isSecure,
+                    into: &writer)
+            }
         }
         completeVia(plan)
         editor.removeLeading(plan.consumedRoutes + (plan.nextHopIsStrict ? 1 : 0), of: routes)
@@ -144,22 +153,14 @@ extension Proxy {
         return scratch.copy()
     }
 
-    static func writeVia(_ settings: ProxySettings, _ branch: Branch, into writer: inout ByteWriter) {
-        writer.put("SIP/2.0/UDP ")
-        writer.put(settings.sentBy)
+    static func writeVia(
+        _ settings: ProxySettings, _ branch: Branch, _ transport: TransportProtocol, into writer: inout ByteWriter
+    ) {
+        writer.put("SIP/2.0/")
+        settings.writeSentBy(transport, into: &writer)
         writer.put(";branch=")
         branch.write(mark: settings.mark, into: &writer)
         writer.put(";rport")
-    }
-
-    static func writeRecordRoute(_ settings: ProxySettings, _ did: DialogID, into writer: inout ByteWriter) {
-        writer.put("Record-Route: <sip:")
-        writer.put(settings.advertised)
-        writer.put(";lr;")
-        writer.put(settings.routeParameter)
-        writer.put("=")
-        writer.putHex(did.rawValue, digits: 16)
-        writer.put(">\r\n")
     }
 
     private mutating func decrementMaxForwards() {
@@ -188,24 +189,30 @@ extension Proxy {
         let token = Branch.Token(
             member: settings.memberTag, slot: Branch.stateless, did: plan.did ?? DialogID(rawValue: 0),
             loop: loopHash(plan) ^ UInt32(truncatingIfNeeded: serverKey(plan, method: message.method)))
-        let sent = forwardedRequest(plan, branch: .transaction(token))
         counters.forwarded += 1
         if let name = plan.targets.first?.name {
+            let sent = forwardedRequest(plan, branch: .transaction(token))
             if !ask(for: name, .stateless(sent), now: now, effects: &effects) { counters.dropped += 1 }
             return
         }
-        let hop = plan.targets.first?.candidates.first ?? plan.nextHop
-        effects.queue.send(sent, to: hop, from: egressListener(hop))
+        var plan = plan
+        if let hop = plan.targets.first?.candidates.first { plan.nextHop = hop }
+        let sent = forwardedRequest(plan, branch: .transaction(token))
+        effects.queue.send(sent, to: plan.nextHop, from: egressListener(plan.nextHop), flow: plan.flow)
     }
 
-    /// Our socket toward an endpoint: the first listener of its family.
+    /// Our listener toward an endpoint: the first of its transport and family, else the first of its transport.
     func egressListener(_ endpoint: Endpoint) -> ListenerID {
-        if let preferred = settings.preferredListener, settings.listeners.indices.contains(preferred),
+        if endpoint.transport == .udp, let preferred = settings.preferredListener,
+            settings.listeners.indices.contains(preferred),
             settings.listeners[preferred].address.isIPv6 == endpoint.address.isIPv6
         {
             return ListenerID(rawValue: UInt8(truncatingIfNeeded: preferred))
         }
-        let index = settings.listeners.firstIndex { $0.address.isIPv6 == endpoint.address.isIPv6 } ?? 0
+        let index =
+            settings.listeners.firstIndex {
+                $0.transport == endpoint.transport && $0.address.isIPv6 == endpoint.address.isIPv6
+            } ?? settings.listeners.firstIndex { $0.transport == endpoint.transport } ?? 0
         return ListenerID(rawValue: UInt8(truncatingIfNeeded: index))
     }
 
@@ -220,7 +227,10 @@ extension Proxy {
             switch action {
             case .send:
                 let branch = context.branches[index]
-                effects.queue.send(branch.sent, to: branch.target, from: branch.listener)
+                let number = context.kind == .probe ? Int(branch.number) : index
+                let token = SendToken(context: id, branch: number).rawValue
+                effects.queue.send(
+                    branch.sent, to: branch.target, from: branch.listener, flow: branch.flow, token: token)
             case .start(let timer, let delay):
                 let token = TimerToken(context: id, branch: index, machine: .client, timer: timer)
                 wheel.cancel(context.branches[index].timers[timer])
@@ -242,7 +252,8 @@ extension Proxy {
             case .send:
                 if context.lastResponse.isEmpty { continue }
                 counters.retransmissionsSent += 1
-                effects.queue.send(context.lastResponse, to: context.upstream, from: context.listener)
+                effects.queue.send(
+                    context.lastResponse, to: context.upstream, from: context.listener, flow: context.flow)
             case .start(let timer, let delay):
                 let token = TimerToken(context: id, machine: .server, timer: timer)
                 wheel.cancel(context.timers[timer])
@@ -260,15 +271,15 @@ extension Proxy {
 
 extension Proxy {
     /// A server transaction that has its request (RFC 3261 §17.2.1).
-    mutating func startedInviteServer() -> InviteServerTransaction {
-        var transaction = InviteServerTransaction(timers: settings.timers)
+    mutating func startedInviteServer(reliable: Bool) -> InviteServerTransaction {
+        var transaction = InviteServerTransaction(timers: settings.timers, reliable: reliable)
         actions.removeAll(keepingCapacity: true)
         transaction.start(actions: &actions)
         return transaction
     }
 
-    mutating func startedNonInviteServer() -> NonInviteServerTransaction {
-        var transaction = NonInviteServerTransaction(timers: settings.timers)
+    mutating func startedNonInviteServer(reliable: Bool) -> NonInviteServerTransaction {
+        var transaction = NonInviteServerTransaction(timers: settings.timers, reliable: reliable)
         actions.removeAll(keepingCapacity: true)
         transaction.start(actions: &actions)
         return transaction

@@ -57,13 +57,19 @@ extension Proxy {
         if plan.createsDialog {
             writeNewRecord(context, plan, branch: branch)
             learn(did, asPut: true, now: now, dialogs: &dialogs, effects: &effects)
-        } else if message.method == .bye, plan.isKnown, !plan.afterTheEnd {
+        } else if message.method == .bye, plan.isKnown, !plan.afterTheEnd, !isOfCluster(plan) {
             learnBye(did, plan, now: now, dialogs: &dialogs, effects: &effects)
         } else if message.method == .invite, plan.isKnown, !plan.afterTheEnd {
             facts.begin()
             writePending(context, plan, branch: branch)
             learn(did, now: now, dialogs: &dialogs, effects: &effects)
         }
+    }
+
+    /// The cluster made the request, and it passes here because the connection to its receiver is here: whoever sent it
+    /// learns what comes of it.
+    private func isOfCluster(_ plan: RequestPlan) -> Bool {
+        if case .generated = Branch(message.bytes, plan.via.branch, mark: settings.mark) { true } else { false }
     }
 
     /// A party's BYE ends the dialog as it passes.
@@ -96,6 +102,7 @@ extension Proxy {
         facts.put(RecordField.requestURI, bytes, message.requestURI)
         let routeSet = recordRoutes(below: true)
         let contact = contactURI()
+        let flow = flowFact(arrivalFlow, ofSender: message)
         facts.message(RecordField.caller) { side in
             side.put(SideField.cseq, UInt64(plan.cSeq.number))
             side.put(SideField.firstCSeq, UInt64(plan.cSeq.number))
@@ -103,7 +110,8 @@ extension Proxy {
                 target.put(TargetField.cseq, UInt64(plan.cSeq.number))
                 if let contact { target.put(TargetField.contact, bytes, contact) }
                 if !routeSet.isEmpty { target.put(TargetField.routes, routeSet) }
-                target.put(TargetField.endpoint) { plan.upstream.write(into: &$0) }
+                target.put(TargetField.endpoint) { plan.upstream.writeFact(into: &$0) }
+                if let flow { target.put(TargetField.flow) { flow.write(into: &$0) } }
             }
         }
         writePending(context, plan, branch: branch)
@@ -122,7 +130,7 @@ extension Proxy {
             pending.put(PendingField.vias) { writer in
                 stored.forEach(.via) { writer.put(stored.bytes, $0.line) }
             }
-            pending.put(PendingField.source) { plan.upstream.write(into: &$0) }
+            pending.put(PendingField.source) { plan.upstream.writeFact(into: &$0) }
             if !routesLeft.isEmpty { pending.put(PendingField.routes, routesLeft.bytes) }
             guard plan.targets.isEmpty else { return }  // Each branch says where it goes (`learnBranch`).
             if plan.requestURI.isEmpty {
@@ -130,8 +138,10 @@ extension Proxy {
             } else {
                 pending.put(PendingField.requestURI, plan.requestURI)
             }
-            pending.put(PendingField.via) { Self.writeVia(settings, branch, into: &$0) }
-            pending.put(PendingField.target) { plan.nextHop.write(into: &$0) }
+            pending.put(PendingField.via) {
+                Self.writeVia(settings, branch, plan.nextHop.transport, into: &$0)
+            }
+            pending.put(PendingField.target) { plan.nextHop.writeFact(into: &$0) }
         }
     }
 
@@ -160,7 +170,7 @@ extension Proxy {
                 }
             }
             pending.put(PendingField.via, stored.bytes, via.element)
-            pending.put(PendingField.target) { target.write(into: &$0) }
+            pending.put(PendingField.target) { target.writeFact(into: &$0) }
         }
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
     }
@@ -250,6 +260,7 @@ extension Proxy {
         let contact = contactURI()
         let routeSet = recordRoutes(below: false)
         let target = index < context.branches.count ? context.branches[index].target : nil
+        let flow = flowFact(arrivalFlow)
         facts.message(RecordField.outs) { out in
             out.put(OutField.toTag, bytes, toTag)
             out.put(OutField.state, UInt64(state.rawValue))
@@ -258,7 +269,8 @@ extension Proxy {
                     fields.put(TargetField.cseq, state == .early ? 0 : UInt64(context.cSeq))
                     if let contact { fields.put(TargetField.contact, bytes, contact) }
                     if !routeSet.isEmpty { fields.put(TargetField.routes, routeSet) }
-                    if let target { fields.put(TargetField.endpoint) { target.write(into: &$0) } }
+                    if let target { fields.put(TargetField.endpoint) { target.writeFact(into: &$0) } }
+                    if let flow { fields.put(TargetField.flow) { flow.write(into: &$0) } }
                 }
             }
             if let answer { out.put(OutField.answer, answer) }
@@ -279,6 +291,7 @@ extension Proxy {
         let senderBytes = stored.bytes
         let senderContact = refreshesTarget ? contactURI(of: stored) : nil
         let (routesOfCaller, routesOfCallee) = (routeSets[0], routeSets[1])
+        let (senderFlow, flow) = (flowFact(context.flow, ofSender: stored), flowFact(arrivalFlow))
         func writeSide(_ side: inout FactsWriter, leg: Leg) {
             let sends = leg == context.leg
             if sends {
@@ -292,6 +305,7 @@ extension Proxy {
                 target.put(TargetField.contact, source, range)
                 let routes = leg == .caller ? routesOfCaller : routesOfCallee
                 if !routes.isEmpty { target.put(TargetField.routes, routes) }
+                if let flow = sends ? senderFlow : flow { target.put(TargetField.flow) { flow.write(into: &$0) } }
             }
         }
         let calleeTag = context.leg == .caller ? message.toTag : message.fromTag

@@ -30,6 +30,10 @@ struct RequestPlan {
     var targets: [ForkTarget] = []
     /// Position of the next hop in the table of probed targets, -1 for none.
     var health: Int32 = -1
+    /// The connection to the next hop, when it must be a certain one.
+    var flow = FlowID.none
+    /// The next hop was given without a transport.
+    var isTransportOpen = false
     /// The first Route left does not route loosely (§16.6 step 6).
     var nextHopIsStrict = false
     var isSpiral = false
@@ -85,6 +89,11 @@ extension Proxy {
         case .never: toSource = via.hasRport
         case .auto: toSource = via.hasRport || differs || settings.balancers.contains(source.address)
         }
+        if source.transport.isReliable {
+            // Over the connection by its flow; should that be gone, to the port of sent-by (§18.2.2).
+            let port = via.port ?? source.transport.defaultPort
+            return (Endpoint(address: source.address, port: port, transport: source.transport), toSource || differs)
+        }
         let port = toSource ? source.port : via.port ?? 5_060
         return (Endpoint(address: source.address, port: port), toSource || differs)
     }
@@ -93,7 +102,8 @@ extension Proxy {
     mutating func completeVia(_ plan: RequestPlan) {
         guard plan.addsReceived else { return }
         editor.stamp(
-            plan.via, of: message, source: plan.source, forceRport: plan.upstream.port != plan.via.sentByPort)
+            plan.via, of: message, source: plan.source,
+            forceRport: !plan.source.transport.isReliable && plan.upstream.port != plan.via.sentByPort)
     }
 
     // MARK: Retransmissions
@@ -165,17 +175,22 @@ extension Proxy {
         _ status: Int, _ plan: RequestPlan, effects: inout ProxyEffects, extra: (inout ByteWriter) -> Void = { _ in }
     ) {
         let received: (Endpoint, forceRport: Bool)? =
-            plan.addsReceived ? (plan.source, forceRport: plan.upstream.port == plan.source.port) : nil
-        refuse(status, to: plan.upstream, from: plan.listener, received: received, effects: &effects, extra: extra)
+            plan.addsReceived
+            ? (plan.source, forceRport: !plan.source.transport.isReliable && plan.upstream.port == plan.source.port)
+            : nil
+        refuse(
+            status, to: plan.upstream, from: plan.listener, flow: arrivalFlow, received: received, effects: &effects,
+            extra: extra)
     }
 
     private mutating func refuse(
-        _ status: Int, to upstream: Endpoint, from listener: ListenerID, received: (Endpoint, forceRport: Bool)?,
+        _ status: Int, to upstream: Endpoint, from listener: ListenerID, flow: FlowID,
+        received: (Endpoint, forceRport: Bool)?,
         effects: inout ProxyEffects, extra: (inout ByteWriter) -> Void = { _ in }
     ) {
         counters.rejected += 1
         let toTag = status > 100 && message.toTag.isEmpty ? ownToTagText(message) : []
-        effects.queue.send(to: upstream, from: listener) { [message] writer in
+        effects.queue.send(to: upstream, from: listener, flow: flow) { [message] writer in
             ResponseWriter.write(
                 status, to: message, toTag: toTag, received: received,
                 extra: { writer in

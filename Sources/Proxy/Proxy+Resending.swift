@@ -8,7 +8,7 @@ extension Proxy {
     mutating func startResending(
         _ did: DialogID, _ pending: Record.Pending, _ answer: [UInt8], now: Instant, effects: inout ProxyEffects
     ) {
-        guard let source = Endpoint(bytes: pending.source, range: ByteRange(pending.source)) else {
+        guard let source = Endpoint(fact: pending.source) else {
             counters.takeoverUnreachable += 1
             return
         }

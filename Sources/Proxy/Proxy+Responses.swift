@@ -147,7 +147,7 @@ extension Proxy {
     /// ACK for a non-2xx, made by the proxy (§17.1.1.3).
     private mutating func acknowledge(_ branch: ClientBranch, effects: inout ProxyEffects) {
         guard loadStored(branch.sent) else { return }
-        effects.queue.send(to: branch.target, from: branch.listener) { [stored, message] writer in
+        effects.queue.send(to: branch.target, from: branch.listener, flow: branch.flow) { [stored, message] writer in
             AckWriter.write(invite: stored, response: message, into: &writer)
         }
     }
@@ -305,12 +305,12 @@ extension Proxy {
         case .none:
             // A loser's 2xx at an heir whose caller has another one: a proxy passes every 2xx on (§16.7 step 5).
             if context.kind == .heir, status / 100 == 2 {
-                effects.queue.send(bytes, to: context.upstream, from: context.listener)
+                effects.queue.send(bytes, to: context.upstream, from: context.listener, flow: context.flow)
             }
             return
         }
         context.lastStatus = max(context.lastStatus, status)
-        effects.queue.send(bytes, to: context.upstream, from: context.listener)
+        effects.queue.send(bytes, to: context.upstream, from: context.listener, flow: context.flow)
         actions.removeAll { $0 == .send }
         if isAcceptedInvite {  // Its retransmissions come from the callee; nothing of it is needed any more.
             context.lastResponse = []

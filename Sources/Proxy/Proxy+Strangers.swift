@@ -105,8 +105,9 @@ extension Proxy {
         context.isInitial = true
         context.upstream = plan.upstream
         context.listener = plan.listener
+        context.flow = arrivalFlow
         context.startedAt = now
-        context.server = .invite(startedInviteServer())
+        context.server = .invite(startedInviteServer(reliable: plan.source.transport.isReliable))
         context.request = request
         context.serverKey = key
         serverTable.insert(hash: key, value: id.index)
@@ -390,7 +391,10 @@ extension Proxy {
             counters.strayResponses += 1
             return
         }
-        let endpoint = Endpoint(address: address, port: next.rport ?? next.port ?? 5_060)
+        // Over the connection that is there to that port, or a new one to it: its flow is not known here.
+        let transport = settings.speaks(next.transport) ? next.transport : .udp
+        let endpoint = Endpoint(
+            address: address, port: next.rport ?? next.port ?? transport.defaultPort, transport: transport)
         effects.queue.send(responseWithoutVia(via), to: endpoint, from: egressListener(endpoint))
     }
 }

@@ -275,7 +275,7 @@ extension Proxy {
     ) -> SlotID? {
         let siblings = branches(of: pending, in: record)
         guard let whole = siblings.first(where: { !$0.source.isEmpty }),
-            let source = Endpoint(bytes: whole.source, range: ByteRange(whole.source)),
+            let source = Endpoint(fact: whole.source),
             let id = contexts.insert(.blank)
         else { return nil }
         var context = ResponseContext()
@@ -288,7 +288,7 @@ extension Proxy {
         context.upstream = source
         context.listener = egressListener(source)
         context.startedAt = now
-        context.server = .invite(startedInviteServer())
+        context.server = .invite(startedInviteServer(reliable: source.transport.isReliable))
         context.request = inheritedInvite(record, whole, vias: whole.vias)
         context.cancelled =
             record.flags & RecordFlag.cancelled != 0
@@ -314,13 +314,13 @@ extension Proxy {
     /// A branch as the dead owner had it; `nil` for one that has ended, or that was never sent.
     private mutating func inheritedBranch(_ record: Record, _ pending: Record.Pending) -> ClientBranch? {
         guard pending.progress & Progress.final == 0, let token = token(of: pending),
-            let target = Endpoint(bytes: pending.target, range: ByteRange(pending.target))
+            let target = Endpoint(fact: pending.target)
         else { return nil }
         var via = ByteWriter()
         via.put("Via: ")
         via.put(pending.via)
         via.put("\r\n")
-        var transaction = InviteClientTransaction(timers: settings.timers)
+        var transaction = InviteClientTransaction(timers: settings.timers, reliable: target.transport.isReliable)
         actions.removeAll(keepingCapacity: true)
         transaction.start(actions: &actions)  // Nothing is sent: no target ever gets a second INVITE.
         let sawProvisional = pending.progress & Progress.provisional != 0

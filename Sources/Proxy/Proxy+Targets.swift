@@ -144,7 +144,7 @@ extension Proxy {
             peers.contains(where: \.isLive)
         else { return false }
         let request = QueuedRequest(
-            bytes: message.snapshot(), source: plan.source, listener: plan.listener, hasWaited: true)
+            bytes: message.snapshot(), source: plan.source, listener: plan.listener, flow: arrivalFlow, hasWaited: true)
         waiting.append(WaitingRequest(did: did, request: request, until: now.advanced(by: Self.recordWait)))
         return true
     }
@@ -237,7 +237,8 @@ extension Proxy {
     }
 
     private mutating func queueBehindHeld(_ plan: RequestPlan, _ id: SlotID) {
-        let request = QueuedRequest(bytes: message.snapshot(), source: plan.source, listener: plan.listener)
+        let request = QueuedRequest(
+            bytes: message.snapshot(), source: plan.source, listener: plan.listener, flow: arrivalFlow)
         let admitted =
             contexts.update(id) { context in
                 guard context.queued.count < ResponseContext.queuedLimit else { return false }
@@ -264,6 +265,14 @@ extension Proxy {
         guard let uri = try? URI(message.bytes, message.requestURI) else {
             reject(416, plan, effects: &effects)
             return false
+        }
+        switch useFlow(&plan, dialogs: dialogs) {
+        case .taken: return true
+        case .gone where !isOwn(uri, in: message.bytes) && endpoint(of: uri, in: message.bytes) == nil:
+            counters.flowsGone += 1
+            reject(430, plan, effects: &effects)
+            return false
+        case .gone, .none: break
         }
         if message.toTag.isEmpty, let route = settings.routes.first(where: { matches($0, plan) }) {
             return follow(route, &plan, now: now, effects: &effects)
@@ -312,6 +321,7 @@ extension Proxy {
             return false
         }
         plan.nextHop = endpoint
+        plan.isTransportOpen = uri.scheme == .sip && uri.transport(in: message.bytes) == nil
         return true
     }
 
@@ -327,15 +337,25 @@ extension Proxy {
         }
         var target = ForkTarget(requestURI: plan.requestURI, group: 0, candidates: [], name: name)
         target.health = plan.health
+        target.isTransportOpen = name.transport == nil && !name.isSecure
         plan.targets = [target]
         return true
     }
 
-    /// Address and port that a URI names in digits: maddr before host, UDP only.
+    /// Address, port and transport that a URI names in digits: maddr before host, the transports of this node only. A
+    /// sips URI is reached by TLS (RFC 3261 §26.2.2); nobody can be connected to by WebSocket, but a connection that is
+    /// there is found by its endpoint.
     func endpoint(of uri: URI, in bytes: [UInt8]) -> Endpoint? {
-        guard uri.scheme == .sip, uri.transport(in: bytes) ?? .udp == .udp else { return nil }
+        let named = uri.transport(in: bytes)
+        let transport: TransportProtocol
+        switch uri.scheme {
+        case .sip: transport = named ?? .udp
+        case .sips: transport = named == .ws || named == .wss ? .wss : .tls
+        default: return nil
+        }
+        guard settings.speaks(transport) else { return nil }
         let host = uri.parameter("maddr", in: bytes) ?? uri.host
         guard let address = Address(bytes: bytes, range: host) else { return nil }
-        return Endpoint(address: address, port: uri.port ?? 5_060)
+        return Endpoint(address: address, port: uri.port ?? transport.defaultPort, transport: transport)
     }
 }

@@ -9,10 +9,10 @@
 //
 // Files: +Requests (§16.3 to §16.5), +Forwarding (§16.6), +Responses (§16.7), Forking (several branches, best answer,
 // names), Routing (static routes, probed targets, access and rate limits), +Cancel (§16.10 and ACK), +Learning (facts),
-// +Timers, +Takeover (what heirs do), +Ending (BYEs that the cluster makes).
+// +Timers, +Takeover (what heirs do), +Ending (BYEs that the cluster makes), +Flows (connections).
 //
 // Limits: `ProxySettings.contextLimit` transactions; 16 held responses and 16 queued requests a context; those of
-// `ForkTarget`. Not attempted here: looking names up, transports other than UDP.
+// `ForkTarget`. Not attempted here: looking names up.
 
 package import Dialogs
 package import Primitives
@@ -75,6 +75,10 @@ package struct Proxy: Sendable {
     var actions: [TransactionAction] = []
     var dueTokens: [UInt64] = []
     var released: [QueuedRequest] = []
+    /// The connection that the message at hand came on.
+    var arrivalFlow = FlowID.none
+    /// Connections over which something has come, until their end is told.
+    var flows: [FlowID: LiveFlow] = [:]
     /// Route sets of caller and callee of the dialog at hand.
     var routeSets: [[UInt8]] = [[], []]
 
@@ -107,13 +111,15 @@ package struct Proxy: Sendable {
         return [waiting.first?.until, resolutions.first?.until, wheel.next].compactMap { $0 }.min()
     }
 
-    /// Handles one datagram.
+    /// Handles one datagram, or one message that came over a connection, which `flow` then names.
     /// - Parameter ageMilliseconds: How long it waited in the socket; a request without To tag older than two seconds
     ///   is dropped, since its sender has gone elsewhere (S2-15).
     package mutating func receive(
-        _ datagram: RawSpan, from source: Endpoint, on listener: ListenerID, ageMilliseconds: Int64, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ datagram: RawSpan, from source: Endpoint, on listener: ListenerID, flow: FlowID = .none,
+        ageMilliseconds: Int64, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
+        arrivalFlow = flow
+        if flow != .none { flows[flow] = LiveFlow(remote: source, listener: listener) }
         if datagram.byteCount <= 4 { return }  // A keep-alive (RFC 5626 §3.5.1) or nothing.
         do {
             try message.load(datagram)
@@ -148,6 +154,7 @@ package struct Proxy: Sendable {
             for request in batch {
                 guard loadMessage(request.bytes) else { continue }
                 hasWaited = request.hasWaited
+                arrivalFlow = request.flow
                 defer { hasWaited = false }
                 receiveRequest(
                     from: request.source, on: request.listener, now: now, dialogs: &dialogs, effects: &effects)

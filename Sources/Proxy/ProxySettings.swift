@@ -26,10 +26,12 @@ package struct ProxySettings: Sendable {
     package var preferredListener: Int?
     /// Listen, service and advertised addresses of the cluster, compared as written (S1-5).
     package var ownNames: [HostPort] = []
-    /// sent-by of our Via, `127.0.0.11:5060`.
+    /// sent-by of our Via by UDP, `127.0.0.11:5060`.
     package var sentBy: [UInt8] = []
-    /// Host and port of our Record-Route, `127.0.0.10:5060`.
+    /// Host and port of our Record-Route by UDP, `127.0.0.10:5060`.
     package var advertised: [UInt8] = []
+    /// The same for the other transports that this node listens on (RFC 5658, S1-6).
+    package var streamNames: [StreamName] = []
     /// Name of the Record-Route parameter that carries the did.
     package var routeParameter: [UInt8] = [UInt8]("did".utf8)
     package var forceRport = ForceRport.auto
@@ -69,6 +71,21 @@ package struct ProxySettings: Sendable {
     package var contextLimit = 262_144
 
     package init() {}
+}
+
+/// What this node is called over one transport with connections.
+package struct StreamName: Sendable {
+    package var transport: TransportProtocol
+    /// sent-by of our Via.
+    package var sentBy: [UInt8]
+    /// Host, port and transport parameter of our Record-Route, `127.0.0.10:5061;transport=tls`.
+    package var advertised: [UInt8]
+
+    package init(transport: TransportProtocol, sentBy: [UInt8], advertised: [UInt8]) {
+        self.transport = transport
+        self.sentBy = sentBy
+        self.advertised = advertised
+    }
 }
 
 /// Another node as the proxy sees it: whose branch it is, whether it lives, where it takes SIP.

@@ -31,6 +31,8 @@ struct ResponseContext: Sendable {
     var serverKey: UInt64 = 0
     var upstream = Endpoint.none
     var listener = ListenerID(rawValue: 0)
+    /// The connection that the request came on.
+    var flow = FlowID.none
     /// What was last sent upstream, for retransmissions.
     var lastResponse: [UInt8] = []
     var lastStatus = 0
@@ -59,6 +61,10 @@ struct ResponseContext: Sendable {
     var targets: [ForkTarget] = []
     /// The request as each branch sends it, but for its Request-URI and branch; kept while targets are left.
     var template: [UInt8] = []
+    /// `Proxy.loopHash` of the request; the same in every branch.
+    var loop: UInt32 = 0
+    /// Branches carry our Record-Route.
+    var recordsRoute = false
     /// No branch is begun any more: a 2xx or 6xx came, or the request was cancelled.
     var isClosed = false
     var isSpiral = false
@@ -94,6 +100,7 @@ struct QueuedRequest: Sendable {
     var bytes: [UInt8]
     var source: Endpoint
     var listener: ListenerID
+    var flow: FlowID
     /// It has waited for its record long enough: it goes on without.
     var hasWaited = false
 }
@@ -140,6 +147,11 @@ struct ClientBranch: Sendable {
     var place: Int16 = -1
     /// Position in the table of probed targets.
     var health: Int32 = -1
+    /// The connection that it goes over, if it must be a certain one.
+    var flow = FlowID.none
+    /// The request as it goes by UDP, when it went by TCP for its size alone and no connection can be had (RFC 3261
+    /// §18.1.1).
+    var datagram: [UInt8] = []
     var timers = TimerSet()
     /// Timer C (§16.6 step 11), then the time for a final answer after CANCEL (§9.1).
     var timerC = TimerID.none

@@ -56,6 +56,8 @@ package struct Arrival: Equatable, Sendable {
 @safe package struct SendBatch: ~Copyable {
     package static let slots = 64
     private let batch: OpaquePointer
+    /// Datagrams with a token that the last `send` could not send and never could: no route, too large, forbidden.
+    package private(set) var unsendable: [Datagram] = []
 
     package init() {
         guard let created = unsafe csys_send_batch_create(Int32(Self.slots)) else {
@@ -68,37 +70,51 @@ package struct Arrival: Equatable, Sendable {
     deinit { unsafe csys_send_batch_destroy(batch) }
 
     /// Sends every datagram of the outbox, in order, each from its own socket. What cannot be sent is counted and
-    /// skipped: SIP retransmits, and waiting would delay every other call.
+    /// skipped: SIP retransmits, and waiting would delay every other call. What never could stands in `unsendable`.
+    /// - Returns: How many of them are for connections, and were left alone.
+    @discardableResult
     package mutating func send(
-        _ outbox: borrowing Outbox, through sockets: [UDPSocket], counting counters: inout TransportCounters
-    ) {
+        _ outbox: borrowing Outbox, through sockets: [UDPSocket?], counting counters: inout TransportCounters
+    ) -> Int {
         let datagrams = outbox.datagrams
+        unsendable.removeAll(keepingCapacity: true)
         var index = 0
+        var left = 0
         // Sound: the arena is borrowed until the last of its bytes has been handed to the kernel, and each range is
         // checked against it.
         unsafe outbox.arena.withUnsafeBytes { arena in
             while index < datagrams.count {
+                guard datagrams[index].isForUDP else {
+                    left += 1
+                    index += 1
+                    continue
+                }
                 let listener = Int(datagrams[index].from.rawValue)
-                guard listener < sockets.count else {
+                guard listener < sockets.count, let socket = sockets[listener] else {
                     counters.unknownListener += 1
                     index += 1
                     continue
                 }
+                let first = index
                 var free: Int32 = 1
                 while index < datagrams.count, free > 0, Int(datagrams[index].from.rawValue) == listener {
                     let datagram = datagrams[index]
+                    guard datagram.isForUDP else { break }
                     var to = csys_endpoint(datagram.to)
                     let bytes = unsafe UnsafeRawBufferPointer(rebasing: arena[datagram.range.range])
                     free = unsafe csys_send_add(
                         batch, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), UInt32(bytes.count), &to)
                     index += 1
                 }
-                flush(sockets[listener], &counters)
+                flush(socket, datagrams[first..<index], &counters)
             }
         }
+        return left
     }
 
-    private mutating func flush(_ socket: UDPSocket, _ counters: inout TransportCounters) {
+    private mutating func flush(
+        _ socket: UDPSocket, _ datagrams: ArraySlice<Datagram>, _ counters: inout TransportCounters
+    ) {
         let count = unsafe csys_send_count(batch)
         var first: Int32 = 0
         while first < count {
@@ -111,9 +127,19 @@ package struct Arrival: Equatable, Sendable {
                 // A refusal reported for an earlier datagram says nothing of this one; it is lost like any datagram
                 // may be.
                 if sent != -ECONNREFUSED { counters.sendErrors[-sent, default: 0] += 1 }
+                let datagram = datagrams[datagrams.startIndex + Int(first)]
+                if datagram.token != 0, Self.isFinal(-sent) { unsendable.append(datagram) }
                 first += 1
             }
         }
         unsafe csys_send_clear(batch)
+    }
+
+    /// Whether an error is the datagram's own, so that sending it again is no use (RFC 3261 §18.4).
+    private static func isFinal(_ code: Int32) -> Bool {
+        switch code {
+        case ENETUNREACH, EHOSTUNREACH, EADDRNOTAVAIL, EAFNOSUPPORT, EACCES, EPERM, EMSGSIZE, EINVAL: true
+        default: false
+        }
     }
 }

@@ -8,8 +8,15 @@ package import SIP
 
 /// A deterministic machine with a node's events.
 package protocol NodeMachine: ~Copyable, SendableMetatype {
+    /// A datagram, or a message that came over a connection, which `flow` then names.
     mutating func receive(
-        datagram: RawSpan, from: Endpoint, on: ListenerID, ageMilliseconds: Int64, now: Instant, into out: inout Outbox)
+        datagram: RawSpan, from: Endpoint, on: ListenerID, flow: FlowID, ageMilliseconds: Int64, now: Instant,
+        into out: inout Outbox)
+    /// A connection has ended.
+    mutating func receive(closed flow: FlowID, now: Instant, into out: inout Outbox)
+    /// A message whose token is not 0 could not be sent.
+    mutating func receive(
+        unsent token: UInt64, to: Endpoint, flow: FlowID, now: Instant, into out: inout Outbox)
     mutating func receive(frame: RawSpan, now: Instant, into out: inout Outbox)
     mutating func receive(request: RawSpan, token: UInt64, now: Instant, into out: inout Outbox)
     mutating func receive(reply: RawSpan, to request: UInt64, from peer: Int, now: Instant, into out: inout Outbox)

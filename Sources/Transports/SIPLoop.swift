@@ -4,10 +4,12 @@
 //            ▼                                                               │
 //        ppoll(sockets, signal; until the machine's next deadline)           │
 //            │                                                               │
-//        bus events, DNS answers, commands ──▶ datagrams, 32 a socket ──▶ advance ──▶ sendmmsg ──▶ bus actions, notes
+//        bus events, DNS answers, connections' events, commands ──▶ datagrams, 32 a socket ──▶ advance
+//                                                                                                 │
+//                                                     bus actions, notes ◀── connections ◀── sendmmsg
 //
 // Nothing in a turn blocks, locks for longer than a swap, or allocates in steady state. Bus events come before
-// datagrams in every turn, so a fact that has arrived is known before the request that follows it.
+// messages in every turn, so a fact that has arrived is known before the request that follows it.
 //
 // A gap of more than a second between two turns is a pause: SIGSTOP, a suspended host, a starved processor (S2-15).
 // Then what the world did in the meantime is taken in before anything is decided: first the bus until it is quiet,
@@ -89,7 +91,9 @@ struct SIPLoop<Machine: NodeMachine & ~Copyable>: ~Copyable {
     var outbox = Outbox()
     var counters = TransportCounters()
     private(set) var now = BootClock.now
-    private(set) var sockets: [UDPSocket]
+    /// By `ListenerID`; `nil` where the listener is one of `streams`.
+    private(set) var sockets: [UDPSocket?]
+    private let streams: StreamService?
     private let bus: Bus?
     private let dns: DNSClient?
     private let mailbox: SIPMailbox<Machine>
@@ -100,22 +104,27 @@ struct SIPLoop<Machine: NodeMachine & ~Copyable>: ~Copyable {
     private var sending = SendBatch()
     private var events = BusEvents()
     private var replies: [DNSReply] = []
+    private var streamEvents = StreamEvents()
+    /// Messages that went nowhere, to be told in the next turn.
+    private var unsent: [Datagram] = []
     private var addresses: [Address] = []
     private var nextAddressCheck = Instant.zero
     private var exitCode: Int32? = nil
 
     init(
-        machine: consuming Machine, sockets: [UDPSocket], bus: Bus?, dns: DNSClient?, mailbox: SIPMailbox<Machine>,
-        note: @escaping @Sendable (Note) -> Void
+        machine: consuming Machine, sockets: [UDPSocket?], streams: StreamService?, bus: Bus?, dns: DNSClient?,
+        mailbox: SIPMailbox<Machine>, note: @escaping @Sendable (Note) -> Void
     ) {
         self.machine = machine
         self.sockets = sockets
+        self.streams = streams
         self.bus = bus
         self.dns = dns
         self.mailbox = mailbox
         self.note = note
         poll(mailbox.signal.descriptor)
-        for socket in sockets { poll(socket.descriptor) }
+        // A negative descriptor is never ready, and keeps the places alike.
+        for socket in sockets { poll(socket?.descriptor ?? -1) }
     }
 
     /// Adds a socket; its number is the next free one.
@@ -155,7 +164,7 @@ struct SIPLoop<Machine: NodeMachine & ~Copyable>: ~Copyable {
 
     private mutating func wait() {
         let next = min(machine.nextDeadline, nextAddressCheck)
-        let timeout = next <= now ? 0 : next.nanoseconds - now.nanoseconds
+        let timeout = next <= now || !unsent.isEmpty ? 0 : next.nanoseconds - now.nanoseconds
         // Sound: the array holds `count` pollfds and is not touched during the call.
         let result = unsafe polled.withUnsafeMutableBufferPointer {
             unsafe csys_poll($0.baseAddress, Int32($0.count), timeout)
@@ -164,6 +173,7 @@ struct SIPLoop<Machine: NodeMachine & ~Copyable>: ~Copyable {
     }
 
     private mutating func turn() {
+        if !unsent.isEmpty { tellUnsent() }
         if polled[0].revents != 0 { takeMessages() }
         for index in sockets.indices where polled[index + 1].revents != 0 {
             _ = receive(on: index)
@@ -173,6 +183,7 @@ struct SIPLoop<Machine: NodeMachine & ~Copyable>: ~Copyable {
     /// After a pause: everything that waits, the bus first, before any timer.
     private mutating func catchUp() {
         counters.pauses += 1
+        if !unsent.isEmpty { tellUnsent() }
         if bus != nil {
             let limit = now.advanced(milliseconds: Self.catchUpMilliseconds)
             // The bus threads were stopped too and need the processor first; each kick shows that they are still at it.
@@ -208,7 +219,37 @@ struct SIPLoop<Machine: NodeMachine & ~Copyable>: ~Copyable {
             counters.dnsReplies += replies.count
             for reply in replies { machine.receive(answer: reply.answer, to: reply.question, now: now, into: &outbox) }
         }
+        if let streams {
+            streams.inbox.take(into: &streamEvents)
+            counters.streamEvents += streamEvents.count
+            Self.deliver(streamEvents, to: &machine, &outbox, now)
+        }
         for item in mailbox.take() { item(&self) }
+    }
+
+    /// Messages over a connection have no age: the system kept them for us, and nobody will send them again.
+    private static func deliver(
+        _ events: borrowing StreamEvents, to machine: inout Machine, _ outbox: inout Outbox, _ now: Instant
+    ) {
+        events.forEach { event, bytes in
+            switch event {
+            case .message(let source, let listener, let flow):
+                machine.receive(
+                    datagram: bytes, from: source, on: listener, flow: flow, ageMilliseconds: 0, now: now,
+                    into: &outbox)
+            case .closed(let flow): machine.receive(closed: flow, now: now, into: &outbox)
+            case .failed(let to, let flow, let token):
+                machine.receive(unsent: token, to: to, flow: flow, now: now, into: &outbox)
+            }
+        }
+    }
+
+    private mutating func tellUnsent() {
+        var waiting: [Datagram] = []
+        swap(&waiting, &unsent)
+        for datagram in waiting {
+            machine.receive(unsent: datagram.token, to: datagram.to, flow: datagram.flow, now: now, into: &outbox)
+        }
     }
 
     private static func deliver(
@@ -230,7 +271,8 @@ struct SIPLoop<Machine: NodeMachine & ~Copyable>: ~Copyable {
     /// Takes up to one batch from a socket.
     /// - Returns: Whether there was any datagram.
     private mutating func receive(on index: Int) -> Bool {
-        let count = received.receive(from: sockets[index])
+        guard let socket = sockets[index] else { return false }
+        let count = received.receive(from: socket)
         guard count > 0 else {
             if count < 0 { counters.receiveErrors[Int32(-count), default: 0] += 1 }
             return false
@@ -253,8 +295,8 @@ struct SIPLoop<Machine: NodeMachine & ~Copyable>: ~Copyable {
                     return
                 }
                 machine.receive(
-                    datagram: bytes, from: arrival.from, on: listener, ageMilliseconds: arrival.ageMilliseconds,
-                    now: now, into: &outbox)
+                    datagram: bytes, from: arrival.from, on: listener, flow: .none,
+                    ageMilliseconds: arrival.ageMilliseconds, now: now, into: &outbox)
             }
         }
     }
@@ -268,10 +310,14 @@ struct SIPLoop<Machine: NodeMachine & ~Copyable>: ~Copyable {
         machine.hold(addresses: current, now: now, into: &outbox)
     }
 
-    /// Performs what the machine has decided: datagrams, bus, questions, notes.
+    /// Performs what the machine has decided: datagrams, connections, bus, questions, notes.
     private mutating func flush() {
         if outbox.isEmpty { return }
-        if !outbox.datagrams.isEmpty { sending.send(outbox, through: sockets, counting: &counters) }
+        if !outbox.datagrams.isEmpty {
+            let left = sending.send(outbox, through: sockets, counting: &counters)
+            unsent += sending.unsendable
+            if left > 0 { handOverStreams() }
+        }
         if !outbox.bus.isEmpty { performBusActions() }
         if !outbox.questions.isEmpty {
             if let dns { dns.ask(outbox.questions) } else { counters.questionsDropped += outbox.questions.count }
@@ -290,6 +336,21 @@ struct SIPLoop<Machine: NodeMachine & ~Copyable>: ~Copyable {
         } catch {
             return error
         }
+    }
+
+    private mutating func handOverStreams() {
+        guard let streams else {
+            for datagram in outbox.datagrams where !datagram.isForUDP { refuse(datagram) }
+            return
+        }
+        var refused: [Datagram] = []
+        streams.send(outbox.datagrams, of: outbox.arena) { refused.append($0) }
+        for datagram in refused { refuse(datagram) }
+    }
+
+    private mutating func refuse(_ datagram: Datagram) {
+        counters.streamsRefused += 1
+        if datagram.token != 0 { unsent.append(datagram) }
     }
 
     private mutating func performBusActions() {

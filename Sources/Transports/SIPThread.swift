@@ -46,18 +46,20 @@ package final class SIPThread<Machine: NodeMachine & ~Copyable>: Sendable {
 
     /// Starts serving.
     /// - Parameters:
-    ///   - sockets: In the order of `ListenerID`.
-    ///   - signal: The one that the bus and the DNS client were made with.
+    ///   - sockets: In the order of `ListenerID`; `nil` where a listener is one of `streams`.
+    ///   - streams: The connections; they outlive this thread, and are stopped by whoever started them.
+    ///   - signal: The one that the bus, the connections and the DNS client were made with.
     ///   - note: Gets every note, on the SIP thread: it must not wait.
     /// - Throws: When there is no thread to be had.
     package init(
-        machine: consuming sending Machine, sockets: [UDPSocket], bus: Bus?, dns: DNSClient? = nil,
-        signal: Signal,
-        note: @escaping @Sendable (Note) -> Void
+        machine: consuming sending Machine, sockets: [UDPSocket?], streams: StreamService? = nil, bus: Bus?,
+        dns: DNSClient? = nil, signal: Signal, note: @escaping @Sendable (Note) -> Void
     ) throws(NanomsgError) {
         let mailbox = SIPMailbox<Machine>(signal: signal)
         let core = Core(
-            SIPLoop(machine: machine, sockets: sockets, bus: bus, dns: dns, mailbox: mailbox, note: note), mailbox)
+            SIPLoop(
+                machine: machine, sockets: sockets, streams: streams, bus: bus, dns: dns, mailbox: mailbox, note: note),
+            mailbox)
         self.core = core
         self.bus = bus
         self.dns = dns

@@ -16,6 +16,9 @@ package struct TransportCounters: Equatable, Sendable {
     package var sendErrors: [Int32: Int] = [:]
     /// Datagrams for a socket that does not exist.
     package var unknownListener = 0
+    /// Messages for a connection in a process that has none, or that is too far behind; told to whoever cares.
+    package var streamsRefused = 0
+    package var streamEvents = 0
     package var busEvents = 0
     /// Bus actions of a node that has no bus.
     package var busActionsDropped = 0

@@ -15,14 +15,15 @@ final class LiveNode: ManagedNode {
         let thread: SIPThread<Node>
         let bus: Bus?
         let dns: DNSClient
+        let streams: StreamService?
     }
 
     private let running = Mutex<Running?>(nil)
     /// Seconds, by `fault.skew`.
     private let shift = Mutex<Int64>(0)
 
-    func begin(_ thread: SIPThread<Node>, _ bus: Bus?, _ dns: DNSClient) {
-        running.withLock { $0 = Running(thread: thread, bus: bus, dns: dns) }
+    func begin(_ thread: SIPThread<Node>, _ bus: Bus?, _ dns: DNSClient, _ streams: StreamService?) {
+        running.withLock { $0 = Running(thread: thread, bus: bus, dns: dns, streams: streams) }
     }
 
     func end() { running.withLock { $0 = nil } }
@@ -47,7 +48,9 @@ final class LiveNode: ManagedNode {
         let running = try current()
         let reports = try await ask { node, now, _ in node.metrics(now: now) }
         return reports
-            + ShellMetrics.reports(await running.thread.counters(), running.bus?.counters, running.dns.counters)
+            + ShellMetrics.reports(
+                await running.thread.counters(), running.bus?.counters, running.dns.counters,
+                await running.streams?.counters())
     }
 
     func dialogs(_ query: DialogQuery) async throws(NodeStopped) -> DialogPage {

@@ -1,10 +1,10 @@
 // One node with its shells: opens everything, starts the SIP thread, and takes it down again in the order that loses
 // nothing.
 //
-// Start: UDP sockets, then the management address (its requests are answered "stopping" until the thread runs), then
-// the bus, then the thread. Whatever is refused closes what was opened before it; nothing has been sent by then.
+// Start: UDP sockets, then listeners for connections, then the management address (its requests are answered "stopping"
+// until the thread runs), then the bus, then the thread. Whatever is refused closes what was opened before it; nothing has been sent by then.
 // End: the node drains, so that probes turn new calls away; transactions in progress get a bounded time; the node says
-// goodbye on the bus in its last turn; then thread, bus and management end.
+// goodbye on the bus in its last turn; then thread, bus, connections and management end.
 
 import Logging
 import Management
@@ -28,39 +28,61 @@ final class NodeProcess: Sendable {
 
     private let live: LiveNode
     private let thread: SIPThread<Node>
+    private let streams: StreamService?
     private let management: Task<Void, Never>?
     private let log: NodeLog
     private let settings: Settings
 
     private init(
-        settings: Settings, live: LiveNode, thread: SIPThread<Node>, management: Task<Void, Never>?, log: NodeLog
+        settings: Settings, live: LiveNode, thread: SIPThread<Node>, streams: StreamService?,
+        management: Task<Void, Never>?, log: NodeLog
     ) {
         self.settings = settings
         self.live = live
         self.thread = thread
+        self.streams = streams
         self.management = management
         self.log = log
     }
 
     static func start(_ settings: Settings, log: NodeLog) async throws(StartError) -> NodeProcess {
+        let signal = Signal()
         let sockets = try openSockets(settings.sip)
+        let streams = try await openStreams(settings.sip, signal)
         let live = LiveNode()
-        let management = try await openManagement(settings.management, live, log)
+        var management: Task<Void, Never>?
         do throws(StartError) {
-            let (thread, bus, dns) = try startThread(settings, sockets, log)
-            live.begin(thread, bus, dns)
-            return NodeProcess(settings: settings, live: live, thread: thread, management: management, log: log)
+            management = try await openManagement(settings.management, live, log)
+            let (thread, bus, dns) = try startThread(settings, sockets, streams, signal, log)
+            live.begin(thread, bus, dns, streams)
+            return NodeProcess(
+                settings: settings, live: live, thread: thread, streams: streams, management: management, log: log)
         } catch {
             management?.cancel()
+            await streams?.stop()
             throw error
         }
     }
 
-    /// In the order of `ListenerID`: the listeners, then the service address, which need not be on this host yet.
-    private static func openSockets(_ settings: SIPSettings) throws(StartError) -> [UDPSocket] {
+    private static func openStreams(
+        _ settings: SIPSettings, _ signal: Signal
+    ) async throws(StartError) -> StreamService? {
+        guard let wanted = StreamSettings(settings) else { return nil }
+        do throws(StreamError) {
+            return try await StreamService.start(wanted, signal: signal)
+        } catch {
+            throw StartError(description: "\(error.description); see sip.\(error.isAboutTLS ? "tls" : "listen")")
+        }
+    }
+
+    /// In the order of `ListenerID`: the listeners, with a gap for each that takes connections, then the service
+    /// address, which need not be on this host yet.
+    private static func openSockets(_ settings: SIPSettings) throws(StartError) -> [UDPSocket?] {
         do throws(UDPError) {
-            var sockets: [UDPSocket] = []
-            for endpoint in settings.listen { sockets.append(try UDPSocket(endpoint)) }
+            var sockets: [UDPSocket?] = []
+            for endpoint in settings.listen {
+                sockets.append(endpoint.transport == .udp ? try UDPSocket(endpoint) : nil)
+            }
             if let service = settings.serviceAddress { sockets.append(try UDPSocket(service, binding: .anyAddress)) }
             return sockets
         } catch {
@@ -69,9 +91,8 @@ final class NodeProcess: Sendable {
     }
 
     private static func startThread(
-        _ settings: Settings, _ sockets: [UDPSocket], _ log: NodeLog
+        _ settings: Settings, _ sockets: [UDPSocket?], _ streams: StreamService?, _ signal: Signal, _ log: NodeLog
     ) throws(StartError) -> (SIPThread<Node>, Bus?, DNSClient) {
-        let signal = Signal()
         let dns = try openDNS(settings.dns, signal)
         do throws(NanomsgError) {
             var bus: Bus?
@@ -84,9 +105,9 @@ final class NodeProcess: Sendable {
             let node = Node(
                 settings: settings, boot: UInt64(BootClock.unixMilliseconds), seed: random.next(), now: BootClock.now,
                 unixMilliseconds: BootClock.unixMilliseconds)
-            let thread = try SIPThread(machine: node, sockets: sockets, bus: bus, dns: dns, signal: signal) {
-                log.write($0)
-            }
+            let thread = try SIPThread(
+                machine: node, sockets: sockets, streams: streams, bus: bus, dns: dns, signal: signal
+            ) { log.write($0) }
             return (thread, bus, dns)
         } catch {
             throw StartError(description: "\(error.description); see cluster.bus")
@@ -136,7 +157,8 @@ final class NodeProcess: Sendable {
 
     /// Serves until a signal, or until the node itself wants to end.
     /// - Returns: The exit code.
-    func run(until signals: AsyncStream<Int32>, drainTimeout: Duration) async -> Int32 {
+    /// - Parameter reloads: Each asks for certificates to be read again.
+    func run(until signals: AsyncStream<Int32>, reloads: AsyncStream<Int32>, drainTimeout: Duration) async -> Int32 {
         let code = await withTaskGroup(of: Int32?.self) { group in
             group.addTask { await self.thread.ended() }
             group.addTask {
@@ -144,7 +166,11 @@ final class NodeProcess: Sendable {
                 return nil
             }
             let addresses = Task { await self.followServiceAddresses() }
-            defer { addresses.cancel() }
+            let certificates = Task { await self.followReloads(reloads) }
+            defer {
+                addresses.cancel()
+                certificates.cancel()
+            }
             var code: Int32 = 0
             for await outcome in group {
                 if let outcome { code = outcome }
@@ -153,6 +179,7 @@ final class NodeProcess: Sendable {
             return code
         }
         live.end()
+        await streams?.stop()
         management?.cancel()
         await management?.value
         return code
@@ -167,6 +194,19 @@ final class NodeProcess: Sendable {
                 log.write(Note(.warning, "service address not opened", [("why", failure.description)]))
             }
             try? await Task.sleep(for: Self.addressInterval)
+        }
+    }
+
+    /// Connections that come after a reload get the new certificates; without TLS there is nothing to be read.
+    private func followReloads(_ signals: AsyncStream<Int32>) async {
+        for await _ in signals {
+            guard let streams, !settings.sip.streams.certificateFile.isEmpty else { continue }
+            do throws(StreamError) {
+                try await streams.reloadCertificates()
+                log.write(Note(.notice, "certificates read again"))
+            } catch {
+                log.write(Note(.warning, "certificates not read, those before stay", [("why", error.description)]))
+            }
         }
     }
 

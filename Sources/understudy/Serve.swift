@@ -17,7 +17,8 @@ struct Serve: AsyncParsableCommand {
         abstract: "Run a node in the foreground.",
         discussion: """
             Logs to standard output; 'node ready' once it can serve. SIGTERM or SIGINT drains, waits for transactions \
-            in progress for at most --drain-timeout seconds, then leaves; a second signal leaves at once.
+            in progress for at most --drain-timeout seconds, then leaves; a second signal leaves at once. \
+            SIGHUP reads certificates again.
 
             Each key is also an UNDERSTUDY_… variable: sip.listen is UNDERSTUDY_SIP_LISTEN. --set wins over variables, \
             and variables over the file.
@@ -41,6 +42,7 @@ struct Serve: AsyncParsableCommand {
         let settings = try overrides.load(file: config)
         let log = NodeLog(node: settings.node.name, level: logLevel.level)
         let signals = SignalWatch([SIGTERM, SIGINT])
+        let reloads = SignalWatch([SIGHUP])
         let process: NodeProcess
         do throws(StartError) {
             process = try await NodeProcess.start(settings, log: log)
@@ -52,15 +54,24 @@ struct Serve: AsyncParsableCommand {
             Note(
                 .notice, "node ready",
                 [
-                    ("node", settings.node.name), ("sip", settings.sip.listen.map(\.text).joined(separator: ",")),
+                    ("node", settings.node.name), ("sip", settings.sip.listen.map(Self.text).joined(separator: ",")),
                     ("bus", settings.cluster.bus?.text ?? "none"), ("peers", String(settings.cluster.peers.count)),
                     ("management", settings.management.http?.text ?? "none"),
                 ]))
-        let code = await process.run(until: signals.arrivals, drainTimeout: .seconds(drainTimeout))
+        let code = await process.run(
+            until: signals.arrivals, reloads: reloads.arrivals, drainTimeout: .seconds(drainTimeout))
         signals.cancel()
+        reloads.cancel()
         if code != 0 { Console.complain(log.lastError ?? "the node ended with code \(code)") }
         await log.finish()
         throw ExitCode(code)
+    }
+}
+
+extension Serve {
+    /// As it is configured; a bare address is UDP.
+    private static func text(_ endpoint: Endpoint) -> String {
+        endpoint.transport == .udp ? endpoint.text : "\(endpoint.transport.configuredName)://\(endpoint.text)"
     }
 }
 

@@ -90,6 +90,7 @@ extension Record.Side {
         contact = Array(theirs.target.contact)
         routes = Array(theirs.target.routes)
         endpoint = Array(theirs.target.endpoint)
+        flow = Array(theirs.target.flow)
     }
 }
 

@@ -14,7 +14,10 @@ enum Checks {
         "Cluster": ["Primitives"],
         "Node": ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster"],
         "Nanomsg": ["CNanomsg", "CSockets", "Glibc", "Synchronization"],
-        "Transports": ["Primitives", "SIP", "Node", "Nanomsg", "CSockets", "CCares", "Glibc", "Synchronization"],
+        "Transports": [
+            "Primitives", "SIP", "Node", "Nanomsg", "CSockets", "CCares", "NIOCore", "NIOPosix", "NIOTLS", "NIOSSL",
+            "NIOHTTP1", "NIOWebSocket", "Glibc", "Synchronization",
+        ],
         "Management": [
             "Primitives", "SIP", "Dialogs", "Cluster", "Node", "Hummingbird", "HTTPTypes", "NIOCore", "NIOPosix",
             "NIOHTTP1", "Logging", "Yams", "Foundation", "FoundationEssentials", "FoundationNetworking", "Glibc",

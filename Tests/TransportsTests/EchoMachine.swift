@@ -15,6 +15,8 @@ struct EchoMachine: NodeMachine {
         case noReply(UInt64, Int)
         case probe(ProbeResult, Int)
         case answer(DNSAnswer, DNSQuestion)
+        case closed(FlowID)
+        case unsent(UInt64, Endpoint)
         case advance
     }
 
@@ -34,17 +36,27 @@ struct EchoMachine: NodeMachine {
         if entries.count < Self.limit { entries.append(entry) }
     }
 
+    /// The flows of the messages that came over connections, in order.
+    var flows: [FlowID] = []
+
     mutating func receive(
-        datagram: RawSpan, from: Endpoint, on listener: ListenerID, ageMilliseconds: Int64, now: Instant,
+        datagram: RawSpan, from: Endpoint, on listener: ListenerID, flow: FlowID, ageMilliseconds: Int64, now: Instant,
         into out: inout Outbox
     ) {
         log(.datagram([UInt8](copying: datagram), listener))
+        if flow != .none, flows.count < Self.limit { flows.append(flow) }
         if ages.count < Self.limit { ages.append(ageMilliseconds) }
         guard echoes else { return }
         let start = out.arena.count
         out.arena.append(datagram)
         out.datagrams.append(
-            Datagram(range: ByteRange(start: start, end: out.arena.count), to: from, from: listener))
+            Datagram(range: ByteRange(start: start, end: out.arena.count), to: from, from: listener, flow: flow))
+    }
+
+    mutating func receive(closed flow: FlowID, now: Instant, into out: inout Outbox) { log(.closed(flow)) }
+
+    mutating func receive(unsent token: UInt64, to: Endpoint, flow: FlowID, now: Instant, into out: inout Outbox) {
+        log(.unsent(token, to))
     }
 
     mutating func receive(frame: RawSpan, now: Instant, into out: inout Outbox) {

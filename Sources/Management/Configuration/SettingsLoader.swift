@@ -2,7 +2,8 @@
 // Every problem is collected, of reading and of meaning, each with the line, variable or option it came from; a key
 // whose text could not be read is not complained about a second time for its default.
 //
-// The loader reads the files that settings name (the cluster key, the management token), so that nothing else has to.
+// The loader reads the files that settings name (the cluster key, the management token), so that nothing else has to;
+// of certificates it only sees whether they can be read.
 // Variables that belong to the command line, not to a node, are left alone (`reservedVariables`).
 
 package import Node
@@ -117,6 +118,10 @@ package struct SettingsLoader: Sendable {
         if let bytes = read("cluster.key-file", loaded.settings.cluster.keyFile) {
             loaded.settings.cluster.key = Secret(Self.withoutLineEnd(bytes))
         }
+        // Not kept here: TLS reads them itself, and again when they have changed. That they can be read is looked at.
+        _ = read("sip.tls.certificate-file", loaded.settings.sip.streams.certificateFile)
+        _ = read("sip.tls.key-file", loaded.settings.sip.streams.keyFile)
+        _ = read("sip.tls.ca-file", loaded.settings.sip.streams.authoritiesFile)
         if let bytes = read("management.token-file", loaded.settings.management.tokenFile) {
             let line = bytes.prefix { $0 != UInt8(ascii: "\n") && $0 != UInt8(ascii: "\r") }
             loaded.settings.management.token = Secret(Array(line))

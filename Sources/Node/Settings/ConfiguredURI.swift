@@ -21,6 +21,8 @@ package struct ConfiguredURI: Hashable, Sendable {
     package let port: UInt16?
     /// From `;transport=`, else UDP, or TLS for `sips:`.
     package let transport: TransportProtocol
+    /// The URI says `;transport=`.
+    package let namesTransport: Bool
 
     /// Where a request for this URI goes, when the host is an address (default ports by RFC 3261 §19.1.2).
     package var endpoint: Endpoint? {
@@ -53,8 +55,9 @@ package struct ConfiguredURI: Hashable, Sendable {
         self.port = port
         address = Address(text: host)
         guard address != nil || Self.isHostName(host) else { return nil }
-        guard let transport = Self.transport(of: parts.dropFirst(), isSecure: isSecure) else { return nil }
+        guard let (transport, isNamed) = Self.transport(of: parts.dropFirst(), isSecure: isSecure) else { return nil }
         self.transport = transport
+        namesTransport = isNamed
         self.text = text
     }
 
@@ -77,18 +80,23 @@ package struct ConfiguredURI: Hashable, Sendable {
         address = endpoint.address
         port = endpoint.port
         transport = endpoint.transport
+        namesTransport = !parameter.isEmpty
     }
 
-    private static func transport(of parameters: ArraySlice<Substring>, isSecure: Bool) -> TransportProtocol? {
+    private static func transport(
+        of parameters: ArraySlice<Substring>, isSecure: Bool
+    ) -> (TransportProtocol, isNamed: Bool)? {
         var transport: TransportProtocol = isSecure ? .tls : .udp
+        var isNamed = false
         for parameter in parameters {
             let pair = parameter.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             guard let name = pair.first, !name.isEmpty else { return nil }
             guard name.lowercased() == "transport" else { continue }
             guard pair.count == 2, let named = TransportProtocol(configured: pair[1]) else { return nil }
             transport = named
+            isNamed = true
         }
-        return transport
+        return (transport, isNamed)
     }
 
     private static func split(_ text: Substring) -> (String, UInt16?)? {

@@ -26,8 +26,9 @@ package struct SIPSettings: Equatable, Sendable {
         case advertise
     }
 
-    /// `sip.listen`, required; `udp://ADDRESS:PORT`, comma list; 1 to 8, no duplicates, no wildcard address, because
-    /// the address goes into Via. Only UDP is available in this version.
+    /// `sip.listen`, required; `udp://`, `tcp://`, `tls://`, `ws://` or `wss://` with `ADDRESS:PORT`, comma list; 1 to
+    /// 8, no duplicates, no wildcard address, because the address goes into Via. With `cluster.peers` at least one is
+    /// `udp`: members pass messages to each other by it.
     package var listen: [Endpoint] = []
     /// `sip.advertise`; SIP URIs for Record-Route, at most one a transport and address family; default: the first
     /// listen address of each transport. Shared by all nodes behind one balancer.
@@ -54,6 +55,8 @@ package struct SIPSettings: Equatable, Sendable {
     package var timerC: Duration = .seconds(181)
     /// `sip.max-forwards`, 1 to 255, default 70: for a request that comes without one, and for our own.
     package var maxForwards = 70
+    /// `sip.tcp.*` and `sip.tls.*`: connections.
+    package var streams = ConnectionSettings()
 
     package init() {}
 
@@ -83,7 +86,8 @@ package struct SIPSettings: Equatable, Sendable {
         list.range("sip.t4-ms", t4, milliseconds: 50...60_000)
         list.range("sip.timer-c-s", timerC, milliseconds: 180_000...3_600_000)
         list.range("sip.max-forwards", maxForwards, 1...255)
-        return list.problems
+        let needsCertificate = listen.contains { $0.transport == .tls || $0.transport == .wss }
+        return list.problems + streams.problems(needsCertificate: needsCertificate)
     }
 
     private func listenProblems(_ list: inout ProblemList) {
@@ -91,13 +95,23 @@ package struct SIPSettings: Equatable, Sendable {
         if listen.count > Self.listenLimit { list.add("sip.listen", "at most \(Self.listenLimit) addresses") }
         for (index, endpoint) in listen.enumerated() {
             let text = "\(endpoint.transport.configuredName)://\(endpoint.text)"
-            if endpoint.transport != .udp {
-                list.add("sip.listen", "\(text): only udp is available in this version")
-            }
             if endpoint.address.isUnspecified {
                 list.add("sip.listen", "\(text): name one address of this host, because it goes into Via")
             }
             if listen[..<index].contains(endpoint) { list.add("sip.listen", "\(text) is there twice") }
+        }
+        for (index, endpoint) in listen.enumerated() where endpoint.transport != .udp {
+            let sharesPort = listen[..<index].first { other in
+                other.transport != .udp && other.transport != endpoint.transport && other.address == endpoint.address
+                    && other.port == endpoint.port
+            }
+            if let sharesPort {
+                let names = "\(sharesPort.transport.configuredName) and \(endpoint.transport.configuredName)"
+                list.add("sip.listen", "\(names) cannot share \(endpoint.text): both are TCP ports")
+            }
+        }
+        if let serviceAddress, serviceAddress.transport != .udp {
+            list.add("sip.service-address", "\(serviceAddress.text): only udp moves with an address")
         }
         if let serviceAddress, serviceAddress.address.isUnspecified {
             list.add("sip.service-address", "\(serviceAddress.text): name one address")

@@ -5,7 +5,7 @@ import SIP
 
 extension SettingKey {
     package static let all: [SettingKey] =
-        nodeKeys + sipKeys + dnsKeys + clusterKeys + replicationKeys + dialogKeys
+        nodeKeys + sipKeys + connectionKeys + dnsKeys + clusterKeys + replicationKeys + dialogKeys
         + takeoverKeys + admissionKeys + managementKeys
 
     private static let nodeKeys = [
@@ -43,6 +43,18 @@ extension SettingKey {
         integer("dns.tries", \.dns.tries),
         integer("dns.cache-entries", \.dns.cacheEntries),
         choice("dns.families", \.dns.families),
+    ]
+
+    private static let connectionKeys = [
+        text("sip.tls.certificate-file", \.sip.streams.certificateFile),
+        text("sip.tls.key-file", \.sip.streams.keyFile),
+        text("sip.tls.ca-file", \.sip.streams.authoritiesFile),
+        flag("sip.tls.verify-client", \.sip.streams.verifiesClients),
+        integer("sip.tcp.connection-limit", \.sip.streams.connectionLimit),
+        integer("sip.tcp.connections-per-source", \.sip.streams.connectionsPerSource),
+        duration("sip.tcp.idle-timeout-s", \.sip.streams.idleTimeout, unit: .seconds),
+        duration("sip.tcp.message-timeout-s", \.sip.streams.messageTimeout, unit: .seconds),
+        duration("sip.tcp.connect-timeout-ms", \.sip.streams.connectTimeout, unit: .milliseconds),
     ]
 
     private static let clusterKeys = [

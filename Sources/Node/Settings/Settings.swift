@@ -1,6 +1,7 @@
 // A node's settings: validated values, one struct a subsystem, whose comments are the reference (key, unit, range,
 // default). Nothing here reads a file, a variable or a clock; Management's loader turns texts into these values by way
-// of `SettingKey`, and the simulator writes them directly. Nothing is reloaded while a node runs.
+// of `SettingKey`, and the simulator writes them directly. Nothing of it is reloaded while a node runs;
+// the files of certificates are.
 
 import SIP
 
@@ -31,6 +32,10 @@ package struct Settings: Equatable, Sendable {
             node.problems() + sip.problems() + dns.problems(listen: sip.listen) + cluster.problems()
             + replication.problems() + dialogs.problems() + takeover.problems() + management.problems()
             + access.problems() + limits.problems() + routeProblems()
+        if !cluster.peers.isEmpty, !sip.listen.isEmpty, !sip.listen.contains(where: { $0.transport == .udp }) {
+            let message = "at least one must be udp: the members of a cluster pass messages to each other by it"
+            list.append(SettingProblem(key: "sip.listen", message: message))
+        }
         if let bus = cluster.bus, let http = management.http, bus.address == http.address {
             if http.port == bus.port || Int(http.port) == Int(bus.port) + 1 {
                 let message = "\(http.text) is taken by cluster.bus, which uses its port and the next"
@@ -64,9 +69,15 @@ package struct Settings: Equatable, Sendable {
 
     private func targetProblems(of set: RouteSet, _ key: String, _ list: inout ProblemList) {
         for uri in set.targets.map(\.uri) {
-            if uri.transport != .udp {
-                list.add(key, "\(uri.text): only udp is available in this version")
-            }
+            if let reason = objection(to: uri.transport) { list.add(key, "\(uri.text): \(reason)") }
         }
+    }
+
+    /// Why nothing can be sent by a transport; `nil` when it can.
+    private func objection(to transport: TransportProtocol) -> String? {
+        if transport == .udp { return nil }
+        if transport == .ws || transport == .wss { return "nobody can be connected to by WebSocket" }
+        let isSpoken = sip.listen.contains { $0.transport == transport }
+        return isSpoken ? nil : "nothing in sip.listen speaks \(transport.configuredName)"
     }
 }

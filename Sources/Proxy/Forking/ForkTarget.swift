@@ -28,6 +28,8 @@ package struct ForkTarget: Sendable {
     package var candidates: [Endpoint]
     /// What has to be looked up first; `nil` where the addresses are known.
     package var name: ResolutionTarget?
+    /// The transport was not written: a large request may go by TCP.
+    var isTransportOpen = false
     /// Position in the table of probed targets, -1 for none.
     package var health: Int32 = -1
     var state = State.waiting

@@ -5,8 +5,8 @@
 //          │                                                         │ 503, silence, transport error   next address
 //          └──────── all of the group have failed ◀──────────────────┘ 3xx, 4xx, 5xx   as it is
 //
-// A branch is written from the template, the request as it would leave with the old Request-URI: only Request-URI and
-// branch parameter differ. A request with one known address has no template and no targets, and costs what it did
+// A branch is written from the template, the request as it would leave with the old Request-URI, without our Via and
+// Record-Route, which depend on the branch. A request with one known address has no template and no targets, and costs what it did
 // before there was forking.
 //
 // Invariants: no branch begins after a 2xx, a 6xx or a CANCEL (§16.7 steps 5 and 10, §16.10); each branch has its own
@@ -23,12 +23,21 @@ extension Proxy {
         _ context: inout ResponseContext, _ plan: RequestPlan, _ id: SlotID, now: Instant,
         dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
+        var plan = plan
         let branch = firstBranch(plan, id)
-        let sent = forwardedRequest(plan, branch: branch)
+        var sent = forwardedRequest(plan, branch: branch)
+        var datagram: [UInt8] = []
+        if outgrowsUDP(sent, to: plan.nextHop, isTransportOpen: plan.isTransportOpen) {
+            datagram = sent
+            plan.nextHop.transport = .tcp
+            sent = forwardedRequest(plan, branch: branch)
+        }
         var client = ClientBranch(
-            client: clientTransaction(message.method), sent: sent, target: plan.nextHop,
+            client: clientTransaction(message.method, plan.nextHop), sent: sent, target: plan.nextHop,
             listener: egressListener(plan.nextHop))
         client.health = plan.health
+        client.flow = plan.flow
+        client.datagram = datagram
         context.branches = [client]
         learnRequest(context, plan, branch: branch, now: now, dialogs: &dialogs, effects: &effects)
         start(&context, branch: 0, id, now: now, effects: &effects)
@@ -40,7 +49,8 @@ extension Proxy {
         dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
         let branch = firstBranch(plan, id)
-        context.template = forwardedRequest(plan, branch: branch)
+        context.template = forwardedRequest(plan, branch: nil)
+        context.loop = loopHash(plan)
         context.targets = plan.targets
         learnRequest(context, plan, branch: branch, now: now, dialogs: &dialogs, effects: &effects)
         continueFork(&context, id, now: now, dialogs: &dialogs, effects: &effects)
@@ -50,12 +60,6 @@ extension Proxy {
         .transaction(
             Branch.Token(
                 member: settings.memberTag, slot: id, did: plan.did ?? DialogID(rawValue: 0), loop: loopHash(plan)))
-    }
-
-    private func clientTransaction(_ method: Method) -> ClientBranch.Client {
-        method == .invite
-            ? .invite(InviteClientTransaction(timers: settings.timers))
-            : .nonInvite(NonInviteClientTransaction(timers: settings.timers))
     }
 
     /// Begins what may begin now; when nothing is left, the best answer goes upstream.
@@ -109,14 +113,23 @@ extension Proxy {
             counters.branchesRefused += 1
             return false
         }
-        let endpoint = target.candidates[target.next]
-        guard let sent = branchRequest(context.template, requestURI: target.requestURI, number: UInt8(number)) else {
-            return false
+        var endpoint = target.candidates[target.next]
+        let token = Branch.Token(
+            member: settings.memberTag, slot: id, branch: UInt8(number), did: context.did ?? DialogID(rawValue: 0),
+            loop: context.loop)
+        guard var sent = branchRequest(context, target.requestURI, token, endpoint.transport) else { return false }
+        var datagram: [UInt8] = []
+        if outgrowsUDP(sent, to: endpoint, isTransportOpen: target.isTransportOpen) {
+            datagram = sent
+            endpoint.transport = .tcp
+            sent = branchRequest(context, target.requestURI, token, endpoint.transport) ?? sent
         }
         context.targets[place].next += 1
         context.targets[place].state = .running
         var branch = ClientBranch(
-            client: clientTransaction(context.method), sent: sent, target: endpoint, listener: egressListener(endpoint))
+            client: clientTransaction(context.method, endpoint), sent: sent, target: endpoint,
+            listener: egressListener(endpoint))
+        branch.datagram = datagram
         branch.number = UInt8(number)
         branch.place = Int16(place)
         branch.health = target.health
@@ -127,16 +140,21 @@ extension Proxy {
         return true
     }
 
-    /// The template with the Request-URI and the branch of one target.
-    private mutating func branchRequest(_ template: [UInt8], requestURI: [UInt8], number: UInt8) -> [UInt8]? {
-        guard loadStored(template), let via = try? stored.topmostVia(),
-            case .transaction(var token) = Branch(stored.bytes, via.branch, mark: settings.mark)
-        else { return nil }
-        token.branch = number
+    /// The template with the Request-URI of one target, its Via and its Record-Route.
+    private mutating func branchRequest(
+        _ context: ResponseContext, _ requestURI: [UInt8], _ token: Branch.Token, _ transport: TransportProtocol
+    ) -> [UInt8]? {
+        guard loadStored(context.template) else { return nil }
+        let recorded = context.recordsRoute ? context.did : nil
+        let uri =
+            requestURI.isEmpty
+            ? try? URI(stored.bytes, stored.requestURI) : try? URI(requestURI, ByteRange(requestURI))
         editor.begin()
         if !requestURI.isEmpty { editor.replace(stored.requestURI) { $0.put(requestURI) } }
-        editor.replace(via.branch) { [settings, token] in
-            Branch.transaction(token).write(mark: settings.mark, into: &$0)
+        editor.insert(at: stored.firstLineEnd) { [settings] writer in
+            settings.writeTop(
+                .transaction(token), recorded, from: context.upstream.transport, to: transport,
+                secure: uri?.scheme == .sips, into: &writer)
         }
         scratch.removeAll()
         editor.write(stored, into: &scratch)
@@ -212,44 +230,5 @@ extension Proxy {
             continueFork(&context, id, now: now, dialogs: &dialogs, effects: &effects)
         }
         finish(context, id)
-    }
-
-    // MARK: Transport errors
-
-    /// A request in these bytes could not be sent: that is as if 503 had come (§16.9, §17.1.4). Any other bytes are
-    /// left to the timers.
-    package mutating func undeliverable(
-        _ datagram: RawSpan, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
-        guard (try? message.load(datagram)) != nil, message.isRequest, let via = try? message.topmostVia(),
-            case .transaction(let token) = Branch(message.bytes, via.branch, mark: settings.mark),
-            token.member == settings.memberTag, var context = take(token.slot)
-        else { return }
-        let index = Int(token.branch)
-        if context.kind == .probe {
-            if let probe = context.branches.first, probe.number == token.branch, probe.final == 0 {
-                endProbe(&context, isUp: false, now: now)
-            }
-        } else if context.method == message.method, index < context.branches.count, context.branches[index].final == 0 {
-            actions.removeAll(keepingCapacity: true)
-            switch context.branches[index].client {
-            case .invite(var transaction):
-                transaction.transportError(actions: &actions)
-                context.branches[index].client = .invite(transaction)
-            case .nonInvite(var transaction):
-                transaction.transportError(actions: &actions)
-                context.branches[index].client = .nonInvite(transaction)
-            }
-            let hasFailed = actions.contains(.transportFailed)
-            performClient(&context, branch: index, token.slot, now: now, effects: &effects)
-            if hasFailed {
-                counters.transportErrors += 1
-                context.branches[index].final = 503
-                branchEnded(
-                    &context, token.slot, branch: index, .failed, now: now, dialogs: &dialogs, effects: &effects)
-            }
-        }
-        finish(context, token.slot)
-        replayQueued(now: now, dialogs: &dialogs, effects: &effects)
     }
 }

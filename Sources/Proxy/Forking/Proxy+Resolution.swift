@@ -94,7 +94,7 @@ extension Proxy {
                 counters.dropped += 1
                 return
             }
-            effects.queue.send(bytes, to: endpoint, from: egressListener(endpoint))
+            effects.queue.send(request(bytes, by: endpoint.transport), to: endpoint, from: egressListener(endpoint))
         }
     }
 

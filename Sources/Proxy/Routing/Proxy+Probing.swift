@@ -73,8 +73,8 @@ extension Proxy {
         let token = Branch.Token(
             member: settings.memberTag, slot: id, branch: number, did: DialogID(rawValue: 0), loop: context.cSeq)
         var branch = ClientBranch(
-            client: .nonInvite(NonInviteClientTransaction(timers: settings.timers)),
-            sent: probeRequest(target.uri, token, callID: UInt64(context.health), cSeq: context.cSeq),
+            client: clientTransaction(.options, endpoint),
+            sent: probeRequest(target.uri, token, endpoint.transport, callID: UInt64(context.health), cSeq: context.cSeq),
             target: endpoint, listener: egressListener(endpoint))
         branch.number = number
         context.branches = [branch]
@@ -83,12 +83,14 @@ extension Proxy {
         start(&context, branch: 0, id, now: now, effects: &effects)
     }
 
-    private func probeRequest(_ uri: [UInt8], _ token: Branch.Token, callID: UInt64, cSeq: UInt32) -> [UInt8] {
+    private func probeRequest(
+        _ uri: [UInt8], _ token: Branch.Token, _ transport: TransportProtocol, callID: UInt64, cSeq: UInt32
+    ) -> [UInt8] {
         var writer = ByteWriter(capacity: 512)
         writer.put("OPTIONS ")
         writer.put(uri)
         writer.put(" SIP/2.0\r\nVia: ")
-        Self.writeVia(settings, .transaction(token), into: &writer)
+        Self.writeVia(settings, .transaction(token), transport, into: &writer)
         writer.put("\r\nMax-Forwards: ")
         writer.putDecimal(UInt64(settings.maxForwards))
         writer.put("\r\nFrom: <sip:")

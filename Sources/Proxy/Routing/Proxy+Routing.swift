@@ -58,6 +58,7 @@ extension Proxy {
                 return waitsForName(name, &plan, effects: &effects)
             }
             plan.nextHop = hop
+            plan.isTransportOpen = target.isTransportOpen
             return true
         }
         plan.targets = order.map { element in
@@ -67,6 +68,7 @@ extension Proxy {
                 requestURI: target.namesUser ? target.uri : [], group: element.group,
                 candidates: hop.map { [$0] } ?? [], name: hop == nil ? target.name : nil)
             result.health = Int32(setStates[route.set].first + element.position)
+            result.isTransportOpen = target.isTransportOpen
             return result
         }
         return true

@@ -65,18 +65,21 @@ package struct TargetSet: Sendable {
         /// `nil` where the host is a name.
         package var endpoint: Endpoint?
         package var name: ResolutionTarget?
+        /// The URI leaves the transport open: a large request may go by TCP.
+        package var isTransportOpen: Bool
         package var weight: Int
         /// Thousandths.
         package var q: Int
 
         package init(
-            uri: [UInt8], namesUser: Bool, endpoint: Endpoint?, name: ResolutionTarget? = nil, weight: Int = 1,
-            q: Int = 1_000
+            uri: [UInt8], namesUser: Bool, endpoint: Endpoint?, name: ResolutionTarget? = nil,
+            isTransportOpen: Bool = false, weight: Int = 1, q: Int = 1_000
         ) {
             self.uri = uri
             self.namesUser = namesUser
             self.endpoint = endpoint
             self.name = name
+            self.isTransportOpen = isTransportOpen
             self.weight = weight
             self.q = q
         }

@@ -30,6 +30,25 @@ package struct Endpoint: Hashable, Sendable {
         self.init(address: address, port: port)
     }
 
+    /// Reads what `writeFact` writes.
+    package init?(fact bytes: [UInt8]) {
+        let end = bytes.firstIndex(of: 0x3B) ?? bytes.count
+        self.init(bytes: bytes, range: ByteRange(start: 0, end: end))
+        guard end < bytes.count else { return }
+        let parameters = ByteRange(start: end, end: bytes.count)
+        guard let name = Parameters.value("transport", in: bytes, parameters) else { return nil }
+        transport = TransportProtocol(bytes, name)
+        if transport == .other { return nil }
+    }
+
+    /// As records keep it: with its transport unless that is UDP, `127.0.0.1:5060;transport=tcp`.
+    package func writeFact(into writer: inout ByteWriter) {
+        write(into: &writer)
+        guard transport != .udp else { return }
+        writer.put(";transport=")
+        writer.put(transport.lowercasedName)
+    }
+
     /// `127.0.0.1:5060` or `[::1]:5060`.
     package var text: String {
         var writer = ByteWriter()

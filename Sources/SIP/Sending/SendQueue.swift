@@ -1,6 +1,9 @@
 // SendQueue collects the datagrams that one event gives rise to: their bytes stand one behind the other in one arena,
 // so nothing is allocated for them once the arena has grown. The shell sends them in order and empties the queue.
 //
+// A message over TCP, TLS or WebSocket is a datagram here too: its transport says that it goes to a connection, and its
+// flow, if it has one, to which.
+//
 // Limit: what one receive batch (32 datagrams) and the timers of one tick can cause; the shell empties it after each.
 
 package import Primitives
@@ -14,17 +17,44 @@ package struct ListenerID: Hashable, Sendable {
     }
 }
 
+/// One connection of this process, from its opening to its end; a number is never given twice. Even ones were opened by
+/// the peer, odd ones by us.
+package struct FlowID: Hashable, Sendable {
+    package var rawValue: UInt64
+
+    /// We opened it, so there is somebody to connect to.
+    package var isOutgoing: Bool { rawValue & 1 != 0 }
+
+    package init(rawValue: UInt64) {
+        self.rawValue = rawValue
+    }
+
+    /// No connection: UDP, or whichever connection leads to the endpoint.
+    package static let none = FlowID(rawValue: 0)
+}
+
 package struct Datagram: Hashable, Sendable {
     /// Where its bytes are in the arena.
     package var range: ByteRange
     package var to: Endpoint
     package var from: ListenerID
+    /// The connection that it goes over. Without one, or when that has ended: the connection to `to`, opened if need
+    /// be; a `to` with port 0 leads nowhere else.
+    package var flow: FlowID
+    /// Names the message when it is told that it could not be sent; 0: nobody cares.
+    package var token: UInt64
 
-    package init(range: ByteRange, to: Endpoint, from: ListenerID) {
+    package init(range: ByteRange, to: Endpoint, from: ListenerID, flow: FlowID = .none, token: UInt64 = 0) {
         self.range = range
         self.to = to
         self.from = from
+        self.flow = flow
+        self.token = token
     }
+
+    /// It leaves by a UDP socket.
+    @inline(__always)
+    package var isForUDP: Bool { to.transport == .udp && flow == .none }
 }
 
 package struct SendQueue: Sendable {
@@ -39,14 +69,20 @@ package struct SendQueue: Sendable {
     }
 
     /// Queues what `fill` writes as one datagram.
-    package mutating func send(to: Endpoint, from: ListenerID, _ fill: (inout ByteWriter) -> Void) {
+    package mutating func send(
+        to: Endpoint, from: ListenerID, flow: FlowID = .none, token: UInt64 = 0, _ fill: (inout ByteWriter) -> Void
+    ) {
         let start = arena.count
         fill(&arena)
         let range = ByteRange(start: start, end: arena.count)
-        if !range.isEmpty { datagrams.append(Datagram(range: range, to: to, from: from)) }
+        if !range.isEmpty {
+            datagrams.append(Datagram(range: range, to: to, from: from, flow: flow, token: token))
+        }
     }
 
-    package mutating func send(_ bytes: [UInt8], to: Endpoint, from: ListenerID) {
-        send(to: to, from: from) { $0.put(bytes) }
+    package mutating func send(
+        _ bytes: [UInt8], to: Endpoint, from: ListenerID, flow: FlowID = .none, token: UInt64 = 0
+    ) {
+        send(to: to, from: from, flow: flow, token: token) { $0.put(bytes) }
     }
 }

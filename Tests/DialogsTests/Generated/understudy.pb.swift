@@ -239,8 +239,11 @@ nonisolated struct Understudy_Target: Sendable {
   /// value of the Route header that reaches this side
   var routes: Data = Data()
 
-  /// "ip:port"
+  /// "ip:port", and ";transport=tcp" or the like unless it is UDP
   var endpoint: Data = Data()
+
+  /// the connection it came on: tag of the member (4 bytes), number (8 bytes), big-endian
+  var flow: Data = Data()
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -675,7 +678,7 @@ nonisolated extension Understudy_Side: SwiftProtobuf.Message, SwiftProtobuf._Mes
 
 nonisolated extension Understudy_Target: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Target"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}cseq\0\u{1}contact\0\u{1}routes\0\u{1}endpoint\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}cseq\0\u{1}contact\0\u{1}routes\0\u{1}endpoint\0\u{1}flow\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -687,6 +690,7 @@ nonisolated extension Understudy_Target: SwiftProtobuf.Message, SwiftProtobuf._M
       case 2: try { try decoder.decodeSingularBytesField(value: &self.contact) }()
       case 3: try { try decoder.decodeSingularBytesField(value: &self.routes) }()
       case 4: try { try decoder.decodeSingularBytesField(value: &self.endpoint) }()
+      case 5: try { try decoder.decodeSingularBytesField(value: &self.flow) }()
       default: break
       }
     }
@@ -705,6 +709,9 @@ nonisolated extension Understudy_Target: SwiftProtobuf.Message, SwiftProtobuf._M
     if !self.endpoint.isEmpty {
       try visitor.visitSingularBytesField(value: self.endpoint, fieldNumber: 4)
     }
+    if !self.flow.isEmpty {
+      try visitor.visitSingularBytesField(value: self.flow, fieldNumber: 5)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -713,6 +720,7 @@ nonisolated extension Understudy_Target: SwiftProtobuf.Message, SwiftProtobuf._M
     if lhs.contact != rhs.contact {return false}
     if lhs.routes != rhs.routes {return false}
     if lhs.endpoint != rhs.endpoint {return false}
+    if lhs.flow != rhs.flow {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

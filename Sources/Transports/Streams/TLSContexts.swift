@@ -1,0 +1,66 @@
+// The keys of TLS as NIOSSL wants them, read from their files. A reload makes both anew; connections that exist keep
+// what they were opened with.
+//
+// TLS 1.2 and above. A server that we connect to must show a certificate for the name it was looked up by, or, when it
+// was given as an address, for that address.
+
+import NIOCore
+import NIOSSL
+import SIP
+
+struct TLSContexts: Sendable {
+    /// How long a peer may take to answer TLS's own goodbye; the connection counts for the limits until then.
+    private static let goodbyeTime = TimeAmount.seconds(1)
+
+    let server: NIOSSLContext
+    let client: NIOSSLContext
+
+    init(_ files: TLSFiles) throws(StreamError) {
+        let chain = try Self.chain(files.certificate)
+        let key = try Self.key(files.key)
+        let trust = try Self.trust(files.authorities)
+        var server = TLSConfiguration.makeServerConfiguration(
+            certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(key))
+        server.minimumTLSVersion = .tlsv12
+        server.shutdownTimeout = Self.goodbyeTime
+        if files.verifiesClients {
+            server.certificateVerification = .noHostnameVerification
+            server.trustRoots = trust
+        }
+        var client = TLSConfiguration.makeClientConfiguration()
+        client.minimumTLSVersion = .tlsv12
+        client.shutdownTimeout = Self.goodbyeTime
+        client.trustRoots = trust
+        client.certificateChain = chain.map { .certificate($0) }
+        client.privateKey = .privateKey(key)
+        do {
+            self.server = try NIOSSLContext(configuration: server)
+            self.client = try NIOSSLContext(configuration: client)
+        } catch {
+            throw StreamError(.key(file: files.key, why: "it does not belong to \(files.certificate)"))
+        }
+    }
+
+    private static func chain(_ file: String) throws(StreamError) -> [NIOSSLCertificate] {
+        do {
+            let chain = try NIOSSLCertificate.fromPEMFile(file)
+            if !chain.isEmpty { return chain }
+        } catch {
+            throw StreamError(.certificate(file: file, why: "it is no PEM file that can be read"))
+        }
+        throw StreamError(.certificate(file: file, why: "it holds none"))
+    }
+
+    private static func key(_ file: String) throws(StreamError) -> NIOSSLPrivateKey {
+        do { return try NIOSSLPrivateKey(file: file, format: .pem) } catch {
+            throw StreamError(.key(file: file, why: "it is no PEM file that can be read"))
+        }
+    }
+
+    private static func trust(_ file: String) throws(StreamError) -> NIOSSLTrustRoots {
+        guard !file.isEmpty else { return .default }
+        do { return .certificates(try NIOSSLCertificate.fromPEMFile(file)) } catch {
+            throw StreamError(.authorities(file: file, why: "it is no PEM file that can be read"))
+        }
+    }
+}
