@@ -46,8 +46,7 @@ extension Node {
             counter(
                 "sip_passed_to_flow", "Requests passed to the member that holds their connection", sip.passedToFlow),
             counter("sip_flows_gone", "Requests refused 430: their connection has ended", sip.flowsGone),
-            counter("sip_transport_failures", "Branches that ended for want of a connection", sip.transportFailures),
-            counter("sip_unsent", "Messages that no connection could be had for", counters.unsent),
+            counter("sip_unsent", "Requests that could not be sent, or had no connection to go over", counters.unsent),
             counter("dialogs_route_hint_mismatches", "Routes whose did named another dialog", sip.routeHintMismatches),
             counter("dialogs_unseen_ack", "Dialogs whose ACK no node saw", sip.dialogsUnseenAcknowledgement),
         ]

@@ -214,13 +214,15 @@ extension Proxy {
             return
         }
         guard let via = try? message.topmostVia() else {
-            refuse(status, to: source, from: listener, received: nil, effects: &effects)
+            refuse(status, to: source, from: listener, flow: arrivalFlow, received: nil, effects: &effects)
             return
         }
         let reply = replyPath(via: via, source: source)
         let received: (Endpoint, forceRport: Bool)? =
-            reply.adds ? (source, forceRport: reply.endpoint.port == source.port) : nil
-        refuse(status, to: reply.endpoint, from: listener, received: received, effects: &effects)
+            reply.adds
+            ? (source, forceRport: !source.transport.isReliable && reply.endpoint.port == source.port) : nil
+        refuse(
+            status, to: reply.endpoint, from: listener, flow: arrivalFlow, received: received, effects: &effects)
     }
 
     // MARK: §16.4

@@ -156,7 +156,7 @@ struct FlowTests {
         _ = other.receive(
             Call.response(200, to: options[0].sent), from: ProxyBench.callee, .tcp, flow: 3)
         #expect(other.fail(options[0].token).isEmpty)
-        #expect(other.bench.proxy.counters.transportFailures == 0)
+        #expect(other.bench.proxy.counters.transportErrors == 0)
     }
 
     @Test func `a large request goes by TCP unless UDP was asked for, and by UDP when nobody accepts (§18.1.1)`() {

@@ -9,6 +9,7 @@ import SIP
 struct Sent: Equatable {
     var text: String
     var to: String
+    var token: UInt64 = 0
 
     var firstLine: String { String(text.prefix { $0 != "\r\n" }) }
 
@@ -90,8 +91,7 @@ struct ProxyBench {
 
     /// The shell could not send this.
     mutating func fail(_ sent: Sent) -> [Sent] {
-        let bytes = Array(sent.text.utf8)
-        proxy.undeliverable(RawSpan(_elements: bytes.span), now: now, dialogs: &dialogs, effects: &effects)
+        proxy.receiveUnsent(sent.token, now: now, dialogs: &dialogs, effects: &effects)
         return drain()
     }
 
@@ -118,7 +118,7 @@ struct ProxyBench {
         let sent = effects.queue.datagrams.map { datagram in
             Sent(
                 text: String(decoding: effects.queue.arena.bytes[datagram.range.range], as: UTF8.self),
-                to: datagram.to.text)
+                to: datagram.to.text, token: datagram.token)
         }
         effects.queue.removeAll()
         effects.removeAll()

@@ -13,8 +13,8 @@
 // Via branch, its own timer C and its own entry among the record's pendings, so an heir can cancel each; a final
 // answer goes upstream only when nothing is running or waiting.
 
-package import Dialogs
-package import Primitives
+import Dialogs
+import Primitives
 import SIP
 
 extension Proxy {
