@@ -4,8 +4,9 @@
 //       ▲                                             │
 //       └── refused: somebody knew better; or nothing for intent-life: looked at again ──┘
 //
-// Invariants: the wait is never restarted by a change of view, it is computed again; nobody acts on a timeout; who
-// continues after a crash uses the bytes of the intent it heard.
+// A deadline that passed before this node became fit counts from then. Invariants: the wait is never restarted by a
+// change of view, it is computed again; nobody acts on a timeout; who continues after a crash uses the bytes of the
+// intent it heard.
 
 import Cluster
 import Dialogs
@@ -50,7 +51,8 @@ extension Node {
             return
         }
         let wait = settings.takeover.settle + settings.takeover.stagger * min(rank, Self.rankLimit)
-        let moment = due.advanced(by: wait)
+        // Who was not fit when the time was up gives the others a moment to hear that it is now, and to be first.
+        let moment = max(due, fitSince).advanced(by: wait)
         if let end = acknowledgementDue(did, state), end < due {
             if now < end.advanced(by: wait) {
                 store.dialogs.setTimer(did, at: end.advanced(by: wait))

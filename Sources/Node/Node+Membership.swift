@@ -32,6 +32,10 @@ extension Node {
     /// Brings the proxy's picture of the members up to date.
     mutating func refreshMembership(now: Instant) {
         membershipAt = now.advanced(by: settings.cluster.heartbeat)
+        if cluster.isFit != wasFit {
+            wasFit = cluster.isFit
+            fitSince = now
+        }
         quorumLostSince = cluster.quorum == .held ? nil : quorumLostSince ?? now
         let members = cluster.members(now: now)
         var peers: [PeerContact] = []

@@ -49,6 +49,9 @@ package struct Node: Sendable {
     /// When membership is looked at again without an event.
     var membershipAt: Instant = .zero
     var quorumLostSince: Instant?
+    /// Whether this node might act when its members were last looked at, and since when that holds.
+    var wasFit = false
+    var fitSince: Instant = .zero
     var dueDialogs: [DialogID] = []
     var recordBytes = ByteWriter(capacity: 2_048)
 

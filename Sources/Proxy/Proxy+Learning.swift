@@ -362,6 +362,16 @@ extension Proxy {
         }
     }
 
+    /// Writes the deadline as it is known: whoever missed the patch that set it has it with this one.
+    mutating func repeatDeadline(_ did: DialogID, _ dialogs: DialogTable) {
+        guard let known = dialogs.view(did, { view, _ in view.deadline }) ?? nil else { return }
+        facts.message(RecordField.deadline) { deadline in
+            deadline.put(DeadlineField.generation, UInt64(known.generation))
+            deadline.put(DeadlineField.atMilliseconds, known.atMilliseconds)
+            deadline.put(DeadlineField.lifetimeMilliseconds, known.lifetimeMilliseconds)
+        }
+    }
+
     /// What a 2xx to an INVITE or UPDATE says of the session's end, in milliseconds after it (RFC 4028 §8.2); `nil`
     /// when it says nothing that can be read. A day is enough, or the configured lifetime where that is longer: a
     /// record must not outlive its phones because one of them wrote a large number.
@@ -371,102 +381,6 @@ extension Proxy {
         else { return nil }
         let limit = max(86_400_000, settings.lifetime.wholeMilliseconds)
         return min(UInt64(agreed.seconds) * 1_000, UInt64(limit))
-    }
-
-    /// A branch of a forked INVITE failed: its early dialogs are over, those of the others go on.
-    mutating func learnFailureOfBranch(
-        _ context: ResponseContext, _ index: Int, now: Instant, dialogs: inout DialogTable,
-        effects: inout ProxyEffects
-    ) {
-        guard let did = context.did, dialogs.contains(did), !context.isSpiral else { return }
-        facts.begin()
-        for tag in context.branches[index].earlyTags where context.isInitial {
-            facts.message(RecordField.outs) { out in
-                out.put(OutField.toTag, tag)
-                out.put(OutField.state, UInt64(DialogState.deleted.rawValue))
-            }
-        }
-        pendingFact(context, index) { $0.put(PendingField.progress, Progress.final) }
-        learn(did, now: now, dialogs: &dialogs, effects: &effects)
-    }
-
-    /// The INVITE failed as a whole: the dialog that it would have made ends; one that it was sent in goes on.
-    mutating func learnFailure(
-        _ context: ResponseContext, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
-        guard let did = context.did, let state = dialogs.state(did), state != .deleted else { return }
-        facts.begin()
-        if context.isInitial {
-            guard state < .confirmedNotAcknowledged else { return }
-            facts.put(RecordField.state, UInt64(DialogState.deleted.rawValue))
-            facts.put(RecordField.flags, RecordFlag.failed)
-        } else {
-            facts.put(context.leg == .caller ? RecordField.settledCaller : .settledCallee, UInt64(context.cSeq))
-            if loadStored(context.request), let via = try? stored.topmostVia() {
-                let rejected = rejection(cSeq: context.cSeq, branch: via.branch, in: stored.bytes)
-                facts.put(context.leg == .caller ? RecordField.rejectedCaller : .rejectedCallee, rejected)
-            }
-        }
-        learn(did, now: now, dialogs: &dialogs, effects: &effects)
-    }
-
-    /// What names a refused re-INVITE in the record, so that any node knows its ACK, which has the same branch
-    /// (§17.1.1.3).
-    func rejection(cSeq: UInt32, branch: ByteRange, in bytes: [UInt8]) -> UInt64 {
-        var stream = hash.begin()
-        stream.combine(bytes, branch)
-        return UInt64(cSeq) << 32 | stream.finish() & 0xffff_ffff
-    }
-
-    // MARK: ACK and CANCEL
-
-    /// The ACK for a 2xx settles its INVITE: answers, Via stacks and branches are dropped from the record.
-    mutating func learnAcknowledgement(
-        _ did: DialogID, _ plan: RequestPlan, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
-        guard let state = dialogs.state(did), state != .deleted else { return }
-        let bytes = message.bytes
-        let calleeTag = plan.leg == .caller ? message.toTag : message.fromTag
-        let isInitial = dialogs.view(did) { view, _ in view.inviteCSeq == plan.cSeq.number } ?? false
-        let (requestURI, to) = (message.requestURI, message.first(.to)?.value)
-        facts.begin()
-        // An ACK is proof of the 2xx: if that is still on its way here, the early timeout must not outlive it.
-        let generation = (dialogs.view(did) { view, _ in view.deadline?.generation } ?? nil) ?? 0
-        if generation == 0, isInitial { writeDeadline(did, now: now, dialogs: dialogs) }
-        let isBare =
-            dialogs.view(did) { view, stored in
-                view.out(toTag: bytes, calleeTag, in: stored)?.side.contact.isEmpty ?? true
-            } ?? true
-        if plan.leg == .caller, isInitial {
-            facts.put(RecordField.state, UInt64(DialogState.confirmed.rawValue))
-            facts.put(RecordField.settledCaller, UInt64(plan.cSeq.number))
-            facts.message(RecordField.outs) { out in
-                out.put(OutField.toTag, bytes, calleeTag)
-                out.put(OutField.state, UInt64(DialogState.confirmed.rawValue))
-                out.put(OutField.acked, UInt64(plan.cSeq.number))
-                // The 2xx went by unseen: the ACK names where the callee is (RFC 3261 §12.2.1.1); CSeq 0 yields to the
-                // 2xx.
-                if isBare {
-                    out.message(OutField.side) { side in
-                        side.message(SideField.target) { $0.put(TargetField.contact, bytes, requestURI) }
-                    }
-                    if let to { out.put(OutField.to, bytes, to) }
-                }
-            }
-        } else {
-            facts.put(plan.leg == .caller ? RecordField.settledCaller : .settledCallee, UInt64(plan.cSeq.number))
-        }
-        learn(did, now: now, dialogs: &dialogs, effects: &effects)
-        stopResending(did, effects: &effects)
-    }
-
-    mutating func learnCancelled(
-        _ context: ResponseContext, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
-        guard let did = context.did, let state = dialogs.state(did), state < .confirmedNotAcknowledged else { return }
-        facts.begin()
-        facts.put(RecordField.flags, RecordFlag.cancelled)
-        learn(did, now: now, dialogs: &dialogs, effects: &effects)
     }
 
     /// Where our own entry stands in the Record-Routes of a message, and what is above or below it (S2-18).

@@ -385,6 +385,9 @@ extension Proxy {
         guard context.lastStatus < 200, context.held.isEmpty else { return }
         if waitsForQuorum(&context, id, now: now) { return }
         cancelAll(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+        // Asked again, since an answer may have reached a peer while this heir waited: the reply to the CANCEL takes
+        // longer than theirs, and it is only then that the call is ended.
+        if let did = context.did { effects.items.append(.wanted(did)) }
         if context.isInitial, context.branches.contains(where: { $0.sawProvisional }) {
             return  // The rest follows the answer to the CANCEL, or its silence.
         }

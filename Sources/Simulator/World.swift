@@ -43,9 +43,9 @@ package final class World {
     var isSettled = false
 
     /// Lines of the trace go here when tracing is on.
-    package var sink: ((String) -> Void)?
+    var sink: ((String) -> Void)?
     /// Only what concerns this call is traced.
-    package var tracedCall: Int?
+    var tracedCall: Int?
 
     package init(plan: Plan) {
         self.plan = plan
@@ -64,6 +64,12 @@ package final class World {
     package static func run(_ plan: Plan) -> RunReport {
         let world = World(plan: plan)
         return world.run()
+    }
+
+    /// From now on each thing that happens is a line for `sink`; with a call, only what concerns that one.
+    package func trace(call: Int? = nil, into sink: @escaping (String) -> Void) {
+        tracedCall = call
+        self.sink = sink
     }
 
     package func run() -> RunReport {

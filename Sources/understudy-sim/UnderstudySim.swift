@@ -93,8 +93,7 @@ struct UnderstudySim: AsyncParsableCommand {
 
     private func trace(_ options: PlanOptions) -> Summary {
         let world = World(plan: Plan(seed: seed, options: options))
-        world.tracedCall = tracedCall
-        world.sink = { print($0) }
+        world.trace(call: tracedCall) { print($0) }
         let report = world.run()
         print("trace hash \(String(report.trace, radix: 16)), \(report.events) events")
         var summary = Summary()

@@ -21,7 +21,7 @@ struct DeterminismTests {
     @Test func `a trace that is watched is the same trace`() {
         let watched = World(plan: Plan(seed: 9))
         var lines = 0
-        watched.sink = { _ in lines += 1 }
+        watched.trace { _ in lines += 1 }
         #expect(watched.run().trace == World.run(Plan(seed: 9)).trace)
         #expect(lines > 100)
     }

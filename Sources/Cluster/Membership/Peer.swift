@@ -116,6 +116,9 @@ struct SyncSession: Sendable {
     var began: Instant
     /// The positions of the first chunk: everything up to them is in what comes (R6).
     var positions: [Position]?
+    /// The lowest sequence of each stream that came since our first digests were taken: those do not cover it, nor
+    /// what it may have brought back.
+    var overtaken: [MemberID: UInt64] = [:]
     var changed: UInt64 = 0
     /// The answerer's stream and boot as we began; another process cannot go on with it.
     var boot: UInt64

@@ -4,7 +4,9 @@
 //   our digests of the buckets ──▶ the peer answers with the records of those that differ, chunk by chunk ──▶ joined
 //
 // It pulls only; the peer does the same when it finds its digest different. The positions of the first chunk are taken
-// once the last chunk is in: every record that came is at least as new as they are. While it joins a node asks every
+// once the last chunk is in: every record that came is at least as new as they are. A fact that was joined in between
+// may be older than the end of its dialog, which the answer, having the tombstone only, does not repeat: from there on
+// the stream is repaired. While it joins a node asks every
 // live member; when up it asks one whose root digest differs, about once a second, leaving out what changed within the
 // last second.
 
@@ -77,7 +79,9 @@ extension Cluster {
         peers[at].comparedAt = session.began
         for position in session.positions ?? [] {
             guard let at = self.position(of: position.member) else { continue }
-            peers[at].stream.reach(position.position)
+            let limit = session.overtaken[position.member].map { max(1, $0) - 1 } ?? position.position
+            peers[at].stream.know(position.position)
+            peers[at].stream.reach(min(position.position, limit))
         }
         tellPositions(now)
     }

@@ -129,6 +129,8 @@ extension Cluster {
         let sequence = frame.header.first + frame.sequenced
         frame.sequenced += 1
         let item = try RecordItem(frame.bytes, payload)
+        // What is in our records stays out: an old put would bring back what has ended and been forgotten (R6).
+        if let at = position(of: frame.sender), peers[at].stream.contains(sequence) { return }
         let age = kind == .put ? Int64(item.age) + frame.transit : nil
         if kind == .put, let at = position(of: frame.sender) { peers[at].noteAge(of: item.did) }
         let outcome = join(item.did, frame.bytes, item.record, age: age, store: &store, now: now, out: &out)
@@ -179,6 +181,10 @@ extension Cluster {
     /// Notes in the sender's stream that these facts are in our records.
     mutating func note(_ range: ClosedRange<UInt64>?, of sender: MemberID) {
         guard let range, let at = position(of: sender) else { return }
+        for index in peers.indices where peers[index].session != nil {
+            let known = peers[index].session?.overtaken[sender] ?? .max
+            peers[index].session?.overtaken[sender] = min(known, range.lowerBound)
+        }
         if !peers[at].stream.apply(range) { counters.rangesDropped += 1 }
     }
 

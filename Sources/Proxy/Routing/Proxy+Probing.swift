@@ -74,7 +74,8 @@ extension Proxy {
             member: settings.memberTag, slot: id, branch: number, did: DialogID(rawValue: 0), loop: context.cSeq)
         var branch = ClientBranch(
             client: clientTransaction(.options, endpoint),
-            sent: probeRequest(target.uri, token, endpoint.transport, callID: UInt64(context.health), cSeq: context.cSeq),
+            sent: probeRequest(
+                target.uri, token, endpoint.transport, callID: UInt64(context.health), cSeq: context.cSeq),
             target: endpoint, listener: egressListener(endpoint))
         branch.number = number
         context.branches = [branch]

@@ -89,6 +89,8 @@ final class CallTruth {
     var endKnowers: [ProcessID] = []
     /// When each process was first seen to have any record of it.
     var firstSeen: [ProcessID: Nanoseconds] = [:]
+    /// What the trace said last of each process's record.
+    var logged: [ProcessID: String] = [:]
 
     init(index: Int, plan: CallPlan) {
         self.index = index

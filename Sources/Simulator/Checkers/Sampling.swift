@@ -37,6 +37,7 @@ extension World {
             isLive = isLive || sight == .live
             isDeleted = isDeleted || sight == .deleted
             let before = checks.sight(of: call.index, host.process, calls: truth.count, now: sight)
+            if sink != nil { logRecord(call, host, known) }
             if before == .deleted && sight == .live {
                 violate("6", call: call.index, node: host.index, "a deleted record lives again")
             }
@@ -51,6 +52,14 @@ extension World {
         }
         rises(call, isLive: isLive, isDeleted: isDeleted)
         if !isLive && !isDeleted { lost(call) }
+    }
+
+    /// Each change of what a process has of a call, for the trace.
+    private func logRecord(_ call: CallTruth, _ host: Host, _ known: KnownRecord?) {
+        let text = known.map { "\($0.state) until \($0.deadline.inMilliseconds)" } ?? "no record"
+        guard (call.logged[host.process] ?? "no record") != text else { return }
+        call.logged[host.process] = text
+        log("\(host.name) has \(text)", call: call.index)
     }
 
     private func rises(_ call: CallTruth, isLive: Bool, isDeleted: Bool) {
