@@ -67,8 +67,8 @@ extension Cluster {
 
     package mutating func cancel(_ did: UInt64) { _ = asks.close(did) }
 
-    /// Asks every peer that we hear for the record, also one that joins: it may have carried calls before that. `.applied`
-    /// tells that it came.
+    /// Asks every peer that we hear for the record, also one that joins: it may have carried calls before that.
+    /// `.applied` tells that it came.
     package mutating func fetch(_ did: UInt64) {
         for index in peers.indices where peers[index].verdict == .heard { peers[index].want(did: did) }
     }

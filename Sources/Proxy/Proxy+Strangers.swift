@@ -49,6 +49,8 @@ extension Proxy {
                 $0.leg == plan.leg && $0.cseq == plan.cSeq.number
             }), case .transaction(let token) = Branch(pending.branch, ByteRange(pending.branch), mark: settings.mark)
         else { return false }
+        // Its owner itself passes it to us, who hold the connection to its receiver: the fact has come before it.
+        if Text.same(message.bytes, plan.via.branch, pending.branch, ByteRange(pending.branch)) { return false }
         counters.foreignAbsorbed += 1
         if token.member == settings.memberTag {
             repeatLastResponse(did, plan.cSeq.number, plan.leg, now: now, effects: &effects)

@@ -2,7 +2,8 @@
 // nothing.
 //
 // Start: UDP sockets, then listeners for connections, then the management address (its requests are answered "stopping"
-// until the thread runs), then the bus, then the thread. Whatever is refused closes what was opened before it; nothing has been sent by then.
+// until the thread runs), then the bus, then the thread. Whatever is refused closes what was opened before it; nothing
+// has been sent by then.
 // End: the node drains, so that probes turn new calls away; transactions in progress get a bounded time; the node says
 // goodbye on the bus in its last turn; then thread, bus, connections and management end.
 

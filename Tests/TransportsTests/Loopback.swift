@@ -25,6 +25,9 @@ enum Loopback {
     }
 
     /// Looks until `condition` holds, every 5 ms, at most `seconds`.
+    /// Sleeps without giving the thread away: a task that is put to sleep is late when all tests run at once.
+    static func pause(milliseconds: Int64) { _ = Signal().wait(milliseconds: milliseconds) }
+
     static func wait(seconds: Double, until condition: () -> Bool) -> Bool {
         let pause = Signal()
         let limit = BootClock.now.advanced(milliseconds: Int64(seconds * 1_000))

@@ -18,7 +18,7 @@ package struct ConnectionSettings: Equatable, Sendable {
     /// Addresses of `sip.balancer` are exempt.
     package var connectionsPerSource = 256
     /// `sip.tcp.idle-timeout-s`, seconds, 10 to 86 400, default 600. A phone that sends keep-alives (RFC 5626 asks for
-    /// one at least every two minutes) is never idle; one that does not, and is behind a NAT, can be called for so long.
+    /// one at least every two minutes) is never idle; one behind a NAT that does not can be called for so long.
     package var idleTimeout: Duration = .seconds(600)
     /// `sip.tcp.message-timeout-s`, seconds that a message may take from its first byte to its last, a handshake and an
     /// upgrade likewise, 1 to 300, default 10.

@@ -6,8 +6,8 @@
 //          └──────── all of the group have failed ◀──────────────────┘ 3xx, 4xx, 5xx   as it is
 //
 // A branch is written from the template, the request as it would leave with the old Request-URI, without our Via and
-// Record-Route, which depend on the branch. A request with one known address has no template and no targets, and costs what it did
-// before there was forking.
+// Record-Route, which depend on the branch. A request with one known address has no template and no targets, and costs
+// what it did before there was forking.
 //
 // Invariants: no branch begins after a 2xx, a 6xx or a CANCEL (§16.7 steps 5 and 10, §16.10); each branch has its own
 // Via branch, its own timer C and its own entry among the record's pendings, so an heir can cancel each; a final

@@ -88,7 +88,11 @@ extension World {
             if !(isRinging && call.cancelledAt == nil && knowsPending(call)) {
                 // CANCEL at a node that could not know of the call is answered 481; the caller knows no more to do.
                 // One that was answered 200 is a fact, which may die with the node that has it.
-                let isLostCancel = call.cancelCode != nil && isCutOff(at: call.cancelledAt ?? 0)
+                // A question asked while cut off takes the lane for as long as its answer is waited for.
+                let cancelledAt = call.cancelledAt ?? 0
+                let isLostCancel =
+                    call.cancelCode != nil
+                    && (isCutOff(at: cancelledAt) || isCutOff(at: cancelledAt - World.requestDeadline))
                 // So is a rejection that was lost on its way while its node died: nothing keeps it (S1-3 keeps a 2xx).
                 let isRejected = callee.servers.contains { $0.isInitial && $0.statusCode >= 300 }
                 // Or its deadline came before a 2xx that the network kept back.

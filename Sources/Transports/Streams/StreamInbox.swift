@@ -1,5 +1,5 @@
-// StreamInbox is the door from the connections' event loop to the SIP thread, as BusInbox is from the bus: what one read
-// of one connection brought is put in at once, with at most one kick, and the SIP thread swaps out everything that
+// StreamInbox is the door from the connections' event loop to the SIP thread, as BusInbox is from the bus: what one
+// read of one connection brought is put in at once, with at most one kick, and the SIP thread swaps out everything that
 // waits.
 //
 // Limit: 16 MiB or 65 536 events waiting. Beyond it messages are refused, and whoever sent them is cut off: over a

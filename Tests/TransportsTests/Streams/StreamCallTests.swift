@@ -52,7 +52,7 @@ struct StreamCallTests {
             + "\r\nFrom: <sip:a@x>;tag=a\r\nTo: <sip:b@x>;tag=b\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\n"
             + "Contact: <sip:b@\(there)>\r\nContent-Length: 0\r\n\r\n"
         callee.send([Array(answer.utf8)], to: udp)
-        #expect(Loopback.wait(seconds: 5) { caller.text.contains("SIP/2.0 200 OK\r\n") })
+        #expect(Loopback.wait(seconds: 20) { caller.text.contains("SIP/2.0 200 OK\r\n") })
         #expect(caller.text.hasPrefix("SIP/2.0 100 Trying\r\n"))
 
         let routes = recordRoutes.map { $0.replacing("Record-Route", with: "Route") }
@@ -70,7 +70,7 @@ struct StreamCallTests {
             + "Content-Length: 0\r\n\r\n"
         callee.send([Array(bye.utf8)], to: udp)
         #expect(
-            Loopback.wait(seconds: 5) { caller.text.contains("BYE sip:a@client.invalid;transport=tcp SIP/2.0\r\n") })
+            Loopback.wait(seconds: 20) { caller.text.contains("BYE sip:a@client.invalid;transport=tcp SIP/2.0\r\n") })
         let received = caller.text[(caller.text.firstRange(of: "BYE sip:")?.lowerBound ?? caller.text.startIndex)...]
         let vias = lines(String(received), "Via")
         #expect(vias.count == 2 && vias.first?.hasPrefix("Via: SIP/2.0/TCP \(tcp.text);branch=") == true)
@@ -94,7 +94,7 @@ struct StreamCallTests {
             "OPTIONS sip:b@\(Loopback.host(4)):5999;transport=tcp SIP/2.0\r\n"
                 + "Via: SIP/2.0/TCP \(Loopback.host(2)):5060;branch=z9hG4bKo\r\nFrom: <sip:a@x>;tag=a\r\nCall-ID: o\r\n"
                 + "Max-Forwards: 70\r\nTo: <sip:b@x>\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n")
-        #expect(Loopback.wait(seconds: 5) { caller.text.hasPrefix("SIP/2.0 500 ") })
+        #expect(Loopback.wait(seconds: 20) { caller.text.hasPrefix("SIP/2.0 500 ") })
         thread.stop()
         await streams.stop()
     }

@@ -55,9 +55,9 @@ final class StreamDesk {
         }
     }
 
-    /// Looks until `condition` holds, at most five seconds.
+    /// Looks until `condition` holds, at most twenty seconds.
     func wait(until condition: (StreamDesk) -> Bool) -> Bool {
-        Loopback.wait(seconds: 5) {
+        Loopback.wait(seconds: 20) {
             look()
             return condition(self)
         }
@@ -83,7 +83,7 @@ final class StreamDesk {
     }
 
     func waitForCounters(_ condition: (StreamCounters) -> Bool) async -> Bool {
-        let limit = BootClock.now.advanced(milliseconds: 5_000)
+        let limit = BootClock.now.advanced(milliseconds: 20_000)
         while BootClock.now < limit {
             if condition(await service.counters()) { return true }
             try? await Task.sleep(for: .milliseconds(5))
@@ -156,8 +156,8 @@ final class Caller: Sendable {
     var text: String { String(decoding: bytes, as: UTF8.self) }
     var isClosed: Bool { collector.state.withLock { $0.isClosed } }
 
-    func wait(for text: String) -> Bool { Loopback.wait(seconds: 5) { self.text == text } }
-    func waitUntilClosed() -> Bool { Loopback.wait(seconds: 5) { self.isClosed } }
+    func wait(for text: String) -> Bool { Loopback.wait(seconds: 20) { self.text == text } }
+    func waitUntilClosed() -> Bool { Loopback.wait(seconds: 20) { self.isClosed } }
 }
 
 /// A certificate that vouches for itself, with its key, in files of its own.
@@ -216,8 +216,8 @@ struct Identity: Sendable {
 
 enum Sample {
     static func options(_ number: Int = 1, body: String = "", via: String = "") -> String {
-        "OPTIONS sip:a SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1:5099;branch=z9hG4bK\(number)\(via)\r\nCall-ID: \(number)\r\n"
-            + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)"
+        "OPTIONS sip:a SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1:5099;branch=z9hG4bK\(number)\(via)\r\n"
+            + "Call-ID: \(number)\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
     }
 
     static let answer = "SIP/2.0 200 OK\r\nl: 0\r\n\r\n"

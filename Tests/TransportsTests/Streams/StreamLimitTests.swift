@@ -1,6 +1,7 @@
 // Every limit of the stream service is reached once.
 
 import NIOCore
+import NIOPosix
 import Nanomsg
 import Primitives
 import SIP
@@ -51,12 +52,12 @@ struct StreamLimitTests {
     }
 
     @Test func `idle time, which keep-alives put off`() async throws {
-        let desk = try await StreamDesk([Sample.tcp(1)]) { $0.idleTimeout = .milliseconds(400) }
+        let desk = try await StreamDesk([Sample.tcp(1)]) { $0.idleTimeout = .seconds(2) }
         let silent = try await Caller(desk.endpoint)
         let alive = try await Caller(desk.endpoint)
-        for _ in 0..<8 {
+        for _ in 0..<16 {
             alive.send("\r\n\r\n")
-            try await Task.sleep(for: .milliseconds(100))
+            Loopback.pause(milliseconds: 200)
         }
         #expect(silent.isClosed && !alive.isClosed)
         #expect(alive.waitUntilClosed())
@@ -65,13 +66,13 @@ struct StreamLimitTests {
     }
 
     @Test func `the time a message may take, however steadily its bytes come`() async throws {
-        let desk = try await StreamDesk([Sample.tcp(1)]) { $0.messageTimeout = .milliseconds(300) }
+        let desk = try await StreamDesk([Sample.tcp(1)]) { $0.messageTimeout = .seconds(1) }
         let slow = try await Caller(desk.endpoint)
         let steady = try await Caller(desk.endpoint)
         steady.send(Sample.options(1) + Sample.options(2).prefix(20))
         for byte in Sample.options(3).utf8.prefix(60) where !slow.isClosed {
             slow.send([byte])
-            try await Task.sleep(for: .milliseconds(10))
+            Loopback.pause(milliseconds: 30)
         }
         #expect(slow.waitUntilClosed())
         #expect(steady.waitUntilClosed(), "half a message behind a whole one")
@@ -84,9 +85,9 @@ struct StreamLimitTests {
         for number in 0..<8 {
             let text = Array(Sample.options(number).utf8)
             patient.send(Array(text[..<30]))
-            try await Task.sleep(for: .milliseconds(60))
+            Loopback.pause(milliseconds: 150)
             patient.send(Array(text[30...]) + Array(text[..<10]))
-            try await Task.sleep(for: .milliseconds(30))
+            Loopback.pause(milliseconds: 50)
             patient.send(Array(text[10...]))
         }
         #expect(desk.waitForMessages(17))
@@ -143,7 +144,8 @@ struct StreamLimitTests {
 
     @Test func `a connection that is never opened is given up`() async throws {
         // TLS to somebody who accepts and says nothing.
-        let mute = try await StreamDesk([Sample.tcp(2)])
+        let mute = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .bind(host: Loopback.host(2), port: 0).get()
         guard Identity.openssl != nil else { return }
         let folder = try Identity.folder()
         let identity = try Identity(folder, "near", names: Identity.ownAddresses)
@@ -152,8 +154,7 @@ struct StreamLimitTests {
             $0.connectTimeout = .milliseconds(200)
             $0.messageTimeout = .milliseconds(200)
         }
-        var target = mute.endpoint
-        target.transport = .tls
+        let target = Sample.tcp(2, UInt16(mute.localAddress?.port ?? 0), .tls)
         desk.send(Sample.options(), to: target, token: 1)
         #expect(desk.wait { $0.seen.contains(.failed(target, token: 1)) })
         // The other way round: somebody connects and does not shake hands.
@@ -161,6 +162,6 @@ struct StreamLimitTests {
         #expect(silent.waitUntilClosed())
         #expect(await desk.waitForCounters { $0.openingsTimedOut == 2 && $0.connections == 0 })
         await desk.service.stop()
-        await mute.service.stop()
+        try await mute.close()
     }
 }

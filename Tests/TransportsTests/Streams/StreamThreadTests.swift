@@ -33,7 +33,7 @@ struct StreamThreadTests {
         #expect(phone.collect(1))
         caller.close()
         #expect(
-            Loopback.wait(seconds: 5) {
+            Loopback.wait(seconds: 20) {
                 thread.performBlocking { machine, _, _ in machine.entries.contains { $0 == .closed(machine.flows[0]) } }
             })
         let (entries, flows) = thread.performBlocking { machine, _, _ in (machine.entries, machine.flows) }
@@ -70,7 +70,7 @@ struct StreamThreadTests {
             outbox.queue.send([1, 2, 3], to: nobody, from: ListenerID(rawValue: 1), token: 42)
         }
         #expect(
-            Loopback.wait(seconds: 5) {
+            Loopback.wait(seconds: 20) {
                 thread.performBlocking { machine, _, _ in machine.entries.contains(.unsent(42, nobody)) }
             })
         thread.stop()
@@ -94,7 +94,7 @@ struct StreamThreadTests {
         #expect(phone.collect(2))
         #expect(phone.received == [[1], [5]])
         #expect(
-            Loopback.wait(seconds: 5) {
+            Loopback.wait(seconds: 20) {
                 thread.performBlocking { machine, _, _ in machine.entries.contains(.unsent(43, there)) }
             })
         let entries = thread.performBlocking { machine, _, _ in machine.entries.filter { $0 != .advance } }

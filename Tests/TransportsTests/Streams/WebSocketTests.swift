@@ -44,7 +44,7 @@ private struct Browser {
         caller.text.firstRange(of: "\r\n\r\n").map { String(caller.text[..<$0.lowerBound]) }
     }
 
-    func waitForHead() -> Bool { Loopback.wait(seconds: 5) { head != nil } }
+    func waitForHead() -> Bool { Loopback.wait(seconds: 20) { head != nil } }
 
     /// The frames that came behind the head.
     var frames: [Frame] {
@@ -68,7 +68,7 @@ private struct Browser {
         return frames
     }
 
-    func wait(for frames: [Frame]) -> Bool { Loopback.wait(seconds: 5) { self.frames == frames } }
+    func wait(for frames: [Frame]) -> Bool { Loopback.wait(seconds: 20) { self.frames == frames } }
 
     static func frame(_ opcode: UInt8, _ bytes: [UInt8], fin: Bool = true, masked: Bool = true) -> [UInt8] {
         var frame = [(fin ? 0x80 : 0) | opcode]
@@ -246,7 +246,7 @@ struct WebSocketTests {
     }
 
     @Test func `an upgrade, a frame and a message must each come in time`() async throws {
-        let desk = try await StreamDesk([local]) { $0.messageTimeout = .milliseconds(300) }
+        let desk = try await StreamDesk([local]) { $0.messageTimeout = .seconds(2) }
         let mute = try await Caller(desk.endpoint)
         let browser = try await open(desk)
         browser.caller.send(Array(Browser.frame(1, Array(Sample.options().utf8)).prefix(12)))
