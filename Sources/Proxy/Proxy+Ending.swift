@@ -3,7 +3,7 @@
 // record of whoever asked first, and travel in the intent, so whoever continues sends the same bytes.
 //
 //   intent payload:  count, then for each BYE: leg (1 byte), length (2, big-endian) and text of the target endpoint,
-//                    length (2) and bytes of the request
+//                    empty where its name has to be looked up, length (2) and bytes of the request
 //
 // Limits: 16 BYEs an intent (eight confirmed dialog-outs), 4096 bytes each, 16 000 bytes in all: what fits an intent.
 
@@ -26,7 +26,7 @@ package struct EndingRequest: Equatable, Sendable {
         writer.put(UInt8(requests.count))
         for request in requests {
             var target = ByteWriter()
-            request.target.writeFact(into: &target)
+            if request.target != .none { request.target.writeFact(into: &target) }
             writer.put(request.leg.rawValue)
             for part in [target.bytes, request.bytes] {
                 writer.put(UInt8(truncatingIfNeeded: part.count >> 8))
@@ -53,7 +53,7 @@ package struct EndingRequest: Equatable, Sendable {
             guard offset < payload.count, let leg = Leg(rawValue: payload[offset]) else { return nil }
             offset += 1
             guard let text = part(), let bytes = part(),
-                let target = Endpoint(fact: Array(text))
+                let target = text.isEmpty ? Endpoint.none : Endpoint(fact: text)
             else { return nil }
             requests.append(EndingRequest(leg: leg, target: target, bytes: bytes))
         }
@@ -122,9 +122,50 @@ extension Proxy {
         if kind == .generated { dialogTable.insert(hash: did.rawValue, value: id.index) }
         for index in context.branches.indices {
             counters.byesGenerated += 1
-            start(&context, branch: index, id, now: now, effects: &effects)
+            if context.branches[index].target != .none {
+                start(&context, branch: index, id, now: now, effects: &effects)
+            } else if let name = nameOfHop(context.branches[index].sent),
+                ask(for: name, .generated(id, index), now: now, effects: &effects)
+            {
+                continue
+            } else {
+                endLeg(&context, index, 503, effects: &effects)
+            }
         }
-        put(context, id)
+        finish(context, id)
+    }
+
+    /// The address of a request that the cluster makes was looked up.
+    mutating func generatedResolved(
+        _ id: SlotID, _ index: Int, _ endpoint: Endpoint?, now: Instant, effects: inout ProxyEffects
+    ) {
+        guard var context = take(id) else { return }
+        if context.branches.indices.contains(index), context.branches[index].final == 0 {
+            if let endpoint {
+                context.branches[index].sent = request(context.branches[index].sent, by: endpoint.transport)
+                context.branches[index].target = endpoint
+                context.branches[index].listener = egressListener(endpoint)
+                context.branches[index].client = clientTransaction(context.method, endpoint)
+                start(&context, branch: index, id, now: now, effects: &effects)
+            } else {
+                endLeg(&context, index, 503, effects: &effects)
+            }
+        }
+        finish(context, id)
+    }
+
+    /// What has to be looked up for a request as it leaves: its first Route, else its Request-URI.
+    private mutating func nameOfHop(_ request: [UInt8]) -> ResolutionTarget? {
+        guard loadStored(request) else { return nil }
+        addresses.removeAll(keepingCapacity: true)
+        stored.nameAddresses(.route, into: &addresses)
+        guard let uri = try? URI(stored.bytes, addresses.first?.uri ?? stored.requestURI) else { return nil }
+        return name(of: uri, in: stored.bytes)
+    }
+
+    /// The endpoint that a URI names, none where it has to be looked up; `nil` for one that can never be sent to.
+    private func hop(of uri: URI, in bytes: [UInt8]) -> Endpoint? {
+        endpoint(of: uri, in: bytes) ?? (name(of: uri, in: bytes) == nil ? nil : Endpoint.none)
     }
 
     /// The hash in the branch of a request we made; 0 for bytes that are not such a request.
@@ -227,17 +268,21 @@ extension Proxy {
     /// the BYE at its deadline is a retransmission of this one (S1-9).
     /// - Parameter early: An heir ends a dialog that is early; only the Reason says so (S2-11).
     func bye(_ did: DialogID, _ record: Record, _ out: Record.Out, to leg: Leg, early: Bool) -> EndingRequest? {
-        let side = leg == .caller ? record.caller : out.side
+        var side = leg == .caller ? record.caller : out.side
+        // Whoever knows of the dialog by its ACK alone knows the callee by the URI that was called, and by its tag.
+        if side.contact.isEmpty, leg == .callee { side.contact = record.requestURI }
         guard !side.contact.isEmpty else { return nil }
         let sender = leg == .caller ? out.side : record.caller
         let first = max(1, UInt64(sender.firstCSeq))
         let cSeq = min(first + 1 << 24, 1 << 31 - 1)
         guard let hop = nextHop(side) else { return nil }
-        let toValue = out.to.isEmpty ? record.to : out.to
+        let toValue = out.to.isEmpty ? record.to + Array(";tag=".utf8) + out.toTag : out.to
         var writer = ByteWriter(capacity: 512)
         writer.put("BYE ")
         writer.put(hop.requestURI)
-        writer.put(" SIP/2.0\r\nVia: SIP/2.0/UDP ")
+        writer.put(" SIP/2.0\r\nVia: SIP/2.0/")
+        writer.put(hop.endpoint == .none ? TransportProtocol.udp.name : hop.endpoint.transport.name)
+        writer.put(" ")
         writer.put(record.home.map(\.sentBy) ?? settings.sentBy)
         writer.put(";branch=")
         Branch.generated(generatedBranch(did, leg, .bye, toTag: out.toTag)).write(mark: settings.mark, into: &writer)
@@ -268,18 +313,18 @@ extension Proxy {
     }
 
     /// Request-URI, Route value and endpoint of a request in a dialog (RFC 3261 §12.2.1.1): a first route without lr
-    /// becomes the Request-URI, and the Contact goes last.
+    /// becomes the Request-URI, and the Contact goes last. No endpoint means that a name has to be looked up.
     private func nextHop(_ side: Record.Side) -> (requestURI: [UInt8], routes: [UInt8], endpoint: Endpoint)? {
         let (contact, value) = (side.contact, side.routes)
         var routes: [NameAddress] = []
         if !value.isEmpty { NameAddress.append(listIn: value, ByteRange(value), to: &routes) }
         guard let first = routes.first else {
             if let holder = holder(ofFlow: side.flow) { return (contact, [], holder) }
-            guard let uri = try? URI(contact, ByteRange(contact)), let endpoint = endpoint(of: uri, in: contact)
+            guard let uri = try? URI(contact, ByteRange(contact)), let endpoint = hop(of: uri, in: contact)
             else { return nil }
             return (contact, [], endpoint)
         }
-        guard let uri = try? URI(value, first.uri), let endpoint = endpoint(of: uri, in: value) else { return nil }
+        guard let uri = try? URI(value, first.uri), let endpoint = hop(of: uri, in: value) else { return nil }
         if uri.hasLooseRoute(in: value) { return (contact, value, endpoint) }
         var rest = ByteWriter()
         for route in routes.dropFirst() {

@@ -3,7 +3,8 @@
 //
 // A response goes over the connection that its request came on, by its flow; when that has ended, to the port of the
 // Via at the address the request came from (RFC 3261 §18.2.2). A request to a leg that came over a connection goes over
-// that one, by the flow in the record; see `useFlow`.
+// that one, by the flow in the record; see `useFlow`. A member that is passed such a request finds the connection named
+// in a Route of its own, since its record may be a tombstone by then: the fact of a BYE is faster than the BYE.
 
 package import Dialogs
 package import Primitives
@@ -182,6 +183,12 @@ extension Proxy {
     /// Sends a request in a dialog over the connection that its receiver came on: one of ours, or a member's, which is
     /// then passed the request as it came, with a Via of ours. Passing on happens once.
     mutating func useFlow(_ plan: inout RequestPlan, dialogs: DialogTable) -> FlowUse {
+        if plan.namedFlow != .none {
+            guard let live = flows[plan.namedFlow] else { return .gone }
+            plan.nextHop = live.remote
+            plan.flow = plan.namedFlow
+            return .taken
+        }
         guard !settings.streamNames.isEmpty, plan.isKnown, let did = plan.did, !message.toTag.isEmpty,
             let fact = flowFact(of: did, toward: plan.leg, dialogs: dialogs)
         else { return .none }
@@ -197,8 +204,18 @@ extension Proxy {
         }
         counters.passedToFlow += 1
         plan.nextHop = endpoint
+        plan.memberFlow = fact.flow
         plan.consumedRoutes = 0  // Our own Route names the dialog to the member as it did to us.
         return .taken
+    }
+
+    /// Writes the Route that names one of a member's connections to it.
+    static func writeRoute(to flow: FlowID, at member: Endpoint, into writer: inout ByteWriter) {
+        writer.put("Route: <sip:")
+        member.write(into: &writer)
+        writer.put(";lr;flow=")
+        writer.putHex(flow.rawValue, digits: 16)
+        writer.put(">\r\n")
     }
 
     /// The connection that the side came on that this sender's requests go to.

@@ -136,6 +136,7 @@ extension Proxy {
                 settings.writeTop(
                     branch, recorded, from: plan.source.transport, to: plan.nextHop.transport, secure: isSecure,
                     into: &writer)
+                if plan.memberFlow != .none { Self.writeRoute(to: plan.memberFlow, at: plan.nextHop, into: &writer) }
             }
         }
         completeVia(plan)

@@ -30,6 +30,10 @@ struct RequestPlan {
     var targets: [ForkTarget] = []
     /// Position of the next hop in the table of probed targets, -1 for none.
     var health: Int32 = -1
+    /// The connection of the member that it is passed to, which must send it on.
+    var memberFlow = FlowID.none
+    /// The connection that the member which passed it here names.
+    var namedFlow = FlowID.none
     /// The connection to the next hop, when it must be a certain one.
     var flow = FlowID.none
     /// The next hop was given without a transport.
@@ -243,6 +247,12 @@ extension Proxy {
             guard let uri = try? URI(message.bytes, route.uri), isOwn(uri, in: message.bytes) else { break }
             plan.consumedRoutes += 1
             if plan.did == nil { plan.did = didHint(uri) }
+            // Only members may say which connection is used: a stranger would reach phones that are none of his calls.
+            if let value = uri.parameter("flow", in: message.bytes), isPeerAddress(plan.source),
+                let flow = Text.hex(message.bytes, value)
+            {
+                plan.namedFlow = FlowID(rawValue: flow)
+            }
         }
     }
 

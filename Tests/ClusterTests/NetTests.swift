@@ -187,7 +187,7 @@ struct NetTests {
         net.run(milliseconds: 1_000)
         net.restart(1, boot: 50)
         #expect(net.run(limit: 5_000) { net.allUp && net.viewsAgree })
-        #expect(net.processes[1].cluster.localMember.boot == 101)
+        #expect((101...65_636).contains(net.processes[1].cluster.localMember.boot))
     }
 
     @Test func `a lower boot is told by the view alone, when everybody who knew the old process is gone (R14)`() {
@@ -204,7 +204,7 @@ struct NetTests {
         net.run(milliseconds: 1_000)
         net.restart(0, boot: 300)
         #expect(net.run(limit: 10_000) { net.allUp && net.viewsAgree })
-        #expect(net.processes[2].cluster.localMember.boot == 101)
+        #expect((101...65_636).contains(net.processes[2].cluster.localMember.boot))
     }
 
     @Test func `who leaves is out of the view at once, and the last of two goes on (R3)`() {

@@ -238,7 +238,8 @@ struct FlowTests {
         ]
         let sent = bench.receive(info(routes), from: ProxyBench.callee)
         #expect(sent.map(\.sent.to) == [member] && sent.map(\.transport) == [.udp])
-        #expect(sent[0].sent.headers("Via").count == 2 && sent[0].sent.headers("Route") == routes)
+        #expect(sent[0].sent.headers("Via").count == 2)
+        #expect(sent[0].sent.headers("Route") == ["<sip:\(member);lr;flow=0000000000000008>"] + routes)
         #expect(sent[0].sent.firstLine == "INFO \(Self.browser) SIP/2.0")
         // The member itself sends it on, and does not pass it back.
         let again = info(routes, "z9hG4bKb2")
@@ -271,6 +272,34 @@ struct FlowTests {
         let sent = holder.receive(passed[0].sent.text, from: "10.0.1.2:5060")
         #expect(sent.first?.flow == FlowID(rawValue: 8) && sent.first?.sent.headers("Via").count == 3)
         #expect(holder.bench.proxy.counters.foreignAbsorbed == 0)
+    }
+
+    @Test func `a request that a member passes here goes over the connection it names, whatever the record says`() {
+        var holder = StreamBench()
+        let routes = establish(&holder)
+        let member = "10.0.1.2:5060"
+        holder.bench.proxy.peers = [
+            PeerContact(memberTag: 0x2222_2223, endpoint: Endpoint(text: member)!, isLive: true)
+        ]
+        holder.bench.proxy.bury(
+            holder.bench.did, now: holder.bench.now, dialogs: &holder.bench.dialogs, effects: &holder.bench.effects)
+        holder.bench.effects.removeAll()
+        func bye(_ branch: String, flow: String) -> String {
+            Call.request(
+                "BYE", uri: Self.browser, via: "10.0.0.2:5060", branch: branch, cSeq: 102, toTag: "alice",
+                fromTag: "bob",
+                route: ["<sip:\(ProxyBench.node);lr;flow=\(flow)>"] + routes, contact: nil,
+                from: "sip:bob@example.org", to: "sip:alice@example.org")
+        }
+        let named = bye("z9hG4bKn1", flow: "0000000000000008")
+        let sent = holder.receive(named, from: member)
+        #expect(sent.map(\.flow) == [FlowID(rawValue: 8)] && sent.map(\.transport) == [.ws])
+        #expect(sent[0].sent.headers("Route").isEmpty)
+        // A connection that has ended is not replaced by another, and a stranger cannot name one.
+        let ended = holder.receive(bye("z9hG4bKn2", flow: "000000000000000a"), from: member)
+        #expect(ended.map(\.sent.firstLine) == ["SIP/2.0 430 Flow Failed"])
+        let strange = holder.receive(bye("z9hG4bKn3", flow: "0000000000000008"), from: "10.0.0.66:5060")
+        #expect(!strange.contains { $0.flow == FlowID(rawValue: 8) })
     }
 
     private func copyRecord(from: StreamBench, did: DialogID? = nil, to: inout StreamBench) {

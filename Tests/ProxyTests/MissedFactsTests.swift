@@ -242,4 +242,70 @@ struct MissedFactsTests {
         #expect(second.advance(milliseconds: 2_900).count == 2, "T1, then twice that")
         #expect(second.advance(milliseconds: 30_000).isEmpty, "its deadline is over: what comes next are BYEs")
     }
+
+    @Test func `who knows of the 2xx by its ACK alone ends the dialog in time, with BYEs to both, with both tags`() {
+        var (first, second, invite) = inviteSeen()
+        _ = first.receive(Call.response(200, to: invite), from: ProxyBench.callee)
+        _ = first.receive(
+            Call.request(
+                "ACK", branch: "z9hG4bKa1", toTag: "bob", route: [invite.header("Record-Route")!], contact: nil),
+            from: ProxyBench.caller)
+        _ = try? second.dialogs.learn(
+            second.did, facts: RawSpan(_elements: first.lastPatch.span), age: nil, now: second.now)
+        #expect(second.state == .confirmed)
+        #expect(second.dialogs.deadline(second.did) == first.dialogs.deadline(first.did))
+        let payload = second.proxy.endingPayload(second.did, dialogs: second.dialogs)!
+        second.proxy.end(second.did, payload: payload, now: second.now, effects: &second.effects)
+        let byes = second.drain()
+        #expect(Set(byes.map(\.to)) == [ProxyBench.caller, ProxyBench.callee])
+        for bye in byes {
+            #expect(bye.header("From")!.contains(";tag=") && bye.header("To")!.contains(";tag="))
+        }
+    }
+
+    @Test func `an heir asks its peers again with the CANCEL, and ends nothing that was answered meanwhile`() {
+        var first = ProxyBench()
+        let invite = first.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
+        _ = first.receive(Call.response(180, to: invite), from: ProxyBench.callee)
+        var second = secondNode(ownerIsLive: false)
+        replicate(from: first, to: &second)
+        let cancel = second.drain()[0]
+        #expect(cancel.firstLine.hasPrefix("CANCEL ") && second.wanted.count == 2)
+        // The first node was only cut off, and a peer has what it learned.
+        _ = first.receive(Call.response(200, to: invite), from: ProxyBench.callee)
+        replicate(from: first, to: &second)
+        _ = second.drain()
+        #expect(second.receive(Call.response(200, to: cancel, contact: nil), from: ProxyBench.callee).isEmpty)
+        #expect(second.advance(milliseconds: 40_000).allSatisfy { !$0.firstLine.hasPrefix("BYE ") })
+    }
+
+    @Test func `BYEs go to a side that is known by name when its address was found`() {
+        var bench = ProxyBench()
+        let invite = bench.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
+        _ = bench.receive(
+            Call.response(200, to: invite, contact: "sip:bob@phones.example.org"), from: ProxyBench.callee)
+        let payload = bench.proxy.endingPayload(bench.did, dialogs: bench.dialogs)!
+        bench.proxy.end(bench.did, payload: payload, now: bench.now, effects: &bench.effects)
+        let first = bench.drain()
+        #expect(
+            first.map(\.to) == [ProxyBench.caller]
+                && bench.questions.map(\.name.host) == [Array("phones.example.org".utf8)])
+        _ = bench.receive(Call.response(200, to: first[0], toTag: "", contact: nil), from: ProxyBench.caller)
+        #expect(bench.endedLegs.isEmpty)
+        let second = bench.answer(["10.0.0.77:5080"])
+        #expect(
+            second.map(\.to) == ["10.0.0.77:5080"] && second[0].firstLine == "BYE sip:bob@phones.example.org SIP/2.0")
+        _ = bench.receive(Call.response(200, to: second[0], toTag: "", contact: nil), from: "10.0.0.77:5080")
+        #expect(bench.endedLegs == [bench.did])
+
+        var lost = ProxyBench()
+        let other = lost.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
+        _ = lost.receive(Call.response(200, to: other, contact: "sip:bob@gone.example.org"), from: ProxyBench.callee)
+        let bytes = lost.proxy.endingPayload(lost.did, dialogs: lost.dialogs)!
+        lost.proxy.end(lost.did, payload: bytes, now: lost.now, effects: &lost.effects)
+        let bye = lost.drain()[0]
+        _ = lost.answer([])
+        _ = lost.receive(Call.response(200, to: bye, toTag: "", contact: nil), from: ProxyBench.caller)
+        #expect(lost.endedLegs == [lost.did], "a name that leads nowhere is no reason to keep the record")
+    }
 }

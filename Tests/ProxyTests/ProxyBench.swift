@@ -34,6 +34,8 @@ struct ProxyBench {
     var now = Instant.zero
     var commits: [CommitToken] = []
     var patches = 0
+    var lastPatch: [UInt8] = []
+    var wanted: [DialogID] = []
     var puts: [DialogID] = []
     var endedLegs: [DialogID] = []
     /// Names that were asked for, with their tokens.
@@ -108,11 +110,14 @@ struct ProxyBench {
         for item in effects.items {
             switch item {
             case .commit(let token): commits.append(token)
-            case .patch: patches += 1
+            case .patch(_, let range):
+                patches += 1
+                lastPatch = Array(effects.arena.bytes[range.range])
             case .put(let did): puts.append(did)
             case .legsEnded(let did): endedLegs.append(did)
             case .resolve(let token, let name): questions.append((token, name))
-            case .wanted, .note: break
+            case .wanted(let did): wanted.append(did)
+            case .note: break
             }
         }
         let sent = effects.queue.datagrams.map { datagram in

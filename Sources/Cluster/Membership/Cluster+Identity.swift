@@ -98,12 +98,17 @@ extension Cluster {
         }
     }
 
-    /// A process of our name had a boot at least as high: while we join we take the next one. Without it a view that
-    /// names the old process could never let us in.
+    /// A process of our name had a boot at least as high: while we join we take a higher one. Without it a view that
+    /// names the old process could never let us in. How much higher is drawn: who tells of the highest boot may not
+    /// know the last process, which was raised likewise, and two processes with one boot would share a stream.
+    static let bootLeap = 65_536
+
     mutating func raiseBoot(above known: UInt64, out: inout ClusterActions) {
         guard known > localMember.boot, state == .joining, !isMember else { return }
-        out.append(.note(.bootRaised(from: localMember.boot, to: known + 1)))
-        localMember.boot = known + 1
+        let raised = known &+ 1 &+ UInt64(random.next(below: Self.bootLeap))
+        guard raised > known else { return }  // It came over the network.
+        out.append(.note(.bootRaised(from: localMember.boot, to: raised)))
+        localMember.boot = raised
         let view = agreement.view
         agreement = ViewAgreement(localMember: localMember)
         agreement.adopt(view)

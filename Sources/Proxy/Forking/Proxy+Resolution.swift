@@ -21,6 +21,8 @@ struct Resolution: Sendable {
         case target(SlotID, Int)
         /// A target that is probed.
         case probe(SlotID)
+        /// A request that the cluster makes, by its branch.
+        case generated(SlotID, Int)
         /// Bytes that are sent without a transaction.
         case stateless([UInt8])
     }
@@ -88,6 +90,8 @@ extension Proxy {
         switch resolution.purpose {
         case .target(let id, let place):
             targetResolved(id, place, Array(usable), now: now, dialogs: &dialogs, effects: &effects)
+        case .generated(let id, let index):
+            generatedResolved(id, index, usable.first, now: now, effects: &effects)
         case .probe(let id): probeResolved(id, usable.first, now: now, effects: &effects)
         case .stateless(let bytes):
             guard let endpoint = usable.first else {
