@@ -55,6 +55,11 @@ extension Node {
                     memberTag: tag, endpoint: Endpoint(text: member.hello.sip), isLive: member.isLive,
                     movesAddress: !service.isEmpty, holdsMovedAddress: moved))
         }
+        let names = members.filter { !$0.isSelf }.map(\.hello.names)
+        if names != memberNames {
+            memberNames = names
+            proxy.memberNames = names.flatMap { $0.split(separator: " ").compactMap { HostPort(configured: $0) } }
+        }
         proxy.peers = peers.sorted { $0.memberTag < $1.memberTag }
         let mayInherit = cluster.isFit && cluster.hasComparedView(now: now)
         if mayInherit, proxy.fitMembers.isEmpty { reviewAt = min(reviewAt, now.advanced(by: settings.takeover.settle)) }

@@ -36,11 +36,7 @@ extension Node {
         proxy.listeners = sip.listen
         if let service = sip.serviceAddress, !sip.listen.contains(service) { proxy.listeners.append(service) }
         let advertised = sip.effectiveAdvertise
-        var names = proxy.listeners.map { HostPort($0) }
-        for uri in advertised {
-            names.append(HostPort(host: Array(uri.host.utf8), port: uri.port ?? uri.transport.defaultPort))
-        }
-        proxy.ownNames = names
+        proxy.ownNames = names(sip)
         let own = sip.serviceAddress ?? sip.listen.first { $0.transport == .udp } ?? sip.listen.first
         let shared = advertised.first { $0.transport == .udp }.map { Self.hostPort($0) }
         let ownText = own.map { Array($0.text.utf8) } ?? []
@@ -201,7 +197,18 @@ extension Node {
         Hello(
             management: settings.management.http.map { "http://\($0.text)" } ?? "",
             sip: settings.sip.listen.first { $0.transport == .udp }?.text ?? "",
-            service: settings.sip.serviceAddress?.text ?? "")
+            service: settings.sip.serviceAddress?.text ?? "",
+            names: names(settings.sip).map(\.configured).joined(separator: " "))
+    }
+
+    /// Listen, service and advertised addresses: what a Route of this node may be called (S1-5).
+    static func names(_ sip: SIPSettings) -> [HostPort] {
+        var names = sip.listen.map { HostPort($0) }
+        if let service = sip.serviceAddress, !sip.listen.contains(service) { names.append(HostPort(service)) }
+        for uri in sip.effectiveAdvertise {
+            names.append(HostPort(host: Array(uri.host.utf8), port: uri.port ?? uri.transport.defaultPort))
+        }
+        return names
     }
 
     static func outcome(_ result: ProbeResult) -> ProbeOutcome {

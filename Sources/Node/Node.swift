@@ -51,6 +51,8 @@ package struct Node: Sendable {
     var quorumLostSince: Instant?
     /// Whether this node might act when its members were last looked at, and since when that holds.
     var wasFit = false
+    /// What the other members are called, as they tell it.
+    var memberNames: [String] = []
     var fitSince: Instant = .zero
     var dueDialogs: [DialogID] = []
     var recordBytes = ByteWriter(capacity: 2_048)

@@ -23,6 +23,8 @@ package struct Proxy: Sendable {
     package internal(set) var counters = ProxyCounters()
     /// The other members, sorted by tag; the node keeps it current.
     package var peers: [PeerContact] = []
+    /// What the other members are called, the dead ones included: their Routes are ours to consume (S1-5).
+    package var memberNames: [HostPort] = []
     /// Branch tags of the fit members, this one among them: who inherits transactions.
     package var fitMembers: [UInt32] = []
     /// Whether OPTIONS to the node answers 200 (S2-14).
@@ -245,6 +247,7 @@ package struct Proxy: Sendable {
     /// Whether host and port of a URI are a name of this cluster, compared as written (S1-5).
     func isOwn(_ uri: URI, in bytes: [UInt8]) -> Bool {
         settings.ownNames.contains { $0.matches(uri, in: bytes) }
+            || memberNames.contains { $0.matches(uri, in: bytes) }
     }
 
     /// The To tag of answers that the cluster gives itself: the same from every node (S2-11), so any of them recognises

@@ -69,7 +69,8 @@ struct WireTests {
         beat.live = 13
         beat.ready = 9
         beat.compared = 8
-        beat.hello = Hello(management: "http://127.0.0.1:80", sip: "127.0.0.1:5060", service: "10.0.0.1")
+        beat.hello = Hello(
+            management: "http://127.0.0.1:80", sip: "127.0.0.1:5060", service: "10.0.0.1", names: "udp:127.0.0.1:5060")
         beat.addresses = ["10.0.0.1"]
         var writer = ByteWriter()
         beat.write(into: &writer)

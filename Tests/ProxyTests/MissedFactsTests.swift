@@ -263,6 +263,29 @@ struct MissedFactsTests {
         }
     }
 
+    @Test func `a Route that names another member is consumed, and goes by the record, S1-5`() {
+        var (first, second, invite) = inviteSeen()
+        _ = first.receive(Call.response(200, to: invite), from: ProxyBench.callee)
+        replicate(from: first, to: &second)
+        _ = second.drain()
+        second.proxy.memberNames = ["udp:10.0.1.1:5060", "*:sbc.example.org:5060", "tls:[2001:db8::1]:5061"].compactMap
+        {
+            HostPort(configured: $0)
+        }
+        #expect(second.proxy.memberNames.count == 3)
+        for (number, name) in ["10.0.1.1:5060", "sbc.example.org", "[2001:db8::1]:5061;transport=tls"].enumerated() {
+            let info = Call.request(
+                "INFO", branch: "z9hG4bKi\(number)", cSeq: 2 + number, toTag: "bob", route: ["<sip:\(name);lr>"])
+            let sent = second.receive(info, from: ProxyBench.caller)
+            #expect(sent.map(\.to) == [ProxyBench.callee] && sent[0].headers("Route").isEmpty)
+        }
+    }
+
+    @Test(arguments: ["", "udp", "udp:", "udp:a:", "udp:a:70000", "pigeon:a:5060", ":a:1", "udp::5060"])
+    func `what is no name of a member is left out`(text: String) {
+        #expect(HostPort(configured: Substring(text)) == nil)
+    }
+
     @Test func `an heir asks its peers again with the CANCEL, and ends nothing that was answered meanwhile`() {
         var first = ProxyBench()
         let invite = first.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]

@@ -112,7 +112,12 @@ package struct Hello: Equatable, Sendable {
     /// Its service address, which may move to another node; at most 128 bytes.
     package var service = ""
 
-    package init(management: String = "", sip: String = "", service: String = "") {
+    /// What SIP calls it, `udp:127.0.0.11:5060 tls:sbc.example.org:5061`: listen, service and advertised addresses; at
+    /// most 1024 bytes.
+    package var names = ""
+
+    package init(management: String = "", sip: String = "", service: String = "", names: String = "") {
+        self.names = String(decoding: names.utf8.prefix(1_024), as: UTF8.self)
         self.management = String(decoding: management.utf8.prefix(128), as: UTF8.self)
         self.sip = String(decoding: sip.utf8.prefix(128), as: UTF8.self)
         self.service = String(decoding: service.utf8.prefix(128), as: UTF8.self)

@@ -96,6 +96,7 @@ struct Heartbeat: Equatable, Sendable {
         writer.putField(15, text: hello.management)
         writer.putField(16, text: hello.sip)
         writer.putField(17, text: hello.service)
+        writer.putField(19, text: hello.names)
         for address in addresses { writer.putField(18, text: address) }
     }
 
@@ -131,6 +132,7 @@ extension Heartbeat {
             case 16: hello.sip = try field.text(in: bytes)
             case 17: hello.service = try field.text(in: bytes)
             case 18: try Self.append(field.text(in: bytes), to: &addresses, at: reader.offset)
+            case 19: hello.names = try field.text(in: bytes)
             default: break
             }
         }

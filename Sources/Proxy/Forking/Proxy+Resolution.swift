@@ -103,6 +103,7 @@ extension Proxy {
     }
 
     private func isOwn(_ endpoint: Endpoint) -> Bool {
-        settings.ownNames.contains { $0.address == endpoint.address && $0.port == endpoint.port }
+        func isNamed(_ name: HostPort) -> Bool { name.address == endpoint.address && name.port == endpoint.port }
+        return settings.ownNames.contains(where: isNamed) || memberNames.contains(where: isNamed)
     }
 }

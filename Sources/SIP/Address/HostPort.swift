@@ -32,6 +32,24 @@ package struct HostPort: Hashable, Sendable {
         address = endpoint.address
     }
 
+    /// `udp:127.0.0.11:5060`, or `*:sbc.example.org:5060` for every transport.
+    package var configured: String {
+        let name = address?.isIPv6 == true && host.first != UInt8(ascii: "[") ? Array("[".utf8) + host + [0x5D] : host
+        return "\(transport?.lowercasedName ?? "*"):\(String(decoding: name, as: UTF8.self)):\(port)"
+    }
+
+    /// The other way round; `nil` for what is none: it came over the network.
+    package init?(configured text: Substring) {
+        guard let first = text.firstIndex(of: ":"), let last = text.lastIndex(of: ":"), first < last,
+            let port = UInt16(text[text.index(after: last)...])
+        else { return nil }
+        let host = Array(text[text.index(after: first)..<last].utf8)
+        let name = Array(text[..<first].utf8)
+        let transport = name == [UInt8(ascii: "*")] ? nil : TransportProtocol(name, ByteRange(name))
+        guard !host.isEmpty, transport != .other else { return nil }
+        self.init(host: host, port: port, transport: transport)
+    }
+
     /// Whether a SIP or SIPS URI names this host, port and transport.
     package func matches(_ uri: URI, in bytes: [UInt8]) -> Bool {
         guard uri.scheme == .sip || uri.scheme == .sips, uri.effectivePort(in: bytes) == port else { return false }
