@@ -1,0 +1,104 @@
+"""Acceptance: independent user agents against a cluster of three with every transport."""
+
+from agents import Baresip, Linphone, NetSIP, Pjsua
+from peerstage import PeerStage, Sipp
+
+
+def sipp_calls(report, transport, quick):
+    """Both scenario pairs of SIPp through three nodes: the caller's next hop is n1, the callee answers anywhere."""
+    count, talk = (5, 1500) if quick else (40, 3000)
+    word, mode = ("tcp", "t1") if transport == "tcp" else ("udp", "u1")
+    with PeerStage(report) as stage:
+        port = 5070
+        for callee_file, caller_file, who in (
+            ("callee_serves.xml", "caller_ends.xml", "caller"),
+            ("callee_ends.xml", "caller_serves.xml", "callee"),
+        ):
+            port += 10
+            callee = Sipp(stage, f"callee-{who}").start(
+                callee_file, stage.host(21), port, mode, options=["-d", talk, "-m", count, "-l", count]
+            )
+            caller = Sipp(stage, f"caller-{who}").start(
+                caller_file, stage.host(22), port, mode, stage.nodes[0].sip, f"{stage.host(21)}:{port}",
+                ["-d", talk, "-m", count, "-r", count * 2, "-l", count, "-timeout", "20s", "-timeout_error"],
+            )  # fmt: skip
+            good, held = stage.all_confirmed(count, talk / 1000)
+            report.claim(f"{word}: every node lists {count} confirmed dialogs while they talk", good, held)
+            code, other = caller.result(30), callee.result(5)
+            report.claim(
+                f"{word}: set up, re-INVITE, hung up by the {who}: both sides saw all of it",
+                code == 0 and other == 0,
+                f"SIPp ended with {code}, {other} {caller.errors()} {callee.errors()}",
+            )
+            empty, held = stage.none_left()
+            report.claim(f"{word}: no node holds a live record", empty, held)
+
+
+def peers_sipp_udp(report, quick):
+    """SIPp over UDP: set up, re-INVITE, hung up from each side."""
+    sipp_calls(report, "udp", quick)
+
+
+def peers_sipp_tcp(report, quick):
+    """SIPp over TCP: set up, re-INVITE, hung up from each side."""
+    sipp_calls(report, "tcp", quick)
+
+
+def converse(report, stage, kind, transport, port):
+    """Two telephones of one make: set up, hold by whoever will hang up, hang up; once from each side."""
+    label = f"{kind.__name__.lower()} {transport}"
+    callee = kind(stage, f"callee{port}", stage.host(21), port, transport).start()
+    caller = kind(stage, f"caller{port}", stage.host(22), port + 2, transport, stage.nodes[0]).start()
+    for turn, (first, other, who) in enumerate(((caller, callee, "caller"), (callee, caller, "callee")), 1):
+        caller.call(callee.uri)
+        up = [agent.saw("established", turn) for agent in (caller, callee)]
+        if not report.claim(f"{label}: both say the call is up", all(up), "" if all(up) else says(stage, caller, callee)):
+            break
+        good, held = stage.all_confirmed(1)
+        report.claim(f"{label}: every node lists it as confirmed", good, held)
+        before = other.count("held")
+        first.hold()
+        seen = first.saw("held", 1) and other.saw("held", before + 1)
+        report.claim(f"{label}: the {who}'s re-INVITE is answered", seen, "" if seen else says(stage, caller, callee))
+        good, held = stage.all_confirmed(1)
+        report.claim(f"{label}: and it is still confirmed everywhere", good, held)
+        first.hang_up()
+        down = [agent.saw("released", turn) for agent in (caller, callee)]
+        report.claim(
+            f"{label}: hung up by the {who}, both say so", all(down), "" if all(down) else says(stage, caller, callee)
+        )
+        empty, held = stage.none_left()
+        report.claim(f"{label}: no node holds a live record", empty, held)
+    caller.end()
+    callee.end()
+
+
+def says(stage, *agents):
+    return "; ".join(f"{agent.name}: {stage.tail(agent.name)[-300:]}" for agent in agents)
+
+
+def peers_baresip(report, quick):
+    """baresip over UDP and TLS: set up, hold, hung up from each side."""
+    with PeerStage(report) as stage:
+        for index, transport in enumerate(("udp", "tls")):
+            converse(report, stage, Baresip, transport, 5110 + 10 * index)
+
+
+def peers_pjsua(report, quick):
+    """PJSUA2 over UDP, TCP and TLS: set up, hold, hung up from each side."""
+    with PeerStage(report) as stage:
+        for index, transport in enumerate(("udp", "tcp", "tls")):
+            converse(report, stage, Pjsua, transport, 5140 + 10 * index)
+
+
+def peers_linphone(report, quick):
+    """linphonec over UDP and TCP: set up, hold, hung up from each side."""
+    with PeerStage(report) as stage:
+        for index, transport in enumerate(("udp", "tcp")):
+            converse(report, stage, Linphone, transport, 5170 + 10 * index)
+
+
+def peers_netsip(report, quick):
+    """Net::SIP over UDP: set up, re-INVITE, hung up from each side."""
+    with PeerStage(report) as stage:
+        converse(report, stage, NetSIP, "udp", 5200)
