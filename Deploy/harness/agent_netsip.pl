@@ -10,7 +10,7 @@ use Net::SIP::Util 'create_socket_to';
 $| = 1;
 
 my ($role, $host, $port, $proxy, $target) = @ARGV;
-my ($call, $over) = (undef, 0);
+my ($call, $over, $up) = (undef, 0, 0);
 sub say_event { print "\@$_[0]\n" }
 
 my $leg = Net::SIP::Leg->new(addr => $host, port => $port);
@@ -20,13 +20,18 @@ my $ua = Net::SIP::Simple->new(
     $proxy ? (outgoing_proxy => $proxy) : (),
 ) or die "no telephone: $!";
 
-my %media = (init_media => $ua->rtp('recv_echo'), recv_bye => sub { say_event('released'); });
+my %media = (
+    init_media => $ua->rtp('recv_echo'),
+    # Asked for every INVITE that comes: within a call that is up it is a re-INVITE. The answer stays Net::SIP's own.
+    cb_invite => sub { say_event('held') if $up; undef },
+    recv_bye => sub { $up = 0; say_event('released') },
+);
 
 if ($role eq 'callee') {
     $ua->listen(
         %media,
         cb_create => sub { $call = $_[0]; say_event('incoming'); 1 },
-        cb_established => sub { $call = $_[1]; say_event('established') },
+        cb_established => sub { $call = $_[1]; say_event('established') unless $up++ },
     );
 }
 say_event('ready');
@@ -37,12 +42,13 @@ sub obey {
         chomp $rest;
         $call = $ua->invite($rest, %media, cb_final => sub {
             my ($status, $self, %info) = @_;
-            say_event($status eq 'OK' ? 'established' : "released " . ($info{code} // $status));
+            $up = $status eq 'OK';
+            say_event($up ? 'established' : "released " . ($info{code} // $status));
         }) or say_event('released: ' . $ua->error);
     } elsif ($word eq 'hold') {
         $call->reinvite(%media, cb_final => sub { say_event($_[0] eq 'OK' ? 'held' : "held not: $_[0]") });
     } elsif ($word eq 'hangup') {
-        $call->bye(cb_final => sub { say_event($_[0] eq 'OK' ? 'released' : "released not: $_[0]") });
+        $call->bye(cb_final => sub { $up = 0; say_event('released') });
     } elsif ($word eq 'quit') {
         $over = 1;
     }

@@ -29,7 +29,8 @@ class Call(pj.Call):
             say(f"released {info.lastStatusCode} {info.lastReason}")
 
     def onCallMediaState(self, _):
-        for media in self.getInfo().media:
+        info = self.getInfo()  # Kept by name: its list of media dies with it.
+        for media in info.media:
             if media.status in (pj.PJSUA_CALL_MEDIA_LOCAL_HOLD, pj.PJSUA_CALL_MEDIA_REMOTE_HOLD):
                 say("held")
 

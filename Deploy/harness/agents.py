@@ -118,8 +118,8 @@ class Baresip(Agent):
         "ready": r"baresip is ready",
         "incoming": r"Incoming call from",
         "established": r"Call established",
-        "held": r"(?m)^a=(sendonly|inactive)",
-        "released": r"(session closed|terminated|Call with .* closed|: session closed)",
+        "held": r"^a=(sendonly|inactive)",
+        "released": r"^SIP/2\.0 200 .*\r?\n(?:[^\r\n]+\r?\n)*?CSeq: \d+ BYE",
     }
 
     def start(self):
@@ -127,11 +127,10 @@ class Baresip(Agent):
         folder = self.stage.path(self.name)
         os.makedirs(folder, exist_ok=True)
         control = self.port + 1000
-        listen = "sip_listen" if self.transport != "tls" else "sip_listen"
         own_port = self.port if self.transport != "tls" else self.port - 1  # It listens for TLS on the next one.
         modules = "/usr/lib/baresip/modules"
         lines = [
-            f"{listen} {self.host}:{own_port}",
+            f"sip_listen {self.host}:{own_port}",
             f"sip_certificate {self.stage.certificates.bundle}",
             f"sip_cafile {self.stage.certificates.authority}",
             "audio_player aubridge,x",
@@ -143,7 +142,7 @@ class Baresip(Agent):
             "module_app menu.so",
             "module_app ctrl_tcp.so",
             f"ctrl_tcp_listen 127.0.0.1:{control}",
-            "net_interface lo",
+            f"net_interface {self.host}",
         ]
         with open(os.path.join(folder, "config"), "w") as file:
             file.write("\n".join(lines) + "\n")

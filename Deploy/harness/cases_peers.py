@@ -44,11 +44,12 @@ def peers_sipp_tcp(report, quick):
     sipp_calls(report, "tcp", quick)
 
 
-def converse(report, stage, kind, transport, port):
+def converse(report, stage, kind, transport, port, callee_transport=None):
     """Two telephones of one make: set up, hold by whoever will hang up, hang up; once from each side."""
-    label = f"{kind.__name__.lower()} {transport}"
-    callee = kind(stage, f"callee{port}", stage.host(21), port, transport).start()
+    label = f"{kind.__name__.lower()} {transport}" + (f" to {callee_transport}" if callee_transport else "")
+    callee = kind(stage, f"callee{port}", stage.host(21), port, callee_transport or transport).start()
     caller = kind(stage, f"caller{port}", stage.host(22), port + 2, transport, stage.nodes[0]).start()
+    streamed = stage.metric("understudy_stream_messages_received_total")
     for turn, (first, other, who) in enumerate(((caller, callee, "caller"), (callee, caller, "callee")), 1):
         caller.call(callee.uri)
         up = [agent.saw("established", turn) for agent in (caller, callee)]
@@ -69,6 +70,11 @@ def converse(report, stage, kind, transport, port):
         )
         empty, held = stage.none_left()
         report.claim(f"{label}: no node holds a live record", empty, held)
+    streamed = stage.metric("understudy_stream_messages_received_total") - streamed
+    # Two calls of five requests and four answers, each read once where both sides are connected, half of them for one.
+    sides = [transport, callee_transport or transport].count("udp")
+    least, most = {0: (16, 40), 1: (7, 20), 2: (0, 0)}[sides]
+    report.claim(f"{label}: messages came over connections as they should", least <= streamed <= most, int(streamed))
     caller.end()
     callee.end()
 
@@ -78,24 +84,26 @@ def says(stage, *agents):
 
 
 def peers_baresip(report, quick):
-    """baresip over UDP and TLS: set up, hold, hung up from each side."""
+    """baresip over UDP, TCP and TLS: set up, hold, hung up from each side."""
     with PeerStage(report) as stage:
-        for index, transport in enumerate(("udp", "tls")):
+        for index, transport in enumerate(("udp", "tcp", "tls")):
             converse(report, stage, Baresip, transport, 5110 + 10 * index)
 
 
 def peers_pjsua(report, quick):
-    """PJSUA2 over UDP, TCP and TLS: set up, hold, hung up from each side."""
+    """PJSUA2 over UDP, TCP and TLS, and between them: set up, hold, hung up from each side."""
     with PeerStage(report) as stage:
         for index, transport in enumerate(("udp", "tcp", "tls")):
             converse(report, stage, Pjsua, transport, 5140 + 10 * index)
+        for index, (transport, other) in enumerate((("udp", "tls"), ("tls", "tcp"), ("tcp", "udp"))):
+            converse(report, stage, Pjsua, transport, 5300 + 10 * index, other)
 
 
 def peers_linphone(report, quick):
-    """linphonec over UDP and TCP: set up, hold, hung up from each side."""
+    """linphonec over UDP, TCP and TLS: set up, hold, hung up from each side."""
     with PeerStage(report) as stage:
-        for index, transport in enumerate(("udp", "tcp")):
-            converse(report, stage, Linphone, transport, 5170 + 10 * index)
+        for index, transport in enumerate(("udp", "tcp", "tls")):
+            converse(report, stage, Linphone, transport, 5400 + 10 * index)
 
 
 def peers_netsip(report, quick):
