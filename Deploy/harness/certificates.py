@@ -1,7 +1,7 @@
 """A certificate authority for one run, made by openssl, and one certificate for every address of the run.
 
 SIP over TLS by address wants the address in the certificate (RFC 5922 section 7.2), so all addresses that a case uses
-are subject alternative names. Nodes, balancer and telephones share it; it is worth nothing after the run.
+are subject alternative names; as names as well, because the mbed TLS of linphone knows no addresses there. Nodes, balancer and telephones share it; it is worth nothing after the run.
 """
 
 import os
@@ -37,7 +37,8 @@ class Certificates:
             "req", "-subj", f"/CN={addresses[0]}", *new_key, "-keyout", self.key, "-out", request,
         )  # fmt: skip
         with open(extensions, "w") as file:
-            file.write("subjectAltName=" + ",".join(f"IP:{address}" for address in addresses) + "\n")
+            names = [f"{kind}:{address}" for address in addresses for kind in ("IP", "DNS")]
+            file.write("subjectAltName=" + ",".join(names) + "\n")
         self.openssl(
             "x509", "-req", "-days", "2", "-in", request, "-extfile", extensions, "-CAcreateserial",
             "-CA", self.authority, "-CAkey", self.authority_key, "-out", self.chain,
