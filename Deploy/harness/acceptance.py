@@ -15,6 +15,7 @@ import traceback
 sys.dont_write_bytecode = True
 
 import cases_address
+import cases_balancers
 import cases_calls
 import cases_cluster
 import cases_peers
@@ -47,6 +48,9 @@ CASES = [
     ("peers-pjsua", cases_peers.peers_pjsua, 120, 90),
     ("peers-linphone", cases_peers.peers_linphone, 120, 90),
     ("peers-netsip", cases_peers.peers_netsip, 60, 60),
+    ("balancer-nginx", cases_balancers.balancer_nginx, 300, 120),
+    ("balancer-haproxy", cases_balancers.balancer_haproxy, 300, 120),
+    ("balancer-kamailio", cases_balancers.balancer_kamailio, 180, 90),
 ]
 
 

@@ -19,7 +19,7 @@ def sipp_calls(report, transport, quick):
                 callee_file, stage.host(21), port, mode, options=["-d", talk, "-m", count, "-l", count]
             )
             caller = Sipp(stage, f"caller-{who}").start(
-                caller_file, stage.host(22), port, mode, stage.nodes[0].sip, f"{stage.host(21)}:{port}",
+                caller_file, stage.host(22), port, mode, stage.nodes[0].sip, (f"{stage.host(21)}:{port}", word),
                 ["-d", talk, "-m", count, "-r", count * 2, "-l", count, "-timeout", "20s", "-timeout_error"],
             )  # fmt: skip
             good, held = stage.all_confirmed(count, talk / 1000)

@@ -175,7 +175,7 @@ class Sipp:
         if callee is not None:
             table = self.stage.path(self.name + ".csv")
             with open(table, "w") as file:
-                file.write(f"SEQUENTIAL\n{callee};\n")
+                file.write(f"SEQUENTIAL\n{callee[0]};{callee[1]};\n")
             command += ["-inf", table]
         if to is not None:
             command.append(f"{to[0]}:{to[1]}")

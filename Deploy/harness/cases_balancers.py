@@ -1,0 +1,165 @@
+"""Acceptance: SIPp calls through balancers of three makes while a node is killed."""
+
+import os
+import subprocess
+import time
+from collections import Counter
+
+from agents import Pjsua
+from cluster import ROOT, Failure
+from party import Plan
+from peerstage import Absent, PeerStage, Sipp, require
+from phones import Phones
+from sipptrace import Trace
+
+STREAM_MODULE = "/usr/lib/nginx/modules/ngx_stream_module.so"
+
+
+def configured(stage, name):
+    """A configuration as it is shipped, on the addresses and in the folder of this run."""
+    with open(os.path.join(ROOT, "Deploy", "balancer", name)) as file:
+        text = file.read().replace("192.0.2.", f"{stage.net}.").replace("/run/", f"{stage.folder}/")
+    path = stage.path(name)
+    with open(path, "w") as file:
+        file.write(text)
+    return path
+
+
+def start_balancer(stage, name, command):
+    process = stage.start(name, command)
+    time.sleep(1.0)
+    if process.poll() is not None:
+        raise Failure(f"{name} did not start: {stage.tail(name)}")
+    stage.report.figure("balancer", version(command[0]))
+
+
+def version(program):
+    """The first line of what `PROGRAM -v` says."""
+    result = subprocess.run([program, "-v"], capture_output=True, text=True, check=False)
+    return (result.stdout + result.stderr).strip().splitlines()[0]
+
+
+def start_nginx(stage):
+    program = require("nginx", "nginx-light libnginx-mod-stream")
+    if not os.path.exists(STREAM_MODULE):
+        raise Absent("nginx's stream module is not installed: apt-get install libnginx-mod-stream")
+    path = configured(stage, "nginx.conf")
+    start_balancer(stage, "nginx", [program, "-e", "stderr", "-g", "daemon off;", "-c", path])
+
+
+def start_haproxy(stage):
+    start_balancer(stage, "haproxy", [require("haproxy", "haproxy"), "-f", configured(stage, "haproxy.cfg")])
+
+
+class Calls:
+    """SIPp as caller at a steady rate, each call `talk` seconds before and after its re-INVITE.
+
+    The callee is the harness's own telephone over UDP: SIPp answers wherever a call's first request came from, not where
+    the topmost Via says (RFC 3261 section 18.2.2), so it goes on talking to the dead node.
+    """
+
+    def __init__(self, stage, label, transport, front, rate, seconds, talk, port):
+        self.count = count = round(rate * seconds)
+        self.phones = Phones((stage.host(23), port), (stage.host(21), port))
+        self.phones.default_plan = Plan(ring=0.03)
+        self.trace = Trace(stage.path(f"caller-{label}.messages"))
+        options = ["-d", round(talk * 1000), "-m", count, "-l", count, "-r", rate, "-trace_msg"]
+        options += ["-message_file", self.trace.path, "-timeout", f"{seconds + 2 * talk + 40:.0f}s"]
+        options += ["-default_behaviors", "all,-bye"]
+        if transport == "tcp":
+            # What a phone does when its connection closes: it opens another.
+            options += ["-max_socket", count + 10, "-max_reconnect", 1000, "-reconnect_sleep", 300]
+            options += ["-reconnect_close", "false"]
+        mode, word = ("tn", "TCP") if transport == "tcp" else ("u1", "UDP")
+        # The callee is on UDP whatever the caller's transport is: with TCP the nodes join two transports (RFC 5658).
+        self.caller = Sipp(stage, f"caller-{label}").start(
+            "caller_ends.xml", stage.host(22), port, mode, front, (f"{stage.host(21)}:{port}", "udp"), options
+        )
+        stage.report.figure(f"{label}: calls over {word}", count)
+
+    def finish(self, seconds):
+        self.code = self.caller.result(seconds)
+        self.trace.read(to_the_end=True)
+        self.phones.wait(lambda: False, 0.5)
+        self.phones.close()
+
+
+def served(call, codes):
+    """Whether a call's re-INVITE was answered 200 and its BYE with one of `codes`."""
+    answers = [(r.method, r.code) for r in call.requests.values()]
+    return len(answers) == 2 and answers[0] == ("INVITE", 200) and answers[1][1] in codes
+
+
+def through(report, stage, label, transport, front, quick, grace, port):
+    """Calls before, during and after SIGKILL of the busiest node. `grace`: after so many seconds the balancer must not
+    deal to the dead one."""
+    rate, seconds, talk = (10, 8, 2.5) if quick else (30, 30, 6.0)
+    calls = Calls(stage, label, transport, front, rate, seconds, talk, port)
+    time.sleep(seconds / 2)
+    victim = stage.cluster.busiest()
+    killed = time.time()
+    victim.kill()
+    names = [n.name for n in stage.cluster.alive()]
+    stage.cluster.wait_view(names, 10)
+    report.figure(f"{label}: {victim.name} killed, out of the view after", f"{time.time() - killed:.2f} s")
+    calls.finish(seconds + 2 * talk + 45)
+    known = list(calls.trace.calls.values())
+    answered = [c for c in known if c.answered_at]
+    before = [c for c in answered if c.answered_at <= killed]
+    across = [c for c in before if c.bye_sent_at is None or c.bye_sent_at > killed]
+    report.claim(f"{label}: calls were up when the node died", len(across) > 0, len(across))
+    codes = Counter(f"{r.method} {r.code or 'unanswered'}" for c in across for r in c.requests.values())
+    # A node may die after it has sent a BYE on: another one's copy meets a call that is over.
+    callees = calls.phones.callees()
+    twice = [c for c in across if c.call_id in callees and len(callees[c.call_id].byes) > 1]
+    fine = [c for c in across if served(c, [200]) or (c in twice and served(c, [200, 481]))]
+    report.claim(
+        f"{label}: re-INVITE and BYE of every one of them answered 200, or the BYE's second copy 481",
+        len(fine) == len(across),
+        f"{len(fine)} of {len(across)}; {dict(codes)}",
+    )
+    late = [c for c in known if c.invited_at and c.invited_at > killed + grace]
+    failed = Counter(c.code for c in late if not c.answered_at)
+    report.claim(
+        f"{label}: every call placed more than {grace} s after the kill is answered", late and not failed,
+        f"{len(late) - sum(failed.values())} of {len(late)}; {dict(failed)}",
+    )  # fmt: skip
+    lost = [c for c in known if not c.answered_at and c not in late]
+    report.figure(f"{label}: calls placed, and lost in setting up (before or within that time)", f"{len(known)}, {len(lost)}")
+    early = [c for c in lost if c.invited_at and c.invited_at < killed - 1]
+    report.claim(f"{label}: none of those placed more than 1 s before the kill is lost", not early, len(early))
+    empty, held = stage.none_left(10)
+    report.claim(f"{label}: no node holds a live record", empty, held)
+    victim.start()
+    stage.cluster.wait_view([n.name for n in stage.nodes])
+
+
+def advertised(net, udp=True):
+    """One URI a transport: the balancer's address."""
+    host = f"{net}.10"
+    streams = [f"sip:{host}:5060;transport=tcp", f"sip:{host}:5061;transport=tls", f"sip:{host}:8088;transport=ws"]
+    return [f"sip:{host}:5060"] + streams
+
+
+def balancer_nginx(report, quick):
+    """SIPp through nginx's stream module over UDP and TCP while a node is killed."""
+    with PeerStage(report, advertise=advertised("127.0.78")) as stage:
+        start_nginx(stage)
+        through(report, stage, "nginx-udp", "udp", (stage.host(10), 5060), quick, 2.0, 5600)
+        through(report, stage, "nginx-tcp", "tcp", (stage.host(10), 5060), quick, 2.0, 5610)
+
+
+def balancer_haproxy(report, quick):
+    """SIPp through HAProxy over TCP, and PJSUA2 over TLS that HAProxy passes on, while a node is killed."""
+    with PeerStage(report, advertise=advertised("127.0.78")) as stage:
+        start_haproxy(stage)
+        through(report, stage, "haproxy-tcp", "tcp", (stage.host(10), 5060), quick, 2.0, 5620)
+
+
+def balancer_kamailio(report, quick):
+    """SIPp through Kamailio's dispatcher over UDP while a node is killed."""
+    with PeerStage(report, advertise=advertised("127.0.78")) as stage:
+        require("kamailio", "kamailio")
+        stage.cluster.start_balancer()
+        report.figure("balancer", version(require("kamailio", "kamailio")))
+        through(report, stage, "kamailio-udp", "udp", stage.cluster.balancer, quick, 3.0, 5640)
