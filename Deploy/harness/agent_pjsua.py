@@ -2,7 +2,8 @@
 """usage: agent_pjsua.py udp|tcp|tls HOST PORT PROXY_URI TLS_FOLDER
 
 A PJSUA2 telephone without sound, told by lines on standard input (`call URI`, `hold`, `hangup`, `quit`), which says what
-it saw in lines that begin with `@`: ready, incoming, established, held, released CODE. It answers what comes in.
+it saw in lines that begin with `@`: ready, incoming, established, held, released CODE. It answers what comes in. It may
+have several calls; `hold` and `hangup` mean all of them.
 """
 
 import sys
@@ -27,6 +28,7 @@ class Call(pj.Call):
             say("established")
         elif info.state == pj.PJSIP_INV_STATE_DISCONNECTED:
             say(f"released {info.lastStatusCode} {info.lastReason}")
+            self.telephone.over(self)
 
     def onCallMediaState(self, _):
         info = self.getInfo()  # Kept by name: its list of media dies with it.
@@ -40,7 +42,8 @@ class Account(pj.Account):
 
     def onIncomingCall(self, parameters):
         say("incoming")
-        self.telephone.call = call = Call(self.telephone, parameters.callId)
+        call = Call(self.telephone, parameters.callId)
+        self.telephone.calls.append(call)
         answer = pj.CallOpParam()
         answer.statusCode = 180
         call.answer(answer)
@@ -50,12 +53,13 @@ class Account(pj.Account):
 
 class Telephone:
     def __init__(self, transport, host, port, proxy, tls_folder):
-        self.call = None
+        self.calls, self.ended = [], []
         self.endpoint = pj.Endpoint()
         self.endpoint.libCreate()
         settings = pj.EpConfig()
         settings.logConfig.level = settings.logConfig.consoleLevel = 5
         settings.uaConfig.threadCnt = 0
+        settings.uaConfig.maxCalls = 32
         settings.uaConfig.mainThreadOnly = True
         self.endpoint.libInit(settings)
         kind = {"udp": pj.PJSIP_TRANSPORT_UDP, "tcp": pj.PJSIP_TRANSPORT_TCP, "tls": pj.PJSIP_TRANSPORT_TLS}[transport]
@@ -82,15 +86,23 @@ class Telephone:
         self.account.create(account)
         say("ready")
 
+    def over(self, call):
+        """Out of the list, but alive until the library has come back from telling us."""
+        if call in self.calls:
+            self.calls.remove(call)
+        self.ended.append(call)
+
     def obey(self, line):
         word, _, rest = line.strip().partition(" ")
         if word == "call":
-            self.call = Call(self)
-            self.call.makeCall(rest, pj.CallOpParam(True))
+            self.calls.append(Call(self))
+            self.calls[-1].makeCall(rest, pj.CallOpParam(True))
         elif word == "hold":
-            self.call.setHold(pj.CallOpParam(True))
+            for call in self.calls:
+                call.setHold(pj.CallOpParam(True))
         elif word == "hangup":
-            self.call.hangup(pj.CallOpParam(True))
+            for call in list(self.calls):
+                call.hangup(pj.CallOpParam(True))
 
     def run(self):
         lines, lock = [], threading.Lock()
@@ -105,6 +117,7 @@ class Telephone:
         threading.Thread(target=read, daemon=True).start()
         while True:
             self.endpoint.libHandleEvents(20)
+            self.ended.clear()
             with lock:
                 waiting, lines[:] = list(lines), []
             for line in waiting:
@@ -117,7 +130,8 @@ def main():
     transport, host, port, proxy, tls_folder = sys.argv[1:6]
     telephone = Telephone(transport, host, int(port), proxy, tls_folder)
     telephone.run()
-    telephone.call = None
+    telephone.calls.clear()
+    telephone.ended.clear()
     telephone.account.shutdown()
     telephone.endpoint.libDestroy()
 

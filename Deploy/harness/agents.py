@@ -25,6 +25,7 @@ class Agent:
     holds = True
 
     def __init__(self, stage, name, host, port, transport, node=None):
+        """`node` is anything with a `host`: what to use as an outbound proxy, or None."""
         self.stage, self.name, self.host, self.port, self.transport = stage, name, host, port, transport
         self.node = node
         self.process = None
@@ -35,7 +36,7 @@ class Agent:
 
     @property
     def proxy(self):
-        """The first node as an outbound proxy, on the port of this transport."""
+        """The outbound proxy, on the port of this transport."""
         port = 5061 if self.transport == "tls" else 5060
         return f"sip:{self.node.host}:{port};transport={self.transport};lr" if self.node else ""
 
@@ -73,6 +74,7 @@ class Pjsua(Agent):
         "established": r"^@established",
         "held": r"^@held",
         "released": r"^@released",
+        "released 200": r"^@released 200",
     }
 
     def start(self):
