@@ -1,7 +1,9 @@
 """Acceptance: independent user agents against a cluster of three with every transport."""
 
 from agents import Baresip, Linphone, NetSIP, Pjsua
+from party import Plan
 from peerstage import PeerStage, Sipp
+from phones import Phones
 
 
 def sipp_calls(report, transport, quick):
@@ -111,3 +113,34 @@ def peers_netsip(report, quick):
     """Net::SIP over UDP: set up, re-INVITE, hung up from each side."""
     with PeerStage(report) as stage:
         converse(report, stage, NetSIP, "udp", 5200)
+
+
+def reached_by_connection(report, quick):
+    """linphonec on a connection to n1, which nothing else can reach: what other nodes get for it is passed to n1."""
+    with PeerStage(report) as stage:
+        for index, transport in enumerate(("tcp", "tls")):
+            port = 5500 + 10 * index
+            phones = Phones((stage.host(23), port), (stage.host(21), port), log=stage.trace(f"callee{port}"))
+            phones.default_plan = Plan(ring=0.03)
+            agent = Linphone(stage, f"linphone{port}", stage.host(22), port, transport, stage.nodes[0]).start()
+            for turn, node in enumerate(stage.nodes, 1):
+                agent.call(f"sip:bob@{stage.host(21)}:{port};transport=udp")
+                up = agent.saw("established", turn)
+                label = f"{transport}, {node.name}"
+                if not report.claim(f"{label}: the call is up", up, "" if up else says(stage, agent)):
+                    break
+                good, held = stage.all_confirmed(1)
+                report.claim(f"{label}: every node lists it as confirmed", good, held)
+                callee = next(p for p in reversed(phones.callee.answered_calls) if p.ended_at is None)
+                for method in ("INVITE", "BYE"):
+                    send = callee.hang_up if method == "BYE" else (lambda to, p=callee: p.send_request("INVITE", to))
+                    phones.do(send, node.sip)
+                    phones.wait(lambda p=callee: p.requests[-1]["done_at"], 8)
+                    code = callee.requests[-1]["code"]
+                    report.claim(f"{label}: {method} to {node.name} reaches the phone and is answered", code == 200, code)
+                down = agent.saw("released", turn)
+                report.claim(f"{label}: it has hung up", down, "" if down else says(stage, agent))
+                empty, held = stage.none_left()
+                report.claim(f"{label}: no node holds a live record", empty, held)
+            agent.end()
+            phones.close()

@@ -75,6 +75,10 @@ class PeerStage:
     def path(self, name):
         return os.path.join(self.folder, name)
 
+    def trace(self, name):
+        """Where a telephone of our own writes its messages: nowhere unless ACCEPTANCE_TRACE is set."""
+        return self.path(name + ".messages") if os.environ.get("ACCEPTANCE_TRACE") else None
+
     def start(self, name, command, environment=None, talk=False):
         """A program in a session of its own; what it says goes to NAME.log. With `talk` it is talked to over pipes."""
         log = open(self.path(name + ".log"), "ab")
