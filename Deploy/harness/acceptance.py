@@ -19,6 +19,7 @@ import cases_balancers
 import cases_calls
 import cases_cluster
 import cases_peers
+import cases_robust
 from cluster import Failure, note, unblock_signals
 from loop import now
 from peerstage import Absent
@@ -52,6 +53,8 @@ CASES = [
     ("balancer-nginx", cases_balancers.balancer_nginx, 300, 120),
     ("balancer-haproxy", cases_balancers.balancer_haproxy, 300, 120),
     ("balancer-kamailio", cases_balancers.balancer_kamailio, 180, 90),
+    ("robust", cases_robust.robust, 420, 180),
+    ("load-2000", cases_robust.load_2000, 150, 60),
 ]
 
 
