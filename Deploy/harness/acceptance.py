@@ -49,6 +49,7 @@ CASES = [
     ("peers-pjsua", cases_peers.peers_pjsua, 120, 90),
     ("peers-linphone", cases_peers.peers_linphone, 120, 90),
     ("peers-netsip", cases_peers.peers_netsip, 60, 60),
+    ("peers-voiptests", cases_peers.voiptests, 330, 330),
     ("reached-by-connection", cases_peers.reached_by_connection, 90, 60),
     ("balancer-nginx", cases_balancers.balancer_nginx, 300, 120),
     ("balancer-haproxy", cases_balancers.balancer_haproxy, 300, 120),

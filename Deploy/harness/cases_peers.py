@@ -1,9 +1,18 @@
 """Acceptance: independent user agents against a cluster of three with every transport."""
 
+import os
+import re
+import subprocess
+import sys
+import time
+
 from agents import Baresip, Linphone, NetSIP, Pjsua
+from cluster import Failure
 from party import Plan
-from peerstage import PeerStage, Sipp
+from peerstage import Absent, PeerStage, Sipp, require
 from phones import Phones
+
+HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def sipp_calls(report, transport, quick):
@@ -144,3 +153,57 @@ def reached_by_connection(report, quick):
                 report.claim(f"{label}: no node holds a live record", empty, held)
             agent.end()
             phones.close()
+
+
+# What these want of a proxy is no proxy's business: refusing a broken session description, or rewriting a Contact.
+MEDIA_PROXY_ONLY = {"inv_brkn1", "reinv_brkn1", "reinv_brkn2", "nated_contact"}
+
+
+def voiptests(report, quick):
+    """sippy/voiptests through a node, and through Kamailio beside it: what passes there passes here."""
+    folder = os.environ.get("VOIPTESTS", "")
+    if not os.path.exists(os.path.join(folder, "alice_main.py")):
+        raise Absent("VOIPTESTS names no checkout: git clone https://github.com/sippy/voiptests; pip install sippy")
+    if subprocess.run([sys.executable, "-c", "import sippy"], capture_output=True, check=False).returncode != 0:
+        raise Absent("sippy is not installed: pip install sippy")
+    net, seconds = "127.0.78", 100
+    extra = [
+        "routes:",
+        f'  - {{match: "sip:.*", source: [{net}.22], to: ["sip:{net}.21:5062"]}}',
+        f'  - {{match: "sip:.*", source: [{net}.21], to: ["sip:{net}.22:5061"]}}',
+    ]
+    with PeerStage(report, nodes=1, extra_lines=extra) as stage:
+        kamailio(stage)
+        passed = {}
+        for name, proxy in (("understudy", stage.nodes[0].host), ("kamailio", stage.host(10))):
+            for side, host, port in (("bob", stage.host(21), 5062), ("alice", stage.host(22), 5061)):
+                command = [sys.executable, os.path.join(HERE, "agent_voiptests.py"), side, folder, host, str(port)]
+                stage.start(f"{side}-{name}", command + [f"{proxy}:5060", str(seconds + (5 if side == "bob" else 0))])
+            stage.programs[f"alice-{name}"].wait()
+            for side in ("alice", "bob"):
+                stage.end(f"{side}-{name}")
+            said = stage.said(f"alice-{name}")
+            scheduled = set(re.findall(r"cli='alice_(\w+)_ipv4'", said))
+            passed[name] = set(re.findall(r"^@alice_(\w+) 0$", said, re.MULTILINE))
+            report.figure(f"{name} passes", f"{len(passed[name])} of {len(scheduled)}: {' '.join(sorted(passed[name]))}")
+            report.figure(f"{name} does not pass", " ".join(sorted(scheduled - passed[name])) or "none")
+        report.claim("scenarios were run", len(scheduled) >= 20, len(scheduled))
+        behind = passed["kamailio"] - passed["understudy"]
+        report.claim("what passes through Kamailio passes through the node", not behind, sorted(behind))
+        left = scheduled - passed["understudy"] - MEDIA_PROXY_ONLY
+        report.claim("all pass that do not want a media proxy", not left, sorted(left))
+        empty, held = stage.none_left(40)
+        report.claim("the node holds no live record", empty, held)
+
+
+def kamailio(stage):
+    program, runtime = require("kamailio", "kamailio"), stage.path("kamailio")
+    os.makedirs(runtime, exist_ok=True)
+    command = [program, "-DD", "-E", "-f", os.path.join(HERE, "voiptests_kamailio.cfg"), "-m", "64", "-M", "8"]
+    command += ["-Y", runtime, "-w", runtime, "-P", os.path.join(runtime, "pid")]
+    command += ["-A", f"LISTEN=udp:{stage.host(10)}:5060", "-A", f'ALICE="{stage.host(22)}"']
+    command += ["-A", f'TO_ALICE="sip:{stage.host(22)}:5061"', "-A", f'TO_BOB="sip:{stage.host(21)}:5062"']
+    stage.start("kamailio", command)
+    time.sleep(1.0)
+    if stage.programs["kamailio"].poll() is not None:
+        raise Failure(f"kamailio did not start: {stage.tail('kamailio')}")
