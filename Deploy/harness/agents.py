@@ -222,3 +222,31 @@ class Linphone(Agent):
 
     def hang_up(self):
         self.write("terminate")
+
+
+class WebSocketPhone(Agent):
+    """A browser's part, over PyPI `websockets`: `transport` is ws or wss."""
+
+    events = {
+        "ready": r"^@ready sip",
+        "established": r"^@established",
+        "held": r"^@held",
+        "released": r"^@released",
+    }
+
+    def start(self):
+        if subprocess.run([sys.executable, "-c", "import websockets"], capture_output=True, check=False).returncode != 0:
+            raise Absent("websockets is not installed: pip install websockets")
+        port = {"ws": 8088, "wss": 8089}[self.transport]
+        program = [sys.executable, os.path.join(HERE, "agent_websocket.py"), self.transport, self.node.host, str(port)]
+        self.process = self.stage.start(self.name, program + [self.stage.certificates.authority], talk=True)
+        return self.ready()
+
+    def call(self, uri):
+        self.write(f"call {uri}")
+
+    def hold(self):
+        self.write("hold")
+
+    def hang_up(self):
+        self.write("hangup")

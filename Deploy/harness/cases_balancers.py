@@ -8,7 +8,7 @@ from collections import Counter
 from agents import Pjsua
 from cluster import ROOT, Failure
 from party import Plan
-from peerstage import Absent, PeerStage, Sipp, metrics, require
+from peerstage import NET, Absent, PeerStage, Sipp, metrics, require
 from phones import Phones
 from sipptrace import Trace
 
@@ -207,13 +207,13 @@ def says(stage, agents, good):
 def advertised(net):
     """One URI a transport: the balancer's address."""
     host = f"{net}.10"
-    streams = [f"sip:{host}:5060;transport=tcp", f"sip:{host}:5061;transport=tls", f"sip:{host}:8088;transport=ws"]
-    return [f"sip:{host}:5060"] + streams
+    ports = {"tcp": 5060, "tls": 5061, "ws": 8088, "wss": 8089}
+    return [f"sip:{host}:5060"] + [f"sip:{host}:{port};transport={name}" for name, port in ports.items()]
 
 
 def balancer_nginx(report, quick):
     """SIPp and PJSUA2 through nginx's stream module over UDP and TCP while a node is killed."""
-    with PeerStage(report, advertise=advertised("127.0.78")) as stage:
+    with PeerStage(report, advertise=advertised(NET)) as stage:
         start_nginx(stage)
         through(report, stage, "nginx-udp", (stage.host(10), 5060), quick, 2.0, 5600)
         over_connections(report, stage, "nginx-tcp", "tcp", quick, 5610)
@@ -221,7 +221,7 @@ def balancer_nginx(report, quick):
 
 def balancer_haproxy(report, quick):
     """SIPp and PJSUA2 through HAProxy over TCP, and over TLS that it passes on, while a node is killed."""
-    with PeerStage(report, advertise=advertised("127.0.78")) as stage:
+    with PeerStage(report, advertise=advertised(NET)) as stage:
         start_haproxy(stage)
         over_connections(report, stage, "haproxy-tcp", "tcp", quick, 5620)
         over_connections(report, stage, "haproxy-tls", "tls", quick, 5630)
@@ -229,7 +229,7 @@ def balancer_haproxy(report, quick):
 
 def balancer_kamailio(report, quick):
     """SIPp through Kamailio's dispatcher over UDP while a node is killed."""
-    with PeerStage(report, advertise=advertised("127.0.78")) as stage:
+    with PeerStage(report, advertise=advertised(NET)) as stage:
         require("kamailio", "kamailio")
         stage.cluster.start_balancer()
         report.figure("balancer", version(require("kamailio", "kamailio")))

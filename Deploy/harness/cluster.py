@@ -111,10 +111,12 @@ class Node:
         self.connection = None
 
     def listeners(self):
-        """UDP; with certificates also TCP on the same port, TLS on the next, and WebSocket on 8088."""
+        """UDP; with certificates also TCP on the same port, TLS on the next, WebSocket on 8088, with TLS on 8089."""
         host = self.bus_host
-        others = [f"tcp://{host}:5060", f"tls://{host}:5061", f"ws://{host}:8088"] if self.cluster.certificates else []
-        return [f"udp://{host}:5060"] + others
+        if not self.cluster.certificates:
+            return [f"udp://{host}:5060"]
+        streams = [f"tcp://{host}:5060", f"tls://{host}:5061", f"ws://{host}:8088", f"wss://{host}:8089"]
+        return [f"udp://{host}:5060"] + streams
 
     def configuration(self):
         c = self.cluster

@@ -38,12 +38,15 @@ install_wanted() {
     done
 }
 
-# PJSUA2 comes as a wheel from PyPI, for some versions of Python only.
-install_pjsua() {
-    python3 -c 'import pjsua2' >/dev/null 2>&1 && return 0
-    python3 -m pip install --quiet pjsua2-python >/dev/null 2>&1 ||
-        python3 -m pip install --quiet --break-system-packages pjsua2-python >/dev/null 2>&1 ||
-        echo "not installed: pjsua2-python (pip); the cases that need it are skipped" >&2
+# The same from PyPI: MODULE:PACKAGE. PJSUA2 has wheels for some versions of Python only.
+install_wanted_python() {
+    local pair
+    for pair in "$@"; do
+        python3 -c "import ${pair%%:*}" >/dev/null 2>&1 && continue
+        python3 -m pip install --quiet "${pair#*:}" >/dev/null 2>&1 ||
+            python3 -m pip install --quiet --break-system-packages "${pair#*:}" >/dev/null 2>&1 ||
+            echo "not installed: ${pair#*:} (pip); the cases that need it are skipped" >&2
+    done
 }
 
 require_swift() {

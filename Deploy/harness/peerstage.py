@@ -14,7 +14,7 @@ from certificates import Certificates
 from cluster import ROOT, Cluster, Failure, note
 from loop import now
 
-NET = "127.0.78"
+NET = os.environ.get("ACCEPTANCE_PEERS_NET", "127.0.78")  # A /24 of its own, beside the other cases.
 SCENARIOS = os.path.join(ROOT, "Deploy", "sipp")
 
 

@@ -87,7 +87,7 @@ struct AcceptanceTests {
         .timeLimit(.minutes(5)),
         arguments: [
             "peers-sipp-udp", "peers-sipp-tcp", "peers-baresip", "peers-pjsua", "peers-linphone", "peers-netsip",
-            "reached-by-connection",
+            "peers-websocket", "reached-by-connection",
         ])
     func `independent user agents call through the nodes`(name: String) throws {
         try expectToPass(name)
