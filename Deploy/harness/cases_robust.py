@@ -61,6 +61,7 @@ class SteadyLoad:
         return totals
 
     def claim_so_far(self, report, when):
+        wait_for(lambda: self.figures()[0] > self.good, 5)  # SIPp writes its statistics once a second.
         good, bad, again = self.figures()
         report.claim(
             f"{when}: the calls go on, none failed", good > self.good and bad == 0,
