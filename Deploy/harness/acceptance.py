@@ -18,6 +18,7 @@ import cases_address
 import cases_balancers
 import cases_calls
 import cases_cluster
+import cases_manners
 import cases_peers
 import cases_robust
 from cluster import Failure, note, unblock_signals
@@ -52,6 +53,7 @@ CASES = [
     ("peers-websocket", cases_peers.peers_websocket, 90, 60),
     ("peers-voiptests", cases_peers.voiptests, 420, 420),
     ("reached-by-connection", cases_peers.reached_by_connection, 90, 60),
+    ("stream-manners", cases_manners.manners, 120, 120),
     ("balancer-nginx", cases_balancers.balancer_nginx, 300, 120),
     ("balancer-haproxy", cases_balancers.balancer_haproxy, 300, 120),
     ("balancer-kamailio", cases_balancers.balancer_kamailio, 180, 90),

@@ -167,9 +167,10 @@ def called_back(report, stage, agent):
             code = callee.requests[-1]["code"]
             report.claim(f"{label}: {method} to {node.name} reaches the phone and is answered", code == 200, code)
         down = agent.saw("released", turn) and phones.wait(lambda p=callee: p.ended_at, 3)
-        report.claim(f"{label}: both have hung up", down, "" if down else says(stage, agent))
         empty, held = stage.none_left()
         report.claim(f"{label}: no node holds a live record", empty, held)
+        if not report.claim(f"{label}: both have hung up", down, "" if down else says(stage, agent)):
+            break
     agent.end()
     phones.close()
 
