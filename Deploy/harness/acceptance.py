@@ -59,6 +59,7 @@ CASES = [
     ("balancer-kamailio", cases_balancers.balancer_kamailio, 180, 90),
     ("robust", cases_robust.robust, 420, 180),
     ("load-2000", cases_robust.load_2000, 150, 60),
+    ("load-tcp", cases_robust.load_tcp, 150, 60),
 ]
 
 

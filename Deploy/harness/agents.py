@@ -81,9 +81,7 @@ class Pjsua(Agent):
         if subprocess.run([sys.executable, "-c", "import pjsua2"], capture_output=True, check=False).returncode != 0:
             raise Absent("PJSUA2 is not installed: pip install pjsua2-python (a wheel for Python 3.11)")
         program = [sys.executable, os.path.join(HERE, "agent_pjsua.py"), self.transport, self.host, str(self.port)]
-        self.process = self.stage.start(
-            self.name, program + [self.proxy, self.stage.certificates.folder], talk=True
-        )
+        self.process = self.stage.start(self.name, program + [self.proxy, self.stage.certificates.folder], talk=True)
         return self.ready()
 
     def call(self, uri):
@@ -235,7 +233,10 @@ class WebSocketPhone(Agent):
     }
 
     def start(self):
-        if subprocess.run([sys.executable, "-c", "import websockets"], capture_output=True, check=False).returncode != 0:
+        if (
+            subprocess.run([sys.executable, "-c", "import websockets"], capture_output=True, check=False).returncode
+            != 0
+        ):
             raise Absent("websockets is not installed: pip install websockets")
         port = {"ws": 8088, "wss": 8089}[self.transport]
         program = [sys.executable, os.path.join(HERE, "agent_websocket.py"), self.transport, self.node.host, str(port)]

@@ -64,7 +64,7 @@ class Calls:
         self.phones.default_plan = Plan(ring=0.03)
         self.trace = Trace(stage.path(f"caller-{label}.messages"))
         options = ["-d", round(talk * 1000), "-m", count, "-l", count, "-r", rate, "-trace_msg"]
-        options += ["-message_file", self.trace.path, "-timeout", f"{seconds + 2 * talk + 40:.0f}s"]
+        options += ["-message_file", self.trace.path, "-timeout", f"{seconds + 2 * talk + 12:.0f}s"]
         options += ["-default_behaviors", "all,-bye"]
         self.caller = Sipp(stage, f"caller-{label}").start(
             "caller_ends.xml", stage.host(22), port, "u1", front, (f"{stage.host(21)}:{port}", "udp"), options
@@ -115,11 +115,14 @@ def through(report, stage, label, front, quick, grace, port):
     late = [c for c in known if c.invited_at and c.invited_at > killed + grace]
     failed = Counter(c.code for c in late if not c.answered_at)
     report.claim(
-        f"{label}: every call placed more than {grace} s after the kill is answered", late and not failed,
+        f"{label}: every call placed more than {grace} s after the kill is answered",
+        late and not failed,
         f"{len(late) - sum(failed.values())} of {len(late)}; {dict(failed)}",
-    )  # fmt: skip
+    )
     lost = [c for c in known if not c.answered_at and c not in late]
-    report.figure(f"{label}: calls placed, and lost in setting up (before or within that time)", f"{len(known)}, {len(lost)}")
+    report.figure(
+        f"{label}: calls placed, and lost in setting up (before or within that time)", f"{len(known)}, {len(lost)}"
+    )
     early = [c for c in lost if c.invited_at and c.invited_at < killed - 1]
     report.claim(f"{label}: none of those placed more than 1 s before the kill is lost", not early, len(early))
     empty, held = stage.none_left(10)
@@ -193,9 +196,14 @@ def sipp_once(report, stage, text, name, port, quick):
     count = 20 if quick else 100
     options = ["-d", 300, "-m", count, "-l", count, "-r", 20, "-timeout", "20s", "-timeout_error"]
     caller = Sipp(stage, name).start(
-        "caller_ends.xml", stage.host(24), port, "tn", (stage.host(10), 5060),
-        (f"{stage.host(21)}:{port}", "udp"), options + ["-max_socket", count + 10],
-    )  # fmt: skip
+        "caller_ends.xml",
+        stage.host(24),
+        port,
+        "tn",
+        (stage.host(10), 5060),
+        (f"{stage.host(21)}:{port}", "udp"),
+        options + ["-max_socket", count + 10],
+    )
     code = caller.result(30)
     report.claim(f"{text}: {count} calls over TCP without a failure", code == 0, f"exit {code} {caller.errors()}")
 

@@ -88,16 +88,22 @@ def framing(report, node):
         report.claim("a request that comes byte by byte is answered", codes(line.read()) == [200])
         line.send(options(host, "a") + options(host, "b") + b"\r\n\r\n" + options(host, "c"))
         seen = line.read(times=3)
-        report.claim("three in one segment, a keep-alive between them: three answers", codes(seen) == [200] * 3, codes(seen))
+        report.claim(
+            "three in one segment, a keep-alive between them: three answers", codes(seen) == [200] * 3, codes(seen)
+        )
         line.send(b"\r\n\r\n")
         seen = line.read(rb"\r\n")
-        report.claim("CRLF CRLF is answered with CRLF (RFC 5626 section 4.4.1)", seen.strip(b"\r\n") == b"" and seen, seen)
+        report.claim(
+            "CRLF CRLF is answered with CRLF (RFC 5626 section 4.4.1)", seen.strip(b"\r\n") == b"" and seen, seen
+        )
         line.send(options(host, "compact", length="l: 0\r\n"))
         report.claim("a compact Content-Length frames", codes(line.read()) == [200])
         body = options(host, "body", length="Content-Length: 6\r\nContent-Type: text/plain\r\n") + b"12\r\n\r\n"
         line.send(body + options(host, "after"))
         seen = line.read(times=2)
-        report.claim("a body with an empty line in it does not break the next message", codes(seen) == [200, 200], codes(seen))
+        report.claim(
+            "a body with an empty line in it does not break the next message", codes(seen) == [200, 200], codes(seen)
+        )
     for name, data in (
         ("no Content-Length over TCP", options(host, "none", length="")),
         ("a negative Content-Length", options(host, "negative", length="Content-Length: -5\r\n")),
@@ -110,7 +116,11 @@ def framing(report, node):
         with Line(address) as line:
             seen = line.send(data).read(NEVER, patience=PATIENCE)
             good = [code for code in codes(seen) if code != 400] == [] or name.startswith("no Content-Length")
-            report.claim(f"{name}: refused (400 or nothing), and closed", line.ended and good, f"{codes(seen)}, ended {line.ended}")
+            report.claim(
+                f"{name}: refused (400 or nothing), and closed",
+                line.ended and good,
+                f"{codes(seen)}, ended {line.ended}",
+            )
     with Line(address) as line:
         line.send(options(host, "still"))
         report.claim("the next connection is served", codes(line.read()) == [200])
@@ -185,9 +195,16 @@ def web_socket(report, node):
         line.send(frame(options(host, "ws2", "WS"), opcode=2))
         report.claim("a binary frame is answered", codes_in(line.read()) == [200])
         part = options(host, "ws3", "WS")
-        line.send(frame(part[:50], final=False) + frame(b"hello", opcode=9) + frame(part[50:90], 0, False) + frame(part[90:], 0))
+        line.send(
+            frame(part[:50], final=False)
+            + frame(b"hello", opcode=9)
+            + frame(part[50:90], 0, False)
+            + frame(part[90:], 0)
+        )
         seen = line.read()
-        report.claim("a message in three frames with a ping between them is answered", codes_in(seen) == [200], codes_in(seen))
+        report.claim(
+            "a message in three frames with a ping between them is answered", codes_in(seen) == [200], codes_in(seen)
+        )
         report.claim("and so is the ping", b"\x8a\x05hello" in seen)
         line.send(frame(options(host, "ws4", "WS", length="")))
         report.claim("no Content-Length is needed over WebSocket (RFC 7118 section 5)", codes_in(line.read()) == [200])
@@ -216,7 +233,9 @@ def web_socket(report, node):
             seen = line.send(data).read(patience=PATIENCE)
             first = seen.split(b"\r\n")[0]
             line.read(NEVER, patience=PATIENCE)
-            report.claim(f"upgrade {name}: refused", b" 101 " not in first and line.ended, f"{first}, ended {line.ended}")
+            report.claim(
+                f"upgrade {name}: refused", b" 101 " not in first and line.ended, f"{first}, ended {line.ended}"
+            )
 
 
 def codes_in(data):
@@ -250,9 +269,22 @@ def unreachable(report, stage, node):
 def self_signed(stage):
     chain, key = stage.path("stranger.pem"), stage.path("stranger.key")
     stage.certificates.openssl(
-        "req", "-x509", "-days", "2", "-subj", "/CN=stranger", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", chain,
-        "-addext", f"subjectAltName=IP:{stage.host(24)}",
-    )  # fmt: skip
+        "req",
+        "-x509",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=stranger",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-keyout",
+        key,
+        "-out",
+        chain,
+        "-addext",
+        f"subjectAltName=IP:{stage.host(24)}",
+    )
     return chain, key
 
 

@@ -30,9 +30,14 @@ def sipp_calls(report, transport, quick):
                 callee_file, stage.host(21), port, mode, options=["-d", talk, "-m", count, "-l", count]
             )
             caller = Sipp(stage, f"caller-{who}").start(
-                caller_file, stage.host(22), port, mode, stage.nodes[0].sip, (f"{stage.host(21)}:{port}", word),
+                caller_file,
+                stage.host(22),
+                port,
+                mode,
+                stage.nodes[0].sip,
+                (f"{stage.host(21)}:{port}", word),
                 ["-d", talk, "-m", count, "-r", count * 2, "-l", count, "-timeout", "20s", "-timeout_error"],
-            )  # fmt: skip
+            )
             good, held = stage.all_confirmed(count, talk / 1000)
             report.claim(f"{word}: every node lists {count} confirmed dialogs while they talk", good, held)
             code, other = caller.result(30), callee.result(5)
@@ -64,7 +69,9 @@ def converse(report, stage, kind, transport, port, callee_transport=None):
     for turn, (first, other, who) in enumerate(((caller, callee, "caller"), (callee, caller, "callee")), 1):
         caller.call(callee.uri)
         up = [agent.saw("established", turn) for agent in (caller, callee)]
-        if not report.claim(f"{label}: both say the call is up", all(up), "" if all(up) else says(stage, caller, callee)):
+        if not report.claim(
+            f"{label}: both say the call is up", all(up), "" if all(up) else says(stage, caller, callee)
+        ):
             break
         good, held = stage.all_confirmed(1)
         report.claim(f"{label}: every node lists it as confirmed", good, held)
@@ -129,7 +136,9 @@ def reached_by_connection(report, quick):
     with PeerStage(report) as stage:
         for index, transport in enumerate(("tcp", "tls")):
             port = 5500 + 10 * index
-            called_back(report, stage, Linphone(stage, f"linphone{port}", stage.host(22), port, transport, stage.nodes[0]))
+            called_back(
+                report, stage, Linphone(stage, f"linphone{port}", stage.host(22), port, transport, stage.nodes[0])
+            )
 
 
 def peers_websocket(report, quick):
@@ -201,7 +210,9 @@ def voiptests(report, quick):
             said = stage.said(f"alice-{name}")
             scheduled = set(re.findall(r"cli='alice_(\w+)_ipv4'", said))
             passed[name] = set(re.findall(r"^@alice_(\w+) 0$", said, re.MULTILINE))
-            report.figure(f"{name} passes", f"{len(passed[name])} of {len(scheduled)}: {' '.join(sorted(passed[name]))}")
+            report.figure(
+                f"{name} passes", f"{len(passed[name])} of {len(scheduled)}: {' '.join(sorted(passed[name]))}"
+            )
             report.figure(f"{name} does not pass", " ".join(sorted(scheduled - passed[name])) or "none")
         report.claim("scenarios were run", len(scheduled) >= 20, len(scheduled))
         behind = passed["kamailio"] - passed["understudy"]

@@ -39,9 +39,14 @@ class SteadyLoad:
             options = ["-d", 200, "-l", 4 * rate + 100, "-r", rate, "-timeout", "600s"]
             self.callers.append(
                 Sipp(stage, f"load-{node.name}").start(
-                    "caller_ends.xml", stage.host(22 + index), port, "u1", node.sip, (f"{stage.host(21)}:{port}", "udp"),
+                    "caller_ends.xml",
+                    stage.host(22 + index),
+                    port,
+                    "u1",
+                    node.sip,
+                    (f"{stage.host(21)}:{port}", "udp"),
                     options + ["-trace_stat", "-stf", stage.path(f"load-{node.name}.stat"), "-fd", 1],
-                )  # fmt: skip
+                )
             )
 
     def figures(self):
@@ -64,9 +69,10 @@ class SteadyLoad:
         wait_for(lambda: self.figures()[0] > self.good, 5)  # SIPp writes its statistics once a second.
         good, bad, again = self.figures()
         report.claim(
-            f"{when}: the calls go on, none failed", good > self.good and bad == 0,
+            f"{when}: the calls go on, none failed",
+            good > self.good and bad == 0,
             f"{good} good, {bad} failed, {again} repeats",
-        )  # fmt: skip
+        )
         self.good = good
 
     def finish(self, report, seconds):
@@ -129,7 +135,9 @@ def robust(report, quick):
         for transport, crowd in crowds.items():
             crowd.go()
             closed = crowd.line(30).get("closed_by_the_node")
-            report.claim(f"none of the {count} quiet {transport} connections was closed by the node", closed == 0, closed)
+            report.claim(
+                f"none of the {count} quiet {transport} connections was closed by the node", closed == 0, closed
+            )
             crowd.process.wait(30)
         after = {node.name: resident(node) for node in stage.nodes}
         gone = wait_for(lambda: connections(first) + connections(second) <= 2, 15)
@@ -164,9 +172,18 @@ def hold(report, stage, load, count, quick):
     base = {node.name: resident(node) for node in (first, second)}
     for transport, node, port, start in (("tcp", first, 5060, 1), ("tls", second, 5061, 101)):
         crowds[transport] = Crowd(
-            stage, f"crowd-{transport}", "hold", transport, node.host, port, count, CROWD_NET, start, 20,
+            stage,
+            f"crowd-{transport}",
+            "hold",
+            transport,
+            node.host,
+            port,
+            count,
+            CROWD_NET,
+            start,
+            20,
             stage.certificates.authority,
-        )  # fmt: skip
+        )
     for transport, node in (("tcp", first), ("tls", second)):
         seen = crowds[transport].line(60 if quick else 150)
         report.claim(
@@ -205,9 +222,10 @@ def nuisances(report, stage, load, count, quick):
         crowd.process.wait(10)
         counted = metrics(first)[counter] - before
         report.claim(
-            f"{words}: all {times} are closed and counted", seen.get("ends") == {"closed": times} and counted >= times,
+            f"{words}: all {times} are closed and counted",
+            seen.get("ends") == {"closed": times} and counted >= times,
             f"{seen} {'' if seen else stage.tail(crowd.name)}; {counter} rose by {counted:.0f}",
-        )  # fmt: skip
+        )
         grown = resident(first) - memory
         report.claim(f"{words}: the node's memory is bounded", grown < 64, f"{grown:+.0f} MB")
         load.claim_so_far(report, words)
@@ -219,8 +237,9 @@ def nuisances(report, stage, load, count, quick):
     counted = metrics(first)["understudy_connections_refused_by_source_total"] - before
     report.claim(
         f"{limit + 50} connections from one address: {limit} are kept, the others refused and counted",
-        seen.get("kept") == limit and counted == 50, f"{seen}; counted {counted:.0f}",
-    )  # fmt: skip
+        seen.get("kept") == limit and counted == 50,
+        f"{seen}; counted {counted:.0f}",
+    )
 
 
 def flood(report, stage, load, node, seconds):
@@ -248,7 +267,9 @@ def flood(report, stage, load, node, seconds):
     report.figure("the flood", f"{sent} INVITEs in {seconds} s from one source; answers {dict(codes)}")
     allowed = 200 * seconds + 400
     report.claim(
-        "all above its limit is refused and counted", sent - allowed - 400 <= counted <= sent, f"{counted:.0f} of {sent}"
+        "all above its limit is refused and counted",
+        sent - allowed - 400 <= counted <= sent,
+        f"{counted:.0f} of {sent}",
     )
     grown = resident(node) - memory
     report.claim("the flood: the node's memory is bounded", grown < 64, f"{grown:+.0f} MB")
@@ -286,7 +307,9 @@ def refuse(sock):
             continue
         kept = [line for line in lines if line.split(":")[0] in ("Via", "From", "Call-ID", "CSeq")]
         to = next(line for line in lines if line.startswith("To:"))
-        sock.sendto("\r\n".join(["SIP/2.0 486 Busy", *kept, to + ";tag=b", "Content-Length: 0", "", ""]).encode(), source)
+        sock.sendto(
+            "\r\n".join(["SIP/2.0 486 Busy", *kept, to + ";tag=b", "Content-Length: 0", "", ""]).encode(), source
+        )
 
 
 def invite(source, target, number):
@@ -306,23 +329,50 @@ def invite(source, target, number):
 
 def load_2000(report, quick):
     """Two thousand calls a second over UDP through one cluster of one machine, without a failure."""
-    rate, seconds, pairs = (300, 8, 2) if quick else (2000, 25, 2)
+    load(report, "udp", *((300, 8, 2) if quick else (2000, 25, 2)))
+
+
+def load_tcp(report, quick):
+    """A thousand calls a second over TCP, few connections, through one cluster of one machine, without a failure."""
+    load(report, "tcp", *((200, 6, 2) if quick else (1000, 25, 2)))
+
+
+def load(report, transport, rate, seconds, pairs):
+    """Short calls by `pairs` of SIPp through the first node, and what each process takes of the processor."""
+    mode = {"udp": "u1", "tcp": "t1"}[transport]
     with PeerStage(report) as stage:
         for index in range(pairs):
-            Sipp(stage, f"callee{index}").start("callee_load.xml", stage.host(21), 5800 + index, options=BULK, errors=False)
+            name, port = f"callee{index}", 5800 + index
+            Sipp(stage, name).start("callee_load.xml", stage.host(21), port, mode, options=BULK, errors=False)
         processes = [node.process for node in stage.nodes] + list(stage.programs.values())
         callers = []
         used = {process.pid: cpu_seconds(process) for process in processes}
         began = now()
         for index in range(pairs):
             each = rate // pairs
-            options = ["-m", each * seconds, "-r", each, "-l", each * 20, "-timeout", f"{seconds + 30}s", "-timeout_error"]
+            options = [
+                "-m",
+                each * seconds,
+                "-r",
+                each,
+                "-l",
+                each * 20,
+                "-timeout",
+                f"{seconds + 30}s",
+                "-timeout_error",
+            ]
             options += ["-trace_stat", "-stf", stage.path(f"caller{index}.stat"), "-fd", 1, *BULK]
             callers.append(
                 Sipp(stage, f"caller{index}").start(
-                    "caller_load.xml", stage.host(22), 5820 + index, "u1", stage.nodes[0].sip, options=options,
-                    callee=(f"{stage.host(21)}:{5800 + index}", "udp"), errors=False,
-                )  # fmt: skip
+                    "caller_load.xml",
+                    stage.host(22),
+                    5820 + index,
+                    mode,
+                    stage.nodes[0].sip,
+                    options=options,
+                    callee=(f"{stage.host(21)}:{5800 + index}", transport),
+                    errors=False,
+                )
             )
         time.sleep(seconds - 2)
         took = now() - began

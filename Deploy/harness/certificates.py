@@ -29,20 +29,49 @@ class Certificates:
     def make(self, addresses):
         new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
         self.openssl(
-            "req", "-x509", "-days", "2", "-subj", "/CN=Understudy acceptance CA", *new_key,
-            "-keyout", self.authority_key, "-out", self.authority,
-        )  # fmt: skip
+            "req",
+            "-x509",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=Understudy acceptance CA",
+            *new_key,
+            "-keyout",
+            self.authority_key,
+            "-out",
+            self.authority,
+        )
         request, extensions = self.path("peer.csr"), self.path("peer.ext")
         self.openssl(
-            "req", "-subj", f"/CN={addresses[0]}", *new_key, "-keyout", self.key, "-out", request,
-        )  # fmt: skip
+            "req",
+            "-subj",
+            f"/CN={addresses[0]}",
+            *new_key,
+            "-keyout",
+            self.key,
+            "-out",
+            request,
+        )
         with open(extensions, "w") as file:
             names = [f"{kind}:{address}" for address in addresses for kind in ("IP", "DNS")]
             file.write("subjectAltName=" + ",".join(names) + "\n")
         self.openssl(
-            "x509", "-req", "-days", "2", "-in", request, "-extfile", extensions, "-CAcreateserial",
-            "-CA", self.authority, "-CAkey", self.authority_key, "-out", self.chain,
-        )  # fmt: skip
+            "x509",
+            "-req",
+            "-days",
+            "2",
+            "-in",
+            request,
+            "-extfile",
+            extensions,
+            "-CAcreateserial",
+            "-CA",
+            self.authority,
+            "-CAkey",
+            self.authority_key,
+            "-out",
+            self.chain,
+        )
         with open(self.bundle, "w") as bundle:
             for part in (self.chain, self.key):
                 with open(part) as text:

@@ -172,9 +172,24 @@ class Sipp:
     def start(self, scenario, host, port, transport="u1", to=None, callee=None, options=(), errors=True):
         require("sipp", "sip-tester")
         command = [
-            "sipp", "-sf", os.path.join(SCENARIOS, scenario), "-i", host, "-p", str(port), "-mi", host,
-            "-t", transport, "-s", "bob", "-nostdin", "-skip_rlimit", "-cp", str(22000 + len(self.stage.programs)),
-        ]  # fmt: skip
+            "sipp",
+            "-sf",
+            os.path.join(SCENARIOS, scenario),
+            "-i",
+            host,
+            "-p",
+            str(port),
+            "-mi",
+            host,
+            "-t",
+            transport,
+            "-s",
+            "bob",
+            "-nostdin",
+            "-skip_rlimit",
+            "-cp",
+            str(22000 + len(self.stage.programs)),
+        ]
         if errors:  # Under load a line for every datagram that comes late would make more of them late.
             command += ["-trace_err", "-error_file", self.stage.path(self.name + ".errors")]
         if callee is not None:

@@ -87,7 +87,7 @@ struct AcceptanceTests {
         .timeLimit(.minutes(5)),
         arguments: [
             "peers-sipp-udp", "peers-sipp-tcp", "peers-baresip", "peers-pjsua", "peers-linphone", "peers-netsip",
-            "peers-websocket", "reached-by-connection",
+            "peers-websocket", "reached-by-connection", "stream-manners",
         ])
     func `independent user agents call through the nodes`(name: String) throws {
         try expectToPass(name)
@@ -98,7 +98,7 @@ struct AcceptanceTests {
         try expectToPass(name)
     }
 
-    @Test(.timeLimit(.minutes(5)), arguments: ["robust", "load-2000"])
+    @Test(.timeLimit(.minutes(5)), arguments: ["robust", "load-2000", "load-tcp"])
     func `strangers and load do not reach the calls of others`(name: String) throws {
         try expectToPass(name)
     }
