@@ -53,6 +53,8 @@ CASES = [
     ("peers-websocket", cases_peers.peers_websocket, 90, 60),
     ("peers-voiptests", cases_peers.voiptests, 420, 420),
     ("reached-by-connection", cases_peers.reached_by_connection, 90, 60),
+    ("expiry-over-connections", cases_peers.expiry_over_connections, 120, 90),
+    ("route-of-the-dead", cases_peers.route_of_the_dead, 60, 60),
     ("stream-manners", cases_manners.manners, 120, 120),
     ("balancer-nginx", cases_balancers.balancer_nginx, 300, 120),
     ("balancer-haproxy", cases_balancers.balancer_haproxy, 300, 120),

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""usage: agent_pjsua.py udp|tcp|tls HOST PORT PROXY_URI TLS_FOLDER
+"""usage: agent_pjsua.py udp|tcp|tls HOST PORT PROXY_URI TLS_FOLDER [listening]
 
 A PJSUA2 telephone without sound, told by lines on standard input (`call URI`, `hold`, `hangup`, `quit`), which says what
 it saw in lines that begin with `@`: ready, incoming, established, held, released CODE. It answers what comes in. It may
-have several calls; `hold` and `hangup` mean all of them.
+have several calls; `hold` and `hangup` mean all of them. Its Contact names its end of a connection, as PJSUA2 likes it;
+with `listening` the port that it listens on.
 """
 
 import sys
@@ -52,7 +53,7 @@ class Account(pj.Account):
 
 
 class Telephone:
-    def __init__(self, transport, host, port, proxy, tls_folder):
+    def __init__(self, transport, host, port, proxy, tls_folder, is_listening):
         self.calls, self.ended = [], []
         self.endpoint = pj.Endpoint()
         self.endpoint.libCreate()
@@ -79,6 +80,7 @@ class Telephone:
         account.sipConfig.transportId = number
         if proxy:
             account.sipConfig.proxies.append(proxy)
+        account.natConfig.contactUseSrcPort = 0 if is_listening else 1
         account.natConfig.viaRewriteUse = account.natConfig.contactRewriteUse = 0
         account.mediaConfig.transportConfig.boundAddress = host
         self.account = Account()
@@ -128,7 +130,7 @@ class Telephone:
 
 def main():
     transport, host, port, proxy, tls_folder = sys.argv[1:6]
-    telephone = Telephone(transport, host, int(port), proxy, tls_folder)
+    telephone = Telephone(transport, host, int(port), proxy, tls_folder, "listening" in sys.argv[6:])
     telephone.run()
     telephone.calls.clear()
     telephone.ended.clear()

@@ -68,6 +68,9 @@ class Agent:
 
 
 class Pjsua(Agent):
+    """`options`: see agent_pjsua.py."""
+
+    options = ()
     events = {
         "ready": r"^@ready",
         "incoming": r"^@incoming",
@@ -81,7 +84,9 @@ class Pjsua(Agent):
         if subprocess.run([sys.executable, "-c", "import pjsua2"], capture_output=True, check=False).returncode != 0:
             raise Absent("PJSUA2 is not installed: pip install pjsua2-python (a wheel for Python 3.11)")
         program = [sys.executable, os.path.join(HERE, "agent_pjsua.py"), self.transport, self.host, str(self.port)]
-        self.process = self.stage.start(self.name, program + [self.proxy, self.stage.certificates.folder], talk=True)
+        self.process = self.stage.start(
+            self.name, program + [self.proxy, self.stage.certificates.folder, *self.options], talk=True
+        )
         return self.ready()
 
     def call(self, uri):
@@ -92,6 +97,12 @@ class Pjsua(Agent):
 
     def hang_up(self):
         self.write("hangup")
+
+
+class ListeningPjsua(Pjsua):
+    """One that can be connected to at its Contact."""
+
+    options = ("listening",)
 
 
 class NetSIP(Pjsua):

@@ -8,7 +8,7 @@ from collections import Counter
 from agents import Pjsua
 from cluster import ROOT, Failure
 from party import Plan
-from peerstage import NET, Absent, PeerStage, Sipp, metrics, require
+from peerstage import Absent, PeerStage, Sipp, advertised, metrics, require
 from phones import Phones
 from sipptrace import Trace
 
@@ -212,16 +212,9 @@ def says(stage, agents, good):
     return "; ".join(stage.tail(a.name)[-200:] for a, fine in zip(agents, good, strict=True) if not fine)
 
 
-def advertised(net):
-    """One URI a transport: the balancer's address."""
-    host = f"{net}.10"
-    ports = {"tcp": 5060, "tls": 5061, "ws": 8088, "wss": 8089}
-    return [f"sip:{host}:5060"] + [f"sip:{host}:{port};transport={name}" for name, port in ports.items()]
-
-
 def balancer_nginx(report, quick):
     """SIPp and PJSUA2 through nginx's stream module over UDP and TCP while a node is killed."""
-    with PeerStage(report, advertise=advertised(NET)) as stage:
+    with PeerStage(report, advertise=advertised(10)) as stage:
         start_nginx(stage)
         through(report, stage, "nginx-udp", (stage.host(10), 5060), quick, 2.0, 5600)
         over_connections(report, stage, "nginx-tcp", "tcp", quick, 5610)
@@ -229,7 +222,7 @@ def balancer_nginx(report, quick):
 
 def balancer_haproxy(report, quick):
     """SIPp and PJSUA2 through HAProxy over TCP, and over TLS that it passes on, while a node is killed."""
-    with PeerStage(report, advertise=advertised(NET)) as stage:
+    with PeerStage(report, advertise=advertised(10)) as stage:
         start_haproxy(stage)
         over_connections(report, stage, "haproxy-tcp", "tcp", quick, 5620)
         over_connections(report, stage, "haproxy-tls", "tls", quick, 5630)
@@ -237,7 +230,7 @@ def balancer_haproxy(report, quick):
 
 def balancer_kamailio(report, quick):
     """SIPp through Kamailio's dispatcher over UDP while a node is killed."""
-    with PeerStage(report, advertise=advertised(NET)) as stage:
+    with PeerStage(report, advertise=advertised(10)) as stage:
         require("kamailio", "kamailio")
         stage.cluster.start_balancer()
         report.figure("balancer", version(require("kamailio", "kamailio")))

@@ -248,7 +248,9 @@ def late_ack(report, quick):
         # Whoever answers a node that is dead by then is cancelled by its heir, if that has heard of a 180: a fact follows
         # its message by replication.linger-ms, and without one CANCEL is not allowed (RFC 3261 section 9.1).
         to_the_dead = [
-            p for p in no_ack if p.invite_source[0] == victim.host and p.answered_at > moment and p.call_id not in heard
+            p
+            for p in no_ack
+            if p.invite_source[0] == victim.host and p.answered_at > moment and p.call_id not in heard
         ]
         report.figure("callees that answered the dead node and nobody had heard of", len(to_the_dead))
         report.claim(

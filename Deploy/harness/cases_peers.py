@@ -6,10 +6,10 @@ import subprocess
 import sys
 import time
 
-from agents import Baresip, Linphone, NetSIP, Pjsua, WebSocketPhone
+from agents import Baresip, Linphone, ListeningPjsua, NetSIP, Pjsua, WebSocketPhone
 from cluster import Failure
 from party import Plan
-from peerstage import NET, Absent, PeerStage, Sipp, require
+from peerstage import NET, Absent, PeerStage, Sipp, advertised, require
 from phones import Phones
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -133,7 +133,7 @@ def peers_netsip(report, quick):
 
 def reached_by_connection(report, quick):
     """linphonec on a connection to n1, which nothing else can reach: what other nodes get for it is passed to n1."""
-    with PeerStage(report) as stage:
+    with PeerStage(report, advertise=advertised(11)) as stage:  # All own n1's name: only the connection leads to n1.
         for index, transport in enumerate(("tcp", "tls")):
             port = 5500 + 10 * index
             called_back(
@@ -143,7 +143,7 @@ def reached_by_connection(report, quick):
 
 def peers_websocket(report, quick):
     """A telephone on PyPI websockets, over WS and WSS to n1: calls, and is called back through each node."""
-    with PeerStage(report) as stage:
+    with PeerStage(report, advertise=advertised(11)) as stage:
         for index, transport in enumerate(("ws", "wss")):
             port = 5540 + 10 * index
             agent = WebSocketPhone(stage, f"browser{port}", stage.host(22), port, transport, stage.nodes[0])
@@ -182,6 +182,86 @@ def called_back(report, stage, agent):
             break
     agent.end()
     phones.close()
+
+
+def expiry_over_connections(report, quick):
+    """Calls over TLS and WS reach the end of their lifetime: one BYE to each side; and again with their node killed."""
+    lifetime = 6
+    with PeerStage(report, lifetime=lifetime, advertise=advertised(11)) as stage:
+        first = stage.nodes[0]
+        phones = Phones((stage.host(23), 5580), (stage.host(21), 5580), log=stage.trace("callee"))
+        phones.default_plan = Plan(ring=0.03)
+        agents = [
+            ListeningPjsua(stage, "pjsua-tls", stage.host(22), 5582, "tls", first).start(),
+            ListeningPjsua(stage, "pjsua-tcp", stage.host(22), 5584, "tcp", first).start(),
+            WebSocketPhone(stage, "browser", stage.host(22), 5586, "ws", first).start(),
+        ]
+        for turn, killed in ((1, False), (2, True)):
+            label = f"{first.name} killed" if killed else "nobody killed"
+            for agent in agents:
+                agent.call(f"sip:bob@{stage.host(21)}:5580;transport=udp")
+            up = all(agent.saw("established", turn) for agent in agents)
+            report.claim(f"{label}: three calls are up", up, "" if up else says(stage, *agents))
+            good, held = stage.all_confirmed(3)
+            report.claim(f"{label}: every node lists them as confirmed", good, held)
+            if killed:
+                first.kill()
+                stage.cluster.wait_view([n.name for n in stage.cluster.alive()], 10)
+                answers = asked_again(phones, stage.nodes[1])
+                report.claim(
+                    f"{label}: re-INVITEs to {stage.nodes[1].name} reach those that can be connected to",
+                    answers == {"pjsua": {200}, "browser": {430}},
+                    answers,
+                )
+            # A browser's connection dies with its node: it cannot be told.
+            told = [agent for agent in agents if not killed or agent.transport != "ws"]
+            for agent in told:
+                down = agent.saw("released", turn, lifetime + 4)
+                report.claim(f"{label}: {agent.name} is told by BYE", down, "" if down else says(stage, agent))
+            callees = phones.callee.answered_calls[-3:]
+            phones.wait(lambda calls=callees: all(p.byes for p in calls), 5)
+            byes = [len(p.byes) for p in callees]
+            report.claim(f"{label}: each callee got one BYE transaction", byes == [1, 1, 1], byes)
+            empty, held = stage.none_left(40)
+            report.claim(f"{label}: no node holds a live record", empty, held)
+        for agent in agents:
+            agent.end()
+        phones.close()
+
+
+def route_of_the_dead(report, quick):
+    """Each node names itself in Record-Route; one dies: a survivor takes its Route for the cluster's own."""
+    with PeerStage(report) as stage:
+        first, second = stage.nodes[:2]
+        phones = Phones((stage.host(22), 5590), (stage.host(21), 5590), log=stage.trace("phones"))
+        phones.place(5, 20, first.sip, Plan(ring=0.03))
+        up = phones.wait(lambda: sum(1 for c in phones.calls if c.acked_at) == 5, 5)
+        report.claim("five calls are up", up, phones.summary()["states"])
+        good, held = stage.all_confirmed(5)
+        report.claim("every node lists them as confirmed", good, held)
+        first.kill()
+        stage.cluster.wait_view([n.name for n in stage.cluster.alive()], 10)
+        for method in ("INVITE", "BYE"):
+            for call in phones.calls:
+                send = call.hang_up if method == "BYE" else (lambda to, c=call: c.send_request("INVITE", to))
+                phones.do(send, second.sip)
+            phones.wait(lambda: all(c.requests[-1]["done_at"] for c in phones.calls), 5)
+            codes = {c.requests[-1]["code"] for c in phones.calls}
+            report.claim(f"{method} to {second.name} is answered 200", codes == {200}, codes)
+        empty, held = stage.none_left()
+        report.claim("no node holds a live record", empty, held)
+        phones.close()
+
+
+def asked_again(phones, node):
+    """The last three callees send re-INVITEs to a node: the answers, by who called them."""
+    answers = {}
+    for party in phones.callee.answered_calls[-3:]:
+        phones.do(party.send_request, "INVITE", node.sip)
+    phones.wait(lambda: all(p.requests[-1]["done_at"] for p in phones.callee.answered_calls[-3:]), 5)
+    for party in phones.callee.answered_calls[-3:]:
+        answers.setdefault(re.search(r"sip:(\w+)@", party.remote_uri)[1], set()).add(party.requests[-1]["code"])
+    return answers
 
 
 def voiptests(report, quick):

@@ -18,6 +18,12 @@ NET = os.environ.get("ACCEPTANCE_PEERS_NET", "127.0.78")  # A /24 of its own, be
 SCENARIOS = os.path.join(ROOT, "Deploy", "sipp")
 
 
+def advertised(last, net=NET):
+    """For sip.advertise: one URI a transport, all of one host."""
+    ports = {"tcp": 5060, "tls": 5061, "ws": 8088, "wss": 8089}
+    return [f"sip:{net}.{last}:5060"] + [f"sip:{net}.{last}:{port};transport={name}" for name, port in ports.items()]
+
+
 class Absent(Exception):
     """A peer that is not installed: the case is skipped aloud, with what would bring it."""
 
@@ -31,7 +37,7 @@ def require(program, package):
 class PeerStage:
     """`with PeerStage(report) as stage:` starts the nodes and stops them and every program at the end."""
 
-    def __init__(self, report, nodes=3, advertise=(), sip_lines=(), extra_lines=(), net=NET):
+    def __init__(self, report, nodes=3, lifetime=43200, advertise=(), sip_lines=(), extra_lines=(), net=NET):
         self.report, self.net = report, net
         self.folder = tempfile.mkdtemp(prefix="understudy-peers-")
         addresses = [f"{net}.{last}" for last in (10, 11, 12, 13, 21, 22, 23, 24)]
@@ -40,6 +46,7 @@ class PeerStage:
             self.folder,
             nodes,
             net,
+            lifetime,
             name="peers",
             certificates=self.certificates,
             advertise=list(advertise),
