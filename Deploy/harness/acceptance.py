@@ -3,8 +3,8 @@
 
 Runs the project's acceptance against real processes: nodes, Kamailio, telephones. Each case starts a cluster of its
 own on 127.0.77.0/24, prints the figures it saw and PASS or FAIL, is bounded in time, and stops what it started.
---quick: smaller numbers, ten to thirty seconds a case. A case whose foreign program is not installed is skipped, and says
-which. Exit 0 when no case failed, 1 when one did, 2 on a usage error.
+--quick: smaller numbers, ten to thirty seconds a case. A case whose foreign program is not installed is skipped, and
+says which. Exit 0 when no case failed, 1 when one did, 2 on a usage error.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """usage: agent_pjsua.py udp|tcp|tls HOST PORT PROXY_URI TLS_FOLDER [listening]
 
-A PJSUA2 telephone without sound, told by lines on standard input (`call URI`, `hold`, `hangup`, `quit`), which says what
+A PJSUA2 telephone without sound, told by lines on standard input (`call URI`, `hold`, `hangup`, `quit`). It says what
 it saw in lines that begin with `@`: ready, incoming, established, held, released CODE. It answers what comes in. It may
 have several calls; `hold` and `hangup` mean all of them. Its Contact names its end of a connection, as PJSUA2 likes it;
 with `listening` the port that it listens on.

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """usage: agent_voiptests.py alice|bob FOLDER HOST PORT PROXY_HOST:PORT SECONDS
 
-Runs one side of sippy/voiptests, whose checkout is FOLDER, and prints `@SCENARIO 0` for each that passed, without its check that an rtpproxy is in the path: it compares
-ports in session descriptions, which a proxy without media does not touch. Signalling only, IPv4.
+Runs one side of sippy/voiptests, whose checkout is FOLDER, and prints `@SCENARIO 0` for each that passed. Its check
+that an rtpproxy is in the path is off: it compares ports in session descriptions, which a proxy without media leaves.
+Signalling only, IPv4.
 """
 
 import os

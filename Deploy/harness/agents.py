@@ -1,4 +1,5 @@
-"""Foreign telephones, each behind the same four verbs: `call`, `hold`, `hang_up`, and `saw`, which waits for what it says.
+"""Foreign telephones, each behind the same four verbs: `call`, `hold`, `hang_up`, and `saw`, which waits for what it
+says.
 
 How each one is configured follows its own documentation; nothing here is told to be kind to a proxy.
 """

@@ -54,8 +54,8 @@ def start_haproxy(stage):
 class Calls:
     """SIPp as caller at a steady rate, each call `talk` seconds before and after its re-INVITE.
 
-    The callee is the harness's own telephone over UDP: SIPp answers wherever a call's first request came from, not where
-    the topmost Via says (RFC 3261 section 18.2.2), so it goes on talking to the dead node.
+    The callee is the harness's own telephone over UDP: SIPp answers wherever a call's first request came from, not
+    where the topmost Via says (RFC 3261 section 18.2.2), so it goes on talking to the dead node.
     """
 
     def __init__(self, stage, label, front, rate, seconds, talk, port):

@@ -68,7 +68,7 @@ def codes(data):
 
 
 def manners(report, quick):
-    """SIP over connections, byte by byte: framing, keep-alives, TLS and WebSocket gone wrong, callees that cannot be reached."""
+    """SIP over connections, byte by byte: framing, TLS and WebSocket gone wrong, callees that cannot be reached."""
     with PeerStage(report, sip_lines=["tcp: {message-timeout-s: 2}"]) as stage:
         node = stage.nodes[0]
         framing(report, node)

@@ -50,7 +50,7 @@ class SteadyLoad:
             )
 
     def figures(self):
-        """(calls that succeeded, calls that failed, datagrams repeated) so far, of all callers, by SIPp's statistics."""
+        """(calls that succeeded, that failed, datagrams repeated) so far, of all callers, by SIPp's statistics."""
         totals = [0, 0, 0]
         for caller in self.callers:
             try:
@@ -81,10 +81,11 @@ class SteadyLoad:
         codes = [caller.result(seconds) for caller in self.callers]
         self.stage.end("load-callee")
         good, bad, again = self.figures()
+        errors = " ".join(caller.errors(200) for caller in self.callers)
         report.claim(
             f"every call of the steady load went through, {self.rate} a second on each of {len(codes)} nodes",
             codes == [0] * len(codes) and bad == 0,
-            f"SIPp ended with {codes}; {good} good, {bad} failed, {again} repeats {' '.join(c.errors(200) for c in self.callers)}",
+            f"SIPp ended with {codes}; {good} good, {bad} failed, {again} repeats {errors}",
         )
 
 

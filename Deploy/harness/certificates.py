@@ -1,7 +1,8 @@
 """A certificate authority for one run, made by openssl, and one certificate for every address of the run.
 
 SIP over TLS by address wants the address in the certificate (RFC 5922 section 7.2), so all addresses that a case uses
-are subject alternative names; as names as well, because the mbed TLS of linphone knows no addresses there. Nodes, balancer and telephones share it; it is worth nothing after the run.
+are subject alternative names; as names as well, because the mbed TLS of linphone knows no addresses there. Nodes,
+balancer and telephones share it; it is worth nothing after the run.
 """
 
 import os

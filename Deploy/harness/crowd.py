@@ -4,8 +4,8 @@
 
 A crowd that is hard to bear. Each kind prints one line of JSON when it has seen what it came for.
 
-    hold     opens COUNT connections from SOURCES addresses NET.FIRST and on, says `{"open": N, …}`, asks OPTIONS over every
-             hundredth of them, holds them until a line comes on standard input, and says how many had been closed
+    hold     opens COUNT connections from SOURCES addresses NET.FIRST and on, says `{"open": N, …}`, asks OPTIONS over
+             every hundredth of them, holds them until a line comes on standard input, and says how many had been closed
     loris    COUNT connections, a byte of a request a second
     header   COUNT requests with a header of a megabyte
     headers  COUNT requests with 100 000 header lines
