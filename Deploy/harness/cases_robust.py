@@ -119,7 +119,7 @@ def robust(report, quick):
     count, rate = (500, 20) if quick else (10000, 40)
     sip_lines = [
         "tcp:",
-        f"  connection-limit: {count + 600}",
+        f"  connection-limit: {count + count // 10 + 600}",
         f"  connections-per-source: {count // 10}",
         "  message-timeout-s: 5",
         "  connect-timeout-ms: 4000",
