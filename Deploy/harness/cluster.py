@@ -110,16 +110,27 @@ class Node:
         self.process = None
         self.connection = None
 
+    def listeners(self):
+        """UDP; with certificates also TCP on the same port, TLS on the next, WebSocket on 8088, with TLS on 8089."""
+        host = self.bus_host
+        if not self.cluster.certificates:
+            return [f"udp://{host}:5060"]
+        streams = [f"tcp://{host}:5060", f"tls://{host}:5061", f"ws://{host}:8088", f"wss://{host}:8089"]
+        return [f"udp://{host}:5060"] + streams
+
     def configuration(self):
         c = self.cluster
         peers = [f"tcp://{n.bus_host}:7400" for n in c.nodes if n is not self]
         lines = [
             f"node: {{name: {self.name}}}",
             "sip:",
-            f"  listen: [udp://{self.bus_host}:5060]",
-            f"  advertise: [sip:{c.balancer[0]}:{c.balancer[1]}]",
-            f"  balancer: [{c.balancer[0]}]",
+            f"  listen: [{', '.join(self.listeners())}]",
         ]
+        if c.advertise:
+            lines += [f"  advertise: [{', '.join(c.advertise)}]", f"  balancer: [{c.balancer[0]}]"]
+        if c.certificates:
+            lines += ["  tls:"] + ["    " + line for line in c.certificates.lines()]
+        lines += c.sip_lines
         if c.service_addresses:
             lines.append(f"  service-address: {self.host}:5060")
         lines += [
@@ -253,6 +264,9 @@ class Cluster:
         faults=True,
         extra_lines=(),
         cluster_lines=(),
+        certificates=None,
+        sip_lines=(),
+        advertise=None,
     ):
         self.folder, self.net, self.lifetime, self.name = folder, net, lifetime, name
         self.namespace, self.service_addresses = namespace, service_addresses
@@ -262,6 +276,9 @@ class Cluster:
         self.management_extra = ", fault_injection: true" if faults else ""
         self.extra_lines, self.cluster_lines = list(extra_lines), ["  " + line for line in cluster_lines]
         self.balancer = (self.host(10), 5060)
+        # The URIs of the balancer for Record-Route; an empty list: there is none, and each node names itself.
+        self.advertise = [f"sip:{self.balancer[0]}:{self.balancer[1]}"] if advertise is None else advertise
+        self.certificates, self.sip_lines = certificates, ["  " + line for line in sip_lines]
         self.nodes = []
         self.nodes.extend(Node(self, number) for number in range(1, nodes + 1))
         self.balancer_process = None

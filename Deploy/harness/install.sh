@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# usage: source Deploy/harness/install.sh; install_missing WHAT:PACKAGE...
+# usage: source Deploy/harness/install.sh; install_missing WHAT:PACKAGE...; install_wanted WHAT:PACKAGE...
 #
 # Shared by Deploy/run and Deploy/test. WHAT is a command, or a file when it begins with a slash; PACKAGE is what Debian
 # calls the package that brings it. Nothing is installed when nothing is missing.
@@ -28,6 +28,25 @@ install_missing() {
     echo "installing with ${as_root[*]:+sudo }apt-get: ${missing[*]}"
     "${as_root[@]}" apt-get update -qq
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
+}
+
+# The same, one by one, for what only some cases need: what cannot be installed is named, and its cases say that they skip.
+install_wanted() {
+    local pair
+    for pair in "$@"; do
+        install_missing "$pair" || echo "not installed: ${pair#*:}; the cases that need it are skipped" >&2
+    done
+}
+
+# The same from PyPI: MODULE:PACKAGE. PJSUA2 has wheels for some versions of Python only.
+install_wanted_python() {
+    local pair
+    for pair in "$@"; do
+        python3 -c "import ${pair%%:*}" >/dev/null 2>&1 && continue
+        python3 -m pip install --quiet "${pair#*:}" >/dev/null 2>&1 ||
+            python3 -m pip install --quiet --break-system-packages "${pair#*:}" >/dev/null 2>&1 ||
+            echo "not installed: ${pair#*:} (pip); the cases that need it are skipped" >&2
+    done
 }
 
 require_swift() {

@@ -11,7 +11,7 @@ import re
 import sip
 
 HEAD = re.compile(
-    rb"-{40,} (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+)\r?\nUDP message (sent|received) [\[(](\d+)"
+    rb"-{40,} (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+)\r?\n(?:UDP|TCP) message (sent|received) [\[(](\d+)"
     rb"(?: bytes)?[\])][^\n]*\n\r?\n"
 )
 
