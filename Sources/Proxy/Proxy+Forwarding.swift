@@ -26,7 +26,7 @@ extension Proxy {
         context.cSeq = plan.cSeq.number
         context.isInitial = plan.createsDialog || (message.toTag.isEmpty && message.method == .invite)
         context.isKnown = plan.isKnown
-        context.refreshes = !message.toTag.isEmpty && Self.refreshing(message.method)
+        context.refreshes = !message.toTag.isEmpty && Self.refreshing(message.method) && !isKeepAlive(plan)
         context.afterTheEnd = plan.afterTheEnd
         context.isSpiral = plan.isSpiral
         context.recordsRoute = plan.createsDialog && !plan.isSpiral
