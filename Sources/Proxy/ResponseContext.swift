@@ -69,6 +69,8 @@ struct ResponseContext: Sendable {
     var template: [UInt8] = []
     /// `Proxy.loopHash` of the request; the same in every branch.
     var loop: UInt32 = 0
+    /// The request's Max-Breadth; what its targets that run have together is not more.
+    var breadth = MaxBreadth.assumed
     /// Branches carry our Record-Route.
     var recordsRoute = false
     /// No branch is begun any more: a 2xx or 6xx came, or the request was cancelled.
