@@ -111,12 +111,20 @@ struct KeepAliveTests {
         #expect(Self.byes(bench).allSatisfy { $0.node != 0 })
     }
 
-    @Test func `a node without quorum ends nobody's call although no phone answers it`() {
+    @Test
+    func `a node without quorum asks nobody and ends nobody's call, also when it is lost while a phone is silent`() {
         var bench = Self.bench()
+        bench.status = [:]
+        for _ in 0..<310 where Self.asked(bench, since: .zero).isEmpty { bench.advance(milliseconds: 100) }
         bench.kill(1)
         bench.kill(2)
-        bench.status = [:]
+        bench.advance(milliseconds: 2_000)
+        let since = bench.now
         bench.advance(milliseconds: 90_000)
+        #expect(Set(bench.sent.filter { $0.at >= since }.map(\.text)).count == 2, "timer E of the two sent before")
+        #expect(Self.metric(bench, 0, "keepalives_sent_total") == 2)
+        #expect(Self.metric(bench, 0, "keepalives_failed_total") == 2)
+        #expect(Self.metric(bench, 0, "dialogs_ended_by_keepalive_total") == 0)
         #expect(Self.byes(bench).isEmpty)
         #expect(bench.nodes[0]?.status(now: bench.now).dialogs.confirmed == 1)
     }
