@@ -43,6 +43,10 @@ public enum DialogFlags {
     public static let endedByTimeout: UInt64 = 8
     public static let endedByOperator: UInt64 = 16
     public static let inviteFailed: UInt64 = 32
+    /// Keep-alives go to the caller, to the callee.
+    public static let keepAliveToCaller: UInt64 = 64
+    public static let keepAliveToCallee: UInt64 = 128
+    public static let endedByKeepAlive: UInt64 = 256
 }
 
 /// Bits of `PendingField.progress`; once set they stay.

@@ -19,6 +19,23 @@ extension Node {
     /// How soon a node that may not act looks again.
     static let lookAgain = Duration.milliseconds(200)
 
+    /// A record has changed: its deadline may have moved, and its phones may have to be asked from now on, or no more.
+    mutating func noteChange(_ did: DialogID, now: Instant) {
+        armDeadline(did)
+        proxy.watch(did, now: now, dialogs: store.dialogs)
+    }
+
+    /// Asks the phones of the dialogs whose moment has come, if they are this node's to act for.
+    mutating func fireKeepAlives(now: Instant) {
+        guard let next = proxy.keepAlives.next, next <= now else { return }
+        dueDialogs.removeAll(keepingCapacity: true)
+        proxy.takeDueKeepAlives(now: now, into: &dueDialogs)
+        for did in dueDialogs {
+            let isActor = cluster.rank(did: did.rawValue, home: homeName(did)) == 0
+            proxy.keepAlive(did, isActor: isActor, now: now, dialogs: store.dialogs, effects: &effects)
+        }
+    }
+
     /// Arms the dialog's timer by its deadline; the settle time lets a refresh in flight be joined first (R1).
     mutating func armDeadline(_ did: DialogID) {
         guard let state = store.dialogs.state(did), state != .deleted, let deadline = store.dialogs.deadline(did) else {

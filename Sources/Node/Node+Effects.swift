@@ -38,14 +38,14 @@ extension Node {
                 let bytes = RawSpan(_elements: arena.bytes.span).extracting(range.range)
                 lastSequence = cluster.publish(did.rawValue, bytes, isPut: false, now: now)
                 if store.isTombstone(did.rawValue) { cluster.bury(did.rawValue, store: &store, now: now) }
-                armDeadline(did)
+                noteChange(did, now: now)
             case .put(let did):
                 recordBytes.removeAll()
                 guard let age = store.write(did.rawValue, into: &recordBytes, now: now) else { continue }
                 let bytes = recordBytes.bytes
                 lastSequence = cluster.publish(
                     did.rawValue, RawSpan(_elements: bytes.span), isPut: true, ageMilliseconds: age, now: now)
-                armDeadline(did)
+                noteChange(did, now: now)
             case .commit(let token): waitForCommit(token, now: now)
             case .wanted(let did): cluster.fetch(did.rawValue)
             case .legsEnded(let did): endLegs(did, now: now)
@@ -123,7 +123,7 @@ extension Node {
         var touched: [DialogID] = []
         swap(&touched, &store.touched)
         for did in touched {
-            armDeadline(did)
+            noteChange(did, now: now)
             if proxy.hasContext(did) || proxy.hasOrphan(did, now: now, dialogs: store.dialogs) {
                 proxy.review(did, now: now, dialogs: &store.dialogs, effects: &effects)
             }

@@ -9,7 +9,8 @@ import SIP
 
 extension Node {
     package func metrics(now: Instant) -> [MetricReport] {
-        sipMetrics() + routingMetrics() + dnsMetrics() + takeoverMetrics() + clusterMetrics() + gauges(now: now)
+        sipMetrics() + routingMetrics() + dnsMetrics() + takeoverMetrics() + keepAliveMetrics() + clusterMetrics()
+            + gauges(now: now)
     }
 
     private func counter(_ name: String, _ help: String, _ value: UInt64) -> MetricReport {
@@ -118,6 +119,23 @@ extension Node {
         ]
     }
 
+    private func keepAliveMetrics() -> [MetricReport] {
+        let sip = proxy.counters
+        return [
+            counter("keepalives_sent", "OPTIONS within dialogs sent to phones", sip.keepAlivesSent),
+            counter("keepalives_failed", "Of these, answered 408 or 481, or not at all", sip.keepAlivesFailed),
+            counter(
+                "keepalives_unsendable", "Phones not asked because no way leads to them now", sip.keepAlivesUnsendable),
+            counter(
+                "keepalives_put_off", "Dialogs looked at late because too many were due at once", sip.keepAlivesPutOff),
+            counter(
+                "keepalives_refused", "Dialogs not watched because too many are", sip.keepAlivesRefused),
+            counter(
+                "dialogs_ended_by_keepalive", "Dialogs ended because a phone does not answer, or has them no more",
+                sip.dialogsEndedByKeepAlive),
+        ]
+    }
+
     private func clusterMetrics() -> [MetricReport] {
         let bus = cluster.counters
         return [
@@ -146,6 +164,7 @@ extension Node {
     private func gauges(now: Instant) -> [MetricReport] {
         [
             gauge("transactions", "Transactions open", proxy.contextCount),
+            gauge("keepalives_watched", "Dialogs whose phones are asked, by their actor", proxy.keepAlives.count),
             gauge("dns_questions_under_way", "Questions waiting for the servers", resolver.questionCount),
             gauge("dns_cache_entries", "Answers kept", resolver.cachedCount),
             gauge("records", "Records held, tombstones included", store.dialogs.count),

@@ -156,7 +156,10 @@ extension Node {
         report.pendings = record.pendings.map(pending)
         report.flags = Self.names(
             of: record.flags,
-            ["cancelled", "bye_from_caller", "bye_from_callee", "timed_out", "ended_by_operator", "failed"])
+            [
+                "cancelled", "bye_from_caller", "bye_from_callee", "timed_out", "ended_by_operator", "failed", "ka-src",
+                "ka-dst", "ended_by_keep_alive",
+            ])
         report.bytes = store.dialogs.bytes(did)?.count ?? 0
         report.digest = store.dialogs.contentDigest(did) ?? 0
         return report

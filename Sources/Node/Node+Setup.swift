@@ -70,6 +70,7 @@ extension Node {
         proxy.earlyGrace = settings.takeover.earlyGrace
         makeRoutes(settings, into: &proxy)
         makeAdmission(settings, into: &proxy)
+        proxy.keepAlive = makeKeepAlive(settings.dialogs)
         proxy.mark = UInt16(truncatingIfNeeded: hash.hash(RawSpan(_elements: Array(settings.cluster.name.utf8).span)))
         proxy.memberTag = memberTag(name: settings.node.name, boot: boot, hash: hash)
         proxy.nodeName = Array(settings.node.name.utf8)
@@ -159,6 +160,16 @@ extension Node {
         proxy.limits.totalPerSecond = limits.totalPerSecond
         proxy.limits.totalBurst = limits.effectiveTotalBurst
         proxy.limits.sources = limits.sources
+    }
+
+    private static func makeKeepAlive(_ dialogs: DialogSettings) -> KeepAliveSettings {
+        var keepAlive = KeepAliveSettings()
+        keepAlive.interval = dialogs.keepAliveTimer == .zero ? .zero : dialogs.keepAliveInterval
+        keepAlive.failureLimit = dialogs.keepAliveFailedLimit
+        keepAlive.limit = dialogs.limit
+        if dialogs.keepsCallerAlive { keepAlive.flags |= RecordFlag.keepAliveToCaller }
+        if dialogs.keepsCalleeAlive { keepAlive.flags |= RecordFlag.keepAliveToCallee }
+        return keepAlive
     }
 
     static func makeClusterSettings(_ settings: Settings) -> ClusterSettings {

@@ -179,6 +179,7 @@ package struct Node: Sendable {
         settle(now: now, into: &out)
         proxy.advance(to: now, dialogs: &store.dialogs, effects: &effects)
         fireDeadlines(now: now)
+        fireKeepAlives(now: now)
         continueWalk(now: now)
         settle(now: now, into: &out)
         swap(&effects.queue, &out.queue)

@@ -276,17 +276,53 @@ extension Proxy {
         let first = max(1, UInt64(sender.firstCSeq))
         let cSeq = min(first + 1 << 24, 1 << 31 - 1)
         guard let hop = nextHop(side) else { return nil }
+        let sentBy = record.home.map(\.sentBy) ?? settings.sentBy
+        let branch = Branch.generated(generatedBranch(did, leg, .bye, toTag: out.toTag))
+        let transport = hop.endpoint == .none ? TransportProtocol.udp : hop.endpoint.transport
+        let request = requestWithin(
+            record, out, to: leg, method: "BYE", cSeq: cSeq, hop,
+            via: { [settings] writer in
+                writer.put("SIP/2.0/")
+                writer.put(transport.name)
+                writer.put(0x20)
+                writer.put(sentBy)
+                writer.put(";branch=")
+                branch.write(mark: settings.mark, into: &writer)
+                writer.put(";rport")
+            },
+            extra: { Self.writeReason(record.flags, early: early, into: &$0) })
+        return EndingRequest(leg: leg, target: hop.endpoint, bytes: request)
+    }
+
+    /// Why the cluster ends a dialog (RFC 3326).
+    private static func writeReason(_ flags: UInt64, early: Bool, into writer: inout ByteWriter) {
+        let (cause, text): (Int, String) =
+            if flags & RecordFlag.endedByOperator != 0 {
+                (480, "Ended by the operator")
+            } else if early {
+                (480, "Call set-up was interrupted")
+            } else if flags & RecordFlag.endedByKeepAlive != 0 {
+                (408, "Keep-alive failed")
+            } else {
+                (408, "Dialog lifetime expired")
+            }
+        ReasonWriter.write(cause: cause, text: Array(text.utf8), into: &writer)
+    }
+
+    /// A request of the cluster's own within a dialog-out, to one side as the other would send it (RFC 3261 §12.2.1.1).
+    /// `via` writes the value of its Via, `extra` further headers.
+    func requestWithin(
+        _ record: Record, _ out: Record.Out, to leg: Leg, method: StaticString, cSeq: UInt64, _ hop: Hop,
+        via: (inout ByteWriter) -> Void, extra: (inout ByteWriter) -> Void = { _ in }
+    ) -> [UInt8] {
         let toValue = out.to.isEmpty ? record.to + Array(";tag=".utf8) + out.toTag : out.to
         var writer = ByteWriter(capacity: 512)
-        writer.put("BYE ")
+        writer.put(method)
+        writer.put(0x20)
         writer.put(hop.requestURI)
-        writer.put(" SIP/2.0\r\nVia: SIP/2.0/")
-        writer.put(hop.endpoint == .none ? TransportProtocol.udp.name : hop.endpoint.transport.name)
-        writer.put(" ")
-        writer.put(record.home.map(\.sentBy) ?? settings.sentBy)
-        writer.put(";branch=")
-        Branch.generated(generatedBranch(did, leg, .bye, toTag: out.toTag)).write(mark: settings.mark, into: &writer)
-        writer.put(";rport\r\n")
+        writer.put(" SIP/2.0\r\nVia: ")
+        via(&writer)
+        writer.put("\r\n")
         if !hop.routes.isEmpty {
             writer.put("Route: ")
             writer.put(hop.routes)
@@ -300,21 +336,19 @@ extension Proxy {
         writer.put(record.callID)
         writer.put("\r\nCSeq: ")
         writer.putDecimal(cSeq)
-        writer.put(" BYE\r\n")
-        if record.flags & RecordFlag.endedByOperator != 0 {
-            writer.put("Reason: SIP;cause=480;text=\"Ended by the operator\"\r\n")
-        } else if early {
-            writer.put("Reason: SIP;cause=480;text=\"Call set-up was interrupted\"\r\n")
-        } else {
-            writer.put("Reason: SIP;cause=408;text=\"Dialog lifetime expired\"\r\n")
-        }
+        writer.put(0x20)
+        writer.put(method)
+        writer.put("\r\n")
+        extra(&writer)
         writer.put("Content-Length: 0\r\n\r\n")
-        return EndingRequest(leg: leg, target: hop.endpoint, bytes: writer.bytes)
+        return writer.bytes
     }
+
+    typealias Hop = (requestURI: [UInt8], routes: [UInt8], endpoint: Endpoint)
 
     /// Request-URI, Route value and endpoint of a request in a dialog (RFC 3261 §12.2.1.1): a first route without lr
     /// becomes the Request-URI, and the Contact goes last. No endpoint means that a name has to be looked up.
-    private func nextHop(_ side: Record.Side) -> (requestURI: [UInt8], routes: [UInt8], endpoint: Endpoint)? {
+    func nextHop(_ side: Record.Side) -> Hop? {
         let (contact, value) = (side.contact, side.routes)
         var routes: [NameAddress] = []
         if !value.isEmpty { NameAddress.append(listIn: value, ByteRange(value), to: &routes) }

@@ -282,6 +282,11 @@ extension Proxy {
         performClient(&context, branch: index, id, now: now, effects: &effects)
         guard hasFailed else { return }  // It has had an answer meanwhile.
         counters.transportErrors += 1
+        if context.kind == .keepAlive {  // That nobody takes a connection now says nothing of the call.
+            counters.keepAlivesUnsendable += 1
+            endKeepAlive(&context, index, 503, .unknown, now: now, dialogs: &dialogs, effects: &effects)
+            return
+        }
         if context.branches[index].generated != 0 {
             endLeg(&context, index, 503, effects: &effects)
             return

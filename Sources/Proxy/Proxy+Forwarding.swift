@@ -26,7 +26,7 @@ extension Proxy {
         context.cSeq = plan.cSeq.number
         context.isInitial = plan.createsDialog || (message.toTag.isEmpty && message.method == .invite)
         context.isKnown = plan.isKnown
-        context.refreshes = !message.toTag.isEmpty && Self.refreshing(message.method)
+        context.refreshes = !message.toTag.isEmpty && Self.refreshing(message.method) && !isKeepAlive(plan)
         context.afterTheEnd = plan.afterTheEnd
         context.isSpiral = plan.isSpiral
         context.recordsRoute = plan.createsDialog && !plan.isSpiral
@@ -142,6 +142,13 @@ extension Proxy {
         completeVia(plan)
         editor.removeLeading(plan.consumedRoutes + (plan.nextHopIsStrict ? 1 : 0), of: routes)
         decrementMaxForwards()
+        if message.first(.maxBreadth) == nil {  // What is there is passed on; a fork deals it out (`branchRequest`).
+            editor.insert(at: message.headersEnd) { writer in
+                writer.put("Max-Breadth: ")
+                writer.putDecimal(UInt64(MaxBreadth.assumed))
+                writer.put("\r\n")
+            }
+        }
         if plan.nextHopIsStrict {  // The old Request-URI becomes the last Route (§16.6 step 6).
             editor.insert(at: message.headersEnd) { [message] writer in
                 writer.put("Route: <")

@@ -94,6 +94,7 @@ extension Proxy {
             home.put(HomeField.sentBy, settings.sentBy)
         }
         facts.put(RecordField.state, UInt64(DialogState.unconfirmed.rawValue))
+        if settings.keepAlive.flags != 0 { facts.put(RecordField.flags, settings.keepAlive.flags) }
         facts.message(RecordField.deadline) { [settings] deadline in
             deadline.put(DeadlineField.atMilliseconds, UInt64(max(0, settings.earlyTimeout.wholeMilliseconds)))
         }

@@ -41,6 +41,8 @@ struct RequestPlan {
     /// The first Route left does not route loosely (§16.6 step 6).
     var nextHopIsStrict = false
     var isSpiral = false
+    /// Branches it may have at once, here and further down (RFC 5393 §5.3.3).
+    var breadth = MaxBreadth.assumed
 }
 
 extension Proxy {
@@ -77,7 +79,9 @@ extension Proxy {
         } else {
             guard prepareInDialog(&plan, now: now, dialogs: dialogs, effects: &effects) else { return }
         }
-        guard findNextHop(&plan, now: now, dialogs: dialogs, effects: &effects) else { return }
+        guard readBreadth(&plan, effects: &effects),
+            findNextHop(&plan, now: now, dialogs: dialogs, effects: &effects)
+        else { return }
         forward(plan, now: now, dialogs: &dialogs, effects: &effects)
     }
 
@@ -171,6 +175,19 @@ extension Proxy {
         if hops == 0, !isOwn(requestURI, in: message.bytes) { return 483 }
         if message.first(.proxyRequire) != nil { return 420 }
         return nil
+    }
+
+    /// Reads how many branches the request may have.
+    /// - Returns: False when it may have none, or says what cannot be read; it was refused then.
+    private mutating func readBreadth(_ plan: inout RequestPlan, effects: inout ProxyEffects) -> Bool {
+        do {
+            plan.breadth = try message.maxBreadth() ?? MaxBreadth.assumed
+        } catch {
+            reject(error.statusCode, plan, effects: &effects)
+            return false
+        }
+        if plan.breadth == 0 { reject(440, plan, effects: &effects) }
+        return plan.breadth > 0
     }
 
     /// Refuses a request without keeping anything (§8.2.7): our To tag is a function of the request, so the ACK is

@@ -55,7 +55,8 @@ extension Proxy {
             return
         }
         let isAnother = context.method != cSeq.method && cSeq.method != .cancel
-        let isAlone = context.kind != .probe && cSeq.method != .cancel && isForUsAlone(via)
+        let isOurs = context.kind == .probe || context.kind == .keepAlive
+        let isAlone = !isOurs && cSeq.method != .cancel && isForUsAlone(via)
         if isAnother || isAlone || token.did != context.did ?? DialogID(rawValue: 0) {
             put(context, token.slot)
             counters.strayResponses += 1
@@ -64,6 +65,11 @@ extension Proxy {
         if context.kind == .probe {
             receiveProbeResponse(&context, token, now: now, effects: &effects)
             put(context, token.slot)
+            return
+        }
+        if context.kind == .keepAlive {
+            receiveKeepAliveResponse(&context, token, now: now, dialogs: &dialogs, effects: &effects)
+            finish(context, token.slot)
             return
         }
         receive(

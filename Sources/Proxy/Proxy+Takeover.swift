@@ -97,7 +97,7 @@ extension Proxy {
                     discard(context, id)
                     continue
                 }
-            case .generated, .probe: break
+            case .generated, .probe, .keepAlive: break
             }
             finish(context, id)
         }

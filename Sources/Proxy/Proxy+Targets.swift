@@ -127,7 +127,7 @@ extension Proxy {
             queueBehindHeld(plan, id)
             return false
         }
-        if frozenDialogs.contains(did, now: now), message.method != .bye {
+        if frozenDialogs.contains(did, now: now), message.method != .bye, !isKeepAlive(plan) {
             reject(481, plan, effects: &effects)
             return false
         }

@@ -105,6 +105,10 @@ extension Proxy {
             endProbe(&context, isUp: false, now: now)
             return
         }
+        if context.kind == .keepAlive {
+            endKeepAlive(&context, branch, 408, .failed, now: now, dialogs: &dialogs, effects: &effects)
+            return
+        }
         if context.branches[branch].generated != 0 {
             endLeg(&context, branch, 408, effects: &effects)
             return

@@ -9,7 +9,8 @@
 //
 // Files: +Requests (§16.3 to §16.5), +Forwarding (§16.6), +Responses (§16.7), Forking (several branches, best answer,
 // names), Routing (static routes, probed targets, access and rate limits), +Cancel (§16.10 and ACK), +Learning (facts),
-// +Timers, +Takeover (what heirs do), +Ending (BYEs that the cluster makes), +Flows (connections).
+// +Timers, +Takeover (what heirs do), +Ending (BYEs that the cluster makes), KeepAlive (OPTIONS within dialogs), +Flows
+// (connections).
 //
 // Limits: `ProxySettings.contextLimit` transactions; 16 held responses and 16 queued requests a context; those of
 // `ForkTarget`. Not attempted here: looking names up.
@@ -64,6 +65,8 @@ package struct Proxy: Sendable {
     /// Where each set begins in `targetStates`, and how often it was chosen from.
     var setStates: [(first: Int, choices: UInt64)] = []
     var limiter: RateLimiter
+    /// Dialogs whose phones are asked whether they still have them.
+    package internal(set) var keepAlives: KeepAlives
 
     // Scratch space, reused from message to message.
     var message = Message()
@@ -90,6 +93,7 @@ package struct Proxy: Sendable {
         contexts = Slab(limit: settings.contextLimit)
         wheel = TimerWheel(origin: now)
         limiter = RateLimiter(settings.limits, now: now)
+        keepAlives = KeepAlives(limit: settings.keepAlive.limit, now: now)
         placeTargets(now: now)
     }
 
@@ -100,7 +104,7 @@ package struct Proxy: Sendable {
     package var openTransactionCount: Int {
         var count = 0
         contexts.forEachID { id in
-            if contexts.read(id, { $0.kind != .resending && $0.kind != .probe && $0.lastStatus < 200 }) ?? false {
+            if contexts.read(id, { !$0.kind.isOfOurOwn && $0.lastStatus < 200 }) ?? false {
                 count += 1
             }
         }
@@ -109,8 +113,8 @@ package struct Proxy: Sendable {
 
     /// No timer of the proxy is due before it.
     package var nextDeadline: Instant? {
-        guard !waiting.isEmpty || !resolutions.isEmpty else { return wheel.next }
-        return [waiting.first?.until, resolutions.first?.until, wheel.next].compactMap { $0 }.min()
+        guard !waiting.isEmpty || !resolutions.isEmpty || keepAlives.count > 0 else { return wheel.next }
+        return [waiting.first?.until, resolutions.first?.until, keepAlives.next, wheel.next].compactMap { $0 }.min()
     }
 
     /// Handles one datagram, or one message that came over a connection, which `flow` then names.

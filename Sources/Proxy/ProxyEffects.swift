@@ -123,6 +123,15 @@ package struct ProxyCounters: Equatable, Sendable {
     package var passedToFlow: UInt64 = 0
     /// Requests for a leg whose connection has ended and that cannot be reached otherwise: 430.
     package var flowsGone: UInt64 = 0
+    /// OPTIONS sent within dialogs; those answered 408 or 481, or not at all; those for which there was no way.
+    package var keepAlivesSent: UInt64 = 0
+    package var keepAlivesFailed: UInt64 = 0
+    package var keepAlivesUnsendable: UInt64 = 0
+    /// Dialogs looked at later than their moment, because too many were due in one turn.
+    package var keepAlivesPutOff: UInt64 = 0
+    /// Dialogs not watched, because too many are.
+    package var keepAlivesRefused: UInt64 = 0
+    package var dialogsEndedByKeepAlive: UInt64 = 0
 
     package init() {}
 }

@@ -60,6 +60,8 @@ package struct ProxySettings: Sendable {
     package var targetSets: [TargetSet] = []
     package var access = AccessList()
     package var limits = RateLimits()
+    /// `ims_dialog.ka_timer`, `ka_interval`, `ka_failed_limit`, `ka-src` and `ka-dst`.
+    package var keepAlive = KeepAliveSettings()
     /// Marks our branches among those of other clusters.
     package var mark: UInt16 = 0
     /// This process in a branch.

@@ -8,6 +8,7 @@
 //   resending   a dead node's 2xx, sent again until its ACK is seen: a server side only (S1-3)
 //   adopted     an INVITE that a balancer sent again to us while its first node died: a server side only (S1-2b)
 //   probe       OPTIONS to a target of a static route, one after another: a client side that never ends
+//   keepAlive   OPTIONS within a dialog, a branch for each side asked: a client side that ends with the last answer
 //
 // A context in a terminal state gives its byte buffers back: an accepted INVITE stays for 64·T1 (RFC 6026) as 0.5 KB.
 
@@ -16,7 +17,12 @@ import Primitives
 import SIP
 
 struct ResponseContext: Sendable {
-    enum Kind: Sendable { case forwarded, generated, heir, resending, adopted, probe }
+    enum Kind: Sendable {
+        case forwarded, generated, heir, resending, adopted, probe, keepAlive
+
+        /// Nobody's call waits for what becomes of it.
+        var isOfOurOwn: Bool { self == .resending || self == .probe || self == .keepAlive }
+    }
     enum Server: Sendable {
         case none
         case invite(InviteServerTransaction)
@@ -63,6 +69,8 @@ struct ResponseContext: Sendable {
     var template: [UInt8] = []
     /// `Proxy.loopHash` of the request; the same in every branch.
     var loop: UInt32 = 0
+    /// The request's Max-Breadth; what its targets that run have together is not more.
+    var breadth = MaxBreadth.assumed
     /// Branches carry our Record-Route.
     var recordsRoute = false
     /// No branch is begun any more: a 2xx or 6xx came, or the request was cancelled.

@@ -12,6 +12,10 @@ package struct PlanOptions: Equatable, Sendable {
     package var deals = false
     /// 1…200.
     package var calls: Int?
+    /// Nodes send keep-alives to both sides.
+    package var keepAlive = false
+    /// Every fifth call is forgotten by one of its phones, which is what keep-alives are for.
+    package var forgetful = false
 
     package init() {}
 }
@@ -50,6 +54,8 @@ package struct Plan: Sendable {
     let faultTimes: [(time: Nanoseconds, kind: FaultKind)]
     let randomSeed: UInt64
 
+    /// `ims_dialog.ka_interval` where there are keep-alives: less than operators may have, as lifetimes are.
+    static let keepAliveInterval = Nanoseconds.seconds(4)
     /// When the first call may start: the cluster has formed by then.
     static let firstCall = Nanoseconds.seconds(3)
     /// When faults stop.
@@ -83,7 +89,8 @@ package struct Plan: Sendable {
         dealsAnswers = random.chance(perMille: 500)
         dies = chosen.contains(.attrition)
         calls = Plan.drawCalls(
-            count: options.calls ?? 12 + random.below(17), lifetime: .seconds(Int64(lifetimeSeconds)), using: &random)
+            count: options.calls ?? 12 + random.below(17), lifetime: .seconds(Int64(lifetimeSeconds)),
+            forgetful: options.forgetful, using: &random)
         faultTimes = Plan.drawTimes(of: chosen, using: &random)
         randomSeed = random.next()
     }
@@ -129,12 +136,12 @@ package struct Plan: Sendable {
     }
 
     private static func drawCalls(
-        count: Int, lifetime: Nanoseconds, using random: inout SplitMix
+        count: Int, lifetime: Nanoseconds, forgetful: Bool, using random: inout SplitMix
     ) -> [CallPlan] {
         (0..<count).map { index in
             let span = heal - firstCall - .seconds(1)
             let start = firstCall + random.between(0, span)
-            return CallPlan(index: index, start: start, lifetime: lifetime, using: &random)
+            return CallPlan(index: index, start: start, lifetime: lifetime, forgetful: forgetful, using: &random)
         }
     }
 

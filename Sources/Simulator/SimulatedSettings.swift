@@ -22,6 +22,12 @@ extension World {
         settings.dialogs.hashSize = 64
         settings.dialogs.defaultTimeout = .seconds(plan.lifetimeSeconds)
         settings.dialogs.limit = 10_000
+        if plan.options.keepAlive {
+            settings.dialogs.keepAliveTimer = .seconds(1)
+            settings.dialogs.keepAliveInterval = .nanoseconds(Plan.keepAliveInterval)
+            settings.dialogs.keepsCallerAlive = true
+            settings.dialogs.keepsCalleeAlive = true
+        }
         settings.management.allowsFaultInjection = true
         return settings
     }

@@ -35,6 +35,9 @@ struct UnderstudySim: AsyncParsableCommand {
     @Flag(help: "Every datagram from a phone reaches a random live node.")
     var deal = false
 
+    @Flag(help: "Nodes send keep-alives, and some phones lose their calls.")
+    var keepAlive = false
+
     @Flag(name: .customLong("trace"), help: "Print what happens; a number after it names the call to follow.")
     var traces = false
 
@@ -58,6 +61,8 @@ struct UnderstudySim: AsyncParsableCommand {
         options.nodes = nodes
         options.calls = calls
         options.deals = deal
+        options.keepAlive = keepAlive
+        options.forgetful = keepAlive
         if let faults {
             let names = faults.split(separator: ",").map(String.init).filter { $0 != "none" }
             options.faults = try names.map { name in

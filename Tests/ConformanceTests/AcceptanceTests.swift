@@ -87,7 +87,8 @@ struct AcceptanceTests {
         .timeLimit(.minutes(5)),
         arguments: [
             "peers-sipp-udp", "peers-sipp-tcp", "peers-baresip", "peers-pjsua", "peers-linphone", "peers-netsip",
-            "peers-websocket", "reached-by-connection", "expiry-over-connections", "stream-manners",
+            "peers-websocket", "reached-by-connection", "route-of-the-dead", "expiry-over-connections",
+            "stream-manners",
         ])
     func `independent user agents call through the nodes`(name: String) throws {
         try expectToPass(name)

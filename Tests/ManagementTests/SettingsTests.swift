@@ -102,6 +102,14 @@ struct SettingsTests {
         ("ims_dialog.rr_param=lr", "ims_dialog.rr_param"),
         ("ims_dialog.default_timeout=0", "ims_dialog.default_timeout"),
         ("ims_dialog.bye_early_code=200", "ims_dialog.bye_early_code"),
+        ("ims_dialog.ka_timer=3601", "ims_dialog.ka_timer,ims_dialog.ka_interval"),
+        ("ims_dialog.ka_timer=10", "ims_dialog.ka_interval"),
+        ("ims_dialog.ka_interval=29", "ims_dialog.ka_interval"),
+        ("ims_dialog.ka_interval=86401", "ims_dialog.ka_interval"),
+        ("ims_dialog.ka_failed_limit=0", "ims_dialog.ka_failed_limit"),
+        ("ims_dialog.ka_failed_limit=101", "ims_dialog.ka_failed_limit"),
+        ("ims_dialog.ka-src=caller", "ims_dialog.ka-src"),
+        ("ims_dialog.ka_dst=2", "ims_dialog.ka-dst"),
         ("ims_dialog.db_url=sqlite:///x", "ims_dialog.db_url"),
         ("dialogs.limit=1", "dialogs.limit"),
         ("takeover.early=maybe", "takeover.early"),
@@ -163,6 +171,23 @@ struct SettingsTests {
         streams.messageTimeout = .seconds(5)
         streams.connectTimeout = .seconds(2)
         #expect(loaded.settings.sip.streams == streams)
+    }
+
+    @Test func `keep-alives have the module's names, and are off unless all of them say so`() {
+        let off = load(leastOverrides).settings.dialogs
+        #expect(off.keepAliveTimer == .zero && off.keepAliveInterval == .zero && off.keepAliveFailedLimit == 1)
+        #expect(!off.keepsCallerAlive && !off.keepsCalleeAlive)
+        let yaml = """
+            node: {name: n1}
+            sip: {listen: [udp://127.0.0.11:5060]}
+            ims_dialog: {ka_timer: 10, ka_interval: 60, ka_failed_limit: 3, ka-src: true, ka_dst: yes}
+            """
+        let loaded = load(yaml: yaml)
+        #expect(loaded.problems == [])
+        let dialogs = loaded.settings.dialogs
+        #expect(dialogs.keepAliveTimer == .seconds(10) && dialogs.keepAliveInterval == .seconds(60))
+        #expect(dialogs.keepAliveFailedLimit == 3 && dialogs.keepsCallerAlive && dialogs.keepsCalleeAlive)
+        #expect(load(leastOverrides + ["ims_dialog.ka_interval=30"]).problems == [], "ka_timer is the switch")
     }
 
     @Test func `a route goes by a transport that the node speaks, and never by WebSocket`() {

@@ -41,6 +41,8 @@ struct ProxyBench {
     /// Names that were asked for, with their tokens.
     var questions: [(token: UInt64, name: ResolutionTarget)] = []
     let hash = KeyedHash(key0: 1, key1: 2)
+    /// This node acts for its dialogs: what `Node` finds by rank.
+    var isActor = true
 
     init(_ configure: (inout ProxySettings) -> Void = { _ in }) {
         var settings = ProxySettings()
@@ -73,12 +75,21 @@ struct ProxyBench {
         var sent: [Sent] = []
         while let next = proxy.nextDeadline, next <= end {
             now = max(now, next)
-            proxy.advance(to: now, dialogs: &dialogs, effects: &effects)
-            sent += drain()
+            sent += turn()
         }
         now = end
+        return sent + turn()
+    }
+
+    /// What a node does when time has passed.
+    private mutating func turn() -> [Sent] {
         proxy.advance(to: now, dialogs: &dialogs, effects: &effects)
-        return sent + drain()
+        var due: [DialogID] = []
+        proxy.takeDueKeepAlives(now: now, into: &due)
+        for did in due {
+            proxy.keepAlive(did, isActor: isActor, now: now, dialogs: dialogs, effects: &effects)
+        }
+        return drain()
     }
 
     mutating func commit() -> [Sent] {
@@ -110,9 +121,10 @@ struct ProxyBench {
         for item in effects.items {
             switch item {
             case .commit(let token): commits.append(token)
-            case .patch(_, let range):
+            case .patch(let did, let range):
                 patches += 1
                 lastPatch = Array(effects.arena.bytes[range.range])
+                proxy.watch(did, now: now, dialogs: dialogs)
             case .put(let did): puts.append(did)
             case .legsEnded(let did): endedLegs.append(did)
             case .resolve(let token, let name): questions.append((token, name))

@@ -74,6 +74,14 @@ struct CheckerMutationTests {
         #expect(world.run().violations.contains { $0.code == "12" })
     }
 
+    @Test func `a call that one phone has lost and that no keep-alive ends is told`() {
+        var options = PlanOptions()
+        options.faults = []
+        options.forgetful = true
+        let codes = (1...8).flatMap { World.run(Plan(seed: $0, options: options)).violations.map(\.code) }
+        #expect(codes.contains("ka"), "\(codes)")
+    }
+
     @Test func `a deleted record that lives again is number 6`() throws {
         let (world, call) = try Self.worldWithCall(seed: 100)
         let bytes = try #require(world.record(of: call, on: 0))

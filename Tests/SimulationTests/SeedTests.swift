@@ -6,11 +6,15 @@ import Testing
 
 @Suite("Simulation: what must hold on every seed, DESIGN §8")
 struct SeedTests {
-    static func expectNoViolation(seed: UInt64, faults: [FaultKind]?, deals: Bool = false, nodes: Int? = nil) {
+    static func expectNoViolation(
+        seed: UInt64, faults: [FaultKind]?, deals: Bool = false, nodes: Int? = nil, keepAlive: Bool = false
+    ) {
         var options = PlanOptions()
         options.faults = faults
         options.deals = deals
         options.nodes = nodes
+        options.keepAlive = keepAlive
+        options.forgetful = keepAlive
         let report = World.run(Plan(seed: seed, options: options))
         var command = "swift run -c release understudy-sim --seed \(seed)"
         if let nodes { command += " --nodes \(nodes)" }
@@ -18,6 +22,7 @@ struct SeedTests {
             command += " --faults \(faults.isEmpty ? "none" : faults.map(\.rawValue).joined(separator: ","))"
         }
         if deals { command += " --deal" }
+        if keepAlive { command += " --keep-alive" }
         let found = report.violations.map { "\($0.code) \($0.line)" }.joined(separator: "\n")
         #expect(report.violations.isEmpty, "\(found)\nreplay: \(command)")
         #expect(report.confirmed > 0)
@@ -60,6 +65,16 @@ struct SeedTests {
     @Test(arguments: FaultKind.allCases)
     func `one kind of fault alone violates nothing`(kind: FaultKind) {
         Self.expectNoViolation(seed: 77, faults: [kind, .crash])
+    }
+
+    @Test(arguments: 1...8 as ClosedRange<UInt64>)
+    func `with keep-alives a call that one phone has lost is ended for the other, and no call else is`(seed: UInt64) {
+        Self.expectNoViolation(seed: seed, faults: [], deals: seed % 2 == 0, keepAlive: true)
+    }
+
+    @Test(arguments: 1...8 as ClosedRange<UInt64>)
+    func `keep-alives while nodes die and networks break end no call that lives`(seed: UInt64) {
+        Self.expectNoViolation(seed: seed, faults: nil, keepAlive: true)
     }
 
     @Test(arguments: 2...5)

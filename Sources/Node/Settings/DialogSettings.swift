@@ -22,6 +22,18 @@ package struct DialogSettings: Equatable, Sendable {
     package var byeEarlyReason = "Temporarily Unavailable"
     /// `ims_dialog.detect_spirals`, default 1; 0: a spiral makes a dialog of its own.
     package var detectsSpirals = true
+    /// `ims_dialog.ka_timer`, seconds, 0 (default): no keep-alives, or 1 to 3600: how often Kamailio looks for dialogs
+    /// to ask; here each has a moment of its own, and it only switches keep-alives on.
+    package var keepAliveTimer: Duration = .zero
+    /// `ims_dialog.ka_interval`, seconds, 0 (default) or 30 to 86 400: from one OPTIONS within a dialog to the next.
+    package var keepAliveInterval: Duration = .zero
+    /// `ims_dialog.ka_failed_limit`, 1 to 100, default 1: how often in a row a side may fail (408, 481, silence) until
+    /// the dialog is ended.
+    package var keepAliveFailedLimit = 1
+    /// `ims_dialog.ka-src` and `ka-dst`, default false: which sides are asked in dialogs that begin at this node; what
+    /// a script says with `dlg_set_property`.
+    package var keepsCallerAlive = false
+    package var keepsCalleeAlive = false
     /// `dialogs.limit`, records, live and tombstones, 100 to 10 000 000, default 1 000 000; at it a new dialog is
     /// refused with 503 and counted.
     package var limit = 1_000_000
@@ -50,8 +62,21 @@ package struct DialogSettings: Equatable, Sendable {
         if byeEarlyReason.isEmpty || byeEarlyReason.utf8.count > 64 || !printable {
             list.add("ims_dialog.bye_early_reason", "must be 1 to 64 printable characters")
         }
+        checkKeepAlive(&list)
         list.range("dialogs.limit", limit, 100...10_000_000)
         return list.problems
+    }
+
+    private func checkKeepAlive(_ list: inout ProblemList) {
+        if keepAliveTimer != .zero {
+            list.range("ims_dialog.ka_timer", keepAliveTimer, milliseconds: 1_000...3_600_000)
+        }
+        if keepAliveInterval != .zero {
+            list.range("ims_dialog.ka_interval", keepAliveInterval, milliseconds: 30_000...86_400_000)
+        } else if keepAliveTimer != .zero {
+            list.add("ims_dialog.ka_interval", "must be 30 to 86400 seconds when ims_dialog.ka_timer is set")
+        }
+        list.range("ims_dialog.ka_failed_limit", keepAliveFailedLimit, 1...100)
     }
 
     static func isToken(_ text: String) -> Bool {

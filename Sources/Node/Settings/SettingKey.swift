@@ -37,7 +37,7 @@ package struct SettingKey: Sendable {
         "ims-dialog.dlg-match-mode", "ims-dialog.profiles-with-value", "ims-dialog.profiles-no-value",
         "ims-dialog.bridge-controller", "ims-dialog.bridge-contact", "ims-dialog.ruri-pvar", "ims-dialog.db-url",
         "ims-dialog.db-mode", "ims-dialog.db-update-period", "ims-dialog.db-fetch-rows", "ims-dialog.dbg-list",
-        "ims-dialog.send-bye", "ims-dialog.ka-timer", "ims-dialog.ka-interval",
+        "ims-dialog.send-bye",
     ]
 
     /// The spelling that keys are compared by.

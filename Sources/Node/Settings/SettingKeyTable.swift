@@ -98,6 +98,11 @@ extension SettingKey {
         integer("ims_dialog.bye_early_code", \.dialogs.byeEarlyCode),
         text("ims_dialog.bye_early_reason", \.dialogs.byeEarlyReason),
         flag("ims_dialog.detect_spirals", \.dialogs.detectsSpirals),
+        duration("ims_dialog.ka_timer", \.dialogs.keepAliveTimer, unit: .seconds),
+        duration("ims_dialog.ka_interval", \.dialogs.keepAliveInterval, unit: .seconds),
+        integer("ims_dialog.ka_failed_limit", \.dialogs.keepAliveFailedLimit),
+        flag("ims_dialog.ka-src", \.dialogs.keepsCallerAlive),
+        flag("ims_dialog.ka-dst", \.dialogs.keepsCalleeAlive),
         integer("dialogs.limit", \.dialogs.limit),
         table(
             "routes", \.routes, line: { Route.parse($0, number: $1, problems: &$2) },

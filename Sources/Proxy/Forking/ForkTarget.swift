@@ -33,6 +33,8 @@ package struct ForkTarget: Sendable {
     /// Position in the table of probed targets, -1 for none.
     package var health: Int32 = -1
     var state = State.waiting
+    /// Its share of the request's Max-Breadth, once its turn has come.
+    var breadth = 0
     /// The candidate to try next.
     var next = 0
     /// What became of it when it never had a branch; 0 otherwise.

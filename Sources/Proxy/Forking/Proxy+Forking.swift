@@ -9,7 +9,8 @@
 // Record-Route, which depend on the branch. A request with one known address has no template and no targets, and costs
 // what it did before there was forking.
 //
-// Invariants: no branch begins after a 2xx, a 6xx or a CANCEL (§16.7 steps 5 and 10, §16.10); each branch has its own
+// Invariants: the shares of Max-Breadth of all branches that run add up to no more than the request's (RFC 5393); no
+// branch begins after a 2xx, a 6xx or a CANCEL (§16.7 steps 5 and 10, §16.10); each branch has its own
 // Via branch, its own timer C and its own entry among the record's pendings, so an heir can cancel each; a final
 // answer goes upstream only when nothing is running or waiting.
 
@@ -52,6 +53,7 @@ extension Proxy {
         context.template = forwardedRequest(plan, branch: nil)
         context.loop = loopHash(plan)
         context.targets = plan.targets
+        context.breadth = plan.breadth
         learnRequest(context, plan, branch: branch, now: now, dialogs: &dialogs, effects: &effects)
         continueFork(&context, id, now: now, dialogs: &dialogs, effects: &effects)
     }
@@ -72,11 +74,23 @@ extension Proxy {
             guard running.count < ForkTarget.parallelLimit,
                 let next = context.targets.indices.filter({ context.targets[$0].state == .waiting })
                     .min(by: { (context.targets[$0].group, $0) < (context.targets[$1].group, $1) }),
-                running.allSatisfy({ $0.group == context.targets[next].group })
+                running.allSatisfy({ $0.group == context.targets[next].group }),
+                let share = share(context, running, group: context.targets[next].group)
             else { break }
+            context.targets[next].breadth = share
             begin(&context, target: next, id, now: now, dialogs: &dialogs, effects: &effects)
         }
         chooseBest(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+    }
+
+    /// What the next branch of a group gets of the request's Max-Breadth, beside those that run: an equal part of what
+    /// is left for all that may begin now. `nil` when nothing is left: the others are tried when one of these has ended
+    /// (RFC 5393 §5.3.3).
+    private func share(_ context: ResponseContext, _ running: [ForkTarget], group: Int) -> Int? {
+        let left = context.breadth - running.reduce(0) { $0 + $1.breadth }
+        let waiting = context.targets.count { $0.state == .waiting && $0.group == group }
+        let branches = min(waiting, ForkTarget.parallelLimit - running.count, left)
+        return MaxBreadth.share(of: left, branch: 0, of: branches)
     }
 
     /// A target's turn has come.
@@ -117,12 +131,12 @@ extension Proxy {
         let token = Branch.Token(
             member: settings.memberTag, slot: id, branch: UInt8(number), did: context.did ?? DialogID(rawValue: 0),
             loop: context.loop)
-        guard var sent = branchRequest(context, target.requestURI, token, endpoint.transport) else { return false }
+        guard var sent = branchRequest(context, target, token, endpoint.transport) else { return false }
         var datagram: [UInt8] = []
         if outgrowsUDP(sent, to: endpoint, isTransportOpen: target.isTransportOpen) {
             datagram = sent
             endpoint.transport = .tcp
-            sent = branchRequest(context, target.requestURI, token, endpoint.transport) ?? sent
+            sent = branchRequest(context, target, token, endpoint.transport) ?? sent
         }
         context.targets[place].next += 1
         context.targets[place].state = .running
@@ -140,17 +154,21 @@ extension Proxy {
         return true
     }
 
-    /// The template with the Request-URI of one target, its Via and its Record-Route.
+    /// The template with the Request-URI of one target, its share of Max-Breadth, its Via and its Record-Route.
     private mutating func branchRequest(
-        _ context: ResponseContext, _ requestURI: [UInt8], _ token: Branch.Token, _ transport: TransportProtocol
+        _ context: ResponseContext, _ target: ForkTarget, _ token: Branch.Token, _ transport: TransportProtocol
     ) -> [UInt8]? {
         guard loadStored(context.template) else { return nil }
+        let requestURI = target.requestURI
         let recorded = context.recordsRoute ? context.did : nil
         let uri =
             requestURI.isEmpty
             ? try? URI(stored.bytes, stored.requestURI) : try? URI(requestURI, ByteRange(requestURI))
         editor.begin()
         if !requestURI.isEmpty { editor.replace(stored.requestURI) { $0.put(requestURI) } }
+        if let field = stored.first(.maxBreadth) {
+            editor.replace(field.value) { $0.putDecimal(UInt64(target.breadth)) }
+        }
         editor.insert(at: stored.firstLineEnd) { [settings] writer in
             settings.writeTop(
                 .transaction(token), recorded, from: context.upstream.transport, to: transport,

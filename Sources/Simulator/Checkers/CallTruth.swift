@@ -70,6 +70,8 @@ final class CallTruth {
     var byesReached: [Role: Nanoseconds] = [:]
     var endedAt: [Role: (at: Nanoseconds, reason: String)] = [:]
     var hungUpAt: [Role: Nanoseconds] = [:]
+    /// When one of its phones lost it and told nobody.
+    var forgotAt: Nanoseconds?
     var retriedAfter500 = 0
     var refusals: [(role: Role, code: Int, method: SIP.Method, at: Nanoseconds, waited: Nanoseconds)] = []
     var unacknowledgedAt: [Role: Nanoseconds] = [:]

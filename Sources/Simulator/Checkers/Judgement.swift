@@ -14,6 +14,7 @@ extension World {
             judgeUnanswered(call, caller, callee)
         }
         judgeRefusals(call)
+        judgeForgotten(call)
         if plan.isCalm { judgeCalm(call) }
     }
 
@@ -131,6 +132,25 @@ extension World {
     /// Some live node still has the ringing call, and will go on with it.
     private func knowsPending(_ call: CallTruth) -> Bool {
         !checks.knowers(of: call, self) { $0.state < .deleted }.isEmpty
+    }
+
+    /// With keep-alives a call that one phone has lost is ended for the other within an interval and the time that
+    /// acting takes. Judged where nothing else is wrong: in a calm run, and after the faults.
+    private func judgeForgotten(_ call: CallTruth) {
+        guard let forgotten = call.forgotAt, let lost = call.plan.forgets, canAct,
+            plan.isCalm || forgotten >= Plan.heal + .seconds(5), !knewAlive(call.holders).isEmpty
+        else { return }
+        let other = lost.role.other
+        guard !phones[2 * call.index + other.rawValue].hasVanished(at: now) else { return }
+        let start = max(forgotten, call.ackReached ?? 0)
+        let bound =
+            Plan.keepAliveInterval + .milliseconds(150 + 2 * 1_500 + 1_000) + .milliseconds(500) * Int64(plan.nodes)
+        let end = call.endedAt[other]?.at
+        if let end, end <= start + bound { return }
+        violate(
+            "ka", call: call.index,
+            "the \(lost.role.name) lost it at \(forgotten.inMilliseconds), the \(other.name)'s ended at "
+                + "\(end?.inMilliseconds ?? 0)")
     }
 
     /// S2-10: a call does not die because the node that handled a re-INVITE did.

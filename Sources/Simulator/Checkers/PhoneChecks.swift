@@ -47,6 +47,9 @@ extension World {
         guard call.confirmedAt == nil else { return }
         call.confirmedAt = now
         if let lost = call.plan.vanishes { phones[2 * call.index + lost.role.rawValue].vanishAt = now + lost.after }
+        if let lost = call.plan.forgets {
+            phones[2 * call.index + lost.role.rawValue].start(.forget, after: lost.after, self)
+        }
         commit(call, asker: .caller, cseq: response.cseq, method: .invite)
         for (index, step) in call.plan.steps.enumerated() {
             schedule(.script(call: call.index, step: index), after: step.after)

@@ -45,8 +45,10 @@ struct CallPlan: Sendable {
     let steps: [Step]
     /// One of the phones falls silent for good so long after the call was confirmed: no network, no battery.
     let vanishes: (role: Role, after: Nanoseconds)?
+    /// One of the phones loses the call so long after it was confirmed, and tells nobody: it was started again.
+    let forgets: (role: Role, after: Nanoseconds)?
 
-    init(index: Int, start: Nanoseconds, lifetime: Nanoseconds, using random: inout SplitMix) {
+    init(index: Int, start: Nanoseconds, lifetime: Nanoseconds, forgetful: Bool, using random: inout SplitMix) {
         self.index = index
         self.start = start
         ring = random.pick([0, .milliseconds(50), .milliseconds(300), .seconds(1), .seconds(3), .seconds(6)])
@@ -60,6 +62,10 @@ struct CallPlan: Sendable {
         let role = random.pick([Role.caller, .callee])
         let after = random.between(.milliseconds(1_500), 2 * lifetime)
         vanishes = isLost ? (role, after) : nil
+        // Drawn last, and only where wanted: a seed's calls are otherwise the same.
+        let isForgotten = forgetful && !isLost && random.chance(perMille: 200)
+        forgets =
+            isForgotten ? (random.pick([.caller, .callee]), random.between(.milliseconds(500), 2 * lifetime)) : nil
     }
 
     private static func drawSteps(lifetime: Nanoseconds, using random: inout SplitMix) -> [Step] {

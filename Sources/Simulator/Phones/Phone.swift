@@ -90,7 +90,15 @@ final class Phone {
         case .acknowledge(let cseq): acknowledge(cseq, world)
         case .again(let act): perform(act, world)
         case .hangUp: hangUp(world)
+        case .forget: forget(world)
         }
+    }
+
+    /// The call is lost, as by a restart: what asks for it gets 481 from now on.
+    private func forget(_ world: World) {
+        guard isConfirmed else { return }
+        world.truth[call].forgotAt = world.now
+        end("forgets the call", world)
     }
 
     /// The call is over for this side.

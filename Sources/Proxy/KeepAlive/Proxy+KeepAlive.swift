@@ -1,0 +1,229 @@
+// Keep-alives within dialogs (`ka-src`, `ka-dst`): OPTIONS to one side or both, written from the record as a BYE of the
+// cluster is, sent by the dialog's actor. The node says when it is due and whether this node is the actor.
+//
+//     final answer but 408 and 481      the side has the dialog: its run of failures is over
+//     408, 481, silence for 64·T1       a failure; `ka_failed_limit` of them in a row end the dialog: its deadline is
+//                                       now, by a fact, and the rest goes the way of every deadline (grants, BYEs)
+//     anything else                     nothing is learned: it could not be sent, the 481 has another To tag, or this
+//                                       node may not act any more (a node that is cut off hears nobody)
+//
+// The CSeq is below what the side has seen (S3-19): raising it would make the peer's own next request come too late,
+// and be answered 500. Many phones answer the keep-alive itself so; it means that they live. Kamailio does the same.
+// A keep-alive never refreshes a lifetime, also where it passes another member because a connection is there.
+//
+// Not asked: a dialog that is not confirmed (its ACK was not seen), one with several answered callees (which of them is
+// meant cannot be told), a side whose connection has ended (it may come back), a Contact that is a name.
+
+package import Dialogs
+package import Primitives
+import SIP
+
+extension RecordFlag {
+    /// Keep-alives go to the caller (`ka-src`).
+    package static let keepAliveToCaller: UInt64 = 64
+    /// Keep-alives go to the callee (`ka-dst`).
+    package static let keepAliveToCallee: UInt64 = 128
+    /// A side did not answer its keep-alives, or did not know the dialog.
+    package static let endedByKeepAlive: UInt64 = 256
+}
+
+extension Proxy {
+    /// Whether any keep-alives are sent.
+    package var keepsAlive: Bool { settings.keepAlive.interval > .zero }
+
+    /// Looks at a dialog that has changed: watches it from its confirmation to its end. Without keep-alives that is one
+    /// comparison.
+    package mutating func watch(_ did: DialogID, now: Instant, dialogs: DialogTable) {
+        guard keepsAlive else { return }
+        guard dialogs.state(did) == .confirmed else {
+            keepAlives.remove(did)
+            return
+        }
+        guard !keepAlives.contains(did), let flags = dialogs.view(did, { view, _ in view.flags }),
+            flags & (RecordFlag.keepAliveToCaller | RecordFlag.keepAliveToCallee) != 0,
+            let wait = untilNextMoment(did, now: now, dialogs: dialogs)
+        else { return }
+        if !keepAlives.insert(did, at: now.advanced(by: wait)) { counters.keepAlivesRefused += 1 }
+    }
+
+    /// Appends the dialogs that are to be given to `keepAlive` now.
+    package mutating func takeDueKeepAlives(now: Instant, into dids: inout [DialogID]) {
+        counters.keepAlivesPutOff += UInt64(keepAlives.takeDue(now: now, into: &dids))
+    }
+
+    /// A dialog's moment: its next one is set, and if this node acts for it, its phones are asked.
+    package mutating func keepAlive(
+        _ did: DialogID, isActor: Bool, now: Instant, dialogs: DialogTable, effects: inout ProxyEffects
+    ) {
+        guard dialogs.state(did) == .confirmed, var wait = untilNextMoment(did, now: now, dialogs: dialogs) else {
+            keepAlives.remove(did)  // Its record is gone from here.
+            return
+        }
+        // It came late: half an interval lies between two questions at least.
+        if wait < settings.keepAlive.interval / 2 { wait += settings.keepAlive.interval }
+        keepAlives.schedule(did, at: now.advanced(by: wait))
+        guard isActor else {
+            // Somebody else asks, and counts: failures of then mean nothing any more.
+            keepAlives.noteAnswer(did, .caller)
+            keepAlives.noteAnswer(did, .callee)
+            return
+        }
+        // Its deadline has passed: BYEs are under way, or about to be.
+        guard !keepAlives.isUnderWay(did), let deadline = dialogs.deadline(did), deadline > now else { return }
+        askPhones(did, now: now, dialogs: dialogs, effects: &effects)
+    }
+
+    /// Birth + phase + k · interval, from now.
+    private func untilNextMoment(_ did: DialogID, now: Instant, dialogs: DialogTable) -> Duration? {
+        guard let age = dialogs.age(did, now: now) else { return nil }
+        let interval = settings.keepAlive.interval.saturatedNanoseconds
+        let phase = Int64(did.rawValue % UInt64(interval))
+        let past = (age.saturatedNanoseconds - phase) % interval
+        return .nanoseconds(interval - (past < 0 ? past + interval : past))
+    }
+
+    // MARK: Asking
+
+    private mutating func askPhones(
+        _ did: DialogID, now: Instant, dialogs: DialogTable, effects: inout ProxyEffects
+    ) {
+        guard let record = dialogs.record(did) else { return }
+        let answered = record.outs.filter { $0.state == .confirmedNotAcknowledged || $0.state == .confirmed }
+        guard answered.count == 1 else { return }
+        guard let id = contexts.insert(.blank) else {
+            counters.overloaded += 1
+            return
+        }
+        var context = ResponseContext()
+        context.kind = .keepAlive
+        context.method = .options
+        context.did = did
+        context.startedAt = now
+        for leg in [Leg.caller, .callee] {
+            let flag = leg == .caller ? RecordFlag.keepAliveToCaller : RecordFlag.keepAliveToCallee
+            guard record.flags & flag != 0 else { continue }
+            guard let branch = keepAliveBranch(did, record, answered[0], to: leg, context.branches.count, id) else {
+                counters.keepAlivesUnsendable += 1
+                continue
+            }
+            context.branches.append(branch)
+        }
+        guard !context.branches.isEmpty else {
+            contexts.remove(id)
+            return
+        }
+        keepAlives.setUnderWay(did, true)
+        for index in context.branches.indices {
+            counters.keepAlivesSent += 1
+            start(&context, branch: index, id, now: now, effects: &effects)
+        }
+        put(context, id)
+    }
+
+    /// OPTIONS for one side; `nil` where no way leads there.
+    private func keepAliveBranch(
+        _ did: DialogID, _ record: Record, _ out: Record.Out, to leg: Leg, _ number: Int, _ id: SlotID
+    ) -> ClientBranch? {
+        let side = leg == .caller ? record.caller : out.side
+        guard !side.contact.isEmpty, isReachable(side), let hop = nextHop(side) else { return nil }
+        let target = settings.egress ?? hop.endpoint
+        guard target != .none else { return nil }  // A name: it is not looked up for this.
+        let token = Branch.Token(
+            member: settings.memberTag, slot: id, branch: UInt8(number), did: did, loop: 0)
+        let sender = leg == .caller ? out.side : record.caller
+        let request = requestWithin(
+            record, out, to: leg, method: "OPTIONS", cSeq: Self.keepAliveCSeq(after: sender.cseq), hop,
+            via: { Self.writeVia(settings, .transaction(token), target.transport, into: &$0) })
+        var branch = ClientBranch(
+            client: clientTransaction(.options, target), sent: request, target: target,
+            listener: egressListener(target))
+        branch.number = token.branch
+        branch.leg = leg
+        return branch
+    }
+
+    /// A phone that came over a connection which has ended cannot be asked, and may be in its call all the same.
+    private func isReachable(_ side: Record.Side) -> Bool {
+        !side.routes.isEmpty || side.flow.isEmpty || holder(ofFlow: side.flow) != nil
+    }
+
+    /// One below the last that the side has seen, as Kamailio has it; 0 where it has seen none, so that whatever the
+    /// peer begins with is higher.
+    static func keepAliveCSeq(after last: UInt32) -> UInt64 {
+        UInt64(last > 1 ? last - 1 : last)
+    }
+
+    // MARK: Answers
+
+    /// What a keep-alive's end says of its side.
+    enum KeepAliveEnd { case lives, failed, unknown }
+
+    mutating func receiveKeepAliveResponse(
+        _ context: inout ResponseContext, _ token: Branch.Token, now: Instant,
+        dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        let index = Int(token.branch)
+        guard index < context.branches.count, context.branches[index].final == 0,
+            case .nonInvite(var transaction) = context.branches[index].client
+        else {
+            counters.strayResponses += 1
+            return
+        }
+        let status = message.statusCode
+        actions.removeAll(keepingCapacity: true)
+        transaction.receive(statusCode: status, actions: &actions)
+        context.branches[index].client = .nonInvite(transaction)
+        performClient(&context, branch: index, token.slot, now: now, effects: &effects)
+        guard status >= 200 else { return }
+        let end: KeepAliveEnd =
+            switch status {
+            case 408: .failed
+            case 481: isOfItsDialog(context.branches[index]) ? .failed : .unknown
+            default: .lives
+            }
+        if end == .unknown { counters.strayResponses += 1 }
+        endKeepAlive(&context, index, status, end, now: now, dialogs: &dialogs, effects: &effects)
+    }
+
+    /// The response has the To tag of the request that it answers.
+    private mutating func isOfItsDialog(_ branch: ClientBranch) -> Bool {
+        loadStored(branch.sent) && Text.same(message.bytes, message.toTag, stored.bytes, stored.toTag)
+    }
+
+    /// One side has answered, or will not. Its context ends with the last one: a late copy of an answer is a stray.
+    mutating func endKeepAlive(
+        _ context: inout ResponseContext, _ index: Int, _ status: Int, _ end: KeepAliveEnd, now: Instant,
+        dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        guard let did = context.did, context.branches[index].final == 0 else { return }
+        let leg = context.branches[index].leg
+        context.branches[index].final = status
+        terminateClient(&context, index)
+        if context.branches.allSatisfy({ $0.final != 0 }) { keepAlives.setUnderWay(did, false) }
+        switch end {
+        case .lives: keepAlives.noteAnswer(did, leg)
+        case .unknown: break
+        case .failed:
+            counters.keepAlivesFailed += 1
+            // Cut off from its peers a node is likely cut off from the phones as well, and ends nobody's call.
+            guard fitMembers.contains(settings.memberTag),
+                keepAlives.noteFailure(did, leg) >= settings.keepAlive.failureLimit,
+                dialogs.state(did) == .confirmed, let deadline = dialogs.deadline(did), deadline > now
+            else { return }
+            counters.dialogsEndedByKeepAlive += 1
+            shortenDeadline(
+                did, flags: RecordFlag.endedByKeepAlive, now: now, dialogs: &dialogs, effects: &effects)
+        }
+    }
+
+    // MARK: Passing by
+
+    /// A keep-alive of the cluster's own passes here, since the connection to its phone is here: the only Via is a
+    /// member's. It teaches nothing; whoever sent it learns what comes of it.
+    func isKeepAlive(_ plan: RequestPlan) -> Bool {
+        guard message.method == .options, message.count(of: .via) == 1, plan.via.isOnlyInField,
+            case .transaction = Branch(message.bytes, plan.via.branch, mark: settings.mark)
+        else { return false }
+        return true
+    }
+}
