@@ -42,6 +42,26 @@ struct WireTests {
         return writer.bytes
     }
 
+    @Test func `a heartbeat carries whole names of 1024 bytes together, and no more is read`() throws {
+        let name = "udp:" + String(repeating: "a", count: 96) + ":5060"  // 105 bytes and a space
+        let names = Array(repeating: name, count: 12).joined(separator: " ")
+        let hello = Hello(names: names)
+        #expect(hello.names.utf8.count == 9 * 106 - 1, "the tenth would not fit")
+        var beat = Heartbeat()
+        beat.hello = hello
+        var writer = ByteWriter()
+        beat.write(into: &writer)
+        #expect(try Heartbeat(writer.bytes, writer.bytes.indices).hello == hello)
+        beat.hello.names = String(repeating: "a", count: Hello.namesLimit)
+        writer.removeAll()
+        beat.write(into: &writer)
+        #expect(try Heartbeat(writer.bytes, writer.bytes.indices).hello.names.utf8.count == 1_024)
+        beat.hello.names += "a"
+        writer.removeAll()
+        beat.write(into: &writer)
+        #expect(throws: WireError.self) { try Heartbeat(writer.bytes, writer.bytes.indices) }
+    }
+
     @Test func `version 1 is written and read as it always was`() throws {
         let expected = Self.bytes(hex: Self.version1)
         #expect(Self.frame() == expected)

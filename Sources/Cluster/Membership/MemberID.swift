@@ -112,12 +112,20 @@ package struct Hello: Equatable, Sendable {
     /// Its service address, which may move to another node; at most 128 bytes.
     package var service = ""
 
-    /// What SIP calls it, `udp:127.0.0.11:5060 tls:sbc.example.org:5061`: listen, service and advertised addresses; at
-    /// most 1024 bytes.
+    /// What SIP calls it, `udp:127.0.0.11:5060 tls:sbc.example.org:5061`: listen, service and advertised addresses, in
+    /// whole names of at most `namesLimit` bytes together.
     package var names = ""
 
+    package static let namesLimit = 1_024
+
     package init(management: String = "", sip: String = "", service: String = "", names: String = "") {
-        self.names = String(decoding: names.utf8.prefix(1_024), as: UTF8.self)
+        var fitting: [Substring] = []
+        var count = 0
+        for name in names.split(separator: " ") where count + name.utf8.count < Self.namesLimit {
+            fitting.append(name)
+            count += name.utf8.count + 1
+        }
+        self.names = fitting.joined(separator: " ")
         self.management = String(decoding: management.utf8.prefix(128), as: UTF8.self)
         self.sip = String(decoding: sip.utf8.prefix(128), as: UTF8.self)
         self.service = String(decoding: service.utf8.prefix(128), as: UTF8.self)

@@ -132,7 +132,7 @@ extension Heartbeat {
             case 16: hello.sip = try field.text(in: bytes)
             case 17: hello.service = try field.text(in: bytes)
             case 18: try Self.append(field.text(in: bytes), to: &addresses, at: reader.offset)
-            case 19: hello.names = try field.text(in: bytes)
+            case 19: hello.names = try field.text(in: bytes, limit: Hello.namesLimit)
             default: break
             }
         }

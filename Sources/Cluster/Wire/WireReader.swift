@@ -114,9 +114,9 @@ struct WireField {
     /// The bytes, empty when the field has another type.
     var range: Range<Int> { if case .bytes(let range) = value { range } else { 0..<0 } }
 
-    /// A text of at most 128 bytes.
-    func text(in bytes: [UInt8]) throws(WireError) -> String {
-        guard range.count <= 128 else { throw WireError(.tooLong, at: range.lowerBound) }
+    /// A text of at most 128 bytes, or another limit.
+    func text(in bytes: [UInt8], limit: Int = 128) throws(WireError) -> String {
+        guard range.count <= limit else { throw WireError(.tooLong, at: range.lowerBound) }
         guard let text = String(validating: bytes[range], as: UTF8.self) else {
             throw WireError(.badText, at: range.lowerBound)
         }
