@@ -222,7 +222,7 @@ extension Proxy {
             let record = dialogs.record(did),
             isRefused(context.cSeq, record)
         {
-            refuseLateAnswer(did, endsDialog: true, now: now, effects: &effects)
+            refuseLateAnswer(did, home: record.home, endsDialog: true, now: now, effects: &effects)
             return
         }
         let bytes = responseWithoutVia(via)

@@ -262,7 +262,7 @@ extension Proxy {
         if cSeq.method == .invite || cSeq.method == .cancel, did.rawValue != 0, let record = dialogs.record(did) {
             if cSeq.method == .invite, 200..<300 ~= message.statusCode, isRefused(cSeq.number, record) {
                 let endsDialog = cSeq.number == record.inviteCSeq
-                refuseLateAnswer(did, endsDialog: endsDialog, now: now, effects: &effects)
+                refuseLateAnswer(did, home: record.home, endsDialog: endsDialog, now: now, effects: &effects)
                 return
             }
             var heir = inviteContext(
@@ -332,7 +332,7 @@ extension Proxy {
     /// A 2xx after the heir's final answer: ACK and BYE from that 2xx (S2-11), of a re-INVITE the ACK alone. Each
     /// retransmission is acknowledged.
     mutating func refuseLateAnswer(
-        _ did: DialogID, endsDialog: Bool, now: Instant, effects: inout ProxyEffects
+        _ did: DialogID, home: Record.Home?, endsDialog: Bool, now: Instant, effects: inout ProxyEffects
     ) {
         // Without quorum nobody's call is ended, and the callee repeats its answer (RFC 3261 §13.3.1.4).
         guard fitMembers.contains(settings.memberTag) else {
@@ -343,6 +343,7 @@ extension Proxy {
             let cSeq = try? message.cSeq()
         else { return }
         var record = Record()
+        record.home = home  // Its sent-by makes this BYE the same transaction as any other of the cluster's.
         record.callID = message.copy(message.callID)
         record.from = message.copy(from.value)
         record.inviteCSeq = cSeq.number

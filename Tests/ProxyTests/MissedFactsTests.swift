@@ -195,6 +195,7 @@ struct MissedFactsTests {
         second.proxy.fitMembers = [second.proxy.settings.memberTag]
         let sent = second.receive(late, from: ProxyBench.callee)
         #expect(sent.map { String($0.firstLine.prefix(3)) } == ["ACK", "BYE"])
+        #expect(sent[1].header("Via")!.hasPrefix("SIP/2.0/UDP \(ProxyBench.node);branch="), "home's, whoever sends it")
     }
 
     @Test func `an heir that may not cancel yet waits for a provisional, not longer than timer C`() {
