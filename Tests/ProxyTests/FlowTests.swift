@@ -184,6 +184,35 @@ struct FlowTests {
         #expect(plain.receive(Call.request("INVITE", body: body), from: ProxyBench.caller)[0].to == ProxyBench.callee)
     }
 
+    @Test func `each branch of a fork has the Via and the Record-Routes of its own transport`() {
+        func target(_ number: Int, _ transport: TransportProtocol) -> TargetSet.Target {
+            TargetSet.Target(
+                uri: Array("sip:bob@10.0.0.\(number)".utf8), namesUser: true,
+                endpoint: StreamBench.endpoint("10.0.0.\(number):5060", transport), isTransportOpen: transport == .udp)
+        }
+        func sent(body: String) -> [StreamBench.Out] {
+            var bench = StreamBench { settings in
+                var set = TargetSet(name: "both", targets: [target(31, .udp), target(32, .tcp)])
+                set.policy = .parallel
+                settings.targetSets = [set]
+                settings.routes = [StaticRoute(set: 0)]
+            }
+            return bench.receive(Call.request("INVITE", body: body), from: ProxyBench.caller).filter {
+                $0.sent.firstLine.hasPrefix("INVITE ")
+            }
+        }
+        let both = sent(body: "")
+        #expect(both.map(\.transport) == [.udp, .tcp])
+        #expect(both[0].sent.headers("Via")[0].hasPrefix("SIP/2.0/UDP 10.0.1.1:5060;branch="))
+        #expect(both[1].sent.headers("Via")[0].hasPrefix("SIP/2.0/TCP 10.0.1.1:5060;branch="))
+        #expect(both.map { $0.sent.headers("Record-Route").count } == [1, 2])
+        #expect(both[1].sent.headers("Record-Route")[0].hasPrefix("<sip:10.0.1.9:5060;transport=tcp;lr;did="))
+        // Too large for a datagram: what was given without a transport goes by TCP, and is recorded as that.
+        let large = sent(body: String(repeating: "x", count: 1_400))
+        #expect(large.map(\.transport) == [.tcp, .tcp])
+        #expect(large.map { $0.sent.headers("Record-Route").count } == [2, 2])
+    }
+
     /// A browser calls by WebSocket as flow 8, a UDP phone answers; the route set of each side, nearest to it first.
     private func establish(_ bench: inout StreamBench, via: String = "") -> [String] {
         let invite = overTCP(

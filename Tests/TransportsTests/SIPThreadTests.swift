@@ -19,6 +19,29 @@ struct SIPThreadTests {
         try SIPThread(machine: machine, sockets: sockets, bus: nil, signal: Signal(), note: note)
     }
 
+    @Test func `a datagram that can never be sent is told by its token, the others are sent (RFC 3261 §18.4)`() throws {
+        let socket = try UDPSocket(Loopback.endpoint(1, 5_071))
+        let phone = try Phone(Loopback.endpoint(2, 5_072))
+        // From a loopback address there is no way to the network: the system refuses it at once.
+        let nowhere = Endpoint(text: "192.0.2.1:5060")!
+        var outbox = Outbox()
+        outbox.arena += [0x61, 0x62]
+        for (index, datagram) in [(nowhere, UInt64(7)), (nowhere, 0), (phone.socket.endpoint, 8)].enumerated() {
+            outbox.datagrams.append(
+                Datagram(
+                    range: ByteRange(start: index & 1, end: 2), to: datagram.0, from: ListenerID(rawValue: 0),
+                    token: datagram.1))
+        }
+        var batch = SendBatch()
+        var counters = TransportCounters()
+        batch.send(outbox, through: [socket], counting: &counters)
+        #expect(batch.unsendable.map(\.token) == [7], "who does not care is not told")
+        #expect(counters.sendErrors.values.reduce(0, +) == 2 && counters.datagramsSent == 1)
+        #expect(phone.collect(1))
+        batch.send(Outbox(), through: [socket], counting: &counters)
+        #expect(batch.unsendable.isEmpty)
+    }
+
     @Test func `a datagram is handed to the machine and its answer leaves from the same socket`() throws {
         let first = Loopback.endpoint(1, 5060)
         let second = Loopback.endpoint(2, 5060)

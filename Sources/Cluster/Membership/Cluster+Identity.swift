@@ -98,11 +98,12 @@ extension Cluster {
         }
     }
 
+    /// How much higher than the next one a raised boot is at most.
+    static let bootLeap = 65_536
+
     /// A process of our name had a boot at least as high: while we join we take a higher one. Without it a view that
     /// names the old process could never let us in. How much higher is drawn: who tells of the highest boot may not
     /// know the last process, which was raised likewise, and two processes with one boot would share a stream.
-    static let bootLeap = 65_536
-
     mutating func raiseBoot(above known: UInt64, out: inout ClusterActions) {
         guard known > localMember.boot, state == .joining, !isMember else { return }
         let raised = known &+ 1 &+ UInt64(random.next(below: Self.bootLeap))

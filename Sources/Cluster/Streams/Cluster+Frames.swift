@@ -130,9 +130,10 @@ extension Cluster {
         frame.sequenced += 1
         let item = try RecordItem(frame.bytes, payload)
         // What is in our records stays out: an old put would bring back what has ended and been forgotten (R6).
-        if let at = position(of: frame.sender), peers[at].stream.contains(sequence) { return }
+        let at = position(of: frame.sender)
+        if let at, peers[at].stream.contains(sequence) { return }
         let age = kind == .put ? Int64(item.age) + frame.transit : nil
-        if kind == .put, let at = position(of: frame.sender) { peers[at].noteAge(of: item.did) }
+        if kind == .put, let at { peers[at].noteAge(of: item.did) }
         let outcome = join(item.did, frame.bytes, item.record, age: age, store: &store, now: now, out: &out)
         if outcome == .unknown {
             park(item, sequence, of: frame, now: now)
