@@ -21,6 +21,8 @@ package struct FuzzTarget: Sendable {
             var exercise = MessageExercise()
             _ = exercise.run($0)
         },
+        FuzzTarget(
+            name: "stream", summary: "a byte stream cut into messages, whatever its pieces", run: StreamTarget.run),
         FuzzTarget(name: "edit", summary: "forwarding keeps what it does not rewrite", run: EditTarget.run),
         FuzzTarget(name: "uri", summary: "parts lie within; comparison is reflexive and symmetric", run: URITarget.run),
         FuzzTarget(name: "via", summary: "lists of Vias, and received and rport written into them", run: ViaTarget.run),

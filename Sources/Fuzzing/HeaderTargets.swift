@@ -154,7 +154,7 @@ enum ValuesTarget {
 
     private static func numbers(_ text: [UInt8]) {
         var message = Message()
-        let lines = ["Max-Forwards", "Expires", "Session-Expires", "Min-SE", "RSeq", "Retry-After"]
+        let lines = ["Max-Forwards", "Expires", "Session-Expires", "Min-SE", "RSeq", "Retry-After", "Max-Breadth"]
             .flatMap { Array("\($0): ".utf8) + text + Array("\r\n".utf8) }
         let whole = Array("OPTIONS sip:a SIP/2.0\r\n".utf8) + lines + Array("\r\n".utf8)
         guard (try? message.load(RawSpan(_elements: whole.span))) != nil else { return }
@@ -165,6 +165,7 @@ enum ValuesTarget {
             precondition(
                 (try? SessionExpires(writer.bytes, ByteRange(writer.bytes))) == agreed, "written, it is the same")
         }
+        if let breadth = (try? message.maxBreadth()) ?? nil { precondition((0...65_535).contains(breadth), "bounded") }
         if let least = try? message.minimumSessionInterval() { precondition(least >= 90, "never below 90 s") }
         for name in [HeaderName.expires, .sessionExpires, .minSE, .rseq, .retryAfter] {
             _ = message.leadingNumber(name)
