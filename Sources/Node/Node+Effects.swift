@@ -127,6 +127,9 @@ extension Node {
             if proxy.hasContext(did) || proxy.hasOrphan(did, now: now, dialogs: store.dialogs) {
                 proxy.review(did, now: now, dialogs: &store.dialogs, effects: &effects)
             }
+            if proxy.isSpent(did, dialogs: store.dialogs) {
+                proxy.learnSpent(did, now: now, dialogs: &store.dialogs, effects: &effects)
+            }
         }
         for did in store.arrived {
             proxy.recordArrived(did, now: now, dialogs: &store.dialogs, effects: &effects)

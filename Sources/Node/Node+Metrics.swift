@@ -62,6 +62,9 @@ extension Node {
             counter("sip_transport_errors", "Requests that could not be sent", sip.transportErrors),
             counter(
                 "sip_challenges_left_out", "Challenges that did not fit into the answer chosen", sip.challengesLeftOut),
+            counter(
+                "sip_late_answers_ended", "Callees that answered after another one, ended by ACK and BYE",
+                sip.lateAnswersEnded),
             counter("sip_access_denied", "Requests that the access list refused", sip.accessDenied),
             counter(
                 "sip_rate_limited_source", "Requests refused: too many from their source", sip.rateLimitedSource),

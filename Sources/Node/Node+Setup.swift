@@ -68,6 +68,8 @@ extension Node {
             case .wait: .wait
             }
         proxy.earlyGrace = settings.takeover.earlyGrace
+        proxy.endsLateAnswers = sip.lateAnswer == .end
+        proxy.minimumSession = UInt32(sip.minimumSession.wholeMilliseconds / 1_000)
         makeRoutes(settings, into: &proxy)
         makeAdmission(settings, into: &proxy)
         proxy.keepAlive = makeKeepAlive(settings.dialogs)
@@ -113,6 +115,13 @@ extension Node {
             var made = StaticRoute(set: index)
             made.methods = route.methods.map { Array($0.utf8) }
             made.sources = route.sources
+            made.path =
+                switch route.path {
+                case nil: .never
+                case .supported: .supported
+                case .always: .always
+                case .required: .required
+                }
             if let pattern = route.pattern { made.requestURI = { pattern.matches($0, $1.range) } }
             made.headers = route.headers.map { header in
                 StaticRoute.HeaderCondition(name: Array(header.name.utf8)) {
@@ -153,6 +162,7 @@ extension Node {
     private static func makeAdmission(_ settings: Settings, into proxy: inout ProxySettings) {
         proxy.access.allow = settings.access.allow
         proxy.access.deny = settings.access.deny
+        proxy.trusted = settings.access.trusted
         proxy.access.isSilent = settings.access.answer == .drop
         let limits = settings.limits
         proxy.limits.sourcePerSecond = limits.sourcePerSecond

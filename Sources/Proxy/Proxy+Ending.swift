@@ -137,16 +137,15 @@ extension Proxy {
 
     /// The address of a request that the cluster makes was looked up.
     mutating func generatedResolved(
-        _ id: SlotID, _ index: Int, _ endpoint: Endpoint?, now: Instant, effects: inout ProxyEffects
+        _ id: SlotID, _ index: Int, _ endpoint: Endpoint?, now: Instant, dialogs: inout DialogTable,
+        effects: inout ProxyEffects
     ) {
         guard var context = take(id) else { return }
         if context.branches.indices.contains(index), context.branches[index].final == 0 {
-            if let endpoint {
-                context.branches[index].sent = request(context.branches[index].sent, by: endpoint.transport)
-                context.branches[index].target = endpoint
-                context.branches[index].listener = egressListener(endpoint)
-                context.branches[index].client = clientTransaction(context.method, endpoint)
-                start(&context, branch: index, id, now: now, effects: &effects)
+            if context.kind == .keepAlive {
+                keepAliveResolved(&context, index, endpoint, id, now: now, dialogs: &dialogs, effects: &effects)
+            } else if let endpoint {
+                startGenerated(&context, index, at: endpoint, id, now: now, effects: &effects)
             } else {
                 endLeg(&context, index, 503, effects: &effects)
             }
@@ -154,8 +153,20 @@ extension Proxy {
         finish(context, id)
     }
 
+    /// Starts a request that the cluster makes, at the address that was found for it.
+    mutating func startGenerated(
+        _ context: inout ResponseContext, _ index: Int, at endpoint: Endpoint, _ id: SlotID, now: Instant,
+        effects: inout ProxyEffects
+    ) {
+        context.branches[index].sent = request(context.branches[index].sent, by: endpoint.transport)
+        context.branches[index].target = endpoint
+        context.branches[index].listener = egressListener(endpoint)
+        context.branches[index].client = clientTransaction(context.method, endpoint)
+        start(&context, branch: index, id, now: now, effects: &effects)
+    }
+
     /// What has to be looked up for a request as it leaves: its first Route, else its Request-URI.
-    private mutating func nameOfHop(_ request: [UInt8]) -> ResolutionTarget? {
+    mutating func nameOfHop(_ request: [UInt8]) -> ResolutionTarget? {
         guard loadStored(request) else { return nil }
         addresses.removeAll(keepingCapacity: true)
         stored.nameAddresses(.route, into: &addresses)
@@ -276,22 +287,26 @@ extension Proxy {
         let first = max(1, UInt64(sender.firstCSeq))
         let cSeq = min(first + 1 << 24, 1 << 31 - 1)
         guard let hop = nextHop(side) else { return nil }
-        let sentBy = record.home.map(\.sentBy) ?? settings.sentBy
-        let branch = Branch.generated(generatedBranch(did, leg, .bye, toTag: out.toTag))
-        let transport = hop.endpoint == .none ? TransportProtocol.udp : hop.endpoint.transport
         let request = requestWithin(
             record, out, to: leg, method: "BYE", cSeq: cSeq, hop,
-            via: { [settings] writer in
-                writer.put("SIP/2.0/")
-                writer.put(transport.name)
-                writer.put(0x20)
-                writer.put(sentBy)
-                writer.put(";branch=")
-                branch.write(mark: settings.mark, into: &writer)
-                writer.put(";rport")
-            },
+            via: { writeGeneratedVia(did, record, out, to: leg, .bye, hop.endpoint.transport, into: &$0) },
             extra: { Self.writeReason(record.flags, early: early, into: &$0) })
         return EndingRequest(leg: leg, target: hop.endpoint, bytes: request)
+    }
+
+    /// The value of the Via of a request that the cluster makes: it follows from dialog, side and method, and the home
+    /// that the record names.
+    func writeGeneratedVia(
+        _ did: DialogID, _ record: Record, _ out: Record.Out, to leg: Leg, _ method: Method,
+        _ transport: TransportProtocol, into writer: inout ByteWriter
+    ) {
+        writer.put("SIP/2.0/")
+        writer.put(transport.name)
+        writer.put(0x20)
+        writer.put(record.home.map(\.sentBy) ?? settings.sentBy)
+        writer.put(";branch=")
+        Branch.generated(generatedBranch(did, leg, method, toTag: out.toTag)).write(mark: settings.mark, into: &writer)
+        writer.put(";rport")
     }
 
     /// Why the cluster ends a dialog (RFC 3326).

@@ -192,6 +192,12 @@ extension Proxy {
         guard !settings.streamNames.isEmpty, plan.isKnown, let did = plan.did, !message.toTag.isEmpty,
             let fact = flowFact(of: did, toward: plan.leg, dialogs: dialogs)
         else { return .none }
+        return takeFlow(fact, &plan)
+    }
+
+    /// Sends a request over a connection: one of ours, or a member's, which is then passed the request with the Routes
+    /// that it has.
+    mutating func takeFlow(_ fact: FlowFact, _ plan: inout RequestPlan) -> FlowUse {
         if fact.member == settings.memberTag {
             guard let live = flows[fact.flow] else { return .gone }
             plan.nextHop = live.remote
@@ -204,7 +210,7 @@ extension Proxy {
         }
         counters.passedToFlow += 1
         plan.nextHop = endpoint
-        plan.memberFlow = fact.flow
+        plan.memberFlow = fact
         plan.consumedRoutes = 0  // Our own Route names the dialog to the member as it did to us.
         return .taken
     }

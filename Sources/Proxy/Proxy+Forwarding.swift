@@ -136,9 +136,12 @@ extension Proxy {
                 settings.writeTop(
                     branch, recorded, from: plan.source.transport, to: plan.nextHop.transport, secure: isSecure,
                     into: &writer)
-                if plan.memberFlow != .none { Self.writeRoute(to: plan.memberFlow, at: plan.nextHop, into: &writer) }
+                if let fact = plan.memberFlow { Self.writeRoute(to: fact.flow, at: plan.nextHop, into: &writer) }
             }
         }
+        if plan.addsPath { insertPath(plan) }
+        let doubt = identityDoubt(from: plan.source, to: branch == nil ? nil : plan.nextHop)
+        Self.withholdIdentity(doubt, in: message, with: &editor)
         completeVia(plan)
         editor.removeLeading(plan.consumedRoutes + (plan.nextHopIsStrict ? 1 : 0), of: routes)
         decrementMaxForwards()

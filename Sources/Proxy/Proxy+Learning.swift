@@ -72,16 +72,6 @@ extension Proxy {
         if case .generated = Branch(message.bytes, plan.via.branch, mark: settings.mark) { true } else { false }
     }
 
-    /// A party's BYE ends the dialog as it passes.
-    mutating func learnBye(
-        _ did: DialogID, _ plan: RequestPlan, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
-        facts.begin()
-        facts.put(RecordField.state, UInt64(DialogState.deleted.rawValue))
-        facts.put(RecordField.flags, plan.leg == .caller ? RecordFlag.byeFromCaller : RecordFlag.byeFromCallee)
-        learn(did, now: now, dialogs: &dialogs, effects: &effects)
-    }
-
     private mutating func writeNewRecord(_ context: ResponseContext, _ plan: RequestPlan, branch: Branch) {
         facts.begin()
         let bytes = message.bytes
@@ -261,7 +251,7 @@ extension Proxy {
         let contact = contactURI()
         let routeSet = recordRoutes(below: false)
         let target = index < context.branches.count ? context.branches[index].target : nil
-        let flow = flowFact(arrivalFlow)
+        let flow = flowFact(arrivalFlow) ?? (target == nil ? nil : context.branches[index].memberFlow)
         facts.message(RecordField.outs) { out in
             out.put(OutField.toTag, bytes, toTag)
             out.put(OutField.state, UInt64(state.rawValue))
@@ -292,7 +282,8 @@ extension Proxy {
         let senderBytes = stored.bytes
         let senderContact = refreshesTarget ? contactURI(of: stored) : nil
         let (routesOfCaller, routesOfCallee) = (routeSets[0], routeSets[1])
-        let (senderFlow, flow) = (flowFact(context.flow, ofSender: stored), flowFact(arrivalFlow))
+        let senderFlow = flowFact(context.flow, ofSender: stored)
+        let flow = flowFact(arrivalFlow) ?? context.branches.first?.memberFlow
         func writeSide(_ side: inout FactsWriter, leg: Leg) {
             let sends = leg == context.leg
             if sends {

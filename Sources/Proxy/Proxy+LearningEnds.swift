@@ -1,7 +1,7 @@
-// What the end of an INVITE teaches: the failure of a branch or of all, the ACK that settles a 2xx, the CANCEL.
+// What ends teach: the failure of a branch or of all, the ACK that settles a 2xx, the CANCEL, a party's BYE.
 
-import Dialogs
-import Primitives
+package import Dialogs
+package import Primitives
 import SIP
 
 extension Proxy {
@@ -48,6 +48,71 @@ extension Proxy {
         var stream = hash.begin()
         stream.combine(bytes, branch)
         return UInt64(cSeq) << 32 | stream.finish() & 0xffff_ffff
+    }
+
+    // MARK: BYE
+
+    /// A party's BYE ends the dialog as it passes; of several dialog-outs that live, only its own.
+    mutating func learnBye(
+        _ did: DialogID, _ plan: RequestPlan, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        let calleeTag = plan.leg == .caller ? message.toTag : message.fromTag
+        let goesOn = dialogs.view(did) { view, stored in livesWithout(calleeTag, view, stored) } ?? false
+        let bytes = message.bytes
+        facts.begin()
+        if goesOn {
+            facts.message(RecordField.outs) { out in
+                out.put(OutField.toTag, bytes, calleeTag)
+                out.put(OutField.state, UInt64(DialogState.deleted.rawValue))
+            }
+        } else {
+            facts.put(RecordField.state, UInt64(DialogState.deleted.rawValue))
+            facts.put(RecordField.flags, plan.leg == .caller ? RecordFlag.byeFromCaller : RecordFlag.byeFromCallee)
+        }
+        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+    }
+
+    /// Whether the call goes on when the dialog-out with this To tag ends: another callee has answered as well, or,
+    /// while nobody has, another may.
+    private func livesWithout(_ calleeTag: ByteRange, _ view: RecordView, _ stored: [UInt8]) -> Bool {
+        let isAnswered = view.state >= .confirmedNotAcknowledged
+        var goesOn = false
+        view.forEachOut(in: stored) { out in
+            guard let state = out.state, state != .deleted, !isAnswered || state >= .confirmedNotAcknowledged,
+                !Text.same(stored, out.toTag, message.bytes, calleeTag)
+            else { return }
+            goesOn = true
+        }
+        guard !isAnswered, !goesOn else { return goesOn }
+        var open = 0
+        view.forEachPending(in: stored) { if $0.progress & Progress.final == 0 { open += 1 } }
+        return open > 1
+    }
+
+    /// Whether every callee that answered has ended and the record does not say so: their BYEs passed several nodes at
+    /// once, or came before the fact of the 2xx.
+    package func isSpent(_ did: DialogID, dialogs: DialogTable) -> Bool {
+        dialogs.view(did) { view, stored in
+            guard view.state == .confirmedNotAcknowledged || view.state == .confirmed else { return false }
+            var (hasEnded, lives) = (false, false)
+            view.forEachOut(in: stored) { out in
+                switch out.state {
+                case .confirmedNotAcknowledged, .confirmed: lives = true
+                case .deleted: hasEnded = true
+                default: break
+                }
+            }
+            return hasEnded && !lives
+        } ?? false
+    }
+
+    /// The dialog ends with the last of its dialog-outs.
+    package mutating func learnSpent(
+        _ did: DialogID, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        facts.begin()
+        facts.put(RecordField.state, UInt64(DialogState.deleted.rawValue))
+        learn(did, now: now, dialogs: &dialogs, effects: &effects)
     }
 
     // MARK: ACK and CANCEL

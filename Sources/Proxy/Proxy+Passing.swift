@@ -19,7 +19,7 @@ extension Proxy {
         context.did = did
         context.cSeq = cSeq.number
         context.isInitial = true
-        let answer = responseWithoutVia(via)
+        let answer = responseWithoutVia(via, from: .none, to: .none)
         let kept = message.snapshot()
         facts.begin()
         facts.put(RecordField.state, UInt64(DialogState.confirmedNotAcknowledged.rawValue))

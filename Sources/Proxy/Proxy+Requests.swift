@@ -31,11 +31,16 @@ struct RequestPlan {
     /// Position of the next hop in the table of probed targets, -1 for none.
     var health: Int32 = -1
     /// The connection of the member that it is passed to, which must send it on.
-    var memberFlow = FlowID.none
+    var memberFlow: FlowFact?
     /// The connection that the member which passed it here names.
     var namedFlow = FlowID.none
     /// The connection to the next hop, when it must be a certain one.
     var flow = FlowID.none
+    /// Where a Path of ours leads to.
+    var path: PathToken?
+    /// The request gets our Path, and whether the registrar must understand it (RFC 3327).
+    var addsPath = false
+    var requiresPath = false
     /// The next hop was given without a transport.
     var isTransportOpen = false
     /// The first Route left does not route loosely (§16.6 step 6).
@@ -174,7 +179,16 @@ extension Proxy {
         if hops == 0, message.method != .options { return 483 }
         if hops == 0, !isOwn(requestURI, in: message.bytes) { return 483 }
         if message.first(.proxyRequire) != nil { return 420 }
-        return nil
+        return isTooBrief() ? 422 : nil
+    }
+
+    /// Whether a session would have to be refreshed more often than is wanted here, and its sender can be told so (RFC
+    /// 4028 §8.1).
+    private func isTooBrief() -> Bool {
+        guard settings.minimumSession > 0, message.method == .invite || message.method == .update,
+            let asked = (try? message.sessionExpires()) ?? nil
+        else { return false }
+        return asked.seconds < settings.minimumSession && message.lists("timer", in: .supported)
     }
 
     /// Reads how many branches the request may have.
@@ -211,13 +225,18 @@ extension Proxy {
     ) {
         counters.rejected += 1
         let toTag = status > 100 && message.toTag.isEmpty ? ownToTagText(message) : []
-        effects.queue.send(to: upstream, from: listener, flow: flow) { [message] writer in
+        effects.queue.send(to: upstream, from: listener, flow: flow) { [message, settings] writer in
             ResponseWriter.write(
                 status, to: message, toTag: toTag, received: received,
                 extra: { writer in
                     if status == 420 {
                         writer.put("Unsupported: ")
                         _ = message.writeUnsupported(.proxyRequire, known: [], into: &writer)
+                        writer.put("\r\n")
+                    }
+                    if status == 422 {
+                        writer.put("Min-SE: ")
+                        writer.putDecimal(UInt64(settings.minimumSession))
                         writer.put("\r\n")
                     }
                     extra(&writer)
@@ -264,6 +283,7 @@ extension Proxy {
             guard let uri = try? URI(message.bytes, route.uri), isOwn(uri, in: message.bytes) else { break }
             plan.consumedRoutes += 1
             if plan.did == nil { plan.did = didHint(uri) }
+            if let path = pathToken(uri) { plan.path = path }
             // Only members may say which connection is used: a stranger would reach phones that are none of his calls.
             if let value = uri.parameter("flow", in: message.bytes), isPeerAddress(plan.source),
                 let flow = Text.hex(message.bytes, value)

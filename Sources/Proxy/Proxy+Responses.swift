@@ -177,7 +177,8 @@ extension Proxy {
             }
         }
         guard status > 100, context.lastStatus < 200 else { return }
-        sendUpstream(responseWithoutVia(via), status, &context, id, now: now, effects: &effects)
+        sendUpstream(
+            responseWithoutVia(via, context, branch: index), status, &context, id, now: now, effects: &effects)
     }
 
     /// An answer has reached an heir, so the dead node's address is here: it waits as the owner would have.
@@ -225,7 +226,11 @@ extension Proxy {
             refuseLateAnswer(did, home: record.home, endsDialog: true, now: now, effects: &effects)
             return
         }
-        let bytes = responseWithoutVia(via)
+        if isInvite, context.isInitial, let did = context.did, isLateAnswer(did, dialogs: dialogs) {
+            endLateAnswer(did, now: now, dialogs: &dialogs, effects: &effects)
+            return
+        }
+        let bytes = responseWithoutVia(via, context, branch: index)
         let moved = learnSuccess(context, index, answer: bytes, now: now, dialogs: &dialogs, effects: &effects)
         guard moved, commits, context.held.count < ResponseContext.heldLimit else {
             sendUpstream(bytes, status, &context, id, now: now, effects: &effects)
@@ -281,10 +286,17 @@ extension Proxy {
 
     // MARK: Upstream
 
+    /// The response of a branch as it goes upstream.
+    mutating func responseWithoutVia(_ via: Via, _ context: ResponseContext, branch index: Int) -> [UInt8] {
+        let source = context.branches.indices.contains(index) ? context.branches[index].target : .none
+        return responseWithoutVia(via, from: source, to: context.upstream)
+    }
+
     /// The response without our Via (§16.7 step 3).
-    mutating func responseWithoutVia(_ via: Via) -> [UInt8] {
+    mutating func responseWithoutVia(_ via: Via, from source: Endpoint, to upstream: Endpoint) -> [UInt8] {
         editor.begin()
         editor.removeTopmost(via)
+        Self.withholdIdentity(identityDoubt(from: source, to: upstream), in: message, with: &editor)
         scratch.removeAll()
         editor.write(message, into: &scratch)
         return scratch.copy()

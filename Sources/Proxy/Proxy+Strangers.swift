@@ -31,8 +31,13 @@ extension Proxy {
             return
         }
         // The owner says again what it said last: its 100 may have been lost, and a caller that hears nothing gives up
-        // while its callee rings. Once: what comes from a member goes no further.
-        guard let endpoint = owner.endpoint, !isPeerAddress(plan.source) else { return }
+        // while its callee rings.
+        pass(to: owner, from: plan.source, effects: &effects)
+    }
+
+    /// Gives the message at hand to the live member that it belongs to. Once: what comes from a member goes no further.
+    mutating func pass(to owner: PeerContact, from source: Endpoint, effects: inout ProxyEffects) {
+        guard let endpoint = owner.endpoint, !isPeerAddress(source) else { return }
         counters.passedToOwner += 1
         effects.queue.send(message.bytes, to: endpoint, from: egressListener(endpoint))
     }
@@ -43,14 +48,19 @@ extension Proxy {
     mutating func isRepeatedReInvite(
         _ did: DialogID, _ plan: RequestPlan, now: Instant, dialogs: DialogTable, effects: inout ProxyEffects
     ) -> Bool {
-        let isPending = dialogs.view(did) { view, _ in view.pendingCount > 0 } ?? false
-        guard isPending,
-            let pending = dialogs.record(did)?.pendings.first(where: {
-                $0.leg == plan.leg && $0.cseq == plan.cSeq.number
-            }), case .transaction(let token) = Branch(pending.branch, ByteRange(pending.branch), mark: settings.mark)
-        else { return false }
-        // Its owner itself passes it to us, who hold the connection to its receiver: the fact has come before it.
-        if Text.same(message.bytes, plan.via.branch, pending.branch, ByteRange(pending.branch)) { return false }
+        let known = dialogs.view(did) { view, stored -> Branch.Token? in
+            var found: RecordView.Pending?
+            view.forEachPending(in: stored) { pending in
+                guard found == nil, pending.leg == plan.leg, pending.cseq == plan.cSeq.number else { return }
+                found = pending
+            }
+            // Its owner itself passes it to us, who hold the connection to its receiver: the fact has come before it.
+            guard let found, !Text.same(message.bytes, plan.via.branch, stored, found.branch),
+                case .transaction(let token) = Branch(stored, found.branch, mark: settings.mark)
+            else { return nil }
+            return token
+        }
+        guard let token = known ?? nil else { return false }
         counters.foreignAbsorbed += 1
         if token.member == settings.memberTag {
             repeatLastResponse(did, plan.cSeq.number, plan.leg, now: now, effects: &effects)
@@ -60,9 +70,7 @@ extension Proxy {
             reject(500, plan, effects: &effects) { $0.put("Retry-After: 1\r\n") }
             return true
         }
-        guard let endpoint = owner.endpoint, !isPeerAddress(plan.source) else { return true }
-        counters.passedToOwner += 1
-        effects.queue.send(message.bytes, to: endpoint, from: egressListener(endpoint))
+        pass(to: owner, from: plan.source, effects: &effects)
         return true
     }
 
@@ -179,10 +187,9 @@ extension Proxy {
         let pendings = dialogs.record(did)?.pendings.filter { $0.cseq == plan.cSeq.number } ?? []
         for pending in pendings {
             guard case .transaction(let token) = Branch(pending.branch, ByteRange(pending.branch), mark: settings.mark),
-                let owner = peer(token.member), owner.isLive, let endpoint = owner.endpoint
+                let owner = peer(token.member), owner.isLive, owner.endpoint != nil
             else { continue }
-            counters.passedToOwner += 1
-            effects.queue.send(message.bytes, to: endpoint, from: egressListener(endpoint))
+            pass(to: owner, from: plan.source, effects: &effects)
             return
         }
     }
@@ -197,14 +204,10 @@ extension Proxy {
     }
 
     /// Gives every live member a copy of a message that only its unknown owner can use: an ACK for a final answer of
-    /// the cluster's, an answer to a request that the cluster made. Once: what comes from a member goes no further.
+    /// the cluster's, an answer to a request that the cluster made.
     mutating func passToPeers(from source: Endpoint, effects: inout ProxyEffects) {
-        guard source != .none, !isPeerAddress(source) else { return }
-        for peer in peers where peer.isLive {
-            guard let endpoint = peer.endpoint else { continue }
-            counters.passedToOwner += 1
-            effects.queue.send(message.bytes, to: endpoint, from: egressListener(endpoint))
-        }
+        guard source != .none else { return }
+        for peer in peers where peer.isLive { pass(to: peer, from: source, effects: &effects) }
     }
 
     /// Whether an ACK belongs to a re-INVITE that was refused: the record remembers the last one of each side.
@@ -265,6 +268,12 @@ extension Proxy {
                 refuseLateAnswer(did, home: record.home, endsDialog: endsDialog, now: now, effects: &effects)
                 return
             }
+            if cSeq.method == .invite, 200..<300 ~= message.statusCode, cSeq.number == record.inviteCSeq,
+                isLateAnswer(did, dialogs: dialogs)
+            {
+                endLateAnswer(did, now: now, dialogs: &dialogs, effects: &effects)
+                return
+            }
             var heir = inviteContext(
                 of: did,
                 where: {
@@ -304,7 +313,7 @@ extension Proxy {
                 learnPassingSuccess(did, cSeq, now: now, dialogs: &dialogs, effects: &effects)
             }
         }
-        forwardResponseStatelessly(via, effects: &effects)
+        forwardResponseStatelessly(via, from: source, effects: &effects)
     }
 
     /// Whether the cluster has given the INVITE with this CSeq a final answer other than 2xx.
@@ -329,59 +338,8 @@ extension Proxy {
         return true
     }
 
-    /// A 2xx after the heir's final answer: ACK and BYE from that 2xx (S2-11), of a re-INVITE the ACK alone. Each
-    /// retransmission is acknowledged.
-    mutating func refuseLateAnswer(
-        _ did: DialogID, home: Record.Home?, endsDialog: Bool, now: Instant, effects: inout ProxyEffects
-    ) {
-        // Without quorum nobody's call is ended, and the callee repeats its answer (RFC 3261 §13.3.1.4).
-        guard fitMembers.contains(settings.memberTag) else {
-            counters.foreignAbsorbed += 1
-            return
-        }
-        guard let contact = contactURI(), let to = message.first(.to), let from = message.first(.from),
-            let cSeq = try? message.cSeq()
-        else { return }
-        var record = Record()
-        record.home = home  // Its sent-by makes this BYE the same transaction as any other of the cluster's.
-        record.callID = message.copy(message.callID)
-        record.from = message.copy(from.value)
-        record.inviteCSeq = cSeq.number
-        record.state = .early
-        var out = Record.Out()
-        out.toTag = message.copy(message.toTag)
-        out.to = message.copy(to.value)
-        out.side.contact = message.copy(contact)
-        out.side.routes = recordRoutes(below: false)
-        record.caller.firstCSeq = cSeq.number
-        guard let request = bye(did, record, out, to: .callee, early: true) else { return }
-        let acknowledgement = acknowledgement(of: request, cSeq: cSeq.number)
-        effects.queue.send(acknowledgement, to: settings.egress ?? request.target, from: egressListener(request.target))
-        guard endsDialog else { return }
-        let hash = generatedHash(request.bytes)
-        guard generatedTable.first(hash: hash, where: { isGenerated($0, hash) }) == nil else { return }
-        startGenerated([request], did: did, method: .bye, kind: .heir, now: now, effects: &effects)
-    }
-
-    /// The ACK that goes where a BYE goes: same Request-URI, Routes, From and To.
-    private func acknowledgement(of bye: EndingRequest, cSeq: UInt32) -> [UInt8] {
-        var probe = Message()
-        var writer = ByteWriter(capacity: 512)
-        guard (try? probe.load(RawSpan(_elements: bye.bytes.span))) != nil else { return [] }
-        writer.put("ACK ")
-        writer.put(probe.bytes, probe.requestURI)
-        writer.put(" SIP/2.0\r\n")
-        for field in probe.headers where field.name != .cSeq && field.name != .reason {
-            writer.put(probe.bytes, field.line)
-        }
-        writer.put("CSeq: ")
-        writer.putDecimal(UInt64(cSeq))
-        writer.put(" ACK\r\n\r\n")
-        return writer.bytes
-    }
-
     /// Sends a response on by the Via below ours (§16.11): nothing of its transaction is here.
-    mutating func forwardResponseStatelessly(_ via: Via, effects: inout ProxyEffects) {
+    mutating func forwardResponseStatelessly(_ via: Via, from source: Endpoint, effects: inout ProxyEffects) {
         vias.removeAll(keepingCapacity: true)
         message.vias(into: &vias)
         guard vias.count > 1 else {
@@ -398,6 +356,7 @@ extension Proxy {
         let transport = settings.speaks(next.transport) ? next.transport : .udp
         let endpoint = Endpoint(
             address: address, port: next.rport ?? next.port ?? transport.defaultPort, transport: transport)
-        effects.queue.send(responseWithoutVia(via), to: endpoint, from: egressListener(endpoint))
+        let bytes = responseWithoutVia(via, from: source, to: endpoint)
+        effects.queue.send(bytes, to: endpoint, from: egressListener(endpoint))
     }
 }

@@ -266,6 +266,14 @@ extension Proxy {
             reject(416, plan, effects: &effects)
             return false
         }
+        switch takePath(&plan) {
+        case .taken: return true
+        case .gone:
+            counters.flowsGone += 1
+            reject(430, plan, effects: &effects)
+            return false
+        case .none: break
+        }
         switch useFlow(&plan, dialogs: dialogs) {
         case .taken: return true
         case .gone where !isOwn(uri, in: message.bytes) && endpoint(of: uri, in: message.bytes) == nil:

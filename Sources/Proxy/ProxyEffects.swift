@@ -109,6 +109,8 @@ package struct ProxyCounters: Equatable, Sendable {
     package var transportErrors: UInt64 = 0
     /// Challenges that did not fit into the answer chosen.
     package var challengesLeftOut: UInt64 = 0
+    /// 2xx responses of another callee than the one that had answered, ended by ACK and BYE.
+    package var lateAnswersEnded: UInt64 = 0
     /// OPTIONS sent to targets, and targets that went down or came back.
     package var probes: UInt64 = 0
     package var targetsWentDown: UInt64 = 0

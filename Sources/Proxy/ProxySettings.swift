@@ -56,6 +56,12 @@ package struct ProxySettings: Sendable {
     package var maxForwards = 70
     package var earlyTakeover = EarlyTakeover.auto
     package var earlyGrace = Duration.milliseconds(1_500)
+    /// What becomes of a 2xx from another callee than the one that has answered (`sip.late-answer`).
+    package var endsLateAnswers = false
+    /// Least Session-Expires in seconds; 0 takes any (`sip.min-se`, RFC 4028 §8.1).
+    package var minimumSession: UInt32 = 0
+    /// The trust domain of RFC 3325; none: identities pass as they are (`access.trusted`).
+    package var trusted: [Subnet] = []
     package var routes: [StaticRoute] = []
     package var targetSets: [TargetSet] = []
     package var access = AccessList()

@@ -135,6 +135,25 @@ struct RPCTests {
         #expect(result?["Dialogs"]?.elements?.first?["Dialog"]?["State"] == "Confirmed_NA")
     }
 
+    @Test func `dlg2_list names a dialog that several callees have confirmed (ims_dialog d1)`() async throws {
+        for (states, name) in [
+            (["confirmed", "confirmed"], "Concurrently_Confirmed"),
+            (["confirmed", "confirmed_na"], "Concurrently_Confirmed"),
+            (["confirmed", "deleted"], "Confirmed"), (["confirmed", "early"], "Confirmed"),
+        ] {
+            node.state.withLock { state in
+                state.dialogs[0].state = "confirmed"
+                state.dialogs[0].outs = states.map { text in
+                    var out = OutReport()
+                    out.state = text
+                    return out
+                }
+            }
+            let result = try JSONValue(parsing: await call("dlg2.list").1)["result"]
+            #expect(result?["Dialogs"]?.elements?.first?["Dialog"]?["State"] == .string(name))
+        }
+    }
+
     @Test func `every method says what it is for, and its example is JSON`() throws {
         for method in RPCMethods.all {
             #expect(!method.summary.isEmpty)

@@ -399,4 +399,30 @@ struct KeepAliveTests {
         #expect(Self.ask(&bench).map(\.to) == [ProxyBench.callee])
         #expect(bench.proxy.counters.keepAlivesUnsendable == 1)
     }
+
+    @Test func `the name in a Contact is looked up each time, and none or no address says nothing of the side`() {
+        var bench = ProxyBench { settings in
+            settings.keepAlive.interval = Self.interval
+            settings.keepAlive.failureLimit = 1
+            settings.keepAlive.flags = RecordFlag.keepAliveToCallee
+        }
+        let invite = bench.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
+        _ = bench.receive(Call.response(200, to: invite, contact: "sip:bob@phone.example.org"), from: ProxyBench.callee)
+        _ = bench.receive(
+            Call.request(
+                "ACK", branch: "z9hG4bKa1", toTag: "bob", route: [invite.header("Record-Route")!], contact: nil),
+            from: ProxyBench.caller)
+        #expect(Self.ask(&bench).isEmpty)
+        #expect(bench.questions.map { String(decoding: $0.name.host, as: UTF8.self) } == ["phone.example.org"])
+        // The look-up took too long: nothing is sent, nothing is learned, and the next moment asks again.
+        #expect(bench.proxy.counters.keepAlivesUnsendable == 1 && !Self.isEnded(bench))
+        bench.questions = []
+        while bench.questions.isEmpty { #expect(bench.advance(milliseconds: 500).isEmpty) }
+        let options = bench.answer(["10.0.0.77:5060"])
+        #expect(options.map(\.to) == ["10.0.0.77:5060"])
+        #expect(options[0].firstLine == "OPTIONS sip:bob@phone.example.org SIP/2.0")
+        #expect(bench.proxy.counters.keepAlivesSent == 1)
+        _ = bench.receive(Call.response(481, to: options[0], contact: nil), from: "10.0.0.77:5060")
+        #expect(Self.isEnded(bench))
+    }
 }

@@ -40,11 +40,14 @@ struct ProxyBench {
     var endedLegs: [DialogID] = []
     /// Names that were asked for, with their tokens.
     var questions: [(token: UInt64, name: ResolutionTarget)] = []
-    let hash = KeyedHash(key0: 1, key1: 2)
+    let hash: KeyedHash
     /// This node acts for its dialogs: what `Node` finds by rank.
     var isActor = true
 
-    init(_ configure: (inout ProxySettings) -> Void = { _ in }) {
+    init(
+        hash: KeyedHash = KeyedHash(key0: 1, key1: 2), _ configure: (inout ProxySettings) -> Void = { _ in }
+    ) {
+        self.hash = hash
         var settings = ProxySettings()
         settings.listeners = [Endpoint(text: Self.node)!]
         settings.ownNames = [HostPort(Endpoint(text: Self.node)!), HostPort(Endpoint(text: Self.shared)!)]

@@ -90,4 +90,26 @@ struct SessionTimerFlowTests {
         #expect(bench.dialogs.record(bench.did)?.deadline?.generation == 7)
         #expect(remaining(bench) > 86_400_000)
     }
+
+    // MARK: Min-SE
+
+    @Test(
+        arguments: [
+            ("INVITE", "Session-Expires: 90\r\nSupported: timer\r\n", true),
+            ("INVITE", "x: 119;refresher=uac\r\nk: 100rel, TIMER\r\n", true),
+            ("INVITE", "Session-Expires: 120\r\nSupported: timer\r\n", false),
+            // Who does not know of timers could do nothing with a 422.
+            ("INVITE", "Session-Expires: 90\r\n", false), ("INVITE", "Supported: timer\r\n", false),
+            ("MESSAGE", "Session-Expires: 90\r\nSupported: timer\r\n", false),
+        ])
+    func `a session that would be refreshed too often is refused with Min-SE, §8_1`(
+        method: String, extra: String, isRefused: Bool
+    ) {
+        var bench = ProxyBench { $0.minimumSession = 120 }
+        let sent = bench.receive(Call.request(method, extra: extra), from: ProxyBench.caller)
+        #expect(sent.contains { $0.firstLine == "SIP/2.0 422 Session Interval Too Small" } == isRefused)
+        #expect(sent[0].header("Min-SE") == (isRefused ? "120" : nil))
+        var open = ProxyBench()
+        #expect(open.receive(Call.request(method, extra: extra), from: ProxyBench.caller)[0].to == ProxyBench.callee)
+    }
 }

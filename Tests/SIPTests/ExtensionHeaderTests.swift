@@ -34,18 +34,8 @@ struct SessionTimerTests {
             reason { () throws(SIPParseError) in _ = try message.sessionExpires() } == .malformedValue(.sessionExpires))
     }
 
-    @Test(
-        arguments: [("", 90), ("Min-SE: 120", 120), ("Min-SE: 60", 90), ("Min-SE: 3600;x=y", 3_600)]
-            as [(String, UInt32)])
-    func `the least interval is 90 s whatever a header says, §5`(line: String, seconds: UInt32) throws {
-        #expect(try request(line.isEmpty ? "Y: z" : line).minimumSessionInterval() == seconds)
+    @Test func `without the header there is no interval`() throws {
         #expect(try request("Y: z").sessionExpires() == nil)
-    }
-
-    @Test func `a malformed Min-SE is an error`() throws {
-        let message = try request("Min-SE: soon")
-        #expect(
-            reason { () throws(SIPParseError) in _ = try message.minimumSessionInterval() } == .malformedValue(.minSE))
     }
 }
 
@@ -77,7 +67,7 @@ struct MaxBreadthTests {
     }
 }
 
-@Suite("Lists of tokens and of identities")
+@Suite("Lists of tokens")
 struct OptionTagTests {
     private func tokens(_ lines: String) throws -> [String] {
         let message = try request(lines)
@@ -109,20 +99,6 @@ struct OptionTagTests {
         var found: [NameAddress] = []
         #expect(message.nameAddresses(.path, into: &found))
         #expect(found.map { message.text($0.uri) } == ["sip:p2;lr", "sip:p1;lr", "sip:p0;lr"])
-    }
-
-    @Test func `an asserted identity is one SIP address, one number, or both, RFC 3325 §9.1`() throws {
-        let both = try request(
-            "P-Asserted-Identity: \"Cullen\" <sip:fluffy@cisco.com>\nP-ASSERTED-IDENTITY: tel:+14085264000")
-        #expect(
-            try both.assertedIdentities().map { both.text($0.uri) } == ["sip:fluffy@cisco.com", "tel:+14085264000"])
-        #expect(try request("Y: z").assertedIdentities().isEmpty)
-        for value in [
-            "<sip:a@h>, <sips:b@h>", "tel:+1, tel:+2", "<http://a>", "<sip:a@h>, tel:+1, tel:+2", "x", "<sip:@>",
-        ] {
-            let message = try request("P-Asserted-Identity: \(value)")
-            #expect(throws: SIPParseError.self) { try message.assertedIdentities() }
-        }
     }
 }
 

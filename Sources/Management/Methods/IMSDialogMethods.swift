@@ -25,13 +25,16 @@ enum IMSDialogList: RPCMethod {
             .init("RURI", .string(dialog.requestURI)), .init("From", .string(DialogModule.uri(dialog.from))),
             .init("Call-ID", .string(dialog.callID)), .init("Caller Contact", .string(dialog.caller.contact)),
             .init("Caller Route Set", .string(dialog.caller.routes)), .init("Dialog-ID", .string(dialog.did)),
-            .init("From Tag", .string(dialog.fromTag)), .init("State", .string(stateName(dialog.state))),
+            .init("From Tag", .string(dialog.fromTag)), .init("State", .string(stateName(dialog))),
             .init("Ref", 1), .init("dlg_outs", .array(outs)),
         ])
     }
 
-    private static func stateName(_ name: String) -> String {
-        switch name {
+    /// As `ims_dialog` names them; a dialog that several callees have confirmed is the module's seventh state.
+    private static func stateName(_ dialog: DialogReport) -> String {
+        let confirmed = dialog.outs.count { $0.state == "confirmed" || $0.state == "confirmed_na" }
+        return switch dialog.state {
+        case "confirmed_na" where confirmed > 1, "confirmed" where confirmed > 1: "Concurrently_Confirmed"
         case "unconfirmed": "Unconfirmed"
         case "early": "Early"
         case "confirmed_na": "Confirmed_NA"

@@ -1,4 +1,4 @@
-// `access` and `limits`: who may send requests, and how many new ones (DESIGN §10).
+// `access` and `limits`: who may send requests, how many new ones, and whose word is believed (DESIGN §10).
 
 package import SIP
 
@@ -16,6 +16,9 @@ package struct AccessSettings: Equatable, Sendable {
     package var deny: [Subnet] = []
     /// `access.answer`, `403|drop`, default 403: what others get.
     package var answer: Answer = .forbidden
+    /// `access.trusted`, as `allow`: the trust domain of RFC 3325, whose P-Asserted-Identity is believed and passed on;
+    /// none (default): identities pass as they are. Members of the cluster belong to it.
+    package var trusted: [Subnet] = []
 
     package init() {}
 
@@ -25,6 +28,7 @@ package struct AccessSettings: Equatable, Sendable {
         var list = ProblemList()
         if allow.count > Self.limit { list.add("access.allow", "at most \(Self.limit)") }
         if deny.count > Self.limit { list.add("access.deny", "at most \(Self.limit)") }
+        if trusted.count > Self.limit { list.add("access.trusted", "at most \(Self.limit)") }
         return list.problems
     }
 }

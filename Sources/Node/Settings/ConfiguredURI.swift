@@ -4,6 +4,7 @@
 //
 // Not attempted: URI headers (`?`), `tel:`, escaped characters in the host, DNS.
 
+internal import Primitives
 package import SIP
 
 package struct ConfiguredURI: Hashable, Sendable {
@@ -81,6 +82,15 @@ package struct ConfiguredURI: Hashable, Sendable {
         port = endpoint.port
         transport = endpoint.transport
         namesTransport = !parameter.isEmpty
+    }
+
+    /// Whether both name the same (RFC 3261 §19.1.4).
+    func isEquivalent(to other: ConfiguredURI) -> Bool {
+        let (left, right) = (Array(text.utf8), Array(other.text.utf8))
+        guard let mine = try? URI(left, ByteRange(left)), let theirs = try? URI(right, ByteRange(right)) else {
+            return false
+        }
+        return mine.isEquivalent(to: theirs, in: left, right)
     }
 
     private static func transport(

@@ -17,6 +17,15 @@ package struct Route: Equatable, Sendable {
         case own(RouteSet)
     }
 
+    /// `path`: which REGISTER requests get our Path (RFC 3327 §5.2); left out: none.
+    package enum Path: String, CaseIterable, Sendable {
+        /// Those with `Supported: path`.
+        case supported
+        case always
+        /// All, with `Require: path`; one without `Supported: path` gets 421.
+        case required
+    }
+
     /// `match`, over the Request-URI; `nil` takes every one.
     package var pattern: RoutePattern?
     /// `method`, at most 16; none: every method.
@@ -25,12 +34,13 @@ package struct Route: Equatable, Sendable {
     package var sources: [Subnet] = []
     /// `header`, at most 8, each `Name: PATTERN`; all must hold.
     package var headers: [HeaderMatch] = []
+    package var path: Path?
     package var destination: Destination
 
     package static let methodLimit = 16
     package static let sourceLimit = 64
     package static let headerLimit = 8
-    private static let fields = ["match", "method", "source", "header", "to", "set"]
+    private static let fields = ["match", "method", "source", "header", "path", "to", "set"]
 
     package init(pattern: RoutePattern?, destination: Destination) {
         self.pattern = pattern
@@ -57,6 +67,12 @@ package struct Route: Equatable, Sendable {
         route.methods = readMethods(row["method"] ?? [], &faults)
         route.sources = readSources(row["source"] ?? [], &faults)
         route.headers = readHeaders(row["header"] ?? [], &faults)
+        if let texts = row["path"] {
+            route.path = texts.count == 1 ? Path(rawValue: texts[0].trimmed) : nil
+            if route.path == nil {
+                faults.add("path is one of \(Path.allCases.map(\.rawValue).joined(separator: ", "))")
+            }
+        }
         if row["match"] == nil, row["method"] == nil, row["source"] == nil, row["header"] == nil {
             faults.add("has no condition: match, method, source or header (match: \".*\" takes everything)")
         }
@@ -106,10 +122,10 @@ package struct Route: Equatable, Sendable {
         }
     }
 
-    /// The one-line form of `--set` and the environment: `MATCH => URI [weight=N] [q=X] URI … [policy=NAME] …`, or
-    /// `MATCH => @SET`.
+    /// The one-line form of `--set` and the environment: `MATCH => URI [weight=N] [q=X] URI … [policy=NAME]
+    /// [path=USE] …`, or `MATCH => @SET [path=USE]`.
     package static func parse(_ text: String, number: Int, problems: inout [SettingProblem]) -> Route? {
-        guard let (match, row) = RouteSet.row(ofLine: text) else {
+        guard let (match, row) = RouteSet.row(ofLine: text, and: ["path"]) else {
             problems.append(SettingProblem(key: "routes", message: "'\(text)' is not of the form MATCH => URI"))
             return nil
         }

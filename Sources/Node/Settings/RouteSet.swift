@@ -67,6 +67,10 @@ package struct RouteSet: Equatable, Sendable {
     ) -> RouteSet? {
         if texts.isEmpty || texts.count > targetLimit { faults.add("to has 1 to \(targetLimit) SIP URIs") }
         var set = RouteSet(name: name, targets: texts.compactMap { readTarget($0, &faults) })
+        for (index, target) in set.targets.enumerated() {
+            let twin = set.targets[..<index].first { $0.uri.isEquivalent(to: target.uri) }
+            if let twin { faults.add("\(twin.uri.text) and \(target.uri.text) are the same (RFC 3261 §16.5, §19.1.4)") }
+        }
         if let text = row["policy"]?.first {
             if let policy = Policy(rawValue: text.trimmed.lowercased()) {
                 set.policy = policy
@@ -124,12 +128,12 @@ package struct RouteSet: Equatable, Sendable {
     }
 
     /// What stands before the arrow, and the fields that stand behind it.
-    static func row(ofLine text: String) -> (String, [String: [String]])? {
+    static func row(ofLine text: String, and more: [String] = []) -> (String, [String: [String]])? {
         guard let arrow = text.firstRange(of: "=>") else { return nil }
         var row: [String: [String]] = ["to": []]
         for word in text[arrow.upperBound...].split(separator: " ").map(String.init) {
             let pair = word.split(separator: "=", maxSplits: 1).map(String.init)
-            if pair.count == 2, options.contains(pair[0]) {
+            if pair.count == 2, (options + more).contains(pair[0]) {
                 row[pair[0], default: []].append(pair[1])
             } else if word.hasPrefix("weight=") || word.hasPrefix("q="), let last = row["to"]?.popLast() {
                 row["to"]?.append("\(last) \(word)")

@@ -26,6 +26,14 @@ package struct SIPSettings: Equatable, Sendable {
         case advertise
     }
 
+    /// `sip.late-answer`: what becomes of a 2xx from another callee than the one that has answered.
+    package enum LateAnswer: String, CaseIterable, Sendable {
+        /// It goes upstream as RFC 3261 §16.7 step 5 asks, and the caller ends the call that it does not want.
+        case forward
+        /// The cluster ends that call, by ACK and BYE to its callee; the caller hears nothing of it.
+        case end
+    }
+
     /// `sip.listen`, required; `udp://`, `tcp://`, `tls://`, `ws://` or `wss://` with `ADDRESS:PORT`, comma list; 1 to
     /// 8, no duplicates, no wildcard address, because the address goes into Via. With `cluster.peers` at least one is
     /// `udp`: members pass messages to each other by it.
@@ -43,6 +51,11 @@ package struct SIPSettings: Equatable, Sendable {
     package var serviceAddress: Endpoint?
     /// `sip.via`, `own|advertise`, default own.
     package var via: ViaChoice = .own
+    /// `sip.late-answer`, `forward|end`, default forward.
+    package var lateAnswer: LateAnswer = .forward
+    /// `sip.min-se`, seconds, 0 (any) or 90 to 86 400, default 0: an INVITE or UPDATE with a shorter Session-Expires,
+    /// whose sender supports timers, gets 422 with Min-SE (RFC 4028 §8.1).
+    package var minimumSession: Duration = .zero
     /// `sip.lenient`; accept what RFC 4475 calls harmless deviations; default true.
     package var isLenient = true
     /// `sip.t1-ms`, milliseconds, 50 to 5000, default 500 (RFC 3261 §17.1.1.1).
@@ -87,6 +100,7 @@ package struct SIPSettings: Equatable, Sendable {
         list.range("sip.timer-c-s", timerC, milliseconds: 180_000...3_600_000)
         list.range("sip.max-forwards", maxForwards, 1...255)
         let needsCertificate = listen.contains { $0.transport == .tls || $0.transport == .wss }
+        if minimumSession != .zero { list.range("sip.min-se", minimumSession, milliseconds: 90_000...86_400_000) }
         return list.problems + streams.problems(needsCertificate: needsCertificate)
     }
 

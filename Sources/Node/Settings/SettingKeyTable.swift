@@ -27,6 +27,8 @@ extension SettingKey {
             Endpoint(configured: $0, schemes: .sip, defaultPort: 5_060)
         },
         choice("sip.via", \.sip.via),
+        choice("sip.late-answer", \.sip.lateAnswer),
+        duration("sip.min-se", \.sip.minimumSession, unit: .seconds),
         flag("sip.lenient", \.sip.isLenient),
         duration("sip.t1-ms", \.sip.t1, unit: .milliseconds),
         duration("sip.t2-ms", \.sip.t2, unit: .milliseconds),
@@ -116,6 +118,7 @@ extension SettingKey {
         list("access.allow", \.access.allow, "is not an address or a block like 192.0.2.0/24") { Subnet(text: $0) },
         list("access.deny", \.access.deny, "is not an address or a block like 192.0.2.0/24") { Subnet(text: $0) },
         choice("access.answer", \.access.answer),
+        list("access.trusted", \.access.trusted, "is not an address or a block like 192.0.2.0/24") { Subnet(text: $0) },
         integer("limits.source-per-second", \.limits.sourcePerSecond),
         integer("limits.source-burst", \.limits.sourceBurst),
         integer("limits.total-per-second", \.limits.totalPerSecond),

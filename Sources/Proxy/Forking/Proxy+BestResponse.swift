@@ -36,7 +36,7 @@ extension Proxy {
         } else if response.isEmpty {
             respond(status, &context, id, now: now, effects: &effects)
         } else if loadMessage(response), let via = try? message.topmostVia() {
-            let bytes = responseWithChallenges(via, status, context, chosen: best ?? 0)
+            let bytes = responseWithChallenges(via, status, context, branch: best ?? 0)
             sendUpstream(bytes, status, &context, id, now: now, effects: &effects)
         }
     }
@@ -73,9 +73,11 @@ extension Proxy {
 
     /// The response in `message` without our Via; a 401 or 407 has the challenges of all others, too (§16.7 step 7).
     private mutating func responseWithChallenges(
-        _ via: Via, _ status: Int, _ context: ResponseContext, chosen: Int
+        _ via: Via, _ status: Int, _ context: ResponseContext, branch chosen: Int
     ) -> [UInt8] {
-        guard status == 401 || status == 407, context.branches.count > 1 else { return responseWithoutVia(via) }
+        guard status == 401 || status == 407, context.branches.count > 1 else {
+            return responseWithoutVia(via, context, branch: chosen)
+        }
         var lines = ByteWriter()
         for index in context.branches.indices where index != chosen {
             let branch = context.branches[index]
@@ -90,6 +92,8 @@ extension Proxy {
         }
         editor.begin()
         editor.removeTopmost(via)
+        let doubt = identityDoubt(from: context.branches[chosen].target, to: context.upstream)
+        Self.withholdIdentity(doubt, in: message, with: &editor)
         editor.insert(at: message.headersEnd) { $0.put(lines.bytes) }
         scratch.removeAll()
         editor.write(message, into: &scratch)

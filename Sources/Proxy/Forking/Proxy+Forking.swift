@@ -38,6 +38,7 @@ extension Proxy {
             listener: egressListener(plan.nextHop))
         client.health = plan.health
         client.flow = plan.flow
+        client.memberFlow = plan.memberFlow
         client.datagram = datagram
         context.branches = [client]
         learnRequest(context, plan, branch: branch, now: now, dialogs: &dialogs, effects: &effects)
@@ -131,12 +132,12 @@ extension Proxy {
         let token = Branch.Token(
             member: settings.memberTag, slot: id, branch: UInt8(number), did: context.did ?? DialogID(rawValue: 0),
             loop: context.loop)
-        guard var sent = branchRequest(context, target, token, endpoint.transport) else { return false }
+        guard var sent = branchRequest(context, target, token, endpoint) else { return false }
         var datagram: [UInt8] = []
         if outgrowsUDP(sent, to: endpoint, isTransportOpen: target.isTransportOpen) {
             datagram = sent
             endpoint.transport = .tcp
-            sent = branchRequest(context, target, token, endpoint.transport) ?? sent
+            sent = branchRequest(context, target, token, endpoint) ?? sent
         }
         context.targets[place].next += 1
         context.targets[place].state = .running
@@ -156,7 +157,7 @@ extension Proxy {
 
     /// The template with the Request-URI of one target, its share of Max-Breadth, its Via and its Record-Route.
     private mutating func branchRequest(
-        _ context: ResponseContext, _ target: ForkTarget, _ token: Branch.Token, _ transport: TransportProtocol
+        _ context: ResponseContext, _ target: ForkTarget, _ token: Branch.Token, _ endpoint: Endpoint
     ) -> [UInt8]? {
         guard loadStored(context.template) else { return nil }
         let requestURI = target.requestURI
@@ -171,9 +172,10 @@ extension Proxy {
         }
         editor.insert(at: stored.firstLineEnd) { [settings] writer in
             settings.writeTop(
-                .transaction(token), recorded, from: context.upstream.transport, to: transport,
+                .transaction(token), recorded, from: context.upstream.transport, to: endpoint.transport,
                 secure: uri?.scheme == .sips, into: &writer)
         }
+        Self.withholdIdentity(identityDoubt(from: nil, to: endpoint), in: stored, with: &editor)
         scratch.removeAll()
         editor.write(stored, into: &scratch)
         return scratch.copy()

@@ -91,7 +91,7 @@ extension Proxy {
         case .target(let id, let place):
             targetResolved(id, place, Array(usable), now: now, dialogs: &dialogs, effects: &effects)
         case .generated(let id, let index):
-            generatedResolved(id, index, usable.first, now: now, effects: &effects)
+            generatedResolved(id, index, usable.first, now: now, dialogs: &dialogs, effects: &effects)
         case .probe(let id): probeResolved(id, usable.first, now: now, effects: &effects)
         case .stateless(let bytes):
             guard let endpoint = usable.first else {

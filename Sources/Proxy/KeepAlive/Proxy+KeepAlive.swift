@@ -12,7 +12,7 @@
 // A keep-alive never refreshes a lifetime, also where it passes another member because a connection is there.
 //
 // Not asked: a dialog that is not confirmed (its ACK was not seen), one with several answered callees (which of them is
-// meant cannot be told), a side whose connection has ended (it may come back), a Contact that is a name.
+// meant cannot be told), a side whose connection has ended (it may come back), a name without an address.
 
 package import Dialogs
 package import Primitives
@@ -102,7 +102,10 @@ extension Proxy {
         for leg in [Leg.caller, .callee] {
             let flag = leg == .caller ? RecordFlag.keepAliveToCaller : RecordFlag.keepAliveToCallee
             guard record.flags & flag != 0 else { continue }
-            guard let branch = keepAliveBranch(did, record, answered[0], to: leg, context.branches.count, id) else {
+            let number = context.branches.count
+            guard let branch = keepAliveBranch(did, record, answered[0], to: leg, number, id),
+                branch.target != .none || asksForName(of: branch, number, id, now: now, effects: &effects)
+            else {
                 counters.keepAlivesUnsendable += 1
                 continue
             }
@@ -113,21 +116,42 @@ extension Proxy {
             return
         }
         keepAlives.setUnderWay(did, true)
-        for index in context.branches.indices {
+        for index in context.branches.indices where context.branches[index].target != .none {
             counters.keepAlivesSent += 1
             start(&context, branch: index, id, now: now, effects: &effects)
         }
         put(context, id)
     }
 
-    /// OPTIONS for one side; `nil` where no way leads there.
+    /// Has the name looked up that a keep-alive goes to.
+    private mutating func asksForName(
+        of branch: ClientBranch, _ number: Int, _ id: SlotID, now: Instant, effects: inout ProxyEffects
+    ) -> Bool {
+        guard let name = nameOfHop(branch.sent) else { return false }
+        return ask(for: name, .generated(id, number), now: now, effects: &effects)
+    }
+
+    /// The address of a keep-alive was looked up, or there is none: nothing is known of the side then.
+    mutating func keepAliveResolved(
+        _ context: inout ResponseContext, _ index: Int, _ endpoint: Endpoint?, _ id: SlotID, now: Instant,
+        dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        guard let endpoint else {
+            counters.keepAlivesUnsendable += 1
+            endKeepAlive(&context, index, 503, .unknown, now: now, dialogs: &dialogs, effects: &effects)
+            return
+        }
+        counters.keepAlivesSent += 1
+        startGenerated(&context, index, at: endpoint, id, now: now, effects: &effects)
+    }
+
+    /// OPTIONS for one side, without a target where a name has to be looked up first; `nil` where no way leads there.
     private func keepAliveBranch(
         _ did: DialogID, _ record: Record, _ out: Record.Out, to leg: Leg, _ number: Int, _ id: SlotID
     ) -> ClientBranch? {
         let side = leg == .caller ? record.caller : out.side
         guard !side.contact.isEmpty, isReachable(side), let hop = nextHop(side) else { return nil }
         let target = settings.egress ?? hop.endpoint
-        guard target != .none else { return nil }  // A name: it is not looked up for this.
         let token = Branch.Token(
             member: settings.memberTag, slot: id, branch: UInt8(number), did: did, loop: 0)
         let sender = leg == .caller ? out.side : record.caller

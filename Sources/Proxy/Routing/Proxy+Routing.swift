@@ -21,11 +21,13 @@ extension Proxy {
             return false
         }
         if let pattern = route.requestURI, !pattern(bytes, message.requestURI) { return false }
-        return route.headers.allSatisfy { hasHeader($0) }
+        return route.headers.allSatisfy { hasHeader($0, from: plan.source) }
     }
 
-    private func hasHeader(_ condition: StaticRoute.HeaderCondition) -> Bool {
+    private func hasHeader(_ condition: StaticRoute.HeaderCondition, from source: Endpoint) -> Bool {
         let bytes = message.bytes
+        // What will be removed because nobody vouches for it is not believed here either (RFC 3325 §5).
+        if condition.known == .assertedIdentity, !settings.trusted.isEmpty, !isTrusted(source) { return false }
         return message.headers.contains { field in
             guard field.name == condition.known else { return false }
             if condition.known == .other {
@@ -44,6 +46,7 @@ extension Proxy {
     mutating func follow(
         _ route: StaticRoute, _ plan: inout RequestPlan, now: Instant, effects: inout ProxyEffects
     ) -> Bool {
+        guard usePath(route.path, &plan, effects: &effects) else { return false }
         let set = settings.targetSets[route.set]
         let order = order(of: set, at: route.set, now: now)
         if order.count == 1 {

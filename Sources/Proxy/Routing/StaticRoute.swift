@@ -35,12 +35,25 @@ package struct StaticRoute: Sendable {
     package var requestURI: Pattern?
     /// All of these.
     package var headers: [HeaderCondition] = []
+    /// Whether a REGISTER gets our Path (RFC 3327).
+    package var path = PathUse.never
     /// Position in `ProxySettings.targetSets`.
     package var set: Int
 
     package init(set: Int) {
         self.set = set
     }
+}
+
+/// Which REGISTER requests get our Path (RFC 3327 §5.2).
+package enum PathUse: Sendable {
+    case never
+    /// Those whose sender supports it.
+    case supported
+    /// All of them: a registrar without Path ignores it.
+    case always
+    /// All of them, with `Require: path`; a sender that does not support it gets 421.
+    case required
 }
 
 /// In which order the targets of a set are tried.

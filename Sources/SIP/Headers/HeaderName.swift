@@ -11,7 +11,7 @@ package enum HeaderName: UInt8, Sendable, CaseIterable {
     case via, from, to, callID, cSeq, maxForwards, contact, route, recordRoute, contentLength, contentType
     case require, proxyRequire, supported, unsupported, sessionExpires, minSE, rack, rseq, reason, event, expires
     case timestamp, authorization, proxyAuthorization, wwwAuthenticate, proxyAuthenticate, allow, accept, retryAfter
-    case subject, warning, path, maxBreadth, assertedIdentity, other
+    case subject, warning, path, maxBreadth, assertedIdentity, preferredIdentity, privacy, other
 
     /// The name as it is written; "Other" for what is not recognised.
     package var text: StaticString {
@@ -51,6 +51,8 @@ package enum HeaderName: UInt8, Sendable, CaseIterable {
         case .path: "Path"
         case .maxBreadth: "Max-Breadth"
         case .assertedIdentity: "P-Asserted-Identity"
+        case .preferredIdentity: "P-Preferred-Identity"
+        case .privacy: "Privacy"
         case .other: "Other"
         }
     }
@@ -102,7 +104,7 @@ struct PackedName: Equatable {
     }
 }
 
-/// The table from packed names to HeaderName: 128 slots for 47 spellings, built once and shared.
+/// The table from packed names to HeaderName: 128 slots for 49 spellings, built once and shared.
 struct HeaderNameTable: Sendable {
     private struct Slot: Sendable {
         var first: UInt64 = 0

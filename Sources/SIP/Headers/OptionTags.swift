@@ -1,5 +1,4 @@
-// Comma-separated tokens: Supported, Require, Proxy-Require, Unsupported, Allow (RFC 3261 §20.32, §20.29, §19.2). Path
-// and P-Asserted-Identity, which are lists of addresses, have what is theirs below.
+// Comma-separated tokens: Supported, Require, Proxy-Require, Unsupported, Allow (RFC 3261 §20.32, §20.29, §19.2).
 
 package import Primitives
 
@@ -35,26 +34,5 @@ extension Message {
             isFirst = false
         }
         return !isFirst
-    }
-
-    /// P-Asserted-Identity (RFC 3325 §9.1): one SIP or SIPS identity, one telephone number, or one of each.
-    ///
-    /// - Returns: Empty when there is none.
-    package func assertedIdentities() throws(SIPParseError) -> [NameAddress] {
-        guard let field = first(.assertedIdentity) else { return [] }
-        let failure = SIPParseError(.malformedValue(.assertedIdentity), at: Int(field.value.start))
-        var found: [NameAddress] = []
-        guard nameAddresses(.assertedIdentity, into: &found), found.count <= 2 else { throw failure }
-        var (sip, tel) = (0, 0)
-        for address in found {
-            let uri = try URI(bytes, address.uri)
-            switch uri.scheme {
-            case .sip, .sips: sip += 1
-            case .tel: tel += 1
-            case .other: throw failure
-            }
-        }
-        guard sip <= 1, tel <= 1 else { throw failure }
-        return found
     }
 }

@@ -1,17 +1,14 @@
-// Session timers (RFC 4028): how long a session lasts without a refresh, and the least that somebody on the way takes.
+// Session timers (RFC 4028): how long a session lasts without a refresh.
 //
-//     Session-Expires: 1800;refresher=uac        Min-SE: 90
+//     Session-Expires: 1800;refresher=uac
 //
-// A proxy may shorten the first in a request, never below the second; whoever answers decides. When a 2xx to an INVITE
+// Whoever answers decides. When a 2xx to an INVITE
 // or UPDATE carries a Session-Expires, the session ends that long after it unless a refresh comes.
 
 package import Primitives
 
 package struct SessionExpires: Equatable, Sendable {
     package enum Refresher: UInt8, Sendable { case uac, uas }
-
-    /// 90 s is the least value (§4) and the default of Min-SE (§5).
-    package static let least: UInt32 = 90
 
     package var seconds: UInt32
     /// Who refreshes; `nil` while nobody was named.
@@ -24,7 +21,7 @@ package struct SessionExpires: Equatable, Sendable {
 
     /// Reads a Session-Expires header's value.
     package init(_ bytes: [UInt8], _ value: ByteRange) throws(SIPParseError) {
-        (seconds, refresher) = (try Self.seconds(bytes, value, .sessionExpires), nil)
+        (seconds, refresher) = (try Self.seconds(bytes, value), nil)
         let digits = Self.digitsEnd(bytes, value)
         guard let text = Parameters.value("refresher", in: bytes, ByteRange(start: digits, end: Int(value.end))) else {
             return
@@ -47,14 +44,14 @@ package struct SessionExpires: Equatable, Sendable {
         }
     }
 
-    /// The number of a Session-Expires or Min-SE value, after which only parameters may stand.
-    static func seconds(_ bytes: [UInt8], _ value: ByteRange, _ name: HeaderName) throws(SIPParseError) -> UInt32 {
+    /// The number, after which only parameters may stand.
+    private static func seconds(_ bytes: [UInt8], _ value: ByteRange) throws(SIPParseError) -> UInt32 {
         let span = RawSpan(_elements: bytes.span)
         let (start, end) = (Int(value.start), Int(value.end))
         let digits = digitsEnd(bytes, value)
         let next = Grammar.skipSpace(span, digits, end)
         guard let number = Grammar.number(span, start, digits), next == end || span[next] == 0x3B else {
-            throw SIPParseError(.malformedValue(name), at: start)
+            throw SIPParseError(.malformedValue(.sessionExpires), at: start)
         }
         return number
     }
@@ -69,11 +66,5 @@ extension Message {
     package func sessionExpires() throws(SIPParseError) -> SessionExpires? {
         guard let field = first(.sessionExpires) else { return nil }
         return try SessionExpires(bytes, field.value)
-    }
-
-    /// Min-SE in seconds; 90 when absent (RFC 4028 §5).
-    package func minimumSessionInterval() throws(SIPParseError) -> UInt32 {
-        guard let field = first(.minSE) else { return SessionExpires.least }
-        return max(SessionExpires.least, try SessionExpires.seconds(bytes, field.value, .minSE))
     }
 }

@@ -1,0 +1,98 @@
+// Callees whose 2xx comes too late. Each gets ACK and BYE from the cluster, as a user agent would have sent them (RFC
+// 3261 §13.2.2.4), and each retransmission of its 2xx another ACK.
+//
+//   2xx after a final answer that the cluster gave itself           always (S2-11)
+//   2xx of another callee than the one that has answered            with `sip.late-answer: end`; else it goes upstream,
+//                                                                   and the caller ends what it does not want
+//
+// BYE and ACK follow from (did, To tag) alone, so whichever nodes see copies of the 2xx, the callee sees one of each.
+
+import Dialogs
+import Primitives
+import SIP
+
+extension Proxy {
+    /// Whether the 2xx at hand, to the INVITE that makes the dialog, is not to reach the caller because another callee
+    /// has answered.
+    func isLateAnswer(_ did: DialogID, dialogs: DialogTable) -> Bool {
+        guard settings.endsLateAnswers else { return false }
+        return dialogs.view(did) { view, bytes in
+            var (isKnown, hasOther) = (false, false)
+            view.forEachOut(in: bytes) { out in
+                guard out.state == .confirmedNotAcknowledged || out.state == .confirmed else { return }
+                if Text.same(bytes, out.toTag, message.bytes, message.toTag) { isKnown = true } else { hasOther = true }
+            }
+            return hasOther && !isKnown
+        } ?? false
+    }
+
+    /// Ends the callee of the 2xx at hand; its dialog-out is over.
+    mutating func endLateAnswer(
+        _ did: DialogID, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        counters.lateAnswersEnded += 1
+        let toTag = message.copy(message.toTag)
+        facts.begin()
+        facts.message(RecordField.outs) { out in
+            out.put(OutField.toTag, toTag)
+            out.put(OutField.state, UInt64(DialogState.deleted.rawValue))
+        }
+        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+        let home = dialogs.record(did)?.home
+        refuseLateAnswer(did, home: home, endsDialog: true, now: now, effects: &effects)
+    }
+
+    /// ACK and BYE for the 2xx at hand (S2-11), of a re-INVITE the ACK alone.
+    mutating func refuseLateAnswer(
+        _ did: DialogID, home: Record.Home?, endsDialog: Bool, now: Instant, effects: inout ProxyEffects
+    ) {
+        // Without quorum nobody's call is ended, and the callee repeats its answer (RFC 3261 §13.3.1.4).
+        guard fitMembers.contains(settings.memberTag) else {
+            counters.foreignAbsorbed += 1
+            return
+        }
+        guard let contact = contactURI(), let to = message.first(.to), let from = message.first(.from),
+            let cSeq = try? message.cSeq()
+        else { return }
+        var record = Record()
+        record.home = home  // Its sent-by makes this BYE the same transaction as any other of the cluster's.
+        record.callID = message.copy(message.callID)
+        record.from = message.copy(from.value)
+        record.inviteCSeq = cSeq.number
+        record.state = .early
+        var out = Record.Out()
+        out.toTag = message.copy(message.toTag)
+        out.to = message.copy(to.value)
+        out.side.contact = message.copy(contact)
+        out.side.routes = recordRoutes(below: false)
+        if let fact = flowFact(arrivalFlow) {
+            var flow = ByteWriter(capacity: FlowFact.byteCount)
+            fact.write(into: &flow)
+            out.side.flow = flow.bytes
+        }
+        record.caller.firstCSeq = cSeq.number
+        guard let request = bye(did, record, out, to: .callee, early: true) else { return }
+        acknowledge(did, record, out, of: request, cSeq: cSeq.number, now: now, effects: &effects)
+        guard endsDialog else { return }
+        let hash = generatedHash(request.bytes)
+        guard generatedTable.first(hash: hash, where: { isGenerated($0, hash) }) == nil else { return }
+        startGenerated([request], did: did, method: .bye, kind: .heir, now: now, effects: &effects)
+    }
+
+    /// The ACK that goes where the BYE goes.
+    private mutating func acknowledge(
+        _ did: DialogID, _ record: Record, _ out: Record.Out, of bye: EndingRequest, cSeq: UInt32, now: Instant,
+        effects: inout ProxyEffects
+    ) {
+        guard let hop = nextHop(out.side) else { return }
+        let sent = requestWithin(
+            record, out, to: .callee, method: "ACK", cSeq: UInt64(cSeq), hop,
+            via: { writeGeneratedVia(did, record, out, to: .callee, .ack, hop.endpoint.transport, into: &$0) })
+        let target = settings.egress ?? bye.target
+        if target != .none {
+            effects.queue.send(sent, to: target, from: egressListener(target))
+        } else if let name = nameOfHop(sent) {
+            if !ask(for: name, .stateless(sent), now: now, effects: &effects) { counters.dropped += 1 }
+        }
+    }
+}
