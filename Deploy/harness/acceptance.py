@@ -21,6 +21,7 @@ import cases_cluster
 import cases_manners
 import cases_peers
 import cases_robust
+import cases_services
 from cluster import Failure, note, unblock_signals
 from loop import now
 from peerstage import Absent
@@ -55,6 +56,7 @@ CASES = [
     ("reached-by-connection", cases_peers.reached_by_connection, 90, 60),
     ("expiry-over-connections", cases_peers.expiry_over_connections, 120, 90),
     ("route-of-the-dead", cases_peers.route_of_the_dead, 60, 60),
+    ("services", cases_services.services, 120, 120),
     ("stream-manners", cases_manners.manners, 120, 120),
     ("balancer-nginx", cases_balancers.balancer_nginx, 300, 120),
     ("balancer-haproxy", cases_balancers.balancer_haproxy, 300, 120),

@@ -69,6 +69,8 @@ struct SettingsTests {
         ("sip.force_rport=perhaps", "sip.force_rport"),
         ("sip.egress=balancer", "sip.egress"),
         ("sip.via=other", "sip.via"),
+        ("sip.tls.hosts=a.example", "sip.tls.hosts"),
+        ("sip.tls.hosts=a..example => /etc/hostname /etc/hostname", "sip.tls.hosts"),
         ("sip.late-answer=never", "sip.late-answer"),
         ("sip.min-se=89", "sip.min-se"),
         ("sip.min-se=86401", "sip.min-se"),
@@ -244,7 +246,8 @@ struct SettingsTests {
                  to: ["sip:127.0.0.1:5080 weight=3", "sip:127.0.0.2:5080 q=0.25"]}
             routes:
               - {match: "sip:.*@example.org", method: [INVITE, MESSAGE], source: [10.0.0.0/8], set: gw}
-              - {header: ["X-Class: gold|silver"], to: [sip:127.0.0.3, sip:127.0.0.4], policy: parallel, path: supported}
+              - {header: ["X-Class: gold|silver"], to: [sip:127.0.0.3, sip:127.0.0.4], policy: parallel,
+                 path: supported}
             """
         let loaded = load(yaml: yaml)
         #expect(loaded.problems == [])

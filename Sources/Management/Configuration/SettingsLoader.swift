@@ -121,6 +121,10 @@ package struct SettingsLoader: Sendable {
         // Not kept here: TLS reads them itself, and again when they have changed. That they can be read is looked at.
         _ = read("sip.tls.certificate-file", loaded.settings.sip.streams.certificateFile)
         _ = read("sip.tls.key-file", loaded.settings.sip.streams.keyFile)
+        for host in loaded.settings.sip.streams.hosts {
+            _ = read("sip.tls.hosts", host.certificateFile)
+            _ = read("sip.tls.hosts", host.keyFile)
+        }
         _ = read("sip.tls.ca-file", loaded.settings.sip.streams.authoritiesFile)
         if let bytes = read("management.token-file", loaded.settings.management.tokenFile) {
             let line = bytes.prefix { $0 != UInt8(ascii: "\n") && $0 != UInt8(ascii: "\r") }

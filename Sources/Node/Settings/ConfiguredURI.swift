@@ -127,7 +127,7 @@ package struct ConfiguredURI: Hashable, Sendable {
     }
 
     /// Labels of letters, digits and inner dashes; the last one does not start with a digit (RFC 3261 §25.1 hostname).
-    private static func isHostName(_ host: String) -> Bool {
+    static func isHostName(_ host: String) -> Bool {
         var labels = host.split(separator: ".", omittingEmptySubsequences: false)
         if labels.count > 1, labels.last?.isEmpty == true { labels.removeLast() }
         guard let last = labels.last?.utf8.first, !(48...57).contains(last) else { return false }

@@ -7,6 +7,8 @@ package struct ConnectionSettings: Equatable, Sendable {
     package var certificateFile = ""
     /// `sip.tls.key-file`, PEM: the certificate's key; required with it.
     package var keyFile = ""
+    /// `sip.tls.hosts`, at most 64: further names with certificates of their own.
+    package var hosts: [TLSHost] = []
     /// `sip.tls.ca-file`, PEM: whom to trust, in both directions; default: the system's authorities.
     package var authoritiesFile = ""
     /// `sip.tls.verify-client`: whoever connects by TLS must show a certificate of those authorities; default false.
@@ -39,6 +41,12 @@ package struct ConnectionSettings: Equatable, Sendable {
         }
         if !keyFile.isEmpty, certificateFile.isEmpty, !needsCertificate {
             list.add("sip.tls.certificate-file", "is required: the certificate of sip.tls.key-file")
+        }
+        if !hosts.isEmpty, certificateFile.isEmpty, !needsCertificate {
+            list.add("sip.tls.certificate-file", "is required with sip.tls.hosts: it is shown to all others")
+        }
+        for (index, host) in hosts.enumerated() where hosts[..<index].contains(where: { $0.name == host.name }) {
+            list.add("sip.tls.hosts", "\(host.name) is there twice")
         }
         if verifiesClients, authoritiesFile.isEmpty {
             list.add("sip.tls.ca-file", "is required with sip.tls.verify-client: whose certificates are good")

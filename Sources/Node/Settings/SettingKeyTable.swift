@@ -50,6 +50,9 @@ extension SettingKey {
     private static let connectionKeys = [
         text("sip.tls.certificate-file", \.sip.streams.certificateFile),
         text("sip.tls.key-file", \.sip.streams.keyFile),
+        table(
+            "sip.tls.hosts", \.sip.streams.hosts, line: { TLSHost.parse($0, number: $1, problems: &$2) },
+            row: { TLSHost.read($0, number: $1, problems: &$2) }),
         text("sip.tls.ca-file", \.sip.streams.authoritiesFile),
         flag("sip.tls.verify-client", \.sip.streams.verifiesClients),
         integer("sip.tcp.connection-limit", \.sip.streams.connectionLimit),

@@ -58,7 +58,7 @@ extension StreamSettings {
         if !streams.certificateFile.isEmpty {
             tls = TLSFiles(
                 certificate: streams.certificateFile, key: streams.keyFile, authorities: streams.authoritiesFile,
-                verifiesClients: streams.verifiesClients)
+                verifiesClients: streams.verifiesClients, hosts: streams.hosts)
         }
         connectionLimit = streams.connectionLimit
         connectionsPerSource = streams.connectionsPerSource
@@ -78,12 +78,17 @@ package struct TLSFiles: Equatable, Sendable {
     package var authorities: String
     /// Whoever connects must show a certificate of these authorities.
     package var verifiesClients: Bool
+    /// Further names, whose certificates are shown to whoever asks for them.
+    package var hosts: [TLSHost]
 
-    package init(certificate: String, key: String, authorities: String = "", verifiesClients: Bool = false) {
+    package init(
+        certificate: String, key: String, authorities: String = "", verifiesClients: Bool = false, hosts: [TLSHost] = []
+    ) {
         self.certificate = certificate
         self.key = key
         self.authorities = authorities
         self.verifiesClients = verifiesClients
+        self.hosts = hosts
     }
 }
 

@@ -1,11 +1,13 @@
 // The keys of TLS as NIOSSL wants them, read from their files. A reload makes both anew; connections that exist keep
 // what they were opened with.
 //
-// TLS 1.2 and above. A server that we connect to must show a certificate for the name it was looked up by, or, when it
-// was given as an address, for that address.
+// TLS 1.2 and above. Whoever connects is shown the certificate of the name it asks for (SNI), or else the first. A
+// server that we connect to must show a certificate for the name it was looked up by, or, when it was given as an
+// address, for that address.
 
 import NIOCore
 import NIOSSL
+import Node
 import SIP
 
 struct TLSContexts: Sendable {
@@ -27,6 +29,13 @@ struct TLSContexts: Sendable {
             server.certificateVerification = .noHostnameVerification
             server.trustRoots = trust
         }
+        let hosts = try files.hosts.map { host throws(StreamError) in try Host(host, server) }
+        if !hosts.isEmpty {
+            server.sslContextCallback = { asked, promise in
+                let host = asked.serverHostname.flatMap { name in hosts.first { $0.host.covers(name) } }
+                promise.succeed(host?.keys ?? .noChanges)
+            }
+        }
         var client = TLSConfiguration.makeClientConfiguration()
         client.minimumTLSVersion = .tlsv12
         client.shutdownTimeout = Self.goodbyeTime
@@ -38,6 +47,28 @@ struct TLSContexts: Sendable {
             self.client = try NIOSSLContext(configuration: client)
         } catch {
             throw StreamError(.key(file: files.key, why: "it does not belong to \(files.certificate)"))
+        }
+    }
+
+    /// A further name with its keys, as they were when it was read.
+    private struct Host: Sendable {
+        let host: TLSHost
+        let keys: NIOSSLContextConfigurationOverride
+
+        /// - Parameter server: The configuration that the keys are to go into.
+        init(_ host: TLSHost, _ server: TLSConfiguration) throws(StreamError) {
+            let chain = try TLSContexts.chain(host.certificateFile)
+            let key = try TLSContexts.key(host.keyFile)
+            var probe = server
+            probe.certificateChain = chain.map { .certificate($0) }
+            probe.privateKey = .privateKey(key)
+            do { _ = try NIOSSLContext(configuration: probe) } catch {
+                throw StreamError(.key(file: host.keyFile, why: "it does not belong to \(host.certificateFile)"))
+            }
+            var keys = NIOSSLContextConfigurationOverride()
+            keys.certificateChain = probe.certificateChain
+            keys.privateKey = probe.privateKey
+            (self.host, self.keys) = (host, keys)
         }
     }
 

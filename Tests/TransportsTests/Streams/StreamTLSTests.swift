@@ -3,6 +3,7 @@
 import Foundation
 import NIOCore
 import Nanomsg
+import Node
 import Primitives
 import SIP
 import Testing
@@ -97,6 +98,34 @@ struct StreamTLSTests {
         #expect(near.wait { $0.seen.contains(.failed(named.endpoint, token: 4)) })
         #expect(await near.service.counters().tlsFailures == 1)
         for desk in [near, sender, named] { await desk.service.stop() }
+    }
+
+    @Test func `whoever asks for a further name is shown its certificate, everybody else the first`() async throws {
+        let wild = try Identity(folder, "wild", names: ["DNS:*.example.net"])
+        var files = here.files
+        files.hosts = [
+            TLSHost(name: "sip.example.org", certificateFile: far.certificate, keyFile: far.key),
+            TLSHost(name: "*.example.net", certificateFile: wild.certificate, keyFile: wild.key),
+        ]
+        let desk = try await desk(files: files)
+        let asked: [(Identity, String?, Bool)] = [
+            (far, "sip.example.org", true), (far, "SIP.Example.ORG", true), (wild, "a.example.net", true),
+            (wild, "a.b.example.net", false), (far, "other.example.org", false), (here, nil, true), (far, nil, false),
+        ]
+        for (number, (identity, name, isShown)) in asked.enumerated() {
+            let caller = try await Caller(desk.endpoint, tls: identity.client(), name: name)
+            caller.send(Sample.options(number))
+            if isShown {
+                #expect(desk.wait { $0.messages.contains(Sample.options(number)) }, "\(name ?? "nobody")")
+            } else {
+                #expect(caller.waitUntilClosed(), "\(name ?? "nobody")")
+            }
+        }
+        // What cannot be used is told, and what is there stays.
+        files.hosts[1].keyFile = far.key
+        let error = await #expect(throws: StreamError.self) { _ = try await self.desk(files: files) }
+        #expect(error?.description.contains(far.key) == true)
+        await desk.service.stop()
     }
 
     private func bundle(_ identities: [Identity]) throws -> String {
