@@ -3,10 +3,13 @@
 // no transaction is kept.
 //
 //   input: steps between bytes 0x1E; each is one byte (below), then bytes for it
-//   low four bits: 0, 1, 2 a datagram from caller, callee, other node; 3 a response to the last request forwarded (one
-//   byte, which status, then header lines); 4 time passes (high bits × 250 ms); 5 commits are answered; 6 the next
-//   request of the dialog (one byte, which method, then header lines); 7 commits on or off; 8 the other node lives or
-//   dies; 9 the dialog is frozen; 10 it is ended by the cluster; from 11 on a datagram from the caller
+//   low four bits: 0, 1, 2 a datagram from caller, callee, other node; 3 a response to a request forwarded (high bits:
+//   how many before the last, each a callee of its own; one byte, which status, then header lines); 4 time passes (high
+//   bits × 250 ms); 5 commits are answered; 6 the next request of the dialog (one byte, which method, then header
+//   lines); 7 commits on or off, with a high bit late answers; 8 the other node lives or dies; 9 the dialog is frozen;
+//   10 it is ended by the cluster; from 11 on a datagram from the caller
+//
+// A request with `X-Group` forks to two, a REGISTER gets our Path, and the callee alone is trusted (RFC 3325).
 
 import Dialogs
 import Primitives
@@ -28,6 +31,8 @@ enum ProxyTarget {
         static let callee = Endpoint(address: Address(ipv4: 0x0A00_0002), port: 5_060)
         static let node = Endpoint(address: Address(ipv4: 0x0A00_0101), port: 5_060)
         static let other = Endpoint(address: Address(ipv4: 0x0A00_0102), port: 5_060)
+        static let second = Endpoint(address: Address(ipv4: 0x0A00_0003), port: 5_060)
+        static let recentLimit = 4
         static let statuses = [100, 180, 183, 199, 200, 202, 302, 401, 404, 407, 408, 481, 486, 487, 503, 600]
         static let methods = ["ACK", "BYE", "INVITE", "UPDATE", "PRACK", "INFO", "CANCEL", "NOTIFY"]
 
@@ -36,8 +41,8 @@ enum ProxyTarget {
         var effects = ProxyEffects()
         var now = Instant.zero
         var commits: [CommitToken] = []
-        /// The last request that went to the callee, and what the proxy put into its Record-Route.
-        var forwarded: [UInt8] = []
+        /// The last requests that were forwarded, and what the proxy put into Record-Route or Path.
+        var recent: [[UInt8]] = []
         var route: [UInt8] = []
         var message = Message()
         var cSeq = 1
@@ -54,6 +59,9 @@ enum ProxyTarget {
             settings.nodeName = Array("n1".utf8)
             settings.boot = 7
             settings.contextLimit = 24
+            settings.minimumSession = 120
+            settings.trusted = [Subnet(address: Self.callee.address, prefixLength: 32)].compactMap { $0 }
+            Self.addRoutes(&settings)
             let hash = KeyedHash(key0: 1, key1: 2)
             proxy = Proxy(settings: settings, hash: hash, now: now)
             proxy.isReady = true
@@ -62,14 +70,31 @@ enum ProxyTarget {
             dialogs = DialogTable(buckets: 16, hash: hash, limit: 16)
         }
 
+        private static func addRoutes(_ settings: inout ProxySettings) {
+            var group = TargetSet(
+                name: "group",
+                targets: [callee, second].map {
+                    TargetSet.Target(uri: Array("sip:x@\($0.text)".utf8), namesUser: true, endpoint: $0)
+                })
+            group.policy = .parallel
+            settings.targetSets = [group]
+            var fork = StaticRoute(set: 0)
+            fork.headers = [StaticRoute.HeaderCondition(name: Array("X-Group".utf8)) { _, _ in true }]
+            var registrar = StaticRoute(set: 0)
+            registrar.methods = [Array("REGISTER".utf8)]
+            registrar.path = .always
+            settings.routes = [fork, registrar]
+        }
+
         mutating func take(_ choice: UInt8, _ input: inout FuzzInput) {
             switch choice & 15 {
             case 1: receive(Array(input.rest), from: Self.callee)
             case 2: receive(Array(input.rest), from: Self.other)
-            case 3: answer(status: Self.statuses[Int(input.byte() & 15)], lines: Array(input.rest))
+            case 3: answer(Int(choice >> 4), status: Self.statuses[Int(input.byte() & 15)], lines: Array(input.rest))
             case 4: advance(by: .milliseconds(250 * Int(choice >> 4)))
             case 5: commit()
             case 6: request(Self.methods[Int(input.byte() & 7)], lines: Array(input.rest))
+            case 7 where choice >> 4 & 1 == 1: proxy.settings.endsLateAnswers.toggle()
             case 7: proxy.commits.toggle()
             case 8: proxy.peers[0].isLive.toggle()
             case 9:
@@ -101,17 +126,20 @@ enum ProxyTarget {
             drain(mustBeValid: isValid, answersNothing: isAck)
         }
 
-        private mutating func loadForwarded() -> Bool {
-            let bytes = forwarded
+        /// The request that was forwarded so many before the last.
+        private mutating func loadForwarded(_ before: Int = 0) -> Bool {
+            guard before < recent.count else { return false }
+            let bytes = recent[recent.count - 1 - before]
             return (try? message.load(RawSpan(_elements: bytes.span))) != nil
         }
 
-        /// The answer to the last request that was forwarded, from whoever got it.
-        private mutating func answer(status: Int, lines: [UInt8]) {
-            guard loadForwarded() else { return }
+        /// The answer to a request that was forwarded, from whoever got it.
+        private mutating func answer(_ before: Int, status: Int, lines: [UInt8]) {
+            guard loadForwarded(before) else { return }
+            let toTag = before == 0 ? "bob" : "bob\(before)"
             var out = ByteWriter()
             ResponseWriter.write(
-                status, to: message, toTag: status > 100 ? Array("bob".utf8) : [], received: nil,
+                status, to: message, toTag: status > 100 ? Array(toTag.utf8) : [], received: nil,
                 extra: { $0.put(lines) }, into: &out)
             receive(out.bytes, from: Self.callee)
         }
@@ -175,8 +203,9 @@ enum ProxyTarget {
                 check(bytes, mustBeValid: mustBeValid)
                 precondition(!answersNothing || message.isRequest, "nobody answers an ACK: \(bytes.shown)")
                 guard message.isRequest, message.method != .cancel, message.method != .ack else { continue }
-                forwarded = bytes
-                if let field = message.first(.recordRoute) {
+                if recent.count == Self.recentLimit { recent.removeFirst() }
+                recent.append(bytes)
+                if let field = message.first(.recordRoute) ?? message.first(.path) {
                     route = Array("Route: ".utf8) + message.copy(field.value) + Array("\r\n".utf8)
                 }
             }

@@ -57,7 +57,7 @@ struct SeedTests {
         Self.expectNoViolation(seed: seed, faults: nil)
     }
 
-    @Test(arguments: [51, 76, 165, 1_020] as [UInt64])
+    @Test(arguments: [51, 76, 84, 165, 1_020] as [UInt64])
     func `dealt seeds that failed once do not fail again`(seed: UInt64) {
         Self.expectNoViolation(seed: seed, faults: nil, deals: true)
     }

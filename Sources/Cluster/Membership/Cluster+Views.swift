@@ -61,11 +61,20 @@ extension Cluster {
             }
             if verdict.isDead && !wasDead { peers[index].downSince = now }
             if !verdict.isDead { peers[index].downSince = nil }
+            if verdict != .heard { askOthersForAges(insteadOf: index) }
         }
         if changed {
             isHeartbeatUrgent = true
             settleWaits(&out)
         }
+    }
+
+    /// Records whose age a peer told wrong, and which it cannot be asked for any more, are asked of another: a deadline
+    /// that is seconds late here would keep a refresh from moving it.
+    private mutating func askOthersForAges(insteadOf index: Int) {
+        guard let other = peers.firstIndex(where: { $0.verdict == .heard && $0.index != nil }) else { return }
+        let misaged = peers[index].takeMisaged()
+        peers[other].takeOver(misaged: misaged)
     }
 
     private mutating func forgetPeers(_ now: Instant) {

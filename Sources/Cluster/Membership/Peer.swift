@@ -21,6 +21,8 @@ struct Peer: Sendable {
     /// Dialogs whose age its first frames told, 4096 at most, and those whose age is to be asked for again.
     private(set) var aged: [UInt64] = []
     private(set) var misaged: [UInt64] = []
+    /// Those of them that a request under way asks for.
+    private var askedAges: [UInt64] = []
     private static let agedLimit = 4_096
     /// The newest clock seen in its frames.
     var clock: UInt64 = 0
@@ -83,6 +85,24 @@ struct Peer: Sendable {
         guard !misaged.isEmpty, wants.dids.isEmpty else { return }
         wants.dids = Array(misaged.prefix(FetchRequest.limit))
         misaged.removeFirst(wants.dids.count)
+        askedAges = wants.dids
+    }
+
+    /// The request under way has its answer, or will have none: then its ages are asked for again.
+    mutating func endAsking(isAnswered: Bool) {
+        if !isAnswered { misaged = Array((askedAges + misaged).prefix(Self.agedLimit)) }
+        askedAges = []
+    }
+
+    /// Hands over the ages that it cannot be asked for any more.
+    mutating func takeMisaged() -> [UInt64] {
+        endAsking(isAnswered: false)
+        defer { misaged = [] }
+        return misaged
+    }
+
+    mutating func takeOver(misaged others: [UInt64]) {
+        misaged += others.prefix(max(0, Self.agedLimit - misaged.count))
     }
 
     mutating func want(push sequence: UInt64) {

@@ -123,6 +123,7 @@ extension Cluster {
         }
         lanes[lane].outstanding = nil
         lanes[lane].failures = 0
+        if let to = asked.to, let at = position(of: to) { peers[at].endAsking(isAnswered: true) }
         lanes[lane].isSelf = header.salt == salt
         guard !lanes[lane].isSelf else { return }
         lanes[lane].member = header.sender
@@ -195,6 +196,9 @@ extension Cluster {
 
     private mutating func unanswered(_ lane: Int, now: Instant, out: inout ClusterActions) {
         counters.requestsUnanswered += 1
+        if let to = lanes[lane].outstanding?.to, let at = position(of: to) {
+            peers[at].endAsking(isAnswered: false)
+        }
         lanes[lane].outstanding = nil
         lanes[lane].failures += 1
         lanes[lane].pauseUntil = now.advanced(by: RequestLane.pause)
