@@ -7,7 +7,8 @@ import Testing
 @Suite("Simulation: what must hold on every seed, DESIGN §8")
 struct SeedTests {
     static func expectNoViolation(
-        seed: UInt64, faults: [FaultKind]?, deals: Bool = false, nodes: Int? = nil, keepAlive: Bool = false
+        seed: UInt64, faults: [FaultKind]?, deals: Bool = false, nodes: Int? = nil, keepAlive: Bool = false,
+        forks: Bool = false
     ) {
         var options = PlanOptions()
         options.faults = faults
@@ -15,6 +16,7 @@ struct SeedTests {
         options.nodes = nodes
         options.keepAlive = keepAlive
         options.forgetful = keepAlive
+        options.forks = forks
         let report = World.run(Plan(seed: seed, options: options))
         var command = "swift run -c release understudy-sim --seed \(seed)"
         if let nodes { command += " --nodes \(nodes)" }
@@ -23,6 +25,7 @@ struct SeedTests {
         }
         if deals { command += " --deal" }
         if keepAlive { command += " --keep-alive" }
+        if forks { command += " --forks" }
         let found = report.violations.map { "\($0.code) \($0.line)" }.joined(separator: "\n")
         #expect(report.violations.isEmpty, "\(found)\nreplay: \(command)")
         #expect(report.confirmed > 0)
