@@ -72,14 +72,36 @@ extension Proxy {
         if case .generated = Branch(message.bytes, plan.via.branch, mark: settings.mark) { true } else { false }
     }
 
-    /// A party's BYE ends the dialog as it passes.
+    /// A party's BYE ends the dialog as it passes; of several that one INVITE has made, the one that it names.
     mutating func learnBye(
         _ did: DialogID, _ plan: RequestPlan, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
+        let (bytes, tag) = (message.bytes, plan.leg == .caller ? message.toTag : message.fromTag)
         facts.begin()
+        if isAnswered(did, byOtherThan: tag, dialogs: dialogs) {
+            facts.message(RecordField.outs) { out in
+                out.put(OutField.toTag, bytes, tag)
+                out.put(OutField.state, UInt64(DialogState.deleted.rawValue))
+            }
+            learn(did, now: now, dialogs: &dialogs, effects: &effects)
+            return
+        }
         facts.put(RecordField.state, UInt64(DialogState.deleted.rawValue))
         facts.put(RecordField.flags, plan.leg == .caller ? RecordFlag.byeFromCaller : RecordFlag.byeFromCallee)
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
+    }
+
+    /// Whether a callee other than the one with this tag is in a dialog with the caller (RFC 3261 §13.2.2.4).
+    private func isAnswered(_ did: DialogID, byOtherThan tag: ByteRange, dialogs: DialogTable) -> Bool {
+        let bytes = message.bytes
+        return dialogs.view(did) { view, stored in
+            var isFound = false
+            view.forEachOut(in: stored) { out in
+                let isUp = out.state == .confirmedNotAcknowledged || out.state == .confirmed
+                if isUp, !Text.same(stored, out.toTag, bytes, tag) { isFound = true }
+            }
+            return isFound
+        } ?? false
     }
 
     private mutating func writeNewRecord(_ context: ResponseContext, _ plan: RequestPlan, branch: Branch) {

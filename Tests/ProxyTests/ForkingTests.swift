@@ -118,6 +118,22 @@ struct ForkingTests {
         #expect(bench.dialogs.record(bench.did)!.outs.map(\.state) == [.confirmed, .confirmed])
     }
 
+    @Test func `the BYE of one of two answered dialogs ends that one, and the last one's ends the record`() {
+        var (bench, invites) = ringing(2)
+        for number in [1, 2] { _ = Fork.answer(200, invites[number - 1], tag: "t\(number)", &bench) }
+        let route = invites[0].header("Record-Route")!
+        func hangUp(_ tag: String) {
+            _ = bench.receive(
+                Call.request("BYE", branch: "z9hG4bKbye\(tag)", cSeq: 2, toTag: tag, route: [route], contact: nil),
+                from: ProxyBench.caller)
+        }
+        hangUp("t2")
+        #expect(bench.dialogs.record(bench.did)!.outs.map(\.state) == [.confirmedNotAcknowledged, .deleted])
+        #expect(bench.state == .confirmedNotAcknowledged, "the caller talks to the other")
+        hangUp("t1")
+        #expect(bench.state == .deleted)
+    }
+
     @Test func `two held 2xx with different To tags each wait for their own commit, S2-12`() {
         var bench = Fork.bench(2)
         bench.proxy.commits = true
