@@ -171,7 +171,7 @@ extension Proxy {
             }
             put(context, id)
         }
-        if isAcknowledgementOfOurs(plan) {
+        if isAcknowledgementOfOurs(plan) || isAcknowledgementOfFailed(plan, dialogs: dialogs) {
             counters.foreignAbsorbed += 1
             passToPeers(from: plan.source, effects: &effects)
             return
@@ -211,6 +211,17 @@ extension Proxy {
             counters.rejected -= 1
         }
         return found
+    }
+
+    /// The call has failed, and its tombstone says nothing of branches any more: an ACK without Routes is for its
+    /// failure, not for a 2xx, and of no use to who the Request-URI names.
+    private func isAcknowledgementOfFailed(_ plan: RequestPlan, dialogs: DialogTable) -> Bool {
+        guard message.first(.route) == nil else { return false }
+        let did = dialogs.did(
+            callID: message.bytes, message.callID, fromTag: message.bytes, message.fromTag,
+            inviteCSeq: plan.cSeq.number)
+        guard dialogs.state(did) == .deleted else { return false }
+        return dialogs.view(did) { view, _ in view.flags & RecordFlag.failed != 0 } ?? false
     }
 
     /// The To tag is one that the cluster gave: the ACK is for a final answer of ours.
