@@ -5,6 +5,43 @@ import Primitives
 import SIP
 
 extension Proxy {
+    /// Whether the caller has had a final answer to the INVITE that made the dialog, or is about to.
+    func isDecided(_ cSeq: UInt32, _ record: Record) -> Bool {
+        cSeq == record.inviteCSeq && (record.state ?? .unconfirmed) >= .confirmedNotAcknowledged
+            && Text.same(record.fromTag, ByteRange(record.fromTag), message.bytes, message.fromTag)
+    }
+
+    /// A dead node's branch has failed after another was answered, or after an heir has spoken: nothing of that is for
+    /// the caller. The phone repeats it until it is acknowledged (RFC 3261 §17.1.1.3).
+    mutating func acknowledgeLate(_ via: Via, _ record: Record, to source: Endpoint, effects: inout ProxyEffects) {
+        counters.foreignAbsorbed += 1
+        guard source != .none, !isPeerAddress(source) else { return }
+        let out = record.out(toTag: message.copy(message.toTag))
+        let requestURI = out.map(\.side.contact).flatMap { $0.isEmpty ? nil : $0 } ?? record.requestURI
+        var invite = ByteWriter(capacity: 512)
+        invite.put("INVITE ")
+        invite.put(requestURI)
+        invite.put(" SIP/2.0\r\nVia: SIP/2.0/")
+        invite.put(via.transport.name)
+        invite.put(0x20)
+        invite.put(message.bytes, via.sentBy)
+        invite.put(";branch=")
+        invite.put(message.bytes, via.branch)
+        invite.put(";rport\r\nFrom: ")
+        invite.put(record.from)
+        invite.put("\r\nTo: ")
+        invite.put(record.to)
+        invite.put("\r\nCall-ID: ")
+        invite.put(record.callID)
+        invite.put("\r\nCSeq: ")
+        invite.putDecimal(UInt64(record.inviteCSeq))
+        invite.put(" INVITE\r\n\r\n")
+        guard loadStored(invite.bytes) else { return }
+        effects.queue.send(to: source, from: egressListener(source)) { [stored, message] writer in
+            AckWriter.write(invite: stored, response: message, into: &writer)
+        }
+    }
+
     /// The 2xx of a dead node's INVITE passes by, and the record knows only of another copy of that INVITE: the dialog
     /// is confirmed all the same, and whoever waits for an answer to the other copy need wait no longer.
     /// - Returns: Whether it was such a 2xx.

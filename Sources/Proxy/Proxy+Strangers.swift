@@ -290,6 +290,10 @@ extension Proxy {
                 passToPeers(from: source, effects: &effects)
                 return
             }
+            if message.statusCode >= 300, isDecided(cSeq.number, record) {
+                acknowledgeLate(via, record, to: source, effects: &effects)
+                return
+            }
         }
         if cSeq.method == .invite, 200..<300 ~= message.statusCode, did.rawValue != 0,
             awaitsRecord(did, dialogs: dialogs, effects: &effects)

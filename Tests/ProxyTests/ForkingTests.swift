@@ -417,6 +417,21 @@ struct ForkTakeoverTests {
         #expect(Fork.upstream(late) == ["200"], "every 2xx passes (§16.7 step 5)")
     }
 
+    @Test func `a failure of the dead node's branch is not for a caller that has its 2xx, and is acknowledged, S2-11`()
+    {
+        var (owner, invites) = fork(2, ringing: [0, 1])
+        _ = Fork.answer(200, invites[0], tag: "t0", &owner)
+        var (bench, _) = heir(of: owner)
+        let route = invites[0].header("Record-Route")!
+        _ = bench.receive(
+            Call.request("ACK", branch: "z9hG4bKa", toTag: "t0", route: [route], contact: nil), from: ProxyBench.caller)
+        _ = bench.advance(milliseconds: 120_000)
+        #expect(bench.proxy.contextCount == 0, "the heir is done")
+        let sent = Fork.answer(487, invites[1], tag: "t1", &bench)
+        #expect(sent.map(\.to) == [invites[1].to])
+        #expect(sent.allSatisfy { $0.firstLine.hasPrefix("ACK ") && $0.header("To")!.hasSuffix("tag=t1") })
+    }
+
     @Test func `what another node learned of one branch cancels the others, S1-2e`() {
         var (owner, invites) = fork(2, ringing: [0, 1])
         var other = ProxyBench { $0.memberTag = Self.survivor }
