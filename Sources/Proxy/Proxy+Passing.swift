@@ -42,15 +42,16 @@ extension Proxy {
         }
     }
 
-    /// The 2xx of a dead node's INVITE passes by, and the record knows only of another copy of that INVITE: the dialog
-    /// is confirmed all the same, and whoever waits for an answer to the other copy need wait no longer.
+    /// The 2xx of a dead node's INVITE passes by, and the record knows only of another copy of that INVITE, or of an
+    /// answer by another callee: the dialog is confirmed all the same, and whoever waits for an answer to the other copy
+    /// need wait no longer.
     /// - Returns: Whether it was such a 2xx.
     mutating func learnPassingConfirmation(
         _ did: DialogID, _ cSeq: CSeq, _ via: Via, now: Instant, dialogs: inout DialogTable,
         effects: inout ProxyEffects
     ) -> Bool {
-        guard cSeq.method == .invite, let state = dialogs.state(did), state < .confirmedNotAcknowledged,
-            dialogs.view(did, { view, _ in view.inviteCSeq == cSeq.number }) ?? false
+        guard cSeq.method == .invite, let state = dialogs.state(did), state != .deleted,
+            dialogs.view(did, { isUnknownAnswer(cSeq.number, $0, $1) }) ?? false
         else { return false }
         var context = ResponseContext()
         context.did = did
@@ -66,6 +67,15 @@ extension Proxy {
         review(did, now: now, dialogs: &dialogs, effects: &effects)
         _ = loadMessage(kept)
         return true
+    }
+
+    /// The message at hand answers the INVITE that made the dialog, and its dialog-out is not known to be answered.
+    private func isUnknownAnswer(_ cSeq: UInt32, _ view: RecordView, _ stored: [UInt8]) -> Bool {
+        guard view.inviteCSeq == cSeq else { return false }
+        if view.state < .confirmedNotAcknowledged { return true }
+        let bytes = message.bytes
+        let known = view.out(toTag: bytes, message.toTag, in: stored)?.state ?? .unconfirmed
+        return known < .confirmedNotAcknowledged && Text.same(stored, view.fromTag, bytes, message.fromTag)
     }
 
     /// A 2xx of a dead node's transaction passes by: that both sides live is worth the refresh, and the Contact of who
