@@ -53,6 +53,7 @@ struct SeedTests {
 
     private static let onceFailed: [UInt64] = [
         1_118, 1_240, 1_282, 1_300, 1_430, 1_724, 1_886, 1_912, 3_789, 4_940, 5_468, 7_797, 8_157, 9_999,
+        10_061,
     ]
 
     @Test(arguments: onceFailed)
