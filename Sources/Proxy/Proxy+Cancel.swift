@@ -188,6 +188,10 @@ extension Proxy {
             learnAcknowledgementOfFailure(plan, now: now, dialogs: &dialogs, effects: &effects)
             return
         }
+        if isPassedOn(plan) {
+            counters.foreignAbsorbed += 1
+            return
+        }
         if let did = plan.did, plan.isKnown {
             learnAcknowledgement(did, plan, now: now, dialogs: &dialogs, effects: &effects)
         }
@@ -222,6 +226,15 @@ extension Proxy {
             inviteCSeq: plan.cSeq.number)
         guard dialogs.state(did) == .deleted else { return false }
         return dialogs.view(did) { view, _ in view.flags & RecordFlag.failed != 0 } ?? false
+    }
+
+    /// A member has passed it on for whoever has its transaction (`passToPeers`), as it came: it goes no further. What a
+    /// member forwards has the member's Via, or Routes.
+    private func isPassedOn(_ plan: RequestPlan) -> Bool {
+        guard isPeerAddress(plan.source), message.first(.route) == nil,
+            case .foreign = Branch(message.bytes, plan.via.branch, mark: settings.mark)
+        else { return false }
+        return true
     }
 
     /// The To tag is one that the cluster gave: the ACK is for a final answer of ours.
