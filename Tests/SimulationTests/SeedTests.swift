@@ -81,6 +81,26 @@ struct SeedTests {
         Self.expectNoViolation(seed: seed, faults: nil, keepAlive: true)
     }
 
+    @Test(arguments: 1...40 as ClosedRange<UInt64>)
+    func `forked calls, with the faults a seed draws`(seed: UInt64) {
+        Self.expectNoViolation(seed: seed, faults: nil, forks: true)
+    }
+
+    @Test(arguments: 1...12 as ClosedRange<UInt64>)
+    func `forked calls with nothing wrong go as their users meant them to, dealt or not`(seed: UInt64) {
+        Self.expectNoViolation(seed: seed, faults: [], deals: seed % 2 == 0, forks: true)
+    }
+
+    @Test(arguments: 1...12 as ClosedRange<UInt64>)
+    func `forked calls dealt at random while nodes die and networks break`(seed: UInt64) {
+        Self.expectNoViolation(seed: seed, faults: nil, deals: true, forks: true)
+    }
+
+    @Test(arguments: [55, 56, 63, 122, 165, 198] as [UInt64])
+    func `seeds with forks that failed once do not fail again`(seed: UInt64) {
+        Self.expectNoViolation(seed: seed, faults: nil, forks: true)
+    }
+
     @Test(arguments: 2...5)
     func `kills at the worst moments, in clusters of every size`(nodes: Int) {
         Self.expectNoViolation(seed: 5, faults: [.sniper, .twins, .crash], nodes: nodes)

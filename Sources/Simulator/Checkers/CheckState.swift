@@ -106,15 +106,19 @@ final class CheckState {
             if truth.ringKnowers.isEmpty { truth.ringKnowers = knowers(of: truth, world) { _ in true } }
             return .go
         }
-        if bytes[8] > 50 && found.method == .invite && found.asker == .caller { noteRefusal(truth, found, world) }
+        if bytes[8] > 50 && found.method == .invite && found.asker == .caller {
+            noteRefusal(host, truth, found, world)
+        }
         guard bytes[8] == 50 else { return .go }
         return answerLeaves(host, truth, found, isUncommitted: isUncommitted, world)
     }
 
     /// A final answer that is no 2xx leaves for the INVITE that made the call: should it be confirmed too, it is owing
     /// (R15).
-    private func noteRefusal(_ truth: CallTruth, _ found: AnswerName, _ world: World) {
-        if found.cseq == world.phones[2 * truth.index].firstCSeq { truth.wasRefused = true }
+    private func noteRefusal(_ host: Host, _ truth: CallTruth, _ found: AnswerName, _ world: World) {
+        guard found.cseq == world.phones[2 * truth.index].firstCSeq else { return }
+        truth.wasRefused = true
+        truth.wasStrayRefusal = !knowers(of: truth, world) { _ in true }.contains(host.process)
     }
 
     private func answerLeaves(

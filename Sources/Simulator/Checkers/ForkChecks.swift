@@ -39,16 +39,30 @@ extension World {
         let text = "the caller had \(code) to its INVITE, and then \(response.statusCode)"
         let start = phone.inviteClient.map { phone.clients[$0].startedAt } ?? now
         // An heir spoke for an owner that was only cut off, or stopped, and spoke for itself later (R15).
-        let wasApart = disturbances.lastCut > start || !disturbances.isQuiet
+        // A cut is over for its nodes when they have heard of each other again.
+        let lastApart = max(disturbances.lastCut, disturbances.lastHealed)
+        let wasApart = lastApart > start - .seconds(2) || !disturbances.isQuiet
         // What no peer knew when it left the heir could not know: a 2xx that nobody took in time, a failure of a dead
         // node's, which nothing keeps.
         let wasUnknown = code < 300 && (call.dialog.wasUncommitted || call.dialog.wasAlone || call.dialog.wasRelayed)
         let isOfTheDead = code >= 300 && !isSuccess && checks.ends.values.contains { $0 > start }
-        if wasApart || wasUnknown || isOfTheDead {
+        // A node that has no record sends what comes for a dead one on: what else could it do?
+        let isStray = !isSuccess && call.wasStrayRefusal
+        if wasApart || wasUnknown || isOfTheDead || isStray {
             excuse("fork-final", call: call.index, text + "; who said it could not know")
         } else {
             violate("fork-final", call: call.index, text)
         }
+    }
+
+    /// An ACK for a failure, by a node that has no record of the call: it goes where its Request-URI says, and for a
+    /// forked call that is nobody.
+    func isStrayAcknowledgement(_ packet: Packet) -> Bool {
+        guard case .node(let index) = packet.sender, packet.bytes.starts(with: "ACK ".utf8),
+            let call = packet.bytes.callID.flatMap({ calls[$0] }), truth[call].isForked,
+            packet.to.text == caller(of: call).inviteText.uri.split(separator: "@").last.map(String.init)
+        else { return false }
+        return !checks.knowers(of: truth[call], self) { _ in true }.contains(hosts[index].process)
     }
 
     // MARK: The look at every node
@@ -91,7 +105,7 @@ extension World {
     /// nothing may have been wrong since before it.
     private func checkGhost(_ call: CallTruth, _ did: UInt64, _ place: Int) {
         guard let over = call.dialogs[place].overAt(decidedAt: call.decidedAt), now - over > World.ghostBound,
-            disturbances.isQuiet(for: now - over + .seconds(5), at: now)
+            hasBeenCalm(since: over)
         else { return }
         let tag = callees(of: call.index)[place].tag
         for host in hosts {
@@ -104,6 +118,11 @@ extension World {
                 "has the dialog with \(callees(of: call.index)[place].user) as \(state), which has been over for "
                     + "\((now - over).inMilliseconds) ms")
         }
+    }
+
+    /// Nothing has been wrong since a while before `time`, and the nodes could have acted: a BYE has found one.
+    func hasBeenCalm(since time: Nanoseconds) -> Bool {
+        disturbances.isQuiet(for: now - time + .seconds(5), at: now) && checks.lastUncalm(before: now) < time
     }
 
     // MARK: The last word
@@ -146,8 +165,7 @@ extension CheckState {
     /// A BYE to a phone that has been out of this dialog for long, as the other has.
     func checkGhost(_ truth: CallTruth, _ bye: GeneratedBye, _ world: World) {
         guard let over = truth.dialogs[bye.place].overAt(decidedAt: truth.decidedAt),
-            world.now - over > .seconds(5),
-            world.disturbances.isQuiet(for: world.now - over + .seconds(5), at: world.now)
+            world.now - over > .seconds(5), world.hasBeenCalm(since: over)
         else { return }
         world.violate(
             "fork-ghost", call: truth.index, node: bye.process.host,

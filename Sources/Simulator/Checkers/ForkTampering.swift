@@ -4,11 +4,12 @@ internal import Dialogs
 internal import SIP
 
 extension World {
-    /// Forked calls that several callees ring for, and that nobody has answered.
+    /// Forked calls that nobody has answered, with a callee that will and one that would ring for ever.
     package var forksRinging: [Int] {
         truth.filter { call in
-            call.isForked && call.decidedAt == nil && callees(of: call.index).count(where: \.isRinging) > 1
-                && callees(of: call.index).contains { $0.isRinging && $0.behaviour.answer == .accepts }
+            let ringing = callees(of: call.index).filter(\.isRinging)
+            return call.isForked && call.decidedAt == nil && ringing.contains { $0.behaviour.answer == .accepts }
+                && ringing.contains { $0.behaviour.answer == .ringsOn }
         }.map(\.index)
     }
 
