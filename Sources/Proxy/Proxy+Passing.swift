@@ -13,8 +13,33 @@ extension Proxy {
 
     /// A dead node's branch has failed after another was answered, or after an heir has spoken: nothing of that is for
     /// the caller. The phone repeats it until it is acknowledged (RFC 3261 §17.1.1.3).
-    mutating func acknowledgeLate(_ via: Via, _ record: Record, to source: Endpoint, effects: inout ProxyEffects) {
+    mutating func failLate(
+        _ did: DialogID, _ via: Via, _ record: Record, from source: Endpoint, now: Instant,
+        dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
         counters.foreignAbsorbed += 1
+        acknowledgeLate(via, record, to: source, effects: &effects)
+        guard record.state != .deleted else { return }
+        let (bytes, tag) = (message.bytes, message.toTag)
+        facts.begin()
+        if let out = record.out(toTag: message.copy(tag)), (out.state ?? .unconfirmed) < .confirmedNotAcknowledged {
+            facts.message(RecordField.outs) { out in
+                out.put(OutField.toTag, bytes, tag)
+                out.put(OutField.state, UInt64(DialogState.deleted.rawValue))
+            }
+        }
+        facts.message(RecordField.pendings) { pending in
+            pending.put(PendingField.branch, bytes, via.branch)
+            pending.put(PendingField.leg, UInt64(Leg.caller.rawValue))
+            pending.put(PendingField.cseq, UInt64(record.inviteCSeq))
+            pending.put(PendingField.progress, Progress.final)
+        }
+        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+    }
+
+    private mutating func acknowledgeLate(
+        _ via: Via, _ record: Record, to source: Endpoint, effects: inout ProxyEffects
+    ) {
         guard source != .none, !isPeerAddress(source) else { return }
         let out = record.out(toTag: message.copy(message.toTag))
         let requestURI = out.map(\.side.contact).flatMap { $0.isEmpty ? nil : $0 } ?? record.requestURI

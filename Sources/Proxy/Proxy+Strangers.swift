@@ -271,6 +271,10 @@ extension Proxy {
                     $0.kind == .heir && $0.cSeq == cSeq.number
                         && $0.branches.contains { $0.number == token.branch && $0.generated == 0 }
                 })
+            if heir == nil, cSeq.method == .invite, message.statusCode >= 300, isDecided(cSeq.number, record) {
+                failLate(did, via, record, from: source, now: now, dialogs: &dialogs, effects: &effects)
+                return
+            }
             if heir == nil, cSeq.method == .invite, record.state != .deleted,
                 let pending = record.pendings.first(where: {
                     Text.same($0.branch, ByteRange($0.branch), message.bytes, via.branch)
@@ -288,10 +292,6 @@ extension Proxy {
             }
             if cSeq.method == .cancel {
                 passToPeers(from: source, effects: &effects)
-                return
-            }
-            if message.statusCode >= 300, isDecided(cSeq.number, record) {
-                acknowledgeLate(via, record, to: source, effects: &effects)
                 return
             }
         }
