@@ -300,6 +300,12 @@ extension Proxy {
         {
             return
         }
+        // A branch after the first is one of several, and its failure says nothing of the others: without the record it
+        // is no answer. Its phone repeats it.
+        if cSeq.method == .invite, message.statusCode >= 300, token.branch > 0 {
+            counters.strayResponses += 1
+            return
+        }
         if 200..<300 ~= message.statusCode, Self.refreshing(cSeq.method) {
             if learnPassingConfirmation(did, cSeq, via, now: now, dialogs: &dialogs, effects: &effects) {
                 // The callee's next copy, T1 later, finds the fact committed.
