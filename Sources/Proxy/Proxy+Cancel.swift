@@ -171,7 +171,7 @@ extension Proxy {
             }
             put(context, id)
         }
-        if isAcknowledgementOfOurs(plan) || isAcknowledgementOfFailed(plan, dialogs: dialogs) {
+        if isAcknowledgementOfOurs(plan) {
             counters.foreignAbsorbed += 1
             passToPeers(from: plan.source, effects: &effects)
             return
@@ -186,6 +186,11 @@ extension Proxy {
         if isForeignFailure(plan, dialogs: dialogs) {
             counters.foreignAbsorbed += 1
             learnAcknowledgementOfFailure(plan, now: now, dialogs: &dialogs, effects: &effects)
+            return
+        }
+        if isOfUnanswered(plan, dialogs: dialogs) {
+            counters.foreignAbsorbed += 1
+            passToPeers(from: plan.source, effects: &effects)
             return
         }
         if isPassedOn(plan) {
@@ -217,15 +222,18 @@ extension Proxy {
         return found
     }
 
-    /// The call has failed, and its tombstone says nothing of branches any more: an ACK without Routes is for its
-    /// failure, not for a 2xx, and of no use to who the Request-URI names.
-    private func isAcknowledgementOfFailed(_ plan: RequestPlan, dialogs: DialogTable) -> Bool {
+    /// The call has failed, and its tombstone says nothing of branches any more, or is about to, and a balancer that fails
+    /// over has renewed the branch: an ACK without Routes is for its failure, not for a 2xx of the cluster's, and of no
+    /// use to who the Request-URI names.
+    private func isOfUnanswered(_ plan: RequestPlan, dialogs: DialogTable) -> Bool {
         guard message.first(.route) == nil else { return false }
         let did = dialogs.did(
             callID: message.bytes, message.callID, fromTag: message.bytes, message.fromTag,
             inviteCSeq: plan.cSeq.number)
-        guard dialogs.state(did) == .deleted else { return false }
-        return dialogs.view(did) { view, _ in view.flags & RecordFlag.failed != 0 } ?? false
+        guard let state = dialogs.state(did) else { return false }
+        if state < .confirmedNotAcknowledged { return true }
+        let flags = dialogs.view(did) { view, _ in view.flags } ?? 0
+        return state == .deleted && flags & RecordFlag.failed != 0
     }
 
     /// A member has passed it on for whoever has its transaction (`passToPeers`), as it came: it goes no further. What a
