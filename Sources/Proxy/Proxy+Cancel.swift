@@ -222,9 +222,9 @@ extension Proxy {
         return found
     }
 
-    /// The call has failed, and its tombstone says nothing of branches any more, or is about to, and a balancer that fails
-    /// over has renewed the branch: an ACK without Routes is for its failure, not for a 2xx of the cluster's, and of no
-    /// use to who the Request-URI names.
+    /// The call has failed, and its tombstone says nothing of branches any more, or is about to, and a balancer that
+    /// fails over has renewed the branch: an ACK without Routes is for its failure, not for a 2xx of the cluster's, and
+    /// of no use to who the Request-URI names.
     private func isOfUnanswered(_ plan: RequestPlan, dialogs: DialogTable) -> Bool {
         guard message.first(.route) == nil else { return false }
         let did = dialogs.did(
@@ -236,8 +236,8 @@ extension Proxy {
         return state == .deleted && flags & RecordFlag.failed != 0
     }
 
-    /// A member has passed it on for whoever has its transaction (`passToPeers`), as it came: it goes no further. What a
-    /// member forwards has the member's Via, or Routes.
+    /// A member has passed it on for whoever has its transaction (`passToPeers`), as it came: it goes no further. What
+    /// a member forwards has the member's Via, or Routes.
     private func isPassedOn(_ plan: RequestPlan) -> Bool {
         guard isPeerAddress(plan.source), message.first(.route) == nil,
             case .foreign = Branch(message.bytes, plan.via.branch, mark: settings.mark)

@@ -68,8 +68,8 @@ extension Proxy {
     }
 
     /// The 2xx of a dead node's INVITE passes by, and the record knows only of another copy of that INVITE, or of an
-    /// answer by another callee: the dialog is confirmed all the same, and whoever waits for an answer to the other copy
-    /// need wait no longer.
+    /// answer by another callee: the dialog is confirmed all the same, and whoever waits for an answer to the other
+    /// copy need wait no longer.
     /// - Returns: Whether it was such a 2xx.
     mutating func learnPassingConfirmation(
         _ did: DialogID, _ cSeq: CSeq, _ via: Via, now: Instant, dialogs: inout DialogTable,
