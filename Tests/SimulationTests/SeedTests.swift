@@ -101,6 +101,11 @@ struct SeedTests {
         Self.expectNoViolation(seed: seed, faults: nil, forks: true)
     }
 
+    @Test(arguments: [83, 131, 163, 195, 200] as [UInt64])
+    func `dealt seeds with forks that failed once do not fail again`(seed: UInt64) {
+        Self.expectNoViolation(seed: seed, faults: nil, deals: true, forks: true)
+    }
+
     @Test(arguments: 2...5)
     func `kills at the worst moments, in clusters of every size`(nodes: Int) {
         Self.expectNoViolation(seed: 5, faults: [.sniper, .twins, .crash], nodes: nodes)

@@ -72,8 +72,10 @@ final class CallTruth {
 
     /// Some node sent a final answer other than 2xx.
     var wasRefused = false
-    /// The last of those came from a node that has no record of the call.
+    /// One of those came from a node that has no record of the call.
     var wasStrayRefusal = false
+    /// One of several dialogs was ended while the nodes that knew of the others could be out of reach.
+    var wasEndedApart = false
     /// Processes that were seen to know its end.
     var endKnowers: [ProcessID] = []
     /// When each process was first seen to have any record of it.

@@ -1,5 +1,5 @@
-// What really happened between a caller and one callee. A call that does not fork has one of these; a forked one has one
-// for each callee, and what is said of "the call" is said of the dialog that its caller has kept.
+// What really happened between a caller and one callee. A call that does not fork has one of these; a forked one has
+// one for each callee, and what is said of "the call" is said of the dialog that its caller has kept.
 
 struct DialogTruth {
     /// When its INVITE reached this callee.

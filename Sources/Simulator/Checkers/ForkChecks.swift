@@ -1,6 +1,6 @@
 // What is checked of forked calls beyond what is checked of all: that the callees which lost to another are told
-// (`fork-ring`), that the caller is told one thing (`fork-final`), that the dialog it keeps has a record as long as both
-// phones are in it (`fork-lost`), and that no record holds a dialog that is over for both (`fork-ghost`).
+// (`fork-ring`), that the caller is told one thing (`fork-final`), that the dialog it keeps has a record as long as
+// both phones are in it (`fork-lost`), and that no record holds a dialog that is over for both (`fork-ghost`).
 
 internal import Dialogs
 internal import SIP
@@ -27,8 +27,20 @@ extension World {
 
     func endedSurplus(_ phone: Phone, _ dialog: PhoneDialog, hangsUp: Bool) {
         let place = place(of: dialog.remoteTag, call: phone.call)
-        if hangsUp { truth[phone.call].dialogs[place].hungUpAt[.caller] = now }
+        if hangsUp {
+            truth[phone.call].dialogs[place].hungUpAt[.caller] = now
+            noteEndApart(truth[phone.call])
+        }
         truth[phone.call].dialogs[place].endedAt[.caller] = (now, hangsUp ? "one too many" : "BYE received")
+    }
+
+    /// The node that sees this BYE may have heard nothing of the other dialogs: it came from a node that it was cut off
+    /// from, or frames were lost a moment ago. Its tombstone and their confirmation then meet in an owing record (R15).
+    private func noteEndApart(_ call: CallTruth) {
+        let answered = call.confirmedAt ?? now
+        let wasCut = max(disturbances.lastCut, disturbances.lastHealed) > answered - .seconds(5)
+        let isFresh = !isHealed && plan.bus.lossPerMille > 0 && now - answered < .seconds(1)
+        if wasCut || isFresh || !disturbances.isQuiet { call.wasEndedApart = true }
     }
 
     /// A final answer after the first: one more 2xx, or the same again; anything else contradicts it.
@@ -47,7 +59,9 @@ extension World {
         let wasUnknown = code < 300 && (call.dialog.wasUncommitted || call.dialog.wasAlone || call.dialog.wasRelayed)
         let isOfTheDead = code >= 300 && !isSuccess && checks.ends.values.contains { $0 > start }
         // A node that has no record sends what comes for a dead one on: what else could it do?
-        let isStray = !isSuccess && call.wasStrayRefusal
+        let isStray =
+            isSuccess
+            ? call.dialogs[place(of: response.toTag, call: call.index)].wasRelayed : call.wasStrayRefusal
         if wasApart || wasUnknown || isOfTheDead || isStray {
             excuse("fork-final", call: call.index, text + "; who said it could not know")
         } else {
@@ -101,8 +115,8 @@ extension World {
         }
     }
 
-    /// A dialog that is over for both its phones lives on in a record. Whoever saw its end must have been there to tell:
-    /// nothing may have been wrong since before it.
+    /// A dialog that is over for both its phones lives on in a record. Whoever saw its end must have been there to
+    /// tell: nothing may have been wrong since before it.
     private func checkGhost(_ call: CallTruth, _ did: UInt64, _ place: Int) {
         guard let over = call.dialogs[place].overAt(decidedAt: call.decidedAt), now - over > World.ghostBound,
             hasBeenCalm(since: over)
@@ -135,7 +149,9 @@ extension World {
                 let text =
                     "\(callee.user) rings on, and the caller had \(call.failure?.code ?? 200) at "
                     + "\(decided.inMilliseconds); known at \(names(dialog.earlyHolders))"
-                untold("fork-ring", call, knewAlive(dialog.earlyHolders), text)
+                // Its owner lives and was never told that somebody else had answered for it: timer C ends it.
+                let isUnheard = call.wasStrayRefusal && call.confirmedAt == nil && knowsPending(call)
+                untold("fork-ring", call, isUnheard ? [] : knewAlive(dialog.earlyHolders), text)
             }
             if place != call.kept || call.confirmedAt == nil, callee.isConfirmed {
                 let text = "\(callee.user) is in a dialog that is one too many at the end, "

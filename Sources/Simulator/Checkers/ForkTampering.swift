@@ -26,6 +26,12 @@ extension World {
         }
     }
 
+    /// Both phones leave a call alone until it expires, and that is before then.
+    package func expiresUntouched(_ call: Int, beforeMilliseconds limit: Int64) -> Bool {
+        plan.calls[call].vanishes == nil && plan.calls[call].steps.isEmpty
+            && truth[call].latestDeadline < .milliseconds(limit)
+    }
+
     /// The callees of a call take no notice of a CANCEL.
     package func tamper(deafening call: Int) {
         for callee in callees(of: call) { callee.isDeafToCancel = true }

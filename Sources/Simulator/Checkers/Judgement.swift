@@ -132,16 +132,17 @@ extension World {
         checks.troubled.contains { $0 >= time - World.sampleInterval && $0 <= time + World.sampleInterval }
     }
 
-    /// Ended by an heir while its owner, cut off, confirmed it: R15's owing record, which is not part of this stage.
+    /// Ended by an heir while its owner, cut off, confirmed it, or with one of several dialogs by a node that had not
+    /// heard of it: R15's owing record, which is not part of this stage.
     func isOwing(_ call: CallTruth) -> Bool {
         // A tombstone may have been collected by now; that it was one has been seen.
-        call.wasRefused
+        (call.wasRefused || call.wasEndedApart)
             && (checks.isDead.contains(call.index)
                 || !checks.knowers(of: call, self) { $0.state == .deleted }.isEmpty)
     }
 
     /// Some live node still has the ringing call, and will go on with it.
-    private func knowsPending(_ call: CallTruth) -> Bool {
+    func knowsPending(_ call: CallTruth) -> Bool {
         !checks.knowers(of: call, self) { $0.state < .deleted }.isEmpty
     }
 
