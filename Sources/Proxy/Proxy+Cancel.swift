@@ -188,6 +188,15 @@ extension Proxy {
             learnAcknowledgementOfFailure(plan, now: now, dialogs: &dialogs, effects: &effects)
             return
         }
+        if isOfUnanswered(plan, dialogs: dialogs) {
+            counters.foreignAbsorbed += 1
+            passToPeers(from: plan.source, effects: &effects)
+            return
+        }
+        if isPassedOn(plan) {
+            counters.foreignAbsorbed += 1
+            return
+        }
         if let did = plan.did, plan.isKnown {
             learnAcknowledgement(did, plan, now: now, dialogs: &dialogs, effects: &effects)
         }
@@ -211,6 +220,29 @@ extension Proxy {
             counters.rejected -= 1
         }
         return found
+    }
+
+    /// The call has failed, and its tombstone says nothing of branches any more, or is about to, and a balancer that
+    /// fails over has renewed the branch: an ACK without Routes is for its failure, not for a 2xx of the cluster's, and
+    /// of no use to who the Request-URI names.
+    private func isOfUnanswered(_ plan: RequestPlan, dialogs: DialogTable) -> Bool {
+        guard message.first(.route) == nil else { return false }
+        let did = dialogs.did(
+            callID: message.bytes, message.callID, fromTag: message.bytes, message.fromTag,
+            inviteCSeq: plan.cSeq.number)
+        guard let state = dialogs.state(did) else { return false }
+        if state < .confirmedNotAcknowledged { return true }
+        let flags = dialogs.view(did) { view, _ in view.flags } ?? 0
+        return state == .deleted && flags & RecordFlag.failed != 0
+    }
+
+    /// A member has passed it on for whoever has its transaction (`passToPeers`), as it came: it goes no further. What
+    /// a member forwards has the member's Via, or Routes.
+    private func isPassedOn(_ plan: RequestPlan) -> Bool {
+        guard isPeerAddress(plan.source), message.first(.route) == nil,
+            case .foreign = Branch(message.bytes, plan.via.branch, mark: settings.mark)
+        else { return false }
+        return true
     }
 
     /// The To tag is one that the cluster gave: the ACK is for a final answer of ours.

@@ -5,14 +5,16 @@ package import Primitives
 import SIP
 
 extension Proxy {
-    /// A branch of a forked INVITE failed: its early dialogs are over, those of the others go on.
+    /// A branch of a forked INVITE failed: its early dialogs are over, those of the others go on, and so does one whose
+    /// 2xx went by another node while this one waited for an answer.
     mutating func learnFailureOfBranch(
         _ context: ResponseContext, _ index: Int, now: Instant, dialogs: inout DialogTable,
         effects: inout ProxyEffects
     ) {
         guard let did = context.did, dialogs.contains(did), !context.isSpiral else { return }
         facts.begin()
-        for tag in context.branches[index].earlyTags where context.isInitial {
+        for tag in context.branches[index].earlyTags
+        where context.isInitial && !isAnswered(did, tag, dialogs: dialogs) {
             facts.message(RecordField.outs) { out in
                 out.put(OutField.toTag, tag)
                 out.put(OutField.state, UInt64(DialogState.deleted.rawValue))
@@ -20,6 +22,12 @@ extension Proxy {
         }
         pendingFact(context, index) { $0.put(PendingField.progress, Progress.final) }
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
+    }
+
+    private func isAnswered(_ did: DialogID, _ tag: [UInt8], dialogs: DialogTable) -> Bool {
+        dialogs.view(did) { view, stored in
+            (view.out(toTag: tag, ByteRange(tag), in: stored)?.state ?? .unconfirmed) >= .confirmedNotAcknowledged
+        } ?? false
     }
 
     /// The INVITE failed as a whole: the dialog that it would have made ends; one that it was sent in goes on.

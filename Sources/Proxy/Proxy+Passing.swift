@@ -5,15 +5,78 @@ import Primitives
 import SIP
 
 extension Proxy {
-    /// The 2xx of a dead node's INVITE passes by, and the record knows only of another copy of that INVITE: the dialog
-    /// is confirmed all the same, and whoever waits for an answer to the other copy need wait no longer.
+    /// Whether the caller has had a final answer to the INVITE that made the dialog, or is about to.
+    func isDecided(_ cSeq: UInt32, _ record: Record) -> Bool {
+        cSeq == record.inviteCSeq && (record.state ?? .unconfirmed) >= .confirmedNotAcknowledged
+            && Text.same(record.fromTag, ByteRange(record.fromTag), message.bytes, message.fromTag)
+    }
+
+    /// A dead node's branch has failed after another was answered, or after an heir has spoken: nothing of that is for
+    /// the caller. The phone repeats it until it is acknowledged (RFC 3261 §17.1.1.3).
+    mutating func failLate(
+        _ did: DialogID, _ via: Via, _ record: Record, from source: Endpoint, now: Instant,
+        dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        counters.foreignAbsorbed += 1
+        acknowledgeLate(via, record, to: source, effects: &effects)
+        guard record.state != .deleted else { return }
+        let (bytes, tag) = (message.bytes, message.toTag)
+        facts.begin()
+        if let out = record.out(toTag: message.copy(tag)), (out.state ?? .unconfirmed) < .confirmedNotAcknowledged {
+            facts.message(RecordField.outs) { out in
+                out.put(OutField.toTag, bytes, tag)
+                out.put(OutField.state, UInt64(DialogState.deleted.rawValue))
+            }
+        }
+        facts.message(RecordField.pendings) { pending in
+            pending.put(PendingField.branch, bytes, via.branch)
+            pending.put(PendingField.leg, UInt64(Leg.caller.rawValue))
+            pending.put(PendingField.cseq, UInt64(record.inviteCSeq))
+            pending.put(PendingField.progress, Progress.final)
+        }
+        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+    }
+
+    private mutating func acknowledgeLate(
+        _ via: Via, _ record: Record, to source: Endpoint, effects: inout ProxyEffects
+    ) {
+        guard source != .none, !isPeerAddress(source) else { return }
+        let out = record.out(toTag: message.copy(message.toTag))
+        let requestURI = out.map(\.side.contact).flatMap { $0.isEmpty ? nil : $0 } ?? record.requestURI
+        var invite = ByteWriter(capacity: 512)
+        invite.put("INVITE ")
+        invite.put(requestURI)
+        invite.put(" SIP/2.0\r\nVia: SIP/2.0/")
+        invite.put(via.transport.name)
+        invite.put(0x20)
+        invite.put(message.bytes, via.sentBy)
+        invite.put(";branch=")
+        invite.put(message.bytes, via.branch)
+        invite.put(";rport\r\nFrom: ")
+        invite.put(record.from)
+        invite.put("\r\nTo: ")
+        invite.put(record.to)
+        invite.put("\r\nCall-ID: ")
+        invite.put(record.callID)
+        invite.put("\r\nCSeq: ")
+        invite.putDecimal(UInt64(record.inviteCSeq))
+        invite.put(" INVITE\r\n\r\n")
+        guard loadStored(invite.bytes) else { return }
+        effects.queue.send(to: source, from: egressListener(source)) { [stored, message] writer in
+            AckWriter.write(invite: stored, response: message, into: &writer)
+        }
+    }
+
+    /// The 2xx of a dead node's INVITE passes by, and the record knows only of another copy of that INVITE, or of an
+    /// answer by another callee: the dialog is confirmed all the same, and whoever waits for an answer to the other
+    /// copy need wait no longer.
     /// - Returns: Whether it was such a 2xx.
     mutating func learnPassingConfirmation(
         _ did: DialogID, _ cSeq: CSeq, _ via: Via, now: Instant, dialogs: inout DialogTable,
         effects: inout ProxyEffects
     ) -> Bool {
-        guard cSeq.method == .invite, let state = dialogs.state(did), state < .confirmedNotAcknowledged,
-            dialogs.view(did, { view, _ in view.inviteCSeq == cSeq.number }) ?? false
+        guard cSeq.method == .invite, let state = dialogs.state(did), state != .deleted,
+            dialogs.view(did, { isUnknownAnswer(cSeq.number, $0, $1) }) ?? false
         else { return false }
         var context = ResponseContext()
         context.did = did
@@ -29,6 +92,15 @@ extension Proxy {
         review(did, now: now, dialogs: &dialogs, effects: &effects)
         _ = loadMessage(kept)
         return true
+    }
+
+    /// The message at hand answers the INVITE that made the dialog, and its dialog-out is not known to be answered.
+    private func isUnknownAnswer(_ cSeq: UInt32, _ view: RecordView, _ stored: [UInt8]) -> Bool {
+        guard view.inviteCSeq == cSeq else { return false }
+        if view.state < .confirmedNotAcknowledged { return true }
+        let bytes = message.bytes
+        let known = view.out(toTag: bytes, message.toTag, in: stored)?.state ?? .unconfirmed
+        return known < .confirmedNotAcknowledged && Text.same(stored, view.fromTag, bytes, message.fromTag)
     }
 
     /// A 2xx of a dead node's transaction passes by: that both sides live is worth the refresh, and the Contact of who

@@ -280,6 +280,10 @@ extension Proxy {
                     $0.kind == .heir && $0.cSeq == cSeq.number
                         && $0.branches.contains { $0.number == token.branch && $0.generated == 0 }
                 })
+            if heir == nil, cSeq.method == .invite, message.statusCode >= 300, isDecided(cSeq.number, record) {
+                failLate(did, via, record, from: source, now: now, dialogs: &dialogs, effects: &effects)
+                return
+            }
             if heir == nil, cSeq.method == .invite, record.state != .deleted,
                 let pending = record.pendings.first(where: {
                     Text.same($0.branch, ByteRange($0.branch), message.bytes, via.branch)
@@ -303,6 +307,12 @@ extension Proxy {
         if cSeq.method == .invite, 200..<300 ~= message.statusCode, did.rawValue != 0,
             awaitsRecord(did, dialogs: dialogs, effects: &effects)
         {
+            return
+        }
+        // A branch after the first is one of several, and its failure says nothing of the others: without the record it
+        // is no answer. Its phone repeats it.
+        if cSeq.method == .invite, message.statusCode >= 300, token.branch > 0 {
+            counters.strayResponses += 1
             return
         }
         if 200..<300 ~= message.statusCode, Self.refreshing(cSeq.method) {

@@ -259,6 +259,12 @@ extension Proxy {
             endEarlyAsHeir(&context, id, now: now, dialogs: &dialogs, effects: &effects)
             return
         }
+        if context.hasAskedAgain {
+            // With a CANCEL under way, since a provisional came, the end follows its answer.
+            if context.branches.contains(where: \.isCancelling) { return }
+            endEarlyAsHeir(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+            return
+        }
         let holds = peer(context.owner)?.holdsMovedAddress ?? false
         if holds, settings.earlyTakeover == .auto, now - context.startedAt < settings.timerC {
             context.contextTimer = wheel.schedule(
@@ -386,10 +392,16 @@ extension Proxy {
         if waitsForQuorum(&context, id, now: now) { return }
         cancelAll(&context, id, now: now, dialogs: &dialogs, effects: &effects)
         // Asked again, since an answer may have reached a peer while this heir waited: the reply to the CANCEL takes
-        // longer than theirs, and it is only then that the call is ended.
+        // longer than theirs, and it is only then that the call is ended. Without a CANCEL their reply is waited for.
         if let did = context.did { effects.items.append(.wanted(did)) }
         if context.isInitial, context.branches.contains(where: { $0.sawProvisional }) {
             return  // The rest follows the answer to the CANCEL, or its silence.
+        }
+        if context.isInitial, !context.hasAskedAgain, peers.contains(where: \.isLive) {
+            context.hasAskedAgain = true
+            context.contextTimer = wheel.schedule(
+                TimerToken(context: id, machine: .grace, timer: .a).rawValue, at: now.advanced(by: Self.recordWait))
+            return
         }
         endEarlyAsHeir(&context, id, now: now, dialogs: &dialogs, effects: &effects)
     }

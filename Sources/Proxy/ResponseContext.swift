@@ -56,6 +56,8 @@ struct ResponseContext: Sendable {
     var cancelled = false
     /// How often the lost record was fetched before its 2xx was sent on.
     var fetches: UInt8 = 0
+    /// An heir that has nothing to cancel has asked its peers a second time.
+    var hasAskedAgain = false
     /// What to answer upstream when the branches end after a cancellation that was not the caller's.
     var endCode = 0
 
@@ -181,6 +183,8 @@ struct ClientBranch: Sendable {
     var earlyTags: [[UInt8]] = []
     /// The non-2xx final as it came, for the best response (§16.7 step 6).
     var response: [UInt8] = []
+
+    var isCancelling: Bool { if case .sent = cancel { true } else { false } }
 }
 
 /// The timers of one transaction: no state arms two of the same group at once.

@@ -65,6 +65,16 @@ enum NodeInspection {
         }
     }
 
+    /// What a record says of the dialog with one callee; `nil` when it says nothing of it.
+    static func state(of did: UInt64, with tag: String, _ process: RunningNode) -> DialogState? {
+        let bytes = [UInt8](tag.utf8)
+        return process.access { node in
+            node.inspectedDialogs.view(DialogID(rawValue: did)) { view, stored in
+                view.out(toTag: bytes, ByteRange(bytes), in: stored)?.state
+            } ?? nil
+        }
+    }
+
     static func bytes(_ did: UInt64, _ process: RunningNode) -> [UInt8]? {
         process.access { $0.inspectedDialogs.bytes(DialogID(rawValue: did)) }
     }

@@ -16,6 +16,8 @@ package struct PlanOptions: Equatable, Sendable {
     package var keepAlive = false
     /// Every fifth call is forgotten by one of its phones, which is what keep-alives are for.
     package var forgetful = false
+    /// Calls of three in five fork to two or three phones.
+    package var forks = false
 
     package init() {}
 }
@@ -90,7 +92,7 @@ package struct Plan: Sendable {
         dies = chosen.contains(.attrition)
         calls = Plan.drawCalls(
             count: options.calls ?? 12 + random.below(17), lifetime: .seconds(Int64(lifetimeSeconds)),
-            forgetful: options.forgetful, using: &random)
+            options: options, using: &random)
         faultTimes = Plan.drawTimes(of: chosen, using: &random)
         randomSeed = random.next()
     }
@@ -136,12 +138,12 @@ package struct Plan: Sendable {
     }
 
     private static func drawCalls(
-        count: Int, lifetime: Nanoseconds, forgetful: Bool, using random: inout SplitMix
+        count: Int, lifetime: Nanoseconds, options: PlanOptions, using random: inout SplitMix
     ) -> [CallPlan] {
         (0..<count).map { index in
             let span = heal - firstCall - .seconds(1)
             let start = firstCall + random.between(0, span)
-            return CallPlan(index: index, start: start, lifetime: lifetime, forgetful: forgetful, using: &random)
+            return CallPlan(index: index, start: start, lifetime: lifetime, options: options, using: &random)
         }
     }
 

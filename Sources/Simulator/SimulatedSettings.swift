@@ -28,9 +28,28 @@ extension World {
             settings.dialogs.keepsCallerAlive = true
             settings.dialogs.keepsCalleeAlive = true
         }
+        for call in plan.calls { route(call, in: &settings) }
         settings.management.allowsFaultInjection = true
         return settings
     }
+
+    /// A forked call is for a name that only the nodes know to be several phones.
+    private func route(_ call: CallPlan, in settings: inout Settings) {
+        guard let fork = call.fork, let pattern = try? RoutePattern("sip:\(World.team(call.index))@.*") else { return }
+        let targets = callees(of: call.index).compactMap { phone in
+            ConfiguredURI("sip:\(phone.user)@\(phone.endpoint.text)").map { uri in
+                var target = RouteTarget(uri)
+                target.q = phone.behaviour.q
+                return target
+            }
+        }
+        var set = RouteSet(name: World.team(call.index), targets: targets)
+        set.policy = fork.order == .serial ? .failover : .parallel
+        settings.routes.append(Route(pattern: pattern, destination: .own(set)))
+    }
+
+    /// The user part that a forked call's Request-URI names.
+    static func team(_ call: Int) -> String { "team\(call)" }
 
     static func busAddress(_ index: Int) -> Endpoint {
         endpoint("10.0.0.\(index + 1):7400")

@@ -10,7 +10,7 @@
 // checkers read.
 //
 // Invariants: one source of chance, forked per purpose; no dictionary is ever iterated; nothing is read from the host.
-// Limits: one INVITE dialog a phone; UDP only; hosts' clocks differ by an offset and do not drift.
+// Limits: one INVITE dialog a callee; UDP only; hosts' clocks differ by an offset and do not drift.
 
 internal import Node
 internal import Primitives
@@ -157,22 +157,48 @@ package final class World {
     private func placePhones() {
         for call in plan.calls {
             let number = call.index
-            let (high, low) = (number / 250, number % 250 + 1)
-            let callID = "call-\(number)-\(plan.seed)"
-            let uri = "sip:bob\(number)@10.2.\(high).\(low):5060"
-            for role in [Role.caller, .callee] {
-                let net = role == .caller ? 1 : 2
-                let endpoint = World.endpoint("10.\(net).\(high).\(low):5060")
-                let phone = Phone(
-                    index: phones.count, call: number, role: role, endpoint: endpoint,
-                    user: "\(role == .caller ? "alice" : "bob")\(number)", plan: call, outbound: balancer.endpoint,
-                    firstCSeq: UInt32(1 + random.below(5_000)), callID: callID, uri: uri)
-                parties[endpoint] = .phone(phone.index)
-                phones.append(phone)
-            }
-            calls[callID] = number
+            calls["call-\(number)-\(plan.seed)"] = number
+            placePhone(call, .caller, place: 0)
+            placePhone(call, .callee, place: 0)
             truth.append(CallTruth(index: number, plan: call))
         }
+        for call in plan.calls {
+            for place in call.callees.indices.dropFirst() { placePhone(call, .callee, place: place) }
+        }
+    }
+
+    private func placePhone(_ call: CallPlan, _ role: Role, place: Int) {
+        let number = call.index
+        let (high, low) = (number / 250, number % 250 + 1)
+        let net = role == .caller ? 1 : 2 + place
+        let endpoint = World.endpoint("10.\(net).\(high).\(low):5060")
+        let name = role == .caller ? "alice" : "bob"
+        let suffix = place == 0 ? "" : "-\(place + 1)"
+        let uri =
+            call.fork == nil
+            ? "sip:bob\(number)@10.2.\(high).\(low):5060" : "sip:\(World.team(number))@10.9.\(high).\(low):5060"
+        let phone = Phone(
+            index: phones.count, call: number, role: role, place: place, endpoint: endpoint,
+            user: "\(name)\(number)\(suffix)", plan: call, outbound: balancer.endpoint,
+            firstCSeq: UInt32(1 + random.below(5_000)), callID: "call-\(number)-\(plan.seed)", uri: uri)
+        parties[endpoint] = .phone(phone.index)
+        phones.append(phone)
+    }
+
+    // MARK: Who is in a call
+
+    func caller(of call: Int) -> Phone { phones[2 * call] }
+
+    /// In the order of the plan; the first of every call stands beside its caller.
+    func callees(of call: Int) -> [Phone] {
+        guard plan.calls[call].fork != nil else { return [phones[2 * call + 1]] }
+        return phones.filter { $0.call == call && $0.role == .callee }
+    }
+
+    /// A side of the dialog that the caller has kept, or of the first one as long as it has none.
+    func phone(_ role: Role, of call: Int) -> Phone {
+        let kept = truth[call].kept
+        return role == .caller ? caller(of: call) : kept == 0 ? phones[2 * call + 1] : callees(of: call)[kept]
     }
 
     private func schedulePlan() {
@@ -189,7 +215,7 @@ package final class World {
         let wanted = plan.calls[call].steps[step]
         // After the replicas were compared, calls are left to end by themselves.
         guard now < Plan.converged || wanted.act == .hangUp else { return }
-        phones[2 * call + (wanted.byCaller ? 0 : 1)].perform(wanted.act, self)
+        phone(wanted.byCaller ? .caller : .callee, of: call).perform(wanted.act, self)
     }
 
     /// How long the user takes who is asked by the re-INVITE of now.

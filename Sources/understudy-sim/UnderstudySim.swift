@@ -38,6 +38,9 @@ struct UnderstudySim: AsyncParsableCommand {
     @Flag(help: "Nodes send keep-alives, and some phones lose their calls.")
     var keepAlive = false
 
+    @Flag(help: "Most calls fork to two or three phones.")
+    var forks = false
+
     @Flag(name: .customLong("trace"), help: "Print what happens; a number after it names the call to follow.")
     var traces = false
 
@@ -63,6 +66,7 @@ struct UnderstudySim: AsyncParsableCommand {
         options.deals = deal
         options.keepAlive = keepAlive
         options.forgetful = keepAlive
+        options.forks = forks
         if let faults {
             let names = faults.split(separator: ",").map(String.init).filter { $0 != "none" }
             options.faults = try names.map { name in
@@ -93,6 +97,8 @@ struct UnderstudySim: AsyncParsableCommand {
         if let calls { words.append("--calls \(calls)") }
         if let faults { words.append("--faults \(faults)") }
         if deal { words.append("--deal") }
+        if keepAlive { words.append("--keep-alive") }
+        if forks { words.append("--forks") }
         return words.joined(separator: " ")
     }
 

@@ -118,6 +118,22 @@ struct ForkingTests {
         #expect(bench.dialogs.record(bench.did)!.outs.map(\.state) == [.confirmed, .confirmed])
     }
 
+    @Test func `the BYE of one of two answered dialogs ends that one, and the last one's ends the record`() {
+        var (bench, invites) = ringing(2)
+        for number in [1, 2] { _ = Fork.answer(200, invites[number - 1], tag: "t\(number)", &bench) }
+        let route = invites[0].header("Record-Route")!
+        func hangUp(_ tag: String) {
+            _ = bench.receive(
+                Call.request("BYE", branch: "z9hG4bKbye\(tag)", cSeq: 2, toTag: tag, route: [route], contact: nil),
+                from: ProxyBench.caller)
+        }
+        hangUp("t2")
+        #expect(bench.dialogs.record(bench.did)!.outs.map(\.state) == [.confirmedNotAcknowledged, .deleted])
+        #expect(bench.state == .confirmedNotAcknowledged, "the caller talks to the other")
+        hangUp("t1")
+        #expect(bench.state == .deleted)
+    }
+
     @Test func `two held 2xx with different To tags each wait for their own commit, S2-12`() {
         var bench = Fork.bench(2)
         bench.proxy.commits = true
@@ -399,6 +415,21 @@ struct ForkTakeoverTests {
         #expect(Fork.cancels(sent).map(\.to) == [invites[1].to])
         let late = Fork.answer(200, invites[1], tag: "t1", &bench)
         #expect(Fork.upstream(late) == ["200"], "every 2xx passes (§16.7 step 5)")
+    }
+
+    @Test func `a failure of the dead node's branch is not for a caller that has its 2xx, and is acknowledged, S2-11`()
+    {
+        var (owner, invites) = fork(2, ringing: [0, 1])
+        _ = Fork.answer(200, invites[0], tag: "t0", &owner)
+        var (bench, _) = heir(of: owner)
+        let route = invites[0].header("Record-Route")!
+        _ = bench.receive(
+            Call.request("ACK", branch: "z9hG4bKa", toTag: "t0", route: [route], contact: nil), from: ProxyBench.caller)
+        _ = bench.advance(milliseconds: 120_000)
+        #expect(bench.proxy.contextCount == 0, "the heir is done")
+        let sent = Fork.answer(487, invites[1], tag: "t1", &bench)
+        #expect(sent.map(\.to) == [invites[1].to])
+        #expect(sent.allSatisfy { $0.firstLine.hasPrefix("ACK ") && $0.header("To")!.hasSuffix("tag=t1") })
     }
 
     @Test func `what another node learned of one branch cancels the others, S1-2e`() {

@@ -7,7 +7,8 @@ import Testing
 @Suite("Simulation: what must hold on every seed, DESIGN §8")
 struct SeedTests {
     static func expectNoViolation(
-        seed: UInt64, faults: [FaultKind]?, deals: Bool = false, nodes: Int? = nil, keepAlive: Bool = false
+        seed: UInt64, faults: [FaultKind]?, deals: Bool = false, nodes: Int? = nil, keepAlive: Bool = false,
+        forks: Bool = false
     ) {
         var options = PlanOptions()
         options.faults = faults
@@ -15,6 +16,7 @@ struct SeedTests {
         options.nodes = nodes
         options.keepAlive = keepAlive
         options.forgetful = keepAlive
+        options.forks = forks
         let report = World.run(Plan(seed: seed, options: options))
         var command = "swift run -c release understudy-sim --seed \(seed)"
         if let nodes { command += " --nodes \(nodes)" }
@@ -23,6 +25,7 @@ struct SeedTests {
         }
         if deals { command += " --deal" }
         if keepAlive { command += " --keep-alive" }
+        if forks { command += " --forks" }
         let found = report.violations.map { "\($0.code) \($0.line)" }.joined(separator: "\n")
         #expect(report.violations.isEmpty, "\(found)\nreplay: \(command)")
         #expect(report.confirmed > 0)
@@ -50,6 +53,7 @@ struct SeedTests {
 
     private static let onceFailed: [UInt64] = [
         1_118, 1_240, 1_282, 1_300, 1_430, 1_724, 1_886, 1_912, 3_789, 4_940, 5_468, 7_797, 8_157, 9_999,
+        10_061,
     ]
 
     @Test(arguments: onceFailed)
@@ -75,6 +79,31 @@ struct SeedTests {
     @Test(arguments: 1...8 as ClosedRange<UInt64>)
     func `keep-alives while nodes die and networks break end no call that lives`(seed: UInt64) {
         Self.expectNoViolation(seed: seed, faults: nil, keepAlive: true)
+    }
+
+    @Test(arguments: 1...40 as ClosedRange<UInt64>)
+    func `forked calls, with the faults a seed draws`(seed: UInt64) {
+        Self.expectNoViolation(seed: seed, faults: nil, forks: true)
+    }
+
+    @Test(arguments: 1...12 as ClosedRange<UInt64>)
+    func `forked calls with nothing wrong go as their users meant them to, dealt or not`(seed: UInt64) {
+        Self.expectNoViolation(seed: seed, faults: [], deals: seed % 2 == 0, forks: true)
+    }
+
+    @Test(arguments: 1...12 as ClosedRange<UInt64>)
+    func `forked calls dealt at random while nodes die and networks break`(seed: UInt64) {
+        Self.expectNoViolation(seed: seed, faults: nil, deals: true, forks: true)
+    }
+
+    @Test(arguments: [55, 56, 63, 122, 165, 198] as [UInt64])
+    func `seeds with forks that failed once do not fail again`(seed: UInt64) {
+        Self.expectNoViolation(seed: seed, faults: nil, forks: true)
+    }
+
+    @Test(arguments: [83, 131, 163, 195, 200] as [UInt64])
+    func `dealt seeds with forks that failed once do not fail again`(seed: UInt64) {
+        Self.expectNoViolation(seed: seed, faults: nil, deals: true, forks: true)
     }
 
     @Test(arguments: 2...5)

@@ -14,11 +14,12 @@ extension CheckState {
         guard message.vias.count == 1, let call = world.calls[message.callID] else { return .go }
         let truth = world.truth[call]
         let leg: Role = message.toTag == world.phones[2 * call].tag ? .caller : .callee
+        let place = world.place(of: leg == .caller ? message.fromTag : message.toTag, call: call)
         let bye = GeneratedBye(
-            leg: leg, process: host.process, at: world.now, branch: message.branch,
+            leg: leg, place: place, process: host.process, at: world.now, branch: message.branch,
             sentBy: message.vias[0].sentBy, cseq: message.cseq, bytes: packet.bytes,
-            isFirstOfLeg: !truth.byes.contains { $0.leg == leg })
-        if let own = truth.byes.first(where: { $0.leg == leg && $0.process == host.process }) {
+            isFirstOfLeg: !truth.dialogs[place].byes.contains { $0.leg == leg })
+        if let own = truth.dialogs[place].byes.first(where: { $0.leg == leg && $0.process == host.process }) {
             // Timer E, or the same again after a retry: it must be the same in every byte.
             if own.bytes != bye.bytes { checkSameBytes(bye, own, truth, world) }
             return .go
@@ -26,17 +27,19 @@ extension CheckState {
         world.log("\(host.name) generates BYE to the \(leg.name)", call: call)
         checkDeadline(host, truth, bye, world)
         checkTransaction(truth, bye, world)
-        checkQuorum(host, truth, world)
+        checkQuorum(host, truth, bye, world)
+        if truth.isForked { checkGhost(truth, bye, world) }
         checkOnlyOne(host, truth, bye, world)
         let fate = bye.isFirstOfLeg ? snipes(host, world, perMille: 60) : .go
         // What died with its sender was never on the wire: the leg may have sent requests by the time of the next.
-        if fate != .dieBefore { truth.byes.append(bye) }
+        if fate != .dieBefore { truth.dialogs[place].byes.append(bye) }
         return fate
     }
 
     /// Number 2: no live dialog is ended before its last committed deadline.
     private func checkDeadline(_ host: Host, _ truth: CallTruth, _ bye: GeneratedBye, _ world: World) {
-        guard !truth.isEnding, truth.confirmedAt != nil, truth.byes.isEmpty else { return }
+        let dialog = truth.dialogs[bye.place]
+        guard !dialog.isEnding, dialog.confirmedAt != nil, dialog.byes.isEmpty else { return }
         let early = truth.committedDeadline - CheckState.tolerance - world.now
         guard early > 0 else { return }
         let text = "\(host.name) ends it \(early.inMilliseconds) ms early"
@@ -61,7 +64,7 @@ extension CheckState {
 
     /// Number 3: one transaction a leg; the same bytes wherever the actors can reach each other.
     private func checkTransaction(_ truth: CallTruth, _ bye: GeneratedBye, _ world: World) {
-        guard let first = truth.firstBye(bye.leg) else { return }
+        guard let first = truth.firstBye(as: bye) else { return }
         guard first.isSameTransaction(as: bye) else {
             // What a leg's first CSeq was may be known on one side of a partition only.
             if !couldAgree(bye, first, world), world.disturbances.lastCut > truth.confirmedAt ?? .max {
@@ -100,7 +103,7 @@ extension CheckState {
 
     /// Number 3b: with nothing wrong and equal views, one node alone generates a BYE.
     private func checkOnlyOne(_ host: Host, _ truth: CallTruth, _ bye: GeneratedBye, _ world: World) {
-        guard let first = truth.firstBye(bye.leg), first.process != host.process else { return }
+        guard let first = truth.firstBye(as: bye), first.process != host.process else { return }
         guard isAlive(first.process), world.isHealed || world.plan.bus.lossPerMille == 0 else { return }
         guard world.disturbances.isQuiet(for: world.now - first.at + .seconds(5), at: world.now) else { return }
         guard let other = world.hosts[first.process.host].node, let node = host.node else { return }
@@ -112,8 +115,10 @@ extension CheckState {
     }
 
     /// Number 9: without quorum nobody acts.
-    private func checkQuorum(_ host: Host, _ truth: CallTruth, _ world: World) {
-        // A call that has failed, or that its caller gave up, is only cleaned up after.
+    private func checkQuorum(_ host: Host, _ truth: CallTruth, _ bye: GeneratedBye, _ world: World) {
+        // A call that has failed, or that its caller gave up, is only cleaned up after; so is a callee that lost to
+        // another.
+        guard bye.place == truth.kept || truth.confirmedAt == nil else { return }
         guard let node = host.node, !truth.isEnding, truth.failure == nil, truth.cancelledAt == nil else { return }
         let standing = NodeInspection.standing(of: node)
         if !standing.hasQuorum {

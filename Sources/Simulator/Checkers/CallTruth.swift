@@ -9,6 +9,8 @@ internal import SIP
 /// A BYE that a node made (DESIGN 3.3), as it left.
 struct GeneratedBye {
     let leg: Role
+    /// Which callee the dialog is with.
+    let place: Int
     let process: ProcessID
     let at: Nanoseconds
     let branch: String
@@ -25,6 +27,8 @@ struct GeneratedBye {
 /// A 2xx on its way through the nodes: one for each request of a phone that may move the deadline.
 struct Answer {
     let asker: Role
+    /// Which callee the dialog is with.
+    let place: Int
     let cseq: UInt32
     let method: SIP.Method
     /// When a node first had it.
@@ -43,50 +47,35 @@ final class CallTruth {
 
     // The INVITE.
     var provisionalAt: Nanoseconds?
-    var ringsAt: Nanoseconds?
-    var answeredAt: Nanoseconds?
-    var confirmedAt: Nanoseconds?
     var acknowledgedAt: Nanoseconds?
-    /// When a node first sent the ACK on to the callee.
-    var ackLeft: Nanoseconds?
-    var ackReached: Nanoseconds?
     var failure: (code: Int, at: Nanoseconds)?
     var cancelledAt: Nanoseconds?
-    var cancelReached: Nanoseconds?
     var cancelCode: Int?
     /// Processes that held the record when the first provisional answer left for the caller.
     var ringKnowers: [ProcessID] = []
-    /// Branches under which the INVITE reached its callee, and who sent each.
-    var inviteBranches: [(branch: String, sender: Party, at: Nanoseconds)] = []
     var reInviteBranches: [(cseq: UInt32, asker: Role, branch: String, at: Nanoseconds)] = []
 
-    // The dialog.
+    // The dialogs.
+    /// By callee, in the order of the plan.
+    var dialogs: [DialogTruth]
+    /// The one that the caller has kept, the first as long as it has none.
+    var kept = 0
     var answers: [Answer] = []
     var committedDeadline: Nanoseconds = 0
     var deadlineKnowers: [ProcessID] = []
     /// No node can have a later one.
     var latestDeadline: Nanoseconds = 0
-    var byes: [GeneratedBye] = []
-    var byesReached: [Role: Nanoseconds] = [:]
-    var endedAt: [Role: (at: Nanoseconds, reason: String)] = [:]
-    var hungUpAt: [Role: Nanoseconds] = [:]
     /// When one of its phones lost it and told nobody.
     var forgotAt: Nanoseconds?
     var retriedAfter500 = 0
     var refusals: [(role: Role, code: Int, method: SIP.Method, at: Nanoseconds, waited: Nanoseconds)] = []
-    var unacknowledgedAt: [Role: Nanoseconds] = [:]
 
-    // Who has ever held the record, confirmed; found by looking at every node every so often.
-    var holders: [ProcessID] = []
-    var confirmHolders: [ProcessID] = []
-    var wasUncommitted = false
-    var wasAlone = false
-    /// A node that had no record sent its 2xx on, and nobody in reach had one.
-    var wasRelayed = false
     /// Some node sent a final answer other than 2xx.
     var wasRefused = false
-    /// Processes that knew of a provisional answer, when somebody looked.
-    var earlyHolders: [ProcessID] = []
+    /// One of those came from a node that has no record of the call.
+    var wasStrayRefusal = false
+    /// One of several dialogs was ended while the nodes that knew of the others could be out of reach.
+    var wasEndedApart = false
     /// Processes that were seen to know its end.
     var endKnowers: [ProcessID] = []
     /// When each process was first seen to have any record of it.
@@ -97,40 +86,50 @@ final class CallTruth {
     init(index: Int, plan: CallPlan) {
         self.index = index
         self.plan = plan
+        dialogs = plan.callees.map { _ in DialogTruth() }
     }
 
-    /// No phone thinks that there is a call, or would mind if there were none.
-    var isOver: Bool { endedAt[.caller] != nil && endedAt[.callee] != nil }
-    /// Somebody has ended it, whoever knows.
-    var isEnding: Bool { !endedAt.isEmpty || !hungUpAt.isEmpty }
-    var firstEnd: Nanoseconds {
-        min(
-            min(endedAt[.caller]?.at ?? .max, endedAt[.callee]?.at ?? .max),
-            min(hungUpAt[.caller] ?? .max, hungUpAt[.callee] ?? .max))
-    }
+    var isForked: Bool { dialogs.count > 1 }
+    var dialog: DialogTruth { dialogs[kept] }
+    var confirmedAt: Nanoseconds? { dialog.confirmedAt }
+    /// When the caller had its first final answer.
+    var decidedAt: Nanoseconds? { confirmedAt ?? failure?.at }
+    /// When the first callee was reached.
+    var ringsAt: Nanoseconds? { dialogs.compactMap(\.ringsAt).min() }
+    var ackReached: Nanoseconds? { dialog.ackReached }
+    var byes: [GeneratedBye] { dialog.byes }
+    var endedAt: [Role: (at: Nanoseconds, reason: String)] { dialog.endedAt }
+    var hungUpAt: [Role: Nanoseconds] { dialog.hungUpAt }
+    /// Somebody has ended it, whoever knows. As long as nobody has answered any of its dialogs stands for the call.
+    var isEnding: Bool { confirmedAt == nil ? dialogs.contains(where: \.isEnding) : dialog.isEnding }
     func firstBye(_ leg: Role) -> GeneratedBye? { byes.first { $0.leg == leg } }
+    /// The first BYE to the same side of the same dialog.
+    func firstBye(as bye: GeneratedBye) -> GeneratedBye? { dialogs[bye.place].byes.first { $0.leg == bye.leg } }
 
     // MARK: Told by phones
 
     func provisional(_ code: Int, at now: Nanoseconds) { provisionalAt = provisionalAt ?? now }
-    func ended(_ role: Role, _ reason: String, at now: Nanoseconds) { endedAt[role] = endedAt[role] ?? (now, reason) }
-    func hungUp(_ role: Role, at now: Nanoseconds) { hungUpAt[role] = hungUpAt[role] ?? now }
+    func ended(_ phone: Phone, _ reason: String, at now: Nanoseconds) {
+        let place = place(of: phone)
+        dialogs[place].endedAt[phone.role] = dialogs[place].endedAt[phone.role] ?? (now, reason)
+    }
+    func hungUp(_ phone: Phone, at now: Nanoseconds) {
+        let place = place(of: phone)
+        dialogs[place].hungUpAt[phone.role] = dialogs[place].hungUpAt[phone.role] ?? now
+    }
+    /// A caller speaks of the dialog that it has kept.
+    private func place(of phone: Phone) -> Int { phone.role == .caller ? kept : phone.place }
     func byeAnswered(_ role: Role, _ code: Int) {}
     func cancelAnswered(_ code: Int) { cancelCode = code }
     func failed(_ code: Int, at now: Nanoseconds) { failure = failure ?? (code, now) }
-    func unacknowledged(_ role: Role, isInitial: Bool, at now: Nanoseconds) {
-        if isInitial { unacknowledgedAt[role] = now }
+    func unacknowledged(_ phone: Phone, isInitial: Bool, at now: Nanoseconds) {
+        if isInitial { dialogs[place(of: phone)].unacknowledgedAt[phone.role] = now }
     }
     func unknownDialog(_ request: PhoneMessage, _ role: Role) {}
     func outOfOrder(_ request: PhoneMessage, _ role: Role) {}
 
     func refused(_ role: Role, _ code: Int, _ client: ClientTransaction, at now: Nanoseconds) {
         refusals.append((role, code, client.method, now, now - client.startedAt))
-    }
-
-    func heard(_ request: PhoneMessage, by role: Role, from sender: Party, _ world: World) {
-        guard request.method == .bye, request.vias.count == 1 else { return }
-        byesReached[role] = byesReached[role] ?? world.now
     }
 
     func reInviteBranch(_ request: PhoneMessage, at now: Nanoseconds, _ world: World) {

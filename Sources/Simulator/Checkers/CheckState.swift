@@ -73,7 +73,9 @@ final class CheckState {
         let truth = world.truth[found.call]
         guard !truth.answers.contains(where: { $0.isFor(found) }) else { return }
         truth.answers.append(
-            Answer(asker: found.asker, cseq: found.cseq, method: found.method, reachedAt: world.now))
+            Answer(
+                asker: found.asker, place: found.place, cseq: found.cseq, method: found.method,
+                reachedAt: world.now))
     }
 
     /// Any request or answer inside of a call may move its deadline; no node can know a later one than this.
@@ -89,10 +91,11 @@ final class CheckState {
         host.idleWakes = 0
         let bytes = packet.bytes
         if bytes.starts(with: "BYE ".utf8) { return byeLeaves(host, packet, world) }
-        if bytes.starts(with: "ACK ".utf8), case .phone = world.parties[packet.to] ?? .balancer,
+        if bytes.starts(with: "ACK ".utf8), case .phone(let index) = world.parties[packet.to] ?? .balancer,
             let call = bytes.callID.flatMap({ world.calls[$0] })
         {
-            world.truth[call].ackLeft = world.truth[call].ackLeft ?? world.now
+            let place = world.phones[index].place
+            world.truth[call].dialogs[place].ackLeft = world.truth[call].dialogs[place].ackLeft ?? world.now
         }
         guard bytes.starts(with: "SIP/2.0 ".utf8), bytes.count > 9 else { return .go }
         // An answer passed on to the member it belongs to is not yet on its way to a phone.
@@ -103,15 +106,20 @@ final class CheckState {
             if truth.ringKnowers.isEmpty { truth.ringKnowers = knowers(of: truth, world) { _ in true } }
             return .go
         }
-        if bytes[8] > 50 && found.method == .invite && found.asker == .caller { noteRefusal(truth, found, world) }
+        if bytes[8] > 50 && found.method == .invite && found.asker == .caller {
+            noteRefusal(host, truth, found, world)
+        }
         guard bytes[8] == 50 else { return .go }
         return answerLeaves(host, truth, found, isUncommitted: isUncommitted, world)
     }
 
     /// A final answer that is no 2xx leaves for the INVITE that made the call: should it be confirmed too, it is owing
     /// (R15).
-    private func noteRefusal(_ truth: CallTruth, _ found: AnswerName, _ world: World) {
-        if found.cseq == world.phones[2 * truth.index].firstCSeq { truth.wasRefused = true }
+    private func noteRefusal(_ host: Host, _ truth: CallTruth, _ found: AnswerName, _ world: World) {
+        guard found.cseq == world.phones[2 * truth.index].firstCSeq else { return }
+        truth.wasRefused = true
+        let hasRecord = knowers(of: truth, world) { _ in true }.contains(host.process)
+        truth.wasStrayRefusal = truth.wasStrayRefusal || !hasRecord
     }
 
     private func answerLeaves(
@@ -121,7 +129,7 @@ final class CheckState {
         let isFirst = truth.answers[index].leftAt == nil
         truth.answers[index].leftAt = truth.answers[index].leftAt ?? world.now
         let deadline = truth.answers[index].reachedAt + world.plan.lifetime - CheckState.tolerance
-        let knowing = knowers(of: truth, world) { known in
+        let knowing = knowers(of: truth, place: found.place, world) { known in
             guard known.state >= .confirmedNotAcknowledged, known.state != .deleted else { return false }
             return known.deadline >= deadline
         }
@@ -131,8 +139,9 @@ final class CheckState {
         if isFirst && !isKnownHere { checkRelay(host, truth, found, isUnheld: isUnheld, world) }
         truth.answers[index].isUncommitted = truth.answers[index].isUncommitted || isUnheld || !isKnownHere
         if isFirst { truth.answers[index].knowers = knowing }
-        if isFirst && isKnownHere && found.method == .invite && found.asker == .caller && truth.confirmedAt == nil {
-            checkCommit(host, truth, knowing, isUncommitted: isUncommitted, world)
+        let isConfirmed = truth.dialogs[found.place].confirmedAt != nil
+        if isFirst && isKnownHere && found.method == .invite && found.asker == .caller && !isConfirmed {
+            checkCommit(host, truth, found.place, knowing, isUncommitted: isUncommitted, world)
         }
         return snipes(host, world, perMille: 60)
     }
@@ -143,7 +152,7 @@ final class CheckState {
         _ host: Host, _ truth: CallTruth, _ found: AnswerName, isUnheld: Bool, _ world: World
     ) {
         guard !isUnheld else {
-            truth.wasRelayed = true
+            truth.dialogs[found.place].wasRelayed = true
             return
         }
         let having = knowers(of: truth, world) { _ in true }
@@ -151,21 +160,21 @@ final class CheckState {
             "\(host.name) sends the 2xx to the \(found.asker.name)'s \(found.method) on, and learns nothing from it"
         let inReach = having.filter { world.links.areConnected(host.index, $0.host) }
         guard !inReach.isEmpty else {
-            truth.wasRelayed = true
+            truth.dialogs[found.place].wasRelayed = true
             return world.excuse("relay", call: truth.index, text + "; nobody in reach has a record")
         }
-        guard !truth.isEnding, truth.byes.isEmpty else { return }
+        guard !truth.isEnding, !truth.dialogs[found.place].isEnding, truth.byes.isEmpty else { return }
         let isDeleted = knowers(of: truth, world) { $0.state == .deleted }
         guard isDeleted.isEmpty else { return }
         guard having.contains(host.process) else {
             // The request has waited for the record, or the answer has: then it goes on, and nothing is published (R2).
-            truth.wasRelayed = true
+            truth.dialogs[found.place].wasRelayed = true
             return world.excuse("relay", call: truth.index, text + "; the record did not come in time")
         }
         // An early record and an UPDATE: the 2xx of the INVITE went by unseen, or it is an early dialog's (RFC 3311).
         let isEarly = host.node.flatMap { node in truth.did.flatMap { NodeInspection.record($0, node, host) } }
         if found.method == .update, let isEarly, isEarly.state < .confirmedNotAcknowledged {
-            truth.wasRelayed = true
+            truth.dialogs[found.place].wasRelayed = true
             return world.excuse("relay", call: truth.index, text + "; its record is early")
         }
         world.violate("R2", call: truth.index, text + "; it has the record")
@@ -173,19 +182,20 @@ final class CheckState {
 
     /// A 2xx that confirms a dialog leaves only when a peer has the dialog (DESIGN §6, commit).
     private func checkCommit(
-        _ host: Host, _ truth: CallTruth, _ knowing: [ProcessID], isUncommitted: Bool, _ world: World
+        _ host: Host, _ truth: CallTruth, _ place: Int, _ knowing: [ProcessID], isUncommitted: Bool, _ world: World
     ) {
-        truth.confirmHolders = knowing
-        truth.holders += knowing.filter { !truth.holders.contains($0) }
-        truth.wasUncommitted = isUncommitted
         let standing = host.node.map { NodeInspection.standing(of: $0) }
-        truth.wasAlone = (standing?.livePeers ?? 0) == 0
+        let isAlone = (standing?.livePeers ?? 0) == 0
+        truth.dialogs[place].confirmHolders = knowing
+        truth.dialogs[place].holders += knowing.filter { !truth.dialogs[place].holders.contains($0) }
+        truth.dialogs[place].wasUncommitted = isUncommitted
+        truth.dialogs[place].wasAlone = isAlone
         let others = knowing.filter { $0.host != host.index }
-        guard world.plan.nodes > 1, others.isEmpty, !isUncommitted, !truth.wasAlone else { return }
+        guard world.plan.nodes > 1, others.isEmpty, !isUncommitted, !isAlone else { return }
         // A peer may have had it and died since it acknowledged.
         let justDied = ends.values.contains { world.now - $0 < .milliseconds(500) }
         // Or have it as a tombstone: an heir has ended what this node, stopped meanwhile, still confirms.
-        guard !justDied, !truth.isEnding, !truth.wasRefused else { return }
+        guard !justDied, !truth.isEnding, !truth.dialogs[place].isEnding, !truth.wasRefused else { return }
         world.violate(
             "commit", call: truth.index, node: host.index, "the 2xx leaves, counted as committed, and no peer has it")
     }
@@ -196,6 +206,23 @@ final class CheckState {
         var found: [ProcessID] = []
         for host in world.hosts {
             guard let node = host.node, let known = NodeInspection.record(did, node, host) else { continue }
+            if isKnown(known) { found.append(host.process) }
+        }
+        return found
+    }
+
+    /// The same for one dialog of the call: what counts is the state that the record gives it.
+    private func knowers(
+        of truth: CallTruth, place: Int, _ world: World, _ isKnown: (KnownRecord) -> Bool
+    ) -> [ProcessID] {
+        guard let did = truth.did, truth.isForked else { return knowers(of: truth, world, isKnown) }
+        let tag = world.callees(of: truth.index)[place].tag
+        var found: [ProcessID] = []
+        for host in world.hosts {
+            guard let node = host.node, var known = NodeInspection.record(did, node, host),
+                let state = NodeInspection.state(of: did, with: tag, node)
+            else { continue }
+            known.state = max(state, known.state == .deleted ? .deleted : state)
             if isKnown(known) { found.append(host.process) }
         }
         return found
@@ -215,6 +242,8 @@ final class CheckState {
 struct AnswerName {
     let call: Int
     let asker: Role
+    /// Which callee the dialog is with.
+    let place: Int
     let cseq: UInt32
     let method: SIP.Method
 
@@ -231,12 +260,14 @@ struct AnswerName {
         self.call = call
         self.cseq = cseq
         self.method = method
-        asker = from.parameter("tag") == world.phones[2 * call].tag ? .caller : .callee
+        let fromTag = from.parameter("tag")
+        asker = fromTag == world.phones[2 * call].tag ? .caller : .callee
+        place = world.place(of: asker == .caller ? bytes.header("To")?.parameter("tag") : fromTag, call: call)
     }
 }
 
 extension Answer {
     func isFor(_ name: AnswerName) -> Bool {
-        asker == name.asker && cseq == name.cseq && method == name.method
+        asker == name.asker && place == name.place && cseq == name.cseq && method == name.method
     }
 }

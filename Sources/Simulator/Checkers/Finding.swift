@@ -6,7 +6,9 @@
 package struct Finding: Equatable, Sendable {
     /// A number of DESIGN §8, a rule of the replication or SIP specification, or a word of this simulator:
     /// `sip` an unusable or misdirected message, `bus` a misuse of the bus, `spin` a machine that wakes for nothing,
-    /// `calm` a call that failed with nothing wrong, `stuck` a phone that was never told.
+    /// `calm` a call that failed with nothing wrong, `ka` one that keep-alives should have ended; of a forked call
+    /// `fork-ring` a callee that was never told that another was answered, `fork-final` a caller that was told two
+    /// things, `fork-lost` a dialog without a record, `fork-ghost` a record of a dialog that is over.
     package var code: String
     package var isByNature: Bool
     /// Milliseconds of virtual time.
@@ -79,7 +81,7 @@ extension World {
         report.findings = findings
         report.calls = truth.count
         report.confirmed = truth.count { $0.confirmedAt != nil }
-        report.byes = truth.reduce(0) { $0 + $1.byes.count { $0.isFirstOfLeg } }
+        report.byes = truth.reduce(0) { $0 + $1.dialogs.reduce(0) { $0 + $1.byes.count { $0.isFirstOfLeg } } }
         report.events = delivered
         report.trace = trace.value
         report.virtualMilliseconds = now.inMilliseconds

@@ -7,12 +7,13 @@ internal import SIP
 
 extension World {
     func judge(_ call: CallTruth) {
-        let (caller, callee) = (phones[2 * call.index], phones[2 * call.index + 1])
+        let caller = caller(of: call.index)
         if call.confirmedAt != nil {
-            judgeConfirmed(call, caller, callee)
+            judgeConfirmed(call, caller, phone(.callee, of: call.index))
         } else {
-            judgeUnanswered(call, caller, callee)
+            judgeUnanswered(call, caller)
         }
+        if call.isForked { judgeFork(call) }
         judgeRefusals(call)
         judgeForgotten(call)
         if plan.isCalm { judgeCalm(call) }
@@ -24,7 +25,7 @@ extension World {
     }
 
     /// What nobody could have told the phones is left by nature: all who knew are dead, or half of the nodes are.
-    private func untold(_ code: String, _ call: CallTruth, _ living: [ProcessID], _ text: String) {
+    func untold(_ code: String, _ call: CallTruth, _ living: [ProcessID], _ text: String) {
         if !canAct {
             excuse(code, call: call.index, text + "; no quorum")
         } else if living.isEmpty {
@@ -34,19 +35,19 @@ extension World {
         }
     }
 
-    private func knewAlive(_ processes: [ProcessID]) -> [ProcessID] { processes.filter { checks.isAlive($0) } }
+    func knewAlive(_ processes: [ProcessID]) -> [ProcessID] { processes.filter { checks.isAlive($0) } }
 
-    private func names(_ processes: [ProcessID]) -> String {
+    func names(_ processes: [ProcessID]) -> String {
         processes.map { "\(hosts[$0.host].name).\($0.serial)" }.joined(separator: " ")
     }
 
     private func judgeConfirmed(_ call: CallTruth, _ caller: Phone, _ callee: Phone) {
-        let living = knewAlive(call.holders)
+        let living = knewAlive(call.dialog.holders)
         let isSilent = caller.hasVanished(at: now) || callee.hasVanished(at: now)
-        if !isSilent && call.ackReached == nil && call.unacknowledgedAt[.callee] != nil {
+        if !isSilent && call.ackReached == nil && call.dialog.unacknowledgedAt[.callee] != nil {
             let text = "the caller had its 2xx at \((call.confirmedAt ?? 0).inMilliseconds), no ACK reached the callee"
             // It was lost on its last hop, and the callee repeats its 2xx to a dead node: nobody hears that it was.
-            let isLost = call.ackLeft != nil && plan.sip.lossPerMille > 0
+            let isLost = call.dialog.ackLeft != nil && plan.sip.lossPerMille > 0
             untold("S1-3", call, isLost ? [] : living, text)
         }
         let untold = [caller, callee].filter { $0.dialog != nil && !$0.hasEnded && !$0.hasVanished(at: now) }.map(
@@ -54,7 +55,7 @@ extension World {
         if !untold.isEmpty {
             let text =
                 "\(untold) still in the call at the end; deadline \(call.latestDeadline.inMilliseconds) at most; "
-                + "held by \(names(call.holders)), of whom live \(names(living))"
+                + "held by \(names(call.dialog.holders)), of whom live \(names(living))"
             if isOwing(call) { return excuse("owing", call: call.index, text) }
             if !living.isEmpty || !canAct { return self.untold("4", call, living, text) }
             return excuseLoss(call)
@@ -76,16 +77,17 @@ extension World {
         }
     }
 
-    private func judgeUnanswered(_ call: CallTruth, _ caller: Phone, _ callee: Phone) {
+    private func judgeUnanswered(_ call: CallTruth, _ caller: Phone) {
         let invite = caller.inviteClient.map { caller.clients[$0] }
-        let known = call.ringKnowers + call.holders
+        let callees = callees(of: call.index)
+        let known = call.ringKnowers + call.dialogs.flatMap(\.holders)
         let living = knewAlive(known)
         if let invite, !invite.isOver {
             let text =
                 "the caller has waited \((now - invite.startedAt).inMilliseconds) ms for a final answer; "
                 + "known at \(names(known))"
-            // A callee that rings on and a caller who waits is a call.
-            let isRinging = callee.servers.contains { $0.isInitial && $0.isOpenInvite }
+            // A callee that rings on and a caller who waits is a call; so is one that is switched off, until timer B.
+            let isRinging = callees.contains { $0.isRinging || isStillAsked($0) }
             if !(isRinging && call.cancelledAt == nil && knowsPending(call)) {
                 // CANCEL at a node that could not know of the call is answered 481; the caller knows no more to do.
                 // One that was answered 200 is a fact, which may die with the node that has it.
@@ -95,42 +97,52 @@ extension World {
                     call.cancelCode != nil
                     && (isCutOff(at: cancelledAt) || isCutOff(at: cancelledAt - World.requestDeadline))
                 // So is a rejection that was lost on its way while its node died: nothing keeps it (S1-3 keeps a 2xx).
-                let isRejected = callee.servers.contains { $0.isInitial && $0.statusCode >= 300 }
+                let isRejected = callees.contains { $0.servers.contains { $0.isInitial && $0.statusCode >= 300 } }
                 // Or its deadline came before a 2xx that the network kept back.
-                let isLost = isLostCancel || isRejected || !call.byes.isEmpty
+                let isLost = isLostCancel || isRejected || call.dialogs.contains { !$0.byes.isEmpty }
                 untold("S1-8", call, isLost ? [] : living, text)
             }
-        } else if callee.servers.contains(where: { $0.isInitial && $0.isOpenInvite }) {
+        } else if !call.isForked, callees[0].isRinging {
             let text = "the callee rings on; the caller was told \(call.failure?.code ?? 0); known at \(names(known))"
             // Its owner lives and heard of nothing: timer C ends it, after this run.
-            let knowing = knowsPending(call) && call.wasRefused ? [] : knewAlive(call.earlyHolders)
+            let knowing = knowsPending(call) && call.wasRefused ? [] : knewAlive(call.dialog.earlyHolders)
             untold("S2-11", call, knowing, text)
         }
-        if call.unacknowledgedAt[.callee] != nil {
+        for (place, dialog) in call.dialogs.enumerated() where dialog.unacknowledgedAt[.callee] != nil {
             let text =
-                "the callee answered at \((call.answeredAt ?? 0).inMilliseconds) and was never told; "
+                "\(callees[place].user) answered at \((dialog.answeredAt ?? 0).inMilliseconds) and was never told; "
                 + "known at \(names(known))"
             // Owing (R15): refused by an heir after its owner, which was only cut off, had sent the 2xx on.
             let isOwing = call.wasRefused && call.answers.contains { $0.method == .invite && $0.leftAt != nil }
-            if isOwing { return excuse("owing", call: call.index, text) }
-            untold("S2-11", call, knewAlive(call.earlyHolders), text)
+            if isOwing {
+                excuse("owing", call: call.index, text)
+            } else {
+                untold("S2-11", call, knewAlive(dialog.earlyHolders), text)
+            }
         }
+    }
+
+    /// A callee that is switched off has been asked, and timer B has not run out.
+    private func isStillAsked(_ callee: Phone) -> Bool {
+        let asked = truth[callee.call].dialogs[callee.place].ringsAt
+        return callee.behaviour.answer == .silent && asked.map { now - $0 < PhoneTimes.transaction } == true
     }
 
     private func isCutOff(at time: Nanoseconds) -> Bool {
         checks.troubled.contains { $0 >= time - World.sampleInterval && $0 <= time + World.sampleInterval }
     }
 
-    /// Ended by an heir while its owner, cut off, confirmed it: R15's owing record, which is not part of this stage.
-    private func isOwing(_ call: CallTruth) -> Bool {
+    /// Ended by an heir while its owner, cut off, confirmed it, or with one of several dialogs by a node that had not
+    /// heard of it: R15's owing record, which is not part of this stage.
+    func isOwing(_ call: CallTruth) -> Bool {
         // A tombstone may have been collected by now; that it was one has been seen.
-        call.wasRefused
+        (call.wasRefused || call.wasEndedApart)
             && (checks.isDead.contains(call.index)
                 || !checks.knowers(of: call, self) { $0.state == .deleted }.isEmpty)
     }
 
     /// Some live node still has the ringing call, and will go on with it.
-    private func knowsPending(_ call: CallTruth) -> Bool {
+    func knowsPending(_ call: CallTruth) -> Bool {
         !checks.knowers(of: call, self) { $0.state < .deleted }.isEmpty
     }
 
@@ -138,10 +150,10 @@ extension World {
     /// acting takes. Judged where nothing else is wrong: in a calm run, and after the faults.
     private func judgeForgotten(_ call: CallTruth) {
         guard let forgotten = call.forgotAt, let lost = call.plan.forgets, canAct,
-            plan.isCalm || forgotten >= Plan.heal + .seconds(5), !knewAlive(call.holders).isEmpty
+            plan.isCalm || forgotten >= Plan.heal + .seconds(5), !knewAlive(call.dialog.holders).isEmpty
         else { return }
         let other = lost.role.other
-        guard !phones[2 * call.index + other.rawValue].hasVanished(at: now) else { return }
+        guard !phone(other, of: call.index).hasVanished(at: now) else { return }
         let start = max(forgotten, call.ackReached ?? 0)
         let bound =
             Plan.keepAliveInterval + .milliseconds(150 + 2 * 1_500 + 1_000) + .milliseconds(500) * Int64(plan.nodes)
@@ -171,7 +183,7 @@ extension World {
 
     /// With nothing wrong, every call goes as its users meant it to.
     private func judgeCalm(_ call: CallTruth) {
-        guard case .accepts = call.plan.answer, call.plan.cancelAfter == nil else { return }
+        guard call.plan.isAnswered else { return }
         if call.confirmedAt == nil {
             violate("calm", call: call.index, "it failed with \(call.failure?.code ?? 0) and nothing was wrong")
         } else if call.ackReached == nil {

@@ -6,12 +6,16 @@ extension World {
     /// The INVITE has reached its callee for the first time.
     func rings(_ phone: Phone, _ request: PhoneMessage) {
         let call = truth[phone.call]
-        call.ringsAt = call.ringsAt ?? now
+        call.dialogs[phone.place].ringsAt = call.dialogs[phone.place].ringsAt ?? now
         call.did = request.recordRoutes.lazy.compactMap { $0.parameter("did") }.first.flatMap { UInt64($0, radix: 16) }
         if call.did == nil {
             violate("sip", call: phone.call, "the INVITE reaches its callee without a did in Record-Route")
         }
-        call.inviteBranches.append((request.branch, .phone(phone.index), now))
+    }
+
+    /// The INVITE has reached a callee that is switched off.
+    func asks(_ phone: Phone, _ request: PhoneMessage) {
+        if request.method == .invite, truth[phone.call].dialogs[phone.place].ringsAt == nil { rings(phone, request) }
     }
 
     /// The same INVITE by another branch: number 11, and 482 for the caller.
@@ -20,7 +24,7 @@ extension World {
         guard phone.role == .callee else {
             return violate("11", call: phone.call, "an INVITE reaches its own caller")
         }
-        checkSecondBranch(call, "INVITE", firstAt: call.ringsAt ?? now)
+        checkSecondBranch(call, "INVITE", firstAt: call.dialogs[phone.place].ringsAt ?? now)
     }
 
     /// Two branches to one target. Left by nature: both copies within the replication lag, or a node that could not
@@ -45,10 +49,11 @@ extension World {
     func confirmed(_ phone: Phone, _ response: PhoneMessage) {
         let call = truth[phone.call]
         guard call.confirmedAt == nil else { return }
-        call.confirmedAt = now
-        if let lost = call.plan.vanishes { phones[2 * call.index + lost.role.rawValue].vanishAt = now + lost.after }
+        call.kept = place(of: response.toTag, call: call.index)
+        call.dialogs[call.kept].confirmedAt = now
+        if let lost = call.plan.vanishes { self.phone(lost.role, of: call.index).vanishAt = now + lost.after }
         if let lost = call.plan.forgets {
-            phones[2 * call.index + lost.role.rawValue].start(.forget, after: lost.after, self)
+            self.phone(lost.role, of: call.index).start(.forget, after: lost.after, self)
         }
         commit(call, asker: .caller, cseq: response.cseq, method: .invite)
         for (index, step) in call.plan.steps.enumerated() {
@@ -62,7 +67,9 @@ extension World {
     }
 
     private func commit(_ call: CallTruth, asker: Role, cseq: UInt32, method: SIP.Method) {
-        let answer = call.answers.first { $0.asker == asker && $0.cseq == cseq && $0.method == method }
+        let answer = call.answers.first {
+            $0.asker == asker && $0.place == call.kept && $0.cseq == cseq && $0.method == method
+        }
         guard let answer, answer.leftAt != nil, !answer.isUncommitted else { return }
         let deadline = answer.reachedAt + plan.lifetime
         guard deadline > call.committedDeadline else { return }

@@ -43,15 +43,28 @@ extension World {
             }
             if sight == .deleted, before != .deleted { call.endKnowers.append(host.process) }
             if known != nil, call.firstSeen[host.process] == nil { call.firstSeen[host.process] = now }
-            if let known, known.state >= .early, known.state != .deleted, !call.earlyHolders.contains(host.process) {
-                call.earlyHolders.append(host.process)
-            }
-            if let known, known.state == .confirmed || known.state == .confirmedNotAcknowledged {
-                if !call.holders.contains(host.process) { call.holders.append(host.process) }
-            }
+            note(call, host, known)
         }
+        if call.isForked { look(atForked: call) }
         rises(call, isLive: isLive, isDeleted: isDeleted)
         if !isLive && !isDeleted { lost(call) }
+    }
+
+    /// Who knows of which dialog, early or confirmed.
+    private func note(_ call: CallTruth, _ host: Host, _ known: KnownRecord?) {
+        guard let did = call.did, let known, known.state != .deleted, let node = host.node else { return }
+        for place in call.dialogs.indices {
+            let state =
+                call.isForked
+                ? NodeInspection.state(of: did, with: callees(of: call.index)[place].tag, node) : known.state
+            guard let state, state >= .early, state != .deleted else { continue }
+            if !call.dialogs[place].earlyHolders.contains(host.process) {
+                call.dialogs[place].earlyHolders.append(host.process)
+            }
+            if state >= .confirmedNotAcknowledged, !call.dialogs[place].holders.contains(host.process) {
+                call.dialogs[place].holders.append(host.process)
+            }
+        }
     }
 
     /// Each change of what a process has of a call, for the trace.
@@ -84,7 +97,7 @@ extension World {
     /// No process has the record of a confirmed call that nobody has ended, not even as a tombstone.
     private func lost(_ call: CallTruth) {
         guard call.confirmedAt != nil, !call.isEnding, call.byes.isEmpty, now < call.committedDeadline else { return }
-        let living = call.holders.filter { checks.isAlive($0) }
+        let living = call.dialog.holders.filter { checks.isAlive($0) }
         if !living.isEmpty {
             violate("1", call: call.index, "confirmed, and gone from \(living.map { hosts[$0.host].name }) who held it")
         } else {
@@ -94,17 +107,19 @@ extension World {
 
     /// Everyone who held it is dead: by nature, unless there was time to spread it.
     func excuseLoss(_ call: CallTruth) {
-        let deaths = call.holders.compactMap { checks.ends[$0] }.sorted()
-        let names = call.holders.map { hosts[$0.host].name }
-        switch call.holders.count {
-        case 0 where call.wasRelayed || !call.confirmHolders.isEmpty:
+        let holders = call.dialog.holders
+        let deaths = holders.compactMap { checks.ends[$0] }.sorted()
+        let names = holders.map { hosts[$0.host].name }
+        switch holders.count {
+        case 0 where call.dialog.wasRelayed || !call.dialog.confirmHolders.isEmpty:
             excuse("1relay", call: call.index, "its 2xx went through a node that knew nothing, and nobody alive did")
         case 0: violate("1", call: call.index, "its caller has a 2xx, and no process ever held it confirmed")
-        case 1 where call.wasAlone: excuse("1lone", call: call.index, "its node was alone, and died")
-        case 1 where call.wasUncommitted:
+        case 1 where call.dialog.wasAlone: excuse("1lone", call: call.index, "its node was alone, and died")
+        case 1 where call.dialog.wasUncommitted:
             excuse("1t", call: call.index, "its 2xx left after the commit timeout; \(names) died")
-        case 1 where call.confirmHolders.count > 1:
-            excuse("1dbl", call: call.index, "\(call.confirmHolders.count) had it when it was confirmed; all died")
+        case 1 where call.dialog.confirmHolders.count > 1:
+            excuse(
+                "1dbl", call: call.index, "\(call.dialog.confirmHolders.count) had it when it was confirmed; all died")
         case 1: violate("1", call: call.index, "lost with one death, of \(names)")
         default:
             let gap = (deaths.last ?? 0) - (deaths.first ?? 0)
@@ -126,8 +141,7 @@ extension CheckState {
 
 extension CallTruth {
     func forget(_ process: ProcessID) {
-        holders.removeAll { $0 == process }
-        confirmHolders.removeAll { $0 == process }
+        for place in dialogs.indices { dialogs[place].forget(process) }
         deadlineKnowers.removeAll { $0 == process }
         ringKnowers.removeAll { $0 == process }
     }

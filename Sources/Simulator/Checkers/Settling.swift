@@ -85,6 +85,7 @@ extension World {
         phones.allSatisfy { phone in
             phone.hasVanished(at: now)
                 || (phone.dialog?.state ?? .ended) == .ended && phone.clients.allSatisfy(\.isOver)
+                    && phone.surplus.allSatisfy { $0.dialog.state == .ended }
                     && phone.servers.allSatisfy { $0.phase != .answered && $0.phase != .proceeding }
         }
     }

@@ -71,7 +71,8 @@ extension World {
 
     /// A BYE to one side of a call that no node has decided on.
     package func tamper(sendingByeOf call: Int, on host: Int, toCaller: Bool, branch: String) {
-        let (target, other) = (phones[2 * call + (toCaller ? 0 : 1)], phones[2 * call + (toCaller ? 1 : 0)])
+        let (caller, callee) = (caller(of: call), phone(.callee, of: call))
+        let (target, other) = toCaller ? (caller, callee) : (callee, caller)
         var text = "BYE \(target.contactURI) SIP/2.0\r\n"
         text += "Via: SIP/2.0/UDP \(hosts[host].address.text);branch=\(branch);rport\r\nMax-Forwards: 70\r\n"
         text += "From: <sip:x@example.org>;tag=\(other.tag)\r\nTo: <sip:y@example.org>;tag=\(target.tag)\r\n"

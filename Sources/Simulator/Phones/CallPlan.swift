@@ -10,13 +10,6 @@ enum Role: Int, Hashable, Sendable {
 }
 
 struct CallPlan: Sendable {
-    enum Answer: Sendable {
-        case accepts
-        case rejects
-        /// Nobody picks up; the caller gives up in the end.
-        case ringsOn
-    }
-
     enum Act: Sendable {
         case reInvite
         case update
@@ -36,8 +29,9 @@ struct CallPlan: Sendable {
 
     let index: Int
     let start: Nanoseconds
-    let ring: Nanoseconds
-    let answer: Answer
+    /// One, or as many as the call forks to.
+    let callees: [CalleePlan]
+    let fork: ForkPlan?
     /// The caller cancels so long after the start, if it is still ringing.
     let cancelAfter: Nanoseconds?
     /// Between a 2xx and its ACK.
@@ -48,14 +42,18 @@ struct CallPlan: Sendable {
     /// One of the phones loses the call so long after it was confirmed, and tells nobody: it was started again.
     let forgets: (role: Role, after: Nanoseconds)?
 
-    init(index: Int, start: Nanoseconds, lifetime: Nanoseconds, forgetful: Bool, using random: inout SplitMix) {
+    init(
+        index: Int, start: Nanoseconds, lifetime: Nanoseconds, options: PlanOptions, using random: inout SplitMix
+    ) {
         self.index = index
         self.start = start
-        ring = random.pick([0, .milliseconds(50), .milliseconds(300), .seconds(1), .seconds(3), .seconds(6)])
+        let ring: Nanoseconds = random.pick([
+            0, .milliseconds(50), .milliseconds(300), .seconds(1), .seconds(3), .seconds(6),
+        ])
         let outcome = random.below(100)
-        answer = outcome < 86 ? .accepts : outcome < 93 ? .rejects : .ringsOn
+        let answer: CalleePlan.Answer = outcome < 86 ? .accepts : outcome < 93 ? .rejects : .ringsOn
         let cancels = outcome >= 93 || random.chance(perMille: 60)
-        cancelAfter = cancels ? random.between(.milliseconds(20), .seconds(5)) : nil
+        let patience = cancels ? random.between(.milliseconds(20), .seconds(5)) : nil
         acknowledgeDelay = random.pick([0, 0, .milliseconds(200), .milliseconds(200), .milliseconds(1_200)])
         steps = CallPlan.drawSteps(lifetime: lifetime, using: &random)
         let isLost = random.chance(perMille: 60)
@@ -63,10 +61,16 @@ struct CallPlan: Sendable {
         let after = random.between(.milliseconds(1_500), 2 * lifetime)
         vanishes = isLost ? (role, after) : nil
         // Drawn last, and only where wanted: a seed's calls are otherwise the same.
-        let isForgotten = forgetful && !isLost && random.chance(perMille: 200)
+        let isForgotten = options.forgetful && !isLost && random.chance(perMille: 200)
         forgets =
             isForgotten ? (random.pick([.caller, .callee]), random.between(.milliseconds(500), 2 * lifetime)) : nil
+        fork = options.forks && random.chance(perMille: 600) ? ForkPlan(using: &random) : nil
+        callees = fork?.callees ?? [CalleePlan(answer: answer, ring: ring)]
+        cancelAfter = fork.map { $0.cancelAfter(patience, using: &random) } ?? patience
     }
+
+    /// With nothing wrong, the call is answered.
+    var isAnswered: Bool { cancelAfter == nil && (fork?.isAnswered ?? (callees[0].answer == .accepts)) }
 
     private static func drawSteps(lifetime: Nanoseconds, using random: inout SplitMix) -> [Step] {
         var steps: [Step] = []

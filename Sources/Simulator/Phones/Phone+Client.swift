@@ -42,7 +42,7 @@ extension Phone {
             return
         }
         dialog?.localCSeq += 1
-        world.truth[call].hungUp(role, at: world.now)
+        world.truth[call].hungUp(self, at: world.now)
         sendInDialog(.bye, "BYE", body: "", world)
         end("hangs up", world)
     }
@@ -51,6 +51,10 @@ extension Phone {
 
     private func sendInDialog(_ method: Method, _ name: String, body: String, _ world: World) {
         guard let current = dialog else { return }
+        send(method, name, body: body, in: current, world)
+    }
+
+    private func send(_ method: Method, _ name: String, body: String, in current: PhoneDialog, _ world: World) {
         let branch = newBranch()
         guard
             let request = inDialogRequest(
@@ -154,8 +158,14 @@ extension Phone {
     /// A final answer again: the ACK again (§13.2.2.4 for a 2xx, §17.1.1.2 else).
     private func receiveAgain(_ response: PhoneMessage, _ index: Int, _ world: World) {
         let client = clients[index]
-        guard client.method == .invite, let to = client.acknowledgementTo else { return }
         let isAccepted = (client.finalCode ?? 0) < 300
+        if plan.fork != nil, client.method == .invite, !client.isInDialog {
+            world.checkFurtherFinal(self, response, first: client.finalCode ?? 0)
+            if isAccepted, response.statusCode < 300, response.toTag != dialog?.remoteTag {
+                return receiveSurplus(response, world)
+            }
+        }
+        guard client.method == .invite, let to = client.acknowledgementTo else { return }
         // A 2xx after this call was told otherwise is for a dialog that this phone never had: dropped.
         guard isAccepted == (response.statusCode < 300) else { return }
         send(client.acknowledgement, to: to, world)
@@ -187,6 +197,31 @@ extension Phone {
             routeSet: message.recordRoutes.reversed(), remoteTarget: message.contact)
         world.confirmed(self, message)
         start(.acknowledge(cseq: message.cseq), after: plan.acknowledgeDelay, world)
+    }
+
+    /// A 2xx of another callee: acknowledged, and its dialog ended, since there is one already (§13.2.2.4).
+    private func receiveSurplus(_ message: PhoneMessage, _ world: World) {
+        if let known = surplus.first(where: { $0.dialog.remoteTag == message.toTag }) {
+            return send(known.acknowledgement, to: known.acknowledgementTo, world)
+        }
+        let another = PhoneDialog(
+            state: .confirmed, callID: message.callID, local: message.from, remote: message.to, localTag: tag,
+            remoteTag: message.toTag, localCSeq: message.cseq, remoteCSeq: nil,
+            routeSet: message.recordRoutes.reversed(), remoteTarget: message.contact)
+        guard let ack = inDialogRequest("ACK", cseq: message.cseq, branch: newBranch(), dialog: another, body: "")
+        else { return world.violate("sip", call: call, "\(user) cannot reach \(message.contact)") }
+        start(.hangUpSurplus(surplus.count), after: plan.fork?.surplusDelay ?? 0, world)
+        surplus.append(SurplusDialog(dialog: another, acknowledgement: ack.bytes, acknowledgementTo: ack.to))
+        world.confirmedSurplus(self, message)
+        send(ack.bytes, to: ack.to, world)
+    }
+
+    func hangUp(surplus number: Int, _ world: World) {
+        guard surplus[number].dialog.state == .confirmed else { return }
+        surplus[number].dialog.localCSeq += 1
+        surplus[number].dialog.state = .ended
+        world.endedSurplus(self, surplus[number].dialog, hangsUp: true)
+        send(.bye, "BYE", body: "", in: surplus[number].dialog, world)
     }
 
     private func fail(_ code: Int, _ world: World) {

@@ -13,8 +13,8 @@ extension Phone {
         servers.contains { $0.request.method == .invite && $0.phase == .answered && $0.statusCode < 300 }
     }
 
-    func receive(request: PhoneMessage, from source: Endpoint, sender: Party, _ world: World) {
-        world.truth[call].heard(request, by: role, from: sender, world)
+    func receive(request: PhoneMessage, from source: Endpoint, _ world: World) {
+        if behaviour.answer == .silent && role == .callee { return world.asks(self, request) }
         if request.method == .ack { return receiveACK(request, world) }
         if let known = servers.firstIndex(where: { $0.isSame(as: request) }) {
             // A retransmission: the last answer again, to where the first copy came from.
@@ -58,19 +58,24 @@ extension Phone {
             localTag: tag, remoteTag: request.fromTag, localCSeq: UInt32(firstCSeq), remoteCSeq: request.cseq,
             routeSet: request.recordRoutes, remoteTarget: request.contact)
         world.rings(self, request)
-        switch plan.answer {
-        case .accepts where plan.ring == 0:
+        switch behaviour.answer {
+        case .accepts where behaviour.ring == 0:
+            answer(index, world)
+        case .rejects where behaviour.isCurt:
             answer(index, world)
         case .accepts, .rejects:
             respond(180, server: index, world)
-            start(.answer(server: index), after: plan.ring, world)
-        case .ringsOn:
+            start(.answer(server: index), after: behaviour.ring, world)
+        case .ringsOn, .silent:
             respond(180, server: index, world)
         }
     }
 
     private func receiveInDialog(_ index: Int, _ source: Endpoint, _ world: World) {
         let request = servers[index].request
+        if let extra = surplus.firstIndex(where: { $0.dialog.remoteTag == request.fromTag }) {
+            return receiveInSurplus(extra, index, world)
+        }
         let isOurs =
             dialog.map {
                 $0.callID == request.callID && $0.localTag == request.toTag && $0.remoteTag == request.fromTag
@@ -106,6 +111,16 @@ extension Phone {
         }
     }
 
+    /// A dialog that is one too many knows its end and questions of life; nobody means it to last.
+    private func receiveInSurplus(_ extra: Int, _ index: Int, _ world: World) {
+        guard surplus[extra].dialog.state == .confirmed else { return respond(481, server: index, world) }
+        if servers[index].request.method == .bye {
+            surplus[extra].dialog.state = .ended
+            world.endedSurplus(self, surplus[extra].dialog, hangsUp: false)
+        }
+        respond(200, server: index, world)
+    }
+
     private func receiveCANCEL(_ index: Int, _ world: World) {
         let request = servers[index].request
         let match = servers.firstIndex {
@@ -114,19 +129,22 @@ extension Phone {
         }
         guard let invite = match else { return respond(481, server: index, world) }
         respond(200, server: index, world)
-        world.truth[call].cancelReached = world.truth[call].cancelReached ?? world.now
-        guard !servers[invite].isFinal else { return }
+        world.truth[call].dialogs[place].cancelReached = world.truth[call].dialogs[place].cancelReached ?? world.now
+        guard !servers[invite].isFinal, !isDeafToCancel else { return }
         respond(487, server: invite, world)
-        if servers[invite].isInitial { dialog?.state = .ended }
+        if servers[invite].isInitial { stopRinging(world) }
     }
 
     private func receiveACK(_ request: PhoneMessage, _ world: World) {
         for index in servers.indices where servers[index].request.method == .invite {
             let server = servers[index]
             guard server.request.cseq == request.cseq, server.request.fromTag == request.fromTag else { continue }
+            // An ACK that is for a failure, and came to a phone that has answered meanwhile, is not for its 2xx.
+            if plan.fork != nil && server.statusCode < 300 && request.toTag != tag && role == .callee { continue }
             // A BYE may overtake the ACK: it is then heard all the same.
             if server.statusCode < 300 && server.isInitial && server.isFinal {
-                world.truth[call].ackReached = world.truth[call].ackReached ?? world.now
+                world.truth[call].dialogs[place].ackReached =
+                    world.truth[call].dialogs[place].ackReached ?? world.now
             }
             guard server.phase == .answered else { continue }
             if server.statusCode >= 300 && server.request.branch != request.branch { continue }
@@ -145,12 +163,18 @@ extension Phone {
             dialog?.remoteTarget = request.contact
             return respond(200, server: index, world)
         }
-        if case .rejects = plan.answer {
-            dialog?.state = .ended
-            return respond(486, server: index, world)
+        if case .rejects = behaviour.answer {
+            stopRinging(world)
+            return respond(behaviour.code, server: index, world)
         }
-        world.truth[call].answeredAt = world.now
+        world.truth[call].dialogs[place].answeredAt = world.now
         respond(200, server: index, world)
+    }
+
+    /// The early dialog is over: cancelled or rejected.
+    private func stopRinging(_ world: World) {
+        dialog?.state = .ended
+        world.truth[call].dialogs[place].stoppedAt = world.now
     }
 
     func respond(_ statusCode: Int, server index: Int, _ world: World) {
@@ -180,7 +204,7 @@ extension Phone {
         guard servers[index].phase == .answered else { return }
         servers[index].phase = .terminated
         guard servers[index].statusCode < 300, dialog?.state != .ended else { return }
-        world.truth[call].unacknowledged(role, isInitial: servers[index].isInitial, at: world.now)
+        world.truth[call].unacknowledged(self, isInitial: servers[index].isInitial, at: world.now)
         hangUp(world)
     }
 }

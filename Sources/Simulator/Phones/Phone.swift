@@ -4,7 +4,10 @@
 // 482; a lower CSeq gets 500; a request for a dialog it does not have gets 481; an answer goes where the first copy of
 // the request came from; 481, 408 and silence to a request of its own end the call with a BYE (§12.2.1.2).
 //
-// Not attempted: forking, several dialogs of one call, TCP, PRACK, authentication.
+// A caller whose INVITE was answered by several acknowledges each 2xx and ends all dialogs but the first with BYE
+// (§13.2.2.4).
+//
+// Not attempted: TCP, PRACK, authentication.
 
 internal import SIP
 
@@ -12,14 +15,21 @@ final class Phone {
     let index: Int
     let call: Int
     let role: Role
+    /// Which callee of its call it is; 0 for a caller.
+    let place: Int
     let endpoint: Endpoint
     let user: String
     let tag: String
     let plan: CallPlan
+    let behaviour: CalleePlan
     /// Where an initial INVITE goes: the balancer.
     let outbound: Endpoint
 
     var dialog: PhoneDialog?
+    /// A caller's dialogs that were one too many.
+    var surplus: [SurplusDialog] = []
+    /// It takes no notice of a CANCEL; only a test makes it so.
+    var isDeafToCancel = false
     var clients: [ClientTransaction] = []
     var servers: [ServerTransaction] = []
     var branches = 0
@@ -34,16 +44,18 @@ final class Phone {
     var acknowledged: UInt32 = 0
 
     init(
-        index: Int, call: Int, role: Role, endpoint: Endpoint, user: String, plan: CallPlan, outbound: Endpoint,
-        firstCSeq: UInt32, callID: String, uri: String
+        index: Int, call: Int, role: Role, place: Int, endpoint: Endpoint, user: String, plan: CallPlan,
+        outbound: Endpoint, firstCSeq: UInt32, callID: String, uri: String
     ) {
         self.index = index
         self.call = call
         self.role = role
+        self.place = place
         self.endpoint = endpoint
         self.user = user
         tag = "t-\(user)"
         self.plan = plan
+        behaviour = plan.callees[place]
         self.outbound = outbound
         self.firstCSeq = firstCSeq
         inviteText = (callID, uri)
@@ -72,7 +84,7 @@ final class Phone {
             return
         }
         if message.isRequest {
-            receive(request: message, from: datagram.source, sender: datagram.sender, world)
+            receive(request: message, from: datagram.source, world)
         } else {
             receive(response: message, world)
         }
@@ -90,6 +102,7 @@ final class Phone {
         case .acknowledge(let cseq): acknowledge(cseq, world)
         case .again(let act): perform(act, world)
         case .hangUp: hangUp(world)
+        case .hangUpSurplus(let number): hangUp(surplus: number, world)
         case .forget: forget(world)
         }
     }
@@ -106,7 +119,7 @@ final class Phone {
         guard dialog != nil, dialog?.state != .ended else { return }
         dialog?.state = .ended
         world.log("\(user) ends: \(reason)", call: call)
-        world.truth[call].ended(role, reason, at: world.now)
+        world.truth[call].ended(self, reason, at: world.now)
         for index in servers.indices where servers[index].request.method == .invite {
             if !servers[index].isFinal { respond(487, server: index, world) }
             // Nobody waits for the ACK of a call that is over.

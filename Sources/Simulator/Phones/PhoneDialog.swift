@@ -23,6 +23,13 @@ struct PhoneDialog {
     var contactVersion = 0
 }
 
+/// A dialog that a second 2xx to one INVITE made, and its ACK, for every further copy of that 2xx.
+struct SurplusDialog {
+    var dialog: PhoneDialog
+    let acknowledgement: [UInt8]
+    let acknowledgementTo: Endpoint
+}
+
 extension Phone {
     /// Our Contact URI; a target refresh changes its user part.
     var contactURI: String {
@@ -95,11 +102,15 @@ extension Phone {
         switch statusCode {
         case 180: "Ringing"
         case 200: "OK"
+        case 404: "Not Found"
+        case 480: "Temporarily Unavailable"
         case 481: "Call/Transaction Does Not Exist"
         case 482: "Loop Detected"
         case 486: "Busy Here"
         case 487: "Request Terminated"
         case 491: "Request Pending"
+        case 503: "Service Unavailable"
+        case 603: "Decline"
         default: "Server Internal Error"
         }
     }

@@ -23,6 +23,8 @@ enum PhoneTimer {
     case again(CallPlan.Act)
     /// A hang-up that had to wait.
     case hangUp
+    /// The BYE for a dialog that was one too many.
+    case hangUpSurplus(Int)
     /// The call is lost.
     case forget
 }
