@@ -129,7 +129,7 @@ extension Proxy {
             {
                 continue
             } else {
-                endLeg(&context, index, 503, effects: &effects)
+                endUnresolved(&context, index, effects: &effects)
             }
         }
         finish(context, id)
@@ -147,10 +147,18 @@ extension Proxy {
             } else if let endpoint {
                 startGenerated(&context, index, at: endpoint, id, now: now, effects: &effects)
             } else {
-                endLeg(&context, index, 503, effects: &effects)
+                endUnresolved(&context, index, effects: &effects)
             }
         }
         finish(context, id)
+    }
+
+    /// A leg without an address has ended: its transaction never begins.
+    private mutating func endUnresolved(
+        _ context: inout ResponseContext, _ index: Int, effects: inout ProxyEffects
+    ) {
+        terminateClient(&context, index)
+        endLeg(&context, index, 503, effects: &effects)
     }
 
     /// Starts a request that the cluster makes, at the address that was found for it.
