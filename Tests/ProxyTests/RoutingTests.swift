@@ -331,10 +331,11 @@ struct AdmissionTests {
             $0.totalPerSecond = 1
             $0.totalBurst = 1
         }
-        _ = bench.receive(Call.request("INVITE"), from: ProxyBench.caller)
+        let invite = bench.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
         #expect(Fork.upstream(bench.receive(message(1), from: ProxyBench.caller)) == ["503"])
         #expect(
             Fork.upstream(bench.receive(Call.request("INVITE"), from: ProxyBench.caller)) == ["100"], "a repetition")
+        _ = bench.receive(Call.response(200, to: invite, toTag: "b"), from: ProxyBench.callee)
         #expect(bench.receive(message(2, "INFO", toTag: "b"), from: ProxyBench.caller)[0].to == ProxyBench.callee)
         #expect(bench.receive(message(3, "BYE"), from: ProxyBench.caller)[0].to == ProxyBench.callee)
         #expect(bench.receive(message(4, "ACK", toTag: "b"), from: ProxyBench.caller)[0].to == ProxyBench.callee)
