@@ -104,7 +104,8 @@ extension Proxy {
                 let isTold = branch.target.transport.isReliable
                 let token = isTold ? SendToken(context: id, branch: index, isCancel: true).rawValue : 0
                 effects.queue.send(
-                    branch.cancelSent, to: branch.target, from: branch.listener, flow: branch.flow, token: token)
+                    branch.cancelSent, to: branch.target, from: branch.listener, flow: branch.flow, token: token,
+                    serverName: branch.serverName)
             case .start(let timer, let delay):
                 let token = TimerToken(context: id, branch: index, machine: .cancel, timer: timer)
                 wheel.cancel(context.branches[index].cancelTimers[timer])

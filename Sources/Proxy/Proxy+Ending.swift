@@ -137,13 +137,14 @@ extension Proxy {
 
     /// The address of a request that the cluster makes was looked up.
     mutating func generatedResolved(
-        _ id: SlotID, _ index: Int, _ endpoint: Endpoint?, now: Instant, effects: inout ProxyEffects
+        _ id: SlotID, _ index: Int, _ endpoint: Endpoint?, of host: [UInt8], now: Instant, effects: inout ProxyEffects
     ) {
         guard var context = take(id) else { return }
         if context.branches.indices.contains(index), context.branches[index].final == 0 {
             if let endpoint {
                 context.branches[index].sent = request(context.branches[index].sent, by: endpoint.transport)
                 context.branches[index].target = endpoint
+                context.branches[index].serverName = serverName(host, endpoint)
                 context.branches[index].listener = egressListener(endpoint)
                 context.branches[index].client = clientTransaction(context.method, endpoint)
                 start(&context, branch: index, id, now: now, effects: &effects)

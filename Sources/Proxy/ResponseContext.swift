@@ -157,6 +157,8 @@ struct ClientBranch: Sendable {
     var health: Int32 = -1
     /// The connection that it goes over, if it must be a certain one.
     var flow = FlowID.none
+    /// What a TLS server at `target` must show: the name that it was looked up by.
+    var serverName: [UInt8] = []
     /// The request as it goes by UDP, when it went by TCP for its size alone and no connection can be had (RFC 3261
     /// §18.1.1).
     var datagram: [UInt8] = []
