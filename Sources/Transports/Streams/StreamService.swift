@@ -105,12 +105,6 @@ package final class StreamService: Sendable {
         loop.execute { engine.value.perform(outbox) }
     }
 
-    /// The name by which TLS at `endpoint` is asked, and which it must show, from the next connection on.
-    package func setServerName(_ name: String, for endpoint: Endpoint) {
-        let engine = engine
-        loop.execute { engine.value.setName(name, for: endpoint) }
-    }
-
     package func counters() async -> StreamCounters {
         let engine = engine
         return (try? await loop.submit { engine.value.counters }.get()) ?? StreamCounters()

@@ -2,7 +2,8 @@
 // what they were opened with.
 //
 // TLS 1.2 and above. A server that we connect to must show a certificate for the name it was looked up by, or, when it
-// was given as an address, for that address.
+// was given as an address, for that address. NIOSSL checks the chain and that one of the two fits, `ServerIdentity`
+// that it is the name. Limit: a certificate that names a domain as `URI:sip:…` alone (RFC 5922 §7.1) is refused.
 
 import NIOCore
 import NIOSSL
