@@ -349,6 +349,8 @@ final class StreamEngine {
         let queue = connection.queue
         connection.queue = []
         for (bytes, token) in queue { unsent(bytes.readableBytes, token, connection) }
+        // Where an error cut a read short, what it had brought is told before the end: its flow must not come up again.
+        if !inbox.put(&arrived) { counters.inboxClosed += 1 }
         inbox.put(.closed(connection.flow))
     }
 

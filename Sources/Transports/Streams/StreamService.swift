@@ -115,10 +115,11 @@ package final class StreamService: Sendable {
         guard let tls else { throw StreamError(.noCertificate) }
         let contexts = try TLSContexts(tls)
         let engine = engine
-        loop.execute {
+        // Waited for: a connection that comes after the return must find the new ones, also on a loop that is behind.
+        try? await loop.submit {
             engine.value.tls = contexts
             engine.value.counters.certificateReloads += 1
-        }
+        }.get()
     }
 
     /// Ends all connections and the thread. What has been handed over before is sent as far as peers take it.
