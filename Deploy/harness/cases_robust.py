@@ -23,6 +23,10 @@ def resident(node):
         return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE") / MEGABYTE
 
 
+def descriptors(node):
+    return len(os.listdir(f"/proc/{node.process.pid}/fd"))
+
+
 def cpu_seconds(process):
     with open(f"/proc/{process.pid}/stat") as file:
         fields = file.read().rpartition(")")[2].split()
@@ -132,6 +136,7 @@ def robust(report, quick):
         before = {node.name: resident(node) for node in stage.nodes}
         crowds = hold(report, stage, load, count, quick)
         nuisances(report, stage, load, count, quick)
+        churn(report, stage, load, first, count, 5 if quick else 20)
         flood(report, stage, load, first, 3 if quick else 10)
         for transport, crowd in crowds.items():
             crowd.go()
@@ -241,6 +246,31 @@ def nuisances(report, stage, load, count, quick):
         seen.get("kept") == limit and counted == 50,
         f"{seen}; counted {counted:.0f}",
     )
+
+
+def churn(report, stage, load, node, count, seconds):
+    """Connections that come and go in the middle of a message; the second round must find nothing of the first."""
+    quiet, files = connections(node), descriptors(node)
+    began, memory = metrics(node)["understudy_connections_accepted_total"], []
+    made = 0
+    for turn in range(2):
+        ports, source = "5060,5061", f"{CROWD_NET}.{211 + turn}"
+        crowd = Crowd(stage, f"crowd-churn{turn}", "churn", node.host, ports, source, 4 * count, seconds)
+        seen = crowd.line(seconds + 40)
+        crowd.process.wait(10)
+        made += seen.get("done", 0)
+        wait_for(lambda: connections(node) <= quiet and descriptors(node) <= files, 15)
+        memory.append(resident(node))
+        report.figure("came and went", f"{seen}; resident {memory[-1]:.0f} MB")
+        report.claim("churn: none failed", seen.get("done", 0) > 0 and not seen.get("failed"), seen)
+    counted = metrics(node)["understudy_connections_accepted_total"] - began
+    # One that was reset before it was looked at has no address any more, and is nobody's connection; a third are not.
+    report.claim(f"churn: of {made} connections those that lived were counted", made / 3 <= counted, f"{counted:.0f}")
+    left = (connections(node) - quiet, descriptors(node) - files)
+    report.claim("churn: no connection and no descriptor is left", left[0] <= 0 and left[1] <= 0, left)
+    grown = memory[1] - memory[0]
+    report.claim("churn: the second round took at most 8 MB that the first had not", grown <= 8, f"{grown:+.1f} MB")
+    load.claim_so_far(report, "churn")
 
 
 def flood(report, stage, load, node, seconds):

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """usage: crowd.py hold tcp|tls HOST PORT COUNT NET FIRST SOURCES CA_FILE
        crowd.py loris|header|headers|deaf|silent|pushy HOST PORT SOURCE COUNT
+       crowd.py churn HOST PORT,TLS_PORT SOURCE COUNT SECONDS
 
 A crowd that is hard to bear. Each kind prints one line of JSON when it has seen what it came for.
 
@@ -12,11 +13,14 @@ A crowd that is hard to bear. Each kind prints one line of JSON when it has seen
     deaf     COUNT connections with requests without end, whose answers are never read
     silent   COUNT connections that say nothing where TLS is spoken
     pushy    COUNT connections from one address, as fast as they are taken
+    churn    COUNT connections, or as many as SECONDS allow, each left in the middle of a message
 """
 
 import asyncio
 import json
+import socket
 import ssl
+import struct
 import sys
 import time
 
@@ -147,6 +151,49 @@ async def pushy(host, port, source, count):
     say(tried=count, refused=refused, closed=closed, kept=len(kept) - closed)
 
 
+def half_messages(host, port, source, number):
+    """What somebody leaves behind who goes away in the middle: in every part of a message, and of a handshake."""
+    request = options(host, port, source, f"churn{number}")
+    invite = request.replace(b"OPTIONS", b"MESSAGE").replace(b"Length: 0", b"Length: 4000")
+    return [b"", request[:9], request[: len(request) // 2], invite + b"x" * 2000, request + request[:-1], request]
+
+
+CLIENT_HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(100)
+RESET = struct.pack("ii", 1, 0)
+CHURNED_AT_ONCE = 40
+
+
+async def churn(host, ports, source, count, seconds):
+    plain, encrypted = (int(port) for port in ports.split(","))
+    loop, end, done, failed = asyncio.get_running_loop(), time.monotonic() + seconds, 0, {}
+    numbers = iter(range(count))
+
+    async def come_and_go():
+        nonlocal done
+        for number in numbers:
+            if time.monotonic() > end:
+                return
+            sock = socket.socket()
+            sock.setblocking(False)
+            try:
+                sock.bind((source, 0))
+                port = encrypted if number % 5 == 4 else plain
+                await asyncio.wait_for(loop.sock_connect(sock, (host, port)), PATIENCE)
+                parts = [CLIENT_HELLO] if port == encrypted else half_messages(host, plain, source, number)
+                await loop.sock_sendall(sock, parts[number % len(parts)])
+                if number % 3:
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+                done += 1
+            except (OSError, asyncio.TimeoutError) as problem:
+                failed[type(problem).__name__] = failed.get(type(problem).__name__, 0) + 1
+            finally:
+                sock.close()
+
+    began = time.monotonic()
+    await asyncio.gather(*(come_and_go() for _ in range(CHURNED_AT_ONCE)))
+    say(done=done, failed=failed, seconds=round(time.monotonic() - began, 1))
+
+
 def say(**what):
     print(json.dumps(what), flush=True)
 
@@ -156,6 +203,10 @@ async def main():
     if kind == "hold":
         transport, host, port, count, net, first, sources, authority = sys.argv[2:10]
         await hold(transport, host, int(port), int(count), net, int(first), int(sources), authority)
+        return
+    if kind == "churn":
+        host, ports, source, count, seconds = sys.argv[2:7]
+        await churn(host, ports, source, int(count), int(seconds))
         return
     host, port, source, count = sys.argv[2], int(sys.argv[3]), sys.argv[4], int(sys.argv[5])
     if kind == "pushy":

@@ -47,7 +47,6 @@ extension Node {
             counter(
                 "sip_passed_to_flow", "Requests passed to the member that holds their connection", sip.passedToFlow),
             counter("sip_flows_gone", "Requests refused 430: their connection has ended", sip.flowsGone),
-            counter("sip_unsent", "Requests that could not be sent, or had no connection to go over", counters.unsent),
             counter("dialogs_route_hint_mismatches", "Routes whose did named another dialog", sip.routeHintMismatches),
             counter("dialogs_unseen_ack", "Dialogs whose ACK no node saw", sip.dialogsUnseenAcknowledgement),
         ]
@@ -59,7 +58,9 @@ extension Node {
             counter("sip_branches_added", "Branches beyond the first of their request", sip.branchesAdded),
             counter("sip_branches_refused", "Branches that one request had too many of", sip.branchesRefused),
             counter("sip_failovers", "Branches that another address of their target took over", sip.failovers),
-            counter("sip_transport_errors", "Requests that could not be sent", sip.transportErrors),
+            counter(
+                "sip_transport_errors", "Requests and CANCELs given up because there was no way to send them",
+                sip.transportErrors),
             counter(
                 "sip_challenges_left_out", "Challenges that did not fit into the answer chosen", sip.challengesLeftOut),
             counter(

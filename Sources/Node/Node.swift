@@ -105,7 +105,6 @@ package struct Node: Sendable {
     package mutating func receive(
         unsent token: UInt64, to: Endpoint, flow: FlowID, now: Instant, into out: inout Outbox
     ) {
-        counters.unsent += 1
         swap(&effects.queue, &out.queue)
         proxy.receiveUnsent(token, now: now, dialogs: &store.dialogs, effects: &effects)
         settle(now: now, into: &out)
@@ -207,5 +206,4 @@ struct NodeCounters: Sendable {
     /// Addresses of `cluster.dns` for which there was no position left.
     var peersRefused: UInt64 = 0
     var flowsClosed: UInt64 = 0
-    var unsent: UInt64 = 0
 }

@@ -90,6 +90,7 @@ extension Proxy {
         transaction.start(actions: &actions)
         context.branches[index].cancel = .sent(transaction)
         performCancel(&context, id, branch: index, now: now, effects: &effects)
+        awaitEnd(&context, id, branch: index, now: now)
     }
 
     mutating func performCancel(
@@ -99,8 +100,12 @@ extension Proxy {
             switch action {
             case .send:
                 let branch = context.branches[index]
+                // By UDP it is sent again before anybody could tell that it was not sent.
+                let isTold = branch.target.transport.isReliable
+                let token = isTold ? SendToken(context: id, branch: index, isCancel: true).rawValue : 0
                 effects.queue.send(
-                    branch.cancelSent, to: branch.target, from: branch.listener, flow: branch.flow)
+                    branch.cancelSent, to: branch.target, from: branch.listener, flow: branch.flow, token: token,
+                    serverName: branch.serverName)
             case .start(let timer, let delay):
                 let token = TimerToken(context: id, branch: index, machine: .cancel, timer: timer)
                 wheel.cancel(context.branches[index].cancelTimers[timer])
@@ -129,8 +134,24 @@ extension Proxy {
         }
     }
 
-    /// The CANCEL was answered, or will never be. An INVITE that then gets no final answer within 64·T1 has ended
-    /// (§9.1).
+    /// The CANCEL could not be sent (§17.1.4, §18.4): nobody will answer it. The INVITE keeps its 64·T1, for the callee
+    /// may answer it over a connection of its own.
+    mutating func endUnsentCancel(
+        _ context: inout ResponseContext, _ id: SlotID, branch index: Int, now: Instant,
+        dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        guard case .sent(var transaction) = context.branches[index].cancel else { return }
+        actions.removeAll(keepingCapacity: true)
+        transaction.transportError(actions: &actions)
+        context.branches[index].cancel = .sent(transaction)
+        let hasFailed = actions.contains(.transportFailed)
+        performCancel(&context, id, branch: index, now: now, effects: &effects)
+        guard hasFailed else { return }
+        counters.transportErrors += 1
+        cancelAnswered(&context, id, branch: index, now: now, dialogs: &dialogs, effects: &effects)
+    }
+
+    /// The CANCEL was answered, or will never be.
     mutating func cancelAnswered(
         _ context: inout ResponseContext, _ id: SlotID, branch index: Int, now: Instant,
         dialogs: inout DialogTable, effects: inout ProxyEffects
@@ -141,10 +162,9 @@ extension Proxy {
         } else if context.kind == .heir, hasCancelled(context) {
             endEarlyAsHeir(&context, id, now: now, dialogs: &dialogs, effects: &effects)
         }
-        awaitEnd(&context, id, branch: index, now: now)
     }
 
-    /// A cancelled INVITE without a final answer within 64·T1 has ended (§9.1).
+    /// A cancelled INVITE without a final answer within 64·T1 of its CANCEL has ended, whatever became of that (§9.1).
     private mutating func awaitEnd(_ context: inout ResponseContext, _ id: SlotID, branch index: Int, now: Instant) {
         guard context.branches[index].final == 0 else { return }
         wheel.cancel(context.branches[index].timerC)

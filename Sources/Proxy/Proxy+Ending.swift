@@ -137,11 +137,12 @@ extension Proxy {
 
     /// The address of a request that the cluster makes was looked up.
     mutating func generatedResolved(
-        _ id: SlotID, _ index: Int, _ endpoint: Endpoint?, now: Instant, dialogs: inout DialogTable,
-        effects: inout ProxyEffects
+        _ id: SlotID, _ index: Int, _ endpoint: Endpoint?, of host: [UInt8], now: Instant,
+        dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
         guard var context = take(id) else { return }
         if context.branches.indices.contains(index), context.branches[index].final == 0 {
+            if let endpoint { context.branches[index].serverName = serverName(host, endpoint) }
             if context.kind == .keepAlive {
                 keepAliveResolved(&context, index, endpoint, id, now: now, dialogs: &dialogs, effects: &effects)
             } else if let endpoint {

@@ -43,29 +43,34 @@ package struct FlowFact: Equatable, Sendable {
     }
 }
 
-/// Which client transaction a message belongs to, for when it could not be sent: context index and generation, branch;
-/// never 0.
+/// Which client transaction a message belongs to, for when it could not be sent: context index and generation, whether
+/// it is the CANCEL of the branch, branch; never 0.
 struct SendToken: Equatable, Sendable {
     var context: SlotID
     var branch: UInt8
+    var isCancel: Bool
 
-    init(context: SlotID, branch: Int) {
+    init(context: SlotID, branch: Int, isCancel: Bool = false) {
         self.context = context
         self.branch = UInt8(truncatingIfNeeded: branch)
+        self.isCancel = isCancel
     }
 
     var rawValue: UInt64 {
-        1 << 63 | UInt64(context.index) << 31 | UInt64(context.generation & 0x7f_ffff) << 8 | UInt64(branch)
+        1 << 63 | UInt64(context.index) << 31 | UInt64(context.generation & Self.generationMask) << 9
+            | (isCancel ? 1 << 8 : 0) | UInt64(branch)
     }
 
     init?(rawValue: UInt64) {
         guard rawValue >> 63 == 1 else { return nil }
         context = SlotID(
-            index: UInt32(truncatingIfNeeded: rawValue >> 31), generation: UInt32(rawValue >> 8 & 0x7f_ffff))
+            index: UInt32(truncatingIfNeeded: rawValue >> 31),
+            generation: UInt32(truncatingIfNeeded: rawValue >> 9) & Self.generationMask)
+        isCancel = rawValue >> 8 & 1 == 1
         branch = UInt8(truncatingIfNeeded: rawValue)
     }
 
-    static let generationMask: UInt32 = 0x7f_ffff
+    static let generationMask: UInt32 = 0x3f_ffff
 }
 
 extension ProxySettings {
@@ -263,7 +268,11 @@ extension Proxy {
                 endProbe(&context, isUp: false, now: now)
             }
         } else if context.branches.indices.contains(Int(token.branch)) {
-            endUnsent(&context, id, branch: Int(token.branch), now: now, dialogs: &dialogs, effects: &effects)
+            if token.isCancel {
+                endUnsentCancel(&context, id, branch: Int(token.branch), now: now, dialogs: &dialogs, effects: &effects)
+            } else {
+                endUnsent(&context, id, branch: Int(token.branch), now: now, dialogs: &dialogs, effects: &effects)
+            }
         }
         finish(context, id)
         replayQueued(now: now, dialogs: &dialogs, effects: &effects)

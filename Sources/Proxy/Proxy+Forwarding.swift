@@ -241,7 +241,8 @@ extension Proxy {
                 let number = context.kind == .probe ? Int(branch.number) : index
                 let token = SendToken(context: id, branch: number).rawValue
                 effects.queue.send(
-                    branch.sent, to: branch.target, from: branch.listener, flow: branch.flow, token: token)
+                    branch.sent, to: branch.target, from: branch.listener, flow: branch.flow, token: token,
+                    serverName: branch.serverName)
             case .start(let timer, let delay):
                 let token = TimerToken(context: id, branch: index, machine: .client, timer: timer)
                 wheel.cancel(context.branches[index].timers[timer])

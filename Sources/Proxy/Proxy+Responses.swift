@@ -153,7 +153,9 @@ extension Proxy {
     /// ACK for a non-2xx, made by the proxy (§17.1.1.3).
     private mutating func acknowledge(_ branch: ClientBranch, effects: inout ProxyEffects) {
         guard loadStored(branch.sent) else { return }
-        effects.queue.send(to: branch.target, from: branch.listener, flow: branch.flow) { [stored, message] writer in
+        effects.queue.send(
+            to: branch.target, from: branch.listener, flow: branch.flow, serverName: branch.serverName
+        ) { [stored, message] writer in
             AckWriter.write(invite: stored, response: message, into: &writer)
         }
     }

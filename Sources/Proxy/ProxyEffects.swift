@@ -106,6 +106,7 @@ package struct ProxyCounters: Equatable, Sendable {
     package var branchesRefused: UInt64 = 0
     /// Branches that another address of the same target took over.
     package var failovers: UInt64 = 0
+    /// Client transactions that ended because their request could not be sent (RFC 3261 §17.1.4).
     package var transportErrors: UInt64 = 0
     /// Challenges that did not fit into the answer chosen.
     package var challengesLeftOut: UInt64 = 0

@@ -161,6 +161,8 @@ struct ClientBranch: Sendable {
     var flow = FlowID.none
     /// The connection of the member that it was passed to, which is the callee's.
     var memberFlow: FlowFact?
+    /// What a TLS server at `target` must show: the name that it was looked up by.
+    var serverName: [UInt8] = []
     /// The request as it goes by UDP, when it went by TCP for its size alone and no connection can be had (RFC 3261
     /// §18.1.1).
     var datagram: [UInt8] = []

@@ -76,6 +76,7 @@ struct StreamBench {
     }
 }
 
+/// A request as it is written for a connection.
 func overTCP(_ text: String, _ name: String = "TCP") -> String {
     text.replacing("SIP/2.0/UDP 10.0.0", with: "SIP/2.0/\(name) 10.0.0")
 }

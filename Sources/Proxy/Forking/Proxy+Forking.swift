@@ -145,6 +145,7 @@ extension Proxy {
             client: clientTransaction(context.method, endpoint), sent: sent, target: endpoint,
             listener: egressListener(endpoint))
         branch.datagram = datagram
+        branch.serverName = serverName(target.name?.host ?? [], endpoint)
         branch.number = UInt8(number)
         branch.place = Int16(place)
         branch.health = target.health

@@ -28,6 +28,8 @@ struct Resolution: Sendable {
     }
 
     var token: UInt64
+    /// The name that is looked up.
+    var host: [UInt8]
     var purpose: Purpose
     var until: Instant
 }
@@ -57,7 +59,9 @@ extension Proxy {
         guard resolutions.count < Self.resolutionLimit else { return false }
         resolutionToken &+= 1
         resolutions.append(
-            Resolution(token: resolutionToken, purpose: purpose, until: now.advanced(by: Self.resolutionWait)))
+            Resolution(
+                token: resolutionToken, host: name.host, purpose: purpose,
+                until: now.advanced(by: Self.resolutionWait)))
         effects.items.append(.resolve(resolutionToken, name))
         return true
     }
@@ -91,16 +95,23 @@ extension Proxy {
         case .target(let id, let place):
             targetResolved(id, place, Array(usable), now: now, dialogs: &dialogs, effects: &effects)
         case .generated(let id, let index):
-            generatedResolved(id, index, usable.first, now: now, dialogs: &dialogs, effects: &effects)
-        case .probe(let id): probeResolved(id, usable.first, now: now, effects: &effects)
+            generatedResolved(
+                id, index, usable.first, of: resolution.host, now: now, dialogs: &dialogs, effects: &effects)
+        case .probe(let id): probeResolved(id, usable.first, of: resolution.host, now: now, effects: &effects)
         case .stateless(let bytes):
             guard let endpoint = usable.first else {
                 counters.dropped += 1
                 return
             }
-            effects.queue.send(request(bytes, by: endpoint.transport), to: endpoint, from: egressListener(endpoint))
+            effects.queue.send(
+                request(bytes, by: endpoint.transport), to: endpoint, from: egressListener(endpoint),
+                serverName: serverName(resolution.host, endpoint))
         }
     }
+
+    /// What the server at an endpoint must show: the name that was looked up, not one that DNS led to on the way (RFC
+    /// 3263 §4.1, RFC 5922 §4). Only TLS shows anything.
+    func serverName(_ host: [UInt8], _ endpoint: Endpoint) -> [UInt8] { endpoint.transport == .tls ? host : [] }
 
     private func isOwn(_ endpoint: Endpoint) -> Bool {
         func isNamed(_ name: HostPort) -> Bool { name.address == endpoint.address && name.port == endpoint.port }

@@ -51,12 +51,14 @@ extension Proxy {
     }
 
     /// The address of a target that is probed came, or there is none: then it cannot be reached.
-    mutating func probeResolved(_ id: SlotID, _ endpoint: Endpoint?, now: Instant, effects: inout ProxyEffects) {
+    mutating func probeResolved(
+        _ id: SlotID, _ endpoint: Endpoint?, of host: [UInt8], now: Instant, effects: inout ProxyEffects
+    ) {
         guard var context = take(id) else { return }
         let state = targetStates[Int(context.health)]
         if let endpoint {
             let target = settings.targetSets[state.set].targets[state.position]
-            begin(&context, id, target, endpoint, now: now, effects: &effects)
+            begin(&context, id, target, endpoint, of: host, now: now, effects: &effects)
         } else {
             note(Int(context.health), isUp: false, now: now)
         }
@@ -65,7 +67,7 @@ extension Proxy {
 
     private mutating func begin(
         _ context: inout ResponseContext, _ id: SlotID, _ target: TargetSet.Target, _ endpoint: Endpoint,
-        now: Instant, effects: inout ProxyEffects
+        of host: [UInt8] = [], now: Instant, effects: inout ProxyEffects
     ) {
         for branch in context.branches { cancelTimers(branch.timers) }
         context.cSeq = context.cSeq % 0x7fff_ffff + 1
@@ -78,6 +80,7 @@ extension Proxy {
                 target.uri, token, endpoint.transport, callID: UInt64(context.health), cSeq: context.cSeq),
             target: endpoint, listener: egressListener(endpoint))
         branch.number = number
+        branch.serverName = serverName(host, endpoint)
         context.branches = [branch]
         counters.probes += 1
         targetStates[Int(context.health)].probes &+= 1

@@ -2,7 +2,7 @@
 // so nothing is allocated for them once the arena has grown. The shell sends them in order and empties the queue.
 //
 // A message over TCP, TLS or WebSocket is a datagram here too: its transport says that it goes to a connection, and its
-// flow, if it has one, to which.
+// flow, if it has one, to which. Over TLS it may have a name, which stands behind its bytes in the arena.
 //
 // Limit: what one receive batch (32 datagrams) and the timers of one tick can cause; the shell empties it after each.
 
@@ -43,13 +43,20 @@ package struct Datagram: Hashable, Sendable {
     package var flow: FlowID
     /// Names the message when it is told that it could not be sent; 0: nobody cares.
     package var token: UInt64
+    /// Where in the arena the name is that `to` was looked up by, and which its certificate must show (RFC 5922); empty
+    /// when it was given as an address.
+    package var serverName: ByteRange
 
-    package init(range: ByteRange, to: Endpoint, from: ListenerID, flow: FlowID = .none, token: UInt64 = 0) {
+    package init(
+        range: ByteRange, to: Endpoint, from: ListenerID, flow: FlowID = .none, token: UInt64 = 0,
+        serverName: ByteRange = .empty
+    ) {
         self.range = range
         self.to = to
         self.from = from
         self.flow = flow
         self.token = token
+        self.serverName = serverName
     }
 
     /// It leaves by a UDP socket.
@@ -70,19 +77,25 @@ package struct SendQueue: Sendable {
 
     /// Queues what `fill` writes as one datagram.
     package mutating func send(
-        to: Endpoint, from: ListenerID, flow: FlowID = .none, token: UInt64 = 0, _ fill: (inout ByteWriter) -> Void
+        to: Endpoint, from: ListenerID, flow: FlowID = .none, token: UInt64 = 0, serverName: [UInt8] = [],
+        _ fill: (inout ByteWriter) -> Void
     ) {
         let start = arena.count
         fill(&arena)
         let range = ByteRange(start: start, end: arena.count)
-        if !range.isEmpty {
-            datagrams.append(Datagram(range: range, to: to, from: from, flow: flow, token: token))
+        guard !range.isEmpty else { return }
+        var datagram = Datagram(range: range, to: to, from: from, flow: flow, token: token)
+        if !serverName.isEmpty {
+            arena.put(serverName)
+            datagram.serverName = ByteRange(start: Int(range.end), end: arena.count)
         }
+        datagrams.append(datagram)
     }
 
     package mutating func send(
-        _ bytes: [UInt8], to: Endpoint, from: ListenerID, flow: FlowID = .none, token: UInt64 = 0
+        _ bytes: [UInt8], to: Endpoint, from: ListenerID, flow: FlowID = .none, token: UInt64 = 0,
+        serverName: [UInt8] = []
     ) {
-        send(to: to, from: from, flow: flow, token: token) { $0.put(bytes) }
+        send(to: to, from: from, flow: flow, token: token, serverName: serverName) { $0.put(bytes) }
     }
 }

@@ -27,6 +27,8 @@ final class StreamConnection {
     let listener: ListenerID
     /// The other end, with the transport.
     let remote: Endpoint
+    /// The name that a TLS server was asked by and must show; empty for one given as an address, and for a client.
+    let serverName: String
     let isOutgoing: Bool
     /// `nil` until a connection that we open is there.
     var channel: (any Channel)?
@@ -44,11 +46,13 @@ final class StreamConnection {
     var aliasChecks = StreamSettings.aliasChecks
 
     init(
-        flow: FlowID, listener: ListenerID, remote: Endpoint, isOutgoing: Bool, now: NIODeadline, deadline: NIODeadline
+        flow: FlowID, listener: ListenerID, remote: Endpoint, serverName: String, isOutgoing: Bool, now: NIODeadline,
+        deadline: NIODeadline
     ) {
         self.flow = flow
         self.listener = listener
         self.remote = remote
+        self.serverName = serverName
         self.isOutgoing = isOutgoing
         self.deadline = deadline
         lastActivity = now

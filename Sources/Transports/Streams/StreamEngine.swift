@@ -6,6 +6,10 @@
 //                              else a new one (tcp and tls: nobody can connect to a browser)
 //                              else "failed", with the order's token
 //
+// An order with a name goes only over a connection that we opened by that name, so whoever gets the message has shown a
+// certificate for it (RFC 5922, RFC 5923 §5.2). One without, for a Contact or a Route of digits, takes any that leads
+// to the endpoint: gateways with a name's certificate write their address there, and have shown who they are.
+//
 // Invariants: a connection is in `connections` from its acceptance, or from the attempt to open it, until it has ended,
 // and counts for the limits just as long; what it still had to send is then told as failed, and after that its end.
 //
@@ -23,6 +27,12 @@ enum StreamRefusal: Error {
     case gone, limit, sourceLimit, noTLS
 }
 
+/// A TLS server, by where it is and what it was looked up by: one address may serve many names.
+private struct NamedEndpoint: Hashable {
+    var endpoint: Endpoint
+    var name: String
+}
+
 final class StreamEngine {
     let settings: StreamSettings
     let loop: any EventLoop
@@ -31,8 +41,8 @@ final class StreamEngine {
     var tls: TLSContexts?
     private var connections: [FlowID: StreamConnection] = [:]
     private var byEndpoint: [Endpoint: FlowID] = [:]
+    private var byName: [NamedEndpoint: FlowID] = [:]
     private var perSource: [Address: Int] = [:]
-    private var names: [Endpoint: String] = [:]
     private var nextFlow: UInt64 = 1
     private var orders = StreamOrders()
     private var touched: [StreamConnection] = []
@@ -73,15 +83,19 @@ final class StreamEngine {
     }
 
     private func insert(
-        _ remote: Endpoint, _ listener: ListenerID, isOutgoing: Bool, within limit: Duration
+        _ remote: Endpoint, named name: String = "", _ listener: ListenerID, isOutgoing: Bool, within limit: Duration
     ) -> StreamConnection {
         let now = NIODeadline.now()
         let connection = StreamConnection(
             flow: FlowID(rawValue: nextFlow << 1 | (isOutgoing ? 1 : 0)), listener: listener, remote: remote,
-            isOutgoing: isOutgoing, now: now, deadline: now + limit.amount)
+            serverName: name, isOutgoing: isOutgoing, now: now, deadline: now + limit.amount)
         nextFlow += 1
         connections[connection.flow] = connection
-        byEndpoint[remote] = connection.flow
+        if name.isEmpty {
+            byEndpoint[remote] = connection.flow
+        } else {
+            byName[NamedEndpoint(endpoint: remote, name: name)] = connection.flow
+        }
         if !isOutgoing { perSource[remote.address, default: 0] += 1 }
         counters.connections = connections.count
         return connection
@@ -95,8 +109,9 @@ final class StreamEngine {
         if connection.remote.transport == .tls || connection.remote.transport == .wss {
             guard let tls else { throw StreamRefusal.noTLS }
             if connection.isOutgoing {
-                let name = names[connection.remote]
-                try pipeline.addHandler(NIOSSLClientHandler(context: tls.client, serverHostname: name))
+                let name = connection.serverName
+                try pipeline.addHandler(
+                    NIOSSLClientHandler(context: tls.client, serverHostname: name.isEmpty ? nil : name))
             } else {
                 try pipeline.addHandler(NIOSSLServerHandler(context: tls.server))
             }
@@ -109,7 +124,7 @@ final class StreamEngine {
     }
 
     /// Begins a connection; what is to be sent waits in it.
-    private func open(to remote: Endpoint, from listener: ListenerID) -> StreamConnection? {
+    private func open(to remote: Endpoint, named name: String, from listener: ListenerID) -> StreamConnection? {
         guard !isStopping, remote.port != 0, !remote.address.isUnspecified,
             remote.transport == .tcp || (remote.transport == .tls && tls != nil)
         else { return nil }
@@ -117,7 +132,7 @@ final class StreamEngine {
             counters.refusedAtLimit += 1
             return nil
         }
-        let connection = insert(remote, listener, isOutgoing: true, within: settings.connectTimeout)
+        let connection = insert(remote, named: name, listener, isOutgoing: true, within: settings.connectTimeout)
         let flow = connection.flow
         let engine = NIOLoopBound(self, eventLoop: loop)
         var bootstrap = ClientBootstrap(group: loop)
@@ -159,6 +174,9 @@ final class StreamEngine {
         connection.deadline = nil
         connection.lastActivity = .now()
         if connection.isOutgoing { counters.opened += 1 }
+        if !connection.serverName.isEmpty, byEndpoint[connection.remote] == nil {
+            byEndpoint[connection.remote] = connection.flow
+        }
         let queue = connection.queue
         connection.queue = []
         for (bytes, token) in queue { write(bytes, token, to: connection) }
@@ -230,7 +248,8 @@ final class StreamEngine {
     private func send(_ batch: StreamOrders) {
         let arena = RawSpan(_elements: batch.arena.span)
         for order in batch.orders {
-            guard let connection = connection(for: order) else {
+            let name = String(decoding: batch.arena[order.serverName], as: UTF8.self)
+            guard let connection = connection(for: order, named: name) else {
                 counters.sendsFailed += 1
                 fail(order.to, order.flow, order.token)
                 continue
@@ -241,13 +260,12 @@ final class StreamEngine {
         }
     }
 
-    private func connection(for order: StreamOrders.Order) -> StreamConnection? {
+    private func connection(for order: StreamOrders.Order, named name: String) -> StreamConnection? {
         if let connection = connections[order.flow], connection.isWritable { return connection }
         guard order.to.port != 0 else { return nil }
-        if let flow = byEndpoint[order.to], let connection = connections[flow], connection.isWritable {
-            return connection
-        }
-        return open(to: order.to, from: order.from)
+        let known = name.isEmpty ? byEndpoint[order.to] : byName[NamedEndpoint(endpoint: order.to, name: name)]
+        if let flow = known, let connection = connections[flow], connection.isWritable { return connection }
+        return open(to: order.to, named: name, from: order.from)
     }
 
     private func send(_ bytes: ByteBuffer, _ token: UInt64, over connection: StreamConnection) {
@@ -331,6 +349,8 @@ final class StreamEngine {
         let queue = connection.queue
         connection.queue = []
         for (bytes, token) in queue { unsent(bytes.readableBytes, token, connection) }
+        // Where an error cut a read short, what it had brought is told before the end: its flow must not come up again.
+        if !inbox.put(&arrived) { counters.inboxClosed += 1 }
         inbox.put(.closed(connection.flow))
     }
 
@@ -344,6 +364,8 @@ final class StreamEngine {
             byEndpoint[endpoint] = nil
         }
         connection.aliases = []
+        let named = NamedEndpoint(endpoint: connection.remote, name: connection.serverName)
+        if byName[named] == connection.flow { byName[named] = nil }
     }
 
     /// Ends what has taken too long.
@@ -374,12 +396,6 @@ final class StreamEngine {
     var sweepInterval: TimeAmount {
         let shortest = min(settings.idleTimeout, settings.messageTimeout, settings.connectTimeout)
         return min(max(shortest / 4, .milliseconds(5)), .seconds(1)).amount
-    }
-
-    /// The name that a TLS server at `endpoint` must show, and is asked by.
-    func setName(_ name: String, for endpoint: Endpoint) {
-        if names.count >= StreamSettings.nameLimit, names[endpoint] == nil { names.removeAll(keepingCapacity: true) }
-        names[endpoint] = name
     }
 
     /// Closes everything; nothing is accepted or opened after it.

@@ -70,13 +70,33 @@ final class StreamHandler: ChannelInboundHandler {
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if case TLSUserEvent.handshakeCompleted = event { engine.opened(connection) }
+        if case TLSUserEvent.handshakeCompleted = event {
+            if ServerIdentity.isShown(connection.serverName, context.pipeline) {
+                engine.opened(connection)
+            } else {
+                engine.counters.tlsFailures += 1
+                engine.close(connection)
+            }
+        }
         context.fireUserInboundEventTriggered(event)
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         StreamTrouble.note(error, engine, connection)
         engine.close(connection)
+    }
+}
+
+/// What NIOSSL's check leaves to do. It wants the certificate to show the name or the address of the connection, but
+/// whoever forges DNS has a certificate for its own address; and a wildcard is no SIP domain (RFC 5922 §7.2).
+enum ServerIdentity {
+    /// Whether the server has shown the name that it was looked up by, if it was, whole and as such.
+    static func isShown(_ name: String, _ pipeline: ChannelPipeline) -> Bool {
+        guard !name.isEmpty else { return true }
+        guard let certificate = try? pipeline.syncOperations.nioSSL_peerCertificate() else { return false }
+        return certificate._subjectAlternativeNames().contains { shown in
+            shown.nameType == .dnsName && String(decoding: shown.contents, as: UTF8.self).lowercased() == name
+        }
     }
 }
 

@@ -14,6 +14,8 @@ struct StreamOrders: Sendable {
         var from: ListenerID
         var flow: FlowID
         var token: UInt64
+        /// Behind `bytes`; empty when it has none.
+        var serverName: Range<Int>
     }
 
     static let byteLimit = 16 << 20
@@ -31,14 +33,18 @@ struct StreamOrders: Sendable {
 
     /// - Returns: Whether there was room.
     mutating func append(_ datagram: Datagram, of source: [UInt8]) -> Bool {
-        let range = datagram.range.range
-        guard orders.count < Self.orderLimit, arena.count + range.count <= Self.byteLimit else { return false }
+        let (range, name) = (datagram.range.range, datagram.serverName.range)
+        guard orders.count < Self.orderLimit, arena.count + range.count + name.count <= Self.byteLimit else {
+            return false
+        }
         let start = arena.count
         arena += source[range]
+        let end = arena.count
+        arena += source[name]
         orders.append(
             Order(
-                bytes: start..<arena.count, to: datagram.to, from: datagram.from, flow: datagram.flow,
-                token: datagram.token))
+                bytes: start..<end, to: datagram.to, from: datagram.from, flow: datagram.flow, token: datagram.token,
+                serverName: end..<arena.count))
         return true
     }
 }

@@ -105,12 +105,6 @@ package final class StreamService: Sendable {
         loop.execute { engine.value.perform(outbox) }
     }
 
-    /// The name by which TLS at `endpoint` is asked, and which it must show, from the next connection on.
-    package func setServerName(_ name: String, for endpoint: Endpoint) {
-        let engine = engine
-        loop.execute { engine.value.setName(name, for: endpoint) }
-    }
-
     package func counters() async -> StreamCounters {
         let engine = engine
         return (try? await loop.submit { engine.value.counters }.get()) ?? StreamCounters()
@@ -121,10 +115,11 @@ package final class StreamService: Sendable {
         guard let tls else { throw StreamError(.noCertificate) }
         let contexts = try TLSContexts(tls)
         let engine = engine
-        loop.execute {
+        // Waited for: a connection that comes after the return must find the new ones, also on a loop that is behind.
+        try? await loop.submit {
             engine.value.tls = contexts
             engine.value.counters.certificateReloads += 1
-        }
+        }.get()
     }
 
     /// Ends all connections and the thread. What has been handed over before is sent as far as peers take it.

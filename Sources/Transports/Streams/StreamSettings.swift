@@ -40,8 +40,6 @@ package struct StreamSettings: Sendable {
     static let aliasLimit = 4
     /// Requests of a connection that are looked at for `alias`.
     static let aliasChecks = 8
-    /// Names remembered for TLS to addresses.
-    static let nameLimit = 4_096
     /// How long a connection that has been told of its fault may take to close.
     static let lingerTime = Duration.seconds(2)
 }

@@ -9,10 +9,13 @@ import Transports
 
 @Suite("A call between TCP and UDP", .serialized)
 struct StreamCallTests {
-    private func start(_ udp: Endpoint, _ tcp: Endpoint) async throws -> (SIPThread<Node>, StreamService) {
+    private func start(
+        _ udp: Endpoint, _ tcp: Endpoint, _ change: (inout Settings) -> Void = { _ in }
+    ) async throws -> (SIPThread<Node>, StreamService) {
         var settings = Settings()
         settings.node.name = "n1"
         settings.sip.listen = [udp, tcp]
+        change(&settings)
         #expect(settings.problems() == [])
         let signal = Signal()
         let wanted = try #require(StreamSettings(settings.sip))
@@ -28,7 +31,10 @@ struct StreamCallTests {
         text.split(separator: "\r\n").filter { $0.hasPrefix(name + ": ") }.map(String.init)
     }
 
-    private func text(_ phone: Phone, _ index: Int) -> String { String(decoding: phone.received[index], as: UTF8.self) }
+    /// A datagram that came; nothing where it did not.
+    private func text(_ phone: Phone, _ index: Int) -> String {
+        phone.received.dropFirst(index).first.map { String(decoding: $0, as: UTF8.self) } ?? ""
+    }
 
     @Test func `INVITE, 200, ACK and a BYE from the callee find their way over the caller's connection`() async throws {
         let udp = Loopback.endpoint(1, 5_070)
@@ -85,6 +91,51 @@ struct StreamCallTests {
         #expect(await streams.counters().opened == 0, "everything went over the one connection")
         thread.stop()
         await streams.stop()
+    }
+
+    @Test func `branches over TCP are cancelled each over its connection; one that has gone ends 64·T1 later`()
+        async throws
+    {
+        let port: UInt16 = 5_072
+        let phones = [try await StreamDesk([Sample.tcp(3, port)]), try await StreamDesk([Sample.tcp(4, port)])]
+        let targets = try phones.map {
+            RouteTarget(try #require(ConfiguredURI("sip:b@\($0.endpoint.text);transport=tcp")))
+        }
+        let (thread, streams) = try await start(Loopback.endpoint(1, port), Sample.tcp(1, port)) { settings in
+            settings.sip.t1 = .milliseconds(50)
+            var set = RouteSet(name: "phones", targets: targets)
+            set.policy = .parallel
+            settings.routes = [Route(pattern: nil, destination: .own(set))]
+        }
+        let caller = try await Caller(Sample.tcp(1, port), host: 2)
+        func send(_ method: String) {
+            caller.send(
+                "\(method) sip:all@x SIP/2.0\r\nVia: SIP/2.0/TCP \(Loopback.host(2)):5060;branch=z9hG4bKf\r\n"
+                    + "From: <sip:a@x>;tag=a\r\nCall-ID: f\r\nMax-Forwards: 70\r\nTo: <sip:b@x>\r\n"
+                    + "CSeq: 1 \(method)\r\nContact: <sip:a@client.invalid>\r\nContent-Length: 0\r\n\r\n")
+        }
+        send("INVITE")
+        for phone in phones {
+            #expect(phone.waitForMessages(1))
+            phone.answer(180, to: phone.messages.last)
+        }
+        #expect(Loopback.wait(seconds: 20) { caller.text.split(separator: "SIP/2.0 180 ").count == 3 })
+        await phones[1].service.stop()
+        #expect(await streams.wait { $0.connections == 2 }, "the node has seen it go")
+        send("CANCEL")
+        #expect(phones[0].waitForMessages(2))
+        let (invite, cancel) = (phones[0].messages.first ?? "", phones[0].messages.last ?? "")
+        #expect(cancel.hasPrefix("CANCEL sip:b@\(phones[0].endpoint.text);transport=tcp SIP/2.0\r\n"))
+        #expect(lines(cancel, "Via") == Array(lines(invite, "Via").prefix(1)))
+        for (status, request) in [(200, cancel), (487, invite)] { phones[0].answer(status, to: request) }
+        #expect(phones[0].waitForMessages(3) && phones[0].messages.last?.hasPrefix("ACK ") == true)
+        #expect(Loopback.wait(seconds: 20) { caller.text.contains("SIP/2.0 487 ") })
+        let counters = await streams.counters()
+        #expect(counters.opened == 2 && counters.connectsFailed == 1)
+        #expect(await phones[0].service.counters().accepted == 1)
+        thread.stop()
+        await streams.stop()
+        await phones[0].service.stop()
     }
 
     @Test func `a target that nobody listens at is told to the caller as 500`() async throws {

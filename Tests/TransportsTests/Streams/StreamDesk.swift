@@ -75,20 +75,40 @@ final class StreamDesk {
             ?? .none
     }
 
-    func send(_ text: String, to endpoint: Endpoint, flow: FlowID = .none, token: UInt64 = 0, listener: UInt8 = 0) {
-        let bytes = Array(text.utf8)
-        let datagram = Datagram(
-            range: ByteRange(bytes), to: endpoint, from: ListenerID(rawValue: listener), flow: flow, token: token)
-        service.send([datagram], of: bytes) { _ in }
+    func send(
+        _ text: String, to endpoint: Endpoint, named name: String = "", flow: FlowID = .none, token: UInt64 = 0,
+        listener: UInt8 = 0
+    ) {
+        var queue = SendQueue()
+        queue.send(
+            Array(text.utf8), to: endpoint, from: ListenerID(rawValue: listener), flow: flow, token: token,
+            serverName: Array(name.utf8))
+        service.send(queue.datagrams, of: queue.arena.bytes) { _ in }
     }
 
-    func waitForCounters(_ condition: (StreamCounters) -> Bool) async -> Bool {
+    /// Answers a request as a phone would, over the connection that the last message came on.
+    func answer(_ status: Int, to request: String?) {
+        let kept = ["Via: ", "From: ", "Call-ID: ", "CSeq: ", "Record-Route: "]
+        let lines = (request ?? "").split(separator: "\r\n").filter { line in kept.contains { line.hasPrefix($0) } }
+        let contact = "<sip:b@\(endpoint.text);transport=\(endpoint.transport.lowercasedName)>"
+        send(
+            "SIP/2.0 \(status) Whatever\r\n" + lines.joined(separator: "\r\n")
+                + "\r\nTo: <sip:b@x>;tag=b\r\nContact: \(contact)\r\nContent-Length: 0\r\n\r\n",
+            to: endpoint, flow: flow)
+    }
+
+    func waitForCounters(_ condition: (StreamCounters) -> Bool) async -> Bool { await service.wait(until: condition) }
+}
+
+extension StreamService {
+    /// Looks until `condition` holds, at most twenty seconds.
+    func wait(until condition: (StreamCounters) -> Bool) async -> Bool {
         let limit = BootClock.now.advanced(milliseconds: 20_000)
         while BootClock.now < limit {
-            if condition(await service.counters()) { return true }
+            if condition(await counters()) { return true }
             try? await Task.sleep(for: .milliseconds(5))
         }
-        return condition(await service.counters())
+        return condition(await counters())
     }
 }
 
@@ -138,7 +158,9 @@ final class Caller: Sendable {
         if let host {
             bootstrap = bootstrap.bind(to: try SocketAddress(ipAddress: Loopback.host(host), port: 0))
         }
-        channel = try await bootstrap.connect(host: endpoint.address.text, port: Int(endpoint.port)).get()
+        // By address: a name would be looked up on a queue of Dispatch, which the blocking waits of all tests share.
+        let target = try SocketAddress(ipAddress: endpoint.address.text, port: Int(endpoint.port))
+        channel = try await bootstrap.connect(to: target).get()
     }
 
     var local: Endpoint {

@@ -87,7 +87,7 @@ struct StreamServiceTests {
         near.send(Sample.options(2), to: far.endpoint)
         #expect(far.waitForMessages(2))
         #expect(await near.service.counters().opened == 1)
-        guard case .message(_, let from, _, let flow) = far.seen[0] else {
+        guard case .message(_, let from, _, let flow) = try #require(far.seen.first) else {
             Issue.record("\(far.seen)")
             return
         }
@@ -224,5 +224,35 @@ struct StreamServiceTests {
         await desk.service.stop()
         #expect(caller.waitUntilClosed())
         await #expect(throws: (any Error).self) { _ = try await Caller(desk.endpoint) }
+    }
+
+    @Test func `a message that a reset follows is told before the end of its connection, never after it`() async throws
+    {
+        let desk = try await StreamDesk([Sample.tcp(1)])
+        let address = try BusAddress(desk.endpoint.text)
+        let overhead = Sample.options(100, body: String(repeating: "x", count: 1_900)).utf8.count - 1_900
+        // As long as what one read takes: the next one finds the reset.
+        let body = String(repeating: "x", count: 2_048 - overhead)
+        for number in 100..<300 {
+            guard let stranger = Stranger.connected(to: address) else {
+                Issue.record("nobody listens at \(address)")
+                return
+            }
+            stranger.resetOnClose()
+            stranger.write(Array(Sample.options(number, body: body).utf8))
+        }
+        #expect(await desk.waitForCounters { $0.connections == 0 && $0.accepted > 0 })
+        let accepted = await desk.service.counters().accepted
+        #expect(desk.wait { $0.seen.count { if case .closed = $0 { true } else { false } } >= accepted })
+        #expect(!desk.messages.isEmpty)
+        var closed: Set<FlowID> = []
+        for event in desk.seen {
+            switch event {
+            case .closed(let flow): closed.insert(flow)
+            case .message(_, _, _, let flow): #expect(!closed.contains(flow))
+            case .failed: Issue.record("nothing was sent")
+            }
+        }
+        await desk.service.stop()
     }
 }

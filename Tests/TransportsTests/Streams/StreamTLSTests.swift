@@ -37,7 +37,7 @@ struct StreamTLSTests {
         let caller = try await Caller(desk.endpoint, tls: here.client())
         caller.send(Sample.options() + "\r\n\r\n")
         #expect(desk.waitForMessages(1))
-        guard case .message(_, let from, _, _) = desk.seen[0] else { return }
+        guard case .message(_, let from, _, _) = try #require(desk.seen.first) else { return }
         #expect(from.transport == .tls && from.port == caller.local.port)
         #expect(caller.wait(for: "\r\n"))
         desk.send(Sample.answer, to: from, flow: desk.flow)
@@ -88,13 +88,11 @@ struct StreamTLSTests {
         // Its certificate is good and names somebody: not the address that was called.
         sender.send(Sample.options(2), to: named.endpoint, token: 2)
         #expect(sender.wait { $0.seen.contains(.failed(named.endpoint, token: 2)) })
-        sender.service.setServerName("sip.example.org", for: named.endpoint)
-        sender.send(Sample.options(3), to: named.endpoint, token: 3)
+        sender.send(Sample.options(3), to: named.endpoint, named: "sip.example.org", token: 3)
         #expect(named.waitForMessages(1))
         #expect(named.messages == [Sample.options(3)])
         // A stranger's certificate is not good at all.
-        near.service.setServerName("sip.example.org", for: named.endpoint)
-        near.send(Sample.options(4), to: named.endpoint, token: 4)
+        near.send(Sample.options(4), to: named.endpoint, named: "sip.example.org", token: 4)
         #expect(near.wait { $0.seen.contains(.failed(named.endpoint, token: 4)) })
         #expect(await near.service.counters().tlsFailures == 1)
         for desk in [near, sender, named] { await desk.service.stop() }

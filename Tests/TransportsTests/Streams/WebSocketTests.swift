@@ -106,7 +106,7 @@ struct WebSocketTests {
         #expect(browser.head?.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=") == true, "RFC 6455 §1.3")
         browser.send(.text, Sample.options())
         #expect(desk.waitForMessages(1))
-        guard case .message(let text, let from, _, let flow) = desk.seen[0] else { return }
+        guard case .message(let text, let from, _, let flow) = try #require(desk.seen.first) else { return }
         #expect(text == Sample.options() && from.transport == .ws && from.port == browser.caller.local.port)
         desk.send(Sample.answer, to: from, flow: flow)
         desk.send(Sample.options(2), to: from)
@@ -125,7 +125,7 @@ struct WebSocketTests {
         #expect(browser.waitForHead())
         browser.send(.text, Sample.options())
         #expect(desk.waitForMessages(1))
-        guard case .message(_, let from, _, let flow) = desk.seen[0] else { return }
+        guard case .message(_, let from, _, let flow) = try #require(desk.seen.first) else { return }
         #expect(from.transport == .wss)
         desk.send(Sample.answer, to: from, flow: flow)
         #expect(browser.wait(for: [.init(.text, Sample.answer)]))
