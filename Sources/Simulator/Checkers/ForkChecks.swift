@@ -54,8 +54,8 @@ extension World {
         // A cut is over for its nodes when they have heard of each other again.
         let lastApart = max(disturbances.lastCut, disturbances.lastHealed)
         let wasApart = lastApart > start - .seconds(2) || !disturbances.isQuiet
-        // What no peer knew when it left the heir could not know: a 2xx that nobody took in time, or that those took who
-        // are dead; a failure of a dead node's, which nothing keeps.
+        // What no peer knew when it left the heir could not know: a 2xx that nobody took in time, or that only those
+        // took who are dead; a failure of a dead node's, which nothing keeps.
         let isLost = !call.dialog.holders.contains { checks.isAlive($0) }
         let wasUnheld = call.dialog.wasUncommitted || call.dialog.wasAlone || call.dialog.wasRelayed
         let wasUnknown = code < 300 && (isLost || wasUnheld)
