@@ -54,9 +54,11 @@ extension World {
         // A cut is over for its nodes when they have heard of each other again.
         let lastApart = max(disturbances.lastCut, disturbances.lastHealed)
         let wasApart = lastApart > start - .seconds(2) || !disturbances.isQuiet
-        // What no peer knew when it left the heir could not know: a 2xx that nobody took in time, a failure of a dead
-        // node's, which nothing keeps.
-        let wasUnknown = code < 300 && (call.dialog.wasUncommitted || call.dialog.wasAlone || call.dialog.wasRelayed)
+        // What no peer knew when it left the heir could not know: a 2xx that nobody took in time, or that only those
+        // took who are dead; a failure of a dead node's, which nothing keeps.
+        let isLost = !call.dialog.holders.contains { checks.isAlive($0) }
+        let wasUnheld = call.dialog.wasUncommitted || call.dialog.wasAlone || call.dialog.wasRelayed
+        let wasUnknown = code < 300 && (isLost || wasUnheld)
         let isOfTheDead = code >= 300 && !isSuccess && checks.ends.values.contains { $0 > start }
         // A node that has no record sends what comes for a dead one on: what else could it do?
         let isStray =
