@@ -3,8 +3,8 @@
 //
 // TLS 1.2 and above. Whoever connects is shown the certificate of the name it asks for (SNI), or else the first. A
 // server that we connect to must show a certificate for the name it was looked up by, or, when it was given as an
-// address, for that address. NIOSSL checks the chain and that one of the two fits, `ServerIdentity` that it is the name.
-// Limit: a certificate that names a domain as `URI:sip:…` alone (RFC 5922 §7.1) is refused.
+// address, for that address. NIOSSL checks the chain and that one of the two fits, `ServerIdentity` that it is the
+// name. Limit: a certificate that names a domain as `URI:sip:…` alone (RFC 5922 §7.1) is refused.
 
 import NIOCore
 import NIOSSL
