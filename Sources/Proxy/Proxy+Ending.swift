@@ -270,6 +270,22 @@ extension Proxy {
         return true
     }
 
+    /// An explicit end: the deadline is now, in the next generation, so no refresh before it counts (DESIGN 3.1).
+    package mutating func shortenDeadline(
+        _ did: DialogID, flags: UInt64, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        let age = UInt64(max(0, dialogs.age(did, now: now)?.wholeMilliseconds ?? 0))
+        let deadline = dialogs.view(did) { view, _ in view.deadline } ?? nil
+        facts.begin()
+        facts.message(RecordField.deadline) { fields in
+            fields.put(DeadlineField.generation, UInt64(deadline?.generation ?? 0) + 1)
+            fields.put(DeadlineField.atMilliseconds, age)
+            fields.put(DeadlineField.lifetimeMilliseconds, deadline?.lifetimeMilliseconds ?? 0)
+        }
+        if flags != 0 { facts.put(RecordField.flags, flags) }
+        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+    }
+
     // MARK: The bytes
 
     /// The branch hash of a generated request.

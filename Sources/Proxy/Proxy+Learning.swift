@@ -143,7 +143,7 @@ extension Proxy {
         guard context.method == .invite, !context.isSpiral, !context.afterTheEnd, let did = context.did,
             dialogs.contains(did), loadStored(context.branches[index].sent), let via = try? stored.topmostVia()
         else { return }
-        let (stored, target) = (stored, context.branches[index].target)
+        let (stored, target, name) = (stored, context.branches[index].target, context.branches[index].serverName)
         facts.begin()
         facts.message(RecordField.pendings) { pending in
             pending.put(PendingField.branch, stored.bytes, via.branch)
@@ -161,7 +161,13 @@ extension Proxy {
                 }
             }
             pending.put(PendingField.via, stored.bytes, via.element)
-            pending.put(PendingField.target) { target.writeFact(into: &$0) }
+            pending.put(PendingField.target) { writer in
+                target.writeFact(into: &writer)
+                if !name.isEmpty {  // A TLS server must show it to an heir as well (RFC 5922).
+                    writer.put(";name=")
+                    writer.put(name)
+                }
+            }
         }
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
     }

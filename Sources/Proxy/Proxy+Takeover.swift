@@ -336,6 +336,12 @@ extension Proxy {
             listener: egressListener(target))
         branch.number = token.branch
         branch.sawProvisional = sawProvisional
+        let bytes = pending.target
+        if let start = bytes.firstIndex(of: UInt8(ascii: ";")),
+            let name = Parameters.value("name", in: bytes, ByteRange(start: start, end: bytes.count))
+        {
+            branch.serverName = Array(bytes[name.range])
+        }
         return branch
     }
 
@@ -473,24 +479,10 @@ extension Proxy {
     /// (S2-11).
     mutating func acknowledgeUnseen(_ branch: ClientBranch, effects: inout ProxyEffects) {
         guard loadStored(branch.sent) else { return }
-        effects.queue.send(to: branch.target, from: branch.listener) { [stored] writer in
+        effects.queue.send(
+            to: branch.target, from: branch.listener, serverName: branch.serverName
+        ) { [stored] writer in
             AckWriter.write(invite: stored, response: stored, into: &writer)
         }
-    }
-
-    /// An explicit end: the deadline is now, in the next generation, so no refresh before it counts (DESIGN 3.1).
-    package mutating func shortenDeadline(
-        _ did: DialogID, flags: UInt64, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
-        let age = UInt64(max(0, dialogs.age(did, now: now)?.wholeMilliseconds ?? 0))
-        let deadline = dialogs.view(did) { view, _ in view.deadline } ?? nil
-        facts.begin()
-        facts.message(RecordField.deadline) { fields in
-            fields.put(DeadlineField.generation, UInt64(deadline?.generation ?? 0) + 1)
-            fields.put(DeadlineField.atMilliseconds, age)
-            fields.put(DeadlineField.lifetimeMilliseconds, deadline?.lifetimeMilliseconds ?? 0)
-        }
-        if flags != 0 { facts.put(RecordField.flags, flags) }
-        learn(did, now: now, dialogs: &dialogs, effects: &effects)
     }
 }

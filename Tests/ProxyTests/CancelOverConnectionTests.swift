@@ -155,4 +155,32 @@ struct CancelOverConnectionTests {
         #expect(end.map(\.firstLine) == ["SIP/2.0 487 Request Terminated"])
         #expect(bench.bench.state == .confirmedNotAcknowledged, "the dialog goes on")
     }
+
+    @Test func `an heir cancels a TLS server by the name that the dead node had looked up, RFC 5922`() throws {
+        let name = ResolutionTarget(isSecure: false, host: Array("gw.example.org".utf8), port: nil, transport: .tls)
+        var owner = StreamBench { settings in
+            let target = TargetSet.Target(
+                uri: Array("sip:gw.example.org;transport=tls".utf8), namesUser: false, endpoint: nil, name: name)
+            settings.targetSets = [TargetSet(name: "gw", targets: [target])]
+            settings.routes = [StaticRoute(set: 0)]
+        }
+        _ = owner.receive(Call.request("INVITE"), from: ProxyBench.caller)
+        let question = try #require(owner.bench.questions.first)
+        owner.bench.proxy.resolved(
+            question.token, endpoints: [StreamBench.endpoint("10.0.0.2:5061", .tls)], now: owner.bench.now,
+            dialogs: &owner.bench.dialogs, effects: &owner.bench.effects)
+        let invite = try #require(owner.drain().first)
+        #expect(invite.serverName == "gw.example.org" && invite.transport == .tls)
+        _ = owner.receive(Call.response(180, to: invite.sent), from: "10.0.0.2:5061", .tls, flow: 9)
+
+        var heir = StreamBench { $0.memberTag = 0x2222_2223 }
+        heir.bench.proxy.peers = [PeerContact(memberTag: 0x1111_1111, endpoint: nil, isLive: false)]
+        let record = try #require(owner.bench.dialogs.bytes(owner.bench.did))
+        _ = try heir.bench.dialogs.learn(
+            owner.bench.did, facts: RawSpan(_elements: record.span), age: .zero, now: heir.bench.now)
+        heir.bench.proxy.review(
+            owner.bench.did, now: heir.bench.now, dialogs: &heir.bench.dialogs, effects: &heir.bench.effects)
+        let cancel = try #require(heir.drain().first { $0.sent.firstLine.hasPrefix("CANCEL") })
+        #expect(cancel.serverName == "gw.example.org" && cancel.sent.to == "10.0.0.2:5061")
+    }
 }

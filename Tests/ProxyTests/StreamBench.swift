@@ -13,6 +13,8 @@ struct StreamBench {
         var listener: UInt8
         var flow: FlowID
         var token: UInt64
+        /// What a TLS server must show.
+        var serverName: String
     }
 
     var bench: ProxyBench
@@ -67,11 +69,12 @@ struct StreamBench {
     }
 
     mutating func drain() -> [Out] {
-        let datagrams = bench.effects.queue.datagrams
+        let (datagrams, arena) = (bench.effects.queue.datagrams, bench.effects.queue.arena.bytes)
         return zip(bench.drain(), datagrams).map { sent, datagram in
             Out(
                 sent: sent, transport: datagram.to.transport, listener: datagram.from.rawValue, flow: datagram.flow,
-                token: datagram.token)
+                token: datagram.token,
+                serverName: String(decoding: arena[datagram.serverName.range], as: UTF8.self))
         }
     }
 }
