@@ -65,6 +65,7 @@ extension Node {
         if mayInherit, proxy.fitMembers.isEmpty { reviewAt = min(reviewAt, now.advanced(by: settings.takeover.settle)) }
         proxy.fitMembers = mayInherit ? fit.sorted() : []
         proxy.isReady = notReadyReason(now: now).isEmpty
+        proxy.isJoining = cluster.state == .joining
         proxy.commits = settings.replication.commit != .async && cluster.hasPeers
     }
 
@@ -88,6 +89,7 @@ extension Node {
 
     mutating func continueWalk(now: Instant) {
         proxy.isReady = notReadyReason(now: now).isEmpty
+        proxy.isJoining = cluster.state == .joining
         if reviewAt == .distantFuture { reviewAt = now.advanced(by: RecordWalk.interval) }
         if now >= reviewAt {
             walk.isUnderWay = true

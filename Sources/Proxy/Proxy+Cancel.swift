@@ -37,7 +37,12 @@ extension Proxy {
         guard let state = dialogs.state(did),
             learnForeignCancel(did, plan, now: now, dialogs: &dialogs, effects: &effects)
         else {
-            if !isPeerAddress(plan.source) { reject(481, plan, effects: &effects) }
+            // Who says nothing gets the CANCEL again, and knows the call by then.
+            if isJoining {
+                counters.dropped += 1
+            } else if !isPeerAddress(plan.source) {
+                reject(481, plan, effects: &effects)
+            }
             return
         }
         counters.foreignAbsorbed += 1

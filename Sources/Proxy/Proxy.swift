@@ -30,6 +30,8 @@ package struct Proxy: Sendable {
     package var fitMembers: [UInt32] = []
     /// Whether OPTIONS to the node answers 200 (S2-14).
     package var isReady = false
+    /// Records of others are still being fetched: what is not known here may be known elsewhere.
+    package var isJoining = false
     /// Commits are waited for: some peer's acknowledgement counts.
     package var commits = false
     /// Dialogs whose end has been granted (R1).

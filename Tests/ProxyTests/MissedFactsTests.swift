@@ -42,6 +42,24 @@ struct MissedFactsTests {
         return (first, second, invite)
     }
 
+    @Test func `a node that is joining says nothing to a CANCEL it does not know, until it has the record`() {
+        var first = ProxyBench()
+        _ = first.receive(Call.request("INVITE"), from: ProxyBench.caller)
+        var second = secondNode(ownerIsLive: true)
+        second.proxy.isJoining = true
+        let cancel = Call.request("CANCEL", contact: nil)
+        #expect(second.receive(cancel, from: ProxyBench.caller).isEmpty)
+        replicate(from: first, to: &second)
+        _ = second.drain()
+        let sent = second.receive(cancel, from: ProxyBench.caller)
+        #expect(sent.map(\.firstLine).contains("SIP/2.0 200 OK"))
+        var stranger = secondNode(ownerIsLive: true)
+        #expect(
+            stranger.receive(cancel, from: ProxyBench.caller).map(\.firstLine) == [
+                "SIP/2.0 481 Call/Transaction Does Not Exist"
+            ])
+    }
+
     @Test func `a repeated INVITE goes to its live owner, once, and the owner says again what it said, S1-2b`() {
         var (first, second, _) = inviteSeen()
         let repeated = Call.request("INVITE")

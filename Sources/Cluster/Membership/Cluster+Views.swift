@@ -244,7 +244,10 @@ extension Cluster {
         }
         if let since = compareSince {
             let compared = members.count { peer in peer.comparedAt.map { $0 >= since } ?? false }
-            if 2 * (compared + 1) > view.members.count { compareSince = nil }
+            // Who is heard and not compared yet may know a later deadline; it is waited for as long as an answer takes.
+            let isPatient = now < since.advanced(by: settings.requestTimeout * 2)
+            let isEnough = compared == members.count || !isPatient
+            if isEnough, 2 * (compared + 1) > view.members.count { compareSince = nil }
         }
     }
 
