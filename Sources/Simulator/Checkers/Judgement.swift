@@ -96,6 +96,7 @@ extension World {
                 let isLostCancel =
                     call.cancelCode != nil
                     && (isCutOff(at: cancelledAt) || isCutOff(at: cancelledAt - World.requestDeadline))
+                    || call.cancelCode == 481 && hasStarted(around: cancelledAt)
                 // So is a rejection that was lost on its way while its node died: nothing keeps it (S1-3 keeps a 2xx).
                 let isRejected = callees.contains { $0.servers.contains { $0.isInitial && $0.statusCode >= 300 } }
                 // Or its deadline came before a 2xx that the network kept back.
@@ -126,6 +127,11 @@ extension World {
     private func isStillAsked(_ callee: Phone) -> Bool {
         let asked = truth[callee.call].dialogs[callee.place].ringsAt
         return callee.behaviour.answer == .silent && asked.map { now - $0 < PhoneTimes.transaction } == true
+    }
+
+    /// Some process had just started, which knows nobody yet.
+    private func hasStarted(around time: Nanoseconds) -> Bool {
+        checks.starts.values.contains { abs($0 - time) < .seconds(1) }
     }
 
     private func isCutOff(at time: Nanoseconds) -> Bool {
