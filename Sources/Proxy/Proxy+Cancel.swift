@@ -256,7 +256,8 @@ extension Proxy {
             callID: message.bytes, message.callID, fromTag: message.bytes, message.fromTag,
             inviteCSeq: plan.cSeq.number)
         guard let state = dialogs.state(did) else { return false }
-        if state < .confirmedNotAcknowledged { return true }
+        // Its owner would know the ACK by its branch.
+        if state < .confirmedNotAcknowledged { return !hasContext(did) }
         let flags = dialogs.view(did) { view, _ in view.flags } ?? 0
         return state == .deleted && flags & RecordFlag.failed != 0
     }

@@ -222,7 +222,7 @@ extension Proxy {
             // No INVITE is sent within a dialog before it is confirmed (RFC 3261 §14.1): its 2xx went by unseen here.
             let confirms = context.method == .invite && state < .confirmed
             if confirms { facts.put(RecordField.state, UInt64(DialogState.confirmed.rawValue)) }
-            readRouteSets(did, dialogs: dialogs)
+            readRouteSets(did, calleeTag: context.leg == .caller ? message.toTag : message.fromTag, dialogs: dialogs)
             writeRefreshedSides(context, did, confirms: confirms, dialogs: dialogs)
         }
         writeDeadline(did, interval: agreedInterval(context.method), now: now, dialogs: dialogs)
@@ -329,9 +329,14 @@ extension Proxy {
     }
 
     /// A refresh changes the target, never the route set (RFC 3261 §12.2): it is repeated beside the new Contact.
-    mutating func readRouteSets(_ did: DialogID, dialogs: DialogTable) {
+    mutating func readRouteSets(_ did: DialogID, calleeTag: ByteRange, dialogs: DialogTable) {
         guard let record = dialogs.record(did) else { return }
-        routeSets = [record.caller.routes, record.outs.first { $0.state == .confirmed }?.side.routes ?? []]
+        routeSets = [record.caller.routes, out(of: record, calleeTag)?.side.routes ?? []]
+    }
+
+    /// The dialog-out with this To tag, else the one that a request without a choice is for.
+    func out(of record: Record, _ calleeTag: ByteRange) -> Record.Out? {
+        record.out(toTag: message.copy(calleeTag)) ?? record.outs.first { $0.state == .confirmed } ?? record.outs.first
     }
 
     /// The deadline after a confirmation or a refresh. A confirmation opens generation 1, so that the early timeout,
@@ -410,16 +415,22 @@ extension Proxy {
         return isOwn(uri, in: message.bytes)
     }
 
-    /// The URI of the first Contact.
+    /// The URI of the first Contact, as a Request-URI may have it.
     mutating func contactURI() -> ByteRange? {
         addresses.removeAll(keepingCapacity: true)
         message.nameAddresses(.contact, into: &addresses)
-        return addresses.first?.uri
+        return addresses.first.map { Self.withoutHeaders($0.uri, in: message.bytes) }
+    }
+
+    /// A URI without its headers, which have no place in a dialog's Contact, nor in a Request-URI (RFC 3261 §19.1.1).
+    private static func withoutHeaders(_ range: ByteRange, in bytes: [UInt8]) -> ByteRange {
+        guard let uri = try? URI(bytes, range), !uri.headers.isEmpty else { return range }
+        return ByteRange(start: Int(range.start), end: Int(uri.headers.start))
     }
 
     private func contactURI(of other: borrowing Message) -> ByteRange? {
         var found: [NameAddress] = []
         other.nameAddresses(.contact, into: &found)
-        return found.first?.uri
+        return found.first.map { Self.withoutHeaders($0.uri, in: other.bytes) }
     }
 }

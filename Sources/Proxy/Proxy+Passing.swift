@@ -117,7 +117,7 @@ extension Proxy {
         let isInitial = dialogs.view(did) { view, _ in sender == .caller && view.inviteCSeq == cSeq.number } ?? false
         let confirms = cSeq.method == .invite && !isInitial && state < .confirmed
         guard confirms || state >= .confirmedNotAcknowledged else { return }
-        readRouteSets(did, dialogs: dialogs)
+        readRouteSets(did, calleeTag: sender == .caller ? message.toTag : message.fromTag, dialogs: dialogs)
         let contact = [.invite, .update].contains(cSeq.method) ? contactURI() : nil
         let routes = sender == .caller ? routeSets[1] : routeSets[0]
         func writeSide(_ side: inout FactsWriter) {

@@ -298,8 +298,7 @@ extension Proxy {
     /// Sends an in-dialog request that ignores the route set to the other side's Contact (S3-27).
     private mutating func routeLeniently(_ did: DialogID, _ plan: inout RequestPlan, dialogs: DialogTable) -> Bool {
         guard let record = dialogs.record(did) else { return false }
-        let confirmed = record.outs.first { $0.state == .confirmed } ?? record.outs.first
-        let contact = plan.leg == .caller ? confirmed?.side.contact ?? [] : record.caller.contact
+        let contact = plan.leg == .caller ? out(of: record, message.toTag)?.side.contact ?? [] : record.caller.contact
         guard !contact.isEmpty,
             let uri = try? URI(contact, ByteRange(contact)), let endpoint = endpoint(of: uri, in: contact)
         else { return false }

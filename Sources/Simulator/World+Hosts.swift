@@ -25,7 +25,6 @@ extension World {
                 settings: settings(of: host), boot: host.boot, seed: faultRandom.next(), now: host.instant(now),
                 unixMilliseconds: unix))
         log("\(host.name) starts, boot \(host.boot)")
-        checks.processStarted(host.process, at: now)
         disturbances.note(.death(index), at: now)
         drive(host) { node, time, out in node.hold(addresses: [host.address.address], now: time, into: &out) }
     }

@@ -61,7 +61,7 @@ struct SeedTests {
         Self.expectNoViolation(seed: seed, faults: nil)
     }
 
-    @Test(arguments: [51, 76, 84, 165, 1_020] as [UInt64])
+    @Test(arguments: [51, 76, 84, 165, 1_020, 1_046] as [UInt64])
     func `dealt seeds that failed once do not fail again`(seed: UInt64) {
         Self.expectNoViolation(seed: seed, faults: nil, deals: true)
     }
@@ -96,12 +96,12 @@ struct SeedTests {
         Self.expectNoViolation(seed: seed, faults: nil, deals: true, forks: true)
     }
 
-    @Test(arguments: [55, 56, 63, 122, 165, 198] as [UInt64])
+    @Test(arguments: [55, 56, 63, 122, 165, 198, 359, 439] as [UInt64])
     func `seeds with forks that failed once do not fail again`(seed: UInt64) {
         Self.expectNoViolation(seed: seed, faults: nil, forks: true)
     }
 
-    @Test(arguments: [83, 131, 163, 195, 200] as [UInt64])
+    @Test(arguments: [83, 131, 163, 195, 200, 338] as [UInt64])
     func `dealt seeds with forks that failed once do not fail again`(seed: UInt64) {
         Self.expectNoViolation(seed: seed, faults: nil, deals: true, forks: true)
     }

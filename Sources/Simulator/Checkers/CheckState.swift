@@ -23,8 +23,7 @@ final class CheckState {
     var exits = 0
     var snipes = 0
     var frames = 0
-    /// When each process began and ended, by host and serial.
-    var starts: [ProcessID: Nanoseconds] = [:]
+    /// When each process ended, by host and serial.
     var ends: [ProcessID: Nanoseconds] = [:]
     /// What each process last had of each call: absent, live, deleted; by process, then call.
     var seen: [ProcessID: [Sight]] = [:]
@@ -43,7 +42,6 @@ final class CheckState {
 
     enum Sight: UInt8 { case absent, live, deleted }
 
-    func processStarted(_ process: ProcessID, at now: Nanoseconds) { starts[process] = now }
     func processEnded(_ process: ProcessID, at now: Nanoseconds) {
         ends[process] = now
         seen[process] = nil

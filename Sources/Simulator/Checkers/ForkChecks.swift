@@ -61,9 +61,8 @@ extension World {
         let wasUnknown = code < 300 && (isLost || wasUnheld)
         let isOfTheDead = code >= 300 && !isSuccess && checks.ends.values.contains { $0 > start }
         // A node that has no record sends what comes for a dead one on: what else could it do?
-        let isStray =
-            isSuccess
-            ? call.dialogs[place(of: response.toTag, call: call.index)].wasRelayed : call.wasStrayRefusal
+        let wasRelayed = isSuccess && call.dialogs[place(of: response.toTag, call: call.index)].wasRelayed
+        let isStray = call.wasStrayRefusal || wasRelayed
         if wasApart || wasUnknown || isOfTheDead || isStray {
             excuse("fork-final", call: call.index, text + "; who said it could not know")
         } else {
