@@ -408,6 +408,6 @@ extension Proxy {
         rest.put("<")
         rest.put(contact)
         rest.put(">")
-        return (Array(value[first.uri.range]), rest.bytes, endpoint)
+        return (Array(value[URI.withoutHeaders(value, first.uri).range]), rest.bytes, endpoint)
     }
 }

@@ -124,7 +124,7 @@ extension Proxy {
         editor.begin()
         if plan.nextHopIsStrict {
             editor.replace(message.requestURI) { [message, routes] in
-                $0.put(message.bytes, routes[plan.consumedRoutes].uri)
+                $0.put(message.bytes, URI.withoutHeaders(message.bytes, routes[plan.consumedRoutes].uri))
             }
         } else if !plan.requestURI.isEmpty {
             editor.replace(message.requestURI) { $0.put(plan.requestURI) }

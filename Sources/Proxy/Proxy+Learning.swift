@@ -419,18 +419,12 @@ extension Proxy {
     mutating func contactURI() -> ByteRange? {
         addresses.removeAll(keepingCapacity: true)
         message.nameAddresses(.contact, into: &addresses)
-        return addresses.first.map { Self.withoutHeaders($0.uri, in: message.bytes) }
-    }
-
-    /// A URI without its headers, which have no place in a dialog's Contact, nor in a Request-URI (RFC 3261 §19.1.1).
-    private static func withoutHeaders(_ range: ByteRange, in bytes: [UInt8]) -> ByteRange {
-        guard let uri = try? URI(bytes, range), !uri.headers.isEmpty else { return range }
-        return ByteRange(start: Int(range.start), end: Int(uri.headers.start))
+        return addresses.first.map { URI.withoutHeaders(message.bytes, $0.uri) }
     }
 
     private func contactURI(of other: borrowing Message) -> ByteRange? {
         var found: [NameAddress] = []
         other.nameAddresses(.contact, into: &found)
-        return found.first.map { Self.withoutHeaders($0.uri, in: other.bytes) }
+        return found.first.map { URI.withoutHeaders(other.bytes, $0.uri) }
     }
 }

@@ -318,7 +318,9 @@ extension Proxy {
         message.nameAddresses(.route, into: &routes)
         guard let last = routes.last else { return false }
         editor.begin()
-        editor.replace(message.requestURI) { [message] in $0.put(message.bytes, last.uri) }
+        editor.replace(message.requestURI) { [message] in
+            $0.put(message.bytes, URI.withoutHeaders(message.bytes, last.uri))
+        }
         if last.isOnlyInField {
             editor.remove(last.field)
         } else if routes.count > 1 {

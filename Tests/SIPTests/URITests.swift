@@ -99,4 +99,15 @@ extension String {
     fileprivate func replacing(_ old: Character, with new: Character) -> String {
         String(map { $0 == old ? new : $0 })
     }
+
+    @Test(
+        arguments: [
+            ("sip:a@h?Subject=x", "sip:a@h"), ("sip:h;lr?", "sip:h;lr"), ("sip:a?b@h", "sip:a?b@h"),
+            ("tel:+1?x", "tel:+1?x"), ("sip:a@h", "sip:a@h"), ("?", "?"),
+        ])
+    func `headers have no place in a Request-URI, §19_1_1`(text: String, expected: String) {
+        let bytes = Array(text.utf8)
+        let range = URI.withoutHeaders(bytes, ByteRange(bytes))
+        #expect(String(decoding: bytes[range.range], as: UTF8.self) == expected)
+    }
 }

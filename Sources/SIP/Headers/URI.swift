@@ -97,6 +97,13 @@ package struct URI: Equatable, Sendable {
         return true
     }
 
+    /// What of the URI in `range` may stand in a Request-URI: all but its headers (RFC 3261 §19.1.1). What cannot be
+    /// read stays as it is.
+    package static func withoutHeaders(_ bytes: [UInt8], _ range: ByteRange) -> ByteRange {
+        guard let uri = try? URI(bytes, range), !uri.headers.isEmpty else { return range }
+        return ByteRange(start: Int(range.start), end: Int(uri.headers.start))
+    }
+
     /// The value of a URI parameter; an empty range when it has none; `nil` when it is absent.
     package func parameter(_ name: StaticString, in bytes: [UInt8]) -> ByteRange? {
         parameters.isEmpty ? nil : Parameters.value(name, in: bytes, parameters)
