@@ -228,7 +228,9 @@ extension Proxy {
             refuseLateAnswer(did, home: record.home, endsDialog: true, now: now, effects: &effects)
             return
         }
-        if isInvite, context.isInitial, let did = context.did, isLateAnswer(did, dialogs: dialogs) {
+        // The caller must have the other answer from here: an INVITE without a final answer would wait for ever.
+        let isAnswered = context.lastStatus / 100 == 2 || !context.held.isEmpty
+        if isInvite, isAnswered, context.isInitial, let did = context.did, isLateAnswer(did, dialogs: dialogs) {
             endLateAnswer(did, now: now, dialogs: &dialogs, effects: &effects)
             return
         }
