@@ -64,9 +64,13 @@ extension Node {
         let mayInherit = cluster.isFit && cluster.hasComparedView(now: now)
         if mayInherit, proxy.fitMembers.isEmpty { reviewAt = min(reviewAt, now.advanced(by: settings.takeover.settle)) }
         proxy.fitMembers = mayInherit ? fit.sorted() : []
+        tellReadiness(now: now)
+        proxy.commits = settings.replication.commit != .async && cluster.hasPeers
+    }
+
+    private mutating func tellReadiness(now: Instant) {
         proxy.isReady = notReadyReason(now: now).isEmpty
         proxy.isJoining = cluster.state == .joining
-        proxy.commits = settings.replication.commit != .async && cluster.hasPeers
     }
 
     /// Why the node takes no new dialogs from a balancer; empty when it does (S2-14).
@@ -88,8 +92,7 @@ extension Node {
     }
 
     mutating func continueWalk(now: Instant) {
-        proxy.isReady = notReadyReason(now: now).isEmpty
-        proxy.isJoining = cluster.state == .joining
+        tellReadiness(now: now)
         if reviewAt == .distantFuture { reviewAt = now.advanced(by: RecordWalk.interval) }
         if now >= reviewAt {
             walk.isUnderWay = true

@@ -334,9 +334,9 @@ extension Proxy {
         routeSets = [record.caller.routes, out(of: record, calleeTag)?.side.routes ?? []]
     }
 
-    /// The dialog-out with this To tag, else the one that a request without a choice is for.
+    /// The dialog-out with this To tag, else the one that is confirmed.
     func out(of record: Record, _ calleeTag: ByteRange) -> Record.Out? {
-        record.out(toTag: message.copy(calleeTag)) ?? record.outs.first { $0.state == .confirmed } ?? record.outs.first
+        record.out(toTag: message.copy(calleeTag)) ?? record.outs.first { $0.state == .confirmed }
     }
 
     /// The deadline after a confirmation or a refresh. A confirmation opens generation 1, so that the early timeout,

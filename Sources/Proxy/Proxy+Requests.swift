@@ -225,7 +225,8 @@ extension Proxy {
     ) {
         counters.rejected += 1
         let toTag = status > 100 && message.toTag.isEmpty ? ownToTagText(message) : []
-        effects.queue.send(to: upstream, from: listener, flow: flow) { [message, settings] writer in
+        let minimumSession = settings.minimumSession
+        effects.queue.send(to: upstream, from: listener, flow: flow) { [message] writer in
             ResponseWriter.write(
                 status, to: message, toTag: toTag, received: received,
                 extra: { writer in
@@ -236,7 +237,7 @@ extension Proxy {
                     }
                     if status == 422 {
                         writer.put("Min-SE: ")
-                        writer.putDecimal(UInt64(settings.minimumSession))
+                        writer.putDecimal(UInt64(minimumSession))
                         writer.put("\r\n")
                     }
                     extra(&writer)

@@ -298,7 +298,8 @@ extension Proxy {
     /// Sends an in-dialog request that ignores the route set to the other side's Contact (S3-27).
     private mutating func routeLeniently(_ did: DialogID, _ plan: inout RequestPlan, dialogs: DialogTable) -> Bool {
         guard let record = dialogs.record(did) else { return false }
-        let contact = plan.leg == .caller ? out(of: record, message.toTag)?.side.contact ?? [] : record.caller.contact
+        let callee = out(of: record, message.toTag) ?? record.outs.first
+        let contact = plan.leg == .caller ? callee?.side.contact ?? [] : record.caller.contact
         guard !contact.isEmpty,
             let uri = try? URI(contact, ByteRange(contact)), let endpoint = endpoint(of: uri, in: contact)
         else { return false }

@@ -182,6 +182,26 @@ struct SettingsTests {
         #expect(loaded.settings.sip.streams == streams)
     }
 
+    @Test func `lists of hosts and of whom to trust have bounds, and no host is there twice`() {
+        func complaints(_ override: String) -> String {
+            load(leastOverrides + [override]).problems.map(\.message).joined(separator: "\n")
+        }
+        func hosts(_ count: Int) -> String {
+            "sip.tls.hosts=" + (1...count).map { "h\($0).example => a.pem a.key" }.joined(separator: ",")
+        }
+        func trusted(_ count: Int) -> String {
+            "access.trusted=" + (0..<count).map { "10.0.\($0 / 256).\($0 % 256)" }.joined(separator: ",")
+        }
+        #expect(complaints(hosts(65)).contains("at most 64") && !complaints(hosts(64)).contains("at most"))
+        #expect(complaints(trusted(257)).contains("at most 256") && complaints(trusted(256)).isEmpty)
+        var streams = ConnectionSettings()
+        (streams.certificateFile, streams.keyFile) = ("c.pem", "c.key")
+        streams.hosts = ["a.example", "b.example"].map { TLSHost(name: $0, certificateFile: "a", keyFile: "b") }
+        #expect(streams.problems(needsCertificate: true).isEmpty)
+        streams.hosts.append(streams.hosts[0])
+        #expect(streams.problems(needsCertificate: true).map(\.message) == ["a.example is there twice"])
+    }
+
     @Test func `keep-alives have the module's names, and are off unless all of them say so`() {
         let off = load(leastOverrides).settings.dialogs
         #expect(off.keepAliveTimer == .zero && off.keepAliveInterval == .zero && off.keepAliveFailedLimit == 1)
