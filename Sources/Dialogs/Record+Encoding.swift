@@ -30,6 +30,7 @@ extension Record {
                 $0.put(DeadlineField.generation, UInt64(deadline.generation))
                 $0.put(DeadlineField.atMilliseconds, deadline.atMilliseconds)
                 $0.put(DeadlineField.lifetimeMilliseconds, deadline.lifetimeMilliseconds)
+                $0.put(DeadlineField.ordinaryMilliseconds, deadline.ordinaryMilliseconds)
             }
         }
         facts.put(RecordField.flags, flags)
@@ -86,6 +87,8 @@ extension Record.Pending {
         facts.put(PendingField.via, via)
         facts.put(PendingField.target, target)
         facts.put(PendingField.answer, answer)
+        facts.put(PendingField.sessionSeconds, UInt64(sessionSeconds))
+        facts.put(PendingField.reason, reason)
     }
 }
 

@@ -49,6 +49,8 @@ public struct Record: Equatable, Sendable {
         public var via: [UInt8] = []
         public var target: [UInt8] = []
         public var answer: [UInt8] = []
+        public var sessionSeconds: UInt32 = 0
+        public var reason: [UInt8] = []
 
         public init() {}
     }
@@ -166,6 +168,8 @@ extension Record.Pending {
         via = Array(bytes[view.via.range])
         target = Array(bytes[view.target.range])
         answer = Array(bytes[view.answer.range])
+        sessionSeconds = view.sessionSeconds
+        reason = Array(bytes[view.reason.range])
     }
 }
 

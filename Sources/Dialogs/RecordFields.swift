@@ -9,11 +9,12 @@
 //                7 flags    or                19 profiles  map by key    larger stamp  ┘ ≤ 256
 //                8 from  9 to  10 request_uri    larger bytes
 //                21 rejected_caller, 22 rejected_callee  max   (CSeq, branch hash) of the last re-INVITE refused
-//     Deadline   larger (1 generation, 2 at_ms, 3 lifetime_ms)             at_ms counts from the dialog's birth
+//     Deadline   larger (1 generation, 2 at_ms, 3 lifetime_ms, then bytes: 4 ordinary_ms)   at_ms counts from birth
 //     Side       1 cseq max   2 first_cseq least that is not 0   3 target larger
 //     Target     larger (1 cseq, then bytes: 2 contact, 3 routes, 4 endpoint, 5 flow)
 //     Out        1 to_tag   2 state max   3 side joined   4 answer larger bytes   5 acked max   6 to larger bytes
-//     Pending    1 branch   2 leg   3 cseq   4 progress or   5 vias … 11 answer larger bytes
+//     Pending    1 branch   2 leg   3 cseq   4 progress or   5 vias … 11 answer larger bytes   13 session_s max
+//                14 reason larger bytes
 //     Stamped    1 key      larger (2 counter, 3 node, 4 boot, then bytes)   5 value, absent when removed
 //     Home       1 name  2 boot (fixed64)  3 sent_by      opaque to the join
 //
@@ -43,6 +44,8 @@ public enum HomeField: UInt32, Sendable {
 public enum DeadlineField: UInt32, Sendable {
     case generation = 1
     case atMilliseconds, lifetimeMilliseconds
+    /// The dialog's own lifetime, while `lifetimeMilliseconds` is what a session timer says (RFC 4028).
+    case ordinaryMilliseconds
 }
 
 public enum SideField: UInt32, Sendable {
@@ -65,6 +68,10 @@ public enum OutField: UInt32, Sendable {
 public enum PendingField: UInt32, Sendable {
     case branch = 1
     case leg, cseq, progress, vias, source, requestURI, routes, via, target, answer
+    /// The Session-Expires that a 2xx without one gets (RFC 4028 §8.2), seconds.
+    case sessionSeconds = 13
+    /// Header lines: the Reasons of the CANCEL that its sender sent (RFC 3326).
+    case reason
 }
 
 public enum StampedField: UInt32, Sendable {
@@ -100,7 +107,7 @@ enum RecordMessage: UInt8 {
     func rule(_ field: UInt32) -> Rule {
         switch self {
         case .record: Self.recordRule(field)
-        case .deadline: field == 1 ? .max(Self.word) : field <= 3 ? .max(.max) : .unknown
+        case .deadline: field == 1 ? .max(Self.word) : field <= 4 ? .max(.max) : .unknown
         case .side:
             field == 1
                 ? .max(Self.word) : field == 2 ? .leastNonzero(Self.word) : field == 3 ? .picked(.target) : .unknown
@@ -148,9 +155,9 @@ enum RecordMessage: UInt8 {
     private static func pendingRule(_ field: UInt32) -> Rule {
         switch field {
         case 2: .max(UInt64(Leg.callee.rawValue))
-        case 3: .max(word)
+        case 3, 13: .max(word)
         case 4: .or(word)
-        case 1, 5...11: .largerBytes
+        case 1, 5...11, 14: .largerBytes
         default: .unknown
         }
     }

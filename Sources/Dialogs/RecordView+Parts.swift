@@ -28,6 +28,7 @@ extension RecordView {
             case .generation: deadline.generation = UInt32(truncatingIfNeeded: field.value)
             case .atMilliseconds: deadline.atMilliseconds = field.value
             case .lifetimeMilliseconds: deadline.lifetimeMilliseconds = field.value
+            case .ordinaryMilliseconds: deadline.ordinaryMilliseconds = field.value
             case nil: break
             }
         }
@@ -91,6 +92,8 @@ extension RecordView {
             case .via: pending.via = bytes(field)
             case .target: pending.target = bytes(field)
             case .answer: pending.answer = bytes(field)
+            case .sessionSeconds: pending.sessionSeconds = UInt32(truncatingIfNeeded: field.value)
+            case .reason: pending.reason = bytes(field)
             case nil: break
             }
         }

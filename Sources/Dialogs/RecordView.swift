@@ -12,7 +12,17 @@ public struct RecordView: Sendable {
         public var generation: UInt32 = 0
         /// Milliseconds since the dialog's birth.
         public var atMilliseconds: UInt64 = 0
+        /// What a refresh moves the deadline by.
         public var lifetimeMilliseconds: UInt64 = 0
+        /// The dialog's own lifetime, to go back to when its session timer (RFC 4028) is given up; 0 without one.
+        public var ordinaryMilliseconds: UInt64 = 0
+
+        /// The generations of ends that somebody has asked for: above all others, so that nothing voids them.
+        public static let explicitEnd: UInt32 = 1 << 31
+        /// Somebody has asked for the end: no refresh writes here.
+        public var isExplicitEnd: Bool { generation >= Self.explicitEnd }
+        /// The generation of a shortening; the last one is its own.
+        public var nextGeneration: UInt32 { generation + 1 < Self.explicitEnd ? generation + 1 : generation }
 
         public init() {}
     }
@@ -49,6 +59,8 @@ public struct RecordView: Sendable {
         public var via = ByteRange.empty
         public var target = ByteRange.empty
         public var answer = ByteRange.empty
+        public var sessionSeconds: UInt32 = 0
+        public var reason = ByteRange.empty
     }
 
     public struct Stamped: Equatable, Sendable {

@@ -60,6 +60,7 @@ enum ProxyTarget {
             settings.boot = 7
             settings.contextLimit = 24
             settings.minimumSession = 120
+            settings.sessionInterval = 600
             settings.trusted = [Subnet(address: Self.callee.address, prefixLength: 32)].compactMap { $0 }
             Self.addRoutes(&settings)
             let hash = KeyedHash(key0: 1, key1: 2)

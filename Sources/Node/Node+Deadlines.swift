@@ -74,7 +74,8 @@ extension Node {
             if now < end.advanced(by: wait) {
                 store.dialogs.setTimer(did, at: end.advanced(by: wait))
             } else {
-                proxy.shortenDeadline(did, flags: 0, now: now, dialogs: &store.dialogs, effects: &effects)
+                proxy.shortenDeadline(
+                    did, flags: 0, isAsked: false, now: now, dialogs: &store.dialogs, effects: &effects)
             }
             return
         }
@@ -121,10 +122,10 @@ extension Node {
     }
 
     /// Every leg has answered: the record becomes a tombstone.
-    mutating func endLegs(_ did: DialogID, now: Instant) {
+    mutating func endLegs(_ did: DialogID, unanswered: Bool, now: Instant) {
         cluster.cancel(did.rawValue)
         store.forgetIntent(did)
-        proxy.bury(did, now: now, dialogs: &store.dialogs, effects: &effects)
+        proxy.bury(did, unanswered: unanswered, now: now, dialogs: &store.dialogs, effects: &effects)
     }
 
     /// A ringing call that nobody answers for `early_timeout`: its owner, or heir, cancels it. Were that to fail too,

@@ -48,7 +48,7 @@ extension Node {
                 noteChange(did, now: now)
             case .commit(let token): waitForCommit(token, now: now)
             case .wanted(let did): cluster.fetch(did.rawValue)
-            case .legsEnded(let did): endLegs(did, now: now)
+            case .legsEnded(let did, let unanswered): endLegs(did, unanswered: unanswered, now: now)
             case .resolve(let token, let target): resolve(token, target, now: now)
             case .note(let note): out.notes.append(Note(note))
             }

@@ -66,6 +66,8 @@ extension Node {
             counter(
                 "sip_late_answers_ended", "Callees that answered after another one, ended by ACK and BYE",
                 sip.lateAnswersEnded),
+            counter(
+                "sip_reasons_left_out", "CANCELs whose Reasons were too long to be copied whole", sip.reasonsLeftOut),
             counter("sip_access_denied", "Requests that the access list refused", sip.accessDenied),
             counter(
                 "sip_rate_limited_source", "Requests refused: too many from their source", sip.rateLimitedSource),

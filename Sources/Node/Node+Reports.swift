@@ -140,6 +140,7 @@ extension Node {
         report.deadlineGeneration = record.deadline?.generation ?? 0
         report.deadlineMilliseconds = record.deadline?.atMilliseconds ?? 0
         report.lifetimeMilliseconds = record.deadline?.lifetimeMilliseconds ?? 0
+        report.hasSessionTimer = record.deadline.map { $0.ordinaryMilliseconds > 0 } ?? false
         report.from = text(record.from)
         report.to = text(record.to)
         report.requestURI = text(record.requestURI)
@@ -158,8 +159,9 @@ extension Node {
             of: record.flags,
             [
                 "cancelled", "bye_from_caller", "bye_from_callee", "timed_out", "ended_by_operator", "failed", "ka-src",
-                "ka-dst", "ended_by_keep_alive",
+                "ka-dst", "ended_by_keep_alive", "unanswered",
             ])
+        report.end = end(did, record, now: now)
         report.bytes = store.dialogs.bytes(did)?.count ?? 0
         report.digest = store.dialogs.contentDigest(did) ?? 0
         return report
@@ -188,24 +190,6 @@ extension Node {
 
     private static func names(of bits: UInt64, _ names: [String]) -> [String] {
         names.enumerated().filter { bits & 1 << UInt64($0.offset) != 0 }.map(\.element)
-    }
-
-    /// Ends a dialog: a confirmed one by a deadline that is now, a ringing one by cancelling it.
-    package mutating func endDialog(did text: String, now: Instant, into out: inout Outbox) -> EndReport {
-        guard let did = DialogID(hex: text), let state = store.dialogs.state(did) else { return .unknown }
-        if state == .deleted { return .alreadyEnded }
-        guard cluster.isFit else { return .refused("this node has no quorum or is not up yet; ask another member") }
-        swap(&effects.queue, &out.queue)
-        let flags = RecordFlag.endedByOperator
-        if state >= .confirmedNotAcknowledged {
-            proxy.shortenDeadline(did, flags: flags, now: now, dialogs: &store.dialogs, effects: &effects)
-        } else {
-            _ = proxy.cancelEarly(did, flags: flags, now: now, dialogs: &store.dialogs, effects: &effects)
-            proxy.review(did, now: now, dialogs: &store.dialogs, effects: &effects)
-        }
-        settle(now: now, into: &out)
-        swap(&effects.queue, &out.queue)
-        return .ending
     }
 
     // MARK: Membership and replicas

@@ -70,6 +70,7 @@ extension Node {
         proxy.earlyGrace = settings.takeover.earlyGrace
         proxy.endsLateAnswers = sip.lateAnswer == .end
         proxy.minimumSession = UInt32(sip.minimumSession.wholeMilliseconds / 1_000)
+        proxy.sessionInterval = UInt32(sip.sessionInterval.wholeMilliseconds / 1_000)
         makeRoutes(settings, into: &proxy)
         makeAdmission(settings, into: &proxy)
         proxy.keepAlive = makeKeepAlive(settings.dialogs)

@@ -233,14 +233,18 @@ package struct DialogReport: Equatable, Sendable {
     /// Since birth; 0 without a deadline.
     package var deadlineMilliseconds: UInt64 = 0
     package var lifetimeMilliseconds: UInt64 = 0
+    /// The lifetime is what the parties agreed on (RFC 4028).
+    package var hasSessionTimer = false
     package var from = ""
     package var to = ""
     package var requestURI = ""
     package var caller = SideReport()
     package var outs: [OutReport] = []
     package var pendings: [PendingReport] = []
-    /// Words in a fixed order: `cancelled bye_from_caller bye_from_callee timed_out ended_by_operator failed`.
+    /// Words in a fixed order: `cancelled bye_from_caller bye_from_callee timed_out ended_by_operator failed ka-src
+    /// ka-dst ended_by_keep_alive unanswered`.
     package var flags: [String] = []
+    package var end = DialogEnd()
     package var variables: [StampedReport] = []
     package var profiles: [StampedReport] = []
     /// Size of the record.
@@ -285,10 +289,43 @@ package struct BucketReport: Equatable, Sendable {
     package init() {}
 }
 
+/// How far the end of a dialog has come.
+package struct DialogEnd: Equatable, Sendable {
+    package enum Phase: String, Sendable {
+        case lives
+        /// Its time is up, or somebody has asked for the end: a majority's grants are waited for.
+        case waiting
+        /// BYEs are under way, or CANCELs.
+        case ending
+        case ended
+    }
+
+    package enum Cause: String, Sendable {
+        case none = ""
+        case `operator`, timeout
+        case keepAlive = "keep_alive"
+        /// That side's own BYE.
+        case caller, callee
+        /// The caller's CANCEL.
+        case cancelled
+        /// The INVITE failed.
+        case failed
+    }
+
+    package var phase = Phase.lives
+    package var cause = Cause.none
+    /// Of an ended one: no side left a BYE of the cluster without an answer.
+    package var isAnswered = true
+
+    package init() {}
+}
+
 /// What an operator's request to end a dialog came to. Ending goes on after the answer: BYEs take a moment.
 package enum EndReport: Equatable, Sendable {
     /// The deadline is now; the actor asks for grants and sends the BYEs (early: CANCEL and a final reply).
     case ending
+    /// The same, but that somebody had asked for it before; nothing is done twice.
+    case endingAlready
     case alreadyEnded
     case unknown
     /// This node may not act now; the text says why (no quorum, …).

@@ -16,8 +16,9 @@ extension Proxy {
             reject(200, plan, effects: &effects)
             counters.rejected -= 1
             context.cancelled = true
+            if context.reason.isEmpty { context.reason = reasonLines() }
             learnCancelled(context, now: now, dialogs: &dialogs, effects: &effects)
-            cancelAll(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+            cancelAll(&context, id, because: .caller, now: now, dialogs: &dialogs, effects: &effects)
             finish(context, id)
             return
         }
@@ -56,19 +57,21 @@ extension Proxy {
 
     /// Cancels every branch that has no final response, at once or when its first provisional comes (§9.1).
     mutating func cancelAll(
-        _ context: inout ResponseContext, _ id: SlotID, now: Instant,
+        _ context: inout ResponseContext, _ id: SlotID, because cause: CancelCause, now: Instant,
         dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
         close(&context)
-        cancelOthers(&context, id, but: -1, now: now, effects: &effects)
+        cancelOthers(&context, id, but: -1, because: cause, now: now, effects: &effects)
         if !context.targets.isEmpty { continueFork(&context, id, now: now, dialogs: &dialogs, effects: &effects) }
     }
 
     mutating func cancelOthers(
-        _ context: inout ResponseContext, _ id: SlotID, but spared: Int, now: Instant, effects: inout ProxyEffects
+        _ context: inout ResponseContext, _ id: SlotID, but spared: Int, because cause: CancelCause, now: Instant,
+        effects: inout ProxyEffects
     ) {
         for index in context.branches.indices where index != spared && context.branches[index].final == 0 {
             guard case .none = context.branches[index].cancel else { continue }
+            context.branches[index].cause = cause
             if context.branches[index].sawProvisional {
                 sendCancel(&context, id, branch: index, now: now, effects: &effects)
             } else {
@@ -86,7 +89,9 @@ extension Proxy {
         if context.branches[index].cancelSent.isEmpty {
             guard loadStored(context.branches[index].sent) else { return }
             scratch.removeAll()
-            CancelWriter.write(invite: stored, into: &scratch)
+            let (cause, lines) = (context.branches[index].cause, context.reason)
+            CancelWriter.write(
+                invite: stored, extra: { Self.writeCancelReason(cause, ofCaller: lines, into: &$0) }, into: &scratch)
             context.branches[index].cancelSent = scratch.copy()
         }
         var transaction = NonInviteClientTransaction(

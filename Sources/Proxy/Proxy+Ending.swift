@@ -87,7 +87,7 @@ extension Proxy {
         _ did: DialogID, payload: [UInt8], now: Instant, effects: inout ProxyEffects
     ) {
         guard let requests = EndingRequest.decode(payload), !requests.isEmpty else {
-            effects.items.append(.legsEnded(did))
+            effects.items.append(.legsEnded(did, unanswered: true))
             return
         }
         let first = generatedHash(requests[0].bytes)
@@ -233,7 +233,8 @@ extension Proxy {
         guard context.kind == .generated, let did = context.did,
             context.branches.allSatisfy({ $0.final != 0 })
         else { return }
-        effects.items.append(.legsEnded(did))
+        let isUnanswered = context.branches.contains { $0.final == 408 || $0.final == 503 }
+        effects.items.append(.legsEnded(did, unanswered: isUnanswered))
     }
 
     /// Whether BYEs of this dialog are under way here.
@@ -247,13 +248,14 @@ extension Proxy {
 
     /// The record becomes a tombstone: every leg has ended, or there was none to end.
     package mutating func bury(
-        _ did: DialogID, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ did: DialogID, unanswered: Bool = false, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
         let flags = dialogs.view(did) { view, _ in view.flags } ?? 0
         let isExplained = flags & (RecordFlag.endedByOperator | RecordFlag.cancelled) != 0
         facts.begin()
         facts.put(RecordField.state, UInt64(DialogState.deleted.rawValue))
-        facts.put(RecordField.flags, isExplained ? RecordFlag.failed : RecordFlag.timedOut)
+        let cause = isExplained ? RecordFlag.failed : RecordFlag.timedOut
+        facts.put(RecordField.flags, unanswered ? cause | RecordFlag.unanswered : cause)
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
     }
 
@@ -268,22 +270,6 @@ extension Proxy {
         facts.put(RecordField.flags, RecordFlag.cancelled | flags)
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
         return true
-    }
-
-    /// An explicit end: the deadline is now, in the next generation, so no refresh before it counts (DESIGN 3.1).
-    package mutating func shortenDeadline(
-        _ did: DialogID, flags: UInt64, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
-        let age = UInt64(max(0, dialogs.age(did, now: now)?.wholeMilliseconds ?? 0))
-        let deadline = dialogs.view(did) { view, _ in view.deadline } ?? nil
-        facts.begin()
-        facts.message(RecordField.deadline) { fields in
-            fields.put(DeadlineField.generation, UInt64(deadline?.generation ?? 0) + 1)
-            fields.put(DeadlineField.atMilliseconds, age)
-            fields.put(DeadlineField.lifetimeMilliseconds, deadline?.lifetimeMilliseconds ?? 0)
-        }
-        if flags != 0 { facts.put(RecordField.flags, flags) }
-        learn(did, now: now, dialogs: &dialogs, effects: &effects)
     }
 
     // MARK: The bytes

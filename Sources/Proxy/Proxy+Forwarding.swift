@@ -7,8 +7,9 @@ import SIP
 
 extension Proxy {
     mutating func forward(
-        _ plan: RequestPlan, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ asRouted: RequestPlan, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
+        var plan = asRouted
         guard let id = contexts.insert(.blank) else {
             counters.overloaded += 1
             effects.items.append(.note(.overloaded))
@@ -19,8 +20,10 @@ extension Proxy {
             }
             return
         }
+        plan.session = sessionChange()
         var context = ResponseContext()
         context.method = message.method
+        context.sessionSeconds = plan.session.promised
         context.did = plan.did
         context.leg = plan.leg
         context.cSeq = plan.cSeq.number
@@ -140,6 +143,7 @@ extension Proxy {
             }
         }
         if plan.addsPath { insertPath(plan) }
+        edit(plan.session)
         let doubt = identityDoubt(from: plan.source, to: branch == nil ? nil : plan.nextHop)
         Self.withholdIdentity(doubt, in: message, with: &editor)
         completeVia(plan)

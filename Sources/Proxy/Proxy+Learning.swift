@@ -22,6 +22,8 @@ package enum RecordFlag {
     package static let timedOut: UInt64 = 8
     package static let endedByOperator: UInt64 = 16
     package static let failed: UInt64 = 32
+    /// A side did not answer the cluster's BYE, or had no way for one (bits between: `KeepAlives`).
+    package static let unanswered: UInt64 = 512
 }
 
 extension Proxy {
@@ -123,6 +125,7 @@ extension Proxy {
             }
             pending.put(PendingField.source) { plan.upstream.writeFact(into: &$0) }
             if !routesLeft.isEmpty { pending.put(PendingField.routes, routesLeft.bytes) }
+            if context.sessionSeconds > 0 { pending.put(PendingField.sessionSeconds, UInt64(context.sessionSeconds)) }
             guard plan.targets.isEmpty else { return }  // Each branch says where it goes (`learnBranch`).
             if plan.requestURI.isEmpty {
                 pending.put(PendingField.requestURI, message.bytes, message.requestURI)
@@ -225,7 +228,8 @@ extension Proxy {
             readRouteSets(did, calleeTag: context.leg == .caller ? message.toTag : message.fromTag, dialogs: dialogs)
             writeRefreshedSides(context, did, confirms: confirms, dialogs: dialogs)
         }
-        writeDeadline(did, interval: agreedInterval(context.method), now: now, dialogs: dialogs)
+        let calleeTag = context.leg == .caller ? message.toTag : message.fromTag
+        writeDeadline(did, sessionWord(context.method), calleeTag: calleeTag, now: now, dialogs: dialogs)
         if context.method == .invite {
             let keeps = !context.isInitial
             pendingFact(context, index) { pending in
@@ -337,53 +341,6 @@ extension Proxy {
     /// The dialog-out with this To tag, else the one that is confirmed.
     func out(of record: Record, _ calleeTag: ByteRange) -> Record.Out? {
         record.out(toTag: message.copy(calleeTag)) ?? record.outs.first { $0.state == .confirmed }
-    }
-
-    /// The deadline after a confirmation or a refresh. A confirmation opens generation 1, so that the early timeout,
-    /// which may be the later one, no longer counts; a refresh stays in the generation it finds, unless what the
-    /// parties agreed on (`interval`, RFC 4028) ends sooner than what was known: a shortening takes the next.
-    mutating func writeDeadline(
-        _ did: DialogID, interval: UInt64? = nil, now: Instant, dialogs: DialogTable
-    ) {
-        let age = UInt64(max(0, dialogs.age(did, now: now)?.wholeMilliseconds ?? 0))
-        let known = dialogs.view(did) { view, _ in view.deadline } ?? nil
-        let lifetime = known?.lifetimeMilliseconds ?? 0
-        let own = lifetime == 0 ? UInt64(max(0, settings.lifetime.wholeMilliseconds)) : lifetime
-        // The lifetime in a record may be a peer's mistake of any size.
-        let milliseconds = min(interval ?? own, UInt64(Int64.max / 1_000_000))
-        let atMilliseconds = age + milliseconds
-        var generation = max(1, known?.generation ?? 0)
-        if interval != nil, let known, known.generation == generation, atMilliseconds < known.atMilliseconds,
-            generation < .max
-        {
-            generation += 1
-        }
-        facts.message(RecordField.deadline) { deadline in
-            deadline.put(DeadlineField.generation, UInt64(generation))
-            deadline.put(DeadlineField.atMilliseconds, atMilliseconds)
-            deadline.put(DeadlineField.lifetimeMilliseconds, milliseconds)
-        }
-    }
-
-    /// Writes the deadline as it is known: whoever missed the patch that set it has it with this one.
-    mutating func repeatDeadline(_ did: DialogID, _ dialogs: DialogTable) {
-        guard let known = dialogs.view(did, { view, _ in view.deadline }) ?? nil else { return }
-        facts.message(RecordField.deadline) { deadline in
-            deadline.put(DeadlineField.generation, UInt64(known.generation))
-            deadline.put(DeadlineField.atMilliseconds, known.atMilliseconds)
-            deadline.put(DeadlineField.lifetimeMilliseconds, known.lifetimeMilliseconds)
-        }
-    }
-
-    /// What a 2xx to an INVITE or UPDATE says of the session's end, in milliseconds after it (RFC 4028 §8.2); `nil`
-    /// when it says nothing that can be read. A day is enough, or the configured lifetime where that is longer: a
-    /// record must not outlive its phones because one of them wrote a large number.
-    func agreedInterval(_ method: Method) -> UInt64? {
-        guard method == .invite || method == .update, let agreed = (try? message.sessionExpires()) ?? nil,
-            agreed.seconds > 0
-        else { return nil }
-        let limit = max(86_400_000, settings.lifetime.wholeMilliseconds)
-        return min(UInt64(agreed.seconds) * 1_000, UInt64(limit))
     }
 
     /// Where our own entry stands in the Record-Routes of a message, and what is above or below it (S2-18).

@@ -138,7 +138,7 @@ extension Proxy {
         // An ACK is proof of the 2xx: if that is still on its way here, the early timeout must not outlive it.
         let generation = (dialogs.view(did) { view, _ in view.deadline?.generation } ?? nil) ?? 0
         if isInitial {
-            if generation == 0 { writeDeadline(did, now: now, dialogs: dialogs) } else { repeatDeadline(did, dialogs) }
+            if generation == 0 { guessDeadline(did, now: now, dialogs: dialogs) } else { repeatDeadline(did, dialogs) }
         }
         let isBare =
             dialogs.view(did) { view, stored in
@@ -173,6 +173,7 @@ extension Proxy {
         guard let did = context.did, let state = dialogs.state(did), state < .confirmedNotAcknowledged else { return }
         facts.begin()
         facts.put(RecordField.flags, RecordFlag.cancelled)
+        learnReason(context, did, dialogs: dialogs)
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
     }
 }

@@ -87,7 +87,7 @@ extension Proxy {
         facts.begin()
         facts.put(RecordField.state, UInt64(DialogState.confirmedNotAcknowledged.rawValue))
         writeOut(context, 0, state: .confirmedNotAcknowledged, answer: answer)
-        writeDeadline(did, interval: agreedInterval(cSeq.method), now: now, dialogs: dialogs)
+        writeDeadline(did, sessionWord(cSeq.method), calleeTag: message.toTag, now: now, dialogs: dialogs)
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
         review(did, now: now, dialogs: &dialogs, effects: &effects)
         _ = loadMessage(kept)
@@ -132,7 +132,7 @@ extension Proxy {
         let callee = nameOfCallee(did, calleeTag, leg: sender, dialogs: dialogs)
         facts.begin()
         if confirms { facts.put(RecordField.state, UInt64(DialogState.confirmed.rawValue)) }
-        writeDeadline(did, interval: agreedInterval(cSeq.method), now: now, dialogs: dialogs)
+        writeDeadline(did, sessionWord(cSeq.method), calleeTag: calleeTag, now: now, dialogs: dialogs)
         if sender == .callee { facts.message(RecordField.caller) { writeSide(&$0) } }
         facts.message(RecordField.outs) { out in
             out.put(OutField.toTag, bytes, calleeTag)

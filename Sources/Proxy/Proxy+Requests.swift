@@ -48,6 +48,8 @@ struct RequestPlan {
     var isSpiral = false
     /// Branches it may have at once, here and further down (RFC 5393 §5.3.3).
     var breadth = MaxBreadth.assumed
+    /// What becomes of its session timer.
+    var session = SessionChange()
 }
 
 extension Proxy {

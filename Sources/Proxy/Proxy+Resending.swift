@@ -46,7 +46,7 @@ extension Proxy {
         }
         if now - context.startedAt >= settings.timers.t1 * 64 {
             context.kind = .forwarded
-            shortenDeadline(did, flags: 0, now: now, dialogs: &dialogs, effects: &effects)
+            shortenDeadline(did, flags: 0, isAsked: false, now: now, dialogs: &dialogs, effects: &effects)
             return
         }
         effects.queue.send(context.lastResponse, to: context.upstream, from: context.listener)

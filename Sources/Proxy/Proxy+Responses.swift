@@ -200,9 +200,10 @@ extension Proxy {
     }
 
     private mutating func receiveSuccess(
-        _ context: inout ResponseContext, _ id: SlotID, branch index: Int, _ via: Via, now: Instant,
+        _ context: inout ResponseContext, _ id: SlotID, branch index: Int, _ asReceived: Via, now: Instant,
         dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
+        let via = completeSession(context.sessionSeconds) ?? asReceived
         let status = message.statusCode
         let toTag = Array(message.bytes[message.toTag.range])
         let isInvite = context.method == .invite
@@ -214,7 +215,9 @@ extension Proxy {
         }
         if isInvite {
             stopGrace(&context)
-            if isFirst { cancelOthers(&context, id, but: index, now: now, effects: &effects) }
+            if isFirst {
+                cancelOthers(&context, id, but: index, because: .elsewhere, now: now, effects: &effects)
+            }
             if context.held.contains(where: { $0.toTag == toTag }) {
                 counters.retransmissionsAbsorbed += 1  // Held for its commit; one copy is enough.
                 return

@@ -170,12 +170,11 @@ extension Proxy {
         guard let pending = record.pendings.first(where: { $0.leg == leg && $0.cseq == plan.cSeq.number }) else {
             return record.inviteCSeq == plan.cSeq.number  // Answered already: CANCEL has no effect (§9.2).
         }
+        let isInitial = pending.cseq == record.inviteCSeq && leg == .caller
+        let reason = reasonLines()
         facts.begin()
-        if pending.cseq == record.inviteCSeq, leg == .caller {
-            facts.put(RecordField.flags, RecordFlag.cancelled)
-        } else {
-            writeProgress(pending, Progress.cancelled)
-        }
+        if isInitial { facts.put(RecordField.flags, RecordFlag.cancelled) }
+        writeCancelled(pending, progress: isInitial ? 0 : Progress.cancelled, reason: reason)
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
         return true
     }
@@ -258,11 +257,13 @@ extension Proxy {
 
     /// An answer whose Via names a member that is not live: its address moved here, or it comes by rport to an heir.
     mutating func receiveHeirResponse(
-        _ token: Branch.Token, _ via: Via, _ cSeq: CSeq, from source: Endpoint, now: Instant,
+        _ token: Branch.Token, _ asReceived: Via, _ cSeq: CSeq, from source: Endpoint, now: Instant,
         dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
         let did = token.did
+        var via = asReceived
         if cSeq.method == .invite || cSeq.method == .cancel, did.rawValue != 0, let record = dialogs.record(did) {
+            via = completeSession(cSeq, of: record) ?? via
             if cSeq.method == .invite, 200..<300 ~= message.statusCode, isRefused(cSeq.number, record) {
                 let endsDialog = cSeq.number == record.inviteCSeq
                 refuseLateAnswer(did, home: record.home, endsDialog: endsDialog, now: now, effects: &effects)

@@ -138,13 +138,14 @@ extension Proxy {
             // An heir has ended the call and told the caller; what rings here is ours to cancel.
             abandonServer(&context)
             context.cancelled = true
-            cancelAll(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+            let cause = causeOfEnd(record.flags)
+            cancelAll(&context, id, because: cause, now: now, dialogs: &dialogs, effects: &effects)
             return
         }
         if answered, context.isForking, context.isInitial {
             // One of the branches was answered by way of another node: the others are ours to cancel (§16.7 step 10).
             abandonServer(&context)
-            cancelAll(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+            cancelAll(&context, id, because: .elsewhere, now: now, dialogs: &dialogs, effects: &effects)
             return
         }
         if answered {
@@ -162,14 +163,13 @@ extension Proxy {
             ? record.flags & RecordFlag.cancelled != 0
             : progress & Progress.cancelled != 0
         guard cancelled, !context.cancelled else { return }
-        context.cancelled = true
-        if record.flags & (RecordFlag.endedByOperator | RecordFlag.timedOut) != 0 {
-            context.endCode = settings.earlyEndCode
-        }
+        noteCancelled(
+            &context, record.flags,
+            record.pendings.filter { $0.cseq == context.cSeq && $0.leg == context.leg })
         if context.kind == .heir {
             continueAsHeir(&context, id, now: now, dialogs: &dialogs, effects: &effects)
         } else {
-            cancelAll(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+            cancelAll(&context, id, because: context.cause, now: now, dialogs: &dialogs, effects: &effects)
         }
     }
 
@@ -296,9 +296,12 @@ extension Proxy {
         context.startedAt = now
         context.server = .invite(startedInviteServer(reliable: source.transport.isReliable))
         context.request = inheritedInvite(record, whole, vias: whole.vias)
-        context.cancelled =
-            record.flags & RecordFlag.cancelled != 0
-            || siblings.contains { $0.progress & Progress.cancelled != 0 }
+        context.sessionSeconds = siblings.map(\.sessionSeconds).max() ?? 0
+        if record.flags & RecordFlag.cancelled != 0
+            || siblings.contains(where: { $0.progress & Progress.cancelled != 0 })
+        {
+            noteCancelled(&context, record.flags, siblings)
+        }
         context.branches = siblings.compactMap { inheritedBranch(record, $0) }
         dialogTable.insert(hash: did.rawValue, value: id.index)
         put(context, id)
@@ -356,7 +359,7 @@ extension Proxy {
         context.owner = token.member
         context.server = .none  // The caller has its answer from whoever sends it again.
         context.lastStatus = 200
-        cancelAll(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+        cancelAll(&context, id, because: .elsewhere, now: now, dialogs: &dialogs, effects: &effects)
         finish(context, id)
     }
 
@@ -396,7 +399,8 @@ extension Proxy {
         context.contextTimer = .none
         guard context.lastStatus < 200, context.held.isEmpty else { return }
         if waitsForQuorum(&context, id, now: now) { return }
-        cancelAll(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+        let cause = context.cancelled ? context.cause : .interrupted
+        cancelAll(&context, id, because: cause, now: now, dialogs: &dialogs, effects: &effects)
         // Asked again, since an answer may have reached a peer while this heir waited: the reply to the CANCEL takes
         // longer than theirs, and it is only then that the call is ended. Without a CANCEL their reply is waited for.
         if let did = context.did { effects.items.append(.wanted(did)) }

@@ -155,6 +155,7 @@ extension Proxy {
         guard context.branches[branch].final == 0 else { return }
         if context.branches[branch].sawProvisional {
             guard case .none = context.branches[branch].cancel else { return }
+            context.branches[branch].cause = .unanswered
             sendCancel(&context, id, branch: branch, now: now, effects: &effects)
             return
         }

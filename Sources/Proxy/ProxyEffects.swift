@@ -47,7 +47,8 @@ package enum ProxyEffect: Sendable {
     /// Facts of a dialog that is not here came by; the record is wanted.
     case wanted(DialogID)
     /// Both legs of a dialog that this node ended have answered or timed out.
-    case legsEnded(DialogID)
+    /// `unanswered`: one of them in silence, or without a BYE, for want of a way to send it.
+    case legsEnded(DialogID, unanswered: Bool)
     /// A name has to be looked up; `Proxy.resolved` takes the answer with this token.
     case resolve(UInt64, ResolutionTarget)
     case note(ProxyNote)
@@ -112,6 +113,8 @@ package struct ProxyCounters: Equatable, Sendable {
     package var challengesLeftOut: UInt64 = 0
     /// 2xx responses of another callee than the one that had answered, ended by ACK and BYE.
     package var lateAnswersEnded: UInt64 = 0
+    /// CANCELs whose Reasons were too long to be copied whole.
+    package var reasonsLeftOut: UInt64 = 0
     /// OPTIONS sent to targets, and targets that went down or came back.
     package var probes: UInt64 = 0
     package var targetsWentDown: UInt64 = 0

@@ -60,6 +60,8 @@ package struct ProxySettings: Sendable {
     package var endsLateAnswers = false
     /// Least Session-Expires in seconds; 0 takes any (`sip.min-se`, RFC 4028 §8.1).
     package var minimumSession: UInt32 = 0
+    /// Session-Expires that is asked for, in seconds; 0 asks for none (`sip.session-expires`, RFC 4028 §8.1).
+    package var sessionInterval: UInt32 = 0
     /// The trust domain of RFC 3325; none: identities pass as they are (`access.trusted`).
     package var trusted: [Subnet] = []
     package var routes: [StaticRoute] = []

@@ -60,6 +60,11 @@ struct ResponseContext: Sendable {
     var hasAskedAgain = false
     /// What to answer upstream when the branches end after a cancellation that was not the caller's.
     var endCode = 0
+    /// Why it was cancelled, and the Reasons of the caller's CANCEL (RFC 3326).
+    var cause = CancelCause.caller
+    var reason: [UInt8] = []
+    /// Session-Expires of a 2xx that comes without one (RFC 4028 §8.2); 0 for none.
+    var sessionSeconds: UInt32 = 0
 
     /// Branch tag of the dead owner, for what an heir does.
     var owner: UInt32 = 0
@@ -170,6 +175,8 @@ struct ClientBranch: Sendable {
     /// Timer C (§16.6 step 11), then the time for a final answer after CANCEL (§9.1).
     var timerC = TimerID.none
     var cancel = Cancel.none
+    /// Why it is cancelled.
+    var cause = CancelCause.caller
     var cancelSent: [UInt8] = []
     var cancelTimers = TimerSet()
     /// Which generated request this is: the leg that a BYE ends.

@@ -100,16 +100,32 @@ struct Dialogs: AsyncParsableCommand {
     struct End: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "End a dialog: BYE to both sides, or CANCEL and a final reply while it rings.",
-            discussion: "Exit codes: 0 it is being ended; 1 the node refused or does not know it; 2 could not ask.")
+            discussion: """
+                Exit codes: 0 it is being ended, or with --wait has ended; 1 the node refused or does not know it, or with \
+                --wait it has not ended in time; 2 could not ask.
+                """)
 
         @OptionGroup var options: NodeOptions
         @Argument(help: "A did or a Call-ID.") var dialog: String
+        @Flag(help: "Wait until it has ended, and say how.") var wait = false
+        @Option(help: ArgumentHelp("How long to wait; a silent phone takes 32 seconds.", valueName: "seconds"))
+        var timeout = 40
         @Flag(help: "Print JSON with sorted keys.") var json = false
+
+        func validate() throws {
+            guard (1...3_600).contains(timeout) else { throw ValidationError("--timeout must be 1 to 3600 seconds") }
+        }
 
         func run() async throws {
             let outcome = try await options.call("cluster.end", [.string(dialog)])
             let did = outcome["did"].map(Cell.text) ?? dialog
-            Console.print(json ? outcome.sorted.printed : "ending \(did)")
+            guard wait else {
+                let verb = outcome["outcome"].map(Cell.text) ?? "ending"
+                return Console.print(json ? outcome.sorted.printed : "\(verb) \(did)")
+            }
+            let found = try await Ending.waitFor(did, options, seconds: timeout)
+            Console.print(json ? found.sorted.printed : "\(did) \(Ending.sentence(found["end"] ?? .null))")
+            if found["end"]?["phase"]?.text != "ended" { throw Console.negative }
         }
     }
 

@@ -63,6 +63,7 @@ extension Record {
             value.generation = theirs.deadline.generation
             value.atMilliseconds = theirs.deadline.atMs
             value.lifetimeMilliseconds = theirs.deadline.lifetimeMs
+            value.ordinaryMilliseconds = theirs.deadline.ordinaryMs
             deadline = value
         }
         flags = UInt64(theirs.flags)
@@ -120,6 +121,8 @@ extension Record.Pending {
         via = Array(theirs.via)
         target = Array(theirs.target)
         answer = Array(theirs.answer)
+        sessionSeconds = theirs.sessionS
+        reason = Array(theirs.reason)
     }
 }
 

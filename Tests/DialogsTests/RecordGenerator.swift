@@ -62,7 +62,7 @@ struct RecordGenerator {
     }
 
     private mutating func deadline() -> [UInt8] {
-        assemble([field(1, small(2)), field(2, word()), field(3, small())])
+        assemble([field(1, small(2)), field(2, word()), field(3, small()), field(4, small(1))])
     }
 
     private mutating func side() -> [UInt8] {
@@ -92,6 +92,8 @@ struct RecordGenerator {
         var parts = [field(1, [UInt8(97 + small(1))]), field(2, small(1)), field(3, small(3))]
         if chance(2) { parts.append(field(4, small(31))) }
         for number in 5...11 as ClosedRange<UInt32> where chance(3) { parts.append(field(number, text())) }
+        if chance(3) { parts.append(field(13, word())) }
+        if chance(3) { parts.append(field(14, text())) }
         unknown(&parts)
         return assemble(parts)
     }

@@ -83,6 +83,48 @@ struct RecordJoinTests {
         #expect(shortened.deadline?.atMilliseconds == 20_000)
     }
 
+    @Test func `an end that was asked for wins over every other deadline, whatever is beside it`() throws {
+        func deadline(_ generation: UInt32, _ at: UInt64, ordinary: UInt64 = 0) throws -> [UInt8] {
+            try record {
+                var deadline = RecordView.Deadline()
+                deadline.generation = generation
+                deadline.atMilliseconds = at
+                deadline.ordinaryMilliseconds = ordinary
+                $0.deadline = deadline
+            }
+        }
+        var asked = RecordView.Deadline()
+        asked.generation = asked.nextGeneration | RecordView.Deadline.explicitEnd
+        #expect(asked.isExplicitEnd)
+        for generation in [0, 2, 1 << 31 - 1] as [UInt32] {
+            let other = try deadline(generation, 86_400_000, ordinary: 43_200_000)
+            let end = try deadline(asked.generation, 1_000)
+            for joined in try [joined(other, end), joined(end, other)] {
+                #expect(try decoded(joined).deadline?.atMilliseconds == 1_000)
+            }
+        }
+        var last = RecordView.Deadline()
+        last.generation = RecordView.Deadline.explicitEnd - 1
+        #expect(!last.isExplicitEnd && last.nextGeneration == last.generation)
+    }
+
+    @Test func `what a caller was promised and why it gave up stand with its INVITE, and go with it`() throws {
+        func pending(_ change: (inout Record.Pending) -> Void) throws -> [UInt8] {
+            try record {
+                var pending = Record.Pending()
+                pending.branch = Array("b".utf8)
+                pending.cseq = 2
+                change(&pending)
+                $0.pendings = [pending]
+            }
+        }
+        let reason = Array("Reason: SIP\r\n".utf8)
+        let whole = try joined(pending { $0.sessionSeconds = 300 }, pending { $0.reason = reason })
+        let found = try decoded(whole).pendings
+        #expect(found.map(\.sessionSeconds) == [300] && found.map(\.reason) == [reason])
+        #expect(try decoded(joined(whole, record { $0.settledCaller = 2 })).pendings.isEmpty)
+    }
+
     @Test func `a contact follows the CSeq of the request that carried it, the first CSeq is the least`() throws {
         func side(_ cseq: UInt32, _ contact: String) throws -> [UInt8] {
             try record {

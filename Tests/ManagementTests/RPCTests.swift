@@ -77,18 +77,22 @@ struct RPCTests {
         for key in ["0000000000000002", "call-2@pc33"] {
             let found = try JSONValue(parsing: await call("cluster.dialog", #"["\#(key)"]"#).1)
             #expect(found["result"]?["call_id"] == "call-2@pc33")
+            #expect(found["result"]?["end"]?["phase"] == "lives")
         }
     }
 
     @Test func `ending maps every outcome`() async {
         let did = #"["0000000000000001"]"#
         #expect(await call("cluster.end", did).0 == 200)
+        node.state.withLock { $0.endOutcome = .endingAlready }
+        let again = await call("cluster.end", did)
+        #expect(again.0 == 200 && again.1.contains("ending already"))
         node.state.withLock { $0.endOutcome = .alreadyEnded }
         #expect(await call("cluster.end", did).0 == 409)
         node.state.withLock { $0.endOutcome = .refused("no quorum") }
         let (status, text) = await call("cluster.end", did)
         #expect(status == 503 && text.contains("no quorum"))
-        #expect(node.deeds.count == 3)
+        #expect(node.deeds.count == 4)
     }
 
     @Test func `fault aids work where they are allowed`() async {

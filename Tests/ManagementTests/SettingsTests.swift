@@ -74,6 +74,8 @@ struct SettingsTests {
         ("sip.late-answer=never", "sip.late-answer"),
         ("sip.min-se=89", "sip.min-se"),
         ("sip.min-se=86401", "sip.min-se"),
+        ("sip.session-expires=89", "sip.session-expires"),
+        ("sip.session-expires=86401", "sip.session-expires"),
         ("sip.lenient=2", "sip.lenient"),
         ("sip.t1-ms=10", "sip.t1-ms"),
         ("sip.t2-ms=100", "sip.t2-ms"),

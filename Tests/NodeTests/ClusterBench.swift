@@ -58,6 +58,22 @@ struct ClusterBench {
         outs[index].removeAll()
     }
 
+    /// An operator asks a node to end the call.
+    mutating func end(through index: Int) -> EndReport? {
+        let did = nodes[index]?.dialogs(DialogQuery(), now: now).dialogs.first?.did ?? ""
+        let report = nodes[index]?.endDialog(did: did, now: now, into: &outs[index])
+        deliver()
+        return report
+    }
+
+    /// How far the end of the call has come, as a node sees it.
+    func end(seenBy index: Int) -> DialogEnd? {
+        var query = DialogQuery()
+        if let live = nodes[index]?.dialogs(query, now: now).dialogs.first { return live.end }
+        query.state = "deleted"
+        return nodes[index]?.dialogs(query, now: now).dialogs.first?.end
+    }
+
     /// SIGKILL.
     mutating func kill(_ index: Int) {
         nodes[index] = nil
@@ -168,13 +184,13 @@ struct ClusterBench {
         advance(milliseconds: 100)
     }
 
-    private static func request(_ method: String, _ branch: String, _ to: String, extra: String) -> String {
+    static func request(_ method: String, _ branch: String, _ to: String, cSeq: Int = 1, extra: String) -> String {
         "\(method) sip:bob@10.0.9.2 SIP/2.0\r\nVia: SIP/2.0/UDP \(caller);branch=\(branch)\r\nMax-Forwards: 70\r\n"
-            + "From: <sip:alice@10.0.9.1>;tag=alice\r\nTo: \(to)\r\nCall-ID: c\r\nCSeq: 1 \(method)\r\n\(extra)"
+            + "From: <sip:alice@10.0.9.1>;tag=alice\r\nTo: \(to)\r\nCall-ID: c\r\nCSeq: \(cSeq) \(method)\r\n\(extra)"
             + "Content-Length: 0\r\n\r\n"
     }
 
-    private static func answer(_ status: Int, to request: Sent, toTag: String = "", extra: String = "") -> String {
+    static func answer(_ status: Int, to request: Sent, toTag: String = "", extra: String = "") -> String {
         var text = "SIP/2.0 \(status) Whatever\r\n"
         for line in request.text.split(separator: "\r\n")
         where line.hasPrefix("Via: ") || line.hasPrefix("Record-Route: ") {

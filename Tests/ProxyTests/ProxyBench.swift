@@ -129,7 +129,7 @@ struct ProxyBench {
                 lastPatch = Array(effects.arena.bytes[range.range])
                 proxy.watch(did, now: now, dialogs: dialogs)
             case .put(let did): puts.append(did)
-            case .legsEnded(let did): endedLegs.append(did)
+            case .legsEnded(let did, _): endedLegs.append(did)
             case .resolve(let token, let name): questions.append((token, name))
             case .wanted(let did): wanted.append(did)
             case .note: break

@@ -119,4 +119,16 @@ struct ReasonTests {
         try again.load(RawSpan(_elements: out.bytes.span))
         #expect(again.count(of: .reason) == 3 && again.headerCount == 3)
     }
+
+    @Test func `Reasons are copied as they came, whole headers at a time, up to a bound`() throws {
+        let lines = "Reason: SIP;cause=200\nX: y\nreason:  Q.850 ;cause=16 ,  SIP\n"
+        var writer = ByteWriter()
+        #expect(try request(lines).writeReasons(into: &writer))
+        #expect(writer.text == "Reason: SIP;cause=200\r\nReason: Q.850 ;cause=16 ,  SIP\r\n")
+        let long = "Reason: \(String(repeating: "x", count: Message.reasonLimit - 10))\n"
+        var (full, none) = (ByteWriter(), ByteWriter())
+        #expect(try request(long).writeReasons(into: &full) && full.count == Message.reasonLimit)
+        #expect(try !request(lines + long + lines).writeReasons(into: &none))
+        #expect(none.text == writer.text + writer.text)
+    }
 }

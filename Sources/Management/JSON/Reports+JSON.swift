@@ -87,7 +87,8 @@ extension DialogReport {
             .init("outs", .array(outs.map(\.json))), .init("caller", caller.json),
             .init("request_uri", .string(requestURI)), .init("invite_cseq", .count(inviteCSeq)),
             .init("generation", .count(deadlineGeneration)), .init("deadline_ms", .count(deadlineMilliseconds)),
-            .init("lifetime_ms", .count(lifetimeMilliseconds)), .init("pendings", .array(pendings.map(\.json))),
+            .init("lifetime_ms", .count(lifetimeMilliseconds)), .init("session_timer", .bool(hasSessionTimer)),
+            .init("end", end.json), .init("pendings", .array(pendings.map(\.json))),
             .init("flags", .texts(flags)), .init("variables", Self.pairs(variables)),
             .init("profiles", Self.pairs(profiles)), .init("bucket", .count(bucket)), .init("bytes", .count(bytes)),
             .init("digest", .digest(digest)), .init("changed_ms", .count(changedMilliseconds)),
@@ -99,6 +100,12 @@ extension DialogReport {
 
     private static func pairs(_ stamped: [StampedReport]) -> JSONValue {
         .array(stamped.map { ["key": .string($0.key), "value": .string($0.value)] })
+    }
+}
+
+extension DialogEnd {
+    package var json: JSONValue {
+        ["phase": .string(phase.rawValue), "cause": .string(cause.rawValue), "answered": .bool(isAnswered)]
     }
 }
 

@@ -94,7 +94,10 @@ enum ClusterEnd: RPCMethod {
     static let name = "cluster.end"
     static let parameters = ["id"]
     static let summary =
-        "Ends a dialog, by did or Call-ID: BYE to both sides, or CANCEL and a final reply while it is early."
+        """
+        Ends a dialog, by did or Call-ID: BYE to both sides, or CANCEL and a final reply while it is early. The answer \
+        comes at once; cluster.dialog says in `end` what becomes of it, until its phase is `ended`.
+        """
     static let errors = ["404 No dialog …", "409 Already ended", "503 (why this node may not act)"]
     static let example = #"["5f0e9c2b7a114d38"]"#
 
@@ -106,6 +109,7 @@ enum ClusterEnd: RPCMethod {
     static func end(_ did: String, in context: RPCContext) async throws -> JSONValue {
         switch try await context.node.end(did: did) {
         case .ending: return ["did": .string(did), "outcome": "ending"]
+        case .endingAlready: return ["did": .string(did), "outcome": "ending already"]
         case .alreadyEnded: throw RPCError(409, "Already ended")
         case .unknown: throw RPCError(404, "No dialog has the did \(did)")
         case .refused(let reason): throw RPCError(503, reason)

@@ -30,7 +30,7 @@ enum DialogModule {
 
     static func end(_ did: String, in context: RPCContext) async throws -> JSONValue {
         switch try await context.node.end(did: did) {
-        case .ending: return [:]
+        case .ending, .endingAlready: return [:]
         case .alreadyEnded, .unknown: throw RPCError(404, "Dialog not found")
         case .refused(let reason): throw RPCError(500, reason)
         }

@@ -56,6 +56,9 @@ package struct SIPSettings: Equatable, Sendable {
     /// `sip.min-se`, seconds, 0 (any) or 90 to 86 400, default 0: an INVITE or UPDATE with a shorter Session-Expires,
     /// whose sender supports timers, gets 422 with Min-SE (RFC 4028 §8.1).
     package var minimumSession: Duration = .zero
+    /// `sip.session-expires`, seconds, 0 (off) or 90 to 86 400 and not below `min-se`, default 0: the session timer that
+    /// every INVITE and UPDATE asks for (RFC 4028 §8.1).
+    package var sessionInterval: Duration = .zero
     /// `sip.lenient`; accept what RFC 4475 calls harmless deviations; default true.
     package var isLenient = true
     /// `sip.t1-ms`, milliseconds, 50 to 5000, default 500 (RFC 3261 §17.1.1.1).
@@ -101,6 +104,12 @@ package struct SIPSettings: Equatable, Sendable {
         list.range("sip.max-forwards", maxForwards, 1...255)
         let needsCertificate = listen.contains { $0.transport == .tls || $0.transport == .wss }
         if minimumSession != .zero { list.range("sip.min-se", minimumSession, milliseconds: 90_000...86_400_000) }
+        if sessionInterval != .zero {
+            list.range("sip.session-expires", sessionInterval, milliseconds: 90_000...86_400_000)
+            if sessionInterval < minimumSession {
+                list.add("sip.session-expires", "must not be below sip.min-se, which refuses such sessions")
+            }
+        }
         return list.problems + streams.problems(needsCertificate: needsCertificate)
     }
 

@@ -29,6 +29,7 @@ extension SettingKey {
         choice("sip.via", \.sip.via),
         choice("sip.late-answer", \.sip.lateAnswer),
         duration("sip.min-se", \.sip.minimumSession, unit: .seconds),
+        duration("sip.session-expires", \.sip.sessionInterval, unit: .seconds),
         flag("sip.lenient", \.sip.isLenient),
         duration("sip.t1-ms", \.sip.t1, unit: .milliseconds),
         duration("sip.t2-ms", \.sip.t2, unit: .milliseconds),

@@ -205,7 +205,8 @@ extension Proxy {
         }
         if context.branches[index].final >= 600 {
             context.isClosed = true
-            cancelOthers(&context, id, but: index, now: now, effects: &effects)
+            let cause = CancelCause.declined(context.branches[index].final)
+            cancelOthers(&context, id, but: index, because: cause, now: now, effects: &effects)
         }
         let place = Int(context.branches[index].place)
         guard place >= 0 else {

@@ -236,7 +236,7 @@ extension Proxy {
             else { return }
             counters.dialogsEndedByKeepAlive += 1
             shortenDeadline(
-                did, flags: RecordFlag.endedByKeepAlive, now: now, dialogs: &dialogs, effects: &effects)
+                did, flags: RecordFlag.endedByKeepAlive, isAsked: false, now: now, dialogs: &dialogs, effects: &effects)
         }
     }
 

@@ -2,8 +2,8 @@
 //
 //     Session-Expires: 1800;refresher=uac
 //
-// Whoever answers decides. When a 2xx to an INVITE
-// or UPDATE carries a Session-Expires, the session ends that long after it unless a refresh comes.
+// Whoever answers decides. When a 2xx to an INVITE or UPDATE carries a Session-Expires, the session ends that long
+// after it unless a refresh comes; a 2xx without one turns the timer off (§7.2).
 
 package import Primitives
 
@@ -56,6 +56,11 @@ package struct SessionExpires: Equatable, Sendable {
         return number
     }
 
+    /// The digits of a Session-Expires or Min-SE header's value: what a proxy may change of it (§8.1).
+    package static func digits(_ bytes: [UInt8], _ value: ByteRange) -> ByteRange {
+        ByteRange(start: Int(value.start), end: digitsEnd(bytes, value))
+    }
+
     private static func digitsEnd(_ bytes: [UInt8], _ value: ByteRange) -> Int {
         Grammar.skipDigits(RawSpan(_elements: bytes.span), Int(value.start), Int(value.end))
     }
@@ -67,4 +72,7 @@ extension Message {
         guard let field = first(.sessionExpires) else { return nil }
         return try SessionExpires(bytes, field.value)
     }
+
+    /// Min-SE in seconds; `nil` when absent, or when it says nothing that can be read (RFC 4028 §5).
+    package var minimumSessionExpires: UInt32? { leadingNumber(.minSE) }
 }

@@ -4,6 +4,9 @@
 //
 // The text is for people; a quote or backslash in it is escaped, and what may not stand in a quoted string (controls)
 // is left out, so it cannot end the header.
+//
+// A CANCEL's Reasons are copied as they came, header by header, 1024 bytes at most: what is beyond is left out whole
+// headers at a time, and counted by whoever asks.
 
 package import Primitives
 
@@ -18,6 +21,26 @@ package enum ReasonProtocol: Sendable {
         case .sip: "SIP"
         case .q850: "Q.850"
         }
+    }
+}
+
+extension Message {
+    /// Reason headers of one message that are kept.
+    package static let reasonLimit = 1_024
+
+    /// Appends the Reason headers, each with its CRLF.
+    /// - Returns: Whether all of them found room.
+    package func writeReasons(into writer: inout ByteWriter) -> Bool {
+        let start = writer.count
+        var isWhole = true
+        forEach(.reason) { field in
+            guard writer.count - start + field.value.count + 10 <= Self.reasonLimit else {
+                isWhole = false
+                return
+            }
+            HeaderWriter.copy(bytes, field, into: &writer)
+        }
+        return isWhole
     }
 }
 

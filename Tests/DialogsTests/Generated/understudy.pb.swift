@@ -64,7 +64,7 @@ nonisolated struct Understudy_Record: @unchecked Sendable {
     set {_uniqueStorage()._state = newValue}
   }
 
-  /// larger (generation, at_ms, lifetime_ms)
+  /// larger (generation, at_ms, lifetime_ms, bytes)
   var deadline: Understudy_Deadline {
     get {_storage._deadline ?? Understudy_Deadline()}
     set {_uniqueStorage()._deadline = newValue}
@@ -74,13 +74,13 @@ nonisolated struct Understudy_Record: @unchecked Sendable {
   /// Clears the value of `deadline`. Subsequent reads from it will return its default value.
   mutating func clearDeadline() {_uniqueStorage()._deadline = nil}
 
-  /// or; 1 cancelled, 2 BYE from caller, 4 BYE from callee, 8 timeout, 16 operator, 32 failed
+  /// or; 1 cancelled, 2 BYE from caller, 4 BYE from callee, 8 timeout, 16 operator, 32 failed,
   var flags: UInt32 {
     get {_storage._flags}
     set {_uniqueStorage()._flags = newValue}
   }
 
-  /// value of From as in the INVITE; larger bytes
+  /// 64 ka-src, 128 ka-dst, 256 keep-alive failed, 512 a side did not answer its BYE
   var from: Data {
     get {_storage._from}
     set {_uniqueStorage()._from = newValue}
@@ -184,13 +184,17 @@ nonisolated struct Understudy_Deadline: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// raised only by an explicit shortening
+  /// raised only by a shortening, and when a session timer is given up; 2^31 and above: an end that
   var generation: UInt32 = 0
 
-  /// milliseconds since the dialog's birth
+  /// somebody has asked for, which no refresh moves
   var atMs: UInt64 = 0
 
+  /// what a refresh moves at_ms by
   var lifetimeMs: UInt64 = 0
+
+  /// the dialog's own lifetime, while lifetime_ms is a session timer's (RFC 4028)
+  var ordinaryMs: UInt64 = 0
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -312,9 +316,16 @@ nonisolated struct Understudy_Pending: Sendable {
 
   var via: Data = Data()
 
+  /// address:port;transport=…;name=…: UDP without transport, the name only of a TLS server
   var target: Data = Data()
 
   var answer: Data = Data()
+
+  /// max; the Session-Expires that a 2xx without one gets (RFC 4028 8.2)
+  var sessionS: UInt32 = 0
+
+  /// header lines: the Reasons of the CANCEL that came for it (RFC 3326)
+  var reason: Data = Data()
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -594,7 +605,7 @@ nonisolated extension Understudy_Home: SwiftProtobuf.Message, SwiftProtobuf._Mes
 
 nonisolated extension Understudy_Deadline: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Deadline"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}generation\0\u{3}at_ms\0\u{3}lifetime_ms\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}generation\0\u{3}at_ms\0\u{3}lifetime_ms\0\u{3}ordinary_ms\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -605,6 +616,7 @@ nonisolated extension Understudy_Deadline: SwiftProtobuf.Message, SwiftProtobuf.
       case 1: try { try decoder.decodeSingularUInt32Field(value: &self.generation) }()
       case 2: try { try decoder.decodeSingularUInt64Field(value: &self.atMs) }()
       case 3: try { try decoder.decodeSingularUInt64Field(value: &self.lifetimeMs) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.ordinaryMs) }()
       default: break
       }
     }
@@ -620,6 +632,9 @@ nonisolated extension Understudy_Deadline: SwiftProtobuf.Message, SwiftProtobuf.
     if self.lifetimeMs != 0 {
       try visitor.visitSingularUInt64Field(value: self.lifetimeMs, fieldNumber: 3)
     }
+    if self.ordinaryMs != 0 {
+      try visitor.visitSingularUInt64Field(value: self.ordinaryMs, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -627,6 +642,7 @@ nonisolated extension Understudy_Deadline: SwiftProtobuf.Message, SwiftProtobuf.
     if lhs.generation != rhs.generation {return false}
     if lhs.atMs != rhs.atMs {return false}
     if lhs.lifetimeMs != rhs.lifetimeMs {return false}
+    if lhs.ordinaryMs != rhs.ordinaryMs {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -787,7 +803,7 @@ nonisolated extension Understudy_Out: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension Understudy_Pending: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Pending"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}branch\0\u{1}leg\0\u{1}cseq\0\u{1}progress\0\u{1}vias\0\u{1}source\0\u{3}request_uri\0\u{1}routes\0\u{1}via\0\u{1}target\0\u{1}answer\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}branch\0\u{1}leg\0\u{1}cseq\0\u{1}progress\0\u{1}vias\0\u{1}source\0\u{3}request_uri\0\u{1}routes\0\u{1}via\0\u{1}target\0\u{1}answer\0\u{4}\u{2}session_s\0\u{1}reason\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -806,6 +822,8 @@ nonisolated extension Understudy_Pending: SwiftProtobuf.Message, SwiftProtobuf._
       case 9: try { try decoder.decodeSingularBytesField(value: &self.via) }()
       case 10: try { try decoder.decodeSingularBytesField(value: &self.target) }()
       case 11: try { try decoder.decodeSingularBytesField(value: &self.answer) }()
+      case 13: try { try decoder.decodeSingularUInt32Field(value: &self.sessionS) }()
+      case 14: try { try decoder.decodeSingularBytesField(value: &self.reason) }()
       default: break
       }
     }
@@ -845,6 +863,12 @@ nonisolated extension Understudy_Pending: SwiftProtobuf.Message, SwiftProtobuf._
     if !self.answer.isEmpty {
       try visitor.visitSingularBytesField(value: self.answer, fieldNumber: 11)
     }
+    if self.sessionS != 0 {
+      try visitor.visitSingularUInt32Field(value: self.sessionS, fieldNumber: 13)
+    }
+    if !self.reason.isEmpty {
+      try visitor.visitSingularBytesField(value: self.reason, fieldNumber: 14)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -860,6 +884,8 @@ nonisolated extension Understudy_Pending: SwiftProtobuf.Message, SwiftProtobuf._
     if lhs.via != rhs.via {return false}
     if lhs.target != rhs.target {return false}
     if lhs.answer != rhs.answer {return false}
+    if lhs.sessionS != rhs.sessionS {return false}
+    if lhs.reason != rhs.reason {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

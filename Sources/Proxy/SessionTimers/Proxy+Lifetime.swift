@@ -1,0 +1,148 @@
+// How long a dialog lives: its deadline, which a confirmation sets, refreshes move and ends bring near (R2b).
+//
+//   generation     0            1 … 2³¹−1                                    2³¹ and above
+//                  ringing      confirmed; one more for each shortening      somebody asked for the end
+//                               and for each session timer given up
+//
+// Of two deadlines the one with the higher generation counts, else the later. So a refresh, which stays in the
+// generation it finds, never loses against an older one, on whichever node; a shortening takes the next generation, or
+// the deadline before it would win. An end that an operator asked for is above all of that: what refreshes the dialog
+// meanwhile writes nothing, and what another node wrote at the same moment does not void it. An end that follows from
+// what the cluster has seen or missed (a keep-alive that failed, an ACK that never came) is a shortening: a refresh that
+// comes all the same proves it wrong.
+//
+// A session timer (RFC 4028) is agreed on with every answer anew. While there is one, the dialog's own lifetime is kept
+// beside it, and a 2xx to INVITE or UPDATE without Session-Expires gives it back.
+
+import Dialogs
+package import Primitives
+import SIP
+
+/// What a 2xx says of the session's end.
+enum SessionWord: Equatable {
+    /// Nothing: it is no answer to an INVITE or UPDATE.
+    case none
+    /// The session ends so many milliseconds after it, unless it is refreshed.
+    case expires(UInt64)
+    /// The session does not expire (RFC 4028 §7.2, §8.2).
+    case endless
+}
+
+extension Proxy {
+    /// What a 2xx to this method says (RFC 4028 §8.2). A day is enough, or the configured lifetime where that is longer:
+    /// a record must not outlive its phones because one of them wrote a large number. What cannot be read is absent.
+    func sessionWord(_ method: Method) -> SessionWord {
+        guard method == .invite || method == .update else { return .none }
+        guard let agreed = (try? message.sessionExpires()) ?? nil, agreed.seconds > 0 else { return .endless }
+        let limit = max(86_400_000, settings.lifetime.wholeMilliseconds)
+        return .expires(min(UInt64(agreed.seconds) * 1_000, UInt64(limit)))
+    }
+
+    /// The deadline after a confirmation or a refresh. A confirmation opens generation 1, so that the early timeout,
+    /// which may be the later one, no longer counts.
+    /// - Parameter calleeTag: Names the dialog-out that the 2xx is of, in the message at hand.
+    mutating func writeDeadline(
+        _ did: DialogID, _ word: SessionWord, calleeTag: ByteRange, now: Instant, dialogs: DialogTable
+    ) {
+        let known = dialogs.view(did) { view, _ in view.deadline } ?? nil
+        if let known, known.isExplicitEnd { return }
+        let own = ownLifetime(known)
+        var next = RecordView.Deadline()
+        switch word {
+        case .none:
+            next.lifetimeMilliseconds = Self.bounded(known?.lifetimeMilliseconds ?? 0)
+            if next.lifetimeMilliseconds == 0 { next.lifetimeMilliseconds = own }
+            next.ordinaryMilliseconds = known?.ordinaryMilliseconds ?? 0
+        case .expires(let milliseconds):
+            next.lifetimeMilliseconds = milliseconds
+            next.ordinaryMilliseconds = own
+        case .endless: next.lifetimeMilliseconds = own
+        }
+        next.atMilliseconds = age(did, now: now, dialogs: dialogs) + next.lifetimeMilliseconds
+        next.generation = max(1, known?.generation ?? 0)
+        if let known, known.generation > 0 {
+            switch word {
+            case .none: break
+            case .expires where next.atMilliseconds < known.atMilliseconds:
+                // Another callee has answered as well, whose session this one says nothing of.
+                if hasOtherAnswer(did, calleeTag, dialogs: dialogs) { return }
+                next.generation = known.nextGeneration
+            case .expires: break
+            case .endless: if known.ordinaryMilliseconds > 0 { next.generation = known.nextGeneration }
+            }
+        }
+        write(next)
+    }
+
+    /// An ACK came whose 2xx is not known here: the early timeout must not outlive it. What the 2xx says itself is on
+    /// its way in generation 1, and this guess, which knows of no session timer, must not outvote it; so it stays in
+    /// generation 0 where it is the later one.
+    mutating func guessDeadline(_ did: DialogID, now: Instant, dialogs: DialogTable) {
+        let known = dialogs.view(did) { view, _ in view.deadline } ?? nil
+        var next = RecordView.Deadline()
+        next.lifetimeMilliseconds = ownLifetime(known)
+        next.atMilliseconds = age(did, now: now, dialogs: dialogs) + next.lifetimeMilliseconds
+        next.generation = next.atMilliseconds > known?.atMilliseconds ?? 0 ? 0 : 1
+        write(next)
+    }
+
+    /// Writes the deadline as it is known: whoever missed the patch that set it has it with this one.
+    mutating func repeatDeadline(_ did: DialogID, _ dialogs: DialogTable) {
+        guard let known = dialogs.view(did, { view, _ in view.deadline }) ?? nil else { return }
+        write(known)
+    }
+
+    /// The deadline is now, in the next generation; `isAsked` for: in one that nothing voids. Of an end that was asked
+    /// for before, that stands.
+    package mutating func shortenDeadline(
+        _ did: DialogID, flags: UInt64, isAsked: Bool, now: Instant, dialogs: inout DialogTable,
+        effects: inout ProxyEffects
+    ) {
+        var next = (dialogs.view(did) { view, _ in view.deadline } ?? nil) ?? RecordView.Deadline()
+        facts.begin()
+        if !next.isExplicitEnd {
+            next.generation = next.nextGeneration
+            if isAsked { next.generation |= RecordView.Deadline.explicitEnd }
+            next.atMilliseconds = age(did, now: now, dialogs: dialogs)
+            write(next)
+        }
+        if flags != 0 { facts.put(RecordField.flags, flags) }
+        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+    }
+
+    private func age(_ did: DialogID, now: Instant, dialogs: DialogTable) -> UInt64 {
+        UInt64(max(0, dialogs.age(did, now: now)?.wholeMilliseconds ?? 0))
+    }
+
+    /// The lifetime without any session timer: the dialog's own, or, where none was set, the configured one.
+    private func ownLifetime(_ known: RecordView.Deadline?) -> UInt64 {
+        let set = known.map { $0.ordinaryMilliseconds > 0 ? $0.ordinaryMilliseconds : $0.lifetimeMilliseconds } ?? 0
+        return Self.bounded(set == 0 ? UInt64(max(0, settings.lifetime.wholeMilliseconds)) : set)
+    }
+
+    /// A lifetime in a record may be a peer's mistake of any size.
+    private static func bounded(_ milliseconds: UInt64) -> UInt64 { min(milliseconds, UInt64(Int64.max / 1_000_000)) }
+
+    /// A dialog-out other than this one is in a call.
+    private func hasOtherAnswer(_ did: DialogID, _ calleeTag: ByteRange, dialogs: DialogTable) -> Bool {
+        dialogs.view(did) { view, stored in
+            var found = false
+            view.forEachOut(in: stored) { out in
+                guard out.state == .confirmedNotAcknowledged || out.state == .confirmed else { return }
+                if !Text.same(stored, out.toTag, message.bytes, calleeTag) { found = true }
+            }
+            return found
+        } ?? false
+    }
+
+    private mutating func write(_ deadline: RecordView.Deadline) {
+        facts.message(RecordField.deadline) { fields in
+            fields.put(DeadlineField.generation, UInt64(deadline.generation))
+            fields.put(DeadlineField.atMilliseconds, deadline.atMilliseconds)
+            fields.put(DeadlineField.lifetimeMilliseconds, deadline.lifetimeMilliseconds)
+            if deadline.ordinaryMilliseconds > 0 {
+                fields.put(DeadlineField.ordinaryMilliseconds, deadline.ordinaryMilliseconds)
+            }
+        }
+    }
+}

@@ -1,0 +1,222 @@
+// What takes a deadline away or gives it back: a session timer that is given up, a refresh that says nothing of it, an
+// end that somebody asked for.
+
+import Dialogs
+import Primitives
+import Proxy
+import SIP
+import Testing
+
+@Suite("Lifetimes that are given back, and ends that nothing voids, RFC 4028 §7.2")
+struct LifetimeTests {
+    private static let timer = "Session-Expires: 90\r\n"
+
+    private func response(_ status: Int, to request: Sent, _ line: String, toTag: String = "bob") -> String {
+        Call.response(status, to: request, toTag: toTag).replacing(
+            "Content-Length: 0\r\n", with: "\(line)Content-Length: 0\r\n")
+    }
+
+    private func establish(
+        _ line: String, _ configure: (inout ProxySettings) -> Void = { $0.lifetime = .seconds(600) }
+    ) -> (bench: ProxyBench, route: [String]) {
+        var bench = ProxyBench(configure)
+        let invite = bench.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
+        _ = bench.receive(response(200, to: invite, line), from: ProxyBench.callee)
+        let route = [invite.header("Record-Route")!]
+        _ = bench.receive(
+            Call.request("ACK", branch: "z9hG4bKa1", toTag: "bob", route: route, contact: nil), from: ProxyBench.caller)
+        return (bench, route)
+    }
+
+    private func refresh(_ bench: inout ProxyBench, _ method: String, _ cSeq: Int, _ route: [String], _ line: String) {
+        let request = bench.receive(
+            Call.request(method, branch: "z9hG4bKr\(cSeq)", cSeq: cSeq, toTag: "bob", route: route),
+            from: ProxyBench.caller)[0]
+        _ = bench.receive(response(200, to: request, line), from: ProxyBench.callee)
+    }
+
+    private func remaining(_ bench: ProxyBench) -> Int64 {
+        bench.dialogs.deadline(bench.did)!.milliseconds(since: bench.now)
+    }
+
+    private func deadline(_ bench: ProxyBench) -> RecordView.Deadline? { bench.dialogs.record(bench.did)?.deadline }
+
+    private func join(_ bench: inout ProxyBench, _ facts: [UInt8]) throws {
+        _ = try bench.dialogs.learn(bench.did, facts: RawSpan(_elements: facts.span), age: nil, now: bench.now)
+    }
+
+    // MARK: Given back
+
+    @Test(arguments: ["INVITE", "UPDATE"], ["", "Session-Expires: 0\r\n"])
+    func `a 2xx without a session timer gives the ordinary lifetime back, in the next generation, once`(
+        method: String, line: String
+    ) {
+        var (bench, route) = establish(Self.timer)
+        #expect(deadline(bench)?.lifetimeMilliseconds == 90_000 && deadline(bench)?.ordinaryMilliseconds == 600_000)
+        refresh(&bench, method, 2, route, line)
+        #expect(remaining(bench) == 600_000)
+        #expect(deadline(bench)?.generation == 2 && deadline(bench)?.ordinaryMilliseconds == 0)
+        _ = bench.advance(milliseconds: 1_000)
+        refresh(&bench, method, 3, route, line)
+        #expect(remaining(bench) == 600_000 && deadline(bench)?.generation == 2, "that once")
+    }
+
+    @Test func `it is given back in the next generation also where that is a shortening`() {
+        var (bench, route) = establish("Session-Expires: 3600\r\n")
+        refresh(&bench, "UPDATE", 2, route, "")
+        #expect(remaining(bench) == 600_000 && deadline(bench)?.generation == 2)
+    }
+
+    @Test(arguments: ["INFO", "OPTIONS", "MESSAGE", "NOTIFY", "REFER"])
+    func `another request changes nothing of the agreed lifetime, with or without the header`(method: String) {
+        var (bench, route) = establish(Self.timer)
+        for (cSeq, line) in [(2, ""), (3, "Session-Expires: 5\r\n"), (4, "Session-Expires: 3600\r\n")] {
+            _ = bench.advance(milliseconds: 10_000)
+            refresh(&bench, method, cSeq, route, line)
+            #expect(remaining(bench) == 90_000)
+            #expect(deadline(bench)?.generation == 1 && deadline(bench)?.ordinaryMilliseconds == 600_000)
+        }
+    }
+
+    @Test func `the lifetime given back is the dialog's own, not the setting`() throws {
+        var (bench, route) = establish("")
+        var facts = FactsWriter()
+        facts.message(RecordField.deadline) {
+            $0.put(DeadlineField.generation, 2)
+            $0.put(DeadlineField.atMilliseconds, 300_000)
+            $0.put(DeadlineField.lifetimeMilliseconds, 300_000)
+        }
+        try join(&bench, facts.bytes)
+        refresh(&bench, "UPDATE", 2, route, Self.timer)
+        #expect(remaining(bench) == 90_000 && deadline(bench)?.ordinaryMilliseconds == 300_000)
+        refresh(&bench, "UPDATE", 3, route, "Session-Expires: 120\r\n")
+        refresh(&bench, "UPDATE", 4, route, "")
+        #expect(remaining(bench) == 300_000)
+    }
+
+    @Test func `a timer that was made shorter is what a later refresh re-arms with`() {
+        var (bench, route) = establish("Session-Expires: 500\r\n")
+        refresh(&bench, "UPDATE", 2, route, Self.timer)
+        #expect(deadline(bench)?.generation == 2)
+        _ = bench.advance(milliseconds: 60_000)
+        refresh(&bench, "INFO", 3, route, "")
+        #expect(remaining(bench) == 90_000)
+        _ = bench.advance(milliseconds: 60_000)
+        refresh(&bench, "INVITE", 4, route, "Session-Expires: 100\r\n")
+        #expect(remaining(bench) == 100_000 && deadline(bench)?.generation == 2, "later: no shortening")
+    }
+
+    @Test func `a refresh in the old generation, learned at the same moment, does not bring the timer back`() throws {
+        var (bench, route) = establish(Self.timer)
+        _ = bench.advance(milliseconds: 1_000)
+        var other = bench
+        refresh(&bench, "UPDATE", 2, route, "")
+        _ = other.advance(milliseconds: 500)
+        refresh(&other, "INFO", 3, route, "")
+        let (given, kept) = (bench.lastPatch, other.lastPatch)
+        try join(&bench, kept)
+        try join(&other, given)
+        #expect(deadline(bench) == deadline(other) && deadline(bench)?.lifetimeMilliseconds == 600_000)
+    }
+
+    @Test func `what one callee agrees on does not shorten the session of another that answered, §8_2`() {
+        var bench = ProxyBench { $0.lifetime = .seconds(600) }
+        let invite = bench.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
+        _ = bench.receive(response(200, to: invite, ""), from: ProxyBench.callee)
+        _ = bench.receive(response(200, to: invite, Self.timer, toTag: "carol"), from: ProxyBench.callee)
+        #expect(remaining(bench) == 600_000 && deadline(bench)?.generation == 1)
+    }
+
+    @Test func `an ACK whose 2xx is still on its way does not outvote the timer that the 2xx agrees on`() throws {
+        var bench = ProxyBench()
+        let invite = bench.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
+        var other = bench
+        _ = bench.receive(response(200, to: invite, Self.timer), from: ProxyBench.callee)
+        let answered = bench.lastPatch
+        _ = other.receive(
+            Call.request("ACK", branch: "z9hG4bKa1", toTag: "bob", route: [invite.header("Record-Route")!]),
+            from: ProxyBench.caller)
+        #expect(other.state == .confirmed && remaining(other) == 43_200_000, "not the early timeout's")
+        let guessed = other.lastPatch
+        try join(&other, answered)
+        try join(&bench, guessed)
+        #expect(remaining(other) == 90_000 && deadline(bench) == deadline(other))
+    }
+
+    // MARK: Ends that were asked for
+
+    private func end(_ bench: inout ProxyBench, isAsked: Bool = true) {
+        bench.proxy.shortenDeadline(
+            bench.did, flags: isAsked ? RecordFlag.endedByOperator : 0, isAsked: isAsked, now: bench.now,
+            dialogs: &bench.dialogs, effects: &bench.effects)
+        _ = bench.drain()
+    }
+
+    @Test(arguments: ["INVITE", "UPDATE", "INFO", "OPTIONS"], ["", timer, "Session-Expires: 86400\r\n"])
+    func `no refresh moves the deadline of an end that was asked for, whichever comes first`(
+        method: String, line: String
+    ) throws {
+        for timerBefore in ["", Self.timer] {
+            var (bench, route) = establish(timerBefore)
+            var other = bench
+            end(&bench)
+            let (asked, ended) = (bench.lastPatch, deadline(bench))
+            #expect(ended?.isExplicitEnd == true && remaining(bench) == 0)
+            refresh(&bench, method, 2, route, line)
+            #expect(deadline(bench) == ended)
+            // The same on a node that has not heard of it yet, twice over.
+            refresh(&other, method, 2, route, line)
+            let first = other.lastPatch
+            refresh(&other, "UPDATE", 3, route, "")
+            let second = other.lastPatch
+            try join(&other, asked)
+            for patch in [first, second] { try join(&bench, patch) }
+            #expect(deadline(other) == ended && deadline(bench) == ended)
+        }
+    }
+
+    @Test func `a refresh that crosses an end still teaches where the phones are`() {
+        var (bench, route) = establish("")
+        end(&bench)
+        refresh(&bench, "INVITE", 7, route, "")
+        #expect(bench.dialogs.record(bench.did)?.caller.cseq == 7)
+    }
+
+    @Test func `who asks a second time does not move the end that was asked for first`() {
+        var (bench, _) = establish("")
+        end(&bench)
+        let first = deadline(bench)
+        _ = bench.advance(milliseconds: 100)
+        end(&bench)
+        end(&bench, isAsked: false)
+        #expect(deadline(bench) == first)
+    }
+
+    @Test func `an end that the cluster concludes of itself is refuted by a refresh`() {
+        var (bench, route) = establish(Self.timer)
+        end(&bench, isAsked: false)
+        #expect(remaining(bench) == 0 && deadline(bench)?.generation == 2)
+        refresh(&bench, "INFO", 2, route, "")
+        #expect(remaining(bench) == 90_000 && deadline(bench)?.generation == 2)
+        refresh(&bench, "UPDATE", 3, route, "")
+        #expect(remaining(bench) == 600_000, "the end kept what there is to give back")
+    }
+
+    @Test func `the last generations stay below those of ends, and nothing traps there`() throws {
+        for generation in [UInt32.max, 1 << 31, 1 << 31 - 1] {
+            var (bench, route) = establish("")
+            var facts = FactsWriter()
+            facts.message(RecordField.deadline) {
+                $0.put(DeadlineField.generation, UInt64(generation))
+                $0.put(DeadlineField.atMilliseconds, 5)
+                $0.put(DeadlineField.lifetimeMilliseconds, 5)
+                $0.put(DeadlineField.ordinaryMilliseconds, .max)
+            }
+            try join(&bench, facts.bytes)
+            refresh(&bench, "UPDATE", 2, route, "")
+            #expect(deadline(bench)?.generation == generation)
+            end(&bench)
+            #expect(deadline(bench)?.isExplicitEnd == true)
+        }
+    }
+}
