@@ -5,9 +5,11 @@
 //                                                                                                or is silent
 //   A ringing call goes from lives to ending: its owner cancels it at once.
 
+import Cluster
 import Dialogs
 package import Primitives
 import Proxy
+import SIP
 
 extension Node {
     /// Ends a dialog: a confirmed one by a deadline that is now, a ringing one by cancelling it. Whoever asks a second

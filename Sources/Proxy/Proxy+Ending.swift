@@ -288,8 +288,12 @@ extension Proxy {
     ///
     /// CSeq and branch are those of any other BYE to this leg: should the dialog turn out to be confirmed elsewhere,
     /// the BYE at its deadline is a retransmission of this one (S1-9).
-    /// - Parameter early: An heir ends a dialog that is early; only the Reason says so (S2-11).
-    func bye(_ did: DialogID, _ record: Record, _ out: Record.Out, to leg: Leg, early: Bool) -> EndingRequest? {
+    /// - Parameters:
+    ///   - early: An heir ends a dialog that is early; only the Reason says so (S2-11).
+    ///   - elsewhere: So it does where another callee has answered before.
+    func bye(
+        _ did: DialogID, _ record: Record, _ out: Record.Out, to leg: Leg, early: Bool, elsewhere: Bool = false
+    ) -> EndingRequest? {
         var side = leg == .caller ? record.caller : out.side
         // Whoever knows of the dialog by its ACK alone knows the callee by the URI that was called, and by its tag.
         if side.contact.isEmpty, leg == .callee { side.contact = record.requestURI }
@@ -301,7 +305,7 @@ extension Proxy {
         let request = requestWithin(
             record, out, to: leg, method: "BYE", cSeq: cSeq, hop,
             via: { writeGeneratedVia(did, record, out, to: leg, .bye, hop.endpoint.transport, into: &$0) },
-            extra: { Self.writeReason(record.flags, early: early, into: &$0) })
+            extra: { Self.writeReason(record.flags, early: early, elsewhere: elsewhere, into: &$0) })
         return EndingRequest(leg: leg, target: hop.endpoint, bytes: request)
     }
 
@@ -321,7 +325,8 @@ extension Proxy {
     }
 
     /// Why the cluster ends a dialog (RFC 3326).
-    private static func writeReason(_ flags: UInt64, early: Bool, into writer: inout ByteWriter) {
+    private static func writeReason(_ flags: UInt64, early: Bool, elsewhere: Bool, into writer: inout ByteWriter) {
+        if elsewhere { return writeCancelReason(.elsewhere, ofCaller: [], into: &writer) }
         let (cause, text): (Int, String) =
             if flags & RecordFlag.endedByOperator != 0 {
                 (480, "Ended by the operator")

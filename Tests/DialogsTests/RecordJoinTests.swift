@@ -96,7 +96,7 @@ struct RecordJoinTests {
         var asked = RecordView.Deadline()
         asked.generation = asked.nextGeneration | RecordView.Deadline.explicitEnd
         #expect(asked.isExplicitEnd)
-        for generation in [0, 2, 1 << 31 - 1] as [UInt32] {
+        for generation: UInt32 in [0, 2, (1 << 31) - 1] {
             let other = try deadline(generation, 86_400_000, ordinary: 43_200_000)
             let end = try deadline(asked.generation, 1_000)
             for joined in try [joined(other, end), joined(end, other)] {

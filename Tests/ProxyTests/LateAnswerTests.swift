@@ -41,6 +41,7 @@ struct LateAnswerTests {
         let (ack, bye) = (try #require(sent.first), try #require(sent.last))
         #expect(ack.firstLine == "ACK sip:x@\(Fork.phone(2)) SIP/2.0" && ack.header("CSeq") == "1 ACK")
         #expect(bye.firstLine == "BYE sip:x@\(Fork.phone(2)) SIP/2.0")
+        #expect(bye.header("Reason") == "SIP ;cause=200 ;text=\"Call completed elsewhere\"")
         #expect(ack.header("To")?.hasSuffix("tag=t2") == true && bye.header("To") == ack.header("To"))
         #expect(ack.header("Via") != bye.header("Via"), "each is a transaction of its own")
         #expect(bye.header("Reason") != nil && ack.header("Reason") == nil)

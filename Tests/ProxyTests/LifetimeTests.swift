@@ -203,7 +203,7 @@ struct LifetimeTests {
     }
 
     @Test func `the last generations stay below those of ends, and nothing traps there`() throws {
-        for generation in [UInt32.max, 1 << 31, 1 << 31 - 1] {
+        for generation: UInt32 in [.max, 1 << 31, (1 << 31) - 1] {
             var (bench, route) = establish("")
             var facts = FactsWriter()
             facts.message(RecordField.deadline) {

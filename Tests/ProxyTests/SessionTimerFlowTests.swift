@@ -98,8 +98,7 @@ struct SessionTimerFlowTests {
             ("INVITE", "Session-Expires: 90\r\nSupported: timer\r\n", true),
             ("INVITE", "x: 119;refresher=uac\r\nk: 100rel, TIMER\r\n", true),
             ("INVITE", "Session-Expires: 120\r\nSupported: timer\r\n", false),
-            // Who does not know of timers could do nothing with a 422.
-            ("INVITE", "Session-Expires: 90\r\n", false), ("INVITE", "Supported: timer\r\n", false),
+            ("INVITE", "Supported: timer\r\n", false),
             ("MESSAGE", "Session-Expires: 90\r\nSupported: timer\r\n", false),
         ])
     func `a session that would be refreshed too often is refused with Min-SE, §8_1`(

@@ -39,12 +39,13 @@ extension Proxy {
         }
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
         let home = dialogs.record(did)?.home
-        refuseLateAnswer(did, home: home, endsDialog: true, now: now, effects: &effects)
+        refuseLateAnswer(did, home: home, endsDialog: true, isElsewhere: true, now: now, effects: &effects)
     }
 
     /// ACK and BYE for the 2xx at hand (S2-11), of a re-INVITE the ACK alone.
     mutating func refuseLateAnswer(
-        _ did: DialogID, home: Record.Home?, endsDialog: Bool, now: Instant, effects: inout ProxyEffects
+        _ did: DialogID, home: Record.Home?, endsDialog: Bool, isElsewhere: Bool = false, now: Instant,
+        effects: inout ProxyEffects
     ) {
         // Without quorum nobody's call is ended, and the callee repeats its answer (RFC 3261 §13.3.1.4).
         guard fitMembers.contains(settings.memberTag) else {
@@ -71,7 +72,7 @@ extension Proxy {
             out.side.flow = flow.bytes
         }
         record.caller.firstCSeq = cSeq.number
-        guard let request = bye(did, record, out, to: .callee, early: true) else { return }
+        guard let request = bye(did, record, out, to: .callee, early: true, elsewhere: isElsewhere) else { return }
         acknowledge(did, record, out, of: request, cSeq: cSeq.number, now: now, effects: &effects)
         guard endsDialog else { return }
         let hash = generatedHash(request.bytes)

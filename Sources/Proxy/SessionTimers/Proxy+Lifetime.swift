@@ -14,7 +14,7 @@
 // A session timer (RFC 4028) is agreed on with every answer anew. While there is one, the dialog's own lifetime is kept
 // beside it, and a 2xx to INVITE or UPDATE without Session-Expires gives it back.
 
-import Dialogs
+package import Dialogs
 package import Primitives
 import SIP
 
