@@ -1,8 +1,8 @@
-// Ends that somebody asks for, and what becomes of them. Any node takes the wish, as a fact; the dialog's actor carries it
-// out; and every node can tell from the record how far it has come.
+// Ends that somebody asks for, and what becomes of them. Any node takes the wish, as a fact; the dialog's actor carries
+// it out; and every node can tell from the record how far it has come.
 //
-//   lives ──asked for, or its time is up──▶ waiting ──a majority has granted it──▶ ending ──each side has answered──▶ ended
-//                                                                                                or is silent
+//   lives ──asked for, or time is up──▶ waiting ──a majority grants──▶ ending ──each side has answered, or not──▶ ended
+//
 //   A ringing call goes from lives to ending: its owner cancels it at once.
 
 import Cluster

@@ -101,8 +101,8 @@ struct Dialogs: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "End a dialog: BYE to both sides, or CANCEL and a final reply while it rings.",
             discussion: """
-                Exit codes: 0 it is being ended, or with --wait has ended; 1 the node refused or does not know it, or with \
-                --wait it has not ended in time; 2 could not ask.
+                Exit codes: 0 it is being ended, or with --wait has ended; 1 the node refused or does not know it, or \
+                with --wait it has not ended in time; 2 could not ask.
                 """)
 
         @OptionGroup var options: NodeOptions

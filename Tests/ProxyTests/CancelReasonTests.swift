@@ -43,7 +43,7 @@ struct CancelReasonTests {
         var bench = ProxyBench()
         let invite = bench.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
         _ = bench.receive(Call.response(180, to: invite), from: ProxyBench.callee)
-        let long = "Reason: SIP;text=\"\(String(repeating: "x", count: 1_000))\"\r\n"
+        let long = "Reason: SIP;text=\"\(String(repeating: "x", count: 1_100))\"\r\n"
         let sent = bench.receive(Self.cancel(long + Self.lines + long), from: ProxyBench.caller)
         #expect(Self.cancels(sent) == [Self.reasons] && bench.proxy.counters.reasonsLeftOut == 1)
     }

@@ -56,8 +56,8 @@ package struct SIPSettings: Equatable, Sendable {
     /// `sip.min-se`, seconds, 0 (any) or 90 to 86 400, default 0: an INVITE or UPDATE with a shorter Session-Expires,
     /// whose sender supports timers, gets 422 with Min-SE (RFC 4028 §8.1).
     package var minimumSession: Duration = .zero
-    /// `sip.session-expires`, seconds, 0 (off) or 90 to 86 400 and not below `min-se`, default 0: the session timer that
-    /// every INVITE and UPDATE asks for (RFC 4028 §8.1).
+    /// `sip.session-expires`, seconds, 0 (off) or 90 to 86 400 and not below `min-se`, default 0: the session timer
+    /// that every INVITE and UPDATE asks for (RFC 4028 §8.1).
     package var sessionInterval: Duration = .zero
     /// `sip.lenient`; accept what RFC 4475 calls harmless deviations; default true.
     package var isLenient = true

@@ -8,8 +8,8 @@
 // generation it finds, never loses against an older one, on whichever node; a shortening takes the next generation, or
 // the deadline before it would win. An end that an operator asked for is above all of that: what refreshes the dialog
 // meanwhile writes nothing, and what another node wrote at the same moment does not void it. An end that follows from
-// what the cluster has seen or missed (a keep-alive that failed, an ACK that never came) is a shortening: a refresh that
-// comes all the same proves it wrong.
+// what the cluster has seen or missed (a keep-alive that failed, an ACK that never came) is a shortening: a refresh
+// that comes all the same proves it wrong.
 //
 // A session timer (RFC 4028) is agreed on with every answer anew. While there is one, the dialog's own lifetime is kept
 // beside it, and a 2xx to INVITE or UPDATE without Session-Expires gives it back.
@@ -29,8 +29,9 @@ enum SessionWord: Equatable {
 }
 
 extension Proxy {
-    /// What a 2xx to this method says (RFC 4028 §8.2). A day is enough, or the configured lifetime where that is longer:
-    /// a record must not outlive its phones because one of them wrote a large number. What cannot be read is absent.
+    /// What a 2xx to this method says (RFC 4028 §8.2). A day is enough, or the configured lifetime where that is
+    /// longer: a record must not outlive its phones because one of them wrote a large number. What cannot be read is
+    /// absent.
     func sessionWord(_ method: Method) -> SessionWord {
         guard method == .invite || method == .update else { return .none }
         guard let agreed = (try? message.sessionExpires()) ?? nil, agreed.seconds > 0 else { return .endless }
