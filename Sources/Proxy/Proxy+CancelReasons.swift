@@ -58,15 +58,9 @@ extension Proxy {
     }
 
     /// Adds the Reasons that the caller gave to the facts of the INVITE that is cancelled.
-    mutating func learnReason(_ context: ResponseContext, _ did: DialogID, dialogs: DialogTable) {
-        guard !context.reason.isEmpty else { return }
-        if !context.branches.isEmpty {
-            pendingFact(context, 0) { $0.put(PendingField.reason, context.reason) }
-        } else if let pending = dialogs.record(did)?.pendings.first(where: {
-            $0.cseq == context.cSeq && $0.leg == context.leg
-        }) {
-            writeCancelled(pending, progress: 0, reason: context.reason)
-        }
+    mutating func learnReason(_ context: ResponseContext) {
+        guard !context.reason.isEmpty, !context.branches.isEmpty else { return }
+        pendingFact(context, 0) { $0.put(PendingField.reason, context.reason) }
     }
 
     /// A CANCEL came for the INVITE of this pending.
@@ -84,7 +78,7 @@ extension Proxy {
     /// Another node has learned that the INVITE is cancelled: by whom, and why.
     func noteCancelled(_ context: inout ResponseContext, _ flags: UInt64, _ pendings: [Record.Pending]) {
         context.cancelled = true
-        context.cause = context.isInitial ? CancelCause(flags: flags) : .caller
+        context.cause = context.isInitial && context.pass.isFirst ? CancelCause(flags: flags) : .caller
         if context.cause != .caller { context.endCode = settings.earlyEndCode }
         if context.reason.isEmpty { context.reason = Self.reason(of: pendings) }
     }

@@ -111,12 +111,12 @@ extension Proxy {
     }
 
     /// The 2xx at hand is for a dead node's INVITE: what that node had promised stands in the record.
-    mutating func completeSession(_ cSeq: CSeq, of record: Record) -> Via? {
+    mutating func completeSession(_ cSeq: CSeq, _ pass: SpiralPass, of record: Record) -> Via? {
         guard cSeq.method == .invite else { return nil }
         let leg =
             Text.same(record.fromTag, ByteRange(record.fromTag), message.bytes, message.fromTag)
             ? Leg.caller : .callee
-        let promised = record.pendings.filter { $0.cseq == cSeq.number && $0.leg == leg }.map(\.sessionSeconds).max()
-        return completeSession(promised ?? 0)
+        let own = record.pendings.filter { $0.cseq == cSeq.number && $0.leg == leg && $0.pass == pass }
+        return completeSession(own.map(\.sessionSeconds).max() ?? 0)
     }
 }

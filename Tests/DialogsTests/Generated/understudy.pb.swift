@@ -156,6 +156,12 @@ nonisolated struct Understudy_Record: @unchecked Sendable {
     set {_uniqueStorage()._rejectedCallee = newValue}
   }
 
+  /// max; status of the final answer other than 2xx that the INVITE got
+  var failure: UInt32 {
+    get {_storage._failure}
+    set {_uniqueStorage()._failure = newValue}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
@@ -249,6 +255,9 @@ nonisolated struct Understudy_Target: Sendable {
   /// the connection it came on: tag of the member (4 bytes), number (8 bytes), big-endian
   var flow: Data = Data()
 
+  /// which pass of a spiral told it: depth << 32 | hash of its topmost Via; compared after cseq
+  var pass: UInt64 = 0
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
@@ -321,6 +330,9 @@ nonisolated struct Understudy_Pending: Sendable {
 
   var answer: Data = Data()
 
+  /// which pass of a spiral it is, as in Target
+  var pass: UInt64 = 0
+
   /// max; the Session-Expires that a 2xx without one gets (RFC 4028 8.2)
   var sessionS: UInt32 = 0
 
@@ -369,7 +381,7 @@ fileprivate nonisolated let _protobuf_package = "understudy"
 
 nonisolated extension Understudy_Record: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Record"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}call_id\0\u{3}from_tag\0\u{3}invite_cseq\0\u{1}home\0\u{1}state\0\u{1}deadline\0\u{1}flags\0\u{1}from\0\u{1}to\0\u{3}request_uri\0\u{1}caller\0\u{3}settled_caller\0\u{3}settled_callee\0\u{2}\u{3}outs\0\u{1}pendings\0\u{1}variables\0\u{1}profiles\0\u{4}\u{2}rejected_caller\0\u{3}rejected_callee\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}call_id\0\u{3}from_tag\0\u{3}invite_cseq\0\u{1}home\0\u{1}state\0\u{1}deadline\0\u{1}flags\0\u{1}from\0\u{1}to\0\u{3}request_uri\0\u{1}caller\0\u{3}settled_caller\0\u{3}settled_callee\0\u{2}\u{3}outs\0\u{1}pendings\0\u{1}variables\0\u{1}profiles\0\u{4}\u{2}rejected_caller\0\u{3}rejected_callee\0\u{1}failure\0")
 
   fileprivate class _StorageClass {
     var _callID: Data = Data()
@@ -391,6 +403,7 @@ nonisolated extension Understudy_Record: SwiftProtobuf.Message, SwiftProtobuf._M
     var _profiles: [Understudy_Stamped] = []
     var _rejectedCaller: UInt64 = 0
     var _rejectedCallee: UInt64 = 0
+    var _failure: UInt32 = 0
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -420,6 +433,7 @@ nonisolated extension Understudy_Record: SwiftProtobuf.Message, SwiftProtobuf._M
       _profiles = source._profiles
       _rejectedCaller = source._rejectedCaller
       _rejectedCallee = source._rejectedCallee
+      _failure = source._failure
     }
   }
 
@@ -457,6 +471,7 @@ nonisolated extension Understudy_Record: SwiftProtobuf.Message, SwiftProtobuf._M
         case 19: try { try decoder.decodeRepeatedMessageField(value: &_storage._profiles) }()
         case 21: try { try decoder.decodeSingularUInt64Field(value: &_storage._rejectedCaller) }()
         case 22: try { try decoder.decodeSingularUInt64Field(value: &_storage._rejectedCallee) }()
+        case 23: try { try decoder.decodeSingularUInt32Field(value: &_storage._failure) }()
         default: break
         }
       }
@@ -526,6 +541,9 @@ nonisolated extension Understudy_Record: SwiftProtobuf.Message, SwiftProtobuf._M
       if _storage._rejectedCallee != 0 {
         try visitor.visitSingularUInt64Field(value: _storage._rejectedCallee, fieldNumber: 22)
       }
+      if _storage._failure != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._failure, fieldNumber: 23)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -554,6 +572,7 @@ nonisolated extension Understudy_Record: SwiftProtobuf.Message, SwiftProtobuf._M
         if _storage._profiles != rhs_storage._profiles {return false}
         if _storage._rejectedCaller != rhs_storage._rejectedCaller {return false}
         if _storage._rejectedCallee != rhs_storage._rejectedCallee {return false}
+        if _storage._failure != rhs_storage._failure {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -694,7 +713,7 @@ nonisolated extension Understudy_Side: SwiftProtobuf.Message, SwiftProtobuf._Mes
 
 nonisolated extension Understudy_Target: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Target"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}cseq\0\u{1}contact\0\u{1}routes\0\u{1}endpoint\0\u{1}flow\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}cseq\0\u{1}contact\0\u{1}routes\0\u{1}endpoint\0\u{1}flow\0\u{1}pass\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -707,6 +726,7 @@ nonisolated extension Understudy_Target: SwiftProtobuf.Message, SwiftProtobuf._M
       case 3: try { try decoder.decodeSingularBytesField(value: &self.routes) }()
       case 4: try { try decoder.decodeSingularBytesField(value: &self.endpoint) }()
       case 5: try { try decoder.decodeSingularBytesField(value: &self.flow) }()
+      case 6: try { try decoder.decodeSingularUInt64Field(value: &self.pass) }()
       default: break
       }
     }
@@ -728,6 +748,9 @@ nonisolated extension Understudy_Target: SwiftProtobuf.Message, SwiftProtobuf._M
     if !self.flow.isEmpty {
       try visitor.visitSingularBytesField(value: self.flow, fieldNumber: 5)
     }
+    if self.pass != 0 {
+      try visitor.visitSingularUInt64Field(value: self.pass, fieldNumber: 6)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -737,6 +760,7 @@ nonisolated extension Understudy_Target: SwiftProtobuf.Message, SwiftProtobuf._M
     if lhs.routes != rhs.routes {return false}
     if lhs.endpoint != rhs.endpoint {return false}
     if lhs.flow != rhs.flow {return false}
+    if lhs.pass != rhs.pass {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -803,7 +827,7 @@ nonisolated extension Understudy_Out: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension Understudy_Pending: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Pending"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}branch\0\u{1}leg\0\u{1}cseq\0\u{1}progress\0\u{1}vias\0\u{1}source\0\u{3}request_uri\0\u{1}routes\0\u{1}via\0\u{1}target\0\u{1}answer\0\u{4}\u{2}session_s\0\u{1}reason\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}branch\0\u{1}leg\0\u{1}cseq\0\u{1}progress\0\u{1}vias\0\u{1}source\0\u{3}request_uri\0\u{1}routes\0\u{1}via\0\u{1}target\0\u{1}answer\0\u{1}pass\0\u{3}session_s\0\u{1}reason\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -822,6 +846,7 @@ nonisolated extension Understudy_Pending: SwiftProtobuf.Message, SwiftProtobuf._
       case 9: try { try decoder.decodeSingularBytesField(value: &self.via) }()
       case 10: try { try decoder.decodeSingularBytesField(value: &self.target) }()
       case 11: try { try decoder.decodeSingularBytesField(value: &self.answer) }()
+      case 12: try { try decoder.decodeSingularUInt64Field(value: &self.pass) }()
       case 13: try { try decoder.decodeSingularUInt32Field(value: &self.sessionS) }()
       case 14: try { try decoder.decodeSingularBytesField(value: &self.reason) }()
       default: break
@@ -863,6 +888,9 @@ nonisolated extension Understudy_Pending: SwiftProtobuf.Message, SwiftProtobuf._
     if !self.answer.isEmpty {
       try visitor.visitSingularBytesField(value: self.answer, fieldNumber: 11)
     }
+    if self.pass != 0 {
+      try visitor.visitSingularUInt64Field(value: self.pass, fieldNumber: 12)
+    }
     if self.sessionS != 0 {
       try visitor.visitSingularUInt32Field(value: self.sessionS, fieldNumber: 13)
     }
@@ -884,6 +912,7 @@ nonisolated extension Understudy_Pending: SwiftProtobuf.Message, SwiftProtobuf._
     if lhs.via != rhs.via {return false}
     if lhs.target != rhs.target {return false}
     if lhs.answer != rhs.answer {return false}
+    if lhs.pass != rhs.pass {return false}
     if lhs.sessionS != rhs.sessionS {return false}
     if lhs.reason != rhs.reason {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
