@@ -32,6 +32,7 @@ extension Proxy {
             } else if cSeq.method != .cancel, isForUsAlone(via) {
                 counters.strayResponses += 1
             } else {
+                let via = completeSession(cSeq, of: token.did, dialogs: dialogs) ?? via
                 receiveHeirResponse(token, via, cSeq, from: source, now: now, dialogs: &dialogs, effects: &effects)
             }
         }
@@ -50,6 +51,7 @@ extension Proxy {
             // Its context is gone: a 2xx repeated after 64·T1, or one for a call that an heir has ended meanwhile.
             counters.strayResponses += 1
             if cSeq.method == .invite, 200..<300 ~= message.statusCode {
+                let via = completeSession(cSeq, of: token.did, dialogs: dialogs) ?? via
                 receiveHeirResponse(token, via, cSeq, from: source, now: now, dialogs: &dialogs, effects: &effects)
             }
             return

@@ -101,14 +101,12 @@ extension Proxy {
 
     /// An answer whose Via names a member that is not live: its address moved here, or it comes by rport to an heir.
     mutating func receiveHeirResponse(
-        _ token: Branch.Token, _ asReceived: Via, _ cSeq: CSeq, from source: Endpoint, now: Instant,
+        _ token: Branch.Token, _ via: Via, _ cSeq: CSeq, from source: Endpoint, now: Instant,
         dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
         let did = token.did
-        var via = asReceived
         let spiral = passOfResponse()
         if cSeq.method == .invite || cSeq.method == .cancel, did.rawValue != 0, let record = dialogs.record(did) {
-            via = completeSession(cSeq, spiral, of: record) ?? via
             let isSuccess = cSeq.method == .invite && 200..<300 ~= message.statusCode
             if isSuccess, isRefused(cSeq.number, spiral, record) {
                 let endsDialog = cSeq.number == record.inviteCSeq

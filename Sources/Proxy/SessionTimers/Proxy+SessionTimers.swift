@@ -111,8 +111,11 @@ extension Proxy {
     }
 
     /// The 2xx at hand is for a dead node's INVITE: what that node had promised stands in the record.
-    mutating func completeSession(_ cSeq: CSeq, _ pass: SpiralPass, of record: Record) -> Via? {
-        guard cSeq.method == .invite else { return nil }
+    mutating func completeSession(_ cSeq: CSeq, of did: DialogID, dialogs: DialogTable) -> Via? {
+        guard cSeq.method == .invite, 200..<300 ~= message.statusCode, let record = dialogs.record(did) else {
+            return nil
+        }
+        let pass = passOfResponse()
         let leg =
             Text.same(record.fromTag, ByteRange(record.fromTag), message.bytes, message.fromTag)
             ? Leg.caller : .callee
