@@ -130,6 +130,10 @@ extension Node {
             if proxy.isSpent(did, dialogs: store.dialogs) {
                 proxy.learnSpent(did, now: now, dialogs: &store.dialogs, effects: &effects)
             }
+            if proxy.owesEnd(did, dialogs: store.dialogs) {
+                proxy.shortenDeadline(
+                    did, flags: 0, isAsked: true, now: now, dialogs: &store.dialogs, effects: &effects)
+            }
         }
         for did in store.arrived {
             proxy.recordArrived(did, now: now, dialogs: &store.dialogs, effects: &effects)

@@ -79,6 +79,33 @@ struct EndTests {
         }
     }
 
+    @Test(arguments: [0, 3, 20, 200] as [Int64], [0, 1, 2])
+    func `an answer that crosses the end of a ringing call leaves nobody in it`(delay: Int64, node: Int) {
+        var bench = ClusterBench { $0.dialogs.defaultTimeout = .seconds(60) }
+        bench.advance(milliseconds: 2_000)
+        let to = "<sip:bob@10.0.9.2>"
+        bench.receive(
+            ClusterBench.request("INVITE", "z9hG4bKc1", to, extra: "Contact: <sip:alice@10.0.9.1>\r\n"),
+            from: ClusterBench.caller, at: 0)
+        let invite = bench.sent.last { $0.text.hasPrefix("INVITE") }!
+        let contact = "Contact: <sip:bob@10.0.9.2>\r\n"
+        func answer(_ status: Int) -> String {
+            ClusterBench.answer(status, to: invite, toTag: ";tag=bob", extra: contact)
+        }
+        bench.receive(answer(180), from: ClusterBench.callee, at: 0)
+        bench.advance(milliseconds: 50)
+        #expect(bench.end(through: node) == .ending)
+        bench.advance(milliseconds: delay)
+        bench.receive(answer(200), from: ClusterBench.callee, at: 0)
+        bench.advance(milliseconds: 60)
+        bench.receive(
+            ClusterBench.request("ACK", "z9hG4bKa1", "\(to);tag=bob", extra: Self.route(bench)),
+            from: ClusterBench.caller, at: 0)
+        bench.advance(milliseconds: 1_500)
+        Self.expectOneBye(bench, "answered \(delay) ms after node \(node) was asked")
+        #expect((0..<3).allSatisfy { bench.end(seenBy: $0)?.phase == .ended })
+    }
+
     @Test func `every node tells how far the end has come`() {
         var bench = Self.bench()
         for index in 0..<3 { #expect(bench.end(seenBy: index) == DialogEnd()) }

@@ -47,6 +47,10 @@ extension Proxy {
     ) {
         let known = dialogs.view(did) { view, _ in view.deadline } ?? nil
         if let known, known.isExplicitEnd { return }
+        if isEndAsked(did, dialogs: dialogs) {
+            write(ended(known, isAsked: true, did, now: now, dialogs: dialogs))
+            return
+        }
         let own = ownLifetime(known)
         var next = RecordView.Deadline()
         switch word {
@@ -99,16 +103,36 @@ extension Proxy {
         _ did: DialogID, flags: UInt64, isAsked: Bool, now: Instant, dialogs: inout DialogTable,
         effects: inout ProxyEffects
     ) {
-        var next = (dialogs.view(did) { view, _ in view.deadline } ?? nil) ?? RecordView.Deadline()
+        let known = dialogs.view(did) { view, _ in view.deadline } ?? nil
         facts.begin()
-        if !next.isExplicitEnd {
-            next.generation = next.nextGeneration
-            if isAsked { next.generation |= RecordView.Deadline.explicitEnd }
-            next.atMilliseconds = age(did, now: now, dialogs: dialogs)
-            write(next)
+        if !(known?.isExplicitEnd ?? false) {
+            write(ended(known, isAsked: isAsked, did, now: now, dialogs: dialogs))
         }
         if flags != 0 { facts.put(RecordField.flags, flags) }
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
+    }
+
+    private func ended(
+        _ known: RecordView.Deadline?, isAsked: Bool, _ did: DialogID, now: Instant, dialogs: DialogTable
+    ) -> RecordView.Deadline {
+        var next = known ?? RecordView.Deadline()
+        next.generation = next.nextGeneration
+        if isAsked { next.generation |= RecordView.Deadline.explicitEnd }
+        next.atMilliseconds = age(did, now: now, dialogs: dialogs)
+        return next
+    }
+
+    private func isEndAsked(_ did: DialogID, dialogs: DialogTable) -> Bool {
+        dialogs.view(did) { view, _ in view.flags & RecordFlag.endedByOperator != 0 } ?? false
+    }
+
+    /// An operator ended the call while it rang, and its answer crossed that: the call is up, and no deadline says that
+    /// it is to end.
+    package func owesEnd(_ did: DialogID, dialogs: DialogTable) -> Bool {
+        dialogs.view(did) { view, _ in
+            (view.state == .confirmedNotAcknowledged || view.state == .confirmed)
+                && view.flags & RecordFlag.endedByOperator != 0 && !(view.deadline?.isExplicitEnd ?? false)
+        } ?? false
     }
 
     private func age(_ did: DialogID, now: Instant, dialogs: DialogTable) -> UInt64 {
