@@ -165,8 +165,8 @@ extension Proxy {
 
     // MARK: ACK and CANCEL
 
-    /// The ACK for a 2xx settles its INVITE: answers, Via stacks and branches are dropped from the record. While another
-    /// branch of a fork is open they stay: should its owner die, an heir has to cancel it.
+    /// The ACK for a 2xx settles its INVITE: answers, Via stacks and branches are dropped from the record. While
+    /// another branch of a fork is open they stay: should its owner die, an heir has to cancel it.
     mutating func learnAcknowledgement(
         _ did: DialogID, _ plan: RequestPlan, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
@@ -209,15 +209,32 @@ extension Proxy {
         stopResending(did, effects: &effects)
     }
 
-    /// One branch has had its final answer, and another has not.
+    /// More branches are open than the one that the ACK is for, which the record may not know as answered yet.
     private func isForkOpen(_ view: RecordView, _ stored: [UInt8], _ cSeq: UInt32) -> Bool {
         guard view.pendingCount > 1 else { return false }
-        var hasEnded = false
+        var (ended, open) = (0, 0)
         view.forEachPending(in: stored) { pending in
             guard pending.leg == .caller, pending.cseq == cSeq else { return }
-            hasEnded = hasEnded || pending.progress & Progress.final != 0
+            if pending.progress & Progress.final != 0 { ended += 1 } else { open += 1 }
         }
-        return hasEnded && hasOpenPending(view, stored, cSeq)
+        return open > 1 || open == 1 && ended > 0
+    }
+
+    /// Whether the caller's INVITE was acknowledged before it was known here how its branches ended, and now they have.
+    package func isSettleable(_ did: DialogID, dialogs: DialogTable) -> Bool {
+        dialogs.view(did) { view, stored in
+            view.state == .confirmed && view.pendingCount > 0 && view.settledCaller < view.inviteCSeq
+                && isAcknowledged(view, stored, view.inviteCSeq) && !hasOpenPending(view, stored, view.inviteCSeq)
+        } ?? false
+    }
+
+    /// All branches of the caller's INVITE have ended.
+    package mutating func learnSettled(
+        _ did: DialogID, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        facts.begin()
+        facts.put(RecordField.settledCaller, UInt64(dialogs.view(did) { view, _ in view.inviteCSeq } ?? 0))
+        learn(did, now: now, dialogs: &dialogs, effects: &effects)
     }
 
     mutating func learnCancelled(
