@@ -165,8 +165,8 @@ extension Proxy {
 
     // MARK: ACK and CANCEL
 
-    /// The ACK for a 2xx settles its INVITE: answers, Via stacks and branches are dropped from the record. While
-    /// another branch of a fork is open they stay: should its owner die, an heir has to cancel it.
+    /// The ACK for a 2xx settles its INVITE: answers, Via stacks and branches are dropped from the record. While a
+    /// branch is open, as far as is known here, they stay: should its owner die, an heir has to cancel it.
     mutating func learnAcknowledgement(
         _ did: DialogID, _ plan: RequestPlan, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
@@ -187,8 +187,8 @@ extension Proxy {
             } ?? true
         if plan.leg == .caller, isInitial {
             facts.put(RecordField.state, UInt64(DialogState.confirmed.rawValue))
-            let isForked = dialogs.view(did) { view, stored in isForkOpen(view, stored, plan.cSeq.number) } ?? false
-            if !isForked { facts.put(RecordField.settledCaller, UInt64(plan.cSeq.number)) }
+            let isOpen = dialogs.view(did) { view, stored in hasOpenPending(view, stored, plan.cSeq.number) } ?? false
+            if !isOpen { facts.put(RecordField.settledCaller, UInt64(plan.cSeq.number)) }
             facts.message(RecordField.outs) { out in
                 out.put(OutField.toTag, bytes, calleeTag)
                 out.put(OutField.state, UInt64(DialogState.confirmed.rawValue))
@@ -207,17 +207,6 @@ extension Proxy {
         }
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
         stopResending(did, effects: &effects)
-    }
-
-    /// More branches are open than the one that the ACK is for, which the record may not know as answered yet.
-    private func isForkOpen(_ view: RecordView, _ stored: [UInt8], _ cSeq: UInt32) -> Bool {
-        guard view.pendingCount > 1 else { return false }
-        var (ended, open) = (0, 0)
-        view.forEachPending(in: stored) { pending in
-            guard pending.leg == .caller, pending.cseq == cSeq else { return }
-            if pending.progress & Progress.final != 0 { ended += 1 } else { open += 1 }
-        }
-        return open > 1 || open == 1 && ended > 0
     }
 
     /// Whether the caller's INVITE was acknowledged before it was known here how its branches ended, and now they have.
