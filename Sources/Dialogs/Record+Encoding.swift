@@ -45,6 +45,7 @@ extension Record {
         for profile in profiles { facts.message(RecordField.profiles) { profile.write(into: &$0) } }
         facts.put(RecordField.rejectedCaller, rejectedCaller)
         facts.put(RecordField.rejectedCallee, rejectedCallee)
+        facts.put(RecordField.refusedCaller, refusedCaller)
     }
 }
 
@@ -59,6 +60,7 @@ extension Record.Side {
             $0.put(TargetField.endpoint, endpoint)
             $0.put(TargetField.flow, flow)
         }
+        facts.put(SideField.sentBy, sentBy)
     }
 }
 
@@ -70,6 +72,7 @@ extension Record.Out {
         facts.put(OutField.answer, answer)
         facts.put(OutField.acked, UInt64(acked))
         facts.put(OutField.to, to)
+        facts.put(OutField.refused, refused)
     }
 }
 

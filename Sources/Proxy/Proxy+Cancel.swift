@@ -24,7 +24,7 @@ extension Proxy {
         var did = dialogs.did(
             callID: message.bytes, message.callID, fromTag: message.bytes, message.fromTag,
             inviteCSeq: plan.cSeq.number)
-        if !message.toTag.isEmpty {
+        if !message.toTag.isEmpty || namesDialog() {
             consumeRoutes(&plan, dialogs: dialogs)
             matchDialog(&plan, dialogs: dialogs, effects: &effects)
             did = plan.did ?? did
@@ -196,6 +196,10 @@ extension Proxy {
             }
             put(context, id)
         }
+        if isOfRefusal(plan, now: now) {
+            counters.refusalsAcknowledged += 1
+            return
+        }
         if isAcknowledgementOfOurs(plan) {
             counters.foreignAbsorbed += 1
             passToPeers(from: plan.source, effects: &effects)
@@ -203,6 +207,11 @@ extension Proxy {
         }
         consumeRoutes(&plan, dialogs: dialogs)
         matchDialog(&plan, dialogs: dialogs, effects: &effects)
+        plan.isInDialog = plan.isKnown || plan.did != nil || !message.toTag.isEmpty
+        if isOfRecordedRefusal(plan, dialogs: dialogs) {
+            counters.refusalsAcknowledged += 1
+            return
+        }
         if isOfRejected(plan, dialogs: dialogs) {
             counters.foreignAbsorbed += 1
             passToPeers(from: plan.source, effects: &effects)

@@ -165,7 +165,7 @@ extension Proxy {
         _ did: DialogID, _ plan: RequestPlan, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
     ) -> Bool {
         guard let record = dialogs.record(did) else { return false }
-        let leg = message.toTag.isEmpty ? Leg.caller : plan.leg
+        let leg = plan.leg
         if record.state == .deleted { return record.flags & (RecordFlag.failed | RecordFlag.cancelled) != 0 }
         guard let pending = record.pendings.first(where: { $0.leg == leg && $0.cseq == plan.cSeq.number }) else {
             return record.inviteCSeq == plan.cSeq.number  // Answered already: CANCEL has no effect (§9.2).

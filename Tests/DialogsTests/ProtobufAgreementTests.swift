@@ -74,6 +74,7 @@ extension Record {
         settledCallee = theirs.settledCallee
         rejectedCaller = theirs.rejectedCaller
         rejectedCallee = theirs.rejectedCallee
+        refusedCaller = theirs.refusedCaller
         outs = theirs.outs.map(Out.init)
         pendings = theirs.pendings.map(Pending.init)
         variables = theirs.variables.map(Stamped.init)
@@ -91,6 +92,7 @@ extension Record.Side {
         routes = Array(theirs.target.routes)
         endpoint = Array(theirs.target.endpoint)
         flow = Array(theirs.target.flow)
+        sentBy = Array(theirs.sentBy)
     }
 }
 
@@ -103,6 +105,7 @@ extension Record.Out {
         answer = Array(theirs.answer)
         acked = theirs.acked
         to = Array(theirs.to)
+        refused = theirs.refused
     }
 }
 

@@ -74,13 +74,13 @@ nonisolated struct Understudy_Record: @unchecked Sendable {
   /// Clears the value of `deadline`. Subsequent reads from it will return its default value.
   mutating func clearDeadline() {_uniqueStorage()._deadline = nil}
 
-  /// or; 1 cancelled, 2 BYE from caller, 4 BYE from callee, 8 timeout, 16 operator, 32 failed
+  /// or; 1 cancelled, 2 BYE from caller, 4 BYE from callee, 8 timeout, 16 operator, 32 failed,
   var flags: UInt32 {
     get {_storage._flags}
     set {_uniqueStorage()._flags = newValue}
   }
 
-  /// value of From as in the INVITE; larger bytes
+  /// 64 ka-src, 128 ka-dst, 256 keep-alive failed
   var from: Data {
     get {_storage._from}
     set {_uniqueStorage()._from = newValue}
@@ -156,6 +156,12 @@ nonisolated struct Understudy_Record: @unchecked Sendable {
     set {_uniqueStorage()._rejectedCallee = newValue}
   }
 
+  /// max; the same of the last INVITE that a node refused to the caller by itself
+  var refusedCaller: UInt64 {
+    get {_storage._refusedCaller}
+    set {_uniqueStorage()._refusedCaller = newValue}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
@@ -218,6 +224,9 @@ nonisolated struct Understudy_Side: Sendable {
   /// Clears the value of `target`. Subsequent reads from it will return its default value.
   mutating func clearTarget() {self._target = nil}
 
+  /// what the home is called toward this side, where that is not home's; larger bytes
+  var sentBy: Data = Data()
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
@@ -255,6 +264,7 @@ nonisolated struct Understudy_Out: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
+  /// absent: the null tag of a callee that has none
   var toTag: Data = Data()
 
   /// max
@@ -278,6 +288,9 @@ nonisolated struct Understudy_Out: Sendable {
 
   /// value of To of the answer; larger bytes
   var to: Data = Data()
+
+  /// max; as refused_caller, of this callee
+  var refused: UInt64 = 0
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -312,6 +325,7 @@ nonisolated struct Understudy_Pending: Sendable {
 
   var via: Data = Data()
 
+  /// address:port;transport=…;name=…: UDP without transport, the name only of a TLS server
   var target: Data = Data()
 
   var answer: Data = Data()
@@ -358,7 +372,7 @@ fileprivate nonisolated let _protobuf_package = "understudy"
 
 nonisolated extension Understudy_Record: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Record"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}call_id\0\u{3}from_tag\0\u{3}invite_cseq\0\u{1}home\0\u{1}state\0\u{1}deadline\0\u{1}flags\0\u{1}from\0\u{1}to\0\u{3}request_uri\0\u{1}caller\0\u{3}settled_caller\0\u{3}settled_callee\0\u{2}\u{3}outs\0\u{1}pendings\0\u{1}variables\0\u{1}profiles\0\u{4}\u{2}rejected_caller\0\u{3}rejected_callee\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}call_id\0\u{3}from_tag\0\u{3}invite_cseq\0\u{1}home\0\u{1}state\0\u{1}deadline\0\u{1}flags\0\u{1}from\0\u{1}to\0\u{3}request_uri\0\u{1}caller\0\u{3}settled_caller\0\u{3}settled_callee\0\u{2}\u{3}outs\0\u{1}pendings\0\u{1}variables\0\u{1}profiles\0\u{4}\u{2}rejected_caller\0\u{3}rejected_callee\0\u{4}\u{3}refused_caller\0")
 
   fileprivate class _StorageClass {
     var _callID: Data = Data()
@@ -380,6 +394,7 @@ nonisolated extension Understudy_Record: SwiftProtobuf.Message, SwiftProtobuf._M
     var _profiles: [Understudy_Stamped] = []
     var _rejectedCaller: UInt64 = 0
     var _rejectedCallee: UInt64 = 0
+    var _refusedCaller: UInt64 = 0
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -409,6 +424,7 @@ nonisolated extension Understudy_Record: SwiftProtobuf.Message, SwiftProtobuf._M
       _profiles = source._profiles
       _rejectedCaller = source._rejectedCaller
       _rejectedCallee = source._rejectedCallee
+      _refusedCaller = source._refusedCaller
     }
   }
 
@@ -446,6 +462,7 @@ nonisolated extension Understudy_Record: SwiftProtobuf.Message, SwiftProtobuf._M
         case 19: try { try decoder.decodeRepeatedMessageField(value: &_storage._profiles) }()
         case 21: try { try decoder.decodeSingularUInt64Field(value: &_storage._rejectedCaller) }()
         case 22: try { try decoder.decodeSingularUInt64Field(value: &_storage._rejectedCallee) }()
+        case 25: try { try decoder.decodeSingularUInt64Field(value: &_storage._refusedCaller) }()
         default: break
         }
       }
@@ -515,6 +532,9 @@ nonisolated extension Understudy_Record: SwiftProtobuf.Message, SwiftProtobuf._M
       if _storage._rejectedCallee != 0 {
         try visitor.visitSingularUInt64Field(value: _storage._rejectedCallee, fieldNumber: 22)
       }
+      if _storage._refusedCaller != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._refusedCaller, fieldNumber: 25)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -543,6 +563,7 @@ nonisolated extension Understudy_Record: SwiftProtobuf.Message, SwiftProtobuf._M
         if _storage._profiles != rhs_storage._profiles {return false}
         if _storage._rejectedCaller != rhs_storage._rejectedCaller {return false}
         if _storage._rejectedCallee != rhs_storage._rejectedCallee {return false}
+        if _storage._refusedCaller != rhs_storage._refusedCaller {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -634,7 +655,7 @@ nonisolated extension Understudy_Deadline: SwiftProtobuf.Message, SwiftProtobuf.
 
 nonisolated extension Understudy_Side: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Side"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}cseq\0\u{3}first_cseq\0\u{1}target\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}cseq\0\u{3}first_cseq\0\u{1}target\0\u{3}sent_by\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -645,6 +666,7 @@ nonisolated extension Understudy_Side: SwiftProtobuf.Message, SwiftProtobuf._Mes
       case 1: try { try decoder.decodeSingularUInt32Field(value: &self.cseq) }()
       case 2: try { try decoder.decodeSingularUInt32Field(value: &self.firstCseq) }()
       case 3: try { try decoder.decodeSingularMessageField(value: &self._target) }()
+      case 4: try { try decoder.decodeSingularBytesField(value: &self.sentBy) }()
       default: break
       }
     }
@@ -664,6 +686,9 @@ nonisolated extension Understudy_Side: SwiftProtobuf.Message, SwiftProtobuf._Mes
     try { if let v = self._target {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
     } }()
+    if !self.sentBy.isEmpty {
+      try visitor.visitSingularBytesField(value: self.sentBy, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -671,6 +696,7 @@ nonisolated extension Understudy_Side: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs.cseq != rhs.cseq {return false}
     if lhs.firstCseq != rhs.firstCseq {return false}
     if lhs._target != rhs._target {return false}
+    if lhs.sentBy != rhs.sentBy {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -728,7 +754,7 @@ nonisolated extension Understudy_Target: SwiftProtobuf.Message, SwiftProtobuf._M
 
 nonisolated extension Understudy_Out: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Out"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}to_tag\0\u{1}state\0\u{1}side\0\u{1}answer\0\u{1}acked\0\u{1}to\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}to_tag\0\u{1}state\0\u{1}side\0\u{1}answer\0\u{1}acked\0\u{1}to\0\u{1}refused\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -742,6 +768,7 @@ nonisolated extension Understudy_Out: SwiftProtobuf.Message, SwiftProtobuf._Mess
       case 4: try { try decoder.decodeSingularBytesField(value: &self.answer) }()
       case 5: try { try decoder.decodeSingularUInt32Field(value: &self.acked) }()
       case 6: try { try decoder.decodeSingularBytesField(value: &self.to) }()
+      case 7: try { try decoder.decodeSingularUInt64Field(value: &self.refused) }()
       default: break
       }
     }
@@ -770,6 +797,9 @@ nonisolated extension Understudy_Out: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if !self.to.isEmpty {
       try visitor.visitSingularBytesField(value: self.to, fieldNumber: 6)
     }
+    if self.refused != 0 {
+      try visitor.visitSingularUInt64Field(value: self.refused, fieldNumber: 7)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -780,6 +810,7 @@ nonisolated extension Understudy_Out: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if lhs.answer != rhs.answer {return false}
     if lhs.acked != rhs.acked {return false}
     if lhs.to != rhs.to {return false}
+    if lhs.refused != rhs.refused {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
