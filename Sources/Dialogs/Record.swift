@@ -23,6 +23,7 @@ public struct Record: Equatable, Sendable {
         public var endpoint: [UInt8] = []
         public var flow: [UInt8] = []
         public var sentBy: [UInt8] = []
+        public var pass = SpiralPass.first
 
         public init() {}
     }
@@ -51,6 +52,7 @@ public struct Record: Equatable, Sendable {
         public var via: [UInt8] = []
         public var target: [UInt8] = []
         public var answer: [UInt8] = []
+        public var pass = SpiralPass.first
 
         public init() {}
     }
@@ -81,6 +83,7 @@ public struct Record: Equatable, Sendable {
     public var rejectedCaller: UInt64 = 0
     public var rejectedCallee: UInt64 = 0
     public var refusedCaller: UInt64 = 0
+    public var failure: UInt32 = 0
     public var outs: [Out] = []
     public var pendings: [Pending] = []
     public var variables: [Stamped] = []
@@ -122,6 +125,7 @@ public struct Record: Equatable, Sendable {
         rejectedCaller = view.rejectedCaller
         rejectedCallee = view.rejectedCallee
         refusedCaller = view.refusedCaller
+        failure = view.failure
         view.forEachOut(in: bytes) { outs.append(Out($0, bytes)) }
         view.forEachPending(in: bytes) { pendings.append(Pending($0, bytes)) }
         view.forEachVariable(in: bytes) { variables.append(Stamped($0, bytes)) }
@@ -144,6 +148,7 @@ extension Record.Side {
         endpoint = Array(bytes[view.endpoint.range])
         flow = Array(bytes[view.flow.range])
         sentBy = Array(bytes[view.sentBy.range])
+        pass = view.pass
     }
 }
 
@@ -172,6 +177,7 @@ extension Record.Pending {
         via = Array(bytes[view.via.range])
         target = Array(bytes[view.target.range])
         answer = Array(bytes[view.answer.range])
+        pass = view.pass
     }
 }
 

@@ -25,6 +25,7 @@ public struct RecordView: Sendable {
         public var routes = ByteRange.empty
         public var endpoint = ByteRange.empty
         public var flow = ByteRange.empty
+        public var pass = SpiralPass.first
         /// What the home is called toward this side; empty where that is `home`'s.
         public var sentBy = ByteRange.empty
 
@@ -55,6 +56,7 @@ public struct RecordView: Sendable {
         public var via = ByteRange.empty
         public var target = ByteRange.empty
         public var answer = ByteRange.empty
+        public var pass = SpiralPass.first
     }
 
     public struct Stamped: Equatable, Sendable {
@@ -88,6 +90,8 @@ public struct RecordView: Sendable {
     public private(set) var rejectedCallee: UInt64 = 0
     /// The same of the last INVITE that a node refused to the caller without a transaction.
     public private(set) var refusedCaller: UInt64 = 0
+    /// The status of the final answer other than 2xx that the INVITE got; 0 for none.
+    public private(set) var failure: UInt32 = 0
     public private(set) var outCount = 0
     public private(set) var pendingCount = 0
     // Entries of one map are neighbours; each of these spans all of one map's fields, tags included.
@@ -119,6 +123,7 @@ public struct RecordView: Sendable {
             case .rejectedCaller: rejectedCaller = field.value
             case .rejectedCallee: rejectedCallee = field.value
             case .refusedCaller: refusedCaller = field.value
+            case .failure: failure = UInt32(truncatingIfNeeded: field.value)
             case .outs:
                 outCount += 1
                 Self.extend(&outs, field)

@@ -152,24 +152,33 @@ extension ProxySettings {
     /// Writes what stands above a request that leaves: our Via, and the Record-Routes of `recorded`.
     func writeTop(
         _ branch: Branch, _ recorded: DialogID?, from upstream: ListenerID, to downstream: ListenerID, secure: Bool,
-        into writer: inout ByteWriter
+        above standing: [UInt8]?, into writer: inout ByteWriter
     ) {
         writer.put("Via: ")
         Proxy.writeVia(self, branch, downstream, into: &writer)
         writer.put("\r\n")
         if let recorded {
-            writeRecordRoutes(recorded, upstream: upstream, downstream: downstream, secure: secure, into: &writer)
+            writeRecordRoutes(
+                recorded, upstream: upstream, downstream: downstream, secure: secure, above: standing, into: &writer)
         }
     }
 
     /// Writes the Record-Routes of a dialog: one where both sides know us by one name, two where the names differ, the
     /// one for upstream below (RFC 5658). With `secure` the URIs are sips (RFC 3261 §16.6 step 4).
+    /// - Parameter standing: Our entry that stands on top, from its host on, in a request that has come straight back:
+    ///   it is not written again.
     func writeRecordRoutes(
-        _ did: DialogID, upstream: ListenerID, downstream: ListenerID, secure: Bool, into writer: inout ByteWriter
+        _ did: DialogID, upstream: ListenerID, downstream: ListenerID, secure: Bool, above standing: [UInt8]?,
+        into writer: inout ByteWriter
     ) {
         let (above, below) = (name(downstream), name(upstream))
-        writeRecordRoute(did, above, secure: secure, into: &writer)
-        if above.advertised != below.advertised { writeRecordRoute(did, below, secure: secure, into: &writer) }
+        let count = below.advertised.count
+        let stands =
+            standing.map { $0.starts(with: below.advertised) && $0.dropFirst(count).first == UInt8(ascii: ";") }
+            ?? false
+        let differs = above.advertised != below.advertised
+        if differs || !stands { writeRecordRoute(did, above, secure: secure, into: &writer) }
+        if differs, !stands { writeRecordRoute(did, below, secure: secure, into: &writer) }
     }
 
     private func writeRecordRoute(

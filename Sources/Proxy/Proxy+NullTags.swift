@@ -68,7 +68,7 @@ extension Proxy {
         message.nameAddresses(.route, into: &found)
         return found.contains { route in
             guard let uri = try? URI(message.bytes, route.uri) else { return false }
-            return isOwn(uri, in: message.bytes) && didHint(uri) != nil
+            return isOwn(uri, in: message.bytes) && didHint(uri, in: message.bytes) != nil
         }
     }
 

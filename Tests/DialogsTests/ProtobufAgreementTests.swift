@@ -75,6 +75,7 @@ extension Record {
         rejectedCaller = theirs.rejectedCaller
         rejectedCallee = theirs.rejectedCallee
         refusedCaller = theirs.refusedCaller
+        failure = theirs.failure
         outs = theirs.outs.map(Out.init)
         pendings = theirs.pendings.map(Pending.init)
         variables = theirs.variables.map(Stamped.init)
@@ -93,6 +94,7 @@ extension Record.Side {
         endpoint = Array(theirs.target.endpoint)
         flow = Array(theirs.target.flow)
         sentBy = Array(theirs.sentBy)
+        pass = SpiralPass(rawValue: theirs.target.pass)
     }
 }
 
@@ -123,6 +125,7 @@ extension Record.Pending {
         via = Array(theirs.via)
         target = Array(theirs.target)
         answer = Array(theirs.answer)
+        pass = SpiralPass(rawValue: theirs.pass)
     }
 }
 

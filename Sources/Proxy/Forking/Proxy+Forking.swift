@@ -163,6 +163,7 @@ extension Proxy {
         guard loadStored(context.template) else { return nil }
         let requestURI = target.requestURI
         let recorded = context.recordsRoute ? context.did : nil
+        let standing = recorded.flatMap { standingRecordRoute($0, in: stored) }
         let uri =
             requestURI.isEmpty
             ? try? URI(stored.bytes, stored.requestURI) : try? URI(requestURI, ByteRange(requestURI))
@@ -175,7 +176,7 @@ extension Proxy {
         editor.insert(at: stored.firstLineEnd) { [settings] writer in
             settings.writeTop(
                 .transaction(token), recorded, from: context.listener, to: listener,
-                secure: uri?.scheme == .sips, into: &writer)
+                secure: uri?.scheme == .sips, above: standing, into: &writer)
         }
         if context.recordsSubscription {
             let upstream = (context.listener, flowFact(context.flow, ofSender: stored))
