@@ -142,6 +142,8 @@ struct SettingsTests {
         ("limits.total-burst=5", "limits.total-burst"),
         ("limits.sources=2", "limits.sources"),
         ("routes=.* => sip:127.0.0.1;transport=tcp", "routes"),
+        ("routes=.* => sip:[::1]:5060", "routes"),
+        ("sets=gw => sip:[::1]:5060", "sets"),
         ("script.lua=/etc/route.lua", "script.lua"),
         ("storage.db_url=sqlite:///x", "storage.db_url"),
         ("management.mi_fifo=/run/mi", "management.mi_fifo"),
