@@ -1,7 +1,7 @@
 // The CSeq of a BYE that the cluster makes: above every request that its receiver has had from the other side, and the
 // same on whichever node makes it (S1-9). So it is a function of two facts of the record: 2²⁴ above the first CSeq of
-// that side, since requests that only a dead node saw must not be above it, and below 2³¹, as a sender must be (RFC 3261
-// §8.1.1.5).
+// that side, since requests that only a dead node saw must not be above it, and below 2³¹, as a sender must be
+// (RFC 3261 §8.1.1.5).
 //
 // A side may come that far itself: numbers that jump, a call that begins just below 2³¹, phones that count on to 2³²
 // (any 32 bits are compared, §12.2.2). Then it is the next multiple of 2²⁴ above its first, which two nodes agree on

@@ -313,7 +313,7 @@ extension Proxy {
         guard let hop = nextHop(side) else { return nil }
         let request = requestWithin(
             record, out, to: leg, method: "BYE", cSeq: cSeq, hop,
-            via: { writeGeneratedVia(did, record, out, to: leg, .bye, hop.endpoint, into: &$0) },
+            via: { writeGeneratedVia(did, record, out, to: leg, .bye, settings.egress ?? hop.endpoint, into: &$0) },
             extra: { Self.writeReason(record.flags, early: early, into: &$0) })
         return EndingRequest(leg: leg, target: hop.endpoint, bytes: request)
     }

@@ -89,7 +89,7 @@ extension Proxy {
         guard let hop = nextHop(out.side) else { return }
         let sent = requestWithin(
             record, out, to: .callee, method: "ACK", cSeq: UInt64(cSeq), hop,
-            via: { writeGeneratedVia(did, record, out, to: .callee, .ack, hop.endpoint, into: &$0) })
+            via: { writeGeneratedVia(did, record, out, to: .callee, .ack, settings.egress ?? hop.endpoint, into: &$0) })
         let target = settings.egress ?? bye.target
         if target != .none {
             effects.queue.send(sent, to: target, from: listener(ofGenerated: sent, toward: target))
