@@ -165,8 +165,8 @@ extension Proxy {
 
     // MARK: ACK and CANCEL
 
-    /// The ACK for a 2xx settles its INVITE: answers, Via stacks and branches are dropped from the record. While another
-    /// branch of a fork is open they stay: should its owner die, an heir has to cancel it.
+    /// The ACK for a 2xx settles its INVITE: answers, Via stacks and branches are dropped from the record. While
+    /// another branch of a fork is open they stay: should its owner die, an heir has to cancel it.
     mutating func learnAcknowledgement(
         _ did: DialogID, _ plan: RequestPlan, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
