@@ -57,7 +57,7 @@ extension Proxy {
 
     /// How long an owner may stay unheard of before it counts as dead: several heartbeats of a process that just
     /// started.
-    static let strangerGrace = Duration.seconds(3)
+    package static let strangerGrace = Duration.seconds(3)
 
     func token(of pending: Record.Pending) -> Branch.Token? {
         guard case .transaction(let token) = Branch(pending.branch, ByteRange(pending.branch), mark: settings.mark)
