@@ -97,7 +97,7 @@ struct CancelReasonTests {
         var bench = ProxyBench { settings in
             settings.memberTag = 0x2222_2222
             settings.listeners = [Endpoint(text: "10.0.1.2:5060")!]
-            settings.sentBy = Array("10.0.1.2:5060".utf8)
+            settings.names[0].sentBy = Array("10.0.1.2:5060".utf8)
         }
         bench.proxy.peers = [
             PeerContact(memberTag: Self.owner, endpoint: Endpoint(text: ProxyBench.node), isLive: isLive)
