@@ -33,12 +33,18 @@ public struct DialogTable: Sendable {
         /// The state now; `before`, or unconfirmed, when nothing was joined.
         public var after: DialogState
         public var deadlineChanged: Bool
+        /// The dialog is older than was known here, by more than `birthTolerance`: an age was told wrong, by a frame
+        /// that had waited, and whoever has it from here has it wrong as well.
+        public var isOlder: Bool
 
-        public init(outcome: Outcome, before: DialogState?, after: DialogState, deadlineChanged: Bool) {
+        public init(
+            outcome: Outcome, before: DialogState?, after: DialogState, deadlineChanged: Bool, isOlder: Bool = false
+        ) {
             self.outcome = outcome
             self.before = before
             self.after = after
             self.deadlineChanged = deadlineChanged
+            self.isOlder = isOlder
         }
     }
 
@@ -66,6 +72,8 @@ public struct DialogTable: Sendable {
     }
 
     static let none: UInt32 = .max
+    /// Births agree no better than frames are quick.
+    static let birthTolerance = Duration.milliseconds(100)
 
     let hash: KeyedHash
     var entries: Slab<Entry>
@@ -164,13 +172,17 @@ public struct DialogTable: Sendable {
         }
         var entry = old
         if let age { entry.birth = min(old.birth, now.advanced(by: .zero - max(age, .zero))) }
+        let isOlder = old.birth - entry.birth > Self.birthTolerance
         guard !isSame else {
             let deadlineChanged = entry.birth != old.birth && old.deadline != .max
             if entry.birth != old.birth { _ = entries.update(id) { $0.birth = entry.birth } }
             return Learned(
-                outcome: .unchanged, before: old.state, after: old.state, deadlineChanged: deadlineChanged)
+                outcome: .unchanged, before: old.state, after: old.state, deadlineChanged: deadlineChanged,
+                isOlder: isOlder)
         }
-        return store(id, old: old, entry, now: now)
+        var learned = store(id, old: old, entry, now: now)
+        learned.isOlder = isOlder
+        return learned
     }
 
     /// Joins a stored record and facts in `scratch`; answers whether all was known, `nil` for another dialog's facts.

@@ -20,6 +20,8 @@ struct NodeStore: RecordStore {
     private(set) var intents: [DialogID: HeardIntent] = [:]
     /// Changed by peers since the node last looked, in order, repetitions included.
     var touched: [DialogID] = []
+    /// Records whose age was known wrong here: it is told again, or whoever has it from here keeps it wrong.
+    var older: [DialogID] = []
     /// Records that came for the first time.
     var arrived: [DialogID] = []
     /// Dialogs whose end was granted here.
@@ -39,6 +41,7 @@ struct NodeStore: RecordStore {
         } catch {
             return .refused
         }
+        if learned.isOlder, learned.after != .deleted { older.append(id) }
         switch learned.outcome {
         case .created:
             touched.append(id)

@@ -165,6 +165,7 @@ extension Proxy {
             // A provisional came after the caller had its answer; the 487 goes to the dead node.
             if context.branches[index].final == 0 { acknowledgeUnseen(context.branches[index], effects: &effects) }
         } else if context.kind == .heir, hasCancelled(context) {
+            context.heirStage = .cancelling
             endEarlyAsHeir(&context, id, now: now, dialogs: &dialogs, effects: &effects)
         }
     }

@@ -326,7 +326,7 @@ extension Proxy {
             isAcceptedInvite = false
         case .none:
             // A loser's 2xx at an heir whose caller has another one: a proxy passes every 2xx on (§16.7 step 5).
-            if context.kind == .heir, status / 100 == 2 {
+            if context.kind == .heir || context.kind == .passing, status / 100 == 2 {
                 effects.queue.send(bytes, to: context.upstream, from: context.listener, flow: context.flow)
             }
             return

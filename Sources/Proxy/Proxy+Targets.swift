@@ -128,10 +128,23 @@ extension Proxy {
             return false
         }
         if frozenDialogs.contains(did, now: now), message.method != .bye, !isKeepAlive(plan) {
-            reject(481, plan, effects: &effects)
+            rejectFrozen(did, plan, now: now, dialogs: dialogs, effects: &effects)
             return false
         }
         return true
+    }
+
+    /// Refuses a request whose dialog a member may be ending just now (R1). Where a later deadline has come since the
+    /// end was granted, the call most likely goes on, and 481 would make its sender hang up (RFC 3261 §12.2.1.2): it is
+    /// told to ask once more.
+    private mutating func rejectFrozen(
+        _ did: DialogID, _ plan: RequestPlan, now: Instant, dialogs: DialogTable, effects: inout ProxyEffects
+    ) {
+        if let deadline = dialogs.deadline(did), deadline > now {
+            reject(500, plan, effects: &effects) { $0.put("Retry-After: 1\r\n") }
+        } else {
+            reject(481, plan, effects: &effects)
+        }
     }
 
     /// Keeps a request that would refresh a dialog, or cancel it, until its record has been fetched, 200 ms at most:

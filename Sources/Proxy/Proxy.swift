@@ -9,8 +9,8 @@
 //
 // Files: +Requests (§16.3 to §16.5), +Forwarding (§16.6), +Responses (§16.7), Forking (several branches, best answer,
 // names), Routing (static routes, probed targets, access and rate limits), +Cancel (§16.10 and ACK), +Learning and
-// +LearningEnds (facts), +Timers, +Takeover (what heirs do), +Ending (BYEs that the cluster makes), KeepAlive (OPTIONS
-// within dialogs), +Flows (connections).
+// +LearningEnds (facts), +Timers, +Takeover and +Heirs (what heirs do), +Ending (BYEs that the cluster makes), KeepAlive
+// (OPTIONS within dialogs), +Flows (connections).
 //
 // Limits: `ProxySettings.contextLimit` transactions; 16 held responses and 16 queued requests a context; those of
 // `ForkTarget`. Not attempted here: looking names up.

@@ -321,6 +321,114 @@ struct MissedFactsTests {
         #expect(second.advance(milliseconds: 40_000).allSatisfy { !$0.firstLine.hasPrefix("BYE ") })
     }
 
+    @Test func `after the CANCEL's answer the peers are asked once more, and what one of them knows is not ended`() {
+        for isAnswered in [false, true] {
+            var first = ProxyBench()
+            let invite = first.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
+            _ = first.receive(Call.response(180, to: invite), from: ProxyBench.callee)
+            var heir = secondNode(ownerIsLive: false)
+            heir.proxy.commits = true
+            replicate(from: first, to: &heir)
+            #expect(heir.advance(milliseconds: 190).isEmpty)
+            let cancel = heir.advance(milliseconds: 20)[0]
+            #expect(cancel.firstLine.hasPrefix("CANCEL "))
+            let asked = heir.wanted.count
+            #expect(heir.receive(Call.response(200, to: cancel, contact: nil), from: ProxyBench.callee).isEmpty)
+            #expect(heir.wanted.count == asked + 1)
+            #expect(heir.advance(milliseconds: 190).isEmpty, "the peers' answers are waited for")
+            // The owner is only cut off, has had the 2xx, and a peer of the heir's has it, too.
+            if isAnswered {
+                _ = first.receive(Call.response(200, to: invite), from: ProxyBench.callee)
+                replicate(from: first, to: &heir)
+                _ = heir.drain()
+            }
+            let rest = heir.advance(milliseconds: 20).map { String($0.firstLine.prefix(11)) }
+            #expect(rest == (isAnswered ? [] : ["BYE sip:bob", "ACK sip:bob", "SIP/2.0 480"]))
+        }
+    }
+
+    @Test func `an heir whose CANCEL is answered to another heir, which died, ends the call all the same`() {
+        var first = ProxyBench()
+        let invite = first.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
+        _ = first.receive(Call.response(180, to: invite), from: ProxyBench.callee)
+        var heir = secondNode(ownerIsLive: false)
+        replicate(from: first, to: &heir)
+        #expect(heir.drain().map(\.firstLine) == ["CANCEL sip:bob@10.0.0.2:5060 SIP/2.0"])
+        let copies = heir.advance(milliseconds: 3_900)
+        #expect(copies.map(\.firstLine) == Array(repeating: "CANCEL sip:bob@10.0.0.2:5060 SIP/2.0", count: 3))
+        #expect(
+            heir.advance(milliseconds: 200).map { String($0.firstLine.prefix(11)) } == [
+                "BYE sip:bob", "ACK sip:bob", "SIP/2.0 480",
+            ])
+    }
+
+    @Test func `an heir whose owner is heard again leaves the call to it`() {
+        var first = ProxyBench()
+        let invite = first.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
+        _ = first.receive(Call.response(180, to: invite), from: ProxyBench.callee)
+        var heir = secondNode(ownerIsLive: false)
+        heir.proxy.commits = true
+        replicate(from: first, to: &heir)
+        #expect(heir.advance(milliseconds: 100).isEmpty)
+        heir.proxy.peers[0].isLive = true
+        #expect(heir.advance(milliseconds: 1_000).isEmpty)
+        #expect(heir.proxy.contextCount == 0)
+    }
+
+    @Test func `a callee's next 2xx is passed on by the owner, though another node has passed the first on`() {
+        var (first, second, invite) = inviteSeen(ownerIsLive: false)
+        let answer = Call.response(200, to: invite)
+        #expect(second.receive(answer, from: ProxyBench.callee).map(\.to) == [ProxyBench.caller])
+        replicate(from: second, to: &first)
+        _ = first.drain()
+        // What the second node sent on was lost, and the callee repeats it.
+        #expect(first.receive(answer, from: ProxyBench.callee).map(\.to) == [ProxyBench.caller])
+        _ = first.advance(milliseconds: 40_000)
+        #expect(first.proxy.contextCount == 0)
+    }
+
+    @Test func `the 2xx to a dead node's refresh goes on when the new deadline is committed, R9`() {
+        var (first, second, invite) = inviteSeen()
+        _ = first.receive(Call.response(200, to: invite), from: ProxyBench.callee)
+        let route = invite.header("Record-Route")!
+        _ = first.receive(
+            Call.request("ACK", branch: "z9hG4bKa1", toTag: "bob", route: [route], contact: nil),
+            from: ProxyBench.caller)
+        let update = first.receive(
+            Call.request("UPDATE", branch: "z9hG4bKu1", cSeq: 2, toTag: "bob", route: [route]),
+            from: ProxyBench.caller)[0]
+        replicate(from: first, to: &second)
+        _ = second.drain()
+        second.proxy.peers[0].isLive = false
+        second.proxy.commits = true
+        second.now = second.now.advanced(milliseconds: 5_000)
+        #expect(second.receive(Call.response(200, to: update), from: ProxyBench.callee).isEmpty)
+        #expect(second.commits.map(\.purpose) == [.refresh])
+        #expect(second.commit().map(\.to) == [ProxyBench.caller])
+        #expect(second.proxy.contextCount == 0)
+    }
+
+    @Test func `a request of a dialog that is being ended gets 481, or 500 when a later deadline has come since, R1`() {
+        var bench = ProxyBench()
+        let invite = bench.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
+        _ = bench.receive(Call.response(200, to: invite), from: ProxyBench.callee)
+        let route = invite.header("Record-Route")!
+        _ = bench.receive(
+            Call.request("ACK", branch: "z9hG4bKa1", toTag: "bob", route: [route], contact: nil),
+            from: ProxyBench.caller)
+        let deadline = bench.dialogs.deadline(bench.did)!
+        for isLate in [false, true] {
+            bench.now = isLate ? deadline : deadline.advanced(milliseconds: -1)
+            bench.proxy.frozenDialogs.insert(
+                bench.did, until: bench.now.advanced(milliseconds: 1_500), now: bench.now)
+            let sent = bench.receive(
+                Call.request("INVITE", branch: "z9hG4bKr\(isLate)", cSeq: 2, toTag: "bob", route: [route]),
+                from: ProxyBench.caller)[0]
+            #expect(sent.firstLine.hasPrefix(isLate ? "SIP/2.0 481" : "SIP/2.0 500"))
+            #expect(sent.header("Retry-After") == (isLate ? nil : "1"), "whoever gets 481 hangs up")
+        }
+    }
+
     @Test func `BYEs go to a side that is known by name when its address was found`() {
         var bench = ProxyBench()
         let invite = bench.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]

@@ -181,6 +181,7 @@ extension Cluster {
         var outcome = JoinOutcome.unchanged
         if !item.record.isEmpty {
             let age = Int64(item.age) + transit
+            if let at = position(of: sender) { peers[at].noteAge(of: item.did) }
             outcome = join(item.did, bytes, item.record, age: age, store: &store, now: now, out: &out)
         }
         guard item.sequence > 0 else { return outcome }

@@ -45,6 +45,7 @@ extension Cluster {
                 let item = try RecordItem(bytes, entry.payload)
                 if !item.record.isEmpty {
                     let age = Int64(item.age) + transit
+                    if let at = position(of: header.sender) { peers[at].noteAge(of: item.did) }
                     _ = join(item.did, bytes, item.record, age: age, store: &store, now: now, out: &out)
                 }
                 if item.sequence > 0 { note(item.sequence...item.sequence, of: header.sender) }
