@@ -69,6 +69,7 @@ extension Node {
             }
         proxy.earlyGrace = settings.takeover.earlyGrace
         proxy.endsLateAnswers = sip.lateAnswer == .end
+        proxy.refusesUnrecorded = settings.dialogs.unrecorded == .refuse
         proxy.minimumSession = UInt32(sip.minimumSession.wholeMilliseconds / 1_000)
         makeRoutes(settings, into: &proxy)
         makeAdmission(settings, into: &proxy)

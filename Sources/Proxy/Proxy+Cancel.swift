@@ -26,7 +26,7 @@ extension Proxy {
             inviteCSeq: plan.cSeq.number)
         if !message.toTag.isEmpty {
             consumeRoutes(&plan, dialogs: dialogs)
-            matchDialog(&plan, dialogs: dialogs, effects: &effects)
+            matchDialog(&plan, now: now, dialogs: dialogs, effects: &effects)
             did = plan.did ?? did
         }
         // The INVITE may be another node's whose record has not come yet: a 481 now would leave its phone ringing.
@@ -203,7 +203,7 @@ extension Proxy {
             return
         }
         consumeRoutes(&plan, dialogs: dialogs)
-        matchDialog(&plan, dialogs: dialogs, effects: &effects)
+        matchDialog(&plan, now: now, dialogs: dialogs, effects: &effects)
         if isOfRejected(plan, dialogs: dialogs) {
             counters.foreignAbsorbed += 1
             passToPeers(from: plan.source, effects: &effects)

@@ -9,9 +9,7 @@ extension Proxy {
     mutating func forward(
         _ plan: RequestPlan, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
-        guard let id = contexts.insert(.blank) else {
-            counters.overloaded += 1
-            effects.items.append(.note(.overloaded))
+        guard let id = newContext(&effects) else {
             if message.toTag.isEmpty {
                 reject(503, plan, effects: &effects) { $0.put("Retry-After: 10\r\n") }
             } else {

@@ -1,12 +1,12 @@
-// How an heir ends a dead node's ringing call (S2-11): it waits for the dead node's address, cancels, asks its peers once
-// more, and tells everybody.
+// How an heir ends a dead node's ringing call (S2-11): it waits for the dead node's address, cancels, asks its peers
+// once more, and tells everybody.
 //
 //   waiting ──nothing came──▶ cancelling ──every CANCEL answered, or 8·T1──▶ asking ──200 ms──▶ BYEs, ACK, 480 upstream
 //      │ the owner is heard: it is left to it        │ a 2xx: it is passed on        │ a peer knows an answer: that one
 //      ▼                                             ▼                               ▼ is repeated (S1-3)
 //
-// Nothing is sent before the CANCEL's answer but the CANCEL: only then no callee can answer the INVITE any more, and what
-// the peers say is the last word.
+// Nothing is sent before the CANCEL's answer but the CANCEL: only then no callee can answer the INVITE any more, and
+// what the peers say is the last word.
 
 import Dialogs
 import Primitives

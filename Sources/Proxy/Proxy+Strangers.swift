@@ -107,7 +107,7 @@ extension Proxy {
             put(context, id)
             return
         }
-        guard let id = contexts.insert(.blank) else { return }
+        guard let id = newContext(&effects) else { return }
         var context = ResponseContext()
         context.kind = .adopted
         context.did = did
@@ -290,7 +290,7 @@ extension Proxy {
                         && $0.progress & Progress.final == 0
                 })
             {
-                heir = makeHeir(did, record, pending, now: now)
+                heir = makeHeir(did, record, pending, now: now, effects: &effects)
             }
             if let heir, var context = take(heir) {
                 if let branch = context.branches.firstIndex(where: { $0.number == token.branch }) {
@@ -305,7 +305,7 @@ extension Proxy {
             }
         }
         if cSeq.method == .invite, 200..<300 ~= message.statusCode, did.rawValue != 0,
-            awaitsRecord(did, dialogs: dialogs, effects: &effects)
+            awaitsRecord(did, now: now, dialogs: dialogs, effects: &effects)
         {
             return
         }
@@ -338,16 +338,13 @@ extension Proxy {
     /// A dead node's INVITE is answered, and its record is not here: it is fetched, and the callee's next copy of the
     /// 2xx finds it (R2). Twice at most for a dialog; then the answer goes on without.
     private mutating func awaitsRecord(
-        _ did: DialogID, dialogs: DialogTable, effects: inout ProxyEffects
+        _ did: DialogID, now: Instant, dialogs: DialogTable, effects: inout ProxyEffects
     ) -> Bool {
         guard commits, !dialogs.contains(did) else { return false }
-        let tries = awaited.last { $0.did == did }?.tries ?? 0
-        guard tries < 2 else { return false }
-        awaited.removeAll { $0.did == did }
-        if awaited.count >= Self.parkedLimit { awaited.removeFirst() }
-        awaited.append((did, tries + 1))
-        effects.items.append(.wanted(did))
-        return true
+        let wait = waitingRoom.letPass(did, now: now)
+        counters.awaitedForgotten += wait.hasForgotten ? 1 : 0
+        if wait.mayWait { effects.items.append(.wanted(did)) }
+        return wait.mayWait
     }
 
     /// Sends a response on by the Via below ours (§16.11): nothing of its transaction is here.
@@ -365,10 +362,7 @@ extension Proxy {
     /// - Returns: False when there is no room; then it goes on uncommitted, and is counted.
     private mutating func holdPassing(_ via: Via, from source: Endpoint, effects: inout ProxyEffects) -> Bool {
         guard let endpoint = endpointBelow() else { return false }
-        guard let id = contexts.insert(.blank) else {
-            counters.overloaded += 1
-            return false
-        }
+        guard let id = newContext(&effects) else { return false }
         var context = ResponseContext()
         context.kind = .passing
         context.upstream = endpoint

@@ -173,12 +173,12 @@ extension Proxy {
         }
     }
 
-    /// Another node has sent the 2xx on. Should that be lost, only the callee's next copy mends it, and this node, which
-    /// has the transaction, is where that copy comes: it is passed on as after a 2xx of its own (RFC 6026 §7.1).
+    /// Another node has sent the 2xx on. Should that be lost, only the callee's next copy mends it, and this node,
+    /// which has the transaction, is where that copy comes: it is passed on as after a 2xx of its own (RFC 6026 §7.1).
     private mutating func answeredElsewhere(
         _ context: inout ResponseContext, _ id: SlotID, now: Instant, effects: inout ProxyEffects
     ) {
-        guard context.isInitial, case .invite(var transaction) = context.server else {
+        guard context.isInitial, context.kind == .forwarded, case .invite(var transaction) = context.server else {
             abandonServer(&context)
             return
         }
@@ -234,7 +234,7 @@ extension Proxy {
             if let deadline = dialogs.deadline(did), deadline <= now { return }
             if isInitial { cancelLosers(did, record, pending, token, now: now, dialogs: &dialogs, effects: &effects) }
             startResending(did, pending, answer, now: now, effects: &effects)
-        } else if let id = makeHeir(did, record, pending, now: now), var context = take(id) {
+        } else if let id = makeHeir(did, record, pending, now: now, effects: &effects), var context = take(id) {
             counters.takeoverEarly += 1
             effects.items.append(.note(.tookOverEarly(callID: record.callID)))
             context.owner = token.member
@@ -270,12 +270,11 @@ extension Proxy {
 
     /// A context as the dead owner had it, from the record.
     mutating func makeHeir(
-        _ did: DialogID, _ record: Record, _ pending: Record.Pending, now: Instant
+        _ did: DialogID, _ record: Record, _ pending: Record.Pending, now: Instant, effects: inout ProxyEffects
     ) -> SlotID? {
         let siblings = branches(of: pending, in: record)
         guard let whole = siblings.first(where: { !$0.source.isEmpty }),
-            let source = Endpoint(fact: whole.source),
-            let id = contexts.insert(.blank)
+            let source = Endpoint(fact: whole.source), let id = newContext(&effects)
         else { return nil }
         var context = ResponseContext()
         context.kind = .heir
@@ -344,7 +343,7 @@ extension Proxy {
         dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
         guard branches(of: pending, in: record).contains(where: { $0.progress & Progress.final == 0 }),
-            let id = makeHeir(did, record, pending, now: now), var context = take(id)
+            let id = makeHeir(did, record, pending, now: now, effects: &effects), var context = take(id)
         else { return }
         context.owner = token.member
         context.server = .none  // The caller has its answer from whoever sends it again.

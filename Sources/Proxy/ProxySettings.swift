@@ -58,6 +58,8 @@ package struct ProxySettings: Sendable {
     package var earlyGrace = Duration.milliseconds(1_500)
     /// What becomes of a 2xx from another callee than the one that has answered (`sip.late-answer`).
     package var endsLateAnswers = false
+    /// A dialog that can have no record is refused with 513, instead of going on unknown (`dialogs.unrecorded`).
+    package var refusesUnrecorded = false
     /// Least Session-Expires in seconds; 0 takes any (`sip.min-se`, RFC 4028 §8.1).
     package var minimumSession: UInt32 = 0
     /// The trust domain of RFC 3325; none: identities pass as they are (`access.trusted`).

@@ -66,6 +66,8 @@ struct ResponseContext: Sendable {
     /// The dialog had ended before this request came (S1-9: a party's own BYE after ours).
     var afterTheEnd = false
     var cancelled = false
+    /// Its dialog was refused a record: there is nothing to fetch.
+    var isUnrecorded = false
     /// How often the lost record was fetched before its 2xx was sent on.
     var fetches: UInt8 = 0
     var heirStage = HeirStage.waiting
@@ -131,12 +133,6 @@ struct WaitingRequest: Sendable {
     var did: DialogID
     var request: QueuedRequest
     var until: Instant
-}
-
-/// A message that taught nothing yet: its record is on its way.
-struct ParkedMessage: Sendable {
-    var did: DialogID
-    var bytes: [UInt8]
 }
 
 /// One client transaction of the request (RFC 3261 §16.6): a target, or a further address of one.

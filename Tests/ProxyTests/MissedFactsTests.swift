@@ -80,7 +80,8 @@ struct MissedFactsTests {
         _ = second.receive(Call.response(200, to: reinvite), from: ProxyBench.callee)
         #expect(second.state == .confirmed)
         let payload = second.proxy.endingPayload(second.did, dialogs: second.dialogs)!
-        second.proxy.end(second.did, payload: payload, now: second.now, effects: &second.effects)
+        second.proxy.end(
+            second.did, payload: payload, dialogs: second.dialogs, now: second.now, effects: &second.effects)
         let byes = second.drain().filter { $0.firstLine.hasPrefix("BYE ") }
         #expect(byes.first { $0.to == ProxyBench.caller }?.header("From") == "<sip:bob@example.org>;tag=bob")
         #expect(byes.first { $0.to == ProxyBench.callee }?.header("To") == "<sip:bob@example.org>;tag=bob")
@@ -245,7 +246,7 @@ struct MissedFactsTests {
         // The first node, cut off, confirms the same dialog and ends it at its deadline.
         _ = first.receive(Call.response(200, to: invite), from: ProxyBench.callee)
         let payload = first.proxy.endingPayload(first.did, dialogs: first.dialogs)!
-        first.proxy.end(first.did, payload: payload, now: first.now, effects: &first.effects)
+        first.proxy.end(first.did, payload: payload, dialogs: first.dialogs, now: first.now, effects: &first.effects)
         let late = first.drain().first { $0.to == ProxyBench.callee && $0.firstLine.hasPrefix("BYE ") }
         #expect(early.header("Via") == late?.header("Via"))
         #expect(early.header("CSeq") == late?.header("CSeq"))
@@ -274,7 +275,8 @@ struct MissedFactsTests {
         #expect(second.state == .confirmed)
         #expect(second.dialogs.deadline(second.did) == first.dialogs.deadline(first.did))
         let payload = second.proxy.endingPayload(second.did, dialogs: second.dialogs)!
-        second.proxy.end(second.did, payload: payload, now: second.now, effects: &second.effects)
+        second.proxy.end(
+            second.did, payload: payload, dialogs: second.dialogs, now: second.now, effects: &second.effects)
         let byes = second.drain()
         #expect(Set(byes.map(\.to)) == [ProxyBench.caller, ProxyBench.callee])
         for bye in byes {
@@ -376,7 +378,8 @@ struct MissedFactsTests {
     }
 
     @Test func `a callee's next 2xx is passed on by the owner, though another node has passed the first on`() {
-        var (first, second, invite) = inviteSeen(ownerIsLive: false)
+        var (first, second, invite) = inviteSeen()
+        second.proxy.peers[0].isLive = false
         let answer = Call.response(200, to: invite)
         #expect(second.receive(answer, from: ProxyBench.callee).map(\.to) == [ProxyBench.caller])
         replicate(from: second, to: &first)
@@ -435,7 +438,7 @@ struct MissedFactsTests {
         _ = bench.receive(
             Call.response(200, to: invite, contact: "sip:bob@phones.example.org"), from: ProxyBench.callee)
         let payload = bench.proxy.endingPayload(bench.did, dialogs: bench.dialogs)!
-        bench.proxy.end(bench.did, payload: payload, now: bench.now, effects: &bench.effects)
+        bench.proxy.end(bench.did, payload: payload, dialogs: bench.dialogs, now: bench.now, effects: &bench.effects)
         let first = bench.drain()
         #expect(
             first.map(\.to) == [ProxyBench.caller]
@@ -452,7 +455,7 @@ struct MissedFactsTests {
         let other = lost.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
         _ = lost.receive(Call.response(200, to: other, contact: "sip:bob@gone.example.org"), from: ProxyBench.callee)
         let bytes = lost.proxy.endingPayload(lost.did, dialogs: lost.dialogs)!
-        lost.proxy.end(lost.did, payload: bytes, now: lost.now, effects: &lost.effects)
+        lost.proxy.end(lost.did, payload: bytes, dialogs: lost.dialogs, now: lost.now, effects: &lost.effects)
         let bye = lost.drain()[0]
         _ = lost.answer([])
         _ = lost.receive(Call.response(200, to: bye, toTag: "", contact: nil), from: ProxyBench.caller)
