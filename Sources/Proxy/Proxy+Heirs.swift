@@ -54,6 +54,7 @@ extension Proxy {
             abandonServer(&context)
         } else {
             context.kind = .adopted  // Another copy of the INVITE came here, and is answered as the record says.
+            adoptedCount += 1
         }
     }
 
@@ -92,7 +93,7 @@ extension Proxy {
         guard context.lastStatus < 200, context.held.isEmpty, let did = context.did, let record = dialogs.record(did)
         else { return }
         // The answer came by another node while the CANCEL was under way: there is nothing to end any more.
-        if context.isInitial, (record.state ?? .unconfirmed) >= .confirmedNotAcknowledged { return }
+        if context.isInitial, record.state == .deleted || hasAnswered(context, record) { return }
         if waitsForQuorum(&context, id, now: now) { return }
         if context.isInitial, !context.heirStage.isAsking, hasAnybodyToAsk {
             // Asked once more, now that no callee can answer any more: an answer may have reached a peer while this
@@ -103,16 +104,17 @@ extension Proxy {
             return
         }
         if context.isInitial {
-            let byes = record.outs.filter { $0.state != .deleted }.compactMap {
-                bye(did, record, $0, to: .callee, early: true)
+            let own = record.outs.filter {
+                $0.state != .deleted && (context.pass.isFirst || $0.side.pass == context.pass)
             }
+            let byes = own.compactMap { bye(did, record, $0, to: .callee, early: true) }
             if !byes.isEmpty { startGenerated(byes, did: did, method: .bye, kind: .heir, now: now, effects: &effects) }
             for branch in context.branches where branch.sawProvisional && branch.final == 0 {
                 acknowledgeUnseen(branch, effects: &effects)
             }
         }
-        learnFailure(context, now: now, dialogs: &dialogs, effects: &effects)
         let status = context.cancelled && context.endCode == 0 ? 487 : context.isInitial ? settings.earlyEndCode : 500
+        learnFailure(context, status: status, now: now, dialogs: &dialogs, effects: &effects)
         respond(status, &context, id, now: now, effects: &effects) { writer in
             if status == 500 { writer.put("Retry-After: 1\r\n") }
         }

@@ -11,7 +11,7 @@ extension Proxy {
         _ context: ResponseContext, _ index: Int, now: Instant, dialogs: inout DialogTable,
         effects: inout ProxyEffects
     ) {
-        guard let did = context.did, dialogs.contains(did), !context.isSpiral else { return }
+        guard let did = context.did, dialogs.contains(did) else { return }
         facts.begin()
         for tag in context.branches[index].earlyTags
         where context.isInitial && !isAnswered(did, tag, dialogs: dialogs) {
@@ -21,7 +21,44 @@ extension Proxy {
             }
         }
         pendingFact(context, index) { $0.put(PendingField.progress, Progress.final) }
+        settleLast(context, [index], dialogs: dialogs)
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
+    }
+
+    /// Where the caller's INVITE was acknowledged while branches of it were open, the end of the last one settles it.
+    mutating func settleLast(_ context: ResponseContext, _ ending: [Int], dialogs: DialogTable) {
+        guard context.isInitial, let did = context.did,
+            dialogs.view(did, { isAcknowledged($0, $1, context.cSeq) }) ?? false
+        else { return }
+        var own: [[UInt8]] = []
+        for index in ending where loadStored(context.branches[index].sent) {
+            if let via = try? stored.topmostVia() { own.append(stored.copy(via.branch)) }
+        }
+        let isLast = dialogs.view(did) { view, bytes in
+            !hasOpenPending(view, bytes, context.cSeq) { pending in
+                own.contains { Text.same(bytes, pending.branch, $0, ByteRange($0)) }
+            }
+        }
+        if isLast ?? false { facts.put(RecordField.settledCaller, UInt64(context.cSeq)) }
+    }
+
+    /// A callee's 2xx to the caller's INVITE was acknowledged.
+    func isAcknowledged(_ view: RecordView, _ stored: [UInt8], _ cSeq: UInt32) -> Bool {
+        var found = false
+        view.forEachOut(in: stored) { found = found || $0.acked >= cSeq }
+        return found
+    }
+
+    /// Whether a branch of the caller's INVITE, but for those left out, has had no final answer.
+    func hasOpenPending(
+        _ view: RecordView, _ stored: [UInt8], _ cSeq: UInt32, except: (RecordView.Pending) -> Bool = { _ in false }
+    ) -> Bool {
+        var isOpen = false
+        view.forEachPending(in: stored) { pending in
+            guard pending.leg == .caller, pending.cseq == cSeq, pending.progress & Progress.final == 0 else { return }
+            isOpen = isOpen || !except(pending)
+        }
+        return isOpen
     }
 
     private func isAnswered(_ did: DialogID, _ tag: [UInt8], dialogs: DialogTable) -> Bool {
@@ -32,14 +69,19 @@ extension Proxy {
 
     /// The INVITE failed as a whole: the dialog that it would have made ends; one that it was sent in goes on.
     mutating func learnFailure(
-        _ context: ResponseContext, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ context: ResponseContext, status: Int, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
         guard let did = context.did, let state = dialogs.state(did), state != .deleted else { return }
+        guard context.pass.isFirst else {
+            learnFailureOfPass(context, did, now: now, dialogs: &dialogs, effects: &effects)
+            return
+        }
         facts.begin()
         if context.isInitial {
             guard state < .confirmedNotAcknowledged else { return }
             facts.put(RecordField.state, UInt64(DialogState.deleted.rawValue))
             facts.put(RecordField.flags, RecordFlag.failed)
+            facts.put(RecordField.failure, UInt64(status))
         } else {
             facts.put(context.leg == .caller ? RecordField.settledCaller : .settledCallee, UInt64(context.cSeq))
             if loadStored(context.request), let via = try? stored.topmostVia() {
@@ -62,9 +104,9 @@ extension Proxy {
 
     /// A party's BYE ends the dialog as it passes; of several dialog-outs that live, only its own.
     mutating func learnBye(
-        _ did: DialogID, _ plan: RequestPlan, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ did: DialogID, _ leg: Leg, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
-        let calleeTag = plan.leg == .caller ? message.toTag : message.fromTag
+        let calleeTag = leg == .caller ? message.toTag : message.fromTag
         let goesOn = dialogs.view(did) { view, stored in livesWithout(calleeTag, view, stored) } ?? false
         let bytes = message.bytes
         facts.begin()
@@ -75,13 +117,13 @@ extension Proxy {
             }
         } else {
             facts.put(RecordField.state, UInt64(DialogState.deleted.rawValue))
-            facts.put(RecordField.flags, plan.leg == .caller ? RecordFlag.byeFromCaller : RecordFlag.byeFromCallee)
+            facts.put(RecordField.flags, leg == .caller ? RecordFlag.byeFromCaller : RecordFlag.byeFromCallee)
         }
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
     }
 
     /// Whether the call goes on when the dialog-out with this To tag ends: another callee has answered as well, or,
-    /// while nobody has, another may.
+    /// while nobody has, the INVITE is pending, here or at a server behind that tries one phone after another.
     private func livesWithout(_ calleeTag: ByteRange, _ view: RecordView, _ stored: [UInt8]) -> Bool {
         let isAnswered = view.state >= .confirmedNotAcknowledged
         var goesOn = false
@@ -92,9 +134,7 @@ extension Proxy {
             goesOn = true
         }
         guard !isAnswered, !goesOn else { return goesOn }
-        var open = 0
-        view.forEachPending(in: stored) { if $0.progress & Progress.final == 0 { open += 1 } }
-        return open > 1
+        return hasOpenPending(view, stored, view.inviteCSeq)
     }
 
     /// Whether every callee that answered has ended and the record does not say so: their BYEs passed several nodes at
@@ -125,7 +165,8 @@ extension Proxy {
 
     // MARK: ACK and CANCEL
 
-    /// The ACK for a 2xx settles its INVITE: answers, Via stacks and branches are dropped from the record.
+    /// The ACK for a 2xx settles its INVITE: answers, Via stacks and branches are dropped from the record. While
+    /// another branch of a fork is open they stay: should its owner die, an heir has to cancel it.
     mutating func learnAcknowledgement(
         _ did: DialogID, _ plan: RequestPlan, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
@@ -146,7 +187,8 @@ extension Proxy {
             } ?? true
         if plan.leg == .caller, isInitial {
             facts.put(RecordField.state, UInt64(DialogState.confirmed.rawValue))
-            facts.put(RecordField.settledCaller, UInt64(plan.cSeq.number))
+            let isForked = dialogs.view(did) { view, stored in isForkOpen(view, stored, plan.cSeq.number) } ?? false
+            if !isForked { facts.put(RecordField.settledCaller, UInt64(plan.cSeq.number)) }
             facts.message(RecordField.outs) { out in
                 out.put(OutField.toTag, bytes, calleeTag)
                 out.put(OutField.state, UInt64(DialogState.confirmed.rawValue))
@@ -167,12 +209,30 @@ extension Proxy {
         stopResending(did, effects: &effects)
     }
 
+    /// One branch has had its final answer, and another has not.
+    private func isForkOpen(_ view: RecordView, _ stored: [UInt8], _ cSeq: UInt32) -> Bool {
+        guard view.pendingCount > 1 else { return false }
+        var hasEnded = false
+        view.forEachPending(in: stored) { pending in
+            guard pending.leg == .caller, pending.cseq == cSeq else { return }
+            hasEnded = hasEnded || pending.progress & Progress.final != 0
+        }
+        return hasEnded && hasOpenPending(view, stored, cSeq)
+    }
+
     mutating func learnCancelled(
         _ context: ResponseContext, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
-        guard let did = context.did, let state = dialogs.state(did), state < .confirmedNotAcknowledged else { return }
+        guard let did = context.did, let state = dialogs.state(did), state != .deleted else { return }
         facts.begin()
-        facts.put(RecordField.flags, RecordFlag.cancelled)
+        if context.isInitial, context.pass.isFirst {
+            guard state < .confirmedNotAcknowledged else { return }
+            facts.put(RecordField.flags, RecordFlag.cancelled)
+        } else {
+            for index in context.branches.indices {
+                pendingFact(context, index) { $0.put(PendingField.progress, Progress.cancelled) }
+            }
+        }
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
     }
 }

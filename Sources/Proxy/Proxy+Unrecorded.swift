@@ -88,7 +88,7 @@ extension Proxy {
             let did = context.did
         else { return true }
         refuseLateAnswer(did, home: dialogs.record(did)?.home, endsDialog: true, now: now, effects: &effects)
-        learnFailure(context, now: now, dialogs: &dialogs, effects: &effects)
+        learnFailure(context, status: 513, now: now, dialogs: &dialogs, effects: &effects)
         respond(513, &context, id, now: now, effects: &effects)
         return false
     }

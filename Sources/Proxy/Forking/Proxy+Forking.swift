@@ -165,6 +165,7 @@ extension Proxy {
         guard loadStored(context.template) else { return nil }
         let requestURI = target.requestURI
         let recorded = context.recordsRoute ? context.did : nil
+        let standing = recorded.flatMap { standingRecordRoute($0, in: stored) }
         let uri =
             requestURI.isEmpty
             ? try? URI(stored.bytes, stored.requestURI) : try? URI(requestURI, ByteRange(requestURI))
@@ -176,7 +177,7 @@ extension Proxy {
         editor.insert(at: stored.firstLineEnd) { [settings] writer in
             settings.writeTop(
                 .transaction(token), recorded, from: context.upstream.transport, to: endpoint.transport,
-                secure: uri?.scheme == .sips, into: &writer)
+                secure: uri?.scheme == .sips, above: standing, into: &writer)
         }
         Self.withholdIdentity(identityDoubt(from: nil, to: endpoint), in: stored, with: &editor)
         scratch.removeAll()
@@ -202,7 +203,8 @@ extension Proxy {
         wheel.cancel(context.branches[index].timerC)
         context.branches[index].timerC = .none
         if context.branches[index].health >= 0 { noteEnd(of: context.branches[index], end, now: now) }
-        if context.method == .invite, context.isForking {
+        let isLoser = context.kind == .heir && context.lastStatus / 100 == 2
+        if context.method == .invite, context.isForking || isLoser {
             learnFailureOfBranch(context, index, now: now, dialogs: &dialogs, effects: &effects)
         }
         if context.branches[index].final >= 600 {
