@@ -89,10 +89,15 @@ extension Node {
     mutating func scheduleReview(now: Instant) {
         refreshMembership(now: now)
         reviewAt = min(reviewAt, now.advanced(by: settings.takeover.settle))
+        strangersReviewAt = now.advanced(by: Proxy.strangerGrace + settings.takeover.settle)
     }
 
     mutating func continueWalk(now: Instant) {
         tellReadiness(now: now)
+        if now >= strangersReviewAt {
+            reviewAt = min(reviewAt, now)
+            strangersReviewAt = .distantFuture
+        }
         if reviewAt == .distantFuture { reviewAt = now.advanced(by: RecordWalk.interval) }
         if now >= reviewAt {
             walk.isUnderWay = true

@@ -91,6 +91,13 @@ extension Proxy {
             facts.put(RecordField.state, UInt64(DialogState.confirmedNotAcknowledged.rawValue))
             writeDeadline(did, interval: agreedInterval(cSeq.method), now: now, dialogs: dialogs)
         }
+        let (bytes, branch) = (message.bytes, via.branch)
+        facts.message(RecordField.pendings) { pending in
+            pending.put(PendingField.branch, bytes, branch)
+            pending.put(PendingField.leg, UInt64(Leg.caller.rawValue))
+            pending.put(PendingField.cseq, UInt64(cSeq.number))
+            pending.put(PendingField.progress, Progress.final)
+        }
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
         review(did, now: now, dialogs: &dialogs, effects: &effects)
         _ = loadMessage(kept)
