@@ -70,7 +70,7 @@ extension Proxy {
     private mutating func findCancelled(
         _ plan: inout RequestPlan, now: Instant, dialogs: DialogTable, effects: inout ProxyEffects
     ) -> Cancelled {
-        if !message.toTag.isEmpty {
+        if !message.toTag.isEmpty || namesDialog() {
             consumeRoutes(&plan, dialogs: dialogs)
             matchDialog(&plan, now: now, dialogs: dialogs, effects: &effects)
             if let did = plan.did, dialogs.contains(did) {
@@ -238,6 +238,10 @@ extension Proxy {
             }
             put(context, id)
         }
+        if isOfRefusal(plan, now: now) {
+            counters.refusalsAcknowledged += 1
+            return
+        }
         if isAcknowledgementOfOurs(plan) {
             counters.foreignAbsorbed += 1
             passToPeers(from: plan.source, effects: &effects)
@@ -246,6 +250,11 @@ extension Proxy {
         consumeRoutes(&plan, dialogs: dialogs)
         let isRouted = plan.did != nil
         matchDialog(&plan, now: now, dialogs: dialogs, effects: &effects)
+        plan.isInDialog = plan.isKnown || isRouted || !message.toTag.isEmpty
+        if isOfRecordedRefusal(plan, dialogs: dialogs) {
+            counters.refusalsAcknowledged += 1
+            return
+        }
         if isOfRejected(plan, dialogs: dialogs) || isOfFailed(plan, isRouted: isRouted, dialogs: dialogs) {
             counters.foreignAbsorbed += 1
             passToPeers(from: plan.source, effects: &effects)

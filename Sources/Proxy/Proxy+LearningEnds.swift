@@ -185,6 +185,8 @@ extension Proxy {
             dialogs.view(did) { view, stored in
                 view.out(toTag: bytes, calleeTag, in: stored)?.side.contact.isEmpty ?? true
             } ?? true
+        // An ACK that ignores its route set names us (S3-27).
+        let namesUs = (try? URI(bytes, requestURI)).map { isOwn($0, in: bytes) } ?? true
         if plan.leg == .caller, isInitial {
             facts.put(RecordField.state, UInt64(DialogState.confirmed.rawValue))
             let isOpen = dialogs.view(did) { view, stored in hasOpenPending(view, stored, plan.cSeq.number) } ?? false
@@ -195,7 +197,7 @@ extension Proxy {
                 out.put(OutField.acked, UInt64(plan.cSeq.number))
                 // The 2xx went by unseen: the ACK names where the callee is (RFC 3261 §12.2.1.1); CSeq 0 yields to the
                 // 2xx.
-                if isBare {
+                if isBare, !namesUs {
                     out.message(OutField.side) { side in
                         side.message(SideField.target) { $0.put(TargetField.contact, bytes, requestURI) }
                     }

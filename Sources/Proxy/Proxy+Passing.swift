@@ -123,8 +123,7 @@ extension Proxy {
     ) -> Bool {
         let bytes = message.bytes
         guard let state = dialogs.state(did), state != .deleted,
-            let sender = dialogs.matches(
-                did, callID: bytes, message.callID, fromTag: bytes, message.fromTag, toTag: bytes, message.toTag)
+            let sender = leg(of: did, from: .none, dialogs: dialogs)
                 ?? legOfUnansweredDialog(did, dialogs: dialogs)
         else { return false }
         let isInitial = dialogs.view(did) { view, _ in sender == .caller && view.inviteCSeq == cSeq.number } ?? false
