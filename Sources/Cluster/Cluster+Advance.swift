@@ -70,7 +70,9 @@ extension Cluster {
             }
         }
         for index in peers.indices where counts(peers[index]) {
-            for sequence in pushes where peers[index].acknowledged < sequence { peers[index].want(push: sequence) }
+            for sequence in pushes where peers[index].acknowledged < sequence {
+                if !peers[index].want(push: sequence) { counters.pushesLeftOut += 1 }
+            }
             // One stall lets many commits time out at once; it counts once.
             guard timedOut > 0, peers[index].acknowledged < oldest else { continue }
             peers[index].missedCommits += 1

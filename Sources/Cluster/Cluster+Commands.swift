@@ -11,13 +11,20 @@ extension Cluster {
     package mutating func publish(
         _ did: UInt64, _ facts: RawSpan, isPut: Bool, ageMilliseconds age: Int64 = 0, now: Instant
     ) -> UInt64 {
-        let fits = facts.byteCount <= RecordItem.recordLimit
         let published = outbound.publish(isPut ? .put : .patch, did: did, now: now) { writer in
-            guard fits else { return }
             RecordItem.write(did: did, age: isPut ? age : 0, record: facts, into: &writer)
         }
-        if !fits || !published.isSent { counters.unsentEntries += 1 }
+        if !published.isSent { push(published.sequence) }
         return published.sequence
+    }
+
+    /// A fact that no frame takes, for its size or because too many wait, is pushed over the repair socket, with the
+    /// record as it stands. Who cannot be asked now finds the gap in our stream.
+    private mutating func push(_ sequence: UInt64) {
+        counters.unsentEntries += 1
+        for index in peers.indices where peers[index].verdict == .heard {
+            if !peers[index].want(push: sequence) { counters.pushesLeftOut += 1 }
+        }
     }
 
     /// A record of ours became a tombstone by our own doing; called after its fact was published.
@@ -70,7 +77,17 @@ extension Cluster {
     /// Asks every peer that we hear for the record, also one that joins: it may have carried calls before that.
     /// `.applied` tells that it came.
     package mutating func fetch(_ did: UInt64) {
-        for index in peers.indices where peers[index].verdict == .heard { peers[index].want(did: did) }
+        for index in peers.indices where peers[index].verdict == .heard { want(did, of: index) }
+    }
+
+    /// Notes whose age a peer has told.
+    mutating func noteAge(of did: UInt64, by member: MemberID) {
+        if let at = position(of: member), !peers[at].noteAge(of: did) { counters.agesLeftOut += 1 }
+    }
+
+    /// Wants a record of one peer, with the next request.
+    mutating func want(_ did: UInt64, of index: Int) {
+        if !peers[index].want(did: did) { counters.fetchesLeftOut += 1 }
     }
 
     /// Compares our replica with every member's, as an operator wants it.

@@ -61,6 +61,10 @@ package struct ClusterCounters: Equatable, Sendable {
     package var repairsOut: UInt64 = 0
     package var ringOverruns: UInt64 = 0
     package var rangesDropped: UInt64 = 0
+    /// Records, pushes and ages that a peer was not asked for, or given, because too many were wanted already.
+    package var fetchesLeftOut: UInt64 = 0
+    package var pushesLeftOut: UInt64 = 0
+    package var agesLeftOut: UInt64 = 0
     package var parked: UInt64 = 0
     package var parkedDropped: UInt64 = 0
     package var parkedApplied: UInt64 = 0

@@ -30,7 +30,7 @@ package struct Intent: Equatable, Sendable {
     package var generation: UInt32
     /// Since the dialog's birth.
     package var deadlineMilliseconds: UInt64
-    /// The inputs of the bytes to be sent: legs, Request-URIs, Routes, targets. At most 16 KiB.
+    /// The inputs of the bytes to be sent: legs, Request-URIs, Routes, targets. At most 30 KiB.
     package var payload: [UInt8]
 
     package init(did: UInt64, generation: UInt32, deadlineMilliseconds: UInt64, payload: [UInt8]) {

@@ -6,8 +6,10 @@
 // a block is found in constant time; a chunk whose last block was freed is given back and serves any size. Records grow
 // and shrink during a call, hence the chunks follow the current mix of sizes, not the history.
 //
-// Invariant: what is stored is never longer than its block. Limit: 16 KiB a record; the number of records is the
-// table's.
+// A block that is larger than that has a chunk to itself.
+//
+// Invariant: what is stored is never longer than its block. Limit: `RecordLimits.bytes` a record; the number of records
+// is the table's.
 
 public import Primitives
 
@@ -16,7 +18,7 @@ public struct BlobID: Hashable, Sendable {
     fileprivate(set) var chunk: UInt32
     fileprivate(set) var block: UInt16
     /// Length in bytes.
-    fileprivate(set) var count: UInt16
+    fileprivate(set) var count: UInt32
 }
 
 public struct BlobStore: Sendable {
@@ -31,7 +33,7 @@ public struct BlobStore: Sendable {
         var next = BlobStore.noChunk
         var isLinked = false
 
-        var capacity: Int { BlobStore.chunkSize / (units * 64) }
+        var capacity: Int { max(1, BlobStore.chunkSize / (units * 64)) }
     }
 
     private static let chunkSize = 65_536
@@ -48,16 +50,16 @@ public struct BlobStore: Sendable {
     }
 
     /// Bytes that the chunks in use occupy.
-    public var byteCount: Int { (chunks.count - spare.count) * Self.chunkSize }
+    public private(set) var byteCount = 0
 
-    /// Stores a copy of at most 16 KiB.
+    /// Stores a copy of at most `RecordLimits.bytes`.
     public mutating func insert(_ bytes: RawSpan) -> BlobID {
         precondition(bytes.byteCount <= RecordLimits.bytes, "a record must fit into a block: \(bytes.byteCount)")
         let units = max(1, (bytes.byteCount + 63) / 64)
         let chunk = chunkWithRoom(units)
         let block = takeBlock(chunk)
         chunks[Int(chunk)].bytes.overwrite(at: Int(block) * units * 64, with: bytes)
-        return BlobID(chunk: chunk, block: block, count: UInt16(bytes.byteCount))
+        return BlobID(chunk: chunk, block: block, count: UInt32(bytes.byteCount))
     }
 
     /// Replaces what `id` names, in place when the block fits.
@@ -68,7 +70,7 @@ public struct BlobStore: Sendable {
             return insert(bytes)
         }
         chunks[Int(id.chunk)].bytes.overwrite(at: Int(id.block) * units * 64, with: bytes)
-        return BlobID(chunk: id.chunk, block: id.block, count: UInt16(bytes.byteCount))
+        return BlobID(chunk: id.chunk, block: id.block, count: UInt32(bytes.byteCount))
     }
 
     public mutating func remove(_ id: BlobID) {
@@ -80,6 +82,7 @@ public struct BlobStore: Sendable {
         chunks[index].used -= 1
         if chunks[index].used == 0 {
             if chunks[index].isLinked { unlink(id.chunk) }
+            byteCount -= chunks[index].bytes.count
             chunks[index] = Chunk(bytes: [], units: 0)
             spare.append(id.chunk)
         } else if !chunks[index].isLinked {
@@ -100,7 +103,8 @@ public struct BlobStore: Sendable {
 
     private mutating func chunkWithRoom(_ units: Int) -> UInt32 {
         if partial[units] != Self.noChunk { return partial[units] }
-        let chunk = Chunk(bytes: Array(repeating: 0, count: Self.chunkSize), units: units)
+        let chunk = Chunk(bytes: Array(repeating: 0, count: max(Self.chunkSize, units * 64)), units: units)
+        byteCount += chunk.bytes.count
         let index: UInt32
         if let free = spare.popLast() {
             index = free

@@ -33,12 +33,18 @@ public struct DialogTable: Sendable {
         /// The state now; `before`, or unconfirmed, when nothing was joined.
         public var after: DialogState
         public var deadlineChanged: Bool
+        /// The dialog is older than was known here, by more than `birthTolerance`: an age was told wrong, by a frame
+        /// that had waited, and whoever has it from here has it wrong as well.
+        public var isOlder: Bool
 
-        public init(outcome: Outcome, before: DialogState?, after: DialogState, deadlineChanged: Bool) {
+        public init(
+            outcome: Outcome, before: DialogState?, after: DialogState, deadlineChanged: Bool, isOlder: Bool = false
+        ) {
             self.outcome = outcome
             self.before = before
             self.after = after
             self.deadlineChanged = deadlineChanged
+            self.isOlder = isOlder
         }
     }
 
@@ -48,6 +54,8 @@ public struct DialogTable: Sendable {
         public var unknownRecords = 0
         public var refusedAtLimit = 0
         public var malformed = 0
+        /// Facts that would have made a record larger than it may be.
+        public var full = 0
     }
 
     struct Entry: Sendable {
@@ -66,6 +74,8 @@ public struct DialogTable: Sendable {
     }
 
     static let none: UInt32 = .max
+    /// Births agree no better than frames are quick.
+    static let birthTolerance = Duration.milliseconds(100)
 
     let hash: KeyedHash
     var entries: Slab<Entry>
@@ -115,28 +125,34 @@ public struct DialogTable: Sendable {
     /// Joins facts into a record.
     ///
     /// Facts with a Call-ID are a put and create the record; without one they are a patch. On an error nothing changes.
-    /// - Parameter age: How old the dialog is, for a put; taken as zero when a put creates a record without it.
+    /// - Parameters:
+    ///   - age: How old the dialog is, for a put; taken as zero when a put creates a record without it.
+    ///   - room: How much of the record the facts may fill; what a peer knows may fill all of it.
     public mutating func learn(
-        _ did: DialogID, facts: RawSpan, age: Duration?, now: Instant
+        _ did: DialogID, facts: RawSpan, age: Duration?, room: RecordRoom = .whole, now: Instant
     ) throws(RecordError) -> Learned {
         do throws(RecordError) {
-            guard let id = slotID(did) else { return try create(did, facts: facts, age: age, now: now) }
-            return try join(id, facts: facts, age: age, now: now)
+            guard let id = slotID(did) else { return try create(did, facts: facts, age: age, room, now: now) }
+            return try join(id, facts: facts, age: age, room, now: now)
         } catch {
-            if case .tableFull = error { counters.refusedAtLimit += 1 } else { counters.malformed += 1 }
+            switch error {
+            case .tableFull: counters.refusedAtLimit += 1
+            case .tooLarge, .tooMany: counters.full += 1
+            case .truncated, .malformedVarint, .malformedTag, .wrongWireType, .outOfRange: counters.malformed += 1
+            }
             throw error
         }
     }
 
     private mutating func create(
-        _ did: DialogID, facts: RawSpan, age: Duration?, now: Instant
+        _ did: DialogID, facts: RawSpan, age: Duration?, _ room: RecordRoom, now: Instant
     ) throws(RecordError) -> Learned {
         guard !(try RecordIdentity(facts)).callID.isEmpty else {
             counters.unknownRecords += 1
             return Learned(outcome: .unknownRecord, before: nil, after: .unconfirmed, deadlineChanged: false)
         }
         scratch.removeAll()
-        try joiner.join(RawSpan(), facts, isCanonical: false, into: &scratch)
+        try joiner.join(RawSpan(), facts, isCanonical: false, room: room, into: &scratch)
         guard entries.count < entries.limit else { throw .tableFull(limit: entries.limit) }
         let bytes = scratch.bytes
         let written = RawSpan(_elements: bytes.span)
@@ -155,31 +171,37 @@ public struct DialogTable: Sendable {
     }
 
     private mutating func join(
-        _ id: SlotID, facts: RawSpan, age: Duration?, now: Instant
+        _ id: SlotID, facts: RawSpan, age: Duration?, _ room: RecordRoom, now: Instant
     ) throws(RecordError) -> Learned {
         guard let old = entries[id] else { preconditionFailure("the did index must name a record: \(id)") }
-        guard let isSame = try joinIntoScratch(old.blob, facts) else {
+        guard let isSame = try joinIntoScratch(old.blob, facts, room) else {
             counters.mismatches += 1
             return Learned(outcome: .mismatch, before: old.state, after: old.state, deadlineChanged: false)
         }
         var entry = old
         if let age { entry.birth = min(old.birth, now.advanced(by: .zero - max(age, .zero))) }
+        let isOlder = old.birth - entry.birth > Self.birthTolerance
         guard !isSame else {
             let deadlineChanged = entry.birth != old.birth && old.deadline != .max
             if entry.birth != old.birth { _ = entries.update(id) { $0.birth = entry.birth } }
             return Learned(
-                outcome: .unchanged, before: old.state, after: old.state, deadlineChanged: deadlineChanged)
+                outcome: .unchanged, before: old.state, after: old.state, deadlineChanged: deadlineChanged,
+                isOlder: isOlder)
         }
-        return store(id, old: old, entry, now: now)
+        var learned = store(id, old: old, entry, now: now)
+        learned.isOlder = isOlder
+        return learned
     }
 
     /// Joins a stored record and facts in `scratch`; answers whether all was known, `nil` for another dialog's facts.
-    private mutating func joinIntoScratch(_ blob: BlobID, _ facts: RawSpan) throws(RecordError) -> Bool? {
+    private mutating func joinIntoScratch(
+        _ blob: BlobID, _ facts: RawSpan, _ room: RecordRoom
+    ) throws(RecordError) -> Bool? {
         let stored = blobs.location(blob)
         let record = RawSpan(_elements: stored.bytes.span).extracting(stored.range.range)
         guard try RecordIdentity(facts).agrees(with: stored.bytes, stored.range, facts) else { return nil }
         scratch.removeAll()
-        try joiner.join(record, facts, isCanonical: true, into: &scratch)
+        try joiner.join(record, facts, isCanonical: true, room: room, into: &scratch)
         return record.compared(to: RawSpan(_elements: scratch.bytes.span)) == 0
     }
 

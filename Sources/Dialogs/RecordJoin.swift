@@ -61,9 +61,11 @@ public struct RecordJoin: Sendable {
 
     /// Appends the join to `out`; on an error `out` is left as it was.
     ///
-    /// - Parameter isCanonical: Whether `a` came out of a join before. Then its untouched fields are copied.
+    /// - Parameters:
+    ///   - isCanonical: Whether `a` came out of a join before. Then its untouched fields are copied.
+    ///   - room: What the join may fill. A join that adds nothing to what is over it is refused as well.
     public mutating func join(
-        _ a: RawSpan, _ b: RawSpan, isCanonical: Bool, into out: inout ByteWriter
+        _ a: RawSpan, _ b: RawSpan, isCanonical: Bool, room: RecordRoom = .whole, into out: inout ByteWriter
     ) throws(RecordError) {
         guard a.byteCount <= RecordLimits.bytes, b.byteCount <= RecordLimits.bytes else {
             throw .tooLarge(limit: RecordLimits.bytes)
@@ -78,9 +80,9 @@ public struct RecordJoin: Sendable {
             try gather(.record, a.byteCount..<input.count, isCanonical: false)
             sort(.record, from: 0)
             learnWhatIsOver()
-            try checkCounts()
+            try checkCounts(room)
             try reduceAll(.record, from: 0, into: &out)
-            guard out.count - start <= RecordLimits.bytes else { throw RecordError.tooLarge(limit: RecordLimits.bytes) }
+            guard out.count - start <= room.bytes else { throw RecordError.tooLarge(limit: room.bytes) }
         } catch {
             out.bytes.removeLast(out.count - start)
             throw error
@@ -105,7 +107,7 @@ public struct RecordJoin: Sendable {
     }
 
     /// Counts the groups of the sorted record that are going to be kept.
-    private func checkCounts() throws(RecordError) {
+    private func checkCounts(_ room: RecordRoom) throws(RecordError) {
         guard !tombstone || found.count > RecordLimits.outs else { return }
         var outs = 0, pendings = 0, stamped = 0, unknown = 0
         for index in found.indices where index == 0 || !isSameGroup(index - 1, index) {
@@ -118,7 +120,7 @@ public struct RecordJoin: Sendable {
             default: break
             }
         }
-        guard outs <= RecordLimits.outs else { throw .tooMany(field: 16, limit: RecordLimits.outs) }
+        guard outs <= room.outs else { throw .tooMany(field: 16, limit: room.outs) }
         guard !tombstone else { return }
         guard pendings <= RecordLimits.pendings else { throw .tooMany(field: 17, limit: RecordLimits.pendings) }
         guard stamped <= RecordLimits.stamped else { throw .tooMany(field: 18, limit: RecordLimits.stamped) }

@@ -108,7 +108,7 @@ enum ProxyTarget {
         /// The BYEs of a granted intent.
         private mutating func endDialog() {
             guard let lastDID, let payload = proxy.endingPayload(lastDID, dialogs: dialogs) else { return }
-            proxy.end(lastDID, payload: payload, now: now, effects: &effects)
+            proxy.end(lastDID, payload: payload, dialogs: dialogs, now: now, effects: &effects)
             drain(mustBeValid: true, answersNothing: false)
         }
 

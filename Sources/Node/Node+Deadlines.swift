@@ -118,7 +118,7 @@ extension Node {
             let heard = store.intent(did, generation: deadline.generation, milliseconds: deadline.atMilliseconds)
         else { return }
         counters.intentsGranted += 1
-        proxy.end(did, payload: heard.intent.payload, now: now, effects: &effects)
+        proxy.end(did, payload: heard.intent.payload, dialogs: store.dialogs, now: now, effects: &effects)
     }
 
     /// Every leg has answered: the record becomes a tombstone.

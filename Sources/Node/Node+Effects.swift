@@ -15,7 +15,7 @@ extension Node {
     mutating func settle(now: Instant, into out: inout Outbox) {
         var turns = 0
         while !effects.items.isEmpty || !clusterActions.items.isEmpty || !store.touched.isEmpty
-            || !store.granted.isEmpty || !resolverActions.isEmpty || proxy.hasReleasedRequests
+            || !store.granted.isEmpty || !store.older.isEmpty || !resolverActions.isEmpty || proxy.hasReleasedRequests
         {
             precondition(turns < Self.turnLimit, "proxy and cluster must come to rest: \(effects.items.first as Any)")
             turns += 1
@@ -119,6 +119,8 @@ extension Node {
             proxy.frozenDialogs.insert(did, until: now.advanced(by: settings.takeover.intentLife), now: now)
         }
         store.granted.removeAll(keepingCapacity: true)
+        for did in store.older { effects.items.append(.put(did)) }
+        store.older.removeAll(keepingCapacity: true)
         guard !store.touched.isEmpty else { return }
         var touched: [DialogID] = []
         swap(&touched, &store.touched)

@@ -10,10 +10,10 @@ import SIP
 extension Node {
     package func metrics(now: Instant) -> [MetricReport] {
         sipMetrics() + routingMetrics() + dnsMetrics() + takeoverMetrics() + keepAliveMetrics() + clusterMetrics()
-            + gauges(now: now)
+            + boundMetrics() + gauges(now: now)
     }
 
-    private func counter(_ name: String, _ help: String, _ value: UInt64) -> MetricReport {
+    func counter(_ name: String, _ help: String, _ value: UInt64) -> MetricReport {
         MetricReport(name: "understudy_\(name)_total", help: help, kind: .counter, value: Int64(clamping: value))
     }
 
@@ -163,7 +163,8 @@ extension Node {
             counter("bus_gaps", "Gaps found in peers' streams", bus.gaps),
             counter("bus_repairs", "Sequences mended by asking for them", bus.repairsIn),
             counter("bus_parked", "Facts that came before their record", bus.parked),
-            counter("bus_unsent", "Facts too large for a frame", bus.unsentEntries),
+            counter(
+                "bus_unsent", "Facts that no frame took, for their size or because too many waited", bus.unsentEntries),
             counter("commits", "Commits acknowledged in time", bus.commits),
             counter("commit_timeouts", "Commits nobody acknowledged in time", bus.commitTimeouts),
             counter("commits_alone", "Commits with no peer to wait for", bus.committedAlone),

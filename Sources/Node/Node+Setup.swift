@@ -66,6 +66,7 @@ extension Node {
             }
         proxy.earlyGrace = settings.takeover.earlyGrace
         proxy.endsLateAnswers = sip.lateAnswer == .end
+        proxy.refusesUnrecorded = settings.dialogs.unrecorded == .refuse
         proxy.minimumSession = UInt32(sip.minimumSession.wholeMilliseconds / 1_000)
         proxy.sessionInterval = UInt32(sip.sessionInterval.wholeMilliseconds / 1_000)
         makeRoutes(settings, into: &proxy)

@@ -1,25 +1,20 @@
 // NodeStore is the node's records as the cluster sees them: opaque bytes that are joined, compared and handed out. It
-// also keeps the intents that were heard, since whoever continues after a crash uses their inputs (DESIGN §3.3), and
-// the list of dialogs that peers have changed, which the node looks at after each batch.
+// also keeps the intents that were heard, and the list of dialogs that peers have changed, which the node looks at
+// after each batch.
 //
-// Limits: `ims_dialog` dialogs by `dialogs.limit`; 65 536 intents, the oldest going first.
+// Limits: `ims_dialog` dialogs by `dialogs.limit`; those of `HeardIntents`.
 
 import Cluster
 import Dialogs
 import Primitives
 
 struct NodeStore: RecordStore {
-    static let intentLimit = 65_536
-
-    struct HeardIntent {
-        var intent: Intent
-        var heardAt: Instant
-    }
-
     var dialogs: DialogTable
-    private(set) var intents: [DialogID: HeardIntent] = [:]
+    private(set) var intents = HeardIntents()
     /// Changed by peers since the node last looked, in order, repetitions included.
     var touched: [DialogID] = []
+    /// Records whose age was known wrong here: it is told again, or whoever has it from here keeps it wrong.
+    var older: [DialogID] = []
     /// Records that came for the first time.
     var arrived: [DialogID] = []
     /// Dialogs whose end was granted here.
@@ -39,6 +34,7 @@ struct NodeStore: RecordStore {
         } catch {
             return .refused
         }
+        if learned.isOlder, learned.after != .deleted { older.append(id) }
         switch learned.outcome {
         case .created:
             touched.append(id)
@@ -90,36 +86,15 @@ struct NodeStore: RecordStore {
         let stamp = (known?.generation ?? 0, known?.atMilliseconds ?? 0)
         if stamp > (intent.generation, intent.deadlineMilliseconds) { return .refuse }
         if stamp < (intent.generation, intent.deadlineMilliseconds) { return .silent }  // The record here is behind.
-        hear(intent, did, now: now)
+        intents.hear(intent, did, now: now)
         granted.append(did)
         return .grant
     }
 
-    /// Keeps an intent: the first one's bytes stay, the moment is the last one's.
-    mutating func hear(_ intent: Intent, _ did: DialogID, now: Instant) {
-        if let heard = intents[did], heard.intent.generation == intent.generation,
-            heard.intent.deadlineMilliseconds == intent.deadlineMilliseconds
-        {
-            intents[did]?.heardAt = now
-            return
-        }
-        if intents.count >= Self.intentLimit,
-            let oldest = intents.min(by: { ($0.value.heardAt, $0.key) < ($1.value.heardAt, $1.key) })
-        {
-            intents[oldest.key] = nil
-        }
-        intents[did] = HeardIntent(intent: intent, heardAt: now)
-    }
-
-    mutating func forgetIntent(_ did: DialogID) {
-        if !intents.isEmpty { intents[did] = nil }
-    }
+    mutating func forgetIntent(_ did: DialogID) { intents.forget(did) }
 
     /// The intent heard for this very deadline.
-    func intent(_ did: DialogID, generation: UInt32, milliseconds: UInt64) -> HeardIntent? {
-        guard let heard = intents[did], heard.intent.generation == generation,
-            heard.intent.deadlineMilliseconds == milliseconds
-        else { return nil }
-        return heard
+    func intent(_ did: DialogID, generation: UInt32, milliseconds: UInt64) -> HeardIntents.Heard? {
+        intents.find(did, generation: generation, milliseconds: milliseconds)
     }
 }

@@ -26,6 +26,18 @@ extension Note {
                 [("call-id", text(callID))])
         case .tookOverEarly(let callID):
             self.init(.notice, "finishing a call set-up for a dead node", [("call-id", text(callID))])
+        case .factRefused(let callID, let error):
+            self.init(
+                .warning, "the record of a dialog takes no more; what it would have learned is lost",
+                [("call-id", text(callID)), ("because", "\(error)")])
+        case .unrecorded(let callID, let isRefused):
+            self.init(
+                .warning, "a call can have no record",
+                [("call-id", text(callID)), ("it", isRefused ? "is refused" : "goes on")])
+        case .legUnreachable(let callID):
+            self.init(
+                .warning, "a dialog has ended, and nothing says where one of its sides is to be told",
+                [("call-id", text(callID))])
         }
     }
 

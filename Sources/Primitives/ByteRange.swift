@@ -5,7 +5,7 @@
 // specialises `package` code across modules (measured: not even `@inlinable`), and these are the types that every inner
 // loop touches. A patch to a record cost twice as much, a look-up three times.
 //
-// Limit: offsets up to 2 GiB; a message is at most 64 KiB and a record 16 KiB.
+// Limit: offsets up to 2 GiB; a message is at most 64 KiB and a record 88 KiB.
 
 /// A half-open range of offsets into a byte buffer.
 public struct ByteRange: Hashable, Sendable {

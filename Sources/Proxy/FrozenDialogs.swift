@@ -12,6 +12,8 @@ package struct FrozenDialogs: Sendable {
     private var until: [DialogID: Instant] = [:]
     private var order: [DialogID] = []
     private var head = 0
+    /// Dialogs let go before their time.
+    package private(set) var evicted: UInt64 = 0
 
     package init() {}
 
@@ -19,6 +21,7 @@ package struct FrozenDialogs: Sendable {
 
     package mutating func insert(_ did: DialogID, until end: Instant, now: Instant) {
         while head < order.count, let end = until[order[head]], end <= now || until.count >= Self.limit {
+            if end > now { evicted += 1 }
             until[order[head]] = nil
             head += 1
         }

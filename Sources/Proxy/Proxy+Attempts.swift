@@ -126,9 +126,7 @@ extension Proxy {
             put(context, heir)
             return
         }
-        guard let id = contexts.insert(.blank) else {
-            counters.overloaded += 1
-            effects.items.append(.note(.overloaded))
+        guard let id = newContext(&effects) else {
             reject(503, plan, effects: &effects) { $0.put("Retry-After: 10\r\n") }
             return
         }

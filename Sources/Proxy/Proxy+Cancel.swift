@@ -73,7 +73,7 @@ extension Proxy {
     ) -> Cancelled {
         if !message.toTag.isEmpty || namesDialog() {
             consumeRoutes(&plan, dialogs: dialogs)
-            matchDialog(&plan, dialogs: dialogs, effects: &effects)
+            matchDialog(&plan, now: now, dialogs: dialogs, effects: &effects)
             if let did = plan.did, dialogs.contains(did) {
                 return .invite(did, passCancelled(within: did, plan, dialogs: dialogs))
             }
@@ -211,6 +211,7 @@ extension Proxy {
             // A provisional came after the caller had its answer; the 487 goes to the dead node.
             if context.branches[index].final == 0 { acknowledgeUnseen(context.branches[index], effects: &effects) }
         } else if context.kind == .heir, hasCancelled(context) {
+            context.heirStage = .cancelling
             endEarlyAsHeir(&context, id, now: now, dialogs: &dialogs, effects: &effects)
         }
     }
@@ -253,7 +254,7 @@ extension Proxy {
         }
         consumeRoutes(&plan, dialogs: dialogs)
         let isRouted = plan.did != nil
-        matchDialog(&plan, dialogs: dialogs, effects: &effects)
+        matchDialog(&plan, now: now, dialogs: dialogs, effects: &effects)
         plan.isInDialog = plan.isKnown || isRouted || !message.toTag.isEmpty
         if isOfRecordedRefusal(plan, dialogs: dialogs) {
             counters.refusalsAcknowledged += 1

@@ -5,7 +5,9 @@
 //   intent payload:  count, then for each BYE: leg (1 byte), length (2, big-endian) and text of the target endpoint,
 //                    empty where its name has to be looked up, length (2) and bytes of the request
 //
-// Limits: 16 BYEs an intent (eight confirmed dialog-outs), 4096 bytes each, 16 000 bytes in all: what fits an intent.
+// Limits: 16 BYEs an intent (eight confirmed dialog-outs), 30 000 bytes in all: what fits a frame. What does not fit is
+// made by the actor from its own record as it acts: the transaction is the same whoever makes it. A side that no BYE
+// can be made for, since nothing says where it is, is counted and noted.
 
 package import Dialogs
 package import Primitives
@@ -14,12 +16,15 @@ import SIP
 /// One BYE of an intent.
 package struct EndingRequest: Equatable, Sendable {
     package static let countLimit = 16
-    static let sizeLimit = 4_096
-    static let payloadLimit = 16_000
+    static let payloadLimit = 30_000
+    /// What is written beside the bytes of each: leg, lengths, target.
+    private static let overhead = 128
 
     var leg: Leg
     var target: Endpoint
     var bytes: [UInt8]
+
+    var size: Int { bytes.count + Self.overhead }
 
     package static func encode(_ requests: [EndingRequest]) -> [UInt8] {
         var writer = ByteWriter(capacity: 1_024)
@@ -44,7 +49,7 @@ package struct EndingRequest: Equatable, Sendable {
         func part() -> [UInt8]? {
             guard offset + 2 <= payload.count else { return nil }
             let length = Int(payload[offset]) << 8 | Int(payload[offset + 1])
-            guard length <= sizeLimit, offset + 2 + length <= payload.count else { return nil }
+            guard offset + 2 + length <= payload.count else { return nil }
             defer { offset += 2 + length }
             return Array(payload[(offset + 2)..<(offset + 2 + length)])
         }
@@ -69,30 +74,58 @@ extension Proxy {
         }
         var requests: [EndingRequest] = []
         var size = 0
-        for out in record.outs where out.state == .confirmedNotAcknowledged || out.state == .confirmed {
-            for leg in [Leg.caller, .callee] where requests.count < EndingRequest.countLimit {
-                guard let request = bye(did, record, out, to: leg, early: false),
-                    request.bytes.count <= EndingRequest.sizeLimit,
-                    size + request.bytes.count + 128 <= EndingRequest.payloadLimit
-                else { continue }
-                size += request.bytes.count + 128
-                requests.append(request)
-            }
+        forEachLeg(of: record) { out, leg in
+            guard requests.count < EndingRequest.countLimit, let request = bye(did, record, out, to: leg, early: false),
+                size + request.size <= EndingRequest.payloadLimit
+            else { return }
+            size += request.size
+            requests.append(request)
         }
         return requests.isEmpty ? nil : EndingRequest.encode(requests)
     }
 
-    /// Sends the BYEs of a granted intent. `.legsEnded` follows when each leg has answered or fallen silent.
+    private func forEachLeg(of record: Record, _ body: (Record.Out, Leg) -> Void) {
+        for out in record.outs where out.state == .confirmedNotAcknowledged || out.state == .confirmed {
+            body(out, .caller)
+            body(out, .callee)
+        }
+    }
+
+    /// Sends the BYEs of a granted intent, and those that it had no room for. `.legsEnded` follows when each leg has
+    /// answered or fallen silent.
     package mutating func end(
-        _ did: DialogID, payload: [UInt8], now: Instant, effects: inout ProxyEffects
+        _ did: DialogID, payload: [UInt8], dialogs: DialogTable, now: Instant, effects: inout ProxyEffects
     ) {
-        guard let requests = EndingRequest.decode(payload), !requests.isEmpty else {
+        var requests = EndingRequest.decode(payload) ?? []
+        addLegs(leftOutOf: &requests, did, dialogs: dialogs, effects: &effects)
+        guard let first = requests.first.map({ generatedHash($0.bytes) }) else {
             effects.items.append(.legsEnded(did, unanswered: true))
             return
         }
-        let first = generatedHash(requests[0].bytes)
         if generatedTable.first(hash: first, where: { isGenerated($0, first) }) != nil { return }  // Under way here.
         startGenerated(requests, did: did, method: .bye, kind: .generated, now: now, effects: &effects)
+    }
+
+    /// Adds the BYEs that an intent was too small for; who cannot be told is counted.
+    private mutating func addLegs(
+        leftOutOf requests: inout [EndingRequest], _ did: DialogID, dialogs: DialogTable, effects: inout ProxyEffects
+    ) {
+        guard let record = dialogs.record(did) else { return }
+        var known: [UInt64] = []
+        for request in requests { known.append(generatedHash(request.bytes)) }
+        var (missing, unreachable): ([EndingRequest], UInt64) = ([], 0)
+        forEachLeg(of: record) { out, leg in
+            guard !known.contains(generatedBranch(did, leg, .bye, toTag: out.toTag)) else { return }
+            if let request = bye(did, record, out, to: leg, early: false) {
+                missing.append(request)
+            } else {
+                unreachable += 1
+            }
+        }
+        requests += missing
+        guard unreachable > 0 else { return }
+        if counters.legsUnreachable == 0 { effects.items.append(.note(.legUnreachable(callID: record.callID))) }
+        counters.legsUnreachable += unreachable
     }
 
     /// Starts requests that the cluster makes, each with its own client transaction.
@@ -100,10 +133,8 @@ extension Proxy {
         _ requests: [EndingRequest], did: DialogID, method: Method, kind: ResponseContext.Kind, now: Instant,
         effects: inout ProxyEffects
     ) {
-        guard let id = contexts.insert(.blank) else {
-            counters.overloaded += 1
-            return  // The deadline is looked at again after intent-life.
-        }
+        // At the limit the deadline is looked at again after intent-life.
+        guard let id = newContext(&effects) else { return }
         var context = ResponseContext()
         context.kind = kind
         context.method = method

@@ -10,9 +10,7 @@ extension Proxy {
         _ asRouted: RequestPlan, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
         var plan = asRouted
-        guard let id = contexts.insert(.blank) else {
-            counters.overloaded += 1
-            effects.items.append(.note(.overloaded))
+        guard let id = newContext(&effects) else {
             if !plan.isInDialog {
                 reject(503, plan, effects: &effects) { $0.put("Retry-After: 10\r\n") }
             } else {

@@ -27,15 +27,21 @@ package enum RecordFlag {
 
 extension Proxy {
     /// Joins the patch in `facts` into the table and publishes it if it said anything new.
-    /// - Returns: What the join found; `nil` when the record refused it (it would exceed its bounds).
+    /// - Parameter room: What an unanswered INVITE teaches leaves room for what confirms it.
+    /// - Returns: What the join found; `nil` when the record refused it, which is counted and noted (`+Unrecorded`).
     @discardableResult
     mutating func learn(
-        _ did: DialogID, asPut: Bool = false, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ did: DialogID, asPut: Bool = false, room: RecordRoom = .whole, now: Instant, dialogs: inout DialogTable,
+        effects: inout ProxyEffects
     ) -> DialogTable.Learned? {
-        guard
-            let learned = try? dialogs.learn(
-                did, facts: RawSpan(_elements: facts.bytes.span), age: asPut ? .zero : nil, now: now)
-        else { return nil }
+        let learned: DialogTable.Learned
+        do {
+            learned = try dialogs.learn(
+                did, facts: RawSpan(_elements: facts.bytes.span), age: asPut ? .zero : nil, room: room, now: now)
+        } catch {
+            noteRefusal(error, did, dialogs: dialogs, effects: &effects)
+            return nil
+        }
         switch learned.outcome {
         case .created: effects.items.append(.put(did))
         case .changed:
@@ -51,14 +57,16 @@ extension Proxy {
 
     // MARK: Requests
 
+    /// - Returns: False when the dialog that the request makes can have no record.
     mutating func learnRequest(
         _ context: ResponseContext, _ plan: RequestPlan, branch: Branch, now: Instant,
         dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
-        guard let did = plan.did else { return }
+    ) -> Bool {
+        guard let did = plan.did else { return true }
         if plan.createsDialog {
             writeNewRecord(context, plan, branch: branch)
-            learn(did, asPut: true, now: now, dialogs: &dialogs, effects: &effects)
+            let learned = learn(did, asPut: true, room: .early, now: now, dialogs: &dialogs, effects: &effects)
+            return learned != nil
         } else if endsDialog(plan) {
             if !context.endsOnAnswer { learnBye(did, plan.leg, now: now, dialogs: &dialogs, effects: &effects) }
         } else if plan.isKnown, !plan.afterTheEnd {
@@ -67,6 +75,7 @@ extension Proxy {
             if message.method != .bye { writeHighCSeq(did, plan, dialogs: dialogs) }
             if !facts.isEmpty { learn(did, now: now, dialogs: &dialogs, effects: &effects) }
         }
+        return true
     }
 
     /// A party's BYE.
@@ -183,7 +192,7 @@ extension Proxy {
                 }
             }
         }
-        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+        learn(did, room: room(context), now: now, dialogs: &dialogs, effects: &effects)
     }
 
     /// Names the pending of one branch in a patch; the rest of its facts follow in `body`.
@@ -215,19 +224,19 @@ extension Proxy {
         if hasTag, context.pass.isFirst { facts.put(RecordField.state, UInt64(DialogState.early.rawValue)) }
         if hasTag { writeOut(context, index, state: .early, answer: nil) }
         if first { pendingFact(context, index) { $0.put(PendingField.progress, Progress.provisional) } }
-        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+        learn(did, room: room(context), now: now, dialogs: &dialogs, effects: &effects)
     }
 
-    /// A 2xx: what it confirms or refreshes.
-    /// - Returns: Whether it confirms a dialog or moves its deadline, and so must be committed before it is sent.
+    /// A 2xx: what it confirms or refreshes. One that confirms a dialog or moves its deadline must be committed before
+    /// it is sent.
     mutating func learnSuccess(
         _ asReceived: ResponseContext, _ index: Int, answer: [UInt8], now: Instant,
         dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) -> Bool {
+    ) -> SuccessFact {
         var context = asReceived
-        guard context.isInitial || matchAgain(&context, dialogs: dialogs) else { return false }
-        guard let did = context.did, let state = dialogs.state(did), state != .deleted else { return false }
-        guard context.isInitial || context.refreshes else { return false }
+        guard context.isInitial || matchAgain(&context, dialogs: dialogs) else { return .nothing }
+        guard let did = context.did, let state = dialogs.state(did), state != .deleted else { return .nothing }
+        guard context.isInitial || context.refreshes else { return .nothing }
         facts.begin()
         let isFirst = context.pass.isFirst
         if context.isInitial {
@@ -251,9 +260,9 @@ extension Proxy {
                 if keeps { pending.put(PendingField.answer, answer) }
             }
         }
-        guard let learned = learn(did, now: now, dialogs: &dialogs, effects: &effects) else { return false }
+        guard let learned = learn(did, now: now, dialogs: &dialogs, effects: &effects) else { return .refused }
         // Of two branches answered in one millisecond the second moves no deadline, and confirms a dialog all the same.
-        return learned.deadlineChanged || context.isInitial && learned.outcome == .changed
+        return learned.deadlineChanged || context.isInitial && learned.outcome == .changed ? .moves : .nothing
     }
 
     /// A request in a dialog whose record was not here may have it by now: then it is known who sent it.

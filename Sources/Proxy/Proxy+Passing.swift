@@ -117,17 +117,18 @@ extension Proxy {
 
     /// A 2xx of a dead node's transaction passes by: that both sides live is worth the refresh, and the Contact of who
     /// sent it is news.
+    /// - Returns: Whether it moves the deadline, and so must be committed before it is sent on.
     mutating func learnPassingSuccess(
         _ did: DialogID, _ cSeq: CSeq, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
+    ) -> Bool {
         let bytes = message.bytes
         guard let state = dialogs.state(did), state != .deleted,
             let sender = leg(of: did, from: .none, dialogs: dialogs)
                 ?? legOfUnansweredDialog(did, dialogs: dialogs)
-        else { return }
+        else { return false }
         let isInitial = dialogs.view(did) { view, _ in sender == .caller && view.inviteCSeq == cSeq.number } ?? false
         let confirms = cSeq.method == .invite && !isInitial && state < .confirmed
-        guard confirms || state >= .confirmedNotAcknowledged else { return }
+        guard confirms || state >= .confirmedNotAcknowledged else { return false }
         readRouteSets(did, calleeTag: sender == .caller ? message.toTag : message.fromTag, dialogs: dialogs)
         let contact = [.invite, .update].contains(cSeq.method) ? contactURI() : nil
         let routes = sender == .caller ? routeSets[1] : routeSets[0]
@@ -151,6 +152,6 @@ extension Proxy {
             if sender == .caller { out.message(OutField.side) { writeSide(&$0) } }
             if let callee { out.put(OutField.to, bytes, callee) }
         }
-        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+        return learn(did, now: now, dialogs: &dialogs, effects: &effects)?.deadlineChanged ?? false
     }
 }

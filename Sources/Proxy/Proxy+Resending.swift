@@ -15,7 +15,7 @@ extension Proxy {
             counters.takeoverUnreachable += 1
             return
         }
-        guard let id = contexts.insert(.blank) else { return }
+        guard let id = newContext(&effects) else { return }
         counters.takeoverResent += 1
         var context = ResponseContext()
         context.kind = .resending

@@ -194,11 +194,13 @@ extension Proxy {
     }
 
     /// Its early dialogs end with a branch, and only with it (§16.7: what others answer says nothing of them).
-    private func rememberEarlyTag(_ context: inout ResponseContext, branch index: Int) {
+    private mutating func rememberEarlyTag(_ context: inout ResponseContext, branch index: Int) {
         let tag = message.copy(message.toTag)
-        guard message.statusCode > 100, !tag.isEmpty, !context.branches[index].earlyTags.contains(tag),
-            context.branches[index].earlyTags.count < ClientBranch.earlyTagLimit
-        else { return }
+        guard message.statusCode > 100, !tag.isEmpty, !context.branches[index].earlyTags.contains(tag) else { return }
+        guard context.branches[index].earlyTags.count < ClientBranch.earlyTagLimit else {
+            counters.earlyTagsLeftOut += 1
+            return
+        }
         context.branches[index].earlyTags.append(tag)
     }
 
@@ -243,8 +245,15 @@ extension Proxy {
             return
         }
         let bytes = responseWithoutVia(via, context, branch: index)
-        let moved = learnSuccess(context, index, answer: bytes, now: now, dialogs: &dialogs, effects: &effects)
-        guard moved, commits, context.held.count < ResponseContext.heldLimit else {
+        let fact = learnSuccessAsFits(context, index, answer: bytes, now: now, dialogs: &dialogs, effects: &effects)
+        if fact == .refused,
+            !confirmsUnrecorded(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+        {
+            return
+        }
+        let isHeld = fact == .moves && commits
+        guard isHeld, context.held.count < ResponseContext.heldLimit else {
+            counters.holdsRefused += isHeld ? 1 : 0
             sendUpstream(bytes, status, &context, id, now: now, effects: &effects)
             return
         }
@@ -265,7 +274,8 @@ extension Proxy {
     private func awaitsRecord(
         _ context: inout ResponseContext, dialogs: DialogTable, effects: inout ProxyEffects
     ) -> Bool {
-        guard commits, let did = context.did, !dialogs.contains(did), context.fetches < 2 else { return false }
+        guard commits, let did = context.did, !context.isUnrecorded, !dialogs.contains(did), context.fetches < 2
+        else { return false }
         context.fetches += 1
         effects.items.append(.wanted(did))
         return true
@@ -335,7 +345,7 @@ extension Proxy {
             isAcceptedInvite = false
         case .none:
             // A loser's 2xx at an heir whose caller has another one: a proxy passes every 2xx on (§16.7 step 5).
-            if context.kind == .heir, status / 100 == 2 {
+            if context.kind == .heir || context.kind == .passing, status / 100 == 2 {
                 effects.queue.send(bytes, to: context.upstream, from: context.listener, flow: context.flow)
             }
             return

@@ -111,7 +111,7 @@ extension Proxy {
             return
         }
         if cSeq.method == .invite, 200..<300 ~= message.statusCode, did.rawValue != 0,
-            awaitsRecord(did, dialogs: dialogs, effects: &effects)
+            awaitsRecord(did, now: now, dialogs: dialogs, effects: &effects)
         {
             return
         }
@@ -125,8 +125,10 @@ extension Proxy {
             if learnPassingConfirmation(did, cSeq, via, spiral, now: now, dialogs: &dialogs, effects: &effects) {
                 // The callee's next copy, T1 later, finds the fact committed.
                 if commits { return }
-            } else {
-                learnPassingSuccess(did, cSeq, now: now, dialogs: &dialogs, effects: &effects)
+            } else if learnPassingSuccess(did, cSeq, now: now, dialogs: &dialogs, effects: &effects), commits,
+                holdPassing(via, from: source, effects: &effects)
+            {
+                return
             }
         }
         forwardResponseStatelessly(via, from: source, effects: &effects)
@@ -165,7 +167,7 @@ extension Proxy {
                     && $0.progress & Progress.final == 0
             })
         {
-            heir = makeHeir(did, record, pending, now: now)
+            heir = makeHeir(did, record, pending, now: now, effects: &effects)
         }
         if let heir, var context = take(heir) {
             if let branch = context.branches.firstIndex(where: { $0.number == token.branch }) {
@@ -188,37 +190,54 @@ extension Proxy {
     /// A dead node's INVITE is answered, and its record is not here: it is fetched, and the callee's next copy of the
     /// 2xx finds it (R2). Twice at most for a dialog; then the answer goes on without.
     private mutating func awaitsRecord(
-        _ did: DialogID, dialogs: DialogTable, effects: inout ProxyEffects
+        _ did: DialogID, now: Instant, dialogs: DialogTable, effects: inout ProxyEffects
     ) -> Bool {
         guard commits, !dialogs.contains(did) else { return false }
-        let tries = awaited.last { $0.did == did }?.tries ?? 0
-        guard tries < 2 else { return false }
-        awaited.removeAll { $0.did == did }
-        if awaited.count >= Self.parkedLimit { awaited.removeFirst() }
-        awaited.append((did, tries + 1))
-        effects.items.append(.wanted(did))
-        return true
+        let wait = waitingRoom.letPass(did, now: now)
+        counters.awaitedForgotten += wait.hasForgotten ? 1 : 0
+        if wait.mayWait { effects.items.append(.wanted(did)) }
+        return wait.mayWait
     }
 
     /// Sends a response on by the Via below ours (§16.11): nothing of its transaction is here.
     mutating func forwardResponseStatelessly(_ via: Via, from source: Endpoint, effects: inout ProxyEffects) {
-        vias.removeAll(keepingCapacity: true)
-        message.vias(into: &vias)
-        guard vias.count > 1 else {
+        guard let endpoint = endpointBelow() else {
             counters.strayResponses += 1
             return
         }
-        let next = vias[1]
-        let host = next.received.isEmpty ? next.host : next.received
-        guard let address = Address(bytes: message.bytes, range: host) else {
-            counters.strayResponses += 1
-            return
-        }
-        // Over the connection that is there to that port, or a new one to it: its flow is not known here.
-        let transport = settings.speaks(next.transport) ? next.transport : .udp
-        let endpoint = Endpoint(
-            address: address, port: next.rport ?? next.port ?? transport.defaultPort, transport: transport)
         let bytes = responseWithoutVia(via, from: source, to: endpoint)
         effects.queue.send(bytes, to: endpoint, from: egressListener(endpoint))
+    }
+
+    /// Holds the 2xx at hand, which moves a deadline, until that is committed (R9): whoever asked must not take for
+    /// granted what only this node knows.
+    /// - Returns: False when there is no room; then it goes on uncommitted, and is counted.
+    private mutating func holdPassing(_ via: Via, from source: Endpoint, effects: inout ProxyEffects) -> Bool {
+        guard let endpoint = endpointBelow() else { return false }
+        guard let id = newContext(&effects) else { return false }
+        var context = ResponseContext()
+        context.kind = .passing
+        context.upstream = endpoint
+        context.listener = egressListener(endpoint)
+        let bytes = responseWithoutVia(via, from: source, to: endpoint)
+        context.held = [HeldResponse(bytes: bytes, toTag: [], status: message.statusCode)]
+        counters.heldResponses += 1
+        put(context, id)
+        effects.items.append(.commit(CommitToken(context: id, purpose: .refresh)))
+        return true
+    }
+
+    /// Where the Via below ours says that an answer goes.
+    private mutating func endpointBelow() -> Endpoint? {
+        vias.removeAll(keepingCapacity: true)
+        message.vias(into: &vias)
+        guard vias.count > 1 else { return nil }
+        let next = vias[1]
+        let host = next.received.isEmpty ? next.host : next.received
+        guard let address = Address(bytes: message.bytes, range: host) else { return nil }
+        // Over the connection that is there to that port, or a new one to it: its flow is not known here.
+        let transport = settings.speaks(next.transport) ? next.transport : .udp
+        return Endpoint(
+            address: address, port: next.rport ?? next.port ?? transport.defaultPort, transport: transport)
     }
 }

@@ -97,7 +97,7 @@ extension Proxy {
                     discard(context, id)
                     continue
                 }
-            case .generated, .probe, .keepAlive: break
+            case .generated, .passing, .probe, .keepAlive: break
             }
             finish(context, id)
         }
@@ -140,7 +140,7 @@ extension Proxy {
         }
         if answered, context.isForking, context.isInitial {
             // One of the branches was answered by way of another node: the others are ours to cancel (§16.7 step 10).
-            abandonServer(&context)
+            answeredElsewhere(&context, id, now: now, effects: &effects)
             cancelAll(&context, id, because: .elsewhere, now: now, dialogs: &dialogs, effects: &effects)
             return
         }
@@ -154,7 +154,7 @@ extension Proxy {
             }
             learn(did, now: now, dialogs: &dialogs, effects: &effects)
             wheel.cancel(context.contextTimer)
-            abandonServer(&context)
+            answeredElsewhere(&context, id, now: now, effects: &effects)
             return
         }
         let cancelled =
@@ -173,7 +173,25 @@ extension Proxy {
         }
     }
 
-    private func abandonServer(_ context: inout ResponseContext) {
+    /// Another node has sent the 2xx on. Should that be lost, only the callee's next copy mends it, and this node,
+    /// which has the transaction, is where that copy comes: it is passed on as after a 2xx of its own (RFC 6026 §7.1).
+    private mutating func answeredElsewhere(
+        _ context: inout ResponseContext, _ id: SlotID, now: Instant, effects: inout ProxyEffects
+    ) {
+        guard context.isInitial, context.kind == .forwarded, case .invite(var transaction) = context.server else {
+            abandonServer(&context)
+            return
+        }
+        actions.removeAll(keepingCapacity: true)
+        transaction.respond(statusCode: 200, actions: &actions)
+        context.server = .invite(transaction)
+        context.lastStatus = max(context.lastStatus, 200)
+        context.lastResponse = []
+        actions.removeAll { $0 == .send }
+        performServer(&context, id, now: now, effects: &effects)
+    }
+
+    func abandonServer(_ context: inout ResponseContext) {
         switch context.server {
         case .invite(var transaction):
             transaction.abandon()
@@ -221,12 +239,12 @@ extension Proxy {
             if let deadline = dialogs.deadline(did), deadline <= now { return }
             if isInitial { cancelLosers(did, record, pending, token, now: now, dialogs: &dialogs, effects: &effects) }
             startResending(did, record, pending, answer, now: now, effects: &effects)
-        } else if let id = makeHeir(did, record, pending, now: now), var context = take(id) {
+        } else if let id = makeHeir(did, record, pending, now: now, effects: &effects), var context = take(id) {
             counters.takeoverEarly += 1
             effects.items.append(.note(.tookOverEarly(callID: record.callID)))
             // Who acts asks first: a peer may know an answer that has not reached this node.
             effects.items.append(.wanted(did))
-            let asking = peers.contains(where: \.isLive) ? Self.recordWait : .zero
+            let asking = hasAnybodyToAsk ? Self.recordWait : .zero
             let wait = max(asking, isInitial && !context.cancelled ? patience(with: token.member) : .zero)
             if wait > .zero {
                 context.contextTimer = wheel.schedule(
@@ -237,6 +255,10 @@ extension Proxy {
             finish(context, id)
         }
     }
+
+    /// Whether a question can have an answer. Where there are peers, one that is heard again may not be among the live
+    /// ones yet, and knows.
+    var hasAnybodyToAsk: Bool { commits || peers.contains(where: \.isLive) }
 
     /// How long an heir waits for an answer that the dead node's address may still bring: until timer C while a live
     /// member holds it, for the grace while it may still be moving, else not at all.
@@ -250,43 +272,13 @@ extension Proxy {
         }
     }
 
-    /// The grace is over: by now the address is held, or it is not coming.
-    mutating func graceOver(
-        _ context: inout ResponseContext, _ id: SlotID, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
-        if context.lastStatus >= 200 {  // It waited for a provisional to cancel; the caller has its answer.
-            for index in context.branches.indices where context.branches[index].final == 0 { giveUp(&context, index) }
-            return
-        }
-        if hasCancelled(context) {
-            endEarlyAsHeir(&context, id, now: now, dialogs: &dialogs, effects: &effects)
-            return
-        }
-        if context.hasAskedAgain {
-            // With a CANCEL under way, since a provisional came, the end follows its answer.
-            if context.branches.contains(where: \.isCancelling) { return }
-            endEarlyAsHeir(&context, id, now: now, dialogs: &dialogs, effects: &effects)
-            return
-        }
-        let holds = peer(context.owner)?.holdsMovedAddress ?? false
-        if holds, settings.earlyTakeover == .auto, now - context.startedAt < settings.timerC {
-            context.contextTimer = wheel.schedule(
-                TimerToken(context: id, machine: .grace, timer: .a).rawValue,
-                at: context.startedAt.advanced(by: settings.timerC))
-        } else {
-            continueAsHeir(&context, id, now: now, dialogs: &dialogs, effects: &effects)
-        }
-    }
-
     /// A context as the dead owner had it, from the record.
     mutating func makeHeir(
-        _ did: DialogID, _ record: Record, _ pending: Record.Pending, now: Instant
+        _ did: DialogID, _ record: Record, _ pending: Record.Pending, now: Instant, effects: inout ProxyEffects
     ) -> SlotID? {
         let siblings = branches(of: pending, in: record)
         guard let whole = siblings.first(where: { !$0.source.isEmpty }),
-            let source = Endpoint(fact: whole.source),
-            let id = contexts.insert(.blank)
+            let source = Endpoint(fact: whole.source), let id = newContext(&effects)
         else { return nil }
         var context = ResponseContext()
         context.kind = .heir
@@ -360,7 +352,7 @@ extension Proxy {
         dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
         guard branches(of: pending, in: record).contains(where: { $0.progress & Progress.final == 0 }),
-            let id = makeHeir(did, record, pending, now: now), var context = take(id)
+            let id = makeHeir(did, record, pending, now: now, effects: &effects), var context = take(id)
         else { return }
         context.server = .none  // The caller has its answer from whoever sends it again.
         context.lastStatus = 200
@@ -393,106 +385,5 @@ extension Proxy {
         writer.putDecimal(UInt64(pending.cseq))
         writer.put(" INVITE\r\nContent-Length: 0\r\n\r\n")
         return writer.bytes
-    }
-
-    /// The heir acts: CANCEL where it is legal, else the end at once.
-    mutating func continueAsHeir(
-        _ context: inout ResponseContext, _ id: SlotID, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
-        wheel.cancel(context.contextTimer)
-        context.contextTimer = .none
-        guard context.lastStatus < 200, context.held.isEmpty else { return }
-        if waitsForQuorum(&context, id, now: now) { return }
-        let cause = context.cancelled ? context.cause : .interrupted
-        cancelAll(&context, id, because: cause, now: now, dialogs: &dialogs, effects: &effects)
-        // Asked again, since an answer may have reached a peer while this heir waited: the reply to the CANCEL takes
-        // longer than theirs, and it is only then that the call is ended. Without a CANCEL their reply is waited for.
-        if let did = context.did { effects.items.append(.wanted(did)) }
-        if context.isInitial, context.branches.contains(where: { $0.sawProvisional }) {
-            return  // The rest follows the answer to the CANCEL, or its silence.
-        }
-        if context.isInitial, !context.hasAskedAgain, peers.contains(where: \.isLive) {
-            context.hasAskedAgain = true
-            context.contextTimer = wheel.schedule(
-                TimerToken(context: id, machine: .grace, timer: .a).rawValue, at: now.advanced(by: Self.recordWait))
-            return
-        }
-        endEarlyAsHeir(&context, id, now: now, dialogs: &dialogs, effects: &effects)
-    }
-
-    /// After the CANCEL: BYE on each early dialog, one ACK for a 487 that went to the dead node, the final answer
-    /// upstream.
-    mutating func endEarlyAsHeir(
-        _ context: inout ResponseContext, _ id: SlotID, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
-        guard context.lastStatus < 200, context.held.isEmpty, let did = context.did, let record = dialogs.record(did)
-        else { return }
-        // The answer came by another node while the CANCEL was under way: there is nothing to end any more.
-        if context.isInitial, record.state == .deleted || hasAnswered(context, record) { return }
-        if waitsForQuorum(&context, id, now: now) { return }
-        if context.isInitial {
-            let own = record.outs.filter {
-                $0.state != .deleted && (context.pass.isFirst || $0.side.pass == context.pass)
-            }
-            let byes = own.compactMap { bye(did, record, $0, to: .callee, early: true) }
-            if !byes.isEmpty { startGenerated(byes, did: did, method: .bye, kind: .heir, now: now, effects: &effects) }
-            for branch in context.branches where branch.sawProvisional && branch.final == 0 {
-                acknowledgeUnseen(branch, effects: &effects)
-            }
-        }
-        let status = context.cancelled && context.endCode == 0 ? 487 : context.isInitial ? settings.earlyEndCode : 500
-        learnFailure(context, status: status, now: now, dialogs: &dialogs, effects: &effects)
-        respond(status, &context, id, now: now, effects: &effects) { writer in
-            if status == 500 { writer.put("Retry-After: 1\r\n") }
-        }
-        var waits = false
-        for index in context.branches.indices where context.branches[index].final == 0 && context.isInitial {
-            if case .wanted = context.branches[index].cancel { waits = true } else { giveUp(&context, index) }
-        }
-        // A provisional that still comes is answered with CANCEL; for longer than timer C none will.
-        guard waits else { return }
-        context.contextTimer = wheel.schedule(
-            TimerToken(context: id, machine: .grace, timer: .a).rawValue, at: now.advanced(by: settings.timerC))
-    }
-
-    private mutating func giveUp(_ context: inout ResponseContext, _ index: Int) {
-        context.branches[index].final = 487
-        terminateClient(&context, index)
-    }
-
-    /// An heir that is not fit any more, for want of quorum, ends nothing; it looks again soon.
-    private mutating func waitsForQuorum(_ context: inout ResponseContext, _ id: SlotID, now: Instant) -> Bool {
-        guard !fitMembers.contains(settings.memberTag) else { return false }
-        wheel.cancel(context.contextTimer)
-        context.contextTimer = wheel.schedule(
-            TimerToken(context: id, machine: .grace, timer: .a).rawValue, at: now.advanced(by: Self.fitnessInterval))
-        return true
-    }
-
-    /// How soon an heir without quorum looks again.
-    static let fitnessInterval = Duration.milliseconds(200)
-
-    /// Every CANCEL that was sent has been answered, or never will be.
-    func hasCancelled(_ context: ResponseContext) -> Bool {
-        var isSent = false
-        for branch in context.branches {
-            guard case .sent(let transaction) = branch.cancel else { continue }
-            if transaction.phase == .trying || transaction.phase == .proceeding { return false }
-            isSent = true
-        }
-        return isSent
-    }
-
-    /// ACK with the INVITE's branch and no To tag: the 487 went to the dead node's address and would be repeated
-    /// (S2-11).
-    mutating func acknowledgeUnseen(_ branch: ClientBranch, effects: inout ProxyEffects) {
-        guard loadStored(branch.sent) else { return }
-        effects.queue.send(
-            to: branch.target, from: branch.listener, serverName: branch.serverName
-        ) { [stored] writer in
-            AckWriter.write(invite: stored, response: stored, into: &writer)
-        }
     }
 }

@@ -88,7 +88,7 @@ extension Proxy {
         _ plan: inout RequestPlan, now: Instant, dialogs: DialogTable, effects: inout ProxyEffects
     ) -> Bool {
         let hint = plan.did
-        matchDialog(&plan, dialogs: dialogs, effects: &effects)
+        matchDialog(&plan, now: now, dialogs: dialogs, effects: &effects)
         if let hint, !plan.isKnown, Self.refreshing(message.method),
             waitsForRecord(hint, plan, now: now, dialogs: dialogs)
         {
@@ -107,10 +107,23 @@ extension Proxy {
             return false
         }
         if frozenDialogs.contains(did, now: now), message.method != .bye, !isKeepAlive(plan) {
-            reject(481, plan, effects: &effects)
+            rejectFrozen(did, plan, now: now, dialogs: dialogs, effects: &effects)
             return false
         }
         return true
+    }
+
+    /// Refuses a request whose dialog a member may be ending just now (R1). Where a later deadline has come since the
+    /// end was granted, the call most likely goes on, and 481 would make its sender hang up (RFC 3261 §12.2.1.2): it is
+    /// told to ask once more.
+    private mutating func rejectFrozen(
+        _ did: DialogID, _ plan: RequestPlan, now: Instant, dialogs: DialogTable, effects: inout ProxyEffects
+    ) {
+        if let deadline = dialogs.deadline(did), deadline > now {
+            reject(500, plan, effects: &effects) { $0.put("Retry-After: 1\r\n") }
+        } else {
+            reject(481, plan, effects: &effects)
+        }
     }
 
     /// Keeps a request that would refresh a dialog, or cancel it, until its record has been fetched, 200 ms at most:
@@ -119,17 +132,18 @@ extension Proxy {
     mutating func waitsForRecord(
         _ did: DialogID, _ plan: RequestPlan, now: Instant, dialogs: DialogTable
     ) -> Bool {
-        guard commits, !hasWaited, !dialogs.contains(did), waiting.count < Self.parkedLimit,
-            peers.contains(where: \.isLive)
-        else { return false }
+        guard commits, !hasWaited, !dialogs.contains(did), peers.contains(where: \.isLive) else { return false }
         let request = QueuedRequest(
             bytes: message.snapshot(), source: plan.source, listener: plan.listener, flow: arrivalFlow, hasWaited: true)
-        waiting.append(WaitingRequest(did: did, request: request, until: now.advanced(by: Self.recordWait)))
-        return true
+        let isKept = waitingRoom.keep(request, for: did, now: now)
+        counters.waitsRefused += isKept ? 0 : 1
+        return isKept
     }
 
     /// Verifies the hint or falls back to Call-ID and tags (S3-21).
-    mutating func matchDialog(_ plan: inout RequestPlan, dialogs: DialogTable, effects: inout ProxyEffects) {
+    mutating func matchDialog(
+        _ plan: inout RequestPlan, now: Instant, dialogs: DialogTable, effects: inout ProxyEffects
+    ) {
         let bytes = message.bytes
         if let hint = plan.did {
             if let leg = leg(of: hint, from: plan.source, dialogs: dialogs) {
@@ -138,7 +152,7 @@ extension Proxy {
                 return
             }
             if !dialogs.contains(hint) {
-                park(hint, effects: &effects)
+                park(hint, now: now, effects: &effects)
             } else if let leg = legOfUnansweredDialog(hint, dialogs: dialogs) {
                 plan.leg = leg
                 plan.isKnown = true
@@ -174,32 +188,27 @@ extension Proxy {
 
     /// Keeps a message whose dialog is not here for what it will teach when the record comes (R2); it is forwarded
     /// meanwhile.
-    private mutating func park(_ did: DialogID, effects: inout ProxyEffects) {
+    private mutating func park(_ did: DialogID, now: Instant, effects: inout ProxyEffects) {
         effects.items.append(.wanted(did))
-        guard message.method == .ack || message.method == .bye, parked.count < Self.parkedLimit else { return }
-        parked.append(ParkedMessage(did: did, bytes: message.snapshot()))
+        guard message.method == .ack || message.method == .bye else { return }
+        counters.parkedRefused += waitingRoom.park(message.snapshot(), of: did, now: now) ? 0 : 1
     }
 
     /// A record came that was wanted: what was parked of it is learned, nothing is forwarded again.
     package mutating func recordArrived(
         _ did: DialogID, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
-        if waiting.contains(where: { $0.did == did }) {
-            released += waiting.filter { $0.did == did }.map(\.request)
-            waiting.removeAll { $0.did == did }
-        }
-        guard parked.contains(where: { $0.did == did }) else { return }
-        let messages = parked.filter { $0.did == did }
-        parked.removeAll { $0.did == did }
-        for parked in messages {
-            guard loadMessage(parked.bytes),
+        let came = waitingRoom.take(did)
+        released += came.requests
+        for bytes in came.messages {
+            guard loadMessage(bytes),
                 let via = try? message.topmostVia(), let cSeq = try? message.cSeq()
             else { continue }
             var plan = RequestPlan(
                 source: .none, listener: ListenerID(rawValue: 0), upstream: .none, addsReceived: false, cSeq: cSeq,
                 via: via)
             plan.did = did
-            matchDialog(&plan, dialogs: dialogs, effects: &effects)
+            matchDialog(&plan, now: now, dialogs: dialogs, effects: &effects)
             guard plan.isKnown, plan.did == did else { continue }
             if message.method == .ack {
                 learnAcknowledgement(did, plan, now: now, dialogs: &dialogs, effects: &effects)
@@ -207,13 +216,6 @@ extension Proxy {
                 learnBye(did, plan.leg, now: now, dialogs: &dialogs, effects: &effects)
             }
         }
-    }
-
-    /// The records of these never came: what was parked is let go, counted.
-    package mutating func forgetParked(_ did: DialogID) {
-        let before = parked.count
-        parked.removeAll { $0.did == did }
-        counters.dropped += UInt64(before - parked.count)
     }
 
     private mutating func queueBehindHeld(_ plan: RequestPlan, _ id: SlotID) {
@@ -225,7 +227,7 @@ extension Proxy {
                 context.queued.append(request)
                 return true
             } ?? false
-        if !admitted { counters.dropped += 1 }  // Its sender repeats it.
+        if !admitted { counters.queuesRefused += 1 }  // Its sender repeats it.
     }
 
     /// Decides the next hop (§16.5, §16.6 steps 6, 7).

@@ -8,8 +8,10 @@ import SIP
 extension Proxy {
     /// Handles every timer due by `now`.
     package mutating func advance(to now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects) {
-        while let first = waiting.first, first.until <= now {
-            released.append(waiting.removeFirst().request)
+        if let next = waitingRoom.next, next <= now {
+            let late = waitingRoom.expire(now: now)
+            released += late.requests
+            counters.parkedExpired += UInt64(late.forgotten)
         }
         expireResolutions(now: now, dialogs: &dialogs, effects: &effects)
         replayQueued(now: now, dialogs: &dialogs, effects: &effects)

@@ -9,8 +9,8 @@
 //
 // Files: +Requests (§16.3 to §16.5), +Forwarding (§16.6), +Responses (§16.7), Forking (several branches, best answer,
 // names), Routing (static routes, probed targets, access and rate limits), +Cancel (§16.10 and ACK), +Learning and
-// +LearningEnds (facts), +Timers, +Takeover (what heirs do), +Ending (BYEs that the cluster makes), KeepAlive (OPTIONS
-// within dialogs), +Flows (connections).
+// +LearningEnds (facts), +Timers, +Takeover and +Heirs (what heirs do), +Ending (BYEs that the cluster makes),
+// KeepAlive (OPTIONS within dialogs), +Flows (connections).
 //
 // Limits: `ProxySettings.contextLimit` transactions; 16 held responses and 16 queued requests a context; those of
 // `ForkTarget`. Not attempted here: looking names up.
@@ -51,20 +51,15 @@ package struct Proxy: Sendable {
     var generatedTable = FlatTable(minimumCapacity: 64)
     var wheel: TimerWheel
 
-    /// ACKs and BYEs of dialogs whose records are on their way, 256 at most.
-    var parked: [ParkedMessage] = []
-    static let parkedLimit = 256
-    /// Requests that wait for their record, in order of their ends, 256 at most (R2).
-    var waiting: [WaitingRequest] = []
+    /// What waits for the record of its dialog.
+    var waitingRoom = WaitingRoom()
     /// The request at hand has waited already.
     var hasWaited = false
-    static let recordWait = Duration.milliseconds(200)
+    static let recordWait = WaitingRoom.requestWait
     /// INVITEs of `Kind.adopted`.
     var adoptedCount = 0
     /// Dialogs whose adopted INVITEs have to look at the record again.
     var reviewsDue: [DialogID] = []
-    /// Dialogs whose record was fetched before the 2xx of a dead node was sent on, and how often, 256 at most.
-    var awaited: [(did: DialogID, tries: Int)] = []
 
     /// Names that are being looked up, in order of their tokens and of their ends.
     var resolutions: [Resolution] = []
@@ -123,8 +118,8 @@ package struct Proxy: Sendable {
 
     /// No timer of the proxy is due before it.
     package var nextDeadline: Instant? {
-        guard !waiting.isEmpty || !resolutions.isEmpty || keepAlives.count > 0 else { return wheel.next }
-        return [waiting.first?.until, resolutions.first?.until, keepAlives.next, wheel.next].compactMap { $0 }.min()
+        guard !waitingRoom.isEmpty || !resolutions.isEmpty || keepAlives.count > 0 else { return wheel.next }
+        return [waitingRoom.next, resolutions.first?.until, keepAlives.next, wheel.next].compactMap { $0 }.min()
     }
 
     /// Handles one datagram, or one message that came over a connection, which `flow` then names.
@@ -193,6 +188,14 @@ package struct Proxy: Sendable {
     }
 
     // MARK: Contexts
+
+    /// A slot for a transaction; `nil` at the limit, which is counted and noted.
+    mutating func newContext(_ effects: inout ProxyEffects) -> SlotID? {
+        if let id = contexts.insert(.blank) { return id }
+        counters.overloaded += 1
+        effects.items.append(.note(.overloaded))
+        return nil
+    }
 
     /// Takes a context out of its slot to work on it; `put` brings it back. Between the two the slot holds a blank.
     mutating func take(_ id: SlotID) -> ResponseContext? {

@@ -63,6 +63,12 @@ package enum ProxyNote: Hashable, Sendable {
     /// Nobody saw the ACK of this dialog: the balancer or a phone goes round the nodes (S1-5).
     case acknowledgementUnseen(callID: [UInt8])
     case tookOverEarly(callID: [UInt8])
+    /// The record of a dialog does not take a fact; the first of its kind.
+    case factRefused(callID: [UInt8], RecordError)
+    /// The first dialog that goes on without a record, or is refused for it (`dialogs.unrecorded`).
+    case unrecorded(callID: [UInt8], isRefused: Bool)
+    /// No BYE can be made for a side of this dialog; the first such.
+    case legUnreachable(callID: [UInt8])
 }
 
 package struct ProxyEffects: Sendable {
@@ -143,6 +149,28 @@ package struct ProxyCounters: Equatable, Sendable {
     /// Dialogs not watched, because too many are.
     package var keepAlivesRefused: UInt64 = 0
     package var dialogsEndedByKeepAlive: UInt64 = 0
+    /// Facts that did not fit their record; records that did not fit the table; facts of ours that made no sense.
+    package var factsRefused: UInt64 = 0
+    package var recordsRefusedAtLimit: UInt64 = 0
+    package var factsUnreadable: UInt64 = 0
+    /// 2xx recorded without their bytes, so that no heir can repeat them.
+    package var answersNotKept: UInt64 = 0
+    /// Dialogs that had no record, and went on, or were refused (`dialogs.unrecorded`).
+    package var unrecorded: UInt64 = 0
+    /// 2xx that went on uncommitted because too many of their INVITE were held.
+    package var holdsRefused: UInt64 = 0
+    /// Requests that did not wait behind a held 2xx, nor for their record, because too many do.
+    package var queuesRefused: UInt64 = 0
+    package var waitsRefused: UInt64 = 0
+    /// ACKs and BYEs without their record: not kept, because too many are; let go, because it did not come.
+    package var parkedRefused: UInt64 = 0
+    package var parkedExpired: UInt64 = 0
+    /// Dialogs forgotten whose record was waited for with a 2xx.
+    package var awaitedForgotten: UInt64 = 0
+    /// Early dialogs of a branch that will not end with it.
+    package var earlyTagsLeftOut: UInt64 = 0
+    /// Sides of ended dialogs for which no BYE could be made.
+    package var legsUnreachable: UInt64 = 0
 
     package init() {}
 }

@@ -56,6 +56,8 @@ package struct ProxySettings: Sendable {
     package var earlyGrace = Duration.milliseconds(1_500)
     /// What becomes of a 2xx from another callee than the one that has answered (`sip.late-answer`).
     package var endsLateAnswers = false
+    /// A dialog that can have no record is refused with 513, instead of going on unknown (`dialogs.unrecorded`).
+    package var refusesUnrecorded = false
     /// Least Session-Expires in seconds; 0 takes any (`sip.min-se`, RFC 4028 §8.1).
     package var minimumSession: UInt32 = 0
     /// Session-Expires that is asked for, in seconds; 0 asks for none (`sip.session-expires`, RFC 4028 §8.1).

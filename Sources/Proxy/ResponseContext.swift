@@ -7,6 +7,7 @@
 //   heir        a dead node's ringing call: its CANCEL and BYEs as client side, its 480 as server side (S2-11)
 //   resending   a dead node's 2xx, sent again until its ACK is seen: a server side only (S1-3)
 //   adopted     an INVITE that a balancer sent again to us while its first node died: a server side only (S1-2b)
+//   passing     a 2xx to a dead node's refresh: held for its commit, no side of a transaction (R9)
 //   probe       OPTIONS to a target of a static route, one after another: a client side that never ends
 //   keepAlive   OPTIONS within a dialog, a branch for each side asked: a client side that ends with the last answer
 //
@@ -18,10 +19,21 @@ import SIP
 
 struct ResponseContext: Sendable {
     enum Kind: Sendable {
-        case forwarded, generated, heir, resending, adopted, probe, keepAlive
+        case forwarded, generated, heir, resending, adopted, passing, probe, keepAlive
 
         /// Nobody's call waits for what becomes of it.
-        var isOfOurOwn: Bool { self == .resending || self == .probe || self == .keepAlive }
+        var isOfOurOwn: Bool { self == .resending || self == .passing || self == .probe || self == .keepAlive }
+    }
+    /// How far an heir has come with ending a ringing call.
+    enum HeirStage: Sendable {
+        /// It has asked its peers, and waits for the dead node's address.
+        case waiting
+        /// Its CANCEL is under way.
+        case cancelling
+        /// The callees can answer no more, or say nothing to their CANCEL; the peers are asked for the last time.
+        case asking(cancels: Bool)
+
+        var isAsking: Bool { if case .asking = self { true } else { false } }
     }
     enum Server: Sendable {
         case none
@@ -56,10 +68,11 @@ struct ResponseContext: Sendable {
     /// The dialog had ended before this request came (S1-9: a party's own BYE after ours).
     var afterTheEnd = false
     var cancelled = false
+    /// Its dialog was refused a record: there is nothing to fetch.
+    var isUnrecorded = false
     /// How often the lost record was fetched before its 2xx was sent on.
     var fetches: UInt8 = 0
-    /// An heir that has nothing to cancel has asked its peers a second time.
-    var hasAskedAgain = false
+    var heirStage = HeirStage.waiting
     /// What to answer upstream when the branches end after a cancellation that was not the caller's.
     var endCode = 0
     /// Why it was cancelled, and the Reasons of the caller's CANCEL (RFC 3326).
@@ -135,12 +148,6 @@ struct WaitingRequest: Sendable {
     var until: Instant
 }
 
-/// A message that taught nothing yet: its record is on its way.
-struct ParkedMessage: Sendable {
-    var did: DialogID
-    var bytes: [UInt8]
-}
-
 /// One client transaction of the request (RFC 3261 §16.6): a target, or a further address of one.
 struct ClientBranch: Sendable {
     /// Branches of one request, retries included: what a record can hold of them (64 pendings, 16 KiB).
@@ -200,8 +207,6 @@ struct ClientBranch: Sendable {
     var earlyTags: [[UInt8]] = []
     /// The non-2xx final as it came, for the best response (§16.7 step 6).
     var response: [UInt8] = []
-
-    var isCancelling: Bool { if case .sent = cancel { true } else { false } }
 }
 
 /// The timers of one transaction: no state arms two of the same group at once.

@@ -19,6 +19,8 @@ package struct Summary: Sendable {
     package private(set) var byes = 0
     package private(set) var events = 0
     package private(set) var violatedSeeds = 0
+    /// Of all seeds together.
+    package private(set) var hardship = Hardship()
 
     package init() {}
 
@@ -29,6 +31,7 @@ package struct Summary: Sendable {
         byes += report.byes
         events += report.events
         if !report.violations.isEmpty { violatedSeeds += 1 }
+        hardship.add(report.hardship)
         var counted: [(String, Bool)] = []
         for finding in report.findings {
             let key = (finding.code, finding.isByNature)
@@ -52,7 +55,8 @@ package struct Summary: Sendable {
     /// - Parameter replay: The command line that runs one seed again, without the seed.
     package func lines(replay: String) -> [String] {
         var lines = [
-            "\(seeds) seeds, \(calls) calls, \(confirmed) confirmed, \(byes) BYEs generated, \(events) events"
+            "\(seeds) seeds, \(calls) calls, \(confirmed) confirmed, \(byes) BYEs generated, \(events) events",
+            hardship.line,
         ]
         for isByNature in [false, true] {
             let chosen = entries.filter { $0.isByNature == isByNature }

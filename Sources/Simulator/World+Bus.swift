@@ -30,11 +30,18 @@ extension World {
             let way = links.way(host.index, other.index)
             guard other.isAlive, links.readyAt[way] <= now else { continue }
             if links.isCut(host.index, other.index) {
-                if links.buffers[way].count < plan.cutBuffer { links.buffers[way].append(bytes) }
+                if links.buffers[way].count < plan.cutBuffer {
+                    links.buffers[way].append(bytes)
+                } else {
+                    checks.hardship.lostFrames += 1
+                }
                 continue
             }
             let loss = max(isHealed ? 0 : plan.bus.lossPerMille, disturbances.lossPerMille)
-            if networkRandom.chance(perMille: loss) { continue }
+            if networkRandom.chance(perMille: loss) {
+                checks.hardship.lostFrames += 1
+                continue
+            }
             carry(bytes, host.process, to: other.index)
             if !isHealed && networkRandom.chance(perMille: plan.bus.duplicationPerMille) {
                 carry(bytes, host.process, to: other.index)

@@ -32,6 +32,7 @@ extension World {
     func crash(host index: Int, power: Bool) {
         let host = hosts[index]
         guard host.isAlive else { return }
+        checks.hardship.kills += 1
         log("\(host.name) \(power ? "loses power" : "is killed")")
         host.node = nil
         host.isPoweredOff = power
@@ -44,6 +45,7 @@ extension World {
     func pause(host index: Int) {
         let host = hosts[index]
         guard host.isRunning else { return }
+        checks.hardship.pauses += 1
         log("\(host.name) is stopped")
         host.isPaused = true
         host.pausedSince = now

@@ -20,7 +20,10 @@ extension World {
         // Between the balancer and its phones nothing is doubled in the dealing mode: two copies of one INVITE on two
         // nodes within the replication lag is the residue that the design names (S1-2).
         let isExempt = plan.deals && !isFromNode(packet)
-        if !isHealed && networkRandom.chance(perMille: plan.sip.lossPerMille) { return }
+        if !isHealed && networkRandom.chance(perMille: plan.sip.lossPerMille) {
+            checks.hardship.lostDatagrams += 1
+            return
+        }
         forward(packet, to: party)
         if !isHealed && !isExempt && networkRandom.chance(perMille: plan.sip.duplicationPerMille) {
             forward(packet, to: party)

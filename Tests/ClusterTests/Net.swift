@@ -374,7 +374,7 @@ extension Net {
     func put(_ index: Int, _ did: UInt64, _ value: UInt64) -> UInt64 {
         let now = now
         return act(index) { cluster, store, _ in
-            let bytes = ToyStore.bytes(1, value)
+            let bytes = ToyStore.bytes(1, value, padding: store.padding)
             let isPut = store.entries[did] == nil
             _ = store.join(did, RawSpan(_elements: bytes.span), ageMilliseconds: 0, now: now)
             let sequence = cluster.publish(did, RawSpan(_elements: bytes.span), isPut: isPut, now: now)

@@ -178,6 +178,36 @@ struct ReplicationNetTests {
         #expect(net.processes[0].granted.isEmpty)
     }
 
+    @Test func `a record that no frame takes is pushed at once, and a commit of it is in time`() {
+        let net = Net(3, seed: 21)
+        #expect(net.start())
+        net.run(milliseconds: 200)
+        for process in net.processes { process.store.padding = 80_000 }
+        let began = net.now
+        for did in 1...9 as ClosedRange<UInt64> {
+            let sequence = net.put(0, did, 1)
+            net.wait(0, for: sequence, token: did)
+        }
+        #expect(net.run(limit: 50) { net.processes[0].committed.count == 9 })
+        #expect(net.processes[0].committed.allSatisfy { $0.acknowledged })
+        #expect(net.now.milliseconds(since: began) <= 50)
+        #expect(net.processes[0].cluster.counters.unsentEntries == 9)
+        #expect(net.run(limit: 500) { net.storesAgree })
+    }
+
+    @Test func `who knows better, by a record that no frame takes, refuses all the same, and the asker fetches it`() {
+        let net = Net(3, seed: 22)
+        #expect(net.start())
+        net.put(0, 1, 100)
+        net.run(milliseconds: 300)
+        for process in net.processes { process.store.padding = 80_000 }
+        net.processes[1].store.raise(1, to: 200)
+        net.processes[2].store.raise(1, to: 200)
+        net.ask(0, 1, deadline: 100)
+        #expect(net.run(limit: 50) { net.processes[0].refused == [1] })
+        #expect(net.run(limit: 50) { net.processes[0].store.live == [1: 200] })
+    }
+
     @Test func `a lone survivor grants itself at once (R3)`() {
         let net = Net(1, seed: 12)
         #expect(net.start())

@@ -109,6 +109,32 @@ struct ViewAgreementTests {
         expect { table.step(0, hearing: [1], wants: wanted, gone: 1) == wanted }
     }
 
+    @Test func `a seat that is gone may have voted before, with a member that is only cut off`() {
+        var table = Table(3)
+        // n1 and n3 decide that n2, cut off, is out; then n1 dies. n2 hears of its death, and of nothing else.
+        let first = [Self.member(1), Self.member(3)]
+        _ = table.step(0, hearing: [2], wants: first)
+        table.hear(2, from: 0)
+        _ = table.step(0, hearing: [2], wants: first)
+        table.hear(2, from: 0)
+        expect { table.step(2, hearing: [0], wants: first) == first }
+        for _ in 0..<20 {
+            table.now = table.now.advanced(milliseconds: 500)
+            expect { table.step(1, hearing: [], wants: [Self.member(2)], gone: 1) == nil }
+        }
+    }
+
+    @Test func `when all others are gone, who is left decides alone`() {
+        var table = Table(3)
+        let wanted = [Self.member(2)]
+        _ = table.step(1, hearing: [], wants: wanted, gone: 2)
+        for _ in 0..<4 {
+            table.now = table.now.advanced(milliseconds: 500)
+            if table.step(1, hearing: [], wants: wanted, gone: 2) == wanted { return }
+        }
+        Issue.record("nothing was decided")
+    }
+
     @Test func `random interleavings never decide two values in one epoch`() {
         for seed in 0..<300 as Range<UInt64> {
             var random = TestRandom(state: seed)

@@ -129,7 +129,7 @@ struct RecordBytesTests {
         let half = Self.entries(.variables, 200)
         #expect(throws: RecordError.self) { try joined(half, Self.entries(.profiles, 57)) }
         var facts = FactsWriter()
-        facts.put(RecordField.from, Array(repeating: 65, count: RecordLimits.bytes - 3))
+        facts.put(RecordField.from, Array(repeating: 65, count: RecordLimits.bytes - 4))
         #expect(try joined(facts.bytes).count == RecordLimits.bytes)
         #expect(throws: RecordError.tooLarge(limit: RecordLimits.bytes)) { try joined(facts.bytes, [0x28, 1]) }
         #expect(throws: RecordError.tooLarge(limit: RecordLimits.bytes)) { try joined(facts.bytes + [0x28, 1]) }

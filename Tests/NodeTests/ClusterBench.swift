@@ -99,6 +99,15 @@ struct ClusterBench {
         now = end
     }
 
+    /// Interferes with one node; what it then wants done is done with the next advance.
+    mutating func change(_ index: Int, _ body: (inout Node, Instant) -> Void) {
+        guard var node = nodes[index] else { return }
+        body(&node, now)
+        nodes[index] = node
+        nodes[index]?.advance(to: now, into: &outs[index])
+        deliver()
+    }
+
     /// A phone's message reaches a node.
     mutating func receive(_ text: String, from: String, at index: Int) {
         hand(Array(text.utf8), from: Endpoint(text: from)!, to: index)

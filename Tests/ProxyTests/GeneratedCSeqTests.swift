@@ -35,7 +35,8 @@ struct GeneratedCSeqTests {
     /// The CSeqs of the BYEs to caller and callee.
     private static func byes(_ bench: inout ProxyBench) -> [Int] {
         let payload = bench.proxy.endingPayload(bench.did, dialogs: bench.dialogs) ?? []
-        bench.proxy.end(bench.did, payload: payload, now: bench.now, effects: &bench.effects)
+        bench.proxy.end(
+            bench.did, payload: payload, dialogs: bench.dialogs, now: bench.now, effects: &bench.effects)
         return bench.drain().compactMap { $0.header("CSeq").flatMap { Int($0.split(separator: " ")[0]) } }
     }
 

@@ -233,7 +233,7 @@ struct KeepAliveTests {
         #expect(bench.dialogs.deadline(bench.did)! <= bench.now)
         #expect(bench.proxy.counters.dialogsEndedByKeepAlive == 1 && bench.proxy.counters.keepAlivesFailed == 1)
         let payload = bench.proxy.endingPayload(bench.did, dialogs: bench.dialogs)!
-        bench.proxy.end(bench.did, payload: payload, now: bench.now, effects: &bench.effects)
+        bench.proxy.end(bench.did, payload: payload, dialogs: bench.dialogs, now: bench.now, effects: &bench.effects)
         let byes = bench.drain()
         #expect(byes.map(\.to) == [ProxyBench.caller, ProxyBench.callee])
         #expect(
@@ -341,15 +341,15 @@ struct KeepAliveTests {
         #expect(holder.dialogs.record(holder.did)?.caller.firstCSeq == 7, "or its BYE would have another CSeq")
         #expect(asker.receive(answer[0].text, from: ProxyBench.node).isEmpty)
         #expect(asker.proxy.counters.strayResponses == 0)
-        // While its end is granted, a refresh gets 481; a keep-alive must not be told so by us.
+        // While its end is granted, a refresh is refused; a keep-alive must not be told so by us.
         holder.proxy.frozenDialogs.insert(holder.did, until: .distantFuture, now: holder.now)
         let again = options.text.replacing("z9hG4bKus1234t222222220000", with: "z9hG4bKus1234t222222220001")
         #expect(holder.receive(again, from: "10.0.1.2:5060").map(\.to) == [ProxyBench.callee])
         let phones = Call.request("OPTIONS", branch: "z9hG4bKo1", cSeq: 8, toTag: "bob", contact: nil)
         #expect(
             holder.receive(phones, from: ProxyBench.caller).map(\.firstLine) == [
-                "SIP/2.0 481 Call/Transaction Does Not Exist"
-            ])
+                "SIP/2.0 500 Server Internal Error"
+            ], "its deadline is still to come")
     }
 
     @Test func `a phone's own OPTIONS within the dialog refreshes it as before`() {

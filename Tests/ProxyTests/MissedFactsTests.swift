@@ -80,7 +80,8 @@ struct MissedFactsTests {
         _ = second.receive(Call.response(200, to: reinvite), from: ProxyBench.callee)
         #expect(second.state == .confirmed)
         let payload = second.proxy.endingPayload(second.did, dialogs: second.dialogs)!
-        second.proxy.end(second.did, payload: payload, now: second.now, effects: &second.effects)
+        second.proxy.end(
+            second.did, payload: payload, dialogs: second.dialogs, now: second.now, effects: &second.effects)
         let byes = second.drain().filter { $0.firstLine.hasPrefix("BYE ") }
         #expect(byes.first { $0.to == ProxyBench.caller }?.header("From") == "<sip:bob@example.org>;tag=bob")
         #expect(byes.first { $0.to == ProxyBench.callee }?.header("To") == "<sip:bob@example.org>;tag=bob")
@@ -245,7 +246,7 @@ struct MissedFactsTests {
         // The first node, cut off, confirms the same dialog and ends it at its deadline.
         _ = first.receive(Call.response(200, to: invite), from: ProxyBench.callee)
         let payload = first.proxy.endingPayload(first.did, dialogs: first.dialogs)!
-        first.proxy.end(first.did, payload: payload, now: first.now, effects: &first.effects)
+        first.proxy.end(first.did, payload: payload, dialogs: first.dialogs, now: first.now, effects: &first.effects)
         let late = first.drain().first { $0.to == ProxyBench.callee && $0.firstLine.hasPrefix("BYE ") }
         #expect(early.header("Via") == late?.header("Via"))
         #expect(early.header("CSeq") == late?.header("CSeq"))
@@ -274,7 +275,8 @@ struct MissedFactsTests {
         #expect(second.state == .confirmed)
         #expect(second.dialogs.deadline(second.did) == first.dialogs.deadline(first.did))
         let payload = second.proxy.endingPayload(second.did, dialogs: second.dialogs)!
-        second.proxy.end(second.did, payload: payload, now: second.now, effects: &second.effects)
+        second.proxy.end(
+            second.did, payload: payload, dialogs: second.dialogs, now: second.now, effects: &second.effects)
         let byes = second.drain()
         #expect(Set(byes.map(\.to)) == [ProxyBench.caller, ProxyBench.callee])
         for bye in byes {
@@ -321,13 +323,122 @@ struct MissedFactsTests {
         #expect(second.advance(milliseconds: 40_000).allSatisfy { !$0.firstLine.hasPrefix("BYE ") })
     }
 
+    @Test func `after the CANCEL's answer the peers are asked once more, and what one of them knows is not ended`() {
+        for isAnswered in [false, true] {
+            var first = ProxyBench()
+            let invite = first.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
+            _ = first.receive(Call.response(180, to: invite), from: ProxyBench.callee)
+            var heir = secondNode(ownerIsLive: false)
+            heir.proxy.commits = true
+            replicate(from: first, to: &heir)
+            #expect(heir.advance(milliseconds: 190).isEmpty)
+            let cancel = heir.advance(milliseconds: 20)[0]
+            #expect(cancel.firstLine.hasPrefix("CANCEL "))
+            let asked = heir.wanted.count
+            #expect(heir.receive(Call.response(200, to: cancel, contact: nil), from: ProxyBench.callee).isEmpty)
+            #expect(heir.wanted.count == asked + 1)
+            #expect(heir.advance(milliseconds: 190).isEmpty, "the peers' answers are waited for")
+            // The owner is only cut off, has had the 2xx, and a peer of the heir's has it, too.
+            if isAnswered {
+                _ = first.receive(Call.response(200, to: invite), from: ProxyBench.callee)
+                replicate(from: first, to: &heir)
+                _ = heir.drain()
+            }
+            let rest = heir.advance(milliseconds: 20).map { String($0.firstLine.prefix(11)) }
+            #expect(rest == (isAnswered ? [] : ["BYE sip:bob", "ACK sip:bob", "SIP/2.0 480"]))
+        }
+    }
+
+    @Test func `an heir whose CANCEL is answered to another heir, which died, ends the call all the same`() {
+        var first = ProxyBench()
+        let invite = first.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
+        _ = first.receive(Call.response(180, to: invite), from: ProxyBench.callee)
+        var heir = secondNode(ownerIsLive: false)
+        replicate(from: first, to: &heir)
+        #expect(heir.drain().map(\.firstLine) == ["CANCEL sip:bob@10.0.0.2:5060 SIP/2.0"])
+        let copies = heir.advance(milliseconds: 3_900)
+        #expect(copies.map(\.firstLine) == Array(repeating: "CANCEL sip:bob@10.0.0.2:5060 SIP/2.0", count: 3))
+        #expect(
+            heir.advance(milliseconds: 200).map { String($0.firstLine.prefix(11)) } == [
+                "BYE sip:bob", "ACK sip:bob", "SIP/2.0 480",
+            ])
+    }
+
+    @Test func `an heir whose owner is heard again leaves the call to it`() {
+        var first = ProxyBench()
+        let invite = first.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
+        _ = first.receive(Call.response(180, to: invite), from: ProxyBench.callee)
+        var heir = secondNode(ownerIsLive: false)
+        heir.proxy.commits = true
+        replicate(from: first, to: &heir)
+        #expect(heir.advance(milliseconds: 100).isEmpty)
+        heir.proxy.peers[0].isLive = true
+        #expect(heir.advance(milliseconds: 1_000).isEmpty)
+        #expect(heir.proxy.contextCount == 0)
+    }
+
+    @Test func `a callee's next 2xx is passed on by the owner, though another node has passed the first on`() {
+        var (first, second, invite) = inviteSeen()
+        second.proxy.peers[0].isLive = false
+        let answer = Call.response(200, to: invite)
+        #expect(second.receive(answer, from: ProxyBench.callee).map(\.to) == [ProxyBench.caller])
+        replicate(from: second, to: &first)
+        _ = first.drain()
+        // What the second node sent on was lost, and the callee repeats it.
+        #expect(first.receive(answer, from: ProxyBench.callee).map(\.to) == [ProxyBench.caller])
+        _ = first.advance(milliseconds: 40_000)
+        #expect(first.proxy.contextCount == 0)
+    }
+
+    @Test func `the 2xx to a dead node's refresh goes on when the new deadline is committed, R9`() {
+        var (first, second, invite) = inviteSeen()
+        _ = first.receive(Call.response(200, to: invite), from: ProxyBench.callee)
+        let route = invite.header("Record-Route")!
+        _ = first.receive(
+            Call.request("ACK", branch: "z9hG4bKa1", toTag: "bob", route: [route], contact: nil),
+            from: ProxyBench.caller)
+        let update = first.receive(
+            Call.request("UPDATE", branch: "z9hG4bKu1", cSeq: 2, toTag: "bob", route: [route]),
+            from: ProxyBench.caller)[0]
+        replicate(from: first, to: &second)
+        _ = second.drain()
+        second.proxy.peers[0].isLive = false
+        second.proxy.commits = true
+        second.now = second.now.advanced(milliseconds: 5_000)
+        #expect(second.receive(Call.response(200, to: update), from: ProxyBench.callee).isEmpty)
+        #expect(second.commits.map(\.purpose) == [.refresh])
+        #expect(second.commit().map(\.to) == [ProxyBench.caller])
+        #expect(second.proxy.contextCount == 0)
+    }
+
+    @Test func `a request of a dialog that is being ended gets 481, or 500 when a later deadline has come since, R1`() {
+        var bench = ProxyBench()
+        let invite = bench.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
+        _ = bench.receive(Call.response(200, to: invite), from: ProxyBench.callee)
+        let route = invite.header("Record-Route")!
+        _ = bench.receive(
+            Call.request("ACK", branch: "z9hG4bKa1", toTag: "bob", route: [route], contact: nil),
+            from: ProxyBench.caller)
+        let deadline = bench.dialogs.deadline(bench.did)!
+        for isLate in [false, true] {
+            bench.now = isLate ? deadline : deadline.advanced(milliseconds: -1)
+            bench.proxy.frozenDialogs.insert(
+                bench.did, until: bench.now.advanced(milliseconds: 1_500), now: bench.now)
+            let sent = bench.receive(
+                Call.request("INVITE", branch: "z9hG4bKr\(isLate)", cSeq: 2, toTag: "bob", route: [route]),
+                from: ProxyBench.caller)[0]
+            #expect(sent.firstLine.hasPrefix(isLate ? "SIP/2.0 481" : "SIP/2.0 500"))
+            #expect(sent.header("Retry-After") == (isLate ? nil : "1"), "whoever gets 481 hangs up")
+        }
+    }
+
     @Test func `BYEs go to a side that is known by name when its address was found`() {
         var bench = ProxyBench()
         let invite = bench.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
         _ = bench.receive(
             Call.response(200, to: invite, contact: "sip:bob@phones.example.org"), from: ProxyBench.callee)
         let payload = bench.proxy.endingPayload(bench.did, dialogs: bench.dialogs)!
-        bench.proxy.end(bench.did, payload: payload, now: bench.now, effects: &bench.effects)
+        bench.proxy.end(bench.did, payload: payload, dialogs: bench.dialogs, now: bench.now, effects: &bench.effects)
         let first = bench.drain()
         #expect(
             first.map(\.to) == [ProxyBench.caller]
@@ -344,7 +455,7 @@ struct MissedFactsTests {
         let other = lost.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
         _ = lost.receive(Call.response(200, to: other, contact: "sip:bob@gone.example.org"), from: ProxyBench.callee)
         let bytes = lost.proxy.endingPayload(lost.did, dialogs: lost.dialogs)!
-        lost.proxy.end(lost.did, payload: bytes, now: lost.now, effects: &lost.effects)
+        lost.proxy.end(lost.did, payload: bytes, dialogs: lost.dialogs, now: lost.now, effects: &lost.effects)
         let bye = lost.drain()[0]
         _ = lost.answer([])
         _ = lost.receive(Call.response(200, to: bye, toTag: "", contact: nil), from: ProxyBench.caller)

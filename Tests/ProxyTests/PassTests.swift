@@ -115,7 +115,9 @@ struct PassTests {
         let answered = hunt.bench.receive(Call.response(200, to: sent, toTag: "tb"), from: Hunt.bob)
         _ = hunt.passUp(answered[0])
         let payload = try #require(hunt.bench.proxy.endingPayload(hunt.bench.did, dialogs: hunt.bench.dialogs))
-        hunt.bench.proxy.end(hunt.bench.did, payload: payload, now: hunt.bench.now, effects: &hunt.bench.effects)
+        hunt.bench.proxy.end(
+            hunt.bench.did, payload: payload, dialogs: hunt.bench.dialogs, now: hunt.bench.now,
+            effects: &hunt.bench.effects)
         let byes = hunt.bench.drain()
         #expect(byes.map(\.to) == [ProxyBench.caller, Hunt.server])
         #expect(byes[1].firstLine == "BYE sip:bob@10.0.0.2:5060 SIP/2.0")

@@ -53,7 +53,7 @@ struct SeedTests {
 
     private static let onceFailed: [UInt64] = [
         1_118, 1_240, 1_282, 1_300, 1_430, 1_724, 1_886, 1_912, 3_789, 4_940, 5_468, 7_797, 8_157, 9_999,
-        10_061,
+        10_061, 720_718, 721_215, 721_403,
     ]
 
     @Test(arguments: onceFailed)
@@ -61,7 +61,7 @@ struct SeedTests {
         Self.expectNoViolation(seed: seed, faults: nil)
     }
 
-    @Test(arguments: [51, 76, 84, 165, 1_020, 1_046] as [UInt64])
+    @Test(arguments: [51, 76, 84, 165, 1_020, 1_046, 700_053, 710_074, 710_354] as [UInt64])
     func `dealt seeds that failed once do not fail again`(seed: UInt64) {
         Self.expectNoViolation(seed: seed, faults: nil, deals: true)
     }
@@ -101,9 +101,14 @@ struct SeedTests {
         Self.expectNoViolation(seed: seed, faults: nil, forks: true)
     }
 
-    @Test(arguments: [83, 131, 163, 195, 200, 338] as [UInt64])
+    @Test(arguments: [83, 131, 163, 195, 200, 338, 700_418, 710_222, 710_235, 720_131, 720_312] as [UInt64])
     func `dealt seeds with forks that failed once do not fail again`(seed: UInt64) {
         Self.expectNoViolation(seed: seed, faults: nil, deals: true, forks: true)
+    }
+
+    @Test(arguments: [710_251] as [UInt64])
+    func `seeds with keep-alives that failed once do not fail again`(seed: UInt64) {
+        Self.expectNoViolation(seed: seed, faults: nil, keepAlive: true)
     }
 
     @Test(arguments: 2...5)

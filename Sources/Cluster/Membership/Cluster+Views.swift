@@ -65,6 +65,7 @@ extension Cluster {
         }
         if changed {
             isHeartbeatUrgent = true
+            out.append(.fitChanged)  // Who is live is asked with every message.
             settleWaits(&out)
         }
     }
@@ -158,7 +159,8 @@ extension Cluster {
     /// Its process proved that it will never vote again.
     private func isGone(_ member: MemberID) -> Bool {
         guard let peer = peer(named: member.name) else { return false }
-        return peer.boot > member.boot || (peer.boot == member.boot && peer.verdict == .left)
+        let isOver = peer.verdict == .left || peer.verdict == .refused
+        return peer.boot > member.boot || (peer.boot == member.boot && isOver)
     }
 
     /// The members we would agree to, `nil` when they are those of the view.

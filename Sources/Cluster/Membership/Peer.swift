@@ -23,7 +23,7 @@ struct Peer: Sendable {
     private(set) var misaged: [UInt64] = []
     /// Those of them that a request under way asks for.
     private var askedAges: [UInt64] = []
-    private static let agedLimit = 4_096
+    static let agedLimit = 4_096
     /// The newest clock seen in its frames.
     var clock: UInt64 = 0
     /// Last sequence of ours that it acknowledged.
@@ -52,6 +52,8 @@ struct Peer: Sendable {
     }
 
     static let challengeSilence: Duration = .milliseconds(250)
+    /// Facts pushed to it with one request.
+    static let pushLimit = 256
 
     init(_ member: MemberID, salt: Salt, now: Instant) {
         name = member.name
@@ -64,14 +66,20 @@ struct Peer: Sendable {
 
     mutating func want(sync reason: SyncReason) { wants.sync = max(wants.sync ?? reason, reason) }
 
-    mutating func want(did: UInt64) {
-        guard wants.dids.count < FetchRequest.limit, !wants.dids.contains(did) else { return }
+    /// - Returns: `false` at the limit: whoever wants it asks again, or does without.
+    mutating func want(did: UInt64) -> Bool {
+        guard !wants.dids.contains(did) else { return true }
+        guard wants.dids.count < FetchRequest.limit else { return false }
         wants.dids.append(did)
+        return true
     }
 
     /// Notes whose age this peer told, and what to think of the ages it told before.
-    mutating func noteAge(of did: UInt64) {
-        if aged.count < Self.agedLimit { aged.append(did) }
+    /// - Returns: `false` at the limit: this age is believed.
+    mutating func noteAge(of did: UInt64) -> Bool {
+        guard aged.count < Self.agedLimit else { return false }
+        aged.append(did)
+        return true
     }
 
     /// Its earlier messages were slower than they seemed: the ages they told are asked for again.
@@ -105,9 +113,12 @@ struct Peer: Sendable {
         misaged += others.prefix(max(0, Self.agedLimit - misaged.count))
     }
 
-    mutating func want(push sequence: UInt64) {
-        guard wants.pushes.count < 256, !wants.pushes.contains(sequence) else { return }
+    /// - Returns: `false` at the limit: it finds the gap by itself, with the next frame.
+    mutating func want(push sequence: UInt64) -> Bool {
+        guard !wants.pushes.contains(sequence) else { return true }
+        guard wants.pushes.count < Self.pushLimit else { return false }
         wants.pushes.append(sequence)
+        return true
     }
 
     func verdict(_ now: Instant, _ settings: ClusterSettings) -> Verdict {

@@ -10,13 +10,14 @@
 // member finds out by itself that a quorum has accepted; who missed it adopts the higher epoch from any heartbeat.
 //
 // Quorum: more than half of the members of the present view. Or, after half or more of them died at once and some came
-// back: members together with the seats whose process has proven, by a newer boot or a farewell, that it can never vote
-// again, provided that every member we still hear is among the voters. A restarted process itself never votes: it has
-// no memory.
+// back: every member that can still vote, or half of the seats, if one of the others is gone. Gone is a seat whose
+// process has proven, by a newer boot, a farewell or a bus port that refuses, that it can never vote again. It may have
+// voted before it went, together with members that are only cut off: so these must be too few to have decided
+// anything with it. A restarted process itself never votes: it has no memory.
 //
-// Invariant: within one epoch two different values are never decided by majorities; a lone survivor (`View.yields`) and
-// the second kind of quorum can make two views of one epoch when everybody else who could know is dead or cut off; the
-// lower names then win as soon as the two hear of each other.
+// Invariant: within one epoch two different values are never decided by majorities. A lone survivor (`View.yields`) can
+// make a second view of one epoch when the other of two is taken for dead and is not; the lower names then win as soon
+// as the two hear of each other.
 // Not attempted: agreement on anything but the view, or on more than one epoch at a time.
 
 internal import Primitives
@@ -160,7 +161,8 @@ struct ViewAgreement: Sendable {
     private func isQuorum(_ voters: Int, _ situation: Situation) -> Bool {
         let seats = view.members.count
         if 2 * voters > seats { return true }
-        return 2 * (voters + situation.goneSeats) > seats && voters == 1 + situation.heardMembers
+        let isRest = voters + situation.goneSeats >= seats || 2 * voters >= seats && situation.goneSeats > 0
+        return isRest && voters == 1 + situation.heardMembers
     }
 
     private func isPlausible(_ value: [MemberID]) -> Bool { !value.isEmpty && value.count <= Heartbeat.limit }

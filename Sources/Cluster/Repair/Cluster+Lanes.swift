@@ -6,6 +6,9 @@
 package import Primitives
 
 extension Cluster {
+    /// What is pushed with one request ends here; one record more may follow, and the rest goes with the next.
+    private static let pushSize = 65_536
+
     func nextDeadline(ofLane lane: Int) -> Instant {
         if let outstanding = lanes[lane].outstanding { return outstanding.sentAt.advanced(by: settings.requestTimeout) }
         guard lanes[lane].isInUse else { return .distantFuture }
@@ -70,12 +73,18 @@ extension Cluster {
     private mutating func write(
         wantsOf at: Int, _ store: some RecordStore, now: Instant, into writer: inout ByteWriter
     ) -> Bool {
-        for sequence in peers[at].wants.pushes.sorted() where writer.count < FrameHeader.messageLimit / 4 {
+        let start = writer.count
+        var later: [UInt64] = []
+        for sequence in peers[at].wants.pushes.sorted() {
             guard sequence > peers[at].acknowledged, let did = outbound.did(of: sequence) else { continue }
+            guard writer.count - start < Self.pushSize else {
+                later.append(sequence)
+                continue
+            }
             counters.pushes += 1
             writeItem(did, sequence: sequence, store, now: now, into: &writer)
         }
-        peers[at].wants.pushes = []
+        peers[at].wants.pushes = later
         if peers[at].stream.isBehind && now >= peers[at].wants.notBefore {
             let ranges = peers[at].stream.missing(limit: RepairRequest.rangeLimit)
             writer.put(EntryKind.repairRequest.rawValue)
@@ -88,7 +97,8 @@ extension Cluster {
             writer.putLengthDelimited { FetchRequest.write(peers[at].wants.dids, into: &$0) }
             peers[at].wants.dids = []
         }
-        return writeSync(at, store, now: now, into: &writer)
+        // The digests of a large table fill a request by themselves.
+        return writer.count - start < Self.pushSize / 2 && writeSync(at, store, now: now, into: &writer)
     }
 
     /// Writes a record as it stands; without one only its number, which then means "no longer known".
@@ -181,6 +191,7 @@ extension Cluster {
         var outcome = JoinOutcome.unchanged
         if !item.record.isEmpty {
             let age = Int64(item.age) + transit
+            noteAge(of: item.did, by: sender)
             outcome = join(item.did, bytes, item.record, age: age, store: &store, now: now, out: &out)
         }
         guard item.sequence > 0 else { return outcome }

@@ -1,7 +1,7 @@
 // The repair socket, answering side. Every question gets an answer, if only a header: the socket goes in lock step.
 //
 // Records are answered as they stand now; one that is no longer known is answered with its number alone, which only
-// advances the asker's position (R6). An answer stays under 256 KiB and a record; what did not fit is asked for again.
+// advances the asker's position (R6). What does not fit into an answer is asked for again.
 
 package import Primitives
 
@@ -26,8 +26,9 @@ extension Cluster {
         out.append(.reply(token: token, ByteRange(start: from, end: out.arena.count)))
     }
 
-    /// Answers end here at the latest; one record more may follow.
-    private static let answerSize = 229_376
+    /// Each part of an answer, what was asked for by number and what comes of a comparison, ends here at the latest;
+    /// one record more may follow. Both together stay below `FrameHeader.messageLimit`.
+    private static let answerSize = 114_688
 
     /// Facts that a commit waits for come with the question.
     private mutating func take(
@@ -45,6 +46,7 @@ extension Cluster {
                 let item = try RecordItem(bytes, entry.payload)
                 if !item.record.isEmpty {
                     let age = Int64(item.age) + transit
+                    noteAge(of: item.did, by: header.sender)
                     _ = join(item.did, bytes, item.record, age: age, store: &store, now: now, out: &out)
                 }
                 if item.sequence > 0 { note(item.sequence...item.sequence, of: header.sender) }
@@ -135,7 +137,7 @@ extension Cluster {
             }
             for did in store.dids(inBucket: bucket) where !isResumed || did > request.cursor.after {
                 writeItem(did, sequence: 0, store, now: now, into: &records)
-                guard records.count > room - RecordItem.recordLimit else { continue }
+                guard records.count >= room else { continue }
                 next = SyncCursor(bucket: bucket, after: did, isResuming: true)
                 break
             }

@@ -133,7 +133,7 @@ extension Cluster {
         let at = position(of: frame.sender)
         if let at, peers[at].stream.contains(sequence) { return }
         let age = kind == .put ? Int64(item.age) + frame.transit : nil
-        if kind == .put, let at { peers[at].noteAge(of: item.did) }
+        if kind == .put { noteAge(of: item.did, by: frame.sender) }
         let outcome = join(item.did, frame.bytes, item.record, age: age, store: &store, now: now, out: &out)
         if outcome == .unknown {
             park(item, sequence, of: frame, now: now)
@@ -176,7 +176,7 @@ extension Cluster {
             did: item.did, from: frame.sender, sequence: sequence, bytes: bytes, since: now)
         if !parked.park(patch) { counters.parkedDropped += 1 }
         guard let at = position(of: frame.sender) else { return }
-        peers[at].want(did: item.did)
+        want(item.did, of: at)
     }
 
     /// Notes in the sender's stream that these facts are in our records.
@@ -222,6 +222,7 @@ extension Cluster {
             ask.intent.generation == answer.generation,
             ask.intent.deadlineMilliseconds == answer.deadlineMilliseconds
         else { return }
+        if answer.record.isEmpty, let at = position(of: frame.sender) { want(answer.did, of: at) }
         if asks.close(answer.did) { out.append(.refused(did: answer.did)) }
     }
 }

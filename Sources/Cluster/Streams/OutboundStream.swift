@@ -7,8 +7,9 @@
 // left. When the last frame is older than that the moment is quiet, and the entry leaves with the present batch of
 // events.
 //
-// Bounds: a frame is sealed at 16 KiB and never longer than 32 KiB; 1024 sealed frames may wait for `advance`, an entry
-// beyond them gets its number but no frame (the peers see a gap and ask). The ring holds the last `ringCapacity` dids.
+// Bounds: a frame is sealed at 16 KiB and never longer than 32 KiB; 1024 sealed frames may wait for `advance`. A longer
+// entry, and one beyond them, gets its number but no frame: it is pushed over the repair socket, or the peers see a gap
+// and ask. The ring holds the last `ringCapacity` dids.
 
 internal import Primitives
 

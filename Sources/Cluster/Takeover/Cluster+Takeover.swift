@@ -68,7 +68,10 @@ extension Cluster {
             let sent = outbound.append(.refuse, now: now) { [scratch] writer in
                 answer.write(into: &writer, age: age, record: RawSpan(_elements: scratch.bytes.span))
             }
-            if !sent { counters.unsentEntries += 1 }
+            guard !sent else { return }
+            // Its record fits no frame: the asker fetches what we know better.
+            counters.unsentEntries += 1
+            if !outbound.append(.refuse, now: now, { answer.write(into: &$0) }) { counters.unsentEntries += 1 }
         }
     }
 

@@ -9,7 +9,8 @@
 internal import Primitives
 
 extension Intent {
-    static let payloadLimit = 16_384
+    /// What fits a frame.
+    static let payloadLimit = 30_720
 
     func write(into writer: inout ByteWriter) {
         writer.putField(1, fixed: did)

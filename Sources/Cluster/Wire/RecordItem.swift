@@ -18,8 +18,8 @@ struct RecordItem {
     var record: Range<Int> = 0..<0
     var sequence: UInt64 = 0
 
-    /// Larger records do not fit a frame.
-    static let recordLimit = 24_576
+    /// A record that does not fit a frame goes by the repair socket.
+    static let recordLimit = 90_112
 
     init() {}
 

@@ -37,6 +37,16 @@ package struct DialogSettings: Equatable, Sendable {
     /// `dialogs.limit`, records, live and tombstones, 100 to 10 000 000, default 1 000 000; at it a new dialog is
     /// refused with 503 and counted.
     package var limit = 1_000_000
+    /// `dialogs.unrecorded`, `forward|refuse`, default forward: what becomes of a call that can have no record, because
+    /// that would be too large.
+    package var unrecorded: Unrecorded = .forward
+
+    package enum Unrecorded: String, CaseIterable, Sendable {
+        /// It goes on, and the cluster knows nothing of it.
+        case forward
+        /// 513 upstream; who has answered gets ACK and BYE.
+        case refuse
+    }
 
     package init() {}
 

@@ -110,6 +110,7 @@ extension SettingKey {
         flag("ims_dialog.ka-src", \.dialogs.keepsCallerAlive),
         flag("ims_dialog.ka-dst", \.dialogs.keepsCalleeAlive),
         integer("dialogs.limit", \.dialogs.limit),
+        choice("dialogs.unrecorded", \.dialogs.unrecorded),
         table(
             "routes", \.routes, line: { Route.parse($0, number: $1, problems: &$2) },
             row: { Route.read($0, number: $1, problems: &$2) }),

@@ -41,7 +41,8 @@ extension Proxy {
         client.memberFlow = plan.memberFlow
         client.datagram = datagram
         context.branches = [client]
-        learnRequest(context, plan, branch: branch, now: now, dialogs: &dialogs, effects: &effects)
+        let isRecorded = learnRequest(context, plan, branch: branch, now: now, dialogs: &dialogs, effects: &effects)
+        guard isRecorded || goesOnUnrecorded(&context, id, now: now, effects: &effects) else { return }
         start(&context, branch: 0, id, now: now, effects: &effects)
     }
 
@@ -55,7 +56,8 @@ extension Proxy {
         context.loop = loopHash(plan)
         context.targets = plan.targets
         context.breadth = plan.breadth
-        learnRequest(context, plan, branch: branch, now: now, dialogs: &dialogs, effects: &effects)
+        let isRecorded = learnRequest(context, plan, branch: branch, now: now, dialogs: &dialogs, effects: &effects)
+        guard isRecorded || goesOnUnrecorded(&context, id, now: now, effects: &effects) else { return }
         continueFork(&context, id, now: now, dialogs: &dialogs, effects: &effects)
     }
 

@@ -90,10 +90,7 @@ extension Proxy {
         guard let record = dialogs.record(did) else { return }
         let answered = record.outs.filter { $0.state == .confirmedNotAcknowledged || $0.state == .confirmed }
         guard answered.count == 1 else { return }
-        guard let id = contexts.insert(.blank) else {
-            counters.overloaded += 1
-            return
-        }
+        guard let id = newContext(&effects) else { return }
         var context = ResponseContext()
         context.kind = .keepAlive
         context.method = .options

@@ -136,7 +136,7 @@ final class CallTruth {
         let asker: Role = request.fromTag == "t-alice\(index)" ? .caller : .callee
         let earlier = reInviteBranches.first { $0.cseq == request.cseq && $0.asker == asker }
         if let earlier, earlier.branch != request.branch {
-            world.checkSecondBranch(self, "re-INVITE", firstAt: earlier.at)
+            world.checkSecondBranch(self, "re-INVITE", branch: request.branch, firstAt: earlier.at)
         }
         reInviteBranches.append((request.cseq, asker, request.branch, now))
     }

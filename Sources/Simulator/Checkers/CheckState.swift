@@ -21,8 +21,13 @@ final class CheckState {
     static let idleWakeLimit = 2_000
 
     var exits = 0
+    var hardship = Hardship()
     var snipes = 0
     var frames = 0
+    /// When an INVITE of each transaction of a node first left it, by what its branches have in common.
+    var branchLeft: [String: Nanoseconds] = [:]
+    /// A node's branch up to the number of the branch within its transaction.
+    static let transactionLength = 38
     /// When each process ended, by host and serial.
     var ends: [ProcessID: Nanoseconds] = [:]
     /// What each process last had of each call: absent, live, deleted; by process, then call.
@@ -94,6 +99,10 @@ final class CheckState {
         {
             let place = world.phones[index].place
             world.truth[call].dialogs[place].ackLeft = world.truth[call].dialogs[place].ackLeft ?? world.now
+        }
+        if bytes.starts(with: "INVITE ".utf8), let branch = bytes.header("Via")?.parameter("branch") {
+            let transaction = String(branch.prefix(CheckState.transactionLength))
+            branchLeft[transaction] = branchLeft[transaction] ?? world.now
         }
         guard bytes.starts(with: "SIP/2.0 ".utf8), bytes.count > 9 else { return .go }
         // An answer passed on to the member it belongs to is not yet on its way to a phone.

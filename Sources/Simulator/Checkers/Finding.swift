@@ -37,6 +37,7 @@ package struct RunReport: Sendable {
     package var events = 0
     package var trace: UInt64 = 0
     package var virtualMilliseconds: Int64 = 0
+    package var hardship = Hardship()
 
     package init() {}
 
@@ -85,6 +86,7 @@ extension World {
         report.events = delivered
         report.trace = trace.value
         report.virtualMilliseconds = now.inMilliseconds
+        report.hardship = checks.hardship
         return report
     }
 }

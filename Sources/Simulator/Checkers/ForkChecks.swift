@@ -150,8 +150,11 @@ extension World {
                 let text =
                     "\(callee.user) rings on, and the caller had \(call.failure?.code ?? 200) at "
                     + "\(decided.inMilliseconds); known at \(names(dialog.earlyHolders))"
-                // Its owner lives and was never told that somebody else had answered for it: timer C ends it.
-                let isUnheard = call.wasStrayRefusal && call.confirmedAt == nil && knowsPending(call)
+                // Its owner lives and was never told that somebody else had answered for it, by a node without the
+                // record, or by one that died with the news: timer C ends it.
+                let isNewsLost = call.wasRefused && !call.endKnowers.contains { checks.isAlive($0) }
+                let isUnheard =
+                    (call.wasStrayRefusal || isNewsLost) && call.confirmedAt == nil && knowsPending(call)
                 untold("fork-ring", call, isUnheard ? [] : knewAlive(dialog.earlyHolders), text)
             }
             if place != call.kept || call.confirmedAt == nil, callee.isConfirmed {

@@ -24,17 +24,21 @@ extension World {
         guard phone.role == .callee else {
             return violate("11", call: phone.call, "an INVITE reaches its own caller")
         }
-        checkSecondBranch(call, "INVITE", firstAt: call.dialogs[phone.place].ringsAt ?? now)
+        checkSecondBranch(
+            call, "INVITE", branch: request.branch, firstAt: call.dialogs[phone.place].ringsAt ?? now)
     }
 
     /// Two branches to one target. Left by nature: both copies within the replication lag, or a node that could not
     /// know.
-    func checkSecondBranch(_ call: CallTruth, _ what: String, firstAt: Nanoseconds) {
+    func checkSecondBranch(_ call: CallTruth, _ what: String, branch: String, firstAt: Nanoseconds) {
         let text =
             "a second branch of the \(what) reaches its target \((now - firstAt).inMilliseconds) ms after the first"
         let lag = Nanoseconds.milliseconds(60) + 4 * (plan.sip.latency + plan.sip.jitter)
-        // Its first node may have died before anybody had the record; who has it now has it from the second copy.
-        let knew = call.firstSeen.contains { checks.isAlive($0.key) && $0.value < now - .milliseconds(300) }
+        // Its first node may have died before anybody had the record; who has it now has it from the second copy. What
+        // counts is what was known as its INVITE first left: the branch that arrives now may be a repetition, or the
+        // second of a fork.
+        let leftAt = checks.branchLeft[String(branch.prefix(CheckState.transactionLength))] ?? now
+        let knew = call.firstSeen.contains { checks.isAlive($0.key) && $0.value < leftAt - .milliseconds(300) }
         // A call that is over: a node that started since was given no tombstone of it.
         let couldNotKnow =
             !knew || call.isEnding || !disturbances.isQuiet || now - disturbances.lastChange < .seconds(1)

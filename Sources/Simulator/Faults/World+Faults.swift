@@ -26,6 +26,7 @@ extension World {
         guard now < Plan.heal - .seconds(1) else { return }
         let length = min(faultRandom.pick(World.lengths), Plan.heal - now)
         let alive = hosts.filter(\.isAlive)
+        checks.hardship.faults += 1
         log("fault: \(kind.rawValue)")
         switch kind {
         case .crash: strikeDown(alive, 1, power: false, length)
@@ -109,6 +110,7 @@ extension World {
     }
 
     private func cut(_ pairs: [(Int, Int)], length: Nanoseconds) {
+        checks.hardship.cuts += 1
         let number = checks.cuts.count
         checks.cuts.append(pairs)
         cut(pairs, number)

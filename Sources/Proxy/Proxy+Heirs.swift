@@ -1,0 +1,176 @@
+// How an heir ends a dead node's ringing call (S2-11): it waits for the dead node's address, cancels, asks its peers
+// once more, and tells everybody.
+//
+//   waiting ──nothing came──▶ cancelling ──every CANCEL answered, or 8·T1──▶ asking ──200 ms──▶ BYEs, ACK, 480 upstream
+//      │ the owner is heard: it is left to it        │ a 2xx: it is passed on        │ a peer knows an answer: that one
+//      ▼                                             ▼                               ▼ is repeated (S1-3)
+//
+// Nothing is sent before the CANCEL's answer but the CANCEL: only then no callee can answer the INVITE any more, and
+// what the peers say is the last word.
+
+import Dialogs
+import Primitives
+import SIP
+
+extension Proxy {
+    /// What the heir waited for has not come, or cannot come any more.
+    mutating func graceOver(
+        _ context: inout ResponseContext, _ id: SlotID, now: Instant,
+        dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        if context.lastStatus >= 200 {  // It waited for a provisional to cancel; the caller has its answer.
+            for index in context.branches.indices where context.branches[index].final == 0 { giveUp(&context, index) }
+            return
+        }
+        switch context.heirStage {
+        case .cancelling: endEarlyAsHeir(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+        case .asking(cancels: false) where isCancelling(context):  // A provisional came meanwhile.
+            awaitCancelAnswers(&context, id, now: now)
+        case .asking: endEarlyAsHeir(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+        case .waiting:
+            if peer(context.owner)?.isLive == true {
+                standDown(&context)
+                return
+            }
+            let holds = peer(context.owner)?.holdsMovedAddress ?? false
+            if holds, settings.earlyTakeover == .auto, now - context.startedAt < settings.timerC {
+                wakeHeir(&context, id, at: context.startedAt.advanced(by: settings.timerC))
+            } else {
+                continueAsHeir(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+            }
+        }
+    }
+
+    private mutating func wakeHeir(_ context: inout ResponseContext, _ id: SlotID, at moment: Instant) {
+        wheel.cancel(context.contextTimer)
+        context.contextTimer = wheel.schedule(
+            TimerToken(context: id, machine: .grace, timer: .a).rawValue, at: moment)
+    }
+
+    /// The owner lives after all, and has its transaction: it is not this node's to end.
+    private mutating func standDown(_ context: inout ResponseContext) {
+        for index in context.branches.indices where context.branches[index].final == 0 { giveUp(&context, index) }
+        if context.serverKey == 0 {
+            abandonServer(&context)
+        } else {
+            context.kind = .adopted  // Another copy of the INVITE came here, and is answered as the record says.
+            adoptedCount += 1
+        }
+    }
+
+    /// A callee answers a CANCEL to where its first copy came from. If that was another heir, dead by now as well,
+    /// nothing ever comes back here: after four copies the end follows all the same.
+    private mutating func awaitCancelAnswers(_ context: inout ResponseContext, _ id: SlotID, now: Instant) {
+        context.heirStage = .cancelling
+        wakeHeir(&context, id, at: now.advanced(by: settings.timers.t1 * 8))
+    }
+
+    /// The heir acts: CANCEL where it is legal, else the end at once.
+    mutating func continueAsHeir(
+        _ context: inout ResponseContext, _ id: SlotID, now: Instant,
+        dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        wheel.cancel(context.contextTimer)
+        context.contextTimer = .none
+        guard context.lastStatus < 200, context.held.isEmpty else { return }
+        if waitsForQuorum(&context, id, now: now) { return }
+        let cause = context.cancelled ? context.cause : .interrupted
+        cancelAll(&context, id, because: cause, now: now, dialogs: &dialogs, effects: &effects)
+        context.heirStage = .cancelling
+        if let did = context.did { effects.items.append(.wanted(did)) }
+        if context.isInitial, isCancelling(context) {
+            awaitCancelAnswers(&context, id, now: now)
+        } else {
+            endEarlyAsHeir(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+        }
+    }
+
+    /// After the CANCEL: BYE on each early dialog, one ACK for a 487 that went to the dead node, the final answer
+    /// upstream.
+    mutating func endEarlyAsHeir(
+        _ context: inout ResponseContext, _ id: SlotID, now: Instant,
+        dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        guard context.lastStatus < 200, context.held.isEmpty, let did = context.did, let record = dialogs.record(did)
+        else { return }
+        // The answer came by another node while the CANCEL was under way: there is nothing to end any more.
+        if context.isInitial, record.state == .deleted || hasAnswered(context, record) { return }
+        if waitsForQuorum(&context, id, now: now) { return }
+        if context.isInitial, !context.heirStage.isAsking, hasAnybodyToAsk {
+            // Asked once more, now that no callee can answer any more: an answer may have reached a peer while this
+            // heir waited, and the caller may have it by now.
+            context.heirStage = .asking(cancels: isCancelling(context))
+            effects.items.append(.wanted(did))
+            wakeHeir(&context, id, at: now.advanced(by: Self.recordWait))
+            return
+        }
+        if context.isInitial {
+            let own = record.outs.filter {
+                $0.state != .deleted && (context.pass.isFirst || $0.side.pass == context.pass)
+            }
+            let byes = own.compactMap { bye(did, record, $0, to: .callee, early: true) }
+            if !byes.isEmpty { startGenerated(byes, did: did, method: .bye, kind: .heir, now: now, effects: &effects) }
+            for branch in context.branches where branch.sawProvisional && branch.final == 0 {
+                acknowledgeUnseen(branch, effects: &effects)
+            }
+        }
+        let status = context.cancelled && context.endCode == 0 ? 487 : context.isInitial ? settings.earlyEndCode : 500
+        learnFailure(context, status: status, now: now, dialogs: &dialogs, effects: &effects)
+        respond(status, &context, id, now: now, effects: &effects) { writer in
+            if status == 500 { writer.put("Retry-After: 1\r\n") }
+        }
+        var waits = false
+        for index in context.branches.indices where context.branches[index].final == 0 && context.isInitial {
+            if case .wanted = context.branches[index].cancel { waits = true } else { giveUp(&context, index) }
+        }
+        // A provisional that still comes is answered with CANCEL; for longer than timer C none will.
+        guard waits else { return }
+        context.contextTimer = wheel.schedule(
+            TimerToken(context: id, machine: .grace, timer: .a).rawValue, at: now.advanced(by: settings.timerC))
+    }
+
+    private mutating func giveUp(_ context: inout ResponseContext, _ index: Int) {
+        context.branches[index].final = 487
+        terminateClient(&context, index)
+    }
+
+    /// An heir that is not fit any more, for want of quorum, ends nothing; it looks again soon.
+    private mutating func waitsForQuorum(_ context: inout ResponseContext, _ id: SlotID, now: Instant) -> Bool {
+        guard !fitMembers.contains(settings.memberTag) else { return false }
+        wakeHeir(&context, id, at: now.advanced(by: Self.fitnessInterval))
+        return true
+    }
+
+    /// How soon an heir without quorum looks again.
+    static let fitnessInterval = Duration.milliseconds(200)
+
+    /// Every CANCEL that was sent has been answered, or never will be.
+    func hasCancelled(_ context: ResponseContext) -> Bool {
+        var isSent = false
+        for branch in context.branches {
+            guard case .sent(let transaction) = branch.cancel else { continue }
+            if transaction.phase == .trying || transaction.phase == .proceeding { return false }
+            isSent = true
+        }
+        return isSent
+    }
+
+    /// Some CANCEL has no final answer yet.
+    private func isCancelling(_ context: ResponseContext) -> Bool {
+        context.branches.contains { branch in
+            guard case .sent(let transaction) = branch.cancel else { return false }
+            return transaction.phase == .trying || transaction.phase == .proceeding
+        }
+    }
+
+    /// ACK with the INVITE's branch and no To tag: the 487 went to the dead node's address and would be repeated
+    /// (S2-11).
+    mutating func acknowledgeUnseen(_ branch: ClientBranch, effects: inout ProxyEffects) {
+        guard loadStored(branch.sent) else { return }
+        effects.queue.send(
+            to: branch.target, from: branch.listener, serverName: branch.serverName
+        ) { [stored] writer in
+            AckWriter.write(invite: stored, response: stored, into: &writer)
+        }
+    }
+}
