@@ -40,7 +40,7 @@ extension World {
     }
 
     private func chooseNode(_ message: PhoneMessage) -> Int? {
-        guard plan.deals else { return balancer.choose(callID: message.callID) }
+        guard plan.deals else { return balancer.choose(callID: balancerKey(message)) }
         let live = hosts.indices.filter { hosts[$0].isRunning && balancer.isActive[$0] && !links.unplugged[$0] }
         return live.isEmpty ? nil : networkRandom.pick(Array(live))
     }

@@ -70,7 +70,7 @@ extension World {
     private func wantsTrace(_ packet: Packet) -> Bool {
         guard !packet.bytes.starts(with: "OPTIONS sip:10.0.0.".utf8) else { return false }
         guard let tracedCall else { return true }
-        return packet.bytes.callID.flatMap { calls[$0] } == tracedCall
+        return call(of: packet.bytes) == tracedCall
     }
 }
 

@@ -78,7 +78,7 @@ final class CheckState {
 
     /// Any request or answer inside of a call may move its deadline; no node can know a later one than this.
     private func noteRequest(_ packet: Packet, _ world: World) {
-        guard let call = packet.bytes.callID.flatMap({ world.calls[$0] }) else { return }
+        guard let call = world.call(of: packet.bytes) else { return }
         let truth = world.truth[call]
         truth.latestDeadline = max(truth.latestDeadline, world.now + world.plan.lifetime)
     }
@@ -90,7 +90,7 @@ final class CheckState {
         let bytes = packet.bytes
         if bytes.starts(with: "BYE ".utf8) { return byeLeaves(host, packet, world) }
         if bytes.starts(with: "ACK ".utf8), case .phone(let index) = world.parties[packet.to] ?? .balancer,
-            let call = bytes.callID.flatMap({ world.calls[$0] })
+            let call = world.call(of: bytes)
         {
             let place = world.phones[index].place
             world.truth[call].dialogs[place].ackLeft = world.truth[call].dialogs[place].ackLeft ?? world.now
@@ -141,7 +141,7 @@ final class CheckState {
         if isFirst && isKnownHere && found.method == .invite && found.asker == .caller && !isConfirmed {
             checkCommit(host, truth, found.place, knowing, isUncommitted: isUncommitted, world)
         }
-        return snipes(host, world, perMille: 60)
+        return snipes(host, truth, world, perMille: 60)
     }
 
     /// A 2xx leaves, not counted as uncommitted, and what it means for the deadline is not even in the sender's record
@@ -226,10 +226,14 @@ final class CheckState {
         return found
     }
 
-    func snipes(_ host: Host, _ world: World, perMille: Int) -> Fate {
+    func snipes(_ host: Host, _ truth: CallTruth, _ world: World, perMille: Int) -> Fate {
         guard world.plan.faults.contains(.sniper), world.now < Plan.heal - .seconds(3) else { return .go }
         guard world.hosts.allSatisfy({ $0.isAlive }) else { return .go }
-        guard world.faultRandom.chance(perMille: perMille) else { return .go }
+        // By a source of their own: what the others draw does not depend on whether there are hunts.
+        let isStruck =
+            truth.plan.hunt == nil
+            ? world.faultRandom.chance(perMille: perMille) : world.partyRandom.chance(perMille: perMille)
+        guard isStruck else { return .go }
         snipes += 1
         world.schedule(.fault(.start(host: host.index)), after: .seconds(4))
         return world.faultRandom.chance(perMille: 500) ? .dieBefore : .dieAfter
@@ -247,7 +251,7 @@ struct AnswerName {
 
     /// `nil` when it is for no call of ours, or for a request that moves no deadline.
     init?(_ bytes: [UInt8], _ world: World) {
-        guard let call = bytes.callID.flatMap({ world.calls[$0] }), let from = bytes.header("From"),
+        guard let call = world.call(of: bytes), let from = bytes.header("From"),
             let line = bytes.header("CSeq")
         else { return nil }
         let parts = line.split(separator: " ")

@@ -183,7 +183,7 @@ extension World {
 
     /// With nothing wrong, every call goes as its users meant it to.
     private func judgeCalm(_ call: CallTruth) {
-        guard call.plan.isAnswered else { return }
+        guard call.plan.isAnswered, caller(of: call.index).inviteClient != nil, call.cancelledAt == nil else { return }
         if call.confirmedAt == nil {
             violate("calm", call: call.index, "it failed with \(call.failure?.code ?? 0) and nothing was wrong")
         } else if call.ackReached == nil {
