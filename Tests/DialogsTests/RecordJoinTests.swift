@@ -163,10 +163,12 @@ struct RecordJoinTests {
         let (first, second, deep) = (SpiralPass.first, SpiralPass(depth: 1, hash: .max), SpiralPass(depth: 2, hash: 0))
         let all = [facts(1, first, "z"), facts(1, second, "y"), facts(1, deep, "a")]
         for (left, right) in [(0, 1), (1, 0), (1, 2), (2, 1), (0, 2)] {
-            let record = try Record(RawSpan(_elements: joined(all[left], all[right]).span))
+            let bytes = try joined(all[left], all[right])
+            let record = try Record(RawSpan(_elements: bytes.span))
             #expect(record.outs[0].side.contact == Array(["z", "y", "a"][max(left, right)].utf8))
         }
-        let later = try Record(RawSpan(_elements: joined(all[2], facts(2, first, "b")).span))
+        let last = try joined(all[2], facts(2, first, "b"))
+        let later = try Record(RawSpan(_elements: last.span))
         #expect(later.outs[0].side.contact == Array("b".utf8) && later.outs[0].side.pass == .first)
     }
 
@@ -175,7 +177,8 @@ struct RecordJoinTests {
         facts.put(RecordField.callID, Array("c".utf8))
         facts.put(RecordField.state, 5)
         facts.put(RecordField.failure, 486)
-        let record = try Record(RawSpan(_elements: joined(facts.bytes, facts.bytes).span))
+        let bytes = try joined(facts.bytes, facts.bytes)
+        let record = try Record(RawSpan(_elements: bytes.span))
         #expect(record.failure == 486 && record.state == .deleted)
     }
 
