@@ -20,6 +20,8 @@ package struct PlanOptions: Equatable, Sendable {
     package var forks = false
     /// A proxy above hunts; in one seed of three when absent.
     package var hunts: Bool?
+    /// Servers behind send calls back; in one seed of three when absent.
+    package var spirals: Bool?
 
     package init() {}
 }
@@ -95,7 +97,8 @@ package struct Plan: Sendable {
         let plain = Plan.drawCalls(
             count: options.calls ?? 12 + random.below(17), lifetime: .seconds(Int64(lifetimeSeconds)),
             options: options, using: &random)
-        calls = plain + Plan.drawHunts(seed, after: plain.count, lifetimeSeconds, options)
+        let hunts = Plan.drawHunts(seed, after: plain.count, lifetimeSeconds, options)
+        calls = plain + hunts + Plan.drawSpirals(seed, after: plain.count + hunts.count, lifetimeSeconds, options)
         faultTimes = Plan.drawTimes(of: chosen, using: &random)
         randomSeed = random.next()
     }
@@ -162,6 +165,16 @@ package struct Plan: Sendable {
                 first: count + calls.count, lifetime: .seconds(Int64(lifetimeSeconds)), using: &random)
         }
         return calls
+    }
+
+    private static func drawSpirals(
+        _ seed: UInt64, after count: Int, _ lifetimeSeconds: Int, _ options: PlanOptions
+    ) -> [CallPlan] {
+        var random = SplitMix(seed: seed ^ 0x5370_6972_616C_5370)
+        guard options.spirals ?? random.chance(perMille: 333) else { return [] }
+        return (0..<(options.spirals == true ? 12 : 6)).map { index in
+            SpiralPlan.draw(index: count + index, lifetime: .seconds(Int64(lifetimeSeconds)), using: &random)
+        }
     }
 
     private static func drawTimes(

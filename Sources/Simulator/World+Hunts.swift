@@ -26,7 +26,8 @@ extension World {
     }
 
     /// What the balancer chooses a node by. A proxy that hunts by way of several nodes chooses for itself.
-    func balancerKey(_ message: PhoneMessage) -> String {
+    func balancerKey(_ message: PhoneMessage, _ sender: Party) -> String {
+        if case .server(let index) = sender, servers[index].plan.spreads { return message.callID + "-back" }
         guard let named = calls[message.callID], let hunt = plan.calls[named].hunt,
             let attempt = call(of: message.bytes)
         else { return message.callID }

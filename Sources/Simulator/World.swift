@@ -30,6 +30,7 @@ package final class World {
     var links: Links
     var balancer: Balancer
     var phones: [Phone] = []
+    var servers: [HuntingServer] = []
     var truth: [CallTruth] = []
     var parties: [Endpoint: Party] = [:]
     var calls: [String: Int] = [:]
@@ -117,6 +118,7 @@ package final class World {
         case .probed(let process, let peer, let result): deliverProbe(process, peer: peer, result)
         case .wake(let process): wake(process)
         case .phone(let index, let timer): phones[index].timerFired(timer, self)
+        case .server(let index, let timer): servers[index].timerFired(timer, self)
         case .startCall(let call): phones[2 * call].startCall(self)
         case .script(let call, let step): perform(step: step, of: call)
         case .balancerProbe: probeNodes()
@@ -131,6 +133,7 @@ package final class World {
         switch party {
         case .node(let index): deliver(packet, toHost: index)
         case .balancer: balancerReceives(packet)
+        case .server(let index): servers[index].receive(packet, self)
         case .phone(let index): phones[receiver(of: packet, at: index)].receive(packet, self)
         }
     }
@@ -169,7 +172,20 @@ package final class World {
         for call in plan.calls {
             for place in call.callees.indices.dropFirst() { placePhone(call, .callee, place: place) }
         }
+        for call in plan.calls { placeServer(call) }
     }
+
+    private func placeServer(_ call: CallPlan) {
+        guard let spiral = call.spiral else { return }
+        let targets = callees(of: call.index).map { "sip:\($0.user)@\($0.endpoint.text)" }
+        let server = HuntingServer(
+            index: servers.count, call: call, plan: spiral, endpoint: World.server(of: call.index), targets: targets,
+            outbound: balancer.endpoint)
+        parties[server.endpoint] = .server(server.index)
+        servers.append(server)
+    }
+
+    private static func server(of call: Int) -> Endpoint { endpoint("10.7.\(call / 250).\(call % 250 + 1):5060") }
 
     private func placePhone(_ call: CallPlan, _ role: Role, place: Int) {
         let number = call.index
@@ -182,7 +198,8 @@ package final class World {
         let suffix = place == 0 ? "" : "-\(place + 1)"
         let uri =
             call.fork == nil
-            ? "sip:bob\(number)@10.2.\(high).\(low):5060" : "sip:\(World.team(number))@10.9.\(high).\(low):5060"
+            ? "sip:bob\(number)@10.2.\(high).\(low):5060"
+            : "sip:\(World.team(number))@10.\(call.spiral == nil ? 9 : 7).\(high).\(low):5060"
         let phone = Phone(
             index: phones.count, call: number, role: role, place: place, endpoint: endpoint,
             user: "\(name)\(home)\(suffix)", plan: call, outbound: balancer.endpoint,
@@ -192,8 +209,8 @@ package final class World {
     }
 
     private func firstCSeq(of call: CallPlan, _ role: Role) -> UInt32 {
-        guard let hunt = call.hunt else { return UInt32(1 + random.below(5_000)) }
-        return role == .caller ? hunt.cseq : UInt32(1 + partyRandom.below(5_000))
+        if role == .caller, let hunt = call.hunt { return hunt.cseq }
+        return UInt32(1 + (call.isPlain ? random.below(5_000) : partyRandom.below(5_000)))
     }
 
     // MARK: Who is in a call

@@ -44,6 +44,9 @@ struct UnderstudySim: AsyncParsableCommand {
     @Flag(inversion: .prefixedNo, help: "A proxy above hunts; in one seed of three when left out.")
     var hunts: Bool?
 
+    @Flag(inversion: .prefixedNo, help: "Servers behind send calls back; in one seed of three when left out.")
+    var spirals: Bool?
+
     @Flag(name: .customLong("trace"), help: "Print what happens; a number after it names the call to follow.")
     var traces = false
 
@@ -71,6 +74,7 @@ struct UnderstudySim: AsyncParsableCommand {
         options.forgetful = keepAlive
         options.forks = forks
         options.hunts = hunts
+        options.spirals = spirals
         if let faults {
             let names = faults.split(separator: ",").map(String.init).filter { $0 != "none" }
             options.faults = try names.map { name in
@@ -103,6 +107,7 @@ struct UnderstudySim: AsyncParsableCommand {
         if deal { words.append("--deal") }
         if keepAlive { words.append("--keep-alive") }
         if forks { words.append("--forks") }
+        if let spirals { words.append(spirals ? "--spirals" : "--no-spirals") }
         if let hunts { words.append(hunts ? "--hunts" : "--no-hunts") }
         return words.joined(separator: " ")
     }

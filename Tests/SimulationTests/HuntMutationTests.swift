@@ -16,7 +16,7 @@ struct HuntMutationTests {
             options.faults = []
             options.hunts = true
             let world = World(plan: Plan(seed: seed, options: options))
-            for time in stride(from: 3_000, through: 29_000, by: step) {
+            for time in stride(from: 3_000, through: 29_000, by: Int(step)) as StrideThrough<Int64> {
                 world.run(untilMilliseconds: time)
                 if let call = wanted(world) { return (world, call, time) }
             }

@@ -25,6 +25,7 @@ extension CheckState {
             return .go
         }
         world.log("\(host.name) generates BYE to the \(leg.name)", call: call)
+        world.checkRoute(packet, truth, leg, host)
         checkDeadline(host, truth, bye, world)
         checkTransaction(truth, bye, world)
         checkQuorum(host, truth, bye, world)

@@ -52,6 +52,8 @@ final class CallTruth {
     var cancelledAt: Nanoseconds?
     /// When its INVITE's transaction was given up for another.
     var triedAgainAt: Nanoseconds?
+    /// Processes that told it by the second transaction to wait.
+    var adopters: [ProcessID] = []
     var cancelCode: Int?
     /// Processes that held the record when the first provisional answer left for the caller.
     var ringKnowers: [ProcessID] = []

@@ -65,9 +65,16 @@ final class CheckState {
 
     func packetReached(_ host: Host, _ packet: Packet, _ world: World) {
         host.idleWakes = 0
-        guard case .phone = packet.sender else { return noteRequest(packet, world) }
         noteRequest(packet, world)
-        guard packet.bytes.starts(with: "SIP/2.0 2".utf8), let found = AnswerName(packet.bytes, world) else { return }
+        let isByServer: Bool
+        switch packet.sender {
+        case .phone: isByServer = false
+        case .server: isByServer = true
+        case .node, .balancer: return
+        }
+        guard packet.bytes.starts(with: "SIP/2.0 2".utf8), let found = AnswerName(packet.bytes, world),
+            world.comesByServer(found) ?? false == isByServer
+        else { return }
         let truth = world.truth[found.call]
         guard !truth.answers.contains(where: { $0.isFor(found) }) else { return }
         truth.answers.append(
@@ -98,9 +105,12 @@ final class CheckState {
         guard bytes.starts(with: "SIP/2.0 ".utf8), bytes.count > 9 else { return .go }
         // An answer passed on to the member it belongs to is not yet on its way to a phone.
         if case .node = world.parties[packet.to] ?? .balancer { return .go }
+        // Nor is one to a server behind: it comes back.
+        if case .server = world.parties[packet.to] ?? .balancer { return .go }
         guard let found = AnswerName(bytes, world) else { return .go }
         let truth = world.truth[found.call]
         if bytes[8] == 49 {
+            noteAdoption(host, truth, bytes, world)
             if truth.ringKnowers.isEmpty { truth.ringKnowers = knowers(of: truth, world) { _ in true } }
             return .go
         }
@@ -109,6 +119,15 @@ final class CheckState {
         }
         guard bytes[8] == 50 else { return .go }
         return answerLeaves(host, truth, found, isUncommitted: isUncommitted, world)
+    }
+
+    /// A provisional answer by the transaction that was tried again: its sender has taken that.
+    private func noteAdoption(_ host: Host, _ truth: CallTruth, _ bytes: [UInt8], _ world: World) {
+        let caller = world.caller(of: truth.index)
+        guard truth.triedAgainAt != nil, let client = caller.inviteClient,
+            bytes.contains(text: caller.clients[client].branch)
+        else { return }
+        truth.adopters.append(host.process)
     }
 
     /// A final answer that is no 2xx leaves for the INVITE that made the call: should it be confirmed too, it is owing
@@ -231,7 +250,7 @@ final class CheckState {
         guard world.hosts.allSatisfy({ $0.isAlive }) else { return .go }
         // By a source of their own: what the others draw does not depend on whether there are hunts.
         let isStruck =
-            truth.plan.hunt == nil
+            truth.plan.isPlain
             ? world.faultRandom.chance(perMille: perMille) : world.partyRandom.chance(perMille: perMille)
         guard isStruck else { return .go }
         snipes += 1

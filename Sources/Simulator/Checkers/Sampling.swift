@@ -47,6 +47,7 @@ extension World {
         }
         if call.isForked { look(atForked: call) }
         if call.plan.hunt != nil { look(atAttempt: call) }
+        if call.plan.spiral != nil { look(atSpiral: call) }
         rises(call, isLive: isLive, isDeleted: isDeleted)
         if !isLive && !isDeleted { lost(call) }
     }
