@@ -1,5 +1,5 @@
-// A dead node's 2xx, sent again: T1 after the last, doubling to T2, for 64·T1, until some node sees the ACK (S1-3). So is
-// that to an INVITE which was tried again, by who adopted it (R16).
+// A dead node's 2xx, sent again: T1 after the last, doubling to T2, for 64·T1, until some node sees the ACK (S1-3). So
+// is that to an INVITE which was tried again, by who adopted it (R16).
 
 import Dialogs
 import Primitives

@@ -1,7 +1,7 @@
 // What is checked of the attempts of a hunt beyond what is checked of all calls: that each has a record of its own
-// (`hunt-did`), reaches its own target (`hunt-target`, `hunt-reach`) and is told what that said (`hunt-final`), that one
-// that is answered has a record as long as both phones are in it (`hunt-lost`), and that of one that has failed nothing
-// is left but a tombstone (`hunt-ghost`).
+// (`hunt-did`), reaches its own target (`hunt-target`, `hunt-reach`) and is told what that said (`hunt-final`), that
+// one that is answered has a record as long as both phones are in it (`hunt-lost`), and that of one that has failed
+// nothing is left but a tombstone (`hunt-ghost`).
 
 internal import Dialogs
 internal import SIP

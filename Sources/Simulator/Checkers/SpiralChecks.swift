@@ -43,6 +43,7 @@ extension World {
         guard wanted != (packet.to == server.endpoint) else { return }
         violate(
             "spiral-route", call: call.index, node: host.index,
-            "sends the BYE to the \(leg.name) to \(packet.to.text), and the server is \(wanted ? "" : "not ")in the way")
+            "sends the BYE to the \(leg.name) to \(packet.to.text), and the server is \(wanted ? "" : "not ")in the way"
+        )
     }
 }

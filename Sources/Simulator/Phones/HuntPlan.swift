@@ -40,8 +40,7 @@ struct HuntPlan: Sendable {
         let hunt = HuntPlan(
             first: first, attempts: count, isParallel: isParallel, cseq: UInt32(1 + random.below(5_000)),
             recordRoutes: random.chance(perMille: 500), spreads: random.chance(perMille: 600),
-            isImpatient: random.chance(perMille: 500), pause: random.pick([0, 0, .milliseconds(5), .milliseconds(300)]),
-            retry: nil)
+            isImpatient: random.chance(perMille: 500), pause: .milliseconds(random.pick([0, 0, 5, 300])), retry: nil)
         let raceAt: Nanoseconds = random.pick([.milliseconds(50), .milliseconds(300), .seconds(1), .seconds(3)])
         return (0..<count).map { number in
             var own = hunt
@@ -60,7 +59,7 @@ struct HuntPlan: Sendable {
 
     private static func drawRetry(isCertain: Bool, using random: inout SplitMix) -> Retry? {
         let isWanted = random.chance(perMille: 250) || isCertain
-        let after: Nanoseconds = random.pick([.milliseconds(300), .milliseconds(600), .seconds(1), .milliseconds(2_500)])
+        let after = Nanoseconds.milliseconds(random.pick([300, 600, 1_000, 2_500]))
         let isElsewhere = random.chance(perMille: 700)
         return isWanted ? Retry(after: after, isElsewhere: isElsewhere) : nil
     }

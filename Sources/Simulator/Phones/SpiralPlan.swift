@@ -1,6 +1,6 @@
 // A server behind the cluster that hunts back through it, as its operator means it to: the nodes send the call to the
-// server, and the server sends it to one target after another, or to several at once, by way of the nodes again (S2-17).
-// The call is a forked one whose forking is done elsewhere: `ForkPlan` holds whom it is for and what they do.
+// server, and the server sends it to one target after another, or to several at once, by way of the nodes again
+// (S2-17). The call is a forked one whose forking is done elsewhere: `ForkPlan` holds whom it is for and what they do.
 
 struct SpiralPlan: Sendable {
     /// The server stays in the way of the calls that it makes.
