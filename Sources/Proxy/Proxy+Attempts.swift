@@ -178,6 +178,7 @@ extension Proxy {
             ? record.outs.first { !$0.answer.isEmpty }?.answer : own.first { !$0.answer.isEmpty }?.answer
         if let answer, let readdressed = readdress(answer, as: context.request) {
             sendUpstream(readdressed, 200, &context, id, now: now, effects: &effects)
+            startRepeating(context, did, readdressed, now: now, effects: &effects)
         } else if !context.pass.isFirst, !own.isEmpty, own.allSatisfy({ $0.progress & Progress.final != 0 }) {
             respond(settings.earlyEndCode, &context, id, now: now, effects: &effects)
         } else if context.lastStatus < 180, let ringing = record.outs.first(where: { $0.state == .early }) {

@@ -67,7 +67,8 @@ extension Proxy {
         case nothing
     }
 
-    /// By its topmost Via, which is its INVITE's (RFC 3261 §9.1); else the one unanswered call that it can be for.
+    /// By its topmost Via, which is its INVITE's (RFC 3261 §9.1); else the one unanswered call, or pass of
+    /// one, that it can be for.
     private mutating func findCancelled(
         _ plan: inout RequestPlan, now: Instant, dialogs: DialogTable, effects: inout ProxyEffects
     ) -> Cancelled {
@@ -86,13 +87,8 @@ extension Proxy {
             return .waiting
         }
         let all = attempts(plan, dialogs: dialogs)
-        let open = all.filter { did in
-            dialogs.view(did) { view, stored in
-                view.state < .confirmedNotAcknowledged
-                    && Text.same(stored, view.requestURI, message.bytes, message.requestURI)
-            } ?? false
-        }
-        if open.count == 1 { return .invite(open[0], .first) }
+        let open = all.flatMap { did in openPasses(of: did, plan, dialogs: dialogs).map { (did, $0) } }
+        if open.count == 1 { return .invite(open[0].0, open[0].1) }
         return all.isEmpty ? .nothing : .another
     }
 
@@ -305,7 +301,13 @@ extension Proxy {
         let own = dialogs.did(of: inviteIdentity(plan))
         if dialogs.contains(own) { return !isAnswered(own) }
         if isRouted { return false }
-        if plan.isKnown, let did = plan.did, isAnswered(did) { return false }
+        // Of a pass of a spiral: whoever has that knows it by the server's branch, and the call has not been answered.
+        if passCancelled(plan, dialogs: dialogs) != nil { return true }
+        if plan.isKnown, let did = plan.did, isAnswered(did) {
+            let (bytes, tag) = (message.bytes, message.toTag)
+            let state = dialogs.view(did) { view, stored in view.out(toTag: bytes, tag, in: stored)?.state } ?? nil
+            return state == .early || state == .deleted
+        }
         return attempts(plan, dialogs: dialogs).contains { did in
             guard let state = dialogs.state(did) else { return false }
             // Its owner would know the ACK by its branch.

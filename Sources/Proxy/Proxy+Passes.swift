@@ -135,6 +135,24 @@ extension Proxy {
         } ?? .first
     }
 
+    /// The passes of an unanswered call that a CANCEL by a renewed branch can be for: those whose INVITE had its
+    /// Request-URI, and that have had no final answer.
+    func openPasses(of did: DialogID, _ plan: RequestPlan, dialogs: DialogTable) -> [SpiralPass] {
+        dialogs.view(did) { view, stored in
+            guard view.state < .confirmedNotAcknowledged else { return [] }
+            let isFirst = Text.same(stored, view.requestURI, message.bytes, message.requestURI)
+            var found: [SpiralPass] = isFirst ? [.first] : []
+            view.forEachPending(in: stored) { pending in
+                guard !pending.pass.isFirst, pending.cseq == plan.cSeq.number, !found.contains(pending.pass),
+                    pending.progress & Progress.final == 0,
+                    Text.same(stored, pending.requestURI, message.bytes, message.requestURI)
+                else { return }
+                found.append(pending.pass)
+            }
+            return found
+        } ?? []
+    }
+
     /// A request of the dialog that goes to a server first and comes back here: one of the Routes left is ours.
     func returnsHere(_ plan: RequestPlan) -> Bool {
         routes.dropFirst(plan.consumedRoutes).contains { route in

@@ -1,4 +1,5 @@
-// A dead node's 2xx, sent again: T1 after the last, doubling to T2, for 64·T1, until some node sees the ACK (S1-3).
+// A dead node's 2xx, sent again: T1 after the last, doubling to T2, for 64·T1, until some node sees the ACK (S1-3). So
+// is that to an INVITE which was tried again, by who adopted it (R16).
 
 import Dialogs
 import Primitives
@@ -15,26 +16,50 @@ extension Proxy {
             counters.takeoverUnreachable += 1
             return
         }
-        guard let id = newContext(&effects) else { return }
         counters.takeoverResent += 1
         var context = ResponseContext()
-        context.kind = .resending
-        context.did = did
         context.leg = pending.leg
         context.cSeq = pending.cseq
         context.isInitial = pending.leg == .caller && pending.cseq == record.inviteCSeq
         context.pass = pending.pass
         context.upstream = source
         context.listener = egressListener(source)
+        guard keepResending(did, answer, context, now: now, effects: &effects) else { return }
+        effects.queue.send(answer, to: source, from: egressListener(source))
+    }
+
+    /// The 2xx to an INVITE that was adopted has been sent by its Vias. The callee's copies go by those that were given
+    /// up, so it is this node that repeats it (RFC 3261 §13.3.1.4).
+    mutating func startRepeating(
+        _ adopted: ResponseContext, _ did: DialogID, _ answer: [UInt8], now: Instant, effects: inout ProxyEffects
+    ) {
+        var context = ResponseContext()
+        context.cSeq = adopted.cSeq
+        context.isInitial = adopted.isInitial
+        context.pass = adopted.pass
+        context.upstream = adopted.upstream
+        context.listener = adopted.listener
+        context.flow = adopted.flow
+        context.repeatsForAdopted = true
+        _ = keepResending(did, answer, context, now: now, effects: &effects)  // Counted where there is no room.
+    }
+
+    private mutating func keepResending(
+        _ did: DialogID, _ answer: [UInt8], _ draft: ResponseContext, now: Instant, effects: inout ProxyEffects
+    ) -> Bool {
+        guard let id = newContext(&effects) else { return false }
+        var context = draft
+        context.kind = .resending
+        context.did = did
         context.lastResponse = answer
         context.startedAt = now
         context.resendInterval = settings.timers.t1
         dialogTable.insert(hash: did.rawValue, value: id.index)
         put(context, id)
-        effects.queue.send(answer, to: source, from: egressListener(source))
         let timer = wheel.schedule(
             TimerToken(context: id, machine: .resend).rawValue, at: now.advanced(by: settings.timers.t1))
         _ = contexts.update(id) { $0.contextTimer = timer }
+        return true
     }
 
     mutating func resendAnswer(
@@ -53,7 +78,7 @@ extension Proxy {
             shortenDeadline(did, flags: 0, isAsked: false, now: now, dialogs: &dialogs, effects: &effects)
             return
         }
-        effects.queue.send(context.lastResponse, to: context.upstream, from: context.listener)
+        effects.queue.send(context.lastResponse, to: context.upstream, from: context.listener, flow: context.flow)
         context.resendInterval = min(context.resendInterval * 2, settings.timers.t2)
         context.contextTimer = wheel.schedule(
             TimerToken(context: id, machine: .resend).rawValue, at: now.advanced(by: context.resendInterval))
@@ -61,7 +86,8 @@ extension Proxy {
 
     /// An ACK was seen: whoever repeats the 2xx stops.
     mutating func stopResending(_ did: DialogID, effects: inout ProxyEffects) {
-        guard let id = inviteContext(of: did, where: { $0.kind == .resending }), let context = take(id) else { return }
-        discard(context, id)
+        while let id = inviteContext(of: did, where: { $0.kind == .resending }), let context = take(id) {
+            discard(context, id)
+        }
     }
 }

@@ -210,8 +210,8 @@ extension Proxy {
         dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
         let known = inviteContext(of: did) {
-            ($0.kind == .heir || $0.kind == .resending) && $0.cSeq == pending.cseq && $0.leg == pending.leg
-                && $0.pass == pending.pass
+            ($0.kind == .heir || $0.kind == .resending && !$0.repeatsForAdopted) && $0.cSeq == pending.cseq
+                && $0.leg == pending.leg && $0.pass == pending.pass
         }
         let isInitial = pending.leg == .caller && pending.cseq == record.inviteCSeq
         let answers = isInitial && pending.pass.isFirst ? record.outs.map(\.answer) : [pending.answer]

@@ -5,7 +5,8 @@
 // Kinds other than `forwarded` reuse the same machinery for what the cluster does of itself:
 //   generated   a BYE by function of (did, leg): a client side only
 //   heir        a dead node's ringing call: its CANCEL and BYEs as client side, its 480 as server side (S2-11)
-//   resending   a dead node's 2xx, sent again until its ACK is seen: a server side only (S1-3)
+//   resending   a 2xx of a dead node's, or to an adopted INVITE, sent again until its ACK is seen: a server side only
+//               (S1-3)
 //   adopted     an INVITE that a balancer sent again to us while its first node died: a server side only (S1-2b)
 //   passing     a 2xx to a dead node's refresh: held for its commit, no side of a transaction (R9)
 //   probe       OPTIONS to a target of a static route, one after another: a client side that never ends
@@ -113,6 +114,8 @@ struct ResponseContext: Sendable {
     /// The grace of an heir, the interval of a 2xx sent again, the silence after a request that is never answered.
     var contextTimer = TimerID.none
     var resendInterval = Duration.zero
+    /// The 2xx that is sent again is for an INVITE that was adopted, not a dead node's.
+    var repeatsForAdopted = false
     var startedAt = Instant.zero
     /// Fills the place of a context that is being worked on.
     static let blank = ResponseContext()

@@ -10,6 +10,8 @@ enum Party: Hashable {
     case node(Int)
     case balancer
     case phone(Int)
+    /// A server behind the cluster.
+    case server(Int)
 }
 
 /// One UDP datagram on its way.
@@ -46,6 +48,7 @@ enum Event {
     /// A node's own timers.
     case wake(ProcessID)
     case phone(Int, PhoneTimer)
+    case server(Int, ServerTimer)
     case startCall(Int)
     case script(call: Int, step: Int)
     case balancerProbe

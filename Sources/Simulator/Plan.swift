@@ -18,6 +18,10 @@ package struct PlanOptions: Equatable, Sendable {
     package var forgetful = false
     /// Calls of three in five fork to two or three phones.
     package var forks = false
+    /// A proxy above hunts; in one seed of three when absent.
+    package var hunts: Bool?
+    /// Servers behind send calls back; in one seed of three when absent.
+    package var spirals: Bool?
 
     package init() {}
 }
@@ -90,9 +94,11 @@ package struct Plan: Sendable {
         balancerRenewsBranch = random.chance(perMille: 300) && !options.deals
         dealsAnswers = random.chance(perMille: 500)
         dies = chosen.contains(.attrition)
-        calls = Plan.drawCalls(
+        let plain = Plan.drawCalls(
             count: options.calls ?? 12 + random.below(17), lifetime: .seconds(Int64(lifetimeSeconds)),
             options: options, using: &random)
+        let hunts = Plan.drawHunts(seed, after: plain.count, lifetimeSeconds, options)
+        calls = plain + hunts + Plan.drawSpirals(seed, after: plain.count + hunts.count, lifetimeSeconds, options)
         faultTimes = Plan.drawTimes(of: chosen, using: &random)
         randomSeed = random.next()
     }
@@ -144,6 +150,30 @@ package struct Plan: Sendable {
             let span = heal - firstCall - .seconds(1)
             let start = firstCall + random.between(0, span)
             return CallPlan(index: index, start: start, lifetime: lifetime, options: options, using: &random)
+        }
+    }
+
+    /// The calls of proxies above, by a source of chance of their own: all else in the plan is as it is without them.
+    private static func drawHunts(
+        _ seed: UInt64, after count: Int, _ lifetimeSeconds: Int, _ options: PlanOptions
+    ) -> [CallPlan] {
+        var random = SplitMix(seed: seed ^ 0x4875_6E74_4875_6E74)
+        guard options.hunts ?? random.chance(perMille: 333) else { return [] }
+        var calls: [CallPlan] = []
+        for _ in 0..<(options.hunts == true ? 8 : 4) {
+            calls += HuntPlan.draw(
+                first: count + calls.count, lifetime: .seconds(Int64(lifetimeSeconds)), using: &random)
+        }
+        return calls
+    }
+
+    private static func drawSpirals(
+        _ seed: UInt64, after count: Int, _ lifetimeSeconds: Int, _ options: PlanOptions
+    ) -> [CallPlan] {
+        var random = SplitMix(seed: seed ^ 0x5370_6972_616C_5370)
+        guard options.spirals ?? random.chance(perMille: 333) else { return [] }
+        return (0..<(options.spirals == true ? 12 : 6)).map { index in
+            SpiralPlan.draw(index: count + index, lifetime: .seconds(Int64(lifetimeSeconds)), using: &random)
         }
     }
 

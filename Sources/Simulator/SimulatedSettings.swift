@@ -35,7 +35,9 @@ extension World {
 
     /// A forked call is for a name that only the nodes know to be several phones.
     private func route(_ call: CallPlan, in settings: inout Settings) {
-        guard let fork = call.fork, let pattern = try? RoutePattern("sip:\(World.team(call.index))@.*") else { return }
+        guard call.spiral == nil, let fork = call.fork,
+            let pattern = try? RoutePattern("sip:\(World.team(call.index))@.*")
+        else { return }
         let targets = callees(of: call.index).compactMap { phone in
             ConfiguredURI("sip:\(phone.user)@\(phone.endpoint.text)").map { uri in
                 var target = RouteTarget(uri)

@@ -28,7 +28,7 @@ extension World {
         }
         // No node is active: silence. A stateful balancer would say 503 to a new request and nothing to a
         // retransmission; this one cannot tell them apart, and a phone that hears nothing tries again.
-        guard let node = chooseNode(message) else { return }
+        guard let node = chooseNode(message, packet) else { return }
         let renewed = plan.balancerRenewsBranch ? "-\(node)" : ""
         var hash = TraceHash()
         hash.combine([UInt8](message.branch.utf8))
@@ -39,8 +39,8 @@ extension World {
         send(Packet(bytes: bytes, source: balancer.endpoint, to: hosts[node].address, sender: .balancer))
     }
 
-    private func chooseNode(_ message: PhoneMessage) -> Int? {
-        guard plan.deals else { return balancer.choose(callID: message.callID) }
+    private func chooseNode(_ message: PhoneMessage, _ packet: Packet) -> Int? {
+        guard plan.deals else { return balancer.choose(callID: balancerKey(message, packet.sender)) }
         let live = hosts.indices.filter { hosts[$0].isRunning && balancer.isActive[$0] && !links.unplugged[$0] }
         return live.isEmpty ? nil : networkRandom.pick(Array(live))
     }

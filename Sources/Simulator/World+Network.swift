@@ -37,9 +37,17 @@ extension World {
 
     /// With `dealsAnswers`, a callee's answer reaches any live node, whatever address its Via named (anycast).
     private func deal(_ packet: Packet, _ party: Party) -> Party {
-        guard plan.deals, plan.dealsAnswers, case .node = party, case .phone = packet.sender else { return party }
+        guard plan.deals, plan.dealsAnswers, case .node = party, isOutside(packet.sender) else { return party }
         let live = hosts.filter { $0.isRunning && !links.unplugged[$0.index] }.map(\.index)
         return live.isEmpty ? party : .node(networkRandom.pick(live))
+    }
+
+    /// A phone, or a server behind the cluster: who is called by a node.
+    private func isOutside(_ party: Party) -> Bool {
+        switch party {
+        case .phone, .server: true
+        case .node, .balancer: false
+        }
     }
 
     private func isFromNode(_ packet: Packet) -> Bool {
@@ -67,13 +75,14 @@ extension World {
         case .node(let index): hosts[index].name
         case .balancer: "balancer"
         case .phone(let index): phones[index].user
+        case .server(let index): "server\(servers[index].call)"
         }
     }
 
     private func wantsTrace(_ packet: Packet) -> Bool {
         guard !packet.bytes.starts(with: "OPTIONS sip:10.0.0.".utf8) else { return false }
         guard let tracedCall else { return true }
-        return packet.bytes.callID.flatMap { calls[$0] } == tracedCall
+        return call(of: packet.bytes) == tracedCall
     }
 }
 

@@ -23,11 +23,14 @@ package final class World {
     var random: SplitMix
     var networkRandom: SplitMix
     var faultRandom: SplitMix
+    /// Of what proxies above and below have a part in.
+    var partyRandom: SplitMix
 
     var hosts: [Host] = []
     var links: Links
     var balancer: Balancer
     var phones: [Phone] = []
+    var servers: [HuntingServer] = []
     var truth: [CallTruth] = []
     var parties: [Endpoint: Party] = [:]
     var calls: [String: Int] = [:]
@@ -52,6 +55,7 @@ package final class World {
         random = SplitMix(seed: plan.randomSeed)
         networkRandom = random.fork()
         faultRandom = random.fork()
+        partyRandom = SplitMix(seed: plan.randomSeed ^ 0x7061_7274_7061_7274)
         links = Links(nodes: plan.nodes)
         balancer = Balancer(nodes: plan.nodes, endpoint: World.balancerEndpoint)
         parties[balancer.endpoint] = .balancer
@@ -114,6 +118,7 @@ package final class World {
         case .probed(let process, let peer, let result): deliverProbe(process, peer: peer, result)
         case .wake(let process): wake(process)
         case .phone(let index, let timer): phones[index].timerFired(timer, self)
+        case .server(let index, let timer): servers[index].timerFired(timer, self)
         case .startCall(let call): phones[2 * call].startCall(self)
         case .script(let call, let step): perform(step: step, of: call)
         case .balancerProbe: probeNodes()
@@ -128,7 +133,8 @@ package final class World {
         switch party {
         case .node(let index): deliver(packet, toHost: index)
         case .balancer: balancerReceives(packet)
-        case .phone(let index): phones[index].receive(packet, self)
+        case .server(let index): servers[index].receive(packet, self)
+        case .phone(let index): phones[receiver(of: packet, at: index)].receive(packet, self)
         }
     }
 
@@ -157,7 +163,8 @@ package final class World {
     private func placePhones() {
         for call in plan.calls {
             let number = call.index
-            calls["call-\(number)-\(plan.seed)"] = number
+            let name = call.hunt?.first ?? number
+            calls["call-\(name)-\(plan.seed)"] = name
             placePhone(call, .caller, place: 0)
             placePhone(call, .callee, place: 0)
             truth.append(CallTruth(index: number, plan: call))
@@ -165,24 +172,45 @@ package final class World {
         for call in plan.calls {
             for place in call.callees.indices.dropFirst() { placePhone(call, .callee, place: place) }
         }
+        for call in plan.calls { placeServer(call) }
     }
+
+    private func placeServer(_ call: CallPlan) {
+        guard let spiral = call.spiral else { return }
+        let targets = callees(of: call.index).map { "sip:\($0.user)@\($0.endpoint.text)" }
+        let server = HuntingServer(
+            index: servers.count, call: call, plan: spiral, endpoint: World.server(of: call.index), targets: targets,
+            outbound: balancer.endpoint)
+        parties[server.endpoint] = .server(server.index)
+        servers.append(server)
+    }
+
+    private static func server(of call: Int) -> Endpoint { endpoint("10.7.\(call / 250).\(call % 250 + 1):5060") }
 
     private func placePhone(_ call: CallPlan, _ role: Role, place: Int) {
         let number = call.index
+        // The attempts of a hunt have their caller in common.
+        let home = role == .caller ? call.hunt?.first ?? number : number
         let (high, low) = (number / 250, number % 250 + 1)
         let net = role == .caller ? 1 : 2 + place
-        let endpoint = World.endpoint("10.\(net).\(high).\(low):5060")
+        let endpoint = World.endpoint("10.\(net).\(home / 250).\(home % 250 + 1):5060")
         let name = role == .caller ? "alice" : "bob"
         let suffix = place == 0 ? "" : "-\(place + 1)"
         let uri =
             call.fork == nil
-            ? "sip:bob\(number)@10.2.\(high).\(low):5060" : "sip:\(World.team(number))@10.9.\(high).\(low):5060"
+            ? "sip:bob\(number)@10.2.\(high).\(low):5060"
+            : "sip:\(World.team(number))@10.\(call.spiral == nil ? 9 : 7).\(high).\(low):5060"
         let phone = Phone(
             index: phones.count, call: number, role: role, place: place, endpoint: endpoint,
-            user: "\(name)\(number)\(suffix)", plan: call, outbound: balancer.endpoint,
-            firstCSeq: UInt32(1 + random.below(5_000)), callID: "call-\(number)-\(plan.seed)", uri: uri)
-        parties[endpoint] = .phone(phone.index)
+            user: "\(name)\(home)\(suffix)", plan: call, outbound: balancer.endpoint,
+            firstCSeq: firstCSeq(of: call, role), callID: "call-\(call.hunt?.first ?? number)-\(plan.seed)", uri: uri)
+        if parties[endpoint] == nil { parties[endpoint] = .phone(phone.index) }
         phones.append(phone)
+    }
+
+    private func firstCSeq(of call: CallPlan, _ role: Role) -> UInt32 {
+        if role == .caller, let hunt = call.hunt { return hunt.cseq }
+        return UInt32(1 + (call.isPlain ? random.below(5_000) : partyRandom.below(5_000)))
     }
 
     // MARK: Who is in a call
@@ -202,7 +230,7 @@ package final class World {
     }
 
     private func schedulePlan() {
-        for call in plan.calls { queue.push(.startCall(call.index), at: call.start) }
+        for call in plan.calls where !call.waits { queue.push(.startCall(call.index), at: call.start) }
         for fault in plan.faultTimes { queue.push(.fault(.strike(fault.kind)), at: fault.time) }
         queue.push(.fault(.heal), at: Plan.heal)
         queue.push(.settlePoint(.converged), at: Plan.converged)

@@ -41,6 +41,12 @@ struct UnderstudySim: AsyncParsableCommand {
     @Flag(help: "Most calls fork to two or three phones.")
     var forks = false
 
+    @Flag(inversion: .prefixedNo, help: "A proxy above hunts; in one seed of three when left out.")
+    var hunts: Bool?
+
+    @Flag(inversion: .prefixedNo, help: "Servers behind send calls back; in one seed of three when left out.")
+    var spirals: Bool?
+
     @Flag(name: .customLong("trace"), help: "Print what happens; a number after it names the call to follow.")
     var traces = false
 
@@ -67,6 +73,8 @@ struct UnderstudySim: AsyncParsableCommand {
         options.keepAlive = keepAlive
         options.forgetful = keepAlive
         options.forks = forks
+        options.hunts = hunts
+        options.spirals = spirals
         if let faults {
             let names = faults.split(separator: ",").map(String.init).filter { $0 != "none" }
             options.faults = try names.map { name in
@@ -99,6 +107,8 @@ struct UnderstudySim: AsyncParsableCommand {
         if deal { words.append("--deal") }
         if keepAlive { words.append("--keep-alive") }
         if forks { words.append("--forks") }
+        if let spirals { words.append(spirals ? "--spirals" : "--no-spirals") }
+        if let hunts { words.append(hunts ? "--hunts" : "--no-hunts") }
         return words.joined(separator: " ")
     }
 

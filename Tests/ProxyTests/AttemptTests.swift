@@ -133,6 +133,20 @@ struct AttemptTests {
         #expect(status(released) == ["200", "200"])
     }
 
+    @Test func `who joined is told the 2xx again until its ACK comes, since the callee's copies go to who gave up`() {
+        var bench = ProxyBench()
+        let sent = bench.receive(invite("z9hG4bKa1"), from: ProxyBench.caller)[0]
+        _ = bench.receive(invite("z9hG4bKa2"), from: "10.0.0.9:5060")
+        _ = bench.receive(Call.response(200, to: sent), from: ProxyBench.callee)
+        let again = bench.advance(milliseconds: 500) + bench.advance(milliseconds: 1_000)
+        let mine = again.filter { $0.headers("Via").first?.contains("z9hG4bKa2") == true }
+        #expect(status(mine) == ["200", "200"] && mine.allSatisfy { $0.to == "10.0.0.9:5060" })
+        _ = bench.receive(
+            Call.request("ACK", branch: "z9hG4bKack", toTag: "bob", contact: nil), from: "10.0.0.9:5060")
+        #expect(bench.state == .confirmed)
+        #expect(bench.advance(milliseconds: 4_000).isEmpty)
+    }
+
     @Test func `a CANCEL of who joined cancels the call`() {
         var bench = ProxyBench()
         let sent = bench.receive(invite("z9hG4bKa1"), from: ProxyBench.caller)[0]

@@ -101,6 +101,46 @@ struct PassTests {
         #expect(record.outs.first { $0.toTag == Array("tb".utf8) }?.state == .deleted)
     }
 
+    @Test func `the ACK for a pass that failed confirms nothing, on whichever node it lands`() throws {
+        var hunt = Hunt()
+        let owner = hunt.tries("s1", Hunt.bob)[0]
+        _ = hunt.bench.receive(Call.response(180, to: owner, toTag: "tb"), from: Hunt.bob)
+        // The second pass is another node's; the first node has the first pass, and hears of the second.
+        var other = second(of: hunt.bench, isLive: true)
+        let next = try #require(other.receive(hunt.branch("s2", to: Hunt.carol), from: Hunt.server).first)
+        _ = other.receive(Call.response(180, to: next, toTag: "tc"), from: Hunt.carol)
+        _ = other.receive(Call.response(486, to: next, toTag: "tc"), from: Hunt.carol)
+        copy(from: other, to: &hunt.bench)
+        hunt.bench.proxy.peers = [
+            PeerContact(memberTag: 0x2222_2222, endpoint: Endpoint(text: "10.0.1.2:5060"), isLive: true)
+        ]
+        let ack = Hunt.hopByHop("ACK", "s2", to: Hunt.carol, toTag: "tc")
+        #expect(hunt.bench.receive(ack, from: Hunt.server).map(\.to) == ["10.0.1.2:5060"], "to who has its transaction")
+        #expect(hunt.bench.state == .early)
+        #expect(hunt.bench.advance(milliseconds: 50).isEmpty, "and no branch is cancelled")
+    }
+
+    @Test func `a CANCEL of a pass by a renewed branch finds it by its target, on another node`() throws {
+        var hunt = Hunt()
+        let sent = hunt.tries("s1", Hunt.bob)[0]
+        _ = hunt.bench.receive(Call.response(180, to: sent, toTag: "tb"), from: Hunt.bob)
+        let other = hunt.tries("s2", Hunt.carol)[0]
+        _ = hunt.bench.receive(Call.response(180, to: other, toTag: "tc"), from: Hunt.carol)
+        var node = second(of: hunt.bench, isLive: true)
+        let answered = node.receive(Hunt.hopByHop("CANCEL", "renewed", to: Hunt.bob), from: Hunt.server)
+        #expect(status(answered) == ["200"] && answered.count == 2, "and its owner has it, too")
+        func progress(_ bench: ProxyBench) -> [UInt64] {
+            (bench.dialogs.record(bench.did)?.pendings ?? []).map { UInt64($0.progress) }
+        }
+        let changed = zip(progress(hunt.bench), progress(node)).filter { $0 != $1 }
+        #expect(changed.count == 1, "one pass, and not the call")
+        #expect(node.dialogs.record(node.did)?.flags == 0)
+        // Its owner hears of it by either way.
+        copy(from: node, to: &hunt.bench)
+        let acts = hunt.bench.drain()
+        #expect(acts.map(\.to) == [Hunt.bob] && acts.allSatisfy { $0.firstLine.hasPrefix("CANCEL") })
+    }
+
     @Test func `every pass is record-routed, and once where nothing stands between`() {
         var between = Hunt(recordsRoute: true)
         let sent = between.tries("s1", Hunt.bob)[0].headers("Record-Route")

@@ -8,7 +8,7 @@ import Testing
 struct SeedTests {
     static func expectNoViolation(
         seed: UInt64, faults: [FaultKind]?, deals: Bool = false, nodes: Int? = nil, keepAlive: Bool = false,
-        forks: Bool = false
+        forks: Bool = false, hunts: Bool? = nil, spirals: Bool? = nil
     ) {
         var options = PlanOptions()
         options.faults = faults
@@ -17,6 +17,8 @@ struct SeedTests {
         options.keepAlive = keepAlive
         options.forgetful = keepAlive
         options.forks = forks
+        options.hunts = hunts
+        options.spirals = spirals
         let report = World.run(Plan(seed: seed, options: options))
         var command = "swift run -c release understudy-sim --seed \(seed)"
         if let nodes { command += " --nodes \(nodes)" }
@@ -26,6 +28,8 @@ struct SeedTests {
         if deals { command += " --deal" }
         if keepAlive { command += " --keep-alive" }
         if forks { command += " --forks" }
+        if hunts == true { command += " --hunts" }
+        if spirals == true { command += " --spirals" }
         let found = report.violations.map { "\($0.code) \($0.line)" }.joined(separator: "\n")
         #expect(report.violations.isEmpty, "\(found)\nreplay: \(command)")
         #expect(report.confirmed > 0)
@@ -109,6 +113,26 @@ struct SeedTests {
     @Test(arguments: [710_251] as [UInt64])
     func `seeds with keep-alives that failed once do not fail again`(seed: UInt64) {
         Self.expectNoViolation(seed: seed, faults: nil, keepAlive: true)
+    }
+
+    @Test(arguments: 1...16 as ClosedRange<UInt64>)
+    func `proxies above that hunt: each attempt lives and ends by itself`(seed: UInt64) {
+        Self.expectNoViolation(seed: seed, faults: nil, deals: seed % 2 == 0, hunts: true)
+    }
+
+    @Test(arguments: 1...6 as ClosedRange<UInt64>)
+    func `proxies above that hunt, with nothing wrong`(seed: UInt64) {
+        Self.expectNoViolation(seed: seed, faults: [], deals: seed % 2 == 0, hunts: true)
+    }
+
+    @Test(arguments: 1...16 as ClosedRange<UInt64>)
+    func `servers behind that send calls back, while nodes die and networks break`(seed: UInt64) {
+        Self.expectNoViolation(seed: seed, faults: nil, deals: seed % 2 == 0, spirals: true)
+    }
+
+    @Test(arguments: 1...6 as ClosedRange<UInt64>)
+    func `servers behind that send calls back, with nothing wrong`(seed: UInt64) {
+        Self.expectNoViolation(seed: seed, faults: [], deals: seed % 2 == 0, spirals: true)
     }
 
     @Test(arguments: 2...5)

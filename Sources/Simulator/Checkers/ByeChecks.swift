@@ -11,7 +11,7 @@ extension CheckState {
             return .go
         }
         // One Via: nobody else's request is forwarded here.
-        guard message.vias.count == 1, let call = world.calls[message.callID] else { return .go }
+        guard message.vias.count == 1, let call = world.call(of: packet.bytes) else { return .go }
         let truth = world.truth[call]
         let leg: Role = message.toTag == world.phones[2 * call].tag ? .caller : .callee
         let place = world.place(of: leg == .caller ? message.fromTag : message.toTag, call: call)
@@ -25,12 +25,13 @@ extension CheckState {
             return .go
         }
         world.log("\(host.name) generates BYE to the \(leg.name)", call: call)
+        world.checkRoute(packet, truth, leg, host)
         checkDeadline(host, truth, bye, world)
         checkTransaction(truth, bye, world)
         checkQuorum(host, truth, bye, world)
         if truth.isForked { checkGhost(truth, bye, world) }
         checkOnlyOne(host, truth, bye, world)
-        let fate = bye.isFirstOfLeg ? snipes(host, world, perMille: 60) : .go
+        let fate = bye.isFirstOfLeg ? snipes(host, truth, world, perMille: 60) : .go
         // What died with its sender was never on the wire: the leg may have sent requests by the time of the next.
         if fate != .dieBefore { truth.dialogs[place].byes.append(bye) }
         return fate

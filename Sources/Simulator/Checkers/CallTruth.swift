@@ -50,6 +50,10 @@ final class CallTruth {
     var acknowledgedAt: Nanoseconds?
     var failure: (code: Int, at: Nanoseconds)?
     var cancelledAt: Nanoseconds?
+    /// When its INVITE's transaction was given up for another.
+    var triedAgainAt: Nanoseconds?
+    /// Processes that told it by the second transaction to wait.
+    var adopters: [ProcessID] = []
     var cancelCode: Int?
     /// Processes that held the record when the first provisional answer left for the caller.
     var ringKnowers: [ProcessID] = []
@@ -133,7 +137,7 @@ final class CallTruth {
     }
 
     func reInviteBranch(_ request: PhoneMessage, at now: Nanoseconds, _ world: World) {
-        let asker: Role = request.fromTag == "t-alice\(index)" ? .caller : .callee
+        let asker: Role = request.fromTag == world.caller(of: index).tag ? .caller : .callee
         let earlier = reInviteBranches.first { $0.cseq == request.cseq && $0.asker == asker }
         if let earlier, earlier.branch != request.branch {
             world.checkSecondBranch(self, "re-INVITE", branch: request.branch, firstAt: earlier.at)

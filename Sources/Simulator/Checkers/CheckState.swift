@@ -70,9 +70,16 @@ final class CheckState {
 
     func packetReached(_ host: Host, _ packet: Packet, _ world: World) {
         host.idleWakes = 0
-        guard case .phone = packet.sender else { return noteRequest(packet, world) }
         noteRequest(packet, world)
-        guard packet.bytes.starts(with: "SIP/2.0 2".utf8), let found = AnswerName(packet.bytes, world) else { return }
+        let isByServer: Bool
+        switch packet.sender {
+        case .phone: isByServer = false
+        case .server: isByServer = true
+        case .node, .balancer: return
+        }
+        guard packet.bytes.starts(with: "SIP/2.0 2".utf8), let found = AnswerName(packet.bytes, world),
+            world.comesByServer(found) ?? false == isByServer
+        else { return }
         let truth = world.truth[found.call]
         guard !truth.answers.contains(where: { $0.isFor(found) }) else { return }
         truth.answers.append(
@@ -83,7 +90,7 @@ final class CheckState {
 
     /// Any request or answer inside of a call may move its deadline; no node can know a later one than this.
     private func noteRequest(_ packet: Packet, _ world: World) {
-        guard let call = packet.bytes.callID.flatMap({ world.calls[$0] }) else { return }
+        guard let call = world.call(of: packet.bytes) else { return }
         let truth = world.truth[call]
         truth.latestDeadline = max(truth.latestDeadline, world.now + world.plan.lifetime)
     }
@@ -95,7 +102,7 @@ final class CheckState {
         let bytes = packet.bytes
         if bytes.starts(with: "BYE ".utf8) { return byeLeaves(host, packet, world) }
         if bytes.starts(with: "ACK ".utf8), case .phone(let index) = world.parties[packet.to] ?? .balancer,
-            let call = bytes.callID.flatMap({ world.calls[$0] })
+            let call = world.call(of: bytes)
         {
             let place = world.phones[index].place
             world.truth[call].dialogs[place].ackLeft = world.truth[call].dialogs[place].ackLeft ?? world.now
@@ -107,9 +114,12 @@ final class CheckState {
         guard bytes.starts(with: "SIP/2.0 ".utf8), bytes.count > 9 else { return .go }
         // An answer passed on to the member it belongs to is not yet on its way to a phone.
         if case .node = world.parties[packet.to] ?? .balancer { return .go }
+        // Nor is one to a server behind: it comes back.
+        if case .server = world.parties[packet.to] ?? .balancer { return .go }
         guard let found = AnswerName(bytes, world) else { return .go }
         let truth = world.truth[found.call]
         if bytes[8] == 49 {
+            noteAdoption(host, truth, bytes, world)
             if truth.ringKnowers.isEmpty { truth.ringKnowers = knowers(of: truth, world) { _ in true } }
             return .go
         }
@@ -118,6 +128,15 @@ final class CheckState {
         }
         guard bytes[8] == 50 else { return .go }
         return answerLeaves(host, truth, found, isUncommitted: isUncommitted, world)
+    }
+
+    /// A provisional answer by the transaction that was tried again: its sender has taken that.
+    private func noteAdoption(_ host: Host, _ truth: CallTruth, _ bytes: [UInt8], _ world: World) {
+        let caller = world.caller(of: truth.index)
+        guard truth.triedAgainAt != nil, let client = caller.inviteClient,
+            bytes.contains(text: caller.clients[client].branch)
+        else { return }
+        truth.adopters.append(host.process)
     }
 
     /// A final answer that is no 2xx leaves for the INVITE that made the call: should it be confirmed too, it is owing
@@ -150,7 +169,7 @@ final class CheckState {
         if isFirst && isKnownHere && found.method == .invite && found.asker == .caller && !isConfirmed {
             checkCommit(host, truth, found.place, knowing, isUncommitted: isUncommitted, world)
         }
-        return snipes(host, world, perMille: 60)
+        return snipes(host, truth, world, perMille: 60)
     }
 
     /// A 2xx leaves, not counted as uncommitted, and what it means for the deadline is not even in the sender's record
@@ -235,10 +254,14 @@ final class CheckState {
         return found
     }
 
-    func snipes(_ host: Host, _ world: World, perMille: Int) -> Fate {
+    func snipes(_ host: Host, _ truth: CallTruth, _ world: World, perMille: Int) -> Fate {
         guard world.plan.faults.contains(.sniper), world.now < Plan.heal - .seconds(3) else { return .go }
         guard world.hosts.allSatisfy({ $0.isAlive }) else { return .go }
-        guard world.faultRandom.chance(perMille: perMille) else { return .go }
+        // By a source of their own: what the others draw does not depend on whether there are hunts.
+        let isStruck =
+            truth.plan.isPlain
+            ? world.faultRandom.chance(perMille: perMille) : world.partyRandom.chance(perMille: perMille)
+        guard isStruck else { return .go }
         snipes += 1
         world.schedule(.fault(.start(host: host.index)), after: .seconds(4))
         return world.faultRandom.chance(perMille: 500) ? .dieBefore : .dieAfter
@@ -256,7 +279,7 @@ struct AnswerName {
 
     /// `nil` when it is for no call of ours, or for a request that moves no deadline.
     init?(_ bytes: [UInt8], _ world: World) {
-        guard let call = bytes.callID.flatMap({ world.calls[$0] }), let from = bytes.header("From"),
+        guard let call = world.call(of: bytes), let from = bytes.header("From"),
             let line = bytes.header("CSeq")
         else { return nil }
         let parts = line.split(separator: " ")

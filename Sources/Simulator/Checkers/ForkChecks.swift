@@ -74,7 +74,7 @@ extension World {
     /// forked call that is nobody.
     func isStrayAcknowledgement(_ packet: Packet) -> Bool {
         guard case .node(let index) = packet.sender, packet.bytes.starts(with: "ACK ".utf8),
-            let call = packet.bytes.callID.flatMap({ calls[$0] }), truth[call].isForked,
+            let call = call(of: packet.bytes), truth[call].isForked,
             packet.to.text == caller(of: call).inviteText.uri.split(separator: "@").last.map(String.init)
         else { return false }
         return !checks.knowers(of: truth[call], self) { _ in true }.contains(hosts[index].process)
@@ -89,7 +89,8 @@ extension World {
     }
 
     /// Both phones are in the dialog, and its record says that it is over.
-    private func checkLost(_ call: CallTruth, _ did: UInt64) {
+    func checkLost(_ call: CallTruth, _ did: UInt64) {
+        let code = call.isForked ? "fork-lost" : "hunt-lost"
         let dialog = call.dialog
         guard dialog.confirmedAt != nil, dialog.ackReached != nil, !dialog.isEnding, dialog.byes.isEmpty,
             now < call.committedDeadline
@@ -110,9 +111,9 @@ extension World {
         if isOwing(call) {
             excuse("owing", call: call.index, text)
         } else if dialog.holders.contains(where: { checks.isAlive($0) }) {
-            violate("fork-lost", call: call.index, text)
+            violate(code, call: call.index, text)
         } else {
-            excuse("fork-lost", call: call.index, text + "; all who knew it as live are dead")
+            excuse(code, call: call.index, text + "; all who knew it as live are dead")
         }
     }
 

@@ -38,10 +38,10 @@ extension World {
     }
 
     /// The caller is told that its call has failed.
-    package func tamper(failing call: Int, on host: Int) {
+    package func tamper(failing call: Int, on host: Int, code: Int = 480) {
         let caller = caller(of: call)
         guard let client = caller.inviteClient.map({ caller.clients[$0] }) else { return }
-        var text = "SIP/2.0 480 Temporarily Unavailable\r\n"
+        var text = "SIP/2.0 \(code) No\r\n"
         text += "Via: SIP/2.0/UDP \(caller.endpoint.text);branch=\(client.branch);rport\r\n"
         text += "From: <sip:\(caller.user)@example.org>;tag=\(caller.tag)\r\nTo: <\(caller.inviteText.uri)>;tag=x\r\n"
         text += "Call-ID: \(caller.inviteText.callID)\r\nCSeq: \(client.cseq) INVITE\r\nContent-Length: 0\r\n\r\n"

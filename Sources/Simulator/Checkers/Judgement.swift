@@ -48,7 +48,7 @@ extension World {
             let text = "the caller had its 2xx at \((call.confirmedAt ?? 0).inMilliseconds), no ACK reached the callee"
             // It was lost on its last hop, and the callee repeats its 2xx to a dead node: nobody hears that it was.
             let isLost = call.dialog.ackLeft != nil && plan.sip.lossPerMille > 0
-            untold("S1-3", call, isLost ? [] : living, text)
+            untold("S1-3", call, isLost || isAdopterDead(call) ? [] : living, text)
         }
         let untold = [caller, callee].filter { $0.dialog != nil && !$0.hasEnded && !$0.hasVanished(at: now) }.map(
             \.role.name)
@@ -100,7 +100,7 @@ extension World {
                 let isRejected = callees.contains { $0.servers.contains { $0.isInitial && $0.statusCode >= 300 } }
                 // Or its deadline came before a 2xx that the network kept back.
                 let isLost = isLostCancel || isRejected || call.dialogs.contains { !$0.byes.isEmpty }
-                untold("S1-8", call, isLost ? [] : living, text)
+                untold("S1-8", call, isLost || isAdopterDead(call) ? [] : living, text)
             }
         } else if !call.isForked, callees[0].isRinging {
             let text = "the callee rings on; the caller was told \(call.failure?.code ?? 0); known at \(names(known))"
@@ -114,12 +114,19 @@ extension World {
                 + "known at \(names(known))"
             // Owing (R15): refused by an heir after its owner, which was only cut off, had sent the 2xx on.
             let isOwing = call.wasRefused && call.answers.contains { $0.method == .invite && $0.leftAt != nil }
-            if isOwing {
+            if isAdopterDead(call) {
+                excuse("S2-11", call: call.index, text)
+            } else if isOwing {
                 excuse("owing", call: call.index, text)
             } else {
                 untold("S2-11", call, knewAlive(dialog.earlyHolders), text)
             }
         }
+    }
+
+    /// Its INVITE was tried again, and who took that is dead: the second transaction's Vias are in no record (R16).
+    private func isAdopterDead(_ call: CallTruth) -> Bool {
+        call.triedAgainAt != nil && !call.adopters.contains { checks.isAlive($0) }
     }
 
     /// A callee that is switched off has been asked, and timer B has not run out.
@@ -183,7 +190,7 @@ extension World {
 
     /// With nothing wrong, every call goes as its users meant it to.
     private func judgeCalm(_ call: CallTruth) {
-        guard call.plan.isAnswered else { return }
+        guard call.plan.isAnswered, caller(of: call.index).inviteClient != nil, call.cancelledAt == nil else { return }
         if call.confirmedAt == nil {
             violate("calm", call: call.index, "it failed with \(call.failure?.code ?? 0) and nothing was wrong")
         } else if call.ackReached == nil {

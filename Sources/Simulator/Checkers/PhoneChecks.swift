@@ -11,6 +11,7 @@ extension World {
         if call.did == nil {
             violate("sip", call: phone.call, "the INVITE reaches its callee without a did in Record-Route")
         }
+        checkTarget(phone, request)
     }
 
     /// The INVITE has reached a callee that is switched off.
@@ -40,8 +41,10 @@ extension World {
         let leftAt = checks.branchLeft[String(branch.prefix(CheckState.transactionLength))] ?? now
         let knew = call.firstSeen.contains { checks.isAlive($0.key) && $0.value < leftAt - .milliseconds(300) }
         // A call that is over: a node that started since was given no tombstone of it.
+        // Or it had failed when its caller tried again: that is a further attempt (R16).
+        let isAnother = call.triedAgainAt != nil && (call.wasRefused || call.dialog.stoppedAt != nil)
         let couldNotKnow =
-            !knew || call.isEnding || !disturbances.isQuiet || now - disturbances.lastChange < .seconds(1)
+            !knew || isAnother || call.isEnding || !disturbances.isQuiet || now - disturbances.lastChange < .seconds(1)
         if now - firstAt < lag || couldNotKnow || (!isHealed && plan.bus.lossPerMille > 0) {
             excuse("11", call: call.index, text + "; within the replication lag or a fault")
         } else {
@@ -59,6 +62,7 @@ extension World {
         if let lost = call.plan.forgets {
             self.phone(lost.role, of: call.index).start(.forget, after: lost.after, self)
         }
+        attemptAnswered(phone)
         commit(call, asker: .caller, cseq: response.cseq, method: .invite)
         for (index, step) in call.plan.steps.enumerated() {
             schedule(.script(call: call.index, step: index), after: step.after)

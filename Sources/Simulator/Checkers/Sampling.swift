@@ -46,6 +46,8 @@ extension World {
             note(call, host, known)
         }
         if call.isForked { look(atForked: call) }
+        if call.plan.hunt != nil { look(atAttempt: call) }
+        if call.plan.spiral != nil { look(atSpiral: call) }
         rises(call, isLive: isLive, isDeleted: isDeleted)
         if !isLive && !isDeleted { lost(call) }
     }

@@ -41,6 +41,10 @@ struct CallPlan: Sendable {
     let vanishes: (role: Role, after: Nanoseconds)?
     /// One of the phones loses the call so long after it was confirmed, and tells nobody: it was started again.
     let forgets: (role: Role, after: Nanoseconds)?
+    /// It is one attempt of several by a proxy above.
+    let hunt: HuntPlan?
+    /// A server behind the cluster sends it back through it.
+    let spiral: SpiralPlan?
 
     init(
         index: Int, start: Nanoseconds, lifetime: Nanoseconds, options: PlanOptions, using random: inout SplitMix
@@ -67,10 +71,42 @@ struct CallPlan: Sendable {
         fork = options.forks && random.chance(perMille: 600) ? ForkPlan(using: &random) : nil
         callees = fork?.callees ?? [CalleePlan(answer: answer, ring: ring)]
         cancelAfter = fork.map { $0.cancelAfter(patience, using: &random) } ?? patience
+        hunt = nil
+        spiral = nil
     }
 
+    /// A call that a proxy above or below has a part in: whom it is for is drawn there, what its users do with it here.
+    init(
+        index: Int, start: Nanoseconds, callees: [CalleePlan], fork: ForkPlan? = nil, cancelAfter: Nanoseconds?,
+        hunt: HuntPlan? = nil, spiral: SpiralPlan? = nil, lifetime: Nanoseconds, using random: inout SplitMix
+    ) {
+        self.index = index
+        self.start = start
+        self.callees = callees
+        self.fork = fork
+        self.cancelAfter = cancelAfter
+        self.hunt = hunt
+        self.spiral = spiral
+        acknowledgeDelay = random.pick([0, 0, .milliseconds(200), .milliseconds(1_200)])
+        steps = CallPlan.drawSteps(lifetime: lifetime, using: &random)
+        let isLost = random.chance(perMille: 60)
+        let lost = (random.pick([Role.caller, .callee]), random.between(.milliseconds(1_500), 2 * lifetime))
+        vanishes = isLost ? lost : nil
+        forgets = nil
+    }
+
+    /// No proxy above or below has a part in it.
+    var isPlain: Bool { hunt == nil && spiral == nil }
+
+    /// It begins when the attempt before it is over, if that fails.
+    var waits: Bool { hunt.map { !$0.isParallel && index > $0.first } ?? false }
+
     /// With nothing wrong, the call is answered.
-    var isAnswered: Bool { cancelAfter == nil && (fork?.isAnswered ?? (callees[0].answer == .accepts)) }
+    var isAnswered: Bool {
+        guard cancelAfter == nil else { return false }
+        guard let fork else { return callees[0].answer == .accepts }
+        return spiral?.isAnswered(fork) ?? fork.isAnswered
+    }
 
     private static func drawSteps(lifetime: Nanoseconds, using random: inout SplitMix) -> [Step] {
         var steps: [Step] = []

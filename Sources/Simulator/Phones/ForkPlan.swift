@@ -40,6 +40,14 @@ struct ForkPlan: Sendable {
     /// The caller hangs up at about the moment at which somebody picks up.
     let cancelsInTheLastMoment: Bool
 
+    /// A fork that a server makes, which draws it.
+    init(order: Order, callees: [CalleePlan], surplusDelay: Nanoseconds) {
+        self.order = order
+        self.callees = callees
+        self.surplusDelay = surplusDelay
+        cancelsInTheLastMoment = false
+    }
+
     init(using random: inout SplitMix) {
         order = random.pick([.parallel, .parallel, .parallel, .byQ, .serial])
         let count = random.pick([2, 2, 3])

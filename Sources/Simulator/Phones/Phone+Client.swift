@@ -6,15 +6,35 @@ extension Phone {
     // MARK: Sending
 
     func startCall(_ world: World) {
+        guard inviteClient == nil else { return }
+        sendInvite(world)
+        if let patience = plan.cancelAfter { start(.cancel, after: patience, world) }
+        if let retry = plan.hunt?.retry { start(.tryAgain, after: retry.after, world) }
+    }
+
+    private func sendInvite(_ world: World) {
         let branch = newBranch()
         var text = "INVITE \(inviteText.uri) SIP/2.0\r\n"
-        text += "Via: SIP/2.0/UDP \(endpoint.text);branch=\(branch);rport\r\nMax-Forwards: 70\r\n"
-        text += "From: <sip:\(user)@example.org>;tag=\(tag)\r\nTo: <\(inviteText.uri)>\r\n"
+        text += "Via: SIP/2.0/UDP \(endpoint.text);branch=\(branch);rport\r\n\(viaBehind)Max-Forwards: 70\r\n"
+        if plan.hunt?.recordRoutes == true { text += "Record-Route: <sip:\(endpoint.text);lr>\r\n" }
+        text += "From: <sip:\(user)@example.org>;tag=\(tag)\r\nTo: <\(calledURI)>\r\n"
         text += "Call-ID: \(inviteText.callID)\r\nCSeq: \(firstCSeq) INVITE\r\nContact: <\(contactURI)>\r\n"
         text += Phone.bodyText(offer)
         inviteClient = begin(
             .invite, branch: branch, cseq: firstCSeq, isInDialog: false, bytes: [UInt8](text.utf8), to: outbound, world)
-        if let patience = plan.cancelAfter { start(.cancel, after: patience, world) }
+    }
+
+    /// The transaction is given up, with nobody told, and the same INVITE sent by another, as a balancer or a phone
+    /// does that fails over (RFC 3263 §4.3).
+    func tryAgain(_ world: World) {
+        guard let index = inviteClient, !clients[index].isOver, !hasCancelled, !wantsCancel else { return }
+        // A target that has failed may be asked once more, and by R16 is; these phones know one INVITE each.
+        guard world.truth[call].dialog.stoppedAt == nil else { return }
+        clients[index].phase = .terminated
+        clients[index].isAbandoned = true
+        world.log("\(user) gives its INVITE up and tries again", call: call)
+        world.truth[call].triedAgainAt = world.now
+        sendInvite(world)
     }
 
     /// What a user does in a call; nothing when there is no call any more, or a request of this kind is under way.
@@ -116,11 +136,12 @@ extension Phone {
         let invite = clients[index]
         var text = "CANCEL \(inviteText.uri) SIP/2.0\r\n"
         text += "Via: SIP/2.0/UDP \(endpoint.text);branch=\(invite.branch);rport\r\nMax-Forwards: 70\r\n"
-        text += "From: <sip:\(user)@example.org>;tag=\(tag)\r\nTo: <\(inviteText.uri)>\r\n"
+        text += "From: <sip:\(user)@example.org>;tag=\(tag)\r\nTo: <\(calledURI)>\r\n"
         text += "Call-ID: \(inviteText.callID)\r\nCSeq: \(invite.cseq) CANCEL\r\nContent-Length: 0\r\n\r\n"
         begin(
             .cancel, branch: invite.branch, cseq: invite.cseq, isInDialog: false, bytes: [UInt8](text.utf8),
             to: outbound, world)
+        world.attemptCancelled(self)
     }
 
     // MARK: Answers
@@ -129,6 +150,7 @@ extension Phone {
         guard
             let index = clients.firstIndex(where: {
                 $0.branch == response.branch && $0.method == response.cseqMethod && $0.cseq == response.cseq
+                    && !$0.isAbandoned
             })
         else { return }  // A stray answer: dropped (§18.1.2).
         let client = clients[index]
@@ -194,7 +216,7 @@ extension Phone {
         dialog = PhoneDialog(
             state: .confirmed, callID: message.callID, local: message.from, remote: message.to, localTag: tag,
             remoteTag: message.toTag, localCSeq: clients[index].cseq, remoteCSeq: nil,
-            routeSet: message.recordRoutes.reversed(), remoteTarget: message.contact)
+            routeSet: message.recordRoutes.reversed().filter { !isOwn($0) }, remoteTarget: message.contact)
         world.confirmed(self, message)
         start(.acknowledge(cseq: message.cseq), after: plan.acknowledgeDelay, world)
     }
@@ -227,6 +249,7 @@ extension Phone {
     private func fail(_ code: Int, _ world: World) {
         world.truth[call].failed(code, at: world.now)
         dialog = nil
+        world.attemptFailed(self, code)
     }
 
     private func finishInDialog(_ index: Int, code: Int, message: PhoneMessage?, _ world: World) {
@@ -259,7 +282,7 @@ extension Phone {
     func acknowledge(_ cseq: UInt32, _ world: World) {
         guard let current = dialog,
             let index = clients.firstIndex(where: {
-                $0.method == .invite && $0.cseq == cseq && ($0.finalCode ?? 0) < 300
+                $0.method == .invite && $0.cseq == cseq && ($0.finalCode ?? 0) < 300 && !$0.isAbandoned
             }),
             let ack = inDialogRequest("ACK", cseq: cseq, branch: newBranch(), dialog: current, body: "")
         else { return }
@@ -276,8 +299,9 @@ extension Phone {
         let client = clients[index]
         let lines = String(decoding: client.bytes, as: UTF8.self).split(separator: "\r\n")
         var text = lines[0].replacingPrefix("INVITE", with: "ACK") + "\r\n"
-        for line in lines.dropFirst()
-        where line.hasPrefix("Via:") || line.hasPrefix("Route:") || line.hasPrefix("From:") {
+        // One Via, its own: those below it are the INVITE's.
+        text += (lines.first { $0.hasPrefix("Via:") } ?? "") + "\r\n"
+        for line in lines.dropFirst() where line.hasPrefix("Route:") || line.hasPrefix("From:") {
             text += line + "\r\n"
         }
         text += "To: \(response.to)\r\nCall-ID: \(response.callID)\r\nMax-Forwards: 70\r\n"

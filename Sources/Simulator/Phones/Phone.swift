@@ -38,6 +38,8 @@ final class Phone {
     var inviteClient: Int?
     let firstCSeq: UInt32
     var inviteText: (callID: String, uri: String)
+    /// What its branches begin with: attempts of one hunt have the user in common.
+    let branchName: String
     var wantsCancel = false
     var hasCancelled = false
     /// Highest CSeq of a 2xx that has been acknowledged.
@@ -59,6 +61,7 @@ final class Phone {
         self.outbound = outbound
         self.firstCSeq = firstCSeq
         inviteText = (callID, uri)
+        branchName = role == .caller ? "alice\(call)" : user
     }
 
     var isConfirmed: Bool { dialog?.state == .confirmed }
@@ -99,6 +102,7 @@ final class Phone {
         case .giveUp(let server): giveUp(server, world)
         case .answer(let server): answer(server, world)
         case .cancel: cancel(world)
+        case .tryAgain: tryAgain(world)
         case .acknowledge(let cseq): acknowledge(cseq, world)
         case .again(let act): perform(act, world)
         case .hangUp: hangUp(world)

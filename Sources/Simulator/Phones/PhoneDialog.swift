@@ -39,7 +39,7 @@ extension Phone {
 
     func newBranch() -> String {
         branches += 1
-        return "z9hG4bK-\(user)-\(branches)"
+        return "z9hG4bK-\(branchName)-\(branches)"
     }
 
     /// A request inside of the dialog (§12.2.1.1), and where it goes: the first Route, else the remote target.

@@ -17,6 +17,8 @@ enum PhoneTimer {
     case answer(server: Int)
     /// The user's patience with a ringing call is over.
     case cancel
+    /// The INVITE's transaction is given up, and the INVITE sent by a new one.
+    case tryAgain
     /// Time to acknowledge the 2xx of this CSeq.
     case acknowledge(cseq: UInt32)
     /// A request that got 500 with Retry-After, or 491, again.
@@ -52,6 +54,8 @@ struct ClientTransaction {
     /// The ACK, kept for every further copy of the final answer.
     var acknowledgement: [UInt8] = []
     var acknowledgementTo: Endpoint?
+    /// Given up: nobody listens for its answers any more.
+    var isAbandoned = false
 
     var isOver: Bool { phase == .completed || phase == .terminated }
 }

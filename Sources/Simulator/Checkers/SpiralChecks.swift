@@ -1,0 +1,49 @@
+// What is checked of calls that a server sends back through the cluster, beyond what is checked of forked calls: that
+// the server gets one INVITE (number 11), that the call lives as long as the server searches (`spiral-end`), and that
+// the BYEs which nodes make go through the server where it wants to be in the way (`spiral-route`).
+
+internal import Dialogs
+internal import SIP
+
+extension World {
+    func server(of call: Int) -> HuntingServer? { servers.first { $0.call == call } }
+
+    /// The same INVITE by another branch.
+    func reachesServerAgain(_ server: HuntingServer) {
+        checkSecondBranch(truth[server.call], "INVITE", firstAt: server.startedAt)
+    }
+
+    /// Whether the last hop of this answer before it leaves the cluster is from the server: the node that it comes to
+    /// is the one that times the call.
+    func comesByServer(_ found: AnswerName) -> Bool? {
+        guard let spiral = plan.calls[found.call].spiral else { return nil }
+        let caller = caller(of: found.call)
+        let isInitial = found.method == .invite && found.asker == .caller && found.cseq == caller.firstCSeq
+        return isInitial || spiral.recordRoutes
+    }
+
+    /// The look at every node, for one call: its caller waits, and the server has more targets.
+    func look(atSpiral call: CallTruth) {
+        guard let did = call.did, let server = server(of: call.index), server.isHunting, call.decidedAt == nil,
+            call.cancelledAt == nil, hasBeenCalm(since: server.startedAt - .seconds(1))
+        else { return }
+        for host in hosts {
+            guard let node = host.node, let known = NodeInspection.record(did, node, host), known.state == .deleted
+            else { continue }
+            violate(
+                "spiral-end", call: call.index, node: host.index,
+                "has the call as over, and its server still looks for who answers")
+        }
+    }
+
+    /// A BYE to the callee goes the way of the call.
+    func checkRoute(_ packet: Packet, _ call: CallTruth, _ leg: Role, _ host: Host) {
+        guard let spiral = call.plan.spiral, let server = server(of: call.index) else { return }
+        let wanted = leg == .callee && spiral.recordRoutes
+        guard wanted != (packet.to == server.endpoint) else { return }
+        violate(
+            "spiral-route", call: call.index, node: host.index,
+            "sends the BYE to the \(leg.name) to \(packet.to.text), and the server is \(wanted ? "" : "not ")in the way"
+        )
+    }
+}
