@@ -216,7 +216,7 @@ extension Node {
     /// What the other members hear of this node besides its name.
     static func makeHello(_ settings: Settings) -> Hello {
         Hello(
-            management: settings.management.http.map { "http://\($0.text)" } ?? "",
+            management: settings.management.told(bus: settings.cluster.bus),
             sip: settings.sip.listen.first { $0.transport == .udp }?.text ?? "",
             service: settings.sip.serviceAddress?.text ?? "",
             names: names(settings.sip).map(\.configured).joined(separator: " "))

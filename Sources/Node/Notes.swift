@@ -53,8 +53,11 @@ extension Note {
         case .stateChanged(let state): self.init(.notice, "node state", [("state", state.name)])
         case .loopWasLate(let milliseconds):
             self.init(.warning, "the SIP loop was late; suspicions start again", [("milliseconds", "\(milliseconds)")])
-        case .wrongCluster:
-            self.init(.warning, "frames of another cluster, or with another key, arrive; they are not applied")
+        case .wrongCluster(let name):
+            self.init(
+                .warning,
+                "frames of another cluster.name, or made with another cluster.key-file, arrive; they are not applied",
+                [("sender", name)])
         case .wrongVersion(let version):
             self.init(
                 .warning, "frames of another wire version arrive; they are not applied", [("version", "\(version)")])

@@ -28,7 +28,7 @@ struct Config: AsyncParsableCommand {
 
 struct SettingOverrides: ParsableArguments {
     @Option(
-        name: .customLong("set"),
+        name: [.customShort("s"), .customLong("set")],
         help: ArgumentHelp("One setting; lists are separated by commas.", valueName: "KEY=VALUE"))
     var overrides: [String] = []
 

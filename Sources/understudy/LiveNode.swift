@@ -42,7 +42,17 @@ final class LiveNode: ManagedNode {
         await (try current()).thread.perform(body)
     }
 
-    func status() async throws(NodeStopped) -> StatusReport { try await ask { node, now, _ in node.status(now: now) } }
+    func status() async throws(NodeStopped) -> StatusReport {
+        Self.signed(try await ask { node, now, _ in node.status(now: now) })
+    }
+
+    private static func signed(_ report: StatusReport) -> StatusReport {
+        var report = report
+        report.version = Build.version
+        report.commit = Build.commit
+        report.build = Build.number
+        return report
+    }
 
     func metrics() async throws(NodeStopped) -> [MetricReport] {
         let running = try current()
@@ -66,7 +76,7 @@ final class LiveNode: ManagedNode {
     }
 
     func drain(_ isDraining: Bool) async throws(NodeStopped) -> StatusReport {
-        try await ask { node, now, out in node.drain(isDraining, now: now, into: &out) }
+        Self.signed(try await ask { node, now, out in node.drain(isDraining, now: now, into: &out) })
     }
 
     func digests() async throws(NodeStopped) -> DigestReport { try await ask { node, _, _ in node.digests() } }

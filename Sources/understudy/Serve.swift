@@ -26,7 +26,10 @@ struct Serve: AsyncParsableCommand {
             Exit codes: 0 left on request; 2 configuration wrong, address in use, or refused by the cluster.
             """)
 
-    @Option(help: ArgumentHelp("The YAML file; not needed when --set gives what is required.", valueName: "FILE"))
+    @Option(
+        name: .shortAndLong,
+        help: ArgumentHelp("The YAML file; not needed when --set gives what is required.", valueName: "FILE"),
+        completion: .file(extensions: ["yaml", "yml"]))
     var config: String?
     @OptionGroup var overrides: SettingOverrides
     @Option(help: "Log lines of this level and above.")
@@ -41,6 +44,10 @@ struct Serve: AsyncParsableCommand {
     func run() async throws {
         let settings = try overrides.load(file: config)
         let log = NodeLog(node: settings.node.name, level: logLevel.level)
+        log.write(
+            Note(
+                .notice, "understudy starts",
+                [("version", Build.version), ("commit", Build.commit), ("build", Build.number)]))
         let signals = SignalWatch([SIGTERM, SIGINT])
         let reloads = SignalWatch([SIGHUP])
         let process: NodeProcess

@@ -12,6 +12,7 @@ final class FakeNode: ManagedNode {
         var deeds: [String] = []
         var endOutcome = EndReport.ending
         var isStopped = false
+        var bucketCount = FakeNode.bucketCount
     }
 
     let state: Mutex<State>
@@ -46,7 +47,8 @@ final class FakeNode: ManagedNode {
     func dialogs(_ query: DialogQuery) async throws(NodeStopped) -> DialogPage {
         try get { state in
             let found = state.dialogs.filter { dialog in
-                (query.state == nil ? dialog.state != "deleted" : dialog.state == query.state)
+                query.takes(state: dialog.state) && query.takes(ageMilliseconds: dialog.ageMilliseconds)
+                    && query.takes(from: dialog.from, to: dialog.to)
                     && (query.home == nil || dialog.home == query.home)
                     && (query.callID == nil || dialog.callID == query.callID)
             }
@@ -81,9 +83,10 @@ final class FakeNode: ManagedNode {
         try get { state in
             var report = DigestReport()
             report.node = state.status.node
-            report.buckets = Array(repeating: 0, count: Self.bucketCount)
+            report.buckets = Array(repeating: 0, count: state.bucketCount)
+            report.live = state.dialogs.count { $0.state != "deleted" }
             for dialog in state.dialogs where dialog.state != "deleted" {
-                report.buckets[dialog.bucket] &+= dialog.digest
+                report.buckets[dialog.bucket % state.bucketCount] &+= dialog.digest
                 report.root &+= dialog.digest
             }
             return report

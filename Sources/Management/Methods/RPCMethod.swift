@@ -66,6 +66,11 @@ package enum RPCMethods {
             DialogModuleStatistics.self, IMSDialogList.self, IMSDialogEnd.self,
         ]
 
+    package static var names: [String] { all.map { $0.name } }
+
+    /// What a method takes, by its name; `nil` for one that this version does not know.
+    package static func parameters(of name: String) -> [String]? { named(name).map { $0.parameters } }
+
     package static func named(_ name: String) -> (any RPCMethod.Type)? { all.first { $0.name == name } }
 }
 

@@ -141,6 +141,15 @@ extension SettingKey {
         optionalEndpoint("management.http", \.management.http, "is not an address like 127.0.0.1:8080") {
             Endpoint(configured: $0, schemes: .http, defaultPort: 8_080)
         },
+        SettingKey(name: "management.advertise", isList: false) { settings, texts in
+            let text = texts[0].trimmed
+            let url = ManagementURL(text)
+            guard url != nil || text.isEmpty else {
+                return "'\(text)' is not a URL like http://192.0.2.11:8080"
+            }
+            settings.management.advertise = url
+            return nil
+        },
         text("management.token-file", \.management.tokenFile),
         flag("management.fault_injection", \.management.allowsFaultInjection),
     ]
