@@ -42,12 +42,18 @@ struct Serve: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let settings = try overrides.load(file: config)
+        let (settings, origins, warnings) = try overrides.load(file: config)
         let log = NodeLog(node: settings.node.name, level: logLevel.level)
         log.write(
             Note(
                 .notice, "understudy starts",
                 [("version", Build.version), ("commit", Build.commit), ("build", Build.number)]))
+        for warning in warnings + HostCheck.files(settings, origins).warnings {
+            log.write(
+                Note(
+                    .warning, "the configuration says what is probably not meant",
+                    [("key", warning.key), ("why", warning.message), ("from", warning.origin)]))
+        }
         let signals = SignalWatch([SIGTERM, SIGINT])
         let reloads = SignalWatch([SIGHUP])
         let process: NodeProcess

@@ -13,7 +13,7 @@ func load(
     files: [String: String] = [:]
 ) -> SettingsLoader.Loaded {
     SettingsLoader(
-        yaml: yaml, environment: environment, overrides: overrides,
+        file: yaml.map { Array($0.utf8) }, environment: environment, overrides: overrides,
         readFile: { path throws(SettingsLoader.Unreadable) in
             guard let text = files[path] else { throw SettingsLoader.Unreadable(reason: "no such file") }
             return Array(text.utf8)
