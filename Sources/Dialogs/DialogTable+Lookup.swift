@@ -60,6 +60,31 @@ extension DialogTable {
         return nil
     }
 
+    /// Records of one Call-ID that are looked at for one request.
+    public static let attemptLimit = 16
+
+    /// The records that INVITEs with this Call-ID, From-tag and CSeq have made, the living before the dead, the youngest
+    /// first: a proxy above that tries one target after another makes several (R16).
+    /// - Returns: `attemptLimit` of them at most, and whether there were more.
+    public func attempts(
+        callID: [UInt8], _ callIDRange: ByteRange, fromTag: [UInt8], _ fromTagRange: ByteRange, inviteCSeq: UInt32
+    ) -> (dids: [DialogID], isCut: Bool) {
+        var found: [Entry] = []
+        var isCut = false
+        _ = byCallID.first(hash: callIDHash(callID, callIDRange)) { index in
+            guard let id = entries.id(at: index), let entry = entries[id] else { return false }
+            let stored = blobs.location(entry.blob)
+            let view = RecordView(stored.bytes, stored.range)
+            guard view.inviteCSeq == inviteCSeq, Text.same(stored.bytes, view.callID, callID, callIDRange),
+                Text.same(stored.bytes, view.fromTag, fromTag, fromTagRange)
+            else { return false }
+            isCut = found.count == Self.attemptLimit
+            if !isCut { found.append(entry) }
+            return isCut
+        }
+        return (found.sorted { Self.isBetter($0, than: $1) }.map(\.did), isCut)
+    }
+
     // MARK: Reading
 
     public func slot(_ did: DialogID) -> UInt32? { slotID(did)?.index }

@@ -101,15 +101,15 @@ public struct DialogTable: Sendable {
         wheel = TimerWheel(origin: origin)
     }
 
-    /// The did of the dialog that an INVITE creates.
-    public func did(
-        callID: [UInt8], _ callIDRange: ByteRange, fromTag: [UInt8], _ fromTagRange: ByteRange, inviteCSeq: UInt32
-    ) -> DialogID {
+    /// The did of the dialog that an INVITE creates; never 0.
+    public func did(of invite: InviteIdentity) -> DialogID {
         var stream = hash.begin()
-        stream.combine(callID, callIDRange)
-        stream.combine(fromTag, fromTagRange)
-        stream.combine(UInt64(inviteCSeq))
-        return DialogID(rawValue: stream.finish())
+        stream.combine(invite.bytes, invite.callID)
+        stream.combine(invite.bytes, invite.fromTag)
+        stream.combine(UInt64(invite.cSeq))
+        stream.combine(invite.bytes, invite.sentBy)
+        stream.combine(invite.bytes, invite.distinction)
+        return DialogID(rawValue: max(1, stream.finish() & ~(1 << 63)))
     }
 
     /// Joins facts into a record.

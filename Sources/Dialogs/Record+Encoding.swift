@@ -45,6 +45,7 @@ extension Record {
         for profile in profiles { facts.message(RecordField.profiles) { profile.write(into: &$0) } }
         facts.put(RecordField.rejectedCaller, rejectedCaller)
         facts.put(RecordField.rejectedCallee, rejectedCallee)
+        facts.put(RecordField.failure, UInt64(failure))
     }
 }
 
@@ -58,6 +59,7 @@ extension Record.Side {
             $0.put(TargetField.routes, routes)
             $0.put(TargetField.endpoint, endpoint)
             $0.put(TargetField.flow, flow)
+            $0.put(TargetField.pass, pass.rawValue)
         }
     }
 }
@@ -86,6 +88,7 @@ extension Record.Pending {
         facts.put(PendingField.via, via)
         facts.put(PendingField.target, target)
         facts.put(PendingField.answer, answer)
+        facts.put(PendingField.pass, pass.rawValue)
     }
 }
 

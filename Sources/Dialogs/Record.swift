@@ -22,6 +22,7 @@ public struct Record: Equatable, Sendable {
         public var routes: [UInt8] = []
         public var endpoint: [UInt8] = []
         public var flow: [UInt8] = []
+        public var pass = SpiralPass.first
 
         public init() {}
     }
@@ -49,6 +50,7 @@ public struct Record: Equatable, Sendable {
         public var via: [UInt8] = []
         public var target: [UInt8] = []
         public var answer: [UInt8] = []
+        public var pass = SpiralPass.first
 
         public init() {}
     }
@@ -78,6 +80,7 @@ public struct Record: Equatable, Sendable {
     public var settledCallee: UInt32 = 0
     public var rejectedCaller: UInt64 = 0
     public var rejectedCallee: UInt64 = 0
+    public var failure: UInt32 = 0
     public var outs: [Out] = []
     public var pendings: [Pending] = []
     public var variables: [Stamped] = []
@@ -118,6 +121,7 @@ public struct Record: Equatable, Sendable {
         settledCallee = view.settledCallee
         rejectedCaller = view.rejectedCaller
         rejectedCallee = view.rejectedCallee
+        failure = view.failure
         view.forEachOut(in: bytes) { outs.append(Out($0, bytes)) }
         view.forEachPending(in: bytes) { pendings.append(Pending($0, bytes)) }
         view.forEachVariable(in: bytes) { variables.append(Stamped($0, bytes)) }
@@ -139,6 +143,7 @@ extension Record.Side {
         routes = Array(bytes[view.routes.range])
         endpoint = Array(bytes[view.endpoint.range])
         flow = Array(bytes[view.flow.range])
+        pass = view.pass
     }
 }
 
@@ -166,6 +171,7 @@ extension Record.Pending {
         via = Array(bytes[view.via.range])
         target = Array(bytes[view.target.range])
         answer = Array(bytes[view.answer.range])
+        pass = view.pass
     }
 }
 

@@ -9,11 +9,12 @@
 //                7 flags    or                19 profiles  map by key    larger stamp  ┘ ≤ 256
 //                8 from  9 to  10 request_uri    larger bytes
 //                21 rejected_caller, 22 rejected_callee  max   (CSeq, branch hash) of the last re-INVITE refused
+//                23 failure  max   status of the final answer other than 2xx that the INVITE got
 //     Deadline   larger (1 generation, 2 at_ms, 3 lifetime_ms)             at_ms counts from the dialog's birth
 //     Side       1 cseq max   2 first_cseq least that is not 0   3 target larger
-//     Target     larger (1 cseq, then bytes: 2 contact, 3 routes, 4 endpoint, 5 flow)
+//     Target     larger (1 cseq, 6 pass, then bytes: 2 contact, 3 routes, 4 endpoint, 5 flow)
 //     Out        1 to_tag   2 state max   3 side joined   4 answer larger bytes   5 acked max   6 to larger bytes
-//     Pending    1 branch   2 leg   3 cseq   4 progress or   5 vias … 11 answer larger bytes
+//     Pending    1 branch   2 leg   3 cseq   4 progress or   5 vias … 11 answer larger bytes   12 pass max
 //     Stamped    1 key      larger (2 counter, 3 node, 4 boot, then bytes)   5 value, absent when removed
 //     Home       1 name  2 boot (fixed64)  3 sent_by      opaque to the join
 //
@@ -21,7 +22,7 @@
 //   · a pending whose cseq is not above its leg's `settled`; a pending fact without a CSeq is therefore never kept, so
 //     every patch about a pending carries branch, leg and cseq;
 //   · an answer once the caller's INVITE is settled;
-//   · of a deleted record all but 1–5, 7 and the to_tag and state of its outs.
+//   · of a deleted record all but 1–5, 7, 23 and the to_tag and state of its outs.
 // A field of a later version is kept, the larger by (wire type, value) per number, in tombstones not at all.
 
 public enum RecordField: UInt32, Sendable {
@@ -33,6 +34,7 @@ public enum RecordField: UInt32, Sendable {
     /// branch below.
     case rejectedCaller = 21
     case rejectedCallee
+    case failure
 }
 
 public enum HomeField: UInt32, Sendable {
@@ -55,6 +57,8 @@ public enum TargetField: UInt32, Sendable {
     case contact, routes, endpoint
     /// The connection that the side's message came on: 4 bytes of the member's tag, 8 bytes of its number.
     case flow
+    /// The pass of a spiral that told it (`SpiralPass`); absent for the first one.
+    case pass
 }
 
 public enum OutField: UInt32, Sendable {
@@ -65,6 +69,8 @@ public enum OutField: UInt32, Sendable {
 public enum PendingField: UInt32, Sendable {
     case branch = 1
     case leg, cseq, progress, vias, source, requestURI, routes, via, target, answer
+    /// The pass of a spiral that the transaction is (`SpiralPass`); absent for the first one.
+    case pass
 }
 
 public enum StampedField: UInt32, Sendable {
@@ -104,7 +110,8 @@ enum RecordMessage: UInt8 {
         case .side:
             field == 1
                 ? .max(Self.word) : field == 2 ? .leastNonzero(Self.word) : field == 3 ? .picked(.target) : .unknown
-        case .target: field == 1 ? .max(Self.word) : field <= 5 ? .largerBytes : .unknown
+        case .target:
+            field == 1 ? .max(Self.word) : field <= 5 ? .largerBytes : field == 6 ? .max(.max) : .unknown
         case .out, .settledOut: field == 4 && self == .settledOut ? .dropped : Self.outRule(field)
         case .deletedOut: field <= 2 ? Self.outRule(field) : .dropped
         case .pending: Self.pendingRule(field)
@@ -121,7 +128,7 @@ enum RecordMessage: UInt8 {
     private static func recordRule(_ field: UInt32) -> Rule {
         switch field {
         case 1, 2, 8, 9, 10: .largerBytes
-        case 3, 12, 13: .max(word)
+        case 3, 12, 13, 23: .max(word)
         case 4: .leastBytes
         case 5: .max(UInt64(DialogState.deleted.rawValue))
         case 6: .picked(.deadline)
@@ -151,6 +158,7 @@ enum RecordMessage: UInt8 {
         case 3: .max(word)
         case 4: .or(word)
         case 1, 5...11: .largerBytes
+        case 12: .max(.max)
         default: .unknown
         }
     }

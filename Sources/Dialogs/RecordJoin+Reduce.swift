@@ -38,7 +38,7 @@ extension RecordJoin {
         if case .dropped = message.rule(field.number) { return false }
         guard message == .record else { return true }
         switch field.number {
-        case 1...5, 7: return true
+        case 1...5, 7, 23: return true
         case 16: return !tombstone && (settled.caller == 0 || settled.isOld)
         case 17: return !tombstone && !isSettled(field)
         default: return !tombstone
@@ -50,7 +50,7 @@ extension RecordJoin {
     ) throws(RecordError) {
         let number = found[group.lowerBound].number
         if message == .record {
-            if tombstone, !(number <= 5 || number == 7 || number == 16) { return }
+            if tombstone, !(number <= 5 || number == 7 || number == 16 || number == 23) { return }
             if number == 17, isSettled(found[group.lowerBound]) { return }
         }
         switch message.rule(number) {
@@ -165,7 +165,7 @@ extension RecordJoin {
             while let field = try reader.next(in: bytes) {
                 switch (message, field.number) {
                 case (.deadline, 1), (.target, 1), (.stamped, 2): first = field.value
-                case (.deadline, 2), (.stamped, 4): second = field.value
+                case (.deadline, 2), (.stamped, 4), (.target, 6): second = field.value
                 case (.deadline, 3): third = field.value
                 case (.stamped, 3): node = field.payload
                 default: break

@@ -52,6 +52,7 @@ extension RecordView {
             case .routes: side.routes = bytes(field)
             case .endpoint: side.endpoint = bytes(field)
             case .flow: side.flow = bytes(field)
+            case .pass: side.pass = SpiralPass(rawValue: field.value)
             case nil: break
             }
         }
@@ -91,6 +92,7 @@ extension RecordView {
             case .via: pending.via = bytes(field)
             case .target: pending.target = bytes(field)
             case .answer: pending.answer = bytes(field)
+            case .pass: pending.pass = SpiralPass(rawValue: field.value)
             case nil: break
             }
         }

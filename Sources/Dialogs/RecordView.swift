@@ -25,6 +25,7 @@ public struct RecordView: Sendable {
         public var routes = ByteRange.empty
         public var endpoint = ByteRange.empty
         public var flow = ByteRange.empty
+        public var pass = SpiralPass.first
     }
 
     public struct Out: Equatable, Sendable {
@@ -49,6 +50,7 @@ public struct RecordView: Sendable {
         public var via = ByteRange.empty
         public var target = ByteRange.empty
         public var answer = ByteRange.empty
+        public var pass = SpiralPass.first
     }
 
     public struct Stamped: Equatable, Sendable {
@@ -80,6 +82,8 @@ public struct RecordView: Sendable {
     /// CSeq in the upper word, branch hash in the lower, of the last re-INVITE that was refused; 0 for none.
     public private(set) var rejectedCaller: UInt64 = 0
     public private(set) var rejectedCallee: UInt64 = 0
+    /// The status of the final answer other than 2xx that the INVITE got; 0 for none.
+    public private(set) var failure: UInt32 = 0
     public private(set) var outCount = 0
     public private(set) var pendingCount = 0
     // Entries of one map are neighbours; each of these spans all of one map's fields, tags included.
@@ -110,6 +114,7 @@ public struct RecordView: Sendable {
             case .settledCallee: settledCallee = UInt32(truncatingIfNeeded: field.value)
             case .rejectedCaller: rejectedCaller = field.value
             case .rejectedCallee: rejectedCallee = field.value
+            case .failure: failure = UInt32(truncatingIfNeeded: field.value)
             case .outs:
                 outCount += 1
                 Self.extend(&outs, field)

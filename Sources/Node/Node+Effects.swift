@@ -15,7 +15,7 @@ extension Node {
     mutating func settle(now: Instant, into out: inout Outbox) {
         var turns = 0
         while !effects.items.isEmpty || !clusterActions.items.isEmpty || !store.touched.isEmpty
-            || !store.granted.isEmpty || !resolverActions.isEmpty
+            || !store.granted.isEmpty || !resolverActions.isEmpty || proxy.hasReleasedRequests
         {
             precondition(turns < Self.turnLimit, "proxy and cluster must come to rest: \(effects.items.first as Any)")
             turns += 1
@@ -23,6 +23,7 @@ extension Node {
             carryOutResolverActions(now: now, into: &out)
             carryOutClusterActions(now: now, into: &out)
             lookAtTouched(now: now)
+            if proxy.hasReleasedRequests { proxy.resume(now: now, dialogs: &store.dialogs, effects: &effects) }
         }
     }
 
@@ -110,7 +111,6 @@ extension Node {
             if token.purpose == .refresh { counters.refreshUncommitted += 1 }
         }
         proxy.committed(token, now: now, effects: &effects)
-        if proxy.hasReleasedRequests { proxy.resume(now: now, dialogs: &store.dialogs, effects: &effects) }
     }
 
     /// What peers changed: timers, transactions of ours that wait for such facts, orphans.
@@ -133,7 +133,6 @@ extension Node {
         }
         for did in store.arrived {
             proxy.recordArrived(did, now: now, dialogs: &store.dialogs, effects: &effects)
-            if proxy.hasReleasedRequests { proxy.resume(now: now, dialogs: &store.dialogs, effects: &effects) }
         }
         store.arrived.removeAll(keepingCapacity: true)
         touched.removeAll(keepingCapacity: true)

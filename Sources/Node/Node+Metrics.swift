@@ -109,7 +109,9 @@ extension Node {
                 "takeovers", "Expired dialogs this node asked to end for a home that is not fit", counters.takeovers),
             counter("takeover_early", "Call set-ups of dead nodes finished here", sip.takeoverEarly),
             counter("takeover_resent", "2xx responses of dead nodes sent again here", sip.takeoverResent),
-            counter("takeover_adopted", "INVITEs of dead nodes that came again here", sip.adopted),
+            counter(
+                "takeover_adopted", "INVITEs that came again here, of dead nodes or given-up transactions", sip.adopted),
+            counter("sip_attempts_cut", "requests whose Call-ID has more records than are looked at", sip.attemptsCut),
             counter(
                 "takeover_unreachable", "Callers of dead nodes without a way to answer them", sip.takeoverUnreachable),
             counter("byes_generated", "BYEs the cluster made, sent by this node", sip.byesGenerated),

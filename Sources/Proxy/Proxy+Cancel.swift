@@ -1,6 +1,6 @@
 // CANCEL (RFC 3261 §9, §16.10) and ACK (§17.1.1.3, §13.2.2.4), wherever in the cluster they arrive: a CANCEL on another
-// node is answered 200 and becomes the fact `cancelled` (S1-2c); an ACK for a non-2xx on another node becomes `acked`
-// and is never forwarded (S1-2d); an ACK for a 2xx is forwarded by its Routes and settles the INVITE.
+// node is answered 200 and becomes the fact `cancelled` (S1-2c); an ACK for a non-2xx on another node ends there, and
+// every live member gets it once (S1-2d); an ACK for a 2xx is forwarded by its Routes and settles the INVITE.
 
 import Dialogs
 import Primitives
@@ -16,42 +16,83 @@ extension Proxy {
             reject(200, plan, effects: &effects)
             counters.rejected -= 1
             context.cancelled = true
-            learnCancelled(context, now: now, dialogs: &dialogs, effects: &effects)
+            if context.kind == .adopted, let did = context.did {
+                learnForeignCancel(did, context.pass, plan, now: now, dialogs: &dialogs, effects: &effects)
+                reviewsDue.append(did)  // Its branches may be another transaction's of this node.
+            } else {
+                learnCancelled(context, now: now, dialogs: &dialogs, effects: &effects)
+            }
             cancelAll(&context, id, now: now, dialogs: &dialogs, effects: &effects)
             finish(context, id)
             return
         }
-        var did = dialogs.did(
-            callID: message.bytes, message.callID, fromTag: message.bytes, message.fromTag,
-            inviteCSeq: plan.cSeq.number)
-        if !message.toTag.isEmpty {
-            consumeRoutes(&plan, dialogs: dialogs)
-            matchDialog(&plan, dialogs: dialogs, effects: &effects)
-            did = plan.did ?? did
-        }
-        // The INVITE may be another node's whose record has not come yet: a 481 now would leave its phone ringing.
-        if waitsForRecord(did, plan, now: now, dialogs: dialogs) {
-            effects.items.append(.wanted(did))
-            return
-        }
-        guard let state = dialogs.state(did),
-            learnForeignCancel(did, plan, now: now, dialogs: &dialogs, effects: &effects)
-        else {
+        let isFromMember = isPeerAddress(plan.source)
+        switch findCancelled(&plan, now: now, dialogs: dialogs, effects: &effects) {
+        case .waiting: return
+        case .invite(let did, let spiral):
+            counters.foreignAbsorbed += 1
+            learnForeignCancel(did, spiral, plan, now: now, dialogs: &dialogs, effects: &effects)
+            if !isFromMember {  // What a member passes on has been answered where it came in.
+                passToOwner(of: did, spiral, plan, dialogs: dialogs, effects: &effects)
+                reject(200, plan, effects: &effects)
+                counters.rejected -= 1
+            }
+            if let state = dialogs.state(did), state < .confirmedNotAcknowledged {
+                review(did, now: now, dialogs: &dialogs, effects: &effects)
+            }
+        case .another:
+            counters.foreignAbsorbed += 1
+            guard !isFromMember else { return }
+            passToPeers(from: plan.source, effects: &effects)
+            reject(200, plan, effects: &effects)
+            counters.rejected -= 1
+        case .nothing:
             // Who says nothing gets the CANCEL again, and knows the call by then.
             if isJoining {
                 counters.dropped += 1
-            } else if !isPeerAddress(plan.source) {
+            } else if !isFromMember {
                 reject(481, plan, effects: &effects)
             }
-            return
         }
-        counters.foreignAbsorbed += 1
-        if !isPeerAddress(plan.source) {  // What a member passes on has been answered where it came in.
-            passToOwner(of: did, plan, dialogs: dialogs, effects: &effects)
-            reject(200, plan, effects: &effects)
-            counters.rejected -= 1
+    }
+
+    /// Which INVITE a CANCEL is for that is not here (R16).
+    private enum Cancelled {
+        case invite(DialogID, SpiralPass)
+        /// Its record is being fetched: a 481 now would leave a phone ringing.
+        case waiting
+        /// Records of that Call-ID, From tag and CSeq are here, and it is not clear which one it is for.
+        case another
+        case nothing
+    }
+
+    /// By its topmost Via, which is its INVITE's (RFC 3261 §9.1); else the one unanswered call that it can be for.
+    private mutating func findCancelled(
+        _ plan: inout RequestPlan, now: Instant, dialogs: DialogTable, effects: inout ProxyEffects
+    ) -> Cancelled {
+        if !message.toTag.isEmpty {
+            consumeRoutes(&plan, dialogs: dialogs)
+            matchDialog(&plan, dialogs: dialogs, effects: &effects)
+            if let did = plan.did, dialogs.contains(did) {
+                return .invite(did, passCancelled(within: did, plan, dialogs: dialogs))
+            }
         }
-        if state < .confirmedNotAcknowledged { review(did, now: now, dialogs: &dialogs, effects: &effects) }
+        let did = dialogs.did(of: inviteIdentity(plan))
+        if dialogs.contains(did) { return .invite(did, .first) }
+        if let found = passCancelled(plan, dialogs: dialogs) { return .invite(found.did, found.pass) }
+        if waitsForRecord(did, plan, now: now, dialogs: dialogs) {
+            effects.items.append(.wanted(did))
+            return .waiting
+        }
+        let all = attempts(plan, dialogs: dialogs)
+        let open = all.filter { did in
+            dialogs.view(did) { view, stored in
+                view.state < .confirmedNotAcknowledged
+                    && Text.same(stored, view.requestURI, message.bytes, message.requestURI)
+            } ?? false
+        }
+        if open.count == 1 { return .invite(open[0], .first) }
+        return all.isEmpty ? .nothing : .another
     }
 
     /// Cancels every branch that has no final response, at once or when its first provisional comes (§9.1).
@@ -202,18 +243,9 @@ extension Proxy {
             return
         }
         consumeRoutes(&plan, dialogs: dialogs)
+        let isRouted = plan.did != nil
         matchDialog(&plan, dialogs: dialogs, effects: &effects)
-        if isOfRejected(plan, dialogs: dialogs) {
-            counters.foreignAbsorbed += 1
-            passToPeers(from: plan.source, effects: &effects)
-            return
-        }
-        if isForeignFailure(plan, dialogs: dialogs) {
-            counters.foreignAbsorbed += 1
-            learnAcknowledgementOfFailure(plan, now: now, dialogs: &dialogs, effects: &effects)
-            return
-        }
-        if isOfUnanswered(plan, dialogs: dialogs) {
+        if isOfRejected(plan, dialogs: dialogs) || isOfFailed(plan, isRouted: isRouted, dialogs: dialogs) {
             counters.foreignAbsorbed += 1
             passToPeers(from: plan.source, effects: &effects)
             return
@@ -247,19 +279,25 @@ extension Proxy {
         return found
     }
 
-    /// The call has failed, and its tombstone says nothing of branches any more, or is about to, and a balancer that
-    /// fails over has renewed the branch: an ACK without Routes is for its failure, not for a 2xx of the cluster's, and
-    /// of no use to who the Request-URI names.
-    private func isOfUnanswered(_ plan: RequestPlan, dialogs: DialogTable) -> Bool {
-        guard message.first(.route) == nil else { return false }
-        let did = dialogs.did(
-            callID: message.bytes, message.callID, fromTag: message.bytes, message.fromTag,
-            inviteCSeq: plan.cSeq.number)
-        guard let state = dialogs.state(did) else { return false }
-        // Its owner would know the ACK by its branch.
-        if state < .confirmedNotAcknowledged { return !hasContext(did) }
-        let flags = dialogs.view(did) { view, _ in view.flags } ?? 0
-        return state == .deleted && flags & RecordFlag.failed != 0
+    /// Whether an ACK is for the failure of an INVITE: it has that one's topmost Via (RFC 3261 §17.1.1.3), or, where a
+    /// balancer that fails over has renewed the branch, none of our Routes names a dialog, and a call of that Call-ID,
+    /// From tag and CSeq has failed or is about to. Who has the INVITE's transaction gets it; it is of no use to who the
+    /// Request-URI names.
+    private mutating func isOfFailed(_ plan: RequestPlan, isRouted: Bool, dialogs: DialogTable) -> Bool {
+        func isAnswered(_ did: DialogID) -> Bool {
+            dialogs.state(did) == .confirmedNotAcknowledged || dialogs.state(did) == .confirmed
+        }
+        let own = dialogs.did(of: inviteIdentity(plan))
+        if dialogs.contains(own) { return !isAnswered(own) }
+        if isRouted { return false }
+        if plan.isKnown, let did = plan.did, isAnswered(did) { return false }
+        return attempts(plan, dialogs: dialogs).contains { did in
+            guard let state = dialogs.state(did) else { return false }
+            // Its owner would know the ACK by its branch.
+            if state < .confirmedNotAcknowledged { return !hasContext(did) }
+            let flags = dialogs.view(did) { view, _ in view.flags } ?? 0
+            return state == .deleted && flags & RecordFlag.failed != 0
+        }
     }
 
     /// A member has passed it on for whoever has its transaction (`passToPeers`), as it came: it goes no further. What

@@ -96,31 +96,42 @@ extension ProxySettings {
     /// Writes what stands above a request that leaves: our Via, and the Record-Routes of `recorded`.
     func writeTop(
         _ branch: Branch, _ recorded: DialogID?, from upstream: TransportProtocol, to downstream: TransportProtocol,
-        secure: Bool, into writer: inout ByteWriter
+        secure: Bool, above standing: [UInt8]?, into writer: inout ByteWriter
     ) {
         writer.put("Via: ")
         Proxy.writeVia(self, branch, downstream, into: &writer)
         writer.put("\r\n")
         if let recorded {
-            writeRecordRoutes(recorded, upstream: upstream, downstream: downstream, secure: secure, into: &writer)
+            writeRecordRoutes(
+                recorded, upstream: upstream, downstream: downstream, secure: secure, above: standing, into: &writer)
         }
     }
 
     /// Writes the Record-Routes of a dialog: one where both sides share a transport, two where they differ, the one for
     /// upstream below (RFC 5658). With `secure` the URIs are sips (RFC 3261 §16.6 step 4).
+    /// - Parameter standing: Our entry that stands on top, from its host on, in a request that has come straight back:
+    ///   it is not written again.
     func writeRecordRoutes(
         _ did: DialogID, upstream: TransportProtocol, downstream: TransportProtocol, secure: Bool,
-        into writer: inout ByteWriter
+        above standing: [UInt8]?, into writer: inout ByteWriter
     ) {
-        writeRecordRoute(did, downstream, secure: secure, into: &writer)
-        if upstream != downstream { writeRecordRoute(did, upstream, secure: secure, into: &writer) }
+        let name = advertisedName(upstream)
+        let stands =
+            standing.map { $0.starts(with: name) && $0.dropFirst(name.count).first == UInt8(ascii: ";") } ?? false
+        if upstream != downstream || !stands { writeRecordRoute(did, downstream, secure: secure, into: &writer) }
+        if upstream != downstream, !stands { writeRecordRoute(did, upstream, secure: secure, into: &writer) }
+    }
+
+    /// Host, port and transport of our Record-Route.
+    func advertisedName(_ transport: TransportProtocol) -> [UInt8] {
+        streamName(transport)?.advertised ?? advertised
     }
 
     private func writeRecordRoute(
         _ did: DialogID, _ transport: TransportProtocol, secure: Bool, into writer: inout ByteWriter
     ) {
         writer.put(secure && transport != .udp ? "Record-Route: <sips:" : "Record-Route: <sip:")
-        writer.put(streamName(transport)?.advertised ?? advertised)
+        writer.put(advertisedName(transport))
         writer.put(";lr;")
         writer.put(routeParameter)
         writer.put("=")

@@ -28,8 +28,9 @@ extension Proxy {
         context.isKnown = plan.isKnown
         context.refreshes = !message.toTag.isEmpty && Self.refreshing(message.method) && !isKeepAlive(plan)
         context.afterTheEnd = plan.afterTheEnd
-        context.isSpiral = plan.isSpiral
-        context.recordsRoute = plan.createsDialog && !plan.isSpiral
+        context.pass = plan.pass
+        context.recordsRoute = plan.recordsRoute
+        context.endsOnAnswer = endsDialog(plan) && returnsHere(plan)
         context.upstream = plan.upstream
         context.listener = plan.listener
         context.flow = arrivalFlow
@@ -130,12 +131,13 @@ extension Proxy {
             editor.replace(message.requestURI) { $0.put(plan.requestURI) }
         }
         if let branch {
-            let recorded = plan.createsDialog && !plan.isSpiral ? plan.did : nil
+            let recorded = plan.recordsRoute ? plan.did : nil
+            let standing = recorded.flatMap { standingRecordRoute($0, in: message) }
             let isSecure = recorded != nil && isSecure(plan)
             editor.insert(at: message.firstLineEnd) { [settings] writer in
                 settings.writeTop(
                     branch, recorded, from: plan.source.transport, to: plan.nextHop.transport, secure: isSecure,
-                    into: &writer)
+                    above: standing, into: &writer)
                 if let fact = plan.memberFlow { Self.writeRoute(to: fact.flow, at: plan.nextHop, into: &writer) }
             }
         }

@@ -5,12 +5,11 @@ import Dialogs
 import Primitives
 import SIP
 
-/// Bits of a pending transaction's progress; joined by OR.
+/// Bits of a pending transaction's progress; joined by OR. 8 is not used any more.
 enum Progress {
     static let provisional: UInt64 = 1
     static let final: UInt64 = 2
     static let cancelled: UInt64 = 4
-    static let acknowledged: UInt64 = 8
     static let cancelSent: UInt64 = 16
 }
 
@@ -41,6 +40,7 @@ extension Proxy {
             let start = effects.arena.count
             effects.arena.put(facts.bytes)
             effects.items.append(.patch(did, ByteRange(start: start, end: effects.arena.count)))
+            if hasAdopted(did) { reviewsDue.append(did) }
         case .unknownRecord: effects.items.append(.wanted(did))
         case .unchanged, .mismatch: break
         }
@@ -53,17 +53,22 @@ extension Proxy {
         _ context: ResponseContext, _ plan: RequestPlan, branch: Branch, now: Instant,
         dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
-        guard let did = plan.did, !plan.isSpiral else { return }
+        guard let did = plan.did else { return }
         if plan.createsDialog {
             writeNewRecord(context, plan, branch: branch)
             learn(did, asPut: true, now: now, dialogs: &dialogs, effects: &effects)
-        } else if message.method == .bye, plan.isKnown, !plan.afterTheEnd, !isOfCluster(plan) {
-            learnBye(did, plan, now: now, dialogs: &dialogs, effects: &effects)
+        } else if endsDialog(plan) {
+            if !context.endsOnAnswer { learnBye(did, plan.leg, now: now, dialogs: &dialogs, effects: &effects) }
         } else if message.method == .invite, plan.isKnown, !plan.afterTheEnd {
             facts.begin()
             writePending(context, plan, branch: branch)
             learn(did, now: now, dialogs: &dialogs, effects: &effects)
         }
+    }
+
+    /// A party's BYE.
+    func endsDialog(_ plan: RequestPlan) -> Bool {
+        message.method == .bye && plan.isKnown && !plan.afterTheEnd && !isOfCluster(plan)
     }
 
     /// The cluster made the request, and it passes here because the connection to its receiver is here: whoever sent it
@@ -123,6 +128,7 @@ extension Proxy {
             }
             pending.put(PendingField.source) { plan.upstream.writeFact(into: &$0) }
             if !routesLeft.isEmpty { pending.put(PendingField.routes, routesLeft.bytes) }
+            if !plan.pass.isFirst { pending.put(PendingField.pass, plan.pass.rawValue) }
             guard plan.targets.isEmpty else { return }  // Each branch says where it goes (`learnBranch`).
             if plan.requestURI.isEmpty {
                 pending.put(PendingField.requestURI, message.bytes, message.requestURI)
@@ -140,7 +146,7 @@ extension Proxy {
     mutating func learnBranch(
         _ context: ResponseContext, _ index: Int, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
-        guard context.method == .invite, !context.isSpiral, !context.afterTheEnd, let did = context.did,
+        guard context.method == .invite, !context.afterTheEnd, let did = context.did,
             dialogs.contains(did), loadStored(context.branches[index].sent), let via = try? stored.topmostVia()
         else { return }
         let (stored, target, name) = (stored, context.branches[index].target, context.branches[index].serverName)
@@ -149,6 +155,7 @@ extension Proxy {
             pending.put(PendingField.branch, stored.bytes, via.branch)
             pending.put(PendingField.leg, UInt64(context.leg.rawValue))
             pending.put(PendingField.cseq, UInt64(context.cSeq))
+            if !context.pass.isFirst { pending.put(PendingField.pass, context.pass.rawValue) }
             pending.put(PendingField.requestURI, stored.bytes, stored.requestURI)
             if index > 0, stored.first(.route) != nil {
                 pending.put(PendingField.routes) { writer in
@@ -198,7 +205,7 @@ extension Proxy {
         let hasTag = context.isInitial && message.statusCode > 100 && !message.toTag.isEmpty
         guard first || hasTag else { return }
         facts.begin()
-        if hasTag { facts.put(RecordField.state, UInt64(DialogState.early.rawValue)) }
+        if hasTag, context.pass.isFirst { facts.put(RecordField.state, UInt64(DialogState.early.rawValue)) }
         if hasTag { writeOut(context, index, state: .early, answer: nil) }
         if first { pendingFact(context, index) { $0.put(PendingField.progress, Progress.provisional) } }
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
@@ -215,9 +222,10 @@ extension Proxy {
         guard let did = context.did, let state = dialogs.state(did), state != .deleted else { return false }
         guard context.isInitial || context.refreshes else { return false }
         facts.begin()
+        let isFirst = context.pass.isFirst
         if context.isInitial {
-            facts.put(RecordField.state, UInt64(DialogState.confirmedNotAcknowledged.rawValue))
-            writeOut(context, index, state: .confirmedNotAcknowledged, answer: answer)
+            if isFirst { facts.put(RecordField.state, UInt64(DialogState.confirmedNotAcknowledged.rawValue)) }
+            writeOut(context, index, state: .confirmedNotAcknowledged, answer: isFirst ? answer : nil)
         } else {
             // No INVITE is sent within a dialog before it is confirmed (RFC 3261 §14.1): its 2xx went by unseen here.
             let confirms = context.method == .invite && state < .confirmed
@@ -225,9 +233,11 @@ extension Proxy {
             readRouteSets(did, calleeTag: context.leg == .caller ? message.toTag : message.fromTag, dialogs: dialogs)
             writeRefreshedSides(context, did, confirms: confirms, dialogs: dialogs)
         }
-        writeDeadline(did, interval: agreedInterval(context.method), now: now, dialogs: dialogs)
+        if isFirst || !context.isInitial {
+            writeDeadline(did, interval: agreedInterval(context.method), now: now, dialogs: dialogs)
+        }
         if context.method == .invite {
-            let keeps = !context.isInitial
+            let keeps = !context.isInitial || !isFirst
             pendingFact(context, index) { pending in
                 pending.put(PendingField.progress, Progress.final)
                 if keeps { pending.put(PendingField.answer, answer) }
@@ -268,6 +278,7 @@ extension Proxy {
                     if !routeSet.isEmpty { fields.put(TargetField.routes, routeSet) }
                     if let target { fields.put(TargetField.endpoint) { target.writeFact(into: &$0) } }
                     if let flow { fields.put(TargetField.flow) { flow.write(into: &$0) } }
+                    if !context.pass.isFirst { fields.put(TargetField.pass, context.pass.rawValue) }
                 }
             }
             if let answer { out.put(OutField.answer, answer) }
@@ -277,7 +288,8 @@ extension Proxy {
 
     /// CSeq of the sender, and the targets of both sides where request and response refresh them (RFC 3261 §12.2).
     ///
-    /// A dialog-out whose 2xx went by unseen gets the callee's From or To value as well: a BYE needs its tag.
+    /// A dialog-out whose 2xx went by unseen gets the callee's From or To value as well: a BYE needs its tag. Of a
+    /// spiral's passes the first stands next to the sender, the last next to who answers.
     private mutating func writeRefreshedSides(
         _ context: ResponseContext, _ did: DialogID, confirms: Bool, dialogs: DialogTable
     ) {
@@ -297,9 +309,10 @@ extension Proxy {
                 side.put(SideField.firstCSeq, cSeq)
             }
             let (source, range) = sends ? (senderBytes, senderContact) : (bytes, contact)
-            guard let range else { return }
+            guard let range, !sends || context.pass.isFirst else { return }
             side.message(SideField.target) { target in
                 target.put(TargetField.cseq, cSeq)
+                if !context.pass.isFirst { target.put(TargetField.pass, context.pass.rawValue) }
                 target.put(TargetField.contact, source, range)
                 let routes = leg == .caller ? routesOfCaller : routesOfCallee
                 if !routes.isEmpty { target.put(TargetField.routes, routes) }
@@ -393,7 +406,6 @@ extension Proxy {
         addresses.removeAll(keepingCapacity: true)
         message.nameAddresses(.recordRoute, into: &addresses)
         guard !addresses.isEmpty else { return [] }
-        let own = addresses.firstIndex { isOwnAddress($0) } ?? addresses.count
         var writer = ByteWriter()
         if below {
             let last = addresses.lastIndex { isOwnAddress($0) }.map { $0 + 1 } ?? 0
@@ -402,6 +414,9 @@ extension Proxy {
                 writer.put(message.bytes, addresses[index].element)
             }
         } else {
+            // Of several passes the first one's stands lowest: what is above it leads to the callee, other passes too.
+            var own = addresses.lastIndex { isOwnAddress($0) } ?? addresses.count
+            while own > 0, own < addresses.count, isOwnAddress(addresses[own - 1]) { own -= 1 }
             for index in stride(from: own - 1, through: 0, by: -1) {
                 if !writer.isEmpty { writer.put(", ") }
                 writer.put(message.bytes, addresses[index].element)

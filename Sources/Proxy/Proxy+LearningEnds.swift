@@ -11,7 +11,7 @@ extension Proxy {
         _ context: ResponseContext, _ index: Int, now: Instant, dialogs: inout DialogTable,
         effects: inout ProxyEffects
     ) {
-        guard let did = context.did, dialogs.contains(did), !context.isSpiral else { return }
+        guard let did = context.did, dialogs.contains(did) else { return }
         facts.begin()
         for tag in context.branches[index].earlyTags
         where context.isInitial && !isAnswered(did, tag, dialogs: dialogs) {
@@ -32,14 +32,19 @@ extension Proxy {
 
     /// The INVITE failed as a whole: the dialog that it would have made ends; one that it was sent in goes on.
     mutating func learnFailure(
-        _ context: ResponseContext, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ context: ResponseContext, status: Int, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
         guard let did = context.did, let state = dialogs.state(did), state != .deleted else { return }
+        guard context.pass.isFirst else {
+            learnFailureOfPass(context, did, now: now, dialogs: &dialogs, effects: &effects)
+            return
+        }
         facts.begin()
         if context.isInitial {
             guard state < .confirmedNotAcknowledged else { return }
             facts.put(RecordField.state, UInt64(DialogState.deleted.rawValue))
             facts.put(RecordField.flags, RecordFlag.failed)
+            facts.put(RecordField.failure, UInt64(status))
         } else {
             facts.put(context.leg == .caller ? RecordField.settledCaller : .settledCallee, UInt64(context.cSeq))
             if loadStored(context.request), let via = try? stored.topmostVia() {
@@ -62,9 +67,9 @@ extension Proxy {
 
     /// A party's BYE ends the dialog as it passes; of several dialog-outs that live, only its own.
     mutating func learnBye(
-        _ did: DialogID, _ plan: RequestPlan, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ did: DialogID, _ leg: Leg, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
-        let calleeTag = plan.leg == .caller ? message.toTag : message.fromTag
+        let calleeTag = leg == .caller ? message.toTag : message.fromTag
         let goesOn = dialogs.view(did) { view, stored in livesWithout(calleeTag, view, stored) } ?? false
         let bytes = message.bytes
         facts.begin()
@@ -75,13 +80,13 @@ extension Proxy {
             }
         } else {
             facts.put(RecordField.state, UInt64(DialogState.deleted.rawValue))
-            facts.put(RecordField.flags, plan.leg == .caller ? RecordFlag.byeFromCaller : RecordFlag.byeFromCallee)
+            facts.put(RecordField.flags, leg == .caller ? RecordFlag.byeFromCaller : RecordFlag.byeFromCallee)
         }
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
     }
 
     /// Whether the call goes on when the dialog-out with this To tag ends: another callee has answered as well, or,
-    /// while nobody has, another may.
+    /// while nobody has, the INVITE is pending, here or at a server behind that tries one phone after another.
     private func livesWithout(_ calleeTag: ByteRange, _ view: RecordView, _ stored: [UInt8]) -> Bool {
         let isAnswered = view.state >= .confirmedNotAcknowledged
         var goesOn = false
@@ -92,9 +97,9 @@ extension Proxy {
             goesOn = true
         }
         guard !isAnswered, !goesOn else { return goesOn }
-        var open = 0
-        view.forEachPending(in: stored) { if $0.progress & Progress.final == 0 { open += 1 } }
-        return open > 1
+        var isOpen = false
+        view.forEachPending(in: stored) { isOpen = isOpen || $0.progress & Progress.final == 0 }
+        return isOpen
     }
 
     /// Whether every callee that answered has ended and the record does not say so: their BYEs passed several nodes at
@@ -170,9 +175,16 @@ extension Proxy {
     mutating func learnCancelled(
         _ context: ResponseContext, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
-        guard let did = context.did, let state = dialogs.state(did), state < .confirmedNotAcknowledged else { return }
+        guard let did = context.did, let state = dialogs.state(did), state != .deleted else { return }
         facts.begin()
-        facts.put(RecordField.flags, RecordFlag.cancelled)
+        if context.isInitial, context.pass.isFirst {
+            guard state < .confirmedNotAcknowledged else { return }
+            facts.put(RecordField.flags, RecordFlag.cancelled)
+        } else {
+            for index in context.branches.indices {
+                pendingFact(context, index) { $0.put(PendingField.progress, Progress.cancelled) }
+            }
+        }
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
     }
 }

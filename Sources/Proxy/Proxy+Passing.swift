@@ -72,22 +72,25 @@ extension Proxy {
     /// copy need wait no longer.
     /// - Returns: Whether it was such a 2xx.
     mutating func learnPassingConfirmation(
-        _ did: DialogID, _ cSeq: CSeq, _ via: Via, now: Instant, dialogs: inout DialogTable,
+        _ did: DialogID, _ cSeq: CSeq, _ via: Via, _ spiral: SpiralPass, now: Instant, dialogs: inout DialogTable,
         effects: inout ProxyEffects
     ) -> Bool {
         guard cSeq.method == .invite, let state = dialogs.state(did), state != .deleted,
-            dialogs.view(did, { isUnknownAnswer(cSeq.number, $0, $1) }) ?? false
+            dialogs.view(did, { isUnknownAnswer(cSeq.number, spiral, $0, $1) }) ?? false
         else { return false }
         var context = ResponseContext()
         context.did = did
         context.cSeq = cSeq.number
         context.isInitial = true
+        context.pass = spiral
         let answer = responseWithoutVia(via, from: .none, to: .none)
         let kept = message.snapshot()
         facts.begin()
-        facts.put(RecordField.state, UInt64(DialogState.confirmedNotAcknowledged.rawValue))
-        writeOut(context, 0, state: .confirmedNotAcknowledged, answer: answer)
-        writeDeadline(did, interval: agreedInterval(cSeq.method), now: now, dialogs: dialogs)
+        writeOut(context, 0, state: .confirmedNotAcknowledged, answer: spiral.isFirst ? answer : nil)
+        if spiral.isFirst {
+            facts.put(RecordField.state, UInt64(DialogState.confirmedNotAcknowledged.rawValue))
+            writeDeadline(did, interval: agreedInterval(cSeq.method), now: now, dialogs: dialogs)
+        }
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
         review(did, now: now, dialogs: &dialogs, effects: &effects)
         _ = loadMessage(kept)
@@ -95,9 +98,11 @@ extension Proxy {
     }
 
     /// The message at hand answers the INVITE that made the dialog, and its dialog-out is not known to be answered.
-    private func isUnknownAnswer(_ cSeq: UInt32, _ view: RecordView, _ stored: [UInt8]) -> Bool {
+    private func isUnknownAnswer(
+        _ cSeq: UInt32, _ spiral: SpiralPass, _ view: RecordView, _ stored: [UInt8]
+    ) -> Bool {
         guard view.inviteCSeq == cSeq else { return false }
-        if view.state < .confirmedNotAcknowledged { return true }
+        if view.state < .confirmedNotAcknowledged, spiral.isFirst { return true }
         let bytes = message.bytes
         let known = view.out(toTag: bytes, message.toTag, in: stored)?.state ?? .unconfirmed
         return known < .confirmedNotAcknowledged && Text.same(stored, view.fromTag, bytes, message.fromTag)

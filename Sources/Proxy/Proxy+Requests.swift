@@ -17,6 +17,8 @@ struct RequestPlan {
     var via: Via
     /// How many Routes from the top are the cluster's.
     var consumedRoutes = 0
+    /// The same, even when they are passed on to the member that holds a connection.
+    var ownRoutes = 0
     var did: DialogID?
     var leg = Leg.caller
     /// Whether the record of `did` is here and agrees.
@@ -45,7 +47,10 @@ struct RequestPlan {
     var isTransportOpen = false
     /// The first Route left does not route loosely (§16.6 step 6).
     var nextHopIsStrict = false
-    var isSpiral = false
+    /// Who must see a dialog's requests is in its route set, on each pass (RFC 3261 §16.6 step 4).
+    var recordsRoute = false
+    /// Which pass of a spiral it is.
+    var pass = SpiralPass.first
     /// Branches it may have at once, here and further down (RFC 5393 §5.3.3).
     var breadth = MaxBreadth.assumed
 }
@@ -272,7 +277,7 @@ extension Proxy {
     /// strict router's rewrite, our Record-Route as Request-URI, is undone before.
     mutating func consumeRoutes(_ plan: inout RequestPlan, dialogs: DialogTable) {
         if let requestURI = try? URI(message.bytes, message.requestURI), isOwn(requestURI, in: message.bytes),
-            let hint = didHint(requestURI), undoStrictRoute()
+            let hint = didHint(requestURI, in: message.bytes), undoStrictRoute()
         {
             plan.did = hint
             if let via = try? message.topmostVia() { plan.via = via }
@@ -283,7 +288,8 @@ extension Proxy {
         for route in routes {
             guard let uri = try? URI(message.bytes, route.uri), isOwn(uri, in: message.bytes) else { break }
             plan.consumedRoutes += 1
-            if plan.did == nil { plan.did = didHint(uri) }
+            plan.ownRoutes += 1
+            if plan.did == nil { plan.did = didHint(uri, in: message.bytes) }
             if let path = pathToken(uri) { plan.path = path }
             // Only members may say which connection is used: a stranger would reach phones that are none of his calls.
             if let value = uri.parameter("flow", in: message.bytes), isPeerAddress(plan.source),
@@ -295,8 +301,8 @@ extension Proxy {
     }
 
     /// The did that a Route of ours carries: a hint, to be verified (S3-21).
-    func didHint(_ uri: URI) -> DialogID? {
-        let (bytes, name) = (message.bytes, settings.routeParameter)
+    func didHint(_ uri: URI, in bytes: [UInt8]) -> DialogID? {
+        let name = settings.routeParameter
         var offset = Int(uri.parameters.start)
         let end = Int(uri.parameters.end)
         while offset < end {

@@ -6,9 +6,12 @@ import SIP
 
 extension Proxy {
     mutating func startResending(
-        _ did: DialogID, _ pending: Record.Pending, _ answer: [UInt8], now: Instant, effects: inout ProxyEffects
+        _ did: DialogID, _ record: Record, _ pending: Record.Pending, _ answer: [UInt8], now: Instant,
+        effects: inout ProxyEffects
     ) {
-        guard let source = Endpoint(fact: pending.source) else {
+        // What the branches of a fork share stands in the first one.
+        let whole = branches(of: pending, in: record).first { !$0.source.isEmpty } ?? pending
+        guard let source = Endpoint(fact: whole.source) else {
             counters.takeoverUnreachable += 1
             return
         }
@@ -19,7 +22,8 @@ extension Proxy {
         context.did = did
         context.leg = pending.leg
         context.cSeq = pending.cseq
-        context.isInitial = pending.leg == .caller
+        context.isInitial = pending.leg == .caller && pending.cseq == record.inviteCSeq
+        context.pass = pending.pass
         context.upstream = source
         context.listener = egressListener(source)
         context.lastResponse = answer

@@ -127,6 +127,7 @@ extension Proxy {
         if status >= 200 {
             wheel.cancel(context.branches[index].timerC)
             context.branches[index].timerC = .none
+            if context.endsOnAnswer { endOnAnswer(&context, now: now, dialogs: &dialogs, effects: &effects) }
         }
         if status < 200 {
             receiveProvisional(&context, id, branch: index, via, now: now, dialogs: &dialogs, effects: &effects)
@@ -223,14 +224,16 @@ extension Proxy {
         if isInvite, awaitsRecord(&context, dialogs: dialogs, effects: &effects) { return }
         if isInvite, context.isInitial, !mayStillAnswer(context), let did = context.did,
             let record = dialogs.record(did),
-            isRefused(context.cSeq, record)
+            isRefused(context.cSeq, context.pass, record)
         {
             refuseLateAnswer(did, home: record.home, endsDialog: true, now: now, effects: &effects)
             return
         }
         // The caller must have the other answer from here: an INVITE without a final answer would wait for ever.
         let isAnswered = context.lastStatus / 100 == 2 || !context.held.isEmpty
-        if isInvite, isAnswered, context.isInitial, let did = context.did, isLateAnswer(did, dialogs: dialogs) {
+        if isInvite, isAnswered, context.isInitial, context.pass.isFirst, let did = context.did,
+            isLateAnswer(did, dialogs: dialogs)
+        {
             endLateAnswer(did, now: now, dialogs: &dialogs, effects: &effects)
             return
         }
@@ -272,6 +275,7 @@ extension Proxy {
             guard !context.held.isEmpty else { break }
             let response = context.held.removeFirst()
             sendUpstream(response.bytes, response.status, &context, id, now: now, effects: &effects)
+            if let did = context.did, hasAdopted(did) { reviewsDue.append(did) }
             if context.held.isEmpty {
                 released += context.queued
                 context.queued = []
@@ -280,8 +284,8 @@ extension Proxy {
         finish(context, id)
     }
 
-    /// Requests wait to be handled again: call `resume` when true.
-    package var hasReleasedRequests: Bool { !released.isEmpty }
+    /// Requests wait to be handled again, or adopted INVITEs to be looked at: call `resume` when true.
+    package var hasReleasedRequests: Bool { !released.isEmpty || !reviewsDue.isEmpty }
 
     /// Handles what was queued behind a 2xx that has gone.
     package mutating func resume(now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects) {

@@ -6,35 +6,6 @@ import Primitives
 import SIP
 
 extension Proxy {
-    /// An INVITE whose dialog is here already: a live owner's goes to the owner, a dead owner's is adopted (S1-2b).
-    mutating func receiveRepeatedInvite(
-        _ plan: RequestPlan, did: DialogID, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
-        guard let record = dialogs.record(did), let state = record.state else { return }
-        counters.foreignAbsorbed += 1
-        if state == .deleted {
-            // Its final answer may have died with its owner; if a live one still repeats it, this is one more of the
-            // same kind.
-            guard record.flags & RecordFlag.failed != 0 else { return }
-            reject(record.flags & RecordFlag.cancelled != 0 ? 487 : settings.earlyEndCode, plan, effects: &effects)
-            return
-        }
-        guard let pending = record.pendings.first(where: { $0.leg == .caller && $0.cseq == record.inviteCSeq }),
-            case .transaction(let token) = Branch(pending.branch, ByteRange(pending.branch), mark: settings.mark)
-        else { return }
-        if token.member == settings.memberTag {
-            repeatLastResponse(did, plan.cSeq.number, .caller, now: now, effects: &effects)
-            return
-        }
-        guard let owner = peer(token.member), owner.isLive else {
-            adopt(plan, did, now: now, dialogs: &dialogs, effects: &effects)
-            return
-        }
-        // The owner says again what it said last: its 100 may have been lost, and a caller that hears nothing gives up
-        // while its callee rings.
-        pass(to: owner, from: plan.source, effects: &effects)
-    }
-
     /// Gives the message at hand to the live member that it belongs to. Once: what comes from a member goes no further.
     mutating func pass(to owner: PeerContact, from source: Endpoint, effects: inout ProxyEffects) {
         guard let endpoint = owner.endpoint, !isPeerAddress(source) else { return }
@@ -43,7 +14,8 @@ extension Proxy {
     }
 
     /// A re-INVITE that some node has sent on already (S1-2b): no target gets a second one. A live owner says again
-    /// what it said last; for a dead one its sender is told to try once more (S2-10).
+    /// what it said last; for a dead one its sender is told to try once more (S2-10). One that has come back through a
+    /// server is another pass.
     /// - Returns: Whether it is a repetition, and has been dealt with.
     mutating func isRepeatedReInvite(
         _ did: DialogID, _ plan: RequestPlan, now: Instant, dialogs: DialogTable, effects: inout ProxyEffects
@@ -51,19 +23,19 @@ extension Proxy {
         let known = dialogs.view(did) { view, stored -> Branch.Token? in
             var found: RecordView.Pending?
             view.forEachPending(in: stored) { pending in
-                guard found == nil, pending.leg == plan.leg, pending.cseq == plan.cSeq.number else { return }
+                guard found == nil, pending.leg == plan.leg, pending.cseq == plan.cSeq.number,
+                    pending.pass == plan.pass
+                else { return }
                 found = pending
             }
-            // Its owner itself passes it to us, who hold the connection to its receiver: the fact has come before it.
-            guard let found, !Text.same(message.bytes, plan.via.branch, stored, found.branch),
-                case .transaction(let token) = Branch(stored, found.branch, mark: settings.mark)
+            guard let found, case .transaction(let token) = Branch(stored, found.branch, mark: settings.mark)
             else { return nil }
             return token
         }
         guard let token = known ?? nil else { return false }
         counters.foreignAbsorbed += 1
         if token.member == settings.memberTag {
-            repeatLastResponse(did, plan.cSeq.number, plan.leg, now: now, effects: &effects)
+            repeatLastResponse(did, plan, plan.leg, now: now, effects: &effects)
             return true
         }
         guard let owner = peer(token.member), owner.isLive else {
@@ -74,120 +46,35 @@ extension Proxy {
         return true
     }
 
-    /// Another copy of an INVITE of ours, by a balancer that renewed its branch: what was last said upstream is said
-    /// again, by the Via of the first copy.
-    private mutating func repeatLastResponse(
-        _ did: DialogID, _ cSeq: UInt32, _ leg: Leg, now: Instant, effects: inout ProxyEffects
-    ) {
-        let mine = inviteContext(of: did) { $0.kind == .forwarded && $0.cSeq == cSeq && $0.leg == leg }
-        guard let mine, var context = take(mine) else { return }
-        if case .invite(var transaction) = context.server {
-            actions.removeAll(keepingCapacity: true)
-            transaction.receiveRetransmission(actions: &actions)
-            context.server = .invite(transaction)
-            performServer(&context, mine, now: now, effects: &effects)
-        }
-        put(context, mine)
-    }
-
-    private mutating func adopt(
-        _ plan: RequestPlan, _ did: DialogID, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
-        counters.adopted += 1
-        let request = completedRequest(plan)
-        let key = serverKey(plan, method: .invite)
-        if let id = inviteContext(of: did, where: { $0.kind == .heir && $0.lastStatus < 200 }), var context = take(id) {
-            context.request = request
-            context.upstream = plan.upstream
-            context.listener = plan.listener
-            if context.serverKey != 0 { _ = serverTable.remove(hash: context.serverKey, value: id.index) }
-            context.serverKey = key
-            serverTable.insert(hash: key, value: id.index)
-            respond(100, &context, id, now: now, effects: &effects)
-            put(context, id)
-            return
-        }
-        guard let id = contexts.insert(.blank) else { return }
-        var context = ResponseContext()
-        context.kind = .adopted
-        context.did = did
-        context.cSeq = plan.cSeq.number
-        context.isInitial = true
-        context.upstream = plan.upstream
-        context.listener = plan.listener
-        context.flow = arrivalFlow
-        context.startedAt = now
-        context.server = .invite(startedInviteServer(reliable: plan.source.transport.isReliable))
-        context.request = request
-        context.serverKey = key
-        serverTable.insert(hash: key, value: id.index)
-        dialogTable.insert(hash: did.rawValue, value: id.index)
-        respond(100, &context, id, now: now, effects: &effects)
-        put(context, id)
-        review(did, now: now, dialogs: &dialogs, effects: &effects)
-    }
-
-    /// An adopted INVITE is answered as the record says, through its own Via stack.
-    mutating func reviewAdopted(
-        _ context: inout ResponseContext, _ id: SlotID, _ did: DialogID, _ state: DialogState, now: Instant,
-        dialogs: DialogTable, effects: inout ProxyEffects
-    ) {
-        guard context.lastStatus < 200, let record = dialogs.record(did) else { return }
-        if state == .deleted {
-            let status = record.flags & RecordFlag.cancelled != 0 ? 487 : settings.earlyEndCode
-            respond(status, &context, id, now: now, effects: &effects)
-        } else if let answer = record.outs.first(where: { !$0.answer.isEmpty })?.answer,
-            let readdressed = readdress(answer, as: context.request)
-        {
-            sendUpstream(readdressed, 200, &context, id, now: now, effects: &effects)
-        }
-    }
-
-    /// The response with the Via stack of another copy of its request.
-    private mutating func readdress(_ response: [UInt8], as request: [UInt8]) -> [UInt8]? {
-        guard loadStored(request) else { return nil }
-        var stack = ByteWriter()
-        stored.forEach(.via) { stack.put(stored.bytes, $0.line) }
-        guard loadStored(response) else { return nil }
-        editor.begin()
-        stored.forEach(.via) { editor.remove($0.line) }
-        editor.insert(at: stored.firstLineEnd) { $0.put(stack.bytes) }
-        scratch.removeAll()
-        editor.write(stored, into: &scratch)
-        return scratch.copy()
-    }
-
     // MARK: CANCEL and ACK
 
-    /// Turns a CANCEL for another node's INVITE into the fact `cancelled` (S1-2c).
-    /// - Returns: False when there is nothing to cancel.
+    /// Turns a CANCEL for another node's INVITE into the fact `cancelled` (S1-2c). One that is answered already is not
+    /// changed by it (RFC 3261 §9.2).
     mutating func learnForeignCancel(
-        _ did: DialogID, _ plan: RequestPlan, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) -> Bool {
-        guard let record = dialogs.record(did) else { return false }
+        _ did: DialogID, _ spiral: SpiralPass, _ plan: RequestPlan, now: Instant, dialogs: inout DialogTable,
+        effects: inout ProxyEffects
+    ) {
+        guard let record = dialogs.record(did), record.state != .deleted else { return }
         let leg = message.toTag.isEmpty ? Leg.caller : plan.leg
-        if record.state == .deleted { return record.flags & (RecordFlag.failed | RecordFlag.cancelled) != 0 }
-        guard let pending = record.pendings.first(where: { $0.leg == leg && $0.cseq == plan.cSeq.number }) else {
-            return record.inviteCSeq == plan.cSeq.number  // Answered already: CANCEL has no effect (§9.2).
-        }
+        let own = record.pendings.first { $0.leg == leg && $0.cseq == plan.cSeq.number && $0.pass == spiral }
+        guard let own else { return }
         facts.begin()
-        if pending.cseq == record.inviteCSeq, leg == .caller {
+        if own.cseq == record.inviteCSeq, leg == .caller, spiral.isFirst {
             facts.put(RecordField.flags, RecordFlag.cancelled)
         } else {
-            writeProgress(pending, Progress.cancelled)
+            writeProgress(own, Progress.cancelled)
         }
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
-        return true
     }
 
     /// The owner gets the CANCEL itself, too: the fact may be long in coming where the bus is cut and SIP is not.
     mutating func passToOwner(
-        of did: DialogID, _ plan: RequestPlan, dialogs: DialogTable, effects: inout ProxyEffects
+        of did: DialogID, _ spiral: SpiralPass, _ plan: RequestPlan, dialogs: DialogTable, effects: inout ProxyEffects
     ) {
-        let pendings = dialogs.record(did)?.pendings.filter { $0.cseq == plan.cSeq.number } ?? []
+        let pendings =
+            dialogs.record(did)?.pendings.filter { $0.cseq == plan.cSeq.number && $0.pass == spiral } ?? []
         for pending in pendings {
-            guard case .transaction(let token) = Branch(pending.branch, ByteRange(pending.branch), mark: settings.mark),
-                let owner = peer(token.member), owner.isLive, owner.endpoint != nil
+            guard let token = token(of: pending), let owner = peer(token.member), owner.isLive, owner.endpoint != nil
             else { continue }
             pass(to: owner, from: plan.source, effects: &effects)
             return
@@ -220,40 +107,6 @@ extension Proxy {
         return known != 0 && known == rejection(cSeq: plan.cSeq.number, branch: plan.via.branch, in: message.bytes)
     }
 
-    /// Whether an ACK is for a non-2xx answer of a transaction that is not ours: it has the branch of the INVITE
-    /// (§17.1.1.3).
-    func isForeignFailure(_ plan: RequestPlan, dialogs: DialogTable) -> Bool {
-        foreignPending(plan, dialogs: dialogs) != nil
-    }
-
-    private func foreignPending(_ plan: RequestPlan, dialogs: DialogTable) -> (DialogID, Record.Pending)? {
-        let did =
-            plan.isKnown && plan.did != nil
-            ? plan.did!
-            : dialogs.did(
-                callID: message.bytes, message.callID, fromTag: message.bytes, message.fromTag,
-                inviteCSeq: plan.cSeq.number)
-        guard let record = dialogs.record(did), plan.via.branch.count > 7 else { return nil }
-        for pending in record.pendings where pending.cseq == plan.cSeq.number {
-            var probe = Message()
-            let request = Array("ACK sip:a SIP/2.0\r\n".utf8) + pending.vias + Array("\r\n".utf8)
-            guard (try? probe.load(RawSpan(_elements: request.span))) != nil, let via = try? probe.topmostVia(),
-                Text.same(probe.bytes, via.branch, message.bytes, plan.via.branch)
-            else { continue }
-            return (did, pending)
-        }
-        return nil
-    }
-
-    mutating func learnAcknowledgementOfFailure(
-        _ plan: RequestPlan, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
-        guard let (did, pending) = foreignPending(plan, dialogs: dialogs) else { return }
-        facts.begin()
-        writeProgress(pending, Progress.acknowledged)
-        learn(did, now: now, dialogs: &dialogs, effects: &effects)
-    }
-
     // MARK: Answers for the dead
 
     /// An answer whose Via names a member that is not live: its address moved here, or it comes by rport to an heir.
@@ -262,25 +115,28 @@ extension Proxy {
         dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
         let did = token.did
+        let spiral = passOfResponse()
         if cSeq.method == .invite || cSeq.method == .cancel, did.rawValue != 0, let record = dialogs.record(did) {
-            if cSeq.method == .invite, 200..<300 ~= message.statusCode, isRefused(cSeq.number, record) {
+            let isSuccess = cSeq.method == .invite && 200..<300 ~= message.statusCode
+            if isSuccess, isRefused(cSeq.number, spiral, record) {
                 let endsDialog = cSeq.number == record.inviteCSeq
                 refuseLateAnswer(did, home: record.home, endsDialog: endsDialog, now: now, effects: &effects)
                 return
             }
-            if cSeq.method == .invite, 200..<300 ~= message.statusCode, cSeq.number == record.inviteCSeq,
-                isLateAnswer(did, dialogs: dialogs)
-            {
+            if isSuccess, cSeq.number == record.inviteCSeq, spiral.isFirst, isLateAnswer(did, dialogs: dialogs) {
                 endLateAnswer(did, now: now, dialogs: &dialogs, effects: &effects)
                 return
             }
             var heir = inviteContext(
                 of: did,
                 where: {
-                    $0.kind == .heir && $0.cSeq == cSeq.number
+                    $0.kind == .heir && $0.cSeq == cSeq.number && $0.owner == token.member
+                        && $0.ownerSlot == token.slot
                         && $0.branches.contains { $0.number == token.branch && $0.generated == 0 }
                 })
-            if heir == nil, cSeq.method == .invite, message.statusCode >= 300, isDecided(cSeq.number, record) {
+            if heir == nil, cSeq.method == .invite, message.statusCode >= 300, spiral.isFirst,
+                isDecided(cSeq.number, record)
+            {
                 failLate(did, via, record, from: source, now: now, dialogs: &dialogs, effects: &effects)
                 return
             }
@@ -316,7 +172,7 @@ extension Proxy {
             return
         }
         if 200..<300 ~= message.statusCode, Self.refreshing(cSeq.method) {
-            if learnPassingConfirmation(did, cSeq, via, now: now, dialogs: &dialogs, effects: &effects) {
+            if learnPassingConfirmation(did, cSeq, via, spiral, now: now, dialogs: &dialogs, effects: &effects) {
                 // The callee's next copy, T1 later, finds the fact committed.
                 if commits { return }
             } else {
@@ -327,10 +183,10 @@ extension Proxy {
     }
 
     /// Whether the cluster has given the INVITE with this CSeq a final answer other than 2xx.
-    func isRefused(_ cSeq: UInt32, _ record: Record) -> Bool {
+    func isRefused(_ cSeq: UInt32, _ spiral: SpiralPass, _ record: Record) -> Bool {
         let isInitial = cSeq == record.inviteCSeq
         if record.state == .deleted { return !isInitial || record.flags & RecordFlag.failed != 0 }
-        return !isInitial && max(record.rejectedCaller, record.rejectedCallee) >> 32 == UInt64(cSeq)
+        return !isInitial && spiral.isFirst && max(record.rejectedCaller, record.rejectedCallee) >> 32 == UInt64(cSeq)
     }
 
     /// A dead node's INVITE is answered, and its record is not here: it is fetched, and the callee's next copy of the

@@ -59,7 +59,7 @@ extension Proxy {
     /// started.
     static let strangerGrace = Duration.seconds(3)
 
-    private func token(of pending: Record.Pending) -> Branch.Token? {
+    func token(of pending: Record.Pending) -> Branch.Token? {
         guard case .transaction(let token) = Branch(pending.branch, ByteRange(pending.branch), mark: settings.mark)
         else { return nil }
         return token
@@ -119,24 +119,19 @@ extension Proxy {
     ) {
         guard let record = dialogs.record(did) else { return }
         let progress = record.pendings.reduce(0) { known, pending in
-            pending.cseq == context.cSeq && pending.leg == context.leg ? known | pending.progress : known
-        }
-        if progress & Progress.acknowledged != 0,
-            case .invite(var transaction) = context.server
-        {
-            actions.removeAll(keepingCapacity: true)
-            transaction.receiveAck(actions: &actions)
-            context.server = .invite(transaction)
-            performServer(&context, id, now: now, effects: &effects)
+            pending.cseq == context.cSeq && pending.leg == context.leg && pending.pass == context.pass
+                ? known | pending.progress : known
         }
         guard context.lastStatus < 200, context.held.isEmpty,
             context.branches.contains(where: { $0.final == 0 }) || !context.targets.isEmpty && !context.isClosed
         else { return }
         let answered =
-            context.isInitial ? state >= .confirmedNotAcknowledged : isSettled(context, did, state, dialogs: dialogs)
+            context.isInitial || !context.pass.isFirst
+            ? state == .deleted || hasAnswered(context, record) : isSettled(context, did, state, dialogs: dialogs)
         if answered, context.isInitial, state == .deleted, context.kind == .forwarded {
-            // An heir has ended the call and told the caller; what rings here is ours to cancel.
-            abandonServer(&context)
+            // An heir has ended the call and told the caller; what rings here is ours to cancel. The server that a
+            // further pass came from still waits for its answer.
+            if context.pass.isFirst { abandonServer(&context) }
             context.cancelled = true
             cancelAll(&context, id, now: now, dialogs: &dialogs, effects: &effects)
             return
@@ -158,7 +153,7 @@ extension Proxy {
             return
         }
         let cancelled =
-            context.isInitial
+            context.isInitial && context.pass.isFirst
             ? record.flags & RecordFlag.cancelled != 0
             : progress & Progress.cancelled != 0
         guard cancelled, !context.cancelled else { return }
@@ -193,9 +188,11 @@ extension Proxy {
     ) {
         let known = inviteContext(of: did) {
             ($0.kind == .heir || $0.kind == .resending) && $0.cSeq == pending.cseq && $0.leg == pending.leg
+                && $0.pass == pending.pass
         }
         let isInitial = pending.leg == .caller && pending.cseq == record.inviteCSeq
-        let answer = isInitial ? record.outs.first { !$0.answer.isEmpty }?.answer ?? [] : pending.answer
+        let answers = isInitial && pending.pass.isFirst ? record.outs.map(\.answer) : [pending.answer]
+        let answer = answers.first { !$0.isEmpty } ?? []
         if let known {
             // A 2xx came by another node while this one was waiting or cancelling.
             guard !answer.isEmpty, var context = take(known) else { return }
@@ -204,7 +201,7 @@ extension Proxy {
                 if isInitial {
                     cancelLosers(did, record, pending, token, now: now, dialogs: &dialogs, effects: &effects)
                 }
-                startResending(did, pending, answer, now: now, effects: &effects)
+                startResending(did, record, pending, answer, now: now, effects: &effects)
                 return
             }
             put(context, known)
@@ -215,11 +212,10 @@ extension Proxy {
             // Its BYEs are due: a caller that had no 2xx by now must not be given one after them.
             if let deadline = dialogs.deadline(did), deadline <= now { return }
             if isInitial { cancelLosers(did, record, pending, token, now: now, dialogs: &dialogs, effects: &effects) }
-            startResending(did, pending, answer, now: now, effects: &effects)
+            startResending(did, record, pending, answer, now: now, effects: &effects)
         } else if let id = makeHeir(did, record, pending, now: now), var context = take(id) {
             counters.takeoverEarly += 1
             effects.items.append(.note(.tookOverEarly(callID: record.callID)))
-            context.owner = token.member
             // Who acts asks first: a peer may know an answer that has not reached this node.
             effects.items.append(.wanted(did))
             let asking = peers.contains(where: \.isLive) ? Self.recordWait : .zero
@@ -286,10 +282,12 @@ extension Proxy {
         else { return nil }
         var context = ResponseContext()
         context.kind = .heir
+        if let token = token(of: pending) { (context.owner, context.ownerSlot) = (token.member, token.slot) }
         context.did = did
         context.leg = pending.leg
         context.cSeq = pending.cseq
         context.isInitial = pending.leg == .caller && pending.cseq == record.inviteCSeq
+        context.pass = pending.pass
         context.refreshes = !context.isInitial
         context.upstream = source
         context.listener = egressListener(source)
@@ -297,7 +295,7 @@ extension Proxy {
         context.server = .invite(startedInviteServer(reliable: source.transport.isReliable))
         context.request = inheritedInvite(record, whole, vias: whole.vias)
         context.cancelled =
-            record.flags & RecordFlag.cancelled != 0
+            pending.pass.isFirst && record.flags & RecordFlag.cancelled != 0
             || siblings.contains { $0.progress & Progress.cancelled != 0 }
         context.branches = siblings.compactMap { inheritedBranch(record, $0) }
         dialogTable.insert(hash: did.rawValue, value: id.index)
@@ -307,7 +305,7 @@ extension Proxy {
 
     /// The branches of the request that a pending is one of: same request, same transaction of the dead owner, in the
     /// order of their numbers. The first one has what they share.
-    private func branches(of pending: Record.Pending, in record: Record) -> [Record.Pending] {
+    func branches(of pending: Record.Pending, in record: Record) -> [Record.Pending] {
         guard let own = token(of: pending) else { return [] }
         return record.pendings.filter { other in
             guard other.leg == pending.leg, other.cseq == pending.cseq, let token = token(of: other) else {
@@ -353,7 +351,6 @@ extension Proxy {
         guard branches(of: pending, in: record).contains(where: { $0.progress & Progress.final == 0 }),
             let id = makeHeir(did, record, pending, now: now), var context = take(id)
         else { return }
-        context.owner = token.member
         context.server = .none  // The caller has its answer from whoever sends it again.
         context.lastStatus = 200
         cancelAll(&context, id, now: now, dialogs: &dialogs, effects: &effects)
@@ -421,19 +418,20 @@ extension Proxy {
         guard context.lastStatus < 200, context.held.isEmpty, let did = context.did, let record = dialogs.record(did)
         else { return }
         // The answer came by another node while the CANCEL was under way: there is nothing to end any more.
-        if context.isInitial, (record.state ?? .unconfirmed) >= .confirmedNotAcknowledged { return }
+        if context.isInitial, record.state == .deleted || hasAnswered(context, record) { return }
         if waitsForQuorum(&context, id, now: now) { return }
         if context.isInitial {
-            let byes = record.outs.filter { $0.state != .deleted }.compactMap {
-                bye(did, record, $0, to: .callee, early: true)
+            let own = record.outs.filter {
+                $0.state != .deleted && (context.pass.isFirst || $0.side.pass == context.pass)
             }
+            let byes = own.compactMap { bye(did, record, $0, to: .callee, early: true) }
             if !byes.isEmpty { startGenerated(byes, did: did, method: .bye, kind: .heir, now: now, effects: &effects) }
             for branch in context.branches where branch.sawProvisional && branch.final == 0 {
                 acknowledgeUnseen(branch, effects: &effects)
             }
         }
-        learnFailure(context, now: now, dialogs: &dialogs, effects: &effects)
         let status = context.cancelled && context.endCode == 0 ? 487 : context.isInitial ? settings.earlyEndCode : 500
+        learnFailure(context, status: status, now: now, dialogs: &dialogs, effects: &effects)
         respond(status, &context, id, now: now, effects: &effects) { writer in
             if status == 500 { writer.put("Retry-After: 1\r\n") }
         }

@@ -15,46 +15,35 @@ extension Proxy {
             answerOptions(plan, effects: &effects)
             return false
         }
-        if let loop = passedBefore(plan) {
-            if loop.returned {
+        if let passage = passedBefore(plan) {
+            if passage.returned {
                 reject(482, plan, effects: &effects)
                 return false
             }
-            plan.isSpiral = true
-            plan.did = loop.did
-            return true
+            return preparePass(passage, &plan, now: now, dialogs: &dialogs, effects: &effects)
         }
         guard isWithinLimits(plan, now: now, effects: &effects) else { return false }
         guard message.method == .invite else { return true }
-        let did = dialogs.did(
-            callID: message.bytes, message.callID, fromTag: message.bytes, message.fromTag,
-            inviteCSeq: plan.cSeq.number)
+        let did = dialogs.did(of: inviteIdentity(plan))
         plan.did = did
-        guard dialogs.contains(did) else {
-            if dialogs.isFull {  // New dialogs are shed first, requests in a dialog never.
-                counters.overloaded += 1
-                effects.items.append(.note(.overloaded))
-                reject(503, plan, effects: &effects) { $0.put("Retry-After: 10\r\n") }
-                return false
-            }
-            plan.createsDialog = true
-            return true
-        }
-        guard isUpstreamFork(did, dialogs: dialogs) else {
+        if dialogs.contains(did) {
             receiveRepeatedInvite(plan, did: did, now: now, dialogs: &dialogs, effects: &effects)
             return false
         }
-        plan.isKnown = true
+        if let known = attemptTriedAgain(plan, dialogs: dialogs) {
+            counters.foreignAbsorbed += 1
+            adopt(plan, known, now: now, dialogs: &dialogs, effects: &effects)
+            return false
+        }
+        if dialogs.isFull {  // New dialogs are shed first, requests in a dialog never.
+            counters.overloaded += 1
+            effects.items.append(.note(.overloaded))
+            reject(503, plan, effects: &effects) { $0.put("Retry-After: 10\r\n") }
+            return false
+        }
+        plan.createsDialog = true
+        plan.recordsRoute = true
         return true
-    }
-
-    /// Whether the INVITE differs from the one that made the dialog in its Request-URI: a proxy above forked, and this
-    /// is another branch of the same dialog (S1-2b), not a repetition.
-    private func isUpstreamFork(_ did: DialogID, dialogs: DialogTable) -> Bool {
-        guard dialogs.state(did) != .deleted else { return false }
-        return dialogs.view(did) { view, bytes in
-            !view.requestURI.isEmpty && !Text.same(bytes, view.requestURI, message.bytes, message.requestURI)
-        } ?? false
     }
 
     /// The Request-URI is the node or the cluster itself, without a user part.
@@ -72,24 +61,8 @@ extension Proxy {
         counters.rejected -= 1
     }
 
-    /// Whether one of the Vias is ours: a spiral, or a loop when nothing that routing looks at has changed (§16.3 step
-    /// 4).
-    private mutating func passedBefore(_ plan: RequestPlan) -> (did: DialogID?, returned: Bool)? {
-        vias.removeAll(keepingCapacity: true)
-        message.vias(into: &vias)
-        var found: (did: DialogID?, returned: Bool)?
-        let loop = loopHash(plan)
-        for via in vias {
-            guard case .transaction(let token) = Branch(message.bytes, via.branch, mark: settings.mark) else {
-                continue
-            }
-            let did = token.did.rawValue == 0 ? nil : token.did
-            found = (found?.did ?? did, found?.returned ?? false || token.loop == loop)
-        }
-        return found
-    }
-
-    /// Hash of everything that routing depends on (RFC 3261 §16.6 step 8).
+    /// Hash of everything that routing depends on (RFC 3261 §16.6 step 8): Request-URI, the Routes that are not ours,
+    /// the connection that a Path of ours or a member names, and the headers that decide who may pass.
     func loopHash(_ plan: RequestPlan) -> UInt32 {
         var stream = hash.begin()
         stream.combine(message.bytes, message.requestURI)
@@ -97,11 +70,16 @@ extension Proxy {
         stream.combine(message.bytes, message.fromTag)
         stream.combine(message.bytes, message.toTag)
         stream.combine(UInt64(plan.cSeq.number))
-        if let route = message.first(.route) { stream.combine(message.bytes, route.value) }
-        if let requires = message.first(.proxyRequire) { stream.combine(message.bytes, requires.value) }
-        if let authorization = message.first(.proxyAuthorization) {
-            stream.combine(message.bytes, authorization.value)
+        for route in routes.dropFirst(plan.ownRoutes) { stream.combine(message.bytes, route.element) }
+        if plan.namedFlow != .none { stream.combine(plan.namedFlow.rawValue) }
+        if let path = plan.path {
+            stream.combine(path.flow.map { UInt64($0.member) << 32 ^ $0.flow.rawValue } ?? 0)
+            stream.combine(path.source.address.high ^ UInt64(path.source.port))
+            stream.combine(path.source.address.low)
         }
+        message.forEach(.proxyRequire) { stream.combine(message.bytes, $0.value) }
+        message.forEach(.proxyAuthorization) { stream.combine(message.bytes, $0.value) }
+        message.forEach(.authorization) { stream.combine(message.bytes, $0.value) }
         return UInt32(truncatingIfNeeded: stream.finish())
     }
 
@@ -118,6 +96,7 @@ extension Proxy {
         }
         guard let did = plan.did, plan.isKnown else { return true }
         plan.afterTheEnd = dialogs.state(did) == .deleted
+        if message.method == .invite, let passage = passedBefore(plan) { plan.pass = passage.pass }
         if message.method == .invite, isRepeatedReInvite(did, plan, now: now, dialogs: dialogs, effects: &effects) {
             return false
         }
@@ -224,7 +203,7 @@ extension Proxy {
             if message.method == .ack {
                 learnAcknowledgement(did, plan, now: now, dialogs: &dialogs, effects: &effects)
             } else {
-                learnBye(did, plan, now: now, dialogs: &dialogs, effects: &effects)
+                learnBye(did, plan.leg, now: now, dialogs: &dialogs, effects: &effects)
             }
         }
     }

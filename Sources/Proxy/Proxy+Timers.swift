@@ -58,7 +58,9 @@ extension Proxy {
     private mutating func checkAcknowledged(
         _ context: ResponseContext, dialogs: DialogTable, effects: inout ProxyEffects
     ) {
-        guard context.isInitial, let did = context.did, dialogs.state(did) == .confirmedNotAcknowledged else { return }
+        guard context.isInitial, context.pass.isFirst, let did = context.did,
+            dialogs.state(did) == .confirmedNotAcknowledged
+        else { return }
         counters.dialogsUnseenAcknowledgement += 1
         if counters.dialogsUnseenAcknowledgement == 1 {
             let callID = dialogs.view(did) { view, bytes in Array(bytes[view.callID.range]) } ?? []

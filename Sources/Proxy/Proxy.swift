@@ -55,6 +55,10 @@ package struct Proxy: Sendable {
     /// The request at hand has waited already.
     var hasWaited = false
     static let recordWait = Duration.milliseconds(200)
+    /// INVITEs of `Kind.adopted`.
+    var adoptedCount = 0
+    /// Dialogs whose adopted INVITEs have to look at the record again.
+    var reviewsDue: [DialogID] = []
     /// Dialogs whose record was fetched before the 2xx of a dead node was sent on, and how often, 256 at most.
     var awaited: [(did: DialogID, tries: Int)] = []
 
@@ -154,9 +158,12 @@ package struct Proxy: Sendable {
         }
     }
 
-    /// Requests that were queued behind a 2xx which has gone now.
+    /// Adopted INVITEs whose record has changed, and requests that were queued behind a 2xx which has gone now.
     mutating func replayQueued(now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects) {
-        while !released.isEmpty {
+        while !released.isEmpty || !reviewsDue.isEmpty {
+            let dids = reviewsDue
+            reviewsDue.removeAll(keepingCapacity: true)
+            for did in dids { review(did, now: now, dialogs: &dialogs, effects: &effects) }
             let batch = released
             released.removeAll(keepingCapacity: true)
             for request in batch {
@@ -205,6 +212,7 @@ package struct Proxy: Sendable {
             cancelTimers(branch.cancelTimers)
             wheel.cancel(branch.timerC)
         }
+        if context.kind == .adopted { adoptedCount -= 1 }
         if context.serverKey != 0 { _ = serverTable.remove(hash: context.serverKey, value: id.index) }
         if let did = context.did, context.method == .invite || context.kind == .generated {
             _ = dialogTable.remove(hash: did.rawValue, value: id.index)

@@ -91,6 +91,8 @@ package struct ProxyCounters: Equatable, Sendable {
     package var passedToOwner: UInt64 = 0
     package var foreignAbsorbed: UInt64 = 0
     package var adopted: UInt64 = 0
+    /// Requests whose Call-ID has more records than are looked at (`DialogTable.attemptLimit`).
+    package var attemptsCut: UInt64 = 0
     package var staleDropped: UInt64 = 0
     package var routeHintMismatches: UInt64 = 0
     package var dialogsUnseenAcknowledgement: UInt64 = 0

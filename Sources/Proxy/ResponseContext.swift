@@ -61,8 +61,9 @@ struct ResponseContext: Sendable {
     /// What to answer upstream when the branches end after a cancellation that was not the caller's.
     var endCode = 0
 
-    /// Branch tag of the dead owner, for what an heir does.
+    /// Branch tag of the dead owner, for what an heir does, and its slot for this transaction.
     var owner: UInt32 = 0
+    var ownerSlot = Branch.stateless
 
     var branches: [ClientBranch] = []
     /// What is left of the target set (§16.5); empty where one address is all there is.
@@ -77,7 +78,10 @@ struct ResponseContext: Sendable {
     var recordsRoute = false
     /// No branch is begun any more: a 2xx or 6xx came, or the request was cancelled.
     var isClosed = false
-    var isSpiral = false
+    /// Which pass of a spiral it is.
+    var pass = SpiralPass.first
+    /// A BYE that comes back through a server: its answer ends the dialog, unless the last pass has.
+    var endsOnAnswer = false
     /// The target that a probe asks, by its position in the table.
     var health: Int32 = -1
     var held: [HeldResponse] = []

@@ -13,6 +13,11 @@ struct DialogLookupTests {
         #expect(
             Set([did, left.did("c", from: "f", cseq: 2), left.did("cf", from: ""), left.did("f", from: "c")]).count == 4
         )
+        #expect(left.did("c", from: "f", branch: "z9hG4bKb") != did && left.did("c", from: "f", sentBy: "h") != did)
+        #expect(left.did("c", from: "f", uri: "sip:c@h") == did, "the branch names the transaction")
+        #expect(left.did("c", from: "f", branch: "1", uri: "sip:c@h") != left.did("c", from: "f", branch: "1"))
+        #expect(left.did("c", from: "f", branch: "1") == left.did("c", from: "f", branch: "2"), "no magic cookie")
+        #expect((0..<200).allSatisfy { left.did("c\($0)", from: "f").rawValue >> 63 == 0 }, "other kinds' bit")
         #expect(DialogID(hex: did.hex) == did && did.hex.utf8.count == 16)
         #expect(DialogID(hex: "") == nil && DialogID(hex: "xyz") == nil && DialogID(hex: "00000000000000001") == nil)
     }
@@ -45,6 +50,24 @@ struct DialogLookupTests {
         #expect(table.find("c", from: "g", to: "") == nil)
         _ = try table.learn(did, patch(state: .confirmedNotAcknowledged, to: "t"))
         #expect(table.find("c", from: "f", to: "") == nil)
+    }
+
+    @Test func `attempts of one INVITE are found together, the living first, sixteen at most, R16`() throws {
+        var table = makeTable()
+        let count = DialogTable.attemptLimit
+        let dids = (0..<count).map { table.did("c", from: "f", branch: "z9hG4bK\($0)") }
+        for (index, did) in dids.enumerated() { _ = try table.learn(did, invite("c", from: "f"), at: Int64(index)) }
+        _ = try table.learn(table.did("c", from: "f", cseq: 2), invite("c", from: "f", cseq: 2))
+        _ = try table.learn(table.did("c", from: "g"), invite("c", from: "g"))
+        _ = try table.learn(dids[count - 1], patch(state: .deleted))
+        func attempts() -> (dids: [DialogID], isCut: Bool) {
+            let (callID, tag) = (Token("c"), Token("f"))
+            return table.attempts(
+                callID: callID.bytes, callID.range, fromTag: tag.bytes, tag.range, inviteCSeq: 1)
+        }
+        #expect(attempts().dids == dids.dropLast().reversed() + [dids[count - 1]] && !attempts().isCut)
+        _ = try table.learn(table.did("c", from: "f", branch: "z9hG4bKmore"), invite("c", from: "f"))
+        #expect(attempts().dids.count == count && attempts().isCut)
     }
 
     @Test func `the youngest live dialog comes first, a tombstone last, R16`() throws {

@@ -74,6 +74,7 @@ extension Record {
         settledCallee = theirs.settledCallee
         rejectedCaller = theirs.rejectedCaller
         rejectedCallee = theirs.rejectedCallee
+        failure = theirs.failure
         outs = theirs.outs.map(Out.init)
         pendings = theirs.pendings.map(Pending.init)
         variables = theirs.variables.map(Stamped.init)
@@ -91,6 +92,7 @@ extension Record.Side {
         routes = Array(theirs.target.routes)
         endpoint = Array(theirs.target.endpoint)
         flow = Array(theirs.target.flow)
+        pass = SpiralPass(rawValue: theirs.target.pass)
     }
 }
 
@@ -120,6 +122,7 @@ extension Record.Pending {
         via = Array(theirs.via)
         target = Array(theirs.target)
         answer = Array(theirs.answer)
+        pass = SpiralPass(rawValue: theirs.pass)
     }
 }
 

@@ -71,7 +71,11 @@ struct RecordGenerator {
         if chance(2) { parts.append(field(2, small())) }
         for _ in 0..<small(2) {
             parts.append(
-                field(3, assemble([field(1, small(2)), field(2, text()), field(3, text()), field(4, text())])))
+                field(
+                    3,
+                    assemble([
+                        field(1, small(2)), field(2, text()), field(3, text()), field(4, text()), field(6, small(2)),
+                    ])))
         }
         unknown(&parts)
         return assemble(parts)
@@ -92,6 +96,7 @@ struct RecordGenerator {
         var parts = [field(1, [UInt8(97 + small(1))]), field(2, small(1)), field(3, small(3))]
         if chance(2) { parts.append(field(4, small(31))) }
         for number in 5...11 as ClosedRange<UInt32> where chance(3) { parts.append(field(number, text())) }
+        if chance(3) { parts.append(field(12, small(2) << 32 | small())) }
         unknown(&parts)
         return assemble(parts)
     }
@@ -120,6 +125,7 @@ struct RecordGenerator {
         for _ in 0..<small(2) { parts.append(field(11, side())) }
         if chance(3) { parts.append(field(12, small(3))) }
         if chance(3) { parts.append(field(13, small(3))) }
+        if chance(3) { parts.append(field(23, small(3) * 100)) }
         for _ in 0..<small() { parts.append(field(16, out())) }
         for _ in 0..<small() { parts.append(field(17, pending())) }
         for _ in 0..<small() { parts.append(field(18, stamped())) }

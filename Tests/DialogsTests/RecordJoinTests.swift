@@ -145,6 +145,43 @@ struct RecordJoinTests {
         #expect(tombstone == expected)
     }
 
+    @Test func `of two passes that tell of one side the deeper one counts, unless the CSeq is higher`() throws {
+        func facts(_ cseq: UInt64, _ pass: SpiralPass, _ contact: String) -> [UInt8] {
+            var facts = FactsWriter()
+            facts.message(RecordField.outs) { out in
+                out.put(OutField.toTag, Array("t".utf8))
+                out.message(OutField.side) { side in
+                    side.message(SideField.target) { target in
+                        target.put(TargetField.cseq, cseq)
+                        target.put(TargetField.contact, Array(contact.utf8))
+                        if !pass.isFirst { target.put(TargetField.pass, pass.rawValue) }
+                    }
+                }
+            }
+            return facts.bytes
+        }
+        let (first, second, deep) = (SpiralPass.first, SpiralPass(depth: 1, hash: .max), SpiralPass(depth: 2, hash: 0))
+        let all = [facts(1, first, "z"), facts(1, second, "y"), facts(1, deep, "a")]
+        for (left, right) in [(0, 1), (1, 0), (1, 2), (2, 1), (0, 2)] {
+            let bytes = try joined(all[left], all[right])
+            let record = try Record(RawSpan(_elements: bytes.span))
+            #expect(record.outs[0].side.contact == Array(["z", "y", "a"][max(left, right)].utf8))
+        }
+        let last = try joined(all[2], facts(2, first, "b"))
+        let later = try Record(RawSpan(_elements: last.span))
+        #expect(later.outs[0].side.contact == Array("b".utf8) && later.outs[0].side.pass == .first)
+    }
+
+    @Test func `a tombstone keeps the status of the failure`() throws {
+        var facts = FactsWriter()
+        facts.put(RecordField.callID, Array("c".utf8))
+        facts.put(RecordField.state, 5)
+        facts.put(RecordField.failure, 486)
+        let bytes = try joined(facts.bytes, facts.bytes)
+        let record = try Record(RawSpan(_elements: bytes.span))
+        #expect(record.failure == 486 && record.state == .deleted)
+    }
+
     @Test func `settled INVITEs leave no pending and no answer behind, and none comes back late`() throws {
         let late = try record {
             var pending = Record.Pending()

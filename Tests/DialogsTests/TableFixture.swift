@@ -22,9 +22,20 @@ struct Token {
 }
 
 extension DialogTable {
-    func did(_ callID: String, from tag: String, cseq: UInt32 = 1) -> DialogID {
-        let (callID, tag) = (Token(callID), Token(tag))
-        return did(callID: callID.bytes, callID.range, fromTag: tag.bytes, tag.range, inviteCSeq: cseq)
+    func did(
+        _ callID: String, from tag: String, cseq: UInt32 = 1, branch: String = "z9hG4bKa", sentBy: String = "h:5060",
+        uri: String = "sip:b@h"
+    ) -> DialogID {
+        var bytes: [UInt8] = []
+        func put(_ text: String) -> ByteRange {
+            bytes += [0x2f] + Array(text.utf8)
+            return ByteRange(start: bytes.count - text.utf8.count, end: bytes.count)
+        }
+        let ranges = [callID, tag, branch, sentBy, uri].map(put)
+        return did(
+            of: InviteIdentity(
+                bytes, callID: ranges[0], fromTag: ranges[1], cSeq: cseq, branch: ranges[2], sentBy: ranges[3],
+                requestURI: ranges[4]))
     }
 
     func find(_ callID: String, from: String, to: String) -> (DialogID, Leg)? {

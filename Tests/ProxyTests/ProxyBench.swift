@@ -121,6 +121,7 @@ struct ProxyBench {
     }
 
     mutating func drain() -> [Sent] {
+        if proxy.hasReleasedRequests { proxy.resume(now: now, dialogs: &dialogs, effects: &effects) }
         for item in effects.items {
             switch item {
             case .commit(let token): commits.append(token)

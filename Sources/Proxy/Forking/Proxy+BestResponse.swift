@@ -21,7 +21,10 @@ extension Proxy {
         wheel.cancel(context.contextTimer)
         context.contextTimer = .none
         let (status, best) = bestResult(context)
-        if context.method == .invite { learnFailure(context, now: now, dialogs: &dialogs, effects: &effects) }
+        if context.method == .invite {
+            let told = context.endCode != 0 ? context.endCode : status == 503 ? 500 : status
+            learnFailure(context, status: told, now: now, dialogs: &dialogs, effects: &effects)
+        }
         let response = best.map { context.branches[$0].response } ?? []
         if context.afterTheEnd, context.method == .bye, status == 481 || status == 408 {
             respond(200, &context, id, now: now, effects: &effects)  // S1-9: the dialog is over for both.

@@ -163,6 +163,7 @@ extension Proxy {
         guard loadStored(context.template) else { return nil }
         let requestURI = target.requestURI
         let recorded = context.recordsRoute ? context.did : nil
+        let standing = recorded.flatMap { standingRecordRoute($0, in: stored) }
         let uri =
             requestURI.isEmpty
             ? try? URI(stored.bytes, stored.requestURI) : try? URI(requestURI, ByteRange(requestURI))
@@ -174,7 +175,7 @@ extension Proxy {
         editor.insert(at: stored.firstLineEnd) { [settings] writer in
             settings.writeTop(
                 .transaction(token), recorded, from: context.upstream.transport, to: endpoint.transport,
-                secure: uri?.scheme == .sips, into: &writer)
+                secure: uri?.scheme == .sips, above: standing, into: &writer)
         }
         Self.withholdIdentity(identityDoubt(from: nil, to: endpoint), in: stored, with: &editor)
         scratch.removeAll()

@@ -19,7 +19,9 @@ extension Proxy {
         return dialogs.view(did) { view, bytes in
             var (isKnown, hasOther) = (false, false)
             view.forEachOut(in: bytes) { out in
-                guard out.state == .confirmedNotAcknowledged || out.state == .confirmed else { return }
+                // One that only a further pass has seen is not the caller's yet.
+                let isTold = out.state == .confirmed || out.side.pass.isFirst || !out.answer.isEmpty
+                guard isTold, out.state == .confirmedNotAcknowledged || out.state == .confirmed else { return }
                 if Text.same(bytes, out.toTag, message.bytes, message.toTag) { isKnown = true } else { hasOther = true }
             }
             return hasOther && !isKnown

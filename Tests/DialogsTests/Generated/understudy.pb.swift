@@ -74,13 +74,13 @@ nonisolated struct Understudy_Record: @unchecked Sendable {
   /// Clears the value of `deadline`. Subsequent reads from it will return its default value.
   mutating func clearDeadline() {_uniqueStorage()._deadline = nil}
 
-  /// or; 1 cancelled, 2 BYE from caller, 4 BYE from callee, 8 timeout, 16 operator, 32 failed
+  /// or; 1 cancelled, 2 BYE from caller, 4 BYE from callee, 8 timeout, 16 operator, 32 failed,
   var flags: UInt32 {
     get {_storage._flags}
     set {_uniqueStorage()._flags = newValue}
   }
 
-  /// value of From as in the INVITE; larger bytes
+  /// 64 ka-src, 128 ka-dst, 256 keep-alive failed
   var from: Data {
     get {_storage._from}
     set {_uniqueStorage()._from = newValue}
@@ -154,6 +154,12 @@ nonisolated struct Understudy_Record: @unchecked Sendable {
   var rejectedCallee: UInt64 {
     get {_storage._rejectedCallee}
     set {_uniqueStorage()._rejectedCallee = newValue}
+  }
+
+  /// max; status of the final answer other than 2xx that the INVITE got
+  var failure: UInt32 {
+    get {_storage._failure}
+    set {_uniqueStorage()._failure = newValue}
   }
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -245,6 +251,9 @@ nonisolated struct Understudy_Target: Sendable {
   /// the connection it came on: tag of the member (4 bytes), number (8 bytes), big-endian
   var flow: Data = Data()
 
+  /// which pass of a spiral told it: depth << 32 | hash of its topmost Via; compared after cseq
+  var pass: UInt64 = 0
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
@@ -312,9 +321,13 @@ nonisolated struct Understudy_Pending: Sendable {
 
   var via: Data = Data()
 
+  /// address:port;transport=…;name=…: UDP without transport, the name only of a TLS server
   var target: Data = Data()
 
   var answer: Data = Data()
+
+  /// which pass of a spiral it is, as in Target
+  var pass: UInt64 = 0
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -358,7 +371,7 @@ fileprivate nonisolated let _protobuf_package = "understudy"
 
 nonisolated extension Understudy_Record: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Record"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}call_id\0\u{3}from_tag\0\u{3}invite_cseq\0\u{1}home\0\u{1}state\0\u{1}deadline\0\u{1}flags\0\u{1}from\0\u{1}to\0\u{3}request_uri\0\u{1}caller\0\u{3}settled_caller\0\u{3}settled_callee\0\u{2}\u{3}outs\0\u{1}pendings\0\u{1}variables\0\u{1}profiles\0\u{4}\u{2}rejected_caller\0\u{3}rejected_callee\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}call_id\0\u{3}from_tag\0\u{3}invite_cseq\0\u{1}home\0\u{1}state\0\u{1}deadline\0\u{1}flags\0\u{1}from\0\u{1}to\0\u{3}request_uri\0\u{1}caller\0\u{3}settled_caller\0\u{3}settled_callee\0\u{2}\u{3}outs\0\u{1}pendings\0\u{1}variables\0\u{1}profiles\0\u{4}\u{2}rejected_caller\0\u{3}rejected_callee\0\u{1}failure\0")
 
   fileprivate class _StorageClass {
     var _callID: Data = Data()
@@ -380,6 +393,7 @@ nonisolated extension Understudy_Record: SwiftProtobuf.Message, SwiftProtobuf._M
     var _profiles: [Understudy_Stamped] = []
     var _rejectedCaller: UInt64 = 0
     var _rejectedCallee: UInt64 = 0
+    var _failure: UInt32 = 0
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -409,6 +423,7 @@ nonisolated extension Understudy_Record: SwiftProtobuf.Message, SwiftProtobuf._M
       _profiles = source._profiles
       _rejectedCaller = source._rejectedCaller
       _rejectedCallee = source._rejectedCallee
+      _failure = source._failure
     }
   }
 
@@ -446,6 +461,7 @@ nonisolated extension Understudy_Record: SwiftProtobuf.Message, SwiftProtobuf._M
         case 19: try { try decoder.decodeRepeatedMessageField(value: &_storage._profiles) }()
         case 21: try { try decoder.decodeSingularUInt64Field(value: &_storage._rejectedCaller) }()
         case 22: try { try decoder.decodeSingularUInt64Field(value: &_storage._rejectedCallee) }()
+        case 23: try { try decoder.decodeSingularUInt32Field(value: &_storage._failure) }()
         default: break
         }
       }
@@ -515,6 +531,9 @@ nonisolated extension Understudy_Record: SwiftProtobuf.Message, SwiftProtobuf._M
       if _storage._rejectedCallee != 0 {
         try visitor.visitSingularUInt64Field(value: _storage._rejectedCallee, fieldNumber: 22)
       }
+      if _storage._failure != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._failure, fieldNumber: 23)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -543,6 +562,7 @@ nonisolated extension Understudy_Record: SwiftProtobuf.Message, SwiftProtobuf._M
         if _storage._profiles != rhs_storage._profiles {return false}
         if _storage._rejectedCaller != rhs_storage._rejectedCaller {return false}
         if _storage._rejectedCallee != rhs_storage._rejectedCallee {return false}
+        if _storage._failure != rhs_storage._failure {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -678,7 +698,7 @@ nonisolated extension Understudy_Side: SwiftProtobuf.Message, SwiftProtobuf._Mes
 
 nonisolated extension Understudy_Target: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Target"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}cseq\0\u{1}contact\0\u{1}routes\0\u{1}endpoint\0\u{1}flow\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}cseq\0\u{1}contact\0\u{1}routes\0\u{1}endpoint\0\u{1}flow\0\u{1}pass\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -691,6 +711,7 @@ nonisolated extension Understudy_Target: SwiftProtobuf.Message, SwiftProtobuf._M
       case 3: try { try decoder.decodeSingularBytesField(value: &self.routes) }()
       case 4: try { try decoder.decodeSingularBytesField(value: &self.endpoint) }()
       case 5: try { try decoder.decodeSingularBytesField(value: &self.flow) }()
+      case 6: try { try decoder.decodeSingularUInt64Field(value: &self.pass) }()
       default: break
       }
     }
@@ -712,6 +733,9 @@ nonisolated extension Understudy_Target: SwiftProtobuf.Message, SwiftProtobuf._M
     if !self.flow.isEmpty {
       try visitor.visitSingularBytesField(value: self.flow, fieldNumber: 5)
     }
+    if self.pass != 0 {
+      try visitor.visitSingularUInt64Field(value: self.pass, fieldNumber: 6)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -721,6 +745,7 @@ nonisolated extension Understudy_Target: SwiftProtobuf.Message, SwiftProtobuf._M
     if lhs.routes != rhs.routes {return false}
     if lhs.endpoint != rhs.endpoint {return false}
     if lhs.flow != rhs.flow {return false}
+    if lhs.pass != rhs.pass {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -787,7 +812,7 @@ nonisolated extension Understudy_Out: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension Understudy_Pending: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Pending"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}branch\0\u{1}leg\0\u{1}cseq\0\u{1}progress\0\u{1}vias\0\u{1}source\0\u{3}request_uri\0\u{1}routes\0\u{1}via\0\u{1}target\0\u{1}answer\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}branch\0\u{1}leg\0\u{1}cseq\0\u{1}progress\0\u{1}vias\0\u{1}source\0\u{3}request_uri\0\u{1}routes\0\u{1}via\0\u{1}target\0\u{1}answer\0\u{1}pass\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -806,6 +831,7 @@ nonisolated extension Understudy_Pending: SwiftProtobuf.Message, SwiftProtobuf._
       case 9: try { try decoder.decodeSingularBytesField(value: &self.via) }()
       case 10: try { try decoder.decodeSingularBytesField(value: &self.target) }()
       case 11: try { try decoder.decodeSingularBytesField(value: &self.answer) }()
+      case 12: try { try decoder.decodeSingularUInt64Field(value: &self.pass) }()
       default: break
       }
     }
@@ -845,6 +871,9 @@ nonisolated extension Understudy_Pending: SwiftProtobuf.Message, SwiftProtobuf._
     if !self.answer.isEmpty {
       try visitor.visitSingularBytesField(value: self.answer, fieldNumber: 11)
     }
+    if self.pass != 0 {
+      try visitor.visitSingularUInt64Field(value: self.pass, fieldNumber: 12)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -860,6 +889,7 @@ nonisolated extension Understudy_Pending: SwiftProtobuf.Message, SwiftProtobuf._
     if lhs.via != rhs.via {return false}
     if lhs.target != rhs.target {return false}
     if lhs.answer != rhs.answer {return false}
+    if lhs.pass != rhs.pass {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
