@@ -24,7 +24,8 @@ enum HostCheck {
         }
         let secrets =
             [
-                ("cluster.key-file", settings.cluster.keyFile), ("management.token-file", settings.management.tokenFile),
+                ("cluster.key-file", settings.cluster.keyFile),
+                ("management.token-file", settings.management.tokenFile),
                 ("sip.tls.key-file", settings.sip.streams.keyFile),
             ] + settings.sip.streams.hosts.map { ("sip.tls.hosts", $0.keyFile) }
         for (key, path) in secrets where !path.isEmpty {
@@ -41,7 +42,8 @@ enum HostCheck {
         let octal = String(mode & 0o777, radix: 8)
         // A group that may read is how a service is given its key; a group that may write is not.
         let who =
-            mode & 0o002 != 0 ? "written by everybody" : mode & 0o004 != 0 ? "read by everybody" : "written by its group"
+            mode & 0o002 != 0
+            ? "written by everybody" : mode & 0o004 != 0 ? "read by everybody" : "written by its group"
         guard mode & 0o026 != 0 else { return nil }
         return "\(path) can be \(who) (mode \(octal)): chmod 600 \(path), and make a new one if that matters"
     }

@@ -75,7 +75,9 @@ package struct ConfigurationFile: Sendable {
 
     /// A mapping under a key that takes a value is told once, not once for each of its own keys.
     private mutating func readSection(_ inner: Yams.Node.Mapping, key: String, at name: Yams.Node, depth: Int) {
-        if let known = SettingKey.named(key) { return add(problem: known.objectionToSection, at: name, key: known.name) }
+        if let known = SettingKey.named(key) {
+            return add(problem: known.objectionToSection, at: name, key: known.name)
+        }
         guard depth < Self.depthLimit else { return add(problem: "is nested too deeply", at: name, key: key) }
         read(inner, prefix: key, depth: depth + 1)
     }

@@ -36,7 +36,9 @@ struct ConfigurationText {
         yaml = String(decoding: bytes, as: UTF8.self)
         self.name = name
         lines = yaml.split(separator: "\n", omittingEmptySubsequences: false)
-        let said = lines.filter { line in line.contains { $0 != " " && $0 != "\t" && $0 != "\r" } && !Self.isComment(line) }
+        let said = lines.filter { line in
+            line.contains { $0 != " " && $0 != "\t" && $0 != "\r" } && !Self.isComment(line)
+        }
         if said.isEmpty { throw refuse("\(name) is empty: \(Self.least)") }
         if yaml.hasPrefix("#!KAMAILIO") || yaml.hasPrefix("#!SER") || said.contains(where: Self.isKamailios) {
             throw refuse("\(name) is a configuration of Kamailio's; \(Self.least)")

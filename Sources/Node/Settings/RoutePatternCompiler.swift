@@ -141,7 +141,9 @@ struct RoutePatternCompiler {
             throw PatternError(reason: "counted repetition is not available; write \\{ for the character")
         case UInt8(ascii: "^"), UInt8(ascii: "$"):
             throw PatternError(
-                reason: "'^' and '$' belong at the ends; a pattern covers the whole URI; write \\^ or \\$ for the character")
+                reason:
+                    "'^' and '$' belong at the ends; a pattern covers the whole URI; write \\^ or \\$ for the character"
+            )
         default:
             var set = RoutePattern.ByteSet()
             set.insert(byte)

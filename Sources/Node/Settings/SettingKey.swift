@@ -73,7 +73,9 @@ package struct SettingKey: Sendable {
             return meaning(neighbours.first { fold($0.name) == near }?.name ?? near)
         }
         let elsewhere = all.filter { fold($0.name).hasSuffix(".\(leaf)") }.map(\.name)
-        let nearest = elsewhere.min { (NearMiss.distance(folded, fold($0)), $0) < (NearMiss.distance(folded, fold($1)), $1) }
+        let nearest = elsewhere.min {
+            (NearMiss.distance(folded, fold($0)), $0) < (NearMiss.distance(folded, fold($1)), $1)
+        }
         if let nearest { return meaning(nearest) }
         if let near = NearMiss.of(folded, among: all.map { fold($0.name) }), neighbours.isEmpty {
             return meaning(all.first { fold($0.name) == near }?.name ?? near)

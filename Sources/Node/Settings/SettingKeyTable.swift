@@ -306,7 +306,9 @@ extension Endpoint {
             return "'\(text)': an IPv6 address stands in brackets before its port, like \(scheme)[\(host)]:\(port)"
         }
         let isWithPort = rest.hasPrefix("[") ? rest.contains("]:") : parts.count == 2
-        if isWithPort, let last = parts.last, !last.isEmpty, last.allSatisfy(\.isNumber), !(1...65_535).contains(Int(last) ?? 0) {
+        if isWithPort, let last = parts.last, !last.isEmpty, last.allSatisfy(\.isNumber),
+            !(1...65_535).contains(Int(last) ?? 0)
+        {
             return "'\(text)': port \(last) is not 1 to 65535"
         }
         if !isWithPort, defaultPort == nil, Address(text: rest.filter { $0 != "[" && $0 != "]" }) != nil {

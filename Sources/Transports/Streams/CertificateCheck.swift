@@ -56,7 +56,9 @@ package struct CertificateCheck: Sendable {
         _ which: String, _ from: Int64, _ to: Int64, _ now: Int64, _ moment: (Double) -> String
     ) -> String? {
         if now > to { return "\(which) ended on \(moment(Double(to))): whoever connects will refuse it; renew it" }
-        if now < from { return "\(which) begins on \(moment(Double(from))): whoever connects will refuse it until then" }
+        if now < from {
+            return "\(which) begins on \(moment(Double(from))): whoever connects will refuse it until then"
+        }
         guard to - now < noticeSeconds else { return nil }
         return "\(which) ends on \(moment(Double(to))), in \((to - now) / 86_400) days; renew it"
     }

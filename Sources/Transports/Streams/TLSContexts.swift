@@ -96,7 +96,8 @@ struct TLSContexts: Sendable {
         let hasKey = text.firstRange(of: "PRIVATE KEY-----") != nil
         let hasCertificate = text.firstRange(of: "BEGIN CERTIFICATE-----") != nil
         if isKeyWanted, text.firstRange(of: "ENCRYPTED") != nil {
-            return "it is encrypted, and nobody is there to type the passphrase; openssl pkey -in \(file) writes it plain"
+            return
+                "it is encrypted, and nobody is there to type the passphrase; openssl pkey -in \(file) writes it plain"
         }
         if isKeyWanted, !hasKey, hasCertificate {
             return "it holds a certificate, not a key; are certificate-file and key-file swapped?"
