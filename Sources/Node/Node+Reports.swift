@@ -17,6 +17,7 @@ extension Node {
         report.cluster = settings.cluster.name
         report.state = cluster.state.name
         report.incarnation = cluster.localMember.boot
+        report.dialogLimit = settings.dialogs.limit
         report.waiting = cluster.joinWait(now: now).map(Self.sentence(of:)) ?? ""
         report.notReadyReason =
             report.waiting.isEmpty ? notReadyReason(now: now) : "\(notReadyReason(now: now)): \(report.waiting)"
@@ -104,6 +105,9 @@ extension Node {
             report.isProvenGone = member.isProvenGone
             report.isListed = member.isSelf || !member.bus.isEmpty
             report.silentMilliseconds = member.silentMilliseconds
+            report.differs =
+                member.isSelf
+                ? [] : Self.differences(cluster.hello.settings, member.hello.settings, settings)
             report.lagFrames = Int(clamping: member.lagFrames)
             // A heartbeat comes every 100 ms: what is younger than a few of them is no lag.
             let isCurrent = member.lagFrames == 0 && member.silentMilliseconds < 500
@@ -275,6 +279,13 @@ extension Node {
             }
             return report
         }
+    }
+
+    /// Takes over what a running node can take of other settings: access lists, the trust domain and the limits.
+    package mutating func reload(_ other: Settings, now: Instant) {
+        var made = proxy.settings
+        Self.makeAdmission(other, into: &made)
+        proxy.adopt(access: made.access, trusted: made.trusted, limits: made.limits, now: now)
     }
 
     package mutating func repair(now: Instant, into out: inout Outbox) -> RepairReport {

@@ -45,6 +45,8 @@ package struct MemberReport: Equatable, Sendable {
     package var isListed = false
     /// Since it was last heard; 0 for this node itself, and for who was never heard.
     package var silentMilliseconds: Int64 = 0
+    /// Settings that must be the same on all nodes and are not the same here and there, by key.
+    package var differs: [String] = []
     /// Frames that it has published and we have not applied yet.
     package var lagFrames = 0
     /// Age of the oldest of those, or of the last frame heard when it is silent; 0 when nothing is outstanding.
@@ -110,6 +112,8 @@ package struct StatusReport: Equatable, Sendable {
     package var waiting = ""
     /// Who sends frames that are not of this cluster: another `cluster.name`, or another key.
     package var strangers: [StrangerReport] = []
+    /// `dialogs.limit`
+    package var dialogLimit = 0
     /// Milliseconds since this process began.
     package var uptimeMilliseconds: Int64 = 0
 

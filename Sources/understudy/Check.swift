@@ -15,7 +15,7 @@ struct Check: AsyncParsableCommand {
 
             JSON: {"equal":BOOL, "partial":BOOL, "members":[NAME], "dialogs":COUNT, \
             "unequal":[{"did", "call_id", "differs":[TEXT]}], "missing":COUNT, "in_flight":COUNT, \
-            "not_asked":[{"name", "why"}]}, and with --repair "mended":[{"did", "call_id", "members":[NAME]}]. missing \
+            "not_asked":[{"name", "why"}], "remarks":[TEXT]}, and with --repair "mended":[{"did", "call_id", "members":[NAME]}]. missing \
             counts the unequal ones that some member lacks. With --watch one object a line, with "time" and "change".
 
             Exit codes: 0 everybody was asked, and all are equal; 1 unequal; 2 somebody could not be asked.
@@ -91,6 +91,7 @@ struct Check: AsyncParsableCommand {
     private func show(_ report: CheckReport) {
         Console.clearProgress()
         for member in report.unasked { Console.complain("\(member.name) was not asked: \(member.why)") }
+        for remark in report.remarks { Console.complain("warning: \(remark)") }
         if json { return Console.print(report.json.sorted.printed) }
         Console.print(report.summary)
         for line in report.repairLines { Console.print(line) }

@@ -32,10 +32,11 @@ struct CheckConfiguration: AsyncParsableCommand {
     @Flag(help: "It is for another host: do not look at the addresses and ports of this one.") var elsewhere = false
 
     func run() async throws {
-        let (settings, origins, loaded) = try overrides.load(file: file)
-        var (problems, warnings) = HostCheck.files(settings, origins)
-        warnings = loaded + warnings
-        if !elsewhere { warnings += HostCheck.addresses(settings, origins) }
+        let loaded = try overrides.load(file: file)
+        let settings = loaded.settings
+        var (problems, warnings) = HostCheck.files(settings, loaded.origins)
+        warnings = loaded.warnings + warnings
+        if !elsewhere { warnings += HostCheck.addresses(settings, loaded.origins) }
         if strict {
             problems += warnings
             warnings = []
@@ -54,26 +55,27 @@ struct SettingOverrides: ParsableArguments {
         help: ArgumentHelp("One setting; lists are separated by commas.", valueName: "KEY=VALUE"))
     var overrides: [String] = []
 
-    /// The settings, where each came from, and what may not be meant; or every problem on standard error and exit
-    /// code 2.
-    func load(file: String?) throws -> (Settings, [String: String], [SettingProblem]) {
-        let loaded = try read(file: file)
+    /// What was loaded; or every problem on standard error and exit code 2.
+    func load(file: String?) throws -> SettingsLoader.Loaded {
+        let loaded = reading(file: file)
         guard loaded.problems.isEmpty else {
             for problem in loaded.problems { Console.complain(problem.description) }
             throw Console.failed
         }
-        return (loaded.settings, loaded.origins, loaded.warnings)
+        return loaded
     }
 
-    /// Whatever is wrong with them.
-    func read(file: String?) throws -> SettingsLoader.Loaded {
+    /// Whatever is wrong is among its problems.
+    func reading(file: String?) -> SettingsLoader.Loaded {
         var bytes: [UInt8]?
         if let file {
             do {
                 bytes = try Console.read(file)
             } catch {
-                Console.complain("the configuration \(file) cannot be read: \(Console.reason(error))")
-                throw Console.failed
+                var loaded = SettingsLoader.Loaded()
+                let message = "the configuration \(file) cannot be read: \(Console.reason(error))"
+                loaded.problems = [SettingProblem(key: "", message: message)]
+                return loaded
             }
         }
         let loader = SettingsLoader(

@@ -35,6 +35,7 @@ struct Understudy: AsyncParsableCommand {
             """,
         version: Build.sentence,
         subcommands: [
-            Serve.self, Config.self, Status.self, Dialogs.self, Check.self, Drain.self, Undrain.self, Call.self,
+            Serve.self, Config.self, Key.self, Status.self, Dialogs.self, Check.self, Drain.self, Undrain.self,
+            ReloadCommand.self, LogLevelCommand.self, Call.self,
         ])
 }

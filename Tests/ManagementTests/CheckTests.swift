@@ -80,7 +80,7 @@ struct CheckTests {
         #expect(
             report.json.sorted.printed
                 == #"{"dialogs":40,"equal":true,"in_flight":0,"members":["n1","n2"],"missing":0,"not_asked":[],"#
-                + #""partial":false,"unequal":[]}"#)
+                + #""partial":false,"remarks":[],"unequal":[]}"#)
         #expect(report.summary == "equal: 40 dialogs on n1, n2")
     }
 
@@ -92,7 +92,7 @@ struct CheckTests {
         #expect(
             report.json.sorted.printed == """
                 {"dialogs":40,"equal":false,"in_flight":0,"members":["n1","n2","n3"],"missing":1,"not_asked":[],\
-                "partial":false,"unequal":[{"call_id":"call-7@pc33",\
+                "partial":false,"remarks":[],"unequal":[{"call_id":"call-7@pc33",\
                 "did":"0000000000000007","differs":["missing on n2"]}]}
                 """)
     }
@@ -210,7 +210,7 @@ struct CommandLineShapeTests {
             status.json.sorted.printed == """
                 {"build":"","cluster":"demo","commit":"","dialogs":{"acting":0,"confirmed":5,"confirmed_na":0,"deleted":0,"early":1,"held":6,\
                 "unconfirmed":0},"epoch":0,"incarnation":1700000000000,"members":[{"acknowledged":0,\
-                "applied":12,"bus":"",\
+                "applied":12,"bus":"","differs":[],\
                 "fit":false,"gone":false,"in_view":false,"incarnation":0,"lag_frames":0,"lag_ms":0,"listed":false,\
                 "name":"n2","self":false,"silent_s":0.0,\
                 "state":"up","url":""}],"node":"n1","not_ready_reason":"","quorum":"held","ready":true,"state":"up",\

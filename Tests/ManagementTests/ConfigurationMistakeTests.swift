@@ -65,7 +65,7 @@ struct ConfigurationMistakeTests {
         ("replication:\n  commit: {one: 1}\n", "replication.commit: takes one value, not keys of its own (line 5)"),
         (
             "access:\n  allow:\n    - 10.0.0.0/8\n    - {deny: all}\n",
-            "access.allow: mixes plain values and mappings (line 7)"
+            "access.allow: mixes plain values and mappings (line 6)"
         ),
         (
             "routes:\n  - {match: \"sip:(a\", to: [sip:127.0.0.1]}\n",

@@ -12,6 +12,8 @@ final class FakeNode: ManagedNode {
         var deeds: [String] = []
         var endOutcome = EndReport.ending
         var isStopped = false
+        var reloadReport = ReloadReport()
+        var logLevel = NoteLevel.info
         var bucketCount = FakeNode.bucketCount
     }
 
@@ -116,6 +118,20 @@ final class FakeNode: ManagedNode {
         try get { state in
             state.deeds.append("repair")
             return RepairReport()
+        }
+    }
+
+    func reload() async throws(NodeStopped) -> ReloadReport {
+        try get { state in
+            state.deeds.append("reload")
+            return state.reloadReport
+        }
+    }
+
+    func logLevel(_ level: NoteLevel?) async throws(NodeStopped) -> NoteLevel {
+        try get { state in
+            if let level { state.logLevel = level }
+            return state.logLevel
         }
     }
 

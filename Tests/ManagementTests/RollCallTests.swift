@@ -166,6 +166,18 @@ struct RollCallTests {
         }
     }
 
+    @Test func `settings that differ are told once for each pair, and do not make the replicas unequal`() async throws {
+        let world = world()
+        world.nodes[0].state.withLock { $0.status.members[1].differs = ["sip.advertise"] }
+        world.nodes[1].state.withLock { $0.status.members[0].differs = ["sip.advertise", "ims_dialog.rr_param"] }
+        let report = try await world.run()
+        #expect(report.verdict == .equal)
+        #expect(
+            report.remarks == [
+                "n1 and n2 differ in ims_dialog.rr_param, sip.advertise: set the same value on every node"
+            ])
+    }
+
     @Test func `a watcher is told what is new`() {
         var before = CheckReport()
         before.members = ["n1", "n2"]

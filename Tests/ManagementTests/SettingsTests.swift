@@ -85,7 +85,7 @@ struct SettingsTests {
         ("cluster.bus=127.0.0.11:65535", "cluster.bus"),
         ("cluster.bus=10.0.0.1:7400", "cluster.key-file"),
         ("cluster.quorum=half", "cluster.quorum"),
-        ("cluster.heartbeat-ms=200", "cluster.suspicion-ms"),
+        ("cluster.heartbeat-ms=200", "cluster.heartbeat-ms"),
         ("cluster.forget-after=1s", "cluster.forget-after"),
         ("cluster.dns=a.example:7400", "cluster.bus"),
         ("cluster.dns=a.example", "cluster.dns"),

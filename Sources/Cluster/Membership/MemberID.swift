@@ -145,9 +145,17 @@ package struct Hello: Equatable, Sendable {
     /// whole names of at most `namesLimit` bytes together.
     package var names = ""
 
-    package static let namesLimit = 1_024
+    /// Hashes of settings that must be the same on all nodes, in an order that all versions keep; empty from a node
+    /// that does not tell. At most 16.
+    package var settings: [UInt64] = []
 
-    package init(management: String = "", sip: String = "", service: String = "", names: String = "") {
+    package static let namesLimit = 1_024
+    static let settingsLimit = 16
+
+    package init(
+        management: String = "", sip: String = "", service: String = "", names: String = "", settings: [UInt64] = []
+    ) {
+        self.settings = Array(settings.prefix(Self.settingsLimit))
         var fitting: [Substring] = []
         var count = 0
         for name in names.split(separator: " ") where count + name.utf8.count < Self.namesLimit {

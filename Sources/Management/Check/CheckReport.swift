@@ -63,6 +63,8 @@ package struct CheckReport: Equatable, Sendable {
     package var unasked: [Unasked] = []
     /// Those who were not asked do not count: the operator means the rest.
     package var isPartial = false
+    /// Settings that must be the same everywhere and are not, one sentence each. The replicas may be equal all the same.
+    package var remarks: [String] = []
     /// What a repair was asked for and did; `nil` when none was.
     package var mended: [Mended]?
 
@@ -81,6 +83,7 @@ package struct CheckReport: Equatable, Sendable {
             .init("equal", .bool(verdict == .equal)), .init("partial", .bool(isPartial)),
             .init("members", .texts(self.members)), .init("dialogs", .count(dialogs)), .init("unequal", .array(list)),
             .init("missing", .count(missing)), .init("in_flight", .count(inFlight)),
+            .init("remarks", .texts(remarks)),
             .init("not_asked", .array(unasked.map { ["name": .string($0.name), "why": .string($0.why)] })),
         ]
         if let mended {

@@ -53,6 +53,7 @@ package struct ReplicaCheck: Sendable {
             report.mended = try await mended(before, stillDiffer: differences, roll.asked)
         }
         report.unasked = roll.unasked
+        report.remarks = roll.remarks
         report.isPartial = isPartial
         return report
     }

@@ -34,6 +34,22 @@ struct RollCall: Sendable {
         unasked.sort { $0.name < $1.name }
     }
 
+    /// Who has other settings than who, where all must have the same.
+    var remarks: [String] {
+        var pairs: [String: Set<String>] = [:]
+        for party in asked {
+            for member in party.status["members"]?.elements ?? [] {
+                let keys = (member["differs"]?.elements ?? []).compactMap(\.text)
+                guard let name = member["name"]?.text, !keys.isEmpty else { continue }
+                let pair = [party.name, name].sorted().joined(separator: " and ")
+                pairs[pair, default: []].formUnion(keys)
+            }
+        }
+        return pairs.sorted { $0.key < $1.key }.map { pair, keys in
+            "\(pair) differ in \(keys.sorted().joined(separator: ", ")): set the same value on every node"
+        }
+    }
+
     /// Nobody may lack in the comparison because its table has another size: it is left out, and named.
     mutating func leaveOut(_ name: String, why: String) {
         asked.removeAll { $0.name == name }

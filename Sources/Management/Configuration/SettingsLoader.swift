@@ -45,6 +45,10 @@ package struct SettingsLoader: Sendable {
         package var warnings: [SettingProblem] = []
         /// Where the value of each key came from; a key with its default is not in it.
         package var origins: [String: String] = [:]
+        /// The value of each key as it was written, likewise.
+        package var values: [String: SettingValue] = [:]
+
+        package init() {}
     }
 
     package func load() -> Loaded {
@@ -67,7 +71,10 @@ package struct SettingsLoader: Sendable {
                 problem.origin = entry.origin
                 loaded.problems.append(problem)
             }
-            if let key { origins[key.name] = entry.origin }
+            if let key {
+                origins[key.name] = entry.origin
+                loaded.values[key.name] = split(entry.value, for: key)
+            }
         }
         loaded.origins = origins
         readSecrets(&loaded, origins)

@@ -19,7 +19,7 @@ extension MemberReport {
         [
             "name": .string(name), "state": .string(state), "incarnation": .count(incarnation), "bus": .string(bus),
             "url": .string(managementURL), "self": .bool(isSelf), "in_view": .bool(isInView), "fit": .bool(isFit),
-            "listed": .bool(isListed), "gone": .bool(isProvenGone),
+            "differs": .texts(differs), "listed": .bool(isListed), "gone": .bool(isProvenGone),
             "silent_s": .seconds(milliseconds: silentMilliseconds),
             "lag_frames": .count(lagFrames), "lag_ms": .count(lagMilliseconds), "applied": .count(applied),
             "acknowledged": .count(acknowledged),

@@ -27,6 +27,11 @@ package enum StatusText {
                 "\(Cell.text(stranger["name"])) sends frames with another cluster.name or cluster key, last \(seconds) ago"
             )
         }
+        for member in status["members"]?.elements ?? [] {
+            let keys = (member["differs"]?.elements ?? []).map(Cell.text).joined(separator: ", ")
+            guard !keys.isEmpty else { continue }
+            lines.append("\(Cell.text(member["name"])) differs from this node in \(keys)")
+        }
         if let targets = status["targets"]?.elements, !targets.isEmpty {
             lines += ["", self.targets(targets, width: width)]
         }

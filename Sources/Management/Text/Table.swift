@@ -16,7 +16,7 @@ package struct Table {
     package init(_ header: [String], numeric: [Int] = [], elastic: [Int] = []) {
         self.header = header
         self.numeric = numeric
-        self.elastic = elastic
+        self.elastic = elastic.filter(header.indices.contains)
     }
 
     package mutating func add(_ row: [String]) { rows.append(row) }
