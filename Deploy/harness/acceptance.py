@@ -18,6 +18,7 @@ import cases_address
 import cases_balancers
 import cases_calls
 import cases_cluster
+import cases_hunting
 import cases_manners
 import cases_operator
 import cases_peers
@@ -58,6 +59,8 @@ CASES = [
     ("expiry-over-connections", cases_peers.expiry_over_connections, 120, 90),
     ("route-of-the-dead", cases_peers.route_of_the_dead, 60, 60),
     ("services", cases_services.services, 120, 120),
+    ("hunting-above", cases_hunting.hunting_above, 150, 90),
+    ("hunting-behind", cases_hunting.hunting_behind, 150, 90),
     ("stream-manners", cases_manners.manners, 120, 120),
     ("balancer-nginx", cases_balancers.balancer_nginx, 300, 120),
     ("balancer-haproxy", cases_balancers.balancer_haproxy, 300, 120),

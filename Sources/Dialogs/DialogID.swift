@@ -1,5 +1,5 @@
-// DialogID (did): the 63-bit name of a dialog, a keyed hash of what names the INVITE transaction that made it (R16). Every
-// node that sees a copy of one INVITE computes the same did, so two records of one dialog join into one; a further
+// DialogID (did): the 63-bit name of a dialog, a keyed hash of what names the INVITE transaction that made it (R16).
+// Every node that sees a copy of one INVITE computes the same did, so two records of one dialog join into one; a further
 // attempt by a proxy above, which has a branch of its own, is another dialog. It travels in our Record-Route as `did=`,
 // comes back from the network, and is therefore only a hint: Call-ID and tags decide.
 //
@@ -33,8 +33,8 @@ public struct DialogID: Hashable, Comparable, Sendable {
     }
 }
 
-/// What names an INVITE transaction as it was received, so that copies of it, its CANCEL (RFC 3261 §9.1) and the ACK for
-/// its failure (§17.1.1.3) are known again on any node: they have the topmost Via of the INVITE.
+/// What names an INVITE transaction as it was received, so that copies of it, its CANCEL (RFC 3261 §9.1) and the ACK
+/// for its failure (§17.1.1.3) are known again on any node: they have the topmost Via of the INVITE.
 public struct InviteIdentity: Sendable {
     var bytes: [UInt8]
     var callID: ByteRange

@@ -63,8 +63,8 @@ extension DialogTable {
     /// Records of one Call-ID that are looked at for one request.
     public static let attemptLimit = 16
 
-    /// The records that INVITEs with this Call-ID, From-tag and CSeq have made, the living before the dead, the youngest
-    /// first: a proxy above that tries one target after another makes several (R16).
+    /// The records that INVITEs with this Call-ID, From-tag and CSeq have made, the living before the dead, the
+    /// youngest first: a proxy above that tries one target after another makes several (R16).
     /// - Returns: `attemptLimit` of them at most, and whether there were more.
     public func attempts(
         callID: [UInt8], _ callIDRange: ByteRange, fromTag: [UInt8], _ fromTagRange: ByteRange, inviteCSeq: UInt32

@@ -1,5 +1,5 @@
-// SpiralPass names which passage of one INVITE through the cluster a transaction is. A server behind the cluster may send
-// the INVITE back through it (a spiral, RFC 3261 §16.3 step 4): one dialog, several server transactions.
+// SpiralPass names which passage of one INVITE through the cluster a transaction is. A server behind the cluster may
+// send the INVITE back through it (a spiral, RFC 3261 §16.3 step 4): one dialog, several server transactions.
 //
 //     caller ──▶ cluster ──▶ server ──▶ cluster ──▶ phone
 //                 first                  depth 1, hash of the server's Via

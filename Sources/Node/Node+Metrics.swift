@@ -110,7 +110,7 @@ extension Node {
             counter("takeover_early", "Call set-ups of dead nodes finished here", sip.takeoverEarly),
             counter("takeover_resent", "2xx responses of dead nodes sent again here", sip.takeoverResent),
             counter(
-                "takeover_adopted", "INVITEs that came again here, of dead nodes or given-up transactions", sip.adopted),
+                "takeover_adopted", "INVITEs that came again here, of dead nodes or of who gave one up", sip.adopted),
             counter("sip_attempts_cut", "requests whose Call-ID has more records than are looked at", sip.attemptsCut),
             counter(
                 "takeover_unreachable", "Callers of dead nodes without a way to answer them", sip.takeoverUnreachable),

@@ -1,5 +1,5 @@
-// Whose INVITE is it? (R16) A record stands for one transaction, named by Call-ID, From tag, CSeq and the topmost Via as
-// received. So copies of one INVITE are one dialog on whichever node, and each target that a proxy above tries has a
+// Whose INVITE is it? (R16) A record stands for one transaction, named by Call-ID, From tag, CSeq and the topmost Via
+// as received. So copies of one INVITE are one dialog on whichever node, and each target that a proxy above tries has a
 // record of its own.
 //
 //     INVITE ─┬ its did is known ──────────────▶ repeated: the live owner's; of a dead one, adopted (S1-2b)

@@ -281,8 +281,8 @@ extension Proxy {
 
     /// Whether an ACK is for the failure of an INVITE: it has that one's topmost Via (RFC 3261 §17.1.1.3), or, where a
     /// balancer that fails over has renewed the branch, none of our Routes names a dialog, and a call of that Call-ID,
-    /// From tag and CSeq has failed or is about to. Who has the INVITE's transaction gets it; it is of no use to who the
-    /// Request-URI names.
+    /// From tag and CSeq has failed or is about to. Who has the INVITE's transaction gets it; whom the Request-URI names
+    /// has no use for it.
     private mutating func isOfFailed(_ plan: RequestPlan, isRouted: Bool, dialogs: DialogTable) -> Bool {
         func isAnswered(_ did: DialogID) -> Bool {
             dialogs.state(did) == .confirmedNotAcknowledged || dialogs.state(did) == .confirmed

@@ -21,7 +21,44 @@ extension Proxy {
             }
         }
         pendingFact(context, index) { $0.put(PendingField.progress, Progress.final) }
+        settleLast(context, [index], dialogs: dialogs)
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
+    }
+
+    /// Where the caller's INVITE was acknowledged while branches of it were open, the end of the last one settles it.
+    mutating func settleLast(_ context: ResponseContext, _ ending: [Int], dialogs: DialogTable) {
+        guard context.isInitial, let did = context.did,
+            dialogs.view(did, { isAcknowledged($0, $1, context.cSeq) }) ?? false
+        else { return }
+        var own: [[UInt8]] = []
+        for index in ending where loadStored(context.branches[index].sent) {
+            if let via = try? stored.topmostVia() { own.append(stored.copy(via.branch)) }
+        }
+        let isLast = dialogs.view(did) { view, bytes in
+            !hasOpenPending(view, bytes, context.cSeq) { pending in
+                own.contains { Text.same(bytes, pending.branch, $0, ByteRange($0)) }
+            }
+        }
+        if isLast ?? false { facts.put(RecordField.settledCaller, UInt64(context.cSeq)) }
+    }
+
+    /// A callee's 2xx to the caller's INVITE was acknowledged.
+    func isAcknowledged(_ view: RecordView, _ stored: [UInt8], _ cSeq: UInt32) -> Bool {
+        var found = false
+        view.forEachOut(in: stored) { found = found || $0.acked >= cSeq }
+        return found
+    }
+
+    /// Whether a branch of the caller's INVITE, but for those left out, has had no final answer.
+    func hasOpenPending(
+        _ view: RecordView, _ stored: [UInt8], _ cSeq: UInt32, except: (RecordView.Pending) -> Bool = { _ in false }
+    ) -> Bool {
+        var isOpen = false
+        view.forEachPending(in: stored) { pending in
+            guard pending.leg == .caller, pending.cseq == cSeq, pending.progress & Progress.final == 0 else { return }
+            isOpen = isOpen || !except(pending)
+        }
+        return isOpen
     }
 
     private func isAnswered(_ did: DialogID, _ tag: [UInt8], dialogs: DialogTable) -> Bool {
@@ -97,9 +134,7 @@ extension Proxy {
             goesOn = true
         }
         guard !isAnswered, !goesOn else { return goesOn }
-        var isOpen = false
-        view.forEachPending(in: stored) { isOpen = isOpen || $0.progress & Progress.final == 0 }
-        return isOpen
+        return hasOpenPending(view, stored, view.inviteCSeq)
     }
 
     /// Whether every callee that answered has ended and the record does not say so: their BYEs passed several nodes at
@@ -130,7 +165,8 @@ extension Proxy {
 
     // MARK: ACK and CANCEL
 
-    /// The ACK for a 2xx settles its INVITE: answers, Via stacks and branches are dropped from the record.
+    /// The ACK for a 2xx settles its INVITE: answers, Via stacks and branches are dropped from the record. While another
+    /// branch of a fork is open they stay: should its owner die, an heir has to cancel it.
     mutating func learnAcknowledgement(
         _ did: DialogID, _ plan: RequestPlan, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
@@ -151,7 +187,8 @@ extension Proxy {
             } ?? true
         if plan.leg == .caller, isInitial {
             facts.put(RecordField.state, UInt64(DialogState.confirmed.rawValue))
-            facts.put(RecordField.settledCaller, UInt64(plan.cSeq.number))
+            let isForked = dialogs.view(did) { view, stored in isForkOpen(view, stored, plan.cSeq.number) } ?? false
+            if !isForked { facts.put(RecordField.settledCaller, UInt64(plan.cSeq.number)) }
             facts.message(RecordField.outs) { out in
                 out.put(OutField.toTag, bytes, calleeTag)
                 out.put(OutField.state, UInt64(DialogState.confirmed.rawValue))
@@ -170,6 +207,17 @@ extension Proxy {
         }
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
         stopResending(did, effects: &effects)
+    }
+
+    /// One branch has had its final answer, and another has not.
+    private func isForkOpen(_ view: RecordView, _ stored: [UInt8], _ cSeq: UInt32) -> Bool {
+        guard view.pendingCount > 1 else { return false }
+        var hasEnded = false
+        view.forEachPending(in: stored) { pending in
+            guard pending.leg == .caller, pending.cseq == cSeq else { return }
+            hasEnded = hasEnded || pending.progress & Progress.final != 0
+        }
+        return hasEnded && hasOpenPending(view, stored, cSeq)
     }
 
     mutating func learnCancelled(

@@ -175,6 +175,7 @@ extension Proxy {
         for index in context.branches.indices {
             pendingFact(context, index) { $0.put(PendingField.progress, Progress.final) }
         }
+        settleLast(context, Array(context.branches.indices), dialogs: dialogs)
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
     }
 

@@ -116,49 +116,10 @@ extension Proxy {
     ) {
         let did = token.did
         let spiral = passOfResponse()
-        if cSeq.method == .invite || cSeq.method == .cancel, did.rawValue != 0, let record = dialogs.record(did) {
-            let isSuccess = cSeq.method == .invite && 200..<300 ~= message.statusCode
-            if isSuccess, isRefused(cSeq.number, spiral, record) {
-                let endsDialog = cSeq.number == record.inviteCSeq
-                refuseLateAnswer(did, home: record.home, endsDialog: endsDialog, now: now, effects: &effects)
-                return
-            }
-            if isSuccess, cSeq.number == record.inviteCSeq, spiral.isFirst, isLateAnswer(did, dialogs: dialogs) {
-                endLateAnswer(did, now: now, dialogs: &dialogs, effects: &effects)
-                return
-            }
-            var heir = inviteContext(
-                of: did,
-                where: {
-                    $0.kind == .heir && $0.cSeq == cSeq.number && $0.owner == token.member
-                        && $0.ownerSlot == token.slot
-                        && $0.branches.contains { $0.number == token.branch && $0.generated == 0 }
-                })
-            if heir == nil, cSeq.method == .invite, message.statusCode >= 300, spiral.isFirst,
-                isDecided(cSeq.number, record)
-            {
-                failLate(did, via, record, from: source, now: now, dialogs: &dialogs, effects: &effects)
-                return
-            }
-            if heir == nil, cSeq.method == .invite, record.state != .deleted,
-                let pending = record.pendings.first(where: {
-                    Text.same($0.branch, ByteRange($0.branch), message.bytes, via.branch)
-                        && $0.progress & Progress.final == 0
-                })
-            {
-                heir = makeHeir(did, record, pending, now: now)
-            }
-            if let heir, var context = take(heir) {
-                if let branch = context.branches.firstIndex(where: { $0.number == token.branch }) {
-                    receive(&context, heir, branch: branch, cSeq, via, now: now, dialogs: &dialogs, effects: &effects)
-                }
-                finish(context, heir)
-                return
-            }
-            if cSeq.method == .cancel {
-                passToPeers(from: source, effects: &effects)
-                return
-            }
+        if cSeq.method == .invite || cSeq.method == .cancel, did.rawValue != 0, let record = dialogs.record(did),
+            isInherited(token, via, cSeq, spiral, record, from: source, now: now, dialogs: &dialogs, effects: &effects)
+        {
+            return
         }
         if cSeq.method == .invite, 200..<300 ~= message.statusCode, did.rawValue != 0,
             awaitsRecord(did, dialogs: dialogs, effects: &effects)
@@ -180,6 +141,52 @@ extension Proxy {
             }
         }
         forwardResponseStatelessly(via, from: source, effects: &effects)
+    }
+
+    /// An answer to a dead node's INVITE or CANCEL whose record is here.
+    /// - Returns: Whether it has been dealt with.
+    private mutating func isInherited(
+        _ token: Branch.Token, _ via: Via, _ cSeq: CSeq, _ spiral: SpiralPass, _ record: Record,
+        from source: Endpoint, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) -> Bool {
+        let did = token.did
+        let isSuccess = cSeq.method == .invite && 200..<300 ~= message.statusCode
+        if isSuccess, isRefused(cSeq.number, spiral, record) {
+            let endsDialog = cSeq.number == record.inviteCSeq
+            refuseLateAnswer(did, home: record.home, endsDialog: endsDialog, now: now, effects: &effects)
+            return true
+        }
+        if isSuccess, cSeq.number == record.inviteCSeq, spiral.isFirst, isLateAnswer(did, dialogs: dialogs) {
+            endLateAnswer(did, now: now, dialogs: &dialogs, effects: &effects)
+            return true
+        }
+        var heir = inviteContext(of: did) {
+            $0.kind == .heir && $0.cSeq == cSeq.number && $0.owner == token.member && $0.ownerSlot == token.slot
+                && $0.branches.contains { $0.number == token.branch && $0.generated == 0 }
+        }
+        if heir == nil, cSeq.method == .invite, message.statusCode >= 300, spiral.isFirst,
+            isDecided(cSeq.number, record)
+        {
+            failLate(did, via, record, from: source, now: now, dialogs: &dialogs, effects: &effects)
+            return true
+        }
+        if heir == nil, cSeq.method == .invite, record.state != .deleted,
+            let pending = record.pendings.first(where: {
+                Text.same($0.branch, ByteRange($0.branch), message.bytes, via.branch)
+                    && $0.progress & Progress.final == 0
+            })
+        {
+            heir = makeHeir(did, record, pending, now: now)
+        }
+        if let heir, var context = take(heir) {
+            if let branch = context.branches.firstIndex(where: { $0.number == token.branch }) {
+                receive(&context, heir, branch: branch, cSeq, via, now: now, dialogs: &dialogs, effects: &effects)
+            }
+            finish(context, heir)
+            return true
+        }
+        if cSeq.method == .cancel { passToPeers(from: source, effects: &effects) }
+        return cSeq.method == .cancel
     }
 
     /// Whether the cluster has given the INVITE with this CSeq a final answer other than 2xx.

@@ -107,8 +107,9 @@ extension Proxy {
         -> Bool
     {
         if state == .deleted { return true }
-        return dialogs.view(did) { view, _ in
+        return dialogs.view(did) { view, stored in
             (context.leg == .caller ? view.settledCaller : view.settledCallee) >= context.cSeq
+                || context.isInitial && isAcknowledged(view, stored, context.cSeq)
         } ?? true
     }
 
@@ -212,7 +213,9 @@ extension Proxy {
             // Its BYEs are due: a caller that had no 2xx by now must not be given one after them.
             if let deadline = dialogs.deadline(did), deadline <= now { return }
             if isInitial { cancelLosers(did, record, pending, token, now: now, dialogs: &dialogs, effects: &effects) }
-            startResending(did, record, pending, answer, now: now, effects: &effects)
+            // With branches still open it is in the record for those alone.
+            let isAcknowledged = isInitial && record.outs.contains { $0.acked >= pending.cseq }
+            if !isAcknowledged { startResending(did, record, pending, answer, now: now, effects: &effects) }
         } else if let id = makeHeir(did, record, pending, now: now), var context = take(id) {
             counters.takeoverEarly += 1
             effects.items.append(.note(.tookOverEarly(callID: record.callID)))

@@ -88,7 +88,7 @@ struct AcceptanceTests {
         arguments: [
             "peers-sipp-udp", "peers-sipp-tcp", "peers-baresip", "peers-pjsua", "peers-linphone", "peers-netsip",
             "peers-websocket", "reached-by-connection", "route-of-the-dead", "expiry-over-connections",
-            "stream-manners", "services",
+            "stream-manners", "services", "hunting-above", "hunting-behind",
         ])
     func `independent user agents call through the nodes`(name: String) throws {
         try expectToPass(name)

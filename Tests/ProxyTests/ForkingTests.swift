@@ -407,6 +407,27 @@ struct ForkTakeoverTests {
         #expect(Fork.cancels(Fork.answer(180, invites[2], tag: "t2", &bench)).map(\.to) == [invites[2].to])
     }
 
+    @Test func `a branch that is open when the ACK comes stays in the record until it ends, for the heir to cancel`() {
+        var (owner, invites) = fork(2, ringing: [0, 1])
+        _ = Fork.answer(200, invites[0], tag: "t0", &owner)
+        let ack = Call.request(
+            "ACK", uri: "sip:x@\(Fork.phone(1))", branch: "z9hG4bKack", toTag: "t0",
+            route: ["<sip:\(ProxyBench.shared);lr;did=\(owner.did.hex)>"], contact: nil)
+        _ = owner.receive(ack, from: ProxyBench.caller)
+        #expect(owner.state == .confirmed && owner.dialogs.record(owner.did)!.pendings.count == 2)
+        // Its CANCEL was lost with the owner.
+        var (bench, sent) = heir(of: owner)
+        #expect(Fork.cancels(sent).map(\.to) == [invites[1].to])
+        #expect(!sent.contains { $0.to == ProxyBench.caller }, "who has acknowledged the 2xx is not sent it again")
+        _ = bench.receive(Call.response(200, to: Fork.cancels(sent)[0], contact: nil), from: invites[1].to)
+        _ = bench.advance(milliseconds: 40_000)
+        #expect(bench.dialogs.record(owner.did)!.pendings.isEmpty && bench.proxy.contextCount == 0)
+        // Where the owner lives, the 487 settles it.
+        _ = Fork.answer(487, invites[1], tag: "t1", &owner)
+        #expect(owner.dialogs.record(owner.did)!.pendings.isEmpty && owner.state == .confirmed)
+        #expect(owner.dialogs.record(owner.did)!.settledCaller == 1)
+    }
+
     @Test func `the dead node's 2xx is sent again, and its other branches are cancelled, S1-3`() {
         var (owner, invites) = fork(2, ringing: [0, 1])
         let answer = Fork.answer(200, invites[0], tag: "t0", &owner).first { $0.to == ProxyBench.caller }!

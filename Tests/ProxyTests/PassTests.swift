@@ -1,5 +1,5 @@
-// A server behind the cluster sends a call back through it (S2-17): one dialog, and each pass lives, ends and is inherited
-// by itself.
+// A server behind the cluster sends a call back through it (S2-17): one dialog, and each pass lives, ends and is
+// inherited by itself.
 
 import Dialogs
 import Primitives

@@ -201,7 +201,8 @@ extension Proxy {
         wheel.cancel(context.branches[index].timerC)
         context.branches[index].timerC = .none
         if context.branches[index].health >= 0 { noteEnd(of: context.branches[index], end, now: now) }
-        if context.method == .invite, context.isForking {
+        let isLoser = context.kind == .heir && context.lastStatus / 100 == 2
+        if context.method == .invite, context.isForking || isLoser {
             learnFailureOfBranch(context, index, now: now, dialogs: &dialogs, effects: &effects)
         }
         if context.branches[index].final >= 600 {
