@@ -99,6 +99,23 @@ struct NodeWatchTests {
         #expect(notes.map { $0.metadata.last?.1 } == [limit])
     }
 
+    @Test func `a join that does not end is told of, again and again`() {
+        var watch = NodeWatch()
+        var status = StatusReport()
+        status.state = "joining"
+        status.waiting = "waits for 35 s for 192.0.2.12:7400, not heard"
+        var looks: [Int] = []
+        for look in 1...130 {
+            for note in watch.look(status, []) {
+                looks.append(look)
+                #expect(note.metadata.first?.1 == status.waiting)
+            }
+        }
+        #expect(looks == [35, 60, 120])
+        status.state = "up"
+        #expect(watch.look(status, []).isEmpty)
+    }
+
     @Test func `a target that goes down and comes up is told, and a member with other settings`() {
         var watch = NodeWatch()
         var status = StatusReport()

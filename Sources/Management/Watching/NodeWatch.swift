@@ -11,6 +11,8 @@ package struct NodeWatch: Sendable {
     /// Looks, a second apart.
     package static let quiet = 10
     package static let reminder = 60
+    /// A join that takes longer is told of: more than cluster.bootstrap-after as it is shipped.
+    package static let patience = 35
 
     /// A counter that is nothing but trouble when it grows.
     private struct Subject: Sendable {
@@ -59,6 +61,8 @@ package struct NodeWatch: Sendable {
     private var targets: [String: String] = [:]
     private var unlike: [String: [String]] = [:]
     private var hasLooked = false
+    /// Looks for which the node has been joining.
+    private var joining = 0
 
     package init() {}
 
@@ -74,6 +78,7 @@ package struct NodeWatch: Sendable {
         }
         compareTargets(status, &notes)
         compareSettings(status, &notes)
+        followJoining(status, &notes)
         hasLooked = true
         return notes
     }
@@ -115,6 +120,17 @@ package struct NodeWatch: Sendable {
     }
 
     // MARK: States
+
+    /// A node that waits for peers that do not hear it, or that it does not hear, would wait for ever without a word.
+    private mutating func followJoining(_ status: StatusReport, _ notes: inout [Note]) {
+        guard status.state == "joining" else { return joining = 0 }
+        joining += 1
+        guard joining == Self.patience || joining > Self.patience && joining % Self.reminder == 0 else { return }
+        notes.append(
+            Note(
+                .warning, "this node still joins; do the others list it in cluster.peers, with one name and one key?",
+                [("what", status.waiting)]))
+    }
 
     private mutating func compareTargets(_ status: StatusReport, _ notes: inout [Note]) {
         for target in status.targets {
