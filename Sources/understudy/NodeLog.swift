@@ -6,7 +6,6 @@
 // (`LogRepeats`), so that whoever floods a node does not flood its log.
 
 import Foundation
-import Glibc
 import Logging
 import Management
 import Node
@@ -44,10 +43,8 @@ final class NodeLog: Sendable {
     /// Standard output goes to the journal when the two are one file (systemd.exec(5), $JOURNAL_STREAM).
     private static var isJournal: Bool {
         guard let named = ProcessInfo.processInfo.environment["JOURNAL_STREAM"] else { return false }
-        var status = stat()
-        // Sound: the call fills the struct that it is lent.
-        guard unsafe fstat(STDOUT_FILENO, &status) == 0 else { return false }
-        return named == "\(status.st_dev):\(status.st_ino)"
+        let output = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/1")
+        return named.split(separator: ":").last.map { output == "socket:[\($0)]" } ?? false
     }
 
     var level: NoteLevel {
