@@ -108,7 +108,7 @@ CONFIGURATIONS = [
     (HEAD + "---\nsip: {}\n", 2, r"a second document begins here"),
     ("\ufeff" + HEAD, 0, r": good, node x1$"),
     (HEAD + "  balancer: [127.0.77.10]\n", 0, r"warning: sip.balancer: without sip.advertise"),
-    (HEAD + "  advertise: [\"sip:127.0.77.41:5060\", \"sip:127.0.77.41:5061;transport=tls\"]\n", 0, r"warning: sip.advertise: .* for tls"),
+    (HEAD + "  advertise: [\"sip:127.0.77.41:5060\", \"sip:127.0.77.41:5061;transport=tls\"]\n", 2, r"sip.advertise: .*tls"),
     (HEAD + "routes:\n  - {match: \"sip:.*\", to: [\"sip:127.0.77.41:5060\"]}\n", 0, r"warning: routes: .* own address"),
     (HEAD + "routes:\n  - {match: \".*\", to: [sip:127.0.0.1]}\n  - {match: \"sip:.*\", to: [sip:127.0.0.2]}\n", 0, r"warning: routes: route 2 can never match"),
     (HEAD + "routes:\n  - {match: \"^sip:bob@example.org$\", to: [sip:127.0.0.1]}\n", 0, r": good, node x1$"),

@@ -1,5 +1,5 @@
 // DialogID (did): the 63-bit name of a dialog, a keyed hash of what names the INVITE transaction that made it (R16).
-// Every node that sees a copy of one INVITE computes the same did, so two records of one dialog join into one; a further
+// Every node that sees a copy of one INVITE computes the same did, so two records of one dialog join into one; another
 // attempt by a proxy above, which has a branch of its own, is another dialog. It travels in our Record-Route as `did=`,
 // comes back from the network, and is therefore only a hint: Call-ID and tags decide.
 //

@@ -46,6 +46,7 @@ extension Record {
         facts.put(RecordField.rejectedCaller, rejectedCaller)
         facts.put(RecordField.rejectedCallee, rejectedCallee)
         facts.put(RecordField.failure, UInt64(failure))
+        facts.put(RecordField.refusedCaller, refusedCaller)
     }
 }
 
@@ -61,6 +62,7 @@ extension Record.Side {
             $0.put(TargetField.flow, flow)
             $0.put(TargetField.pass, pass.rawValue)
         }
+        facts.put(SideField.sentBy, sentBy)
     }
 }
 
@@ -72,6 +74,7 @@ extension Record.Out {
         facts.put(OutField.answer, answer)
         facts.put(OutField.acked, UInt64(acked))
         facts.put(OutField.to, to)
+        facts.put(OutField.refused, refused)
     }
 }
 

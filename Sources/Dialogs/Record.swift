@@ -22,6 +22,7 @@ public struct Record: Equatable, Sendable {
         public var routes: [UInt8] = []
         public var endpoint: [UInt8] = []
         public var flow: [UInt8] = []
+        public var sentBy: [UInt8] = []
         public var pass = SpiralPass.first
 
         public init() {}
@@ -34,6 +35,7 @@ public struct Record: Equatable, Sendable {
         public var answer: [UInt8] = []
         public var acked: UInt32 = 0
         public var to: [UInt8] = []
+        public var refused: UInt64 = 0
 
         public init() {}
     }
@@ -80,6 +82,7 @@ public struct Record: Equatable, Sendable {
     public var settledCallee: UInt32 = 0
     public var rejectedCaller: UInt64 = 0
     public var rejectedCallee: UInt64 = 0
+    public var refusedCaller: UInt64 = 0
     public var failure: UInt32 = 0
     public var outs: [Out] = []
     public var pendings: [Pending] = []
@@ -121,6 +124,7 @@ public struct Record: Equatable, Sendable {
         settledCallee = view.settledCallee
         rejectedCaller = view.rejectedCaller
         rejectedCallee = view.rejectedCallee
+        refusedCaller = view.refusedCaller
         failure = view.failure
         view.forEachOut(in: bytes) { outs.append(Out($0, bytes)) }
         view.forEachPending(in: bytes) { pendings.append(Pending($0, bytes)) }
@@ -143,6 +147,7 @@ extension Record.Side {
         routes = Array(bytes[view.routes.range])
         endpoint = Array(bytes[view.endpoint.range])
         flow = Array(bytes[view.flow.range])
+        sentBy = Array(bytes[view.sentBy.range])
         pass = view.pass
     }
 }
@@ -155,6 +160,7 @@ extension Record.Out {
         answer = Array(bytes[view.answer.range])
         acked = view.acked
         to = Array(bytes[view.to.range])
+        refused = view.refused
     }
 }
 

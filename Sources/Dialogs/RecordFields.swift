@@ -10,10 +10,13 @@
 //                8 from  9 to  10 request_uri    larger bytes
 //                21 rejected_caller, 22 rejected_callee  max   (CSeq, branch hash) of the last re-INVITE refused
 //                23 failure  max   status of the final answer other than 2xx that the INVITE got
+//                25 refused_caller                       max   as 21, of one that a node refused by itself
 //     Deadline   larger (1 generation, 2 at_ms, 3 lifetime_ms)             at_ms counts from the dialog's birth
-//     Side       1 cseq max   2 first_cseq least that is not 0   3 target larger
+//     Side       1 cseq max   2 first_cseq least that is not 0   3 target larger   4 sent_by larger bytes
 //     Target     larger (1 cseq, 6 pass, then bytes: 2 contact, 3 routes, 4 endpoint, 5 flow)
 //     Out        1 to_tag   2 state max   3 side joined   4 answer larger bytes   5 acked max   6 to larger bytes
+//                7 refused max: as 25, of the callee's
+//                A callee without a tag has the entry without `to_tag`: the null tag.
 //     Pending    1 branch   2 leg   3 cseq   4 progress or   5 vias … 11 answer larger bytes   12 pass max
 //     Stamped    1 key      larger (2 counter, 3 node, 4 boot, then bytes)   5 value, absent when removed
 //     Home       1 name  2 boot (fixed64)  3 sent_by      opaque to the join
@@ -35,6 +38,9 @@ public enum RecordField: UInt32, Sendable {
     case rejectedCaller = 21
     case rejectedCallee
     case failure
+    /// The last INVITE within the dialog that a node refused to the caller without a transaction: coded as the one
+    /// above.
+    case refusedCaller = 25
 }
 
 public enum HomeField: UInt32, Sendable {
@@ -50,6 +56,8 @@ public enum DeadlineField: UInt32, Sendable {
 public enum SideField: UInt32, Sendable {
     case cseq = 1
     case firstCSeq, target
+    /// What the home is called toward this side, where that is not the home's `sentBy`.
+    case sentBy
 }
 
 public enum TargetField: UInt32, Sendable {
@@ -64,6 +72,8 @@ public enum TargetField: UInt32, Sendable {
 public enum OutField: UInt32, Sendable {
     case toTag = 1
     case state, side, answer, acked, to
+    /// As `RecordField.refusedCaller`, of the callee's.
+    case refused
 }
 
 public enum PendingField: UInt32, Sendable {
@@ -109,7 +119,9 @@ enum RecordMessage: UInt8 {
         case .deadline: field == 1 ? .max(Self.word) : field <= 3 ? .max(.max) : .unknown
         case .side:
             field == 1
-                ? .max(Self.word) : field == 2 ? .leastNonzero(Self.word) : field == 3 ? .picked(.target) : .unknown
+                ? .max(Self.word)
+                : field == 2
+                    ? .leastNonzero(Self.word) : field == 3 ? .picked(.target) : field == 4 ? .largerBytes : .unknown
         case .target:
             field == 1 ? .max(Self.word) : field <= 5 ? .largerBytes : field == 6 ? .max(.max) : .unknown
         case .out, .settledOut: field == 4 && self == .settledOut ? .dropped : Self.outRule(field)
@@ -133,7 +145,7 @@ enum RecordMessage: UInt8 {
         case 5: .max(UInt64(DialogState.deleted.rawValue))
         case 6: .picked(.deadline)
         case 7: .or(word)
-        case 21, 22: .max(.max)
+        case 21, 22, 25: .max(.max)
         case 11: .joined(.side)
         case 16: .joinedMap(.out)
         case 17: .joinedMap(.pending)
@@ -148,6 +160,7 @@ enum RecordMessage: UInt8 {
         case 2: .max(UInt64(DialogState.deleted.rawValue))
         case 3: .joined(.side)
         case 5: .max(word)
+        case 7: .max(.max)
         default: .unknown
         }
     }

@@ -42,6 +42,7 @@ extension RecordView {
             case .cseq: side.cseq = UInt32(truncatingIfNeeded: field.value)
             case .firstCSeq: side.firstCSeq = UInt32(truncatingIfNeeded: field.value)
             case .target: target = bytes(field)
+            case .sentBy: side.sentBy = bytes(field)
             case nil: break
             }
         }
@@ -70,6 +71,7 @@ extension RecordView {
             case .answer: out.answer = bytes(field)
             case .acked: out.acked = UInt32(truncatingIfNeeded: field.value)
             case .to: out.to = bytes(field)
+            case .refused: out.refused = field.value
             case nil: break
             }
         }

@@ -26,6 +26,10 @@ public struct RecordView: Sendable {
         public var endpoint = ByteRange.empty
         public var flow = ByteRange.empty
         public var pass = SpiralPass.first
+        /// What the home is called toward this side; empty where that is `home`'s.
+        public var sentBy = ByteRange.empty
+
+        public init() {}
     }
 
     public struct Out: Equatable, Sendable {
@@ -35,6 +39,8 @@ public struct RecordView: Sendable {
         public var answer = ByteRange.empty
         public var acked: UInt32 = 0
         public var to = ByteRange.empty
+        /// As `RecordView.refusedCaller`, of the callee's.
+        public var refused: UInt64 = 0
     }
 
     public struct Pending: Equatable, Sendable {
@@ -82,6 +88,8 @@ public struct RecordView: Sendable {
     /// CSeq in the upper word, branch hash in the lower, of the last re-INVITE that was refused; 0 for none.
     public private(set) var rejectedCaller: UInt64 = 0
     public private(set) var rejectedCallee: UInt64 = 0
+    /// The same of the last INVITE that a node refused to the caller without a transaction.
+    public private(set) var refusedCaller: UInt64 = 0
     /// The status of the final answer other than 2xx that the INVITE got; 0 for none.
     public private(set) var failure: UInt32 = 0
     public private(set) var outCount = 0
@@ -114,6 +122,7 @@ public struct RecordView: Sendable {
             case .settledCallee: settledCallee = UInt32(truncatingIfNeeded: field.value)
             case .rejectedCaller: rejectedCaller = field.value
             case .rejectedCallee: rejectedCallee = field.value
+            case .refusedCaller: refusedCaller = field.value
             case .failure: failure = UInt32(truncatingIfNeeded: field.value)
             case .outs:
                 outCount += 1

@@ -52,8 +52,8 @@ enum ProxyTarget {
             var settings = ProxySettings()
             settings.listeners = [Self.node]
             settings.ownNames = [HostPort(Self.node), HostPort(Self.other)]
-            settings.sentBy = Array(Self.node.text.utf8)
-            settings.advertised = settings.sentBy
+            let name = Array(Self.node.text.utf8)
+            settings.names = [ListenerName(transport: .udp, sentBy: name, advertised: name)]
             settings.mark = 0x3f2a
             settings.memberTag = 0x1111_1111
             settings.nodeName = Array("n1".utf8)

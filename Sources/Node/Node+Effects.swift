@@ -129,6 +129,8 @@ extension Node {
             }
             if proxy.isSpent(did, dialogs: store.dialogs) {
                 proxy.learnSpent(did, now: now, dialogs: &store.dialogs, effects: &effects)
+            } else if proxy.isSettleable(did, dialogs: store.dialogs) {
+                proxy.learnSettled(did, now: now, dialogs: &store.dialogs, effects: &effects)
             }
         }
         for did in store.arrived {

@@ -49,10 +49,12 @@ extension Node {
             if member.isFit { fit.append(tag) }
             if member.isSelf || member.isAbsent { continue }
             let service = member.hello.service
+            let sockets = Self.sockets(of: member.hello)
+            let endpoint = passingAddress(of: member.hello, sockets)
             let moved = !service.isEmpty && !member.isLive && held.contains(service)
             peers.append(
                 PeerContact(
-                    memberTag: tag, endpoint: Endpoint(text: member.hello.sip), isLive: member.isLive,
+                    memberTag: tag, endpoint: endpoint, sockets: sockets, isLive: member.isLive,
                     movesAddress: !service.isEmpty, holdsMovedAddress: moved))
         }
         let names = members.filter { !$0.isSelf }.map(\.hello.names)
@@ -66,6 +68,26 @@ extension Node {
         proxy.fitMembers = mayInherit ? fit.sorted() : []
         tellReadiness(now: now)
         proxy.commits = settings.replication.commit != .async && cluster.hasPeers
+    }
+
+    /// The UDP sockets of a member: whatever comes from one of them comes from it.
+    private static func sockets(of hello: Hello) -> [Endpoint] {
+        hello.names.split(separator: " ").compactMap { text in
+            guard let name = HostPort(configured: text), name.transport == .udp else { return nil }
+            return name.address.map { Endpoint(address: $0, port: name.port) }
+        }
+    }
+
+    /// Where a member is passed messages: its first UDP socket of a family that this node has one of, too. Its service
+    /// address may be elsewhere.
+    private func passingAddress(of hello: Hello, _ sockets: [Endpoint]) -> Endpoint? {
+        let first = Endpoint(text: hello.sip)
+        let own = settings.sip.listen
+        let reached = ([first].compactMap(\.self) + sockets).first { endpoint in
+            endpoint.text != hello.service
+                && own.contains { $0.transport == .udp && $0.address.isIPv6 == endpoint.address.isIPv6 }
+        }
+        return reached ?? first
     }
 
     private mutating func tellReadiness(now: Instant) {
@@ -89,10 +111,15 @@ extension Node {
     mutating func scheduleReview(now: Instant) {
         refreshMembership(now: now)
         reviewAt = min(reviewAt, now.advanced(by: settings.takeover.settle))
+        strangersReviewAt = now.advanced(by: Proxy.strangerGrace + settings.takeover.settle)
     }
 
     mutating func continueWalk(now: Instant) {
         tellReadiness(now: now)
+        if now >= strangersReviewAt {
+            reviewAt = min(reviewAt, now)
+            strangersReviewAt = .distantFuture
+        }
         if reviewAt == .distantFuture { reviewAt = now.advanced(by: RecordWalk.interval) }
         if now >= reviewAt {
             walk.isUnderWay = true

@@ -47,6 +47,12 @@ extension Node {
             counter(
                 "sip_passed_to_flow", "Requests passed to the member that holds their connection", sip.passedToFlow),
             counter("sip_flows_gone", "Requests refused 430: their connection has ended", sip.flowsGone),
+            counter(
+                "sip_refusals_acknowledged", "ACKs of refusals of the cluster's own within dialogs",
+                sip.refusalsAcknowledged),
+            counter(
+                "sip_refusals_forgotten", "Refusals within dialogs whose ACK can be told by the record only",
+                sip.refusalsForgotten),
             counter("dialogs_route_hint_mismatches", "Routes whose did named another dialog", sip.routeHintMismatches),
             counter("dialogs_unseen_ack", "Dialogs whose ACK no node saw", sip.dialogsUnseenAcknowledgement),
         ]

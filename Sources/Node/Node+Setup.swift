@@ -34,15 +34,12 @@ extension Node {
         var proxy = ProxySettings()
         let sip = settings.sip
         proxy.listeners = sip.listen
-        if let service = sip.serviceAddress, !sip.listen.contains(service) { proxy.listeners.append(service) }
-        let advertised = sip.effectiveAdvertise
+        if let service = sip.serviceAddress, !sip.listen.contains(service) {
+            proxy.serviceListener = proxy.listeners.count
+            proxy.listeners.append(service)
+        }
         proxy.ownNames = names(sip)
-        let own = sip.serviceAddress ?? sip.listen.first { $0.transport == .udp } ?? sip.listen.first
-        let shared = advertised.first { $0.transport == .udp }.map { Self.hostPort($0) }
-        let ownText = own.map { Array($0.text.utf8) } ?? []
-        proxy.sentBy = sip.via == .advertise ? shared ?? ownText : ownText
-        proxy.advertised = shared ?? proxy.sentBy
-        proxy.streamNames = makeStreamNames(sip)
+        proxy.names = makeListenerNames(sip, proxy.listeners)
         proxy.routeParameter = Array(settings.dialogs.rrParameter.utf8)
         proxy.forceRport =
             switch sip.forceRport {
@@ -80,20 +77,22 @@ extension Node {
         return proxy
     }
 
-    /// What this node is called over each transport with connections that it listens on.
-    private static func makeStreamNames(_ sip: SIPSettings) -> [StreamName] {
-        var names: [StreamName] = []
-        for endpoint in sip.listen where endpoint.transport != .udp {
-            guard !names.contains(where: { $0.transport == endpoint.transport }) else { continue }
-            let own = Array(endpoint.text.utf8)
-            let shared = sip.effectiveAdvertise.first { $0.transport == endpoint.transport }.map(Self.hostPort) ?? own
-            let parameter = Array(";transport=\(endpoint.transport.configuredName)".utf8)
-            names.append(
-                StreamName(
-                    transport: endpoint.transport, sentBy: sip.via == .advertise ? shared : own,
-                    advertised: shared + parameter))
+    /// What each listener is called. A service address stands in the Via of the first UDP listener of its family, too:
+    /// an answer has to find it wherever it moves (S1-1).
+    private static func makeListenerNames(_ sip: SIPSettings, _ listeners: [Endpoint]) -> [ListenerName] {
+        let service = sip.serviceAddress
+        let stands = service.flatMap { service in
+            sip.listen.firstIndex { $0.transport == .udp && $0.address.isIPv6 == service.address.isIPv6 }
         }
-        return names
+        return listeners.enumerated().map { index, endpoint in
+            let own = Array((index == stands ? service ?? endpoint : endpoint).text.utf8)
+            let shared = sip.advertised(for: endpoint).map(hostPort) ?? Array(endpoint.text.utf8)
+            let parameter =
+                endpoint.transport == .udp ? [] : Array(";transport=\(endpoint.transport.configuredName)".utf8)
+            return ListenerName(
+                transport: endpoint.transport, sentBy: sip.via == .advertise ? shared : own,
+                advertised: shared + parameter)
+        }
     }
 
     private static func hostPort(_ uri: ConfiguredURI) -> [UInt8] {
@@ -250,7 +249,7 @@ extension Node {
     static func names(_ sip: SIPSettings) -> [HostPort] {
         var names = sip.listen.map { HostPort($0) }
         if let service = sip.serviceAddress, !sip.listen.contains(service) { names.append(HostPort(service)) }
-        for uri in sip.effectiveAdvertise {
+        for uri in sip.advertise {
             names.append(HostPort(host: Array(uri.host.utf8), port: uri.port ?? uri.transport.defaultPort))
         }
         return names

@@ -46,6 +46,8 @@ package struct Node: Sendable {
     var walk = RecordWalk()
     /// A review of all records is wanted from this moment on.
     var reviewAt: Instant = .distantFuture
+    /// A second one, when owners that nobody has heard of have had their time.
+    var strangersReviewAt: Instant = .distantFuture
     /// When membership is looked at again without an event.
     var membershipAt: Instant = .zero
     var quorumLostSince: Instant?
@@ -186,7 +188,7 @@ package struct Node: Sendable {
 
     /// Nothing happens before it unless something is received.
     package var nextDeadline: Instant {
-        var next = min(cluster.nextDeadline, reviewAt, resolver.nextDeadline)
+        var next = min(cluster.nextDeadline, reviewAt, strangersReviewAt, resolver.nextDeadline)
         if let peerFinder { next = min(next, peerFinder.nextLookup) }
         if walk.isUnderWay { next = min(next, walk.nextSlice) }
         if let deadline = proxy.nextDeadline { next = min(next, deadline) }

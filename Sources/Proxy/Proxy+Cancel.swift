@@ -70,7 +70,7 @@ extension Proxy {
     private mutating func findCancelled(
         _ plan: inout RequestPlan, now: Instant, dialogs: DialogTable, effects: inout ProxyEffects
     ) -> Cancelled {
-        if !message.toTag.isEmpty {
+        if !message.toTag.isEmpty || namesDialog() {
             consumeRoutes(&plan, dialogs: dialogs)
             matchDialog(&plan, dialogs: dialogs, effects: &effects)
             if let did = plan.did, dialogs.contains(did) {
@@ -237,6 +237,10 @@ extension Proxy {
             }
             put(context, id)
         }
+        if isOfRefusal(plan, now: now) {
+            counters.refusalsAcknowledged += 1
+            return
+        }
         if isAcknowledgementOfOurs(plan) {
             counters.foreignAbsorbed += 1
             passToPeers(from: plan.source, effects: &effects)
@@ -245,6 +249,11 @@ extension Proxy {
         consumeRoutes(&plan, dialogs: dialogs)
         let isRouted = plan.did != nil
         matchDialog(&plan, dialogs: dialogs, effects: &effects)
+        plan.isInDialog = plan.isKnown || isRouted || !message.toTag.isEmpty
+        if isOfRecordedRefusal(plan, dialogs: dialogs) {
+            counters.refusalsAcknowledged += 1
+            return
+        }
         if isOfRejected(plan, dialogs: dialogs) || isOfFailed(plan, isRouted: isRouted, dialogs: dialogs) {
             counters.foreignAbsorbed += 1
             passToPeers(from: plan.source, effects: &effects)
@@ -281,8 +290,8 @@ extension Proxy {
 
     /// Whether an ACK is for the failure of an INVITE: it has that one's topmost Via (RFC 3261 §17.1.1.3), or, where a
     /// balancer that fails over has renewed the branch, none of our Routes names a dialog, and a call of that Call-ID,
-    /// From tag and CSeq has failed or is about to. Who has the INVITE's transaction gets it; whom the Request-URI names
-    /// has no use for it.
+    /// From tag and CSeq has failed or is about to. Who has the INVITE's transaction gets it; the phone that the
+    /// Request-URI names has no use for it.
     private mutating func isOfFailed(_ plan: RequestPlan, isRouted: Bool, dialogs: DialogTable) -> Bool {
         func isAnswered(_ did: DialogID) -> Bool {
             dialogs.state(did) == .confirmedNotAcknowledged || dialogs.state(did) == .confirmed

@@ -113,7 +113,7 @@ extension Proxy {
             let target = settings.egress ?? request.target
             var branch = ClientBranch(
                 client: clientTransaction(.bye, target), sent: request.bytes, target: target,
-                listener: egressListener(target))
+                listener: listener(ofGenerated: request.bytes, toward: target))
             branch.leg = request.leg
             branch.generated = generatedHash(request.bytes)
             generatedTable.insert(hash: branch.generated, value: id.index)
@@ -167,9 +167,9 @@ extension Proxy {
         _ context: inout ResponseContext, _ index: Int, at endpoint: Endpoint, _ id: SlotID, now: Instant,
         effects: inout ProxyEffects
     ) {
-        context.branches[index].sent = request(context.branches[index].sent, by: endpoint.transport)
+        context.branches[index].sent = request(context.branches[index].sent, at: endpoint)
         context.branches[index].target = endpoint
-        context.branches[index].listener = egressListener(endpoint)
+        context.branches[index].listener = listener(ofGenerated: context.branches[index].sent, toward: endpoint)
         context.branches[index].client = clientTransaction(context.method, endpoint)
         start(&context, branch: index, id, now: now, effects: &effects)
     }
@@ -309,12 +309,11 @@ extension Proxy {
         if side.contact.isEmpty, leg == .callee { side.contact = record.requestURI }
         guard !side.contact.isEmpty else { return nil }
         let sender = leg == .caller ? out.side : record.caller
-        let first = max(1, UInt64(sender.firstCSeq))
-        let cSeq = min(first + 1 << 24, 1 << 31 - 1)
+        let cSeq = GeneratedCSeq.bye(first: sender.firstCSeq, highest: sender.cseq)
         guard let hop = nextHop(side) else { return nil }
         let request = requestWithin(
             record, out, to: leg, method: "BYE", cSeq: cSeq, hop,
-            via: { writeGeneratedVia(did, record, out, to: leg, .bye, hop.endpoint.transport, into: &$0) },
+            via: { writeGeneratedVia(did, record, out, to: leg, .bye, settings.egress ?? hop.endpoint, into: &$0) },
             extra: { Self.writeReason(record.flags, early: early, into: &$0) })
         return EndingRequest(leg: leg, target: hop.endpoint, bytes: request)
     }
@@ -323,12 +322,12 @@ extension Proxy {
     /// that the record names.
     func writeGeneratedVia(
         _ did: DialogID, _ record: Record, _ out: Record.Out, to leg: Leg, _ method: Method,
-        _ transport: TransportProtocol, into writer: inout ByteWriter
+        _ hop: Endpoint, into writer: inout ByteWriter
     ) {
         writer.put("SIP/2.0/")
-        writer.put(transport.name)
+        writer.put(hop.transport.name)
         writer.put(0x20)
-        writer.put(record.home.map(\.sentBy) ?? settings.sentBy)
+        writer.put(generatedSentBy(record.home, leg == .caller ? record.caller : out.side, toward: hop))
         writer.put(";branch=")
         Branch.generated(generatedBranch(did, leg, method, toTag: out.toTag)).write(mark: settings.mark, into: &writer)
         writer.put(";rport")
@@ -355,7 +354,9 @@ extension Proxy {
         _ record: Record, _ out: Record.Out, to leg: Leg, method: StaticString, cSeq: UInt64, _ hop: Hop,
         via: (inout ByteWriter) -> Void, extra: (inout ByteWriter) -> Void = { _ in }
     ) -> [UInt8] {
-        let toValue = out.to.isEmpty ? record.to + Array(";tag=".utf8) + out.toTag : out.to
+        // A callee without a tag has the null tag, and gets none (RFC 3261 §12.1.1).
+        let tag = out.toTag.isEmpty ? [] : Array(";tag=".utf8) + out.toTag
+        let toValue = out.to.isEmpty ? record.to + tag : out.to
         var writer = ByteWriter(capacity: 512)
         writer.put(method)
         writer.put(0x20)

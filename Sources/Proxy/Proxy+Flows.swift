@@ -73,73 +73,6 @@ struct SendToken: Equatable, Sendable {
     static let generationMask: UInt32 = 0x3f_ffff
 }
 
-extension ProxySettings {
-    func streamName(_ transport: TransportProtocol) -> StreamName? { streamNames.first { $0.transport == transport } }
-
-    /// Whether this node sends by a transport: it has a listener for it.
-    func speaks(_ transport: TransportProtocol) -> Bool {
-        transport == .udp || streamNames.contains { $0.transport == transport }
-    }
-
-    /// Writes transport and sent-by of our Via: `UDP 127.0.0.11:5060`.
-    func writeSentBy(_ transport: TransportProtocol, into writer: inout ByteWriter) {
-        guard let name = streamName(transport) else {
-            writer.put("UDP ")
-            writer.put(sentBy)
-            return
-        }
-        writer.put(transport.name)
-        writer.put(0x20)
-        writer.put(name.sentBy)
-    }
-
-    /// Writes what stands above a request that leaves: our Via, and the Record-Routes of `recorded`.
-    func writeTop(
-        _ branch: Branch, _ recorded: DialogID?, from upstream: TransportProtocol, to downstream: TransportProtocol,
-        secure: Bool, above standing: [UInt8]?, into writer: inout ByteWriter
-    ) {
-        writer.put("Via: ")
-        Proxy.writeVia(self, branch, downstream, into: &writer)
-        writer.put("\r\n")
-        if let recorded {
-            writeRecordRoutes(
-                recorded, upstream: upstream, downstream: downstream, secure: secure, above: standing, into: &writer)
-        }
-    }
-
-    /// Writes the Record-Routes of a dialog: one where both sides share a transport, two where they differ, the one for
-    /// upstream below (RFC 5658). With `secure` the URIs are sips (RFC 3261 §16.6 step 4).
-    /// - Parameter standing: Our entry that stands on top, from its host on, in a request that has come straight back:
-    ///   it is not written again.
-    func writeRecordRoutes(
-        _ did: DialogID, upstream: TransportProtocol, downstream: TransportProtocol, secure: Bool,
-        above standing: [UInt8]?, into writer: inout ByteWriter
-    ) {
-        let name = advertisedName(upstream)
-        let stands =
-            standing.map { $0.starts(with: name) && $0.dropFirst(name.count).first == UInt8(ascii: ";") } ?? false
-        if upstream != downstream || !stands { writeRecordRoute(did, downstream, secure: secure, into: &writer) }
-        if upstream != downstream, !stands { writeRecordRoute(did, upstream, secure: secure, into: &writer) }
-    }
-
-    /// Host, port and transport of our Record-Route.
-    func advertisedName(_ transport: TransportProtocol) -> [UInt8] {
-        streamName(transport)?.advertised ?? advertised
-    }
-
-    private func writeRecordRoute(
-        _ did: DialogID, _ transport: TransportProtocol, secure: Bool, into writer: inout ByteWriter
-    ) {
-        writer.put(secure && transport != .udp ? "Record-Route: <sips:" : "Record-Route: <sip:")
-        writer.put(advertisedName(transport))
-        writer.put(";lr;")
-        writer.put(routeParameter)
-        writer.put("=")
-        writer.putHex(did.rawValue, digits: 16)
-        writer.put(">\r\n")
-    }
-}
-
 /// A connection of this process, as far as the proxy needs it.
 struct LiveFlow: Sendable {
     var remote: Endpoint
@@ -205,7 +138,7 @@ extension Proxy {
             plan.flow = plan.namedFlow
             return .taken
         }
-        guard !settings.streamNames.isEmpty, plan.isKnown, let did = plan.did, !message.toTag.isEmpty,
+        guard settings.hasStreams, plan.isKnown, let did = plan.did, plan.isInDialog,
             let fact = flowFact(of: did, toward: plan.leg, dialogs: dialogs)
         else { return .none }
         return takeFlow(fact, &plan)
@@ -331,22 +264,9 @@ extension Proxy {
         context.branches[index].sent = context.branches[index].datagram
         context.branches[index].datagram = []
         context.branches[index].target.transport = .udp
-        context.branches[index].listener = egressListener(context.branches[index].target)
+        context.branches[index].listener = listener(for: context, toward: context.branches[index].target)
         context.branches[index].client = clientTransaction(context.method, context.branches[index].target)
         start(&context, branch: index, id, now: now, effects: &effects)
         return true
-    }
-
-    /// A request with the topmost Via of another transport, for one whose transport was found late.
-    mutating func request(_ bytes: [UInt8], by transport: TransportProtocol) -> [UInt8] {
-        guard transport != .udp, loadStored(bytes), let via = try? stored.topmostVia() else { return bytes }
-        editor.begin()
-        editor.replace(ByteRange(start: Int(via.element.start), end: Int(via.sentBy.end))) { [settings] writer in
-            writer.put("SIP/2.0/")
-            settings.writeSentBy(transport, into: &writer)
-        }
-        scratch.removeAll()
-        editor.write(stored, into: &scratch)
-        return scratch.copy()
     }
 }

@@ -12,7 +12,7 @@ extension Proxy {
         guard let id = contexts.insert(.blank) else {
             counters.overloaded += 1
             effects.items.append(.note(.overloaded))
-            if message.toTag.isEmpty {
+            if !plan.isInDialog {
                 reject(503, plan, effects: &effects) { $0.put("Retry-After: 10\r\n") }
             } else {
                 forwardStatelessly(plan, now: now, effects: &effects)
@@ -24,20 +24,23 @@ extension Proxy {
         context.did = plan.did
         context.leg = plan.leg
         context.cSeq = plan.cSeq.number
-        context.isInitial = plan.createsDialog || (message.toTag.isEmpty && message.method == .invite)
+        context.isInitial = plan.createsDialog || (!plan.isInDialog && message.method == .invite)
         context.isKnown = plan.isKnown
-        context.refreshes = !message.toTag.isEmpty && Self.refreshing(message.method) && !isKeepAlive(plan)
+        context.refreshes = plan.isInDialog && Self.refreshing(message.method) && !isKeepAlive(plan)
         context.afterTheEnd = plan.afterTheEnd
+        context.recordsSubscription = makesSubscription(plan)
         context.pass = plan.pass
         context.recordsRoute = plan.recordsRoute
         context.endsOnAnswer = endsDialog(plan) && returnsHere(plan)
         context.upstream = plan.upstream
         context.listener = plan.listener
         context.flow = arrivalFlow
+        context.routeListener = plan.routeListener
         context.startedAt = now
         context.serverKey = serverKey(plan, method: message.method)
         context.request = completedRequest(plan)
         let isInvite = message.method == .invite
+        if isInvite { refusals.remove(context.serverKey) }
         let isReliable = plan.source.transport.isReliable
         context.server =
             isInvite
@@ -134,11 +137,20 @@ extension Proxy {
             let recorded = plan.recordsRoute ? plan.did : nil
             let standing = recorded.flatMap { standingRecordRoute($0, in: message) }
             let isSecure = recorded != nil && isSecure(plan)
+            let listener = listener(for: plan, toward: plan.nextHop)
             editor.insert(at: message.firstLineEnd) { [settings] writer in
                 settings.writeTop(
-                    branch, recorded, from: plan.source.transport, to: plan.nextHop.transport, secure: isSecure,
-                    above: standing, into: &writer)
+                    branch, recorded, from: plan.listener, to: listener, secure: isSecure, above: standing,
+                    into: &writer)
                 if let fact = plan.memberFlow { Self.writeRoute(to: fact.flow, at: plan.nextHop, into: &writer) }
+            }
+        }
+        if branch != nil, makesSubscription(plan) { insertSubscriptionRoutes(plan) }
+        if !plan.addedRoutes.isEmpty {
+            editor.insert(at: message.headersEnd) { writer in
+                writer.put("Route: ")
+                writer.put(plan.addedRoutes)
+                writer.put("\r\n")
             }
         }
         if plan.addsPath { insertPath(plan) }
@@ -167,10 +179,10 @@ extension Proxy {
     }
 
     static func writeVia(
-        _ settings: ProxySettings, _ branch: Branch, _ transport: TransportProtocol, into writer: inout ByteWriter
+        _ settings: ProxySettings, _ branch: Branch, _ listener: ListenerID, into writer: inout ByteWriter
     ) {
         writer.put("SIP/2.0/")
-        settings.writeSentBy(transport, into: &writer)
+        settings.writeSentBy(listener, into: &writer)
         writer.put(";branch=")
         branch.write(mark: settings.mark, into: &writer)
         writer.put(";rport")
@@ -195,6 +207,7 @@ extension Proxy {
             if index > first { writer.put(", ") }
             writer.put(message.bytes, routes[index].element)
         }
+        writer.put(plan.addedRoutes)
     }
 
     /// Forwards without keeping anything: an ACK for a 2xx (§16.6 step 10), or under overload.
@@ -205,28 +218,15 @@ extension Proxy {
         counters.forwarded += 1
         if let name = plan.targets.first?.name {
             let sent = forwardedRequest(plan, branch: .transaction(token))
-            if !ask(for: name, .stateless(sent), now: now, effects: &effects) { counters.dropped += 1 }
+            let near = plan.routeListener ?? plan.listener
+            if !ask(for: name, .stateless(sent, near), now: now, effects: &effects) { counters.dropped += 1 }
             return
         }
         var plan = plan
         if let hop = plan.targets.first?.candidates.first { plan.nextHop = hop }
         let sent = forwardedRequest(plan, branch: .transaction(token))
-        effects.queue.send(sent, to: plan.nextHop, from: egressListener(plan.nextHop), flow: plan.flow)
-    }
-
-    /// Our listener toward an endpoint: the first of its transport and family, else the first of its transport.
-    func egressListener(_ endpoint: Endpoint) -> ListenerID {
-        if endpoint.transport == .udp, let preferred = settings.preferredListener,
-            settings.listeners.indices.contains(preferred),
-            settings.listeners[preferred].address.isIPv6 == endpoint.address.isIPv6
-        {
-            return ListenerID(rawValue: UInt8(truncatingIfNeeded: preferred))
-        }
-        let index =
-            settings.listeners.firstIndex {
-                $0.transport == endpoint.transport && $0.address.isIPv6 == endpoint.address.isIPv6
-            } ?? settings.listeners.firstIndex { $0.transport == endpoint.transport } ?? 0
-        return ListenerID(rawValue: UInt8(truncatingIfNeeded: index))
+        let listener = listener(for: plan, toward: plan.nextHop)
+        effects.queue.send(sent, to: plan.nextHop, from: listener, flow: plan.flow)
     }
 
     // MARK: What the machines ask for

@@ -59,10 +59,11 @@ extension Proxy {
             learn(did, asPut: true, now: now, dialogs: &dialogs, effects: &effects)
         } else if endsDialog(plan) {
             if !context.endsOnAnswer { learnBye(did, plan.leg, now: now, dialogs: &dialogs, effects: &effects) }
-        } else if message.method == .invite, plan.isKnown, !plan.afterTheEnd {
+        } else if plan.isKnown, !plan.afterTheEnd {
             facts.begin()
-            writePending(context, plan, branch: branch)
-            learn(did, now: now, dialogs: &dialogs, effects: &effects)
+            if message.method == .invite { writePending(context, plan, branch: branch) }
+            if message.method != .bye { writeHighCSeq(did, plan, dialogs: dialogs) }
+            if !facts.isEmpty { learn(did, now: now, dialogs: &dialogs, effects: &effects) }
         }
     }
 
@@ -99,9 +100,11 @@ extension Proxy {
         let routeSet = recordRoutes(below: true)
         let contact = contactURI()
         let flow = flowFact(arrivalFlow, ofSender: message)
+        let sentBy = sentByInRecord(plan.listener)
         facts.message(RecordField.caller) { side in
             side.put(SideField.cseq, UInt64(plan.cSeq.number))
             side.put(SideField.firstCSeq, UInt64(plan.cSeq.number))
+            if !sentBy.isEmpty { side.put(SideField.sentBy, sentBy) }
             side.message(SideField.target) { target in
                 target.put(TargetField.cseq, UInt64(plan.cSeq.number))
                 if let contact { target.put(TargetField.contact, bytes, contact) }
@@ -117,6 +120,7 @@ extension Proxy {
     private mutating func writePending(_ context: ResponseContext, _ plan: RequestPlan, branch: Branch) {
         guard loadStored(context.request) else { return }
         let (settings, stored, message) = (settings, stored, message)
+        let listener = listener(for: plan, toward: plan.nextHop)
         var routesLeft = ByteWriter()
         writeRoutesLeft(plan, into: &routesLeft)
         facts.message(RecordField.pendings) { pending in
@@ -136,7 +140,7 @@ extension Proxy {
                 pending.put(PendingField.requestURI, plan.requestURI)
             }
             pending.put(PendingField.via) {
-                Self.writeVia(settings, branch, plan.nextHop.transport, into: &$0)
+                Self.writeVia(settings, branch, listener, into: &$0)
             }
             pending.put(PendingField.target) { plan.nextHop.writeFact(into: &$0) }
         }
@@ -251,11 +255,9 @@ extension Proxy {
     /// A request in a dialog whose record was not here may have it by now: then it is known who sent it.
     private func matchAgain(_ context: inout ResponseContext, dialogs: DialogTable) -> Bool {
         if context.isKnown || context.kind != .forwarded { return true }
-        let bytes = message.bytes
-        guard let did = context.did,
-            let leg = dialogs.matches(
-                did, callID: bytes, message.callID, fromTag: bytes, message.fromTag, toTag: bytes, message.toTag)
-        else { return false }
+        guard let did = context.did, let leg = leg(of: did, from: context.upstream, dialogs: dialogs) else {
+            return false
+        }
         context.leg = leg
         return true
     }
@@ -268,10 +270,14 @@ extension Proxy {
         let routeSet = recordRoutes(below: false)
         let target = index < context.branches.count ? context.branches[index].target : nil
         let flow = flowFact(arrivalFlow) ?? (target == nil ? nil : context.branches[index].memberFlow)
+        // Only the home's own transaction knows what the home is called there.
+        let isHome = context.kind == .forwarded && target != nil
+        let sentBy = isHome ? sentByInRecord(context.branches[index].listener) : []
         facts.message(RecordField.outs) { out in
             out.put(OutField.toTag, bytes, toTag)
             out.put(OutField.state, UInt64(state.rawValue))
             out.message(OutField.side) { side in
+                if !sentBy.isEmpty { side.put(SideField.sentBy, sentBy) }
                 side.message(SideField.target) { fields in
                     fields.put(TargetField.cseq, state == .early ? 0 : UInt64(context.cSeq))
                     if let contact { fields.put(TargetField.contact, bytes, contact) }

@@ -165,8 +165,8 @@ extension Proxy {
 
     // MARK: ACK and CANCEL
 
-    /// The ACK for a 2xx settles its INVITE: answers, Via stacks and branches are dropped from the record. While another
-    /// branch of a fork is open they stay: should its owner die, an heir has to cancel it.
+    /// The ACK for a 2xx settles its INVITE: answers, Via stacks and branches are dropped from the record. While a
+    /// branch is open, as far as is known here, they stay: should its owner die, an heir has to cancel it.
     mutating func learnAcknowledgement(
         _ did: DialogID, _ plan: RequestPlan, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
@@ -185,17 +185,19 @@ extension Proxy {
             dialogs.view(did) { view, stored in
                 view.out(toTag: bytes, calleeTag, in: stored)?.side.contact.isEmpty ?? true
             } ?? true
+        // An ACK that ignores its route set names us (S3-27).
+        let namesUs = (try? URI(bytes, requestURI)).map { isOwn($0, in: bytes) } ?? true
         if plan.leg == .caller, isInitial {
             facts.put(RecordField.state, UInt64(DialogState.confirmed.rawValue))
-            let isForked = dialogs.view(did) { view, stored in isForkOpen(view, stored, plan.cSeq.number) } ?? false
-            if !isForked { facts.put(RecordField.settledCaller, UInt64(plan.cSeq.number)) }
+            let isOpen = dialogs.view(did) { view, stored in hasOpenPending(view, stored, plan.cSeq.number) } ?? false
+            if !isOpen { facts.put(RecordField.settledCaller, UInt64(plan.cSeq.number)) }
             facts.message(RecordField.outs) { out in
                 out.put(OutField.toTag, bytes, calleeTag)
                 out.put(OutField.state, UInt64(DialogState.confirmed.rawValue))
                 out.put(OutField.acked, UInt64(plan.cSeq.number))
                 // The 2xx went by unseen: the ACK names where the callee is (RFC 3261 §12.2.1.1); CSeq 0 yields to the
                 // 2xx.
-                if isBare {
+                if isBare, !namesUs {
                     out.message(OutField.side) { side in
                         side.message(SideField.target) { $0.put(TargetField.contact, bytes, requestURI) }
                     }
@@ -209,15 +211,21 @@ extension Proxy {
         stopResending(did, effects: &effects)
     }
 
-    /// One branch has had its final answer, and another has not.
-    private func isForkOpen(_ view: RecordView, _ stored: [UInt8], _ cSeq: UInt32) -> Bool {
-        guard view.pendingCount > 1 else { return false }
-        var hasEnded = false
-        view.forEachPending(in: stored) { pending in
-            guard pending.leg == .caller, pending.cseq == cSeq else { return }
-            hasEnded = hasEnded || pending.progress & Progress.final != 0
-        }
-        return hasEnded && hasOpenPending(view, stored, cSeq)
+    /// Whether the caller's INVITE was acknowledged before it was known here how its branches ended, and now they have.
+    package func isSettleable(_ did: DialogID, dialogs: DialogTable) -> Bool {
+        dialogs.view(did) { view, stored in
+            view.state == .confirmed && view.pendingCount > 0 && view.settledCaller < view.inviteCSeq
+                && isAcknowledged(view, stored, view.inviteCSeq) && !hasOpenPending(view, stored, view.inviteCSeq)
+        } ?? false
+    }
+
+    /// All branches of the caller's INVITE have ended.
+    package mutating func learnSettled(
+        _ did: DialogID, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
+    ) {
+        facts.begin()
+        facts.put(RecordField.settledCaller, UInt64(dialogs.view(did) { view, _ in view.inviteCSeq } ?? 0))
+        learn(did, now: now, dialogs: &dialogs, effects: &effects)
     }
 
     mutating func learnCancelled(

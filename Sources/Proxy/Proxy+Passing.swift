@@ -91,6 +91,13 @@ extension Proxy {
             facts.put(RecordField.state, UInt64(DialogState.confirmedNotAcknowledged.rawValue))
             writeDeadline(did, interval: agreedInterval(cSeq.method), now: now, dialogs: dialogs)
         }
+        let (bytes, branch) = (message.bytes, via.branch)
+        facts.message(RecordField.pendings) { pending in
+            pending.put(PendingField.branch, bytes, branch)
+            pending.put(PendingField.leg, UInt64(Leg.caller.rawValue))
+            pending.put(PendingField.cseq, UInt64(cSeq.number))
+            pending.put(PendingField.progress, Progress.final)
+        }
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
         review(did, now: now, dialogs: &dialogs, effects: &effects)
         _ = loadMessage(kept)
@@ -115,8 +122,7 @@ extension Proxy {
     ) {
         let bytes = message.bytes
         guard let state = dialogs.state(did), state != .deleted,
-            let sender = dialogs.matches(
-                did, callID: bytes, message.callID, fromTag: bytes, message.fromTag, toTag: bytes, message.toTag)
+            let sender = leg(of: did, from: .none, dialogs: dialogs)
                 ?? legOfUnansweredDialog(did, dialogs: dialogs)
         else { return }
         let isInitial = dialogs.view(did) { view, _ in sender == .caller && view.inviteCSeq == cSeq.number } ?? false

@@ -19,7 +19,11 @@ struct RequestPlan {
     var consumedRoutes = 0
     /// The same, even when they are passed on to the member that holds a connection.
     var ownRoutes = 0
+    /// The socket that the last of them names, where there are several to choose from (RFC 5658).
+    var routeListener: ListenerID?
     var did: DialogID?
+    /// It is sent within a dialog: by its To tag, or by what stands for one (`isWithinDialog`).
+    var isInDialog = false
     var leg = Leg.caller
     /// Whether the record of `did` is here and agrees.
     var isKnown = false
@@ -38,6 +42,11 @@ struct RequestPlan {
     var namedFlow = FlowID.none
     /// The connection to the next hop, when it must be a certain one.
     var flow = FlowID.none
+    /// What the last Route of ours says of the side beyond it, and whether any of them is a subscription's.
+    var routeToken: RouteToken?
+    var namesSubscription = false
+    /// Routes that are not in the message, and should be (`routeLeniently`): the value of a header.
+    var addedRoutes: [UInt8] = []
     /// Where a Path of ours leads to.
     var path: PathToken?
     /// The request gets our Path, and whether the registrar must understand it (RFC 3327).
@@ -64,6 +73,9 @@ extension Proxy {
             counters.malformed += 1
             return
         }
+        defer {
+            if isRefusalAtHand { rememberRefusal(now: now, dialogs: &dialogs, effects: &effects) }
+        }
         let reply = replyPath(via: via, source: source)
         var plan = RequestPlan(
             source: source, listener: listener, upstream: reply.endpoint, addsReceived: reply.adds, cSeq: cSeq, via: via
@@ -84,7 +96,9 @@ extension Proxy {
             return
         }
         consumeRoutes(&plan, dialogs: dialogs)
-        if message.toTag.isEmpty {
+        plan.isInDialog = isWithinDialog(plan, dialogs: dialogs)
+        if !plan.isInDialog {
+            guard beginsOutside(&plan, now: now, dialogs: dialogs, effects: &effects) else { return }
             guard prepareInitial(&plan, now: now, dialogs: &dialogs, effects: &effects) else { return }
         } else {
             guard prepareInDialog(&plan, now: now, dialogs: dialogs, effects: &effects) else { return }
@@ -127,17 +141,19 @@ extension Proxy {
     // MARK: Retransmissions
 
     func serverKey(_ plan: RequestPlan, method: Method) -> UInt64 {
+        serverKey(plan.via, cSeq: plan.cSeq.number, method: method)
+    }
+
+    func serverKey(_ via: Via, cSeq: UInt32, method: Method) -> UInt64 {
         var stream = hash.begin()
         stream.combine(UInt64(method == .ack ? Method.invite.rawValue : method.rawValue))
-        let via = plan.via
-        let cookie = ByteRange(start: Int(via.branch.start), end: Int(via.branch.start) + 7)
-        if via.branch.count > 7, Text.equalsIgnoringCase(message.bytes, cookie, "z9hG4bK") {
+        if hasMagicCookie(via.branch) {
             stream.combine(message.bytes, via.branch)
             stream.combine(message.bytes, via.sentBy)
         } else {  // RFC 2543: matched by what it is instead of by its branch (§17.2.3).
             stream.combine(message.bytes, message.callID)
             stream.combine(message.bytes, message.fromTag)
-            stream.combine(UInt64(plan.cSeq.number))
+            stream.combine(UInt64(cSeq))
             stream.combine(message.bytes, via.sentBy)
             stream.combine(message.bytes, message.requestURI)
         }
@@ -210,7 +226,7 @@ extension Proxy {
     }
 
     /// Refuses a request without keeping anything (§8.2.7): our To tag is a function of the request, so the ACK is
-    /// known again.
+    /// known again; within a dialog by its branch (`Refusals`).
     mutating func reject(
         _ status: Int, _ plan: RequestPlan, effects: inout ProxyEffects, extra: (inout ByteWriter) -> Void = { _ in }
     ) {
@@ -229,6 +245,7 @@ extension Proxy {
         effects: inout ProxyEffects, extra: (inout ByteWriter) -> Void = { _ in }
     ) {
         counters.rejected += 1
+        if status >= 300, message.method == .invite, !message.toTag.isEmpty { isRefusalAtHand = true }
         let toTag = status > 100 && message.toTag.isEmpty ? ownToTagText(message) : []
         let minimumSession = settings.minimumSession
         effects.queue.send(to: upstream, from: listener, flow: flow) { [message] writer in
@@ -289,8 +306,14 @@ extension Proxy {
             guard let uri = try? URI(message.bytes, route.uri), isOwn(uri, in: message.bytes) else { break }
             plan.consumedRoutes += 1
             plan.ownRoutes += 1
-            if plan.did == nil { plan.did = didHint(uri, in: message.bytes) }
+            let hint = didHint(uri, in: message.bytes)
+            if plan.did == nil { plan.did = hint }
             if let path = pathToken(uri) { plan.path = path }
+            plan.routeToken = routeToken(uri)
+            if plan.routeToken != nil { plan.namesSubscription = true }
+            if settings.hasTwins, hint != nil || plan.routeToken != nil {
+                plan.routeListener = settings.listener(named: uri, in: message.bytes)
+            }
             // Only members may say which connection is used: a stranger would reach phones that are none of his calls.
             if let value = uri.parameter("flow", in: message.bytes), isPeerAddress(plan.source),
                 let flow = Text.hex(message.bytes, value)

@@ -55,11 +55,10 @@ extension Proxy {
         effects: inout ProxyEffects
     ) {
         guard let record = dialogs.record(did), record.state != .deleted else { return }
-        let leg = message.toTag.isEmpty ? Leg.caller : plan.leg
-        let own = record.pendings.first { $0.leg == leg && $0.cseq == plan.cSeq.number && $0.pass == spiral }
+        let own = record.pendings.first { $0.leg == plan.leg && $0.cseq == plan.cSeq.number && $0.pass == spiral }
         guard let own else { return }
         facts.begin()
-        if own.cseq == record.inviteCSeq, leg == .caller, spiral.isFirst {
+        if own.cseq == record.inviteCSeq, plan.leg == .caller, spiral.isFirst {
             facts.put(RecordField.flags, RecordFlag.cancelled)
         } else {
             writeProgress(own, Progress.cancelled)

@@ -57,7 +57,7 @@ extension Proxy {
 
     /// How long an owner may stay unheard of before it counts as dead: several heartbeats of a process that just
     /// started.
-    static let strangerGrace = Duration.seconds(3)
+    package static let strangerGrace = Duration.seconds(3)
 
     func token(of pending: Record.Pending) -> Branch.Token? {
         guard case .transaction(let token) = Branch(pending.branch, ByteRange(pending.branch), mark: settings.mark)
@@ -145,10 +145,13 @@ extension Proxy {
         }
         if answered {
             close(&context)
+            facts.begin()
             for index in context.branches.indices where context.branches[index].final == 0 {
+                pendingFact(context, index) { $0.put(PendingField.progress, Progress.final) }
                 context.branches[index].final = 487
                 terminateClient(&context, index)
             }
+            learn(did, now: now, dialogs: &dialogs, effects: &effects)
             wheel.cancel(context.contextTimer)
             abandonServer(&context)
             return
@@ -209,13 +212,14 @@ extension Proxy {
             context = .blank
             return
         }
-        if !answer.isEmpty {
+        if isInitial, record.outs.contains(where: { $0.acked >= pending.cseq }) {
+            // The caller has its answer and has said so: what is open is one branch too many.
+            cancelLosers(did, record, pending, token, now: now, dialogs: &dialogs, effects: &effects)
+        } else if !answer.isEmpty {
             // Its BYEs are due: a caller that had no 2xx by now must not be given one after them.
             if let deadline = dialogs.deadline(did), deadline <= now { return }
             if isInitial { cancelLosers(did, record, pending, token, now: now, dialogs: &dialogs, effects: &effects) }
-            // With branches still open it is in the record for those alone.
-            let isAcknowledged = isInitial && record.outs.contains { $0.acked >= pending.cseq }
-            if !isAcknowledged { startResending(did, record, pending, answer, now: now, effects: &effects) }
+            startResending(did, record, pending, answer, now: now, effects: &effects)
         } else if let id = makeHeir(did, record, pending, now: now), var context = take(id) {
             counters.takeoverEarly += 1
             effects.items.append(.note(.tookOverEarly(callID: record.callID)))

@@ -132,9 +132,7 @@ extension Proxy {
     mutating func matchDialog(_ plan: inout RequestPlan, dialogs: DialogTable, effects: inout ProxyEffects) {
         let bytes = message.bytes
         if let hint = plan.did {
-            if let leg = dialogs.matches(
-                hint, callID: bytes, message.callID, fromTag: bytes, message.fromTag, toTag: bytes, message.toTag)
-            {
+            if let leg = leg(of: hint, from: plan.source, dialogs: dialogs) {
                 plan.leg = leg
                 plan.isKnown = true
                 return
@@ -154,7 +152,7 @@ extension Proxy {
             callID: bytes, message.callID, fromTag: bytes, message.fromTag, toTag: bytes, message.toTag)
         if let (did, leg) = found {
             plan.did = did
-            plan.leg = leg
+            plan.leg = hasEqualTags ? sender(did, from: plan.source, dialogs: dialogs) ?? leg : leg
             plan.isKnown = true
         }
     }
@@ -165,6 +163,9 @@ extension Proxy {
         dialogs.view(did) { view, bytes -> Leg? in
             guard view.state < .confirmed, Text.same(bytes, view.callID, message.bytes, message.callID) else {
                 return nil
+            }
+            if hasEqualTags, Text.same(bytes, view.fromTag, message.bytes, message.fromTag) {
+                return sender(did, from: .none, dialogs: dialogs) ?? .caller
             }
             if Text.same(bytes, view.fromTag, message.bytes, message.fromTag) { return .caller }
             return Text.same(bytes, view.fromTag, message.bytes, message.toTag) ? .callee : nil
@@ -253,6 +254,11 @@ extension Proxy {
             return false
         case .none: break
         }
+        if plan.isInDialog, isOwn(uri, in: message.bytes),
+            let isRouted = routeLeniently(&plan, dialogs: dialogs, effects: &effects)
+        {
+            return isRouted
+        }
         switch useFlow(&plan, dialogs: dialogs) {
         case .taken: return true
         case .gone where !isOwn(uri, in: message.bytes) && endpoint(of: uri, in: message.bytes) == nil:
@@ -261,30 +267,22 @@ extension Proxy {
             return false
         case .gone, .none: break
         }
-        if message.toTag.isEmpty, let route = settings.routes.first(where: { matches($0, plan) }) {
+        switch takeRouteToken(&plan) {
+        case .taken: return true
+        case .gone where endpoint(of: uri, in: message.bytes) == nil:
+            counters.flowsGone += 1
+            reject(430, plan, effects: &effects)
+            return false
+        case .gone, .none: break
+        }
+        if !plan.isInDialog, let route = settings.routes.first(where: { matches($0, plan) }) {
             return follow(route, &plan, now: now, effects: &effects)
         }
         if isOwn(uri, in: message.bytes) {
-            if settings.lenient, plan.isKnown, let did = plan.did, routeLeniently(did, &plan, dialogs: dialogs) {
-                return true
-            }
             reject(404, plan, effects: &effects)
             return false
         }
         return resolve(uri, message.requestURI, &plan, effects: &effects)
-    }
-
-    /// Sends an in-dialog request that ignores the route set to the other side's Contact (S3-27).
-    private mutating func routeLeniently(_ did: DialogID, _ plan: inout RequestPlan, dialogs: DialogTable) -> Bool {
-        guard let record = dialogs.record(did) else { return false }
-        let callee = out(of: record, message.toTag) ?? record.outs.first
-        let contact = plan.leg == .caller ? callee?.side.contact ?? [] : record.caller.contact
-        guard !contact.isEmpty,
-            let uri = try? URI(contact, ByteRange(contact)), let endpoint = endpoint(of: uri, in: contact)
-        else { return false }
-        plan.requestURI = contact
-        plan.nextHop = settings.egress ?? endpoint
-        return true
     }
 
     private mutating func resolve(
@@ -343,6 +341,7 @@ extension Proxy {
         guard settings.speaks(transport) else { return nil }
         let host = uri.parameter("maddr", in: bytes) ?? uri.host
         guard let address = Address(bytes: bytes, range: host) else { return nil }
-        return Endpoint(address: address, port: uri.port ?? transport.defaultPort, transport: transport)
+        let endpoint = Endpoint(address: address, port: uri.port ?? transport.defaultPort, transport: transport)
+        return settings.reaches(endpoint) ? endpoint : nil
     }
 }

@@ -36,6 +36,10 @@ package struct Proxy: Sendable {
     package var commits = false
     /// Dialogs whose end has been granted (R1).
     package var frozenDialogs = FrozenDialogs()
+    /// INVITEs refused here within dialogs, for their ACKs.
+    var refusals = Refusals()
+    /// The request at hand was refused, and its ACK will look like that of a 2xx.
+    var isRefusalAtHand = false
 
     let hash: KeyedHash
     var contexts: Slab<ResponseContext>
@@ -140,12 +144,13 @@ package struct Proxy: Sendable {
             counters.malformed += 1
             if message.isRequest, message.method != .ack {
                 rejectStatelessly(error.statusCode, source: source, listener: listener, effects: &effects)
+                if isRefusalAtHand { rememberRefusal(now: now, dialogs: &dialogs, effects: &effects) }
             }
             return
         }
         if message.isRequest {
             counters.requests += 1
-            if ageMilliseconds > 2_000, message.toTag.isEmpty {
+            if ageMilliseconds > 2_000, message.toTag.isEmpty, !namesDialog() {
                 counters.staleDropped += 1
                 return
             }
@@ -255,7 +260,7 @@ package struct Proxy: Sendable {
     }
 
     func isPeerAddress(_ endpoint: Endpoint) -> Bool {
-        peers.contains { $0.endpoint == endpoint }
+        peers.contains { $0.endpoint == endpoint || $0.sockets.contains(endpoint) }
     }
 
     /// Whether host and port of a URI are a name of this cluster, compared as written (S1-5).

@@ -124,6 +124,9 @@ package struct ProxyCounters: Equatable, Sendable {
     package var accessDenied: UInt64 = 0
     package var rateLimitedSource: UInt64 = 0
     package var rateLimitedTotal: UInt64 = 0
+    /// ACKs of refusals of the cluster's own within dialogs, and refusals let go before their time.
+    package var refusalsAcknowledged: UInt64 = 0
+    package var refusalsForgotten: UInt64 = 0
     /// Requests passed to the member that holds the connection they must go over.
     package var passedToFlow: UInt64 = 0
     /// Requests for a leg whose connection has ended and that cannot be reached otherwise: 430.

@@ -22,16 +22,14 @@ package enum EarlyTakeover: String, Sendable {
 package struct ProxySettings: Sendable {
     /// The node's own sockets, in the order of `ListenerID`.
     package var listeners: [Endpoint] = []
-    /// The listener that requests leave from while this host holds its address (a service address); `nil` is the first.
+    /// The listener of the service address, which may be elsewhere.
+    package var serviceListener: Int?
+    /// The same while this host holds that address: then it stands for the first UDP listener of its family.
     package var preferredListener: Int?
     /// Listen, service and advertised addresses of the cluster, compared as written (S1-5).
     package var ownNames: [HostPort] = []
-    /// sent-by of our Via by UDP, `127.0.0.11:5060`.
-    package var sentBy: [UInt8] = []
-    /// Host and port of our Record-Route by UDP, `127.0.0.10:5060`.
-    package var advertised: [UInt8] = []
-    /// The same for the other transports that this node listens on (RFC 5658, S1-6).
-    package var streamNames: [StreamName] = []
+    /// What each of them is called (RFC 5658, S1-6).
+    package var names: [ListenerName] = []
     /// Name of the Record-Route parameter that carries the did.
     package var routeParameter: [UInt8] = [UInt8]("did".utf8)
     package var forceRport = ForceRport.auto
@@ -39,7 +37,7 @@ package struct ProxySettings: Sendable {
     package var balancers: [Address] = []
     /// Where every request leaves to with `sip.egress: balancer`; `nil` with `direct`.
     package var egress: Endpoint?
-    /// Route an in-dialog request that names no route to the other side's Contact (S3-27).
+    /// Route an in-dialog request that ignores its route set by the one of the record (S3-27).
     package var lenient = false
     package var timers = TransactionTimers()
     /// Timer C, over 3 minutes (RFC 3261 §16.6 step 11).
@@ -81,25 +79,13 @@ package struct ProxySettings: Sendable {
     package init() {}
 }
 
-/// What this node is called over one transport with connections.
-package struct StreamName: Sendable {
-    package var transport: TransportProtocol
-    /// sent-by of our Via.
-    package var sentBy: [UInt8]
-    /// Host, port and transport parameter of our Record-Route, `127.0.0.10:5061;transport=tls`.
-    package var advertised: [UInt8]
-
-    package init(transport: TransportProtocol, sentBy: [UInt8], advertised: [UInt8]) {
-        self.transport = transport
-        self.sentBy = sentBy
-        self.advertised = advertised
-    }
-}
-
 /// Another node as the proxy sees it: whose branch it is, whether it lives, where it takes SIP.
 package struct PeerContact: Hashable, Sendable {
     package var memberTag: UInt32
+    /// Where it is passed messages.
     package var endpoint: Endpoint?
+    /// Where its own come from: all its UDP sockets.
+    package var sockets: [Endpoint]
     package var isLive: Bool
     /// Its Via names an address that moves between hosts (`sip.service-address`).
     package var movesAddress: Bool
@@ -107,11 +93,12 @@ package struct PeerContact: Hashable, Sendable {
     package var holdsMovedAddress: Bool
 
     package init(
-        memberTag: UInt32, endpoint: Endpoint?, isLive: Bool, movesAddress: Bool = false,
+        memberTag: UInt32, endpoint: Endpoint?, sockets: [Endpoint] = [], isLive: Bool, movesAddress: Bool = false,
         holdsMovedAddress: Bool = false
     ) {
         self.memberTag = memberTag
         self.endpoint = endpoint
+        self.sockets = sockets
         self.isLive = isLive
         self.movesAddress = movesAddress
         self.holdsMovedAddress = holdsMovedAddress

@@ -39,6 +39,8 @@ struct ResponseContext: Sendable {
     var listener = ListenerID(rawValue: 0)
     /// The connection that the request came on.
     var flow = FlowID.none
+    /// The socket that its last Route of ours names (RFC 5658).
+    var routeListener: ListenerID?
     /// What was last sent upstream, for retransmissions.
     var lastResponse: [UInt8] = []
     var lastStatus = 0
@@ -76,6 +78,8 @@ struct ResponseContext: Sendable {
     var breadth = MaxBreadth.assumed
     /// Branches carry our Record-Route.
     var recordsRoute = false
+    /// Branches carry the Record-Routes of a subscription.
+    var recordsSubscription = false
     /// No branch is begun any more: a 2xx or 6xx came, or the request was cancelled.
     var isClosed = false
     /// Which pass of a spiral it is.

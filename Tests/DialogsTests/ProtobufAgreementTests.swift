@@ -74,6 +74,7 @@ extension Record {
         settledCallee = theirs.settledCallee
         rejectedCaller = theirs.rejectedCaller
         rejectedCallee = theirs.rejectedCallee
+        refusedCaller = theirs.refusedCaller
         failure = theirs.failure
         outs = theirs.outs.map(Out.init)
         pendings = theirs.pendings.map(Pending.init)
@@ -92,6 +93,7 @@ extension Record.Side {
         routes = Array(theirs.target.routes)
         endpoint = Array(theirs.target.endpoint)
         flow = Array(theirs.target.flow)
+        sentBy = Array(theirs.sentBy)
         pass = SpiralPass(rawValue: theirs.target.pass)
     }
 }
@@ -105,6 +107,7 @@ extension Record.Out {
         answer = Array(theirs.answer)
         acked = theirs.acked
         to = Array(theirs.to)
+        refused = theirs.refused
     }
 }
 

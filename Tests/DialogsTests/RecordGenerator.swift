@@ -77,6 +77,7 @@ struct RecordGenerator {
                         field(1, small(2)), field(2, text()), field(3, text()), field(4, text()), field(6, small(2)),
                     ])))
         }
+        if chance(2) { parts.append(field(4, text())) }
         unknown(&parts)
         return assemble(parts)
     }
@@ -88,6 +89,7 @@ struct RecordGenerator {
         if chance(2) { parts.append(field(4, text())) }
         if chance(2) { parts.append(field(5, word())) }
         if chance(2) { parts.append(field(6, text())) }
+        if chance(2) { parts.append(field(7, word())) }
         unknown(&parts)
         return assemble(parts)
     }
@@ -130,6 +132,7 @@ struct RecordGenerator {
         for _ in 0..<small() { parts.append(field(17, pending())) }
         for _ in 0..<small() { parts.append(field(18, stamped())) }
         for _ in 0..<small() { parts.append(field(19, stamped())) }
+        if chance(3) { parts.append(field(25, word())) }
         for number in unknownNumbers where chance(6) { parts.append(field(number, chance(2) ? text() : [])) }
         return assemble(parts)
     }

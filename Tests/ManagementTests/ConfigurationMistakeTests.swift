@@ -183,10 +183,6 @@ struct AdviceTests {
     @Test(arguments: [
         ("  balancer: [127.0.5.10]\n", "sip.balancer: without sip.advertise"),
         (
-            "  advertise: [\"sip:127.0.5.10:5060\", \"sip:a.example.org:5061;transport=tls\"]\n",
-            "sip.advertise: sip:a.example.org:5061;transport=tls is for tls, which nothing in sip.listen speaks"
-        ),
-        (
             "routes:\n  - {match: \"sip:.*\", to: [\"sip:127.0.5.41:5060\"]}\n",
             "routes: route 1: sip:127.0.5.41:5060 is this node's own address"
         ),

@@ -26,7 +26,7 @@ struct SettingsTests {
     @Test func `a name and a listener are enough`() {
         let loaded = load(leastOverrides)
         #expect(loaded.problems == [])
-        #expect(loaded.settings.sip.effectiveAdvertise.map(\.text) == ["sip:127.0.0.11:5060"])
+        #expect(loaded.settings.sip.advertised(for: loaded.settings.sip.listen[0]) == nil)
         #expect(loaded.settings.dialogs.hashSize == 4_096)
         #expect(loaded.settings.cluster.peers.isEmpty)
     }
@@ -63,7 +63,7 @@ struct SettingsTests {
         ("sip.listen=http://127.0.0.1:5060", "sip.listen"),
         ("sip.advertise=127.0.0.10:5060", "sip.advertise"),
         ("sip.advertise=sip:127.0.0.10:99999", "sip.advertise"),
-        ("sip.advertise=sip:127.0.0.10;transport=tcp", "sip.advertise"),
+        ("sip.advertise=sip:127.0.0.10;transport=tcp", "sip.advertise,sip.advertise"),
         ("sip.advertise=sip:127.0.0.10,sip:127.0.0.12", "sip.advertise"),
         ("sip.balancer=udp://127.0.0.10", "sip.balancer"),
         ("sip.force_rport=perhaps", "sip.force_rport"),
@@ -142,6 +142,8 @@ struct SettingsTests {
         ("limits.total-burst=5", "limits.total-burst"),
         ("limits.sources=2", "limits.sources"),
         ("routes=.* => sip:127.0.0.1;transport=tcp", "routes"),
+        ("routes=.* => sip:[::1]:5060", "routes"),
+        ("sets=gw => sip:[::1]:5060", "sets"),
         ("script.lua=/etc/route.lua", "script.lua"),
         ("storage.db_url=sqlite:///x", "storage.db_url"),
         ("management.mi_fifo=/run/mi", "management.mi_fifo"),

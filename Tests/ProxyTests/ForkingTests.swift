@@ -360,7 +360,7 @@ struct ForkTakeoverTests {
         var bench = ProxyBench { settings in
             settings.memberTag = Self.survivor
             settings.listeners = [Endpoint(text: "10.0.1.2:5060")!]
-            settings.sentBy = Array("10.0.1.2:5060".utf8)
+            settings.names[0].sentBy = Array("10.0.1.2:5060".utf8)
             settings.nodeName = Array("n2".utf8)
         }
         bench.proxy.peers = [PeerContact(memberTag: 0x1111_1111, endpoint: nil, isLive: false)]

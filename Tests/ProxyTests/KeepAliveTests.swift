@@ -323,7 +323,7 @@ struct KeepAliveTests {
         var asker = ProxyBench { settings in
             settings.memberTag = 0x2222_2222
             settings.listeners = [Endpoint(text: "10.0.1.2:5060")!]
-            settings.sentBy = Array("10.0.1.2:5060".utf8)
+            settings.names[0].sentBy = Array("10.0.1.2:5060".utf8)
             settings.keepAlive.interval = Self.interval
         }
         let bytes = holder.dialogs.bytes(holder.did)!

@@ -16,7 +16,7 @@ struct MissedFactsTests {
         var bench = ProxyBench { settings in
             settings.memberTag = 0x2222_2222
             settings.listeners = [Endpoint(text: "10.0.1.2:5060")!]
-            settings.sentBy = Array("10.0.1.2:5060".utf8)
+            settings.names[0].sentBy = Array("10.0.1.2:5060".utf8)
             settings.nodeName = Array("n2".utf8)
         }
         bench.proxy.peers = [

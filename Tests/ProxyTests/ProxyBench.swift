@@ -51,8 +51,9 @@ struct ProxyBench {
         var settings = ProxySettings()
         settings.listeners = [Endpoint(text: Self.node)!]
         settings.ownNames = [HostPort(Endpoint(text: Self.node)!), HostPort(Endpoint(text: Self.shared)!)]
-        settings.sentBy = Array(Self.node.utf8)
-        settings.advertised = Array(Self.shared.utf8)
+        settings.names = [
+            ListenerName(transport: .udp, sentBy: Array(Self.node.utf8), advertised: Array(Self.shared.utf8))
+        ]
         settings.mark = 0x1234
         settings.memberTag = 0x1111_1111
         settings.nodeName = Array("n1".utf8)

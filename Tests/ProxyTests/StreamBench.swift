@@ -20,12 +20,12 @@ struct StreamBench {
     var bench: ProxyBench
 
     static let names = [
-        StreamName(
+        ListenerName(
             transport: .tcp, sentBy: Array("10.0.1.1:5060".utf8),
             advertised: Array("10.0.1.9:5060;transport=tcp".utf8)),
-        StreamName(
+        ListenerName(
             transport: .ws, sentBy: Array("10.0.1.1:80".utf8), advertised: Array("10.0.1.9:80;transport=ws".utf8)),
-        StreamName(
+        ListenerName(
             transport: .tls, sentBy: Array("10.0.1.1:5061".utf8),
             advertised: Array("10.0.1.9:5061;transport=tls".utf8)),
     ]
@@ -36,10 +36,11 @@ struct StreamBench {
                 Endpoint(text: ProxyBench.node)!, Self.endpoint("10.0.1.1:5060", .tcp),
                 Self.endpoint("10.0.1.1:80", .ws), Self.endpoint("10.0.1.1:5061", .tls),
             ]
-            settings.streamNames = Self.names
+            settings.names += Self.names
             settings.ownNames += [
                 HostPort(Self.endpoint("10.0.1.1:80", .ws)), HostPort(host: Array("10.0.1.9".utf8), port: 80),
                 HostPort(host: Array("10.0.1.9".utf8), port: 5_061),
+                HostPort(host: Array("10.0.1.9".utf8), port: 5_060),
             ]
             configure(&settings)
         }
@@ -52,10 +53,11 @@ struct StreamBench {
     }
 
     mutating func receive(
-        _ text: String, from source: String, _ transport: TransportProtocol = .udp, flow: UInt64 = 0
+        _ text: String, from source: String, _ transport: TransportProtocol = .udp, flow: UInt64 = 0,
+        on socket: Int? = nil
     ) -> [Out] {
         let bytes = Array(text.utf8)
-        let listener = bench.proxy.settings.listeners.firstIndex { $0.transport == transport } ?? 0
+        let listener = socket ?? bench.proxy.settings.listeners.firstIndex { $0.transport == transport } ?? 0
         bench.proxy.receive(
             RawSpan(_elements: bytes.span), from: Self.endpoint(source, transport),
             on: ListenerID(rawValue: UInt8(listener)), flow: FlowID(rawValue: flow), ageMilliseconds: 0,

@@ -16,7 +16,7 @@ struct TakeoverTests {
         var bench = ProxyBench { settings in
             settings.memberTag = Self.survivor
             settings.listeners = [Endpoint(text: "10.0.1.2:5060")!]
-            settings.sentBy = Array("10.0.1.2:5060".utf8)
+            settings.names[0].sentBy = Array("10.0.1.2:5060".utf8)
             settings.nodeName = Array("n2".utf8)
         }
         bench.proxy.peers = [

@@ -38,8 +38,10 @@ package struct SIPSettings: Equatable, Sendable {
     /// 8, no duplicates, no wildcard address, because the address goes into Via. With `cluster.peers` at least one is
     /// `udp`: members pass messages to each other by it.
     package var listen: [Endpoint] = []
-    /// `sip.advertise`; SIP URIs for Record-Route, at most one a transport and address family; default: the first
-    /// listen address of each transport. Shared by all nodes behind one balancer.
+    /// `sip.advertise`; SIP URIs for Record-Route, at most one a transport and address family, each of a transport and
+    /// family that `listen` has; a host name serves both families. Default: each listener's own address. Shared by all
+    /// nodes behind one balancer. Two sockets of one transport and family have one name then: the balancer is before
+    /// both.
     package var advertise: [ConfiguredURI] = []
     /// `sip.balancer`; `ADDRESS` or `ADDRESS:PORT` (default port 5060), comma list; whose packets come for others.
     package var balancer: [Endpoint] = []
@@ -56,7 +58,8 @@ package struct SIPSettings: Equatable, Sendable {
     /// `sip.min-se`, seconds, 0 (any) or 90 to 86 400, default 0: an INVITE or UPDATE with a shorter Session-Expires,
     /// whose sender supports timers, gets 422 with Min-SE (RFC 4028 §8.1).
     package var minimumSession: Duration = .zero
-    /// `sip.lenient`; accept what RFC 4475 calls harmless deviations; default true.
+    /// `sip.lenient`, default true: an in-dialog request that has no Route and names us in its Request-URI goes by the
+    /// dialog's route set as the record has it; otherwise it gets 404.
     package var isLenient = true
     /// `sip.t1-ms`, milliseconds, 50 to 5000, default 500 (RFC 3261 §17.1.1.1).
     package var t1: Duration = .milliseconds(500)
@@ -75,16 +78,11 @@ package struct SIPSettings: Equatable, Sendable {
 
     package static let listenLimit = 8
 
-    /// `advertise`, or the first listen address of each transport when it is empty.
-    package var effectiveAdvertise: [ConfiguredURI] {
-        guard advertise.isEmpty else { return advertise }
-        var seen: [TransportProtocol] = []
-        var result: [ConfiguredURI] = []
-        for endpoint in listen where !seen.contains(endpoint.transport) {
-            seen.append(endpoint.transport)
-            result.append(ConfiguredURI(endpoint))
-        }
-        return result
+    /// What goes into Record-Route for a listener: the URI of its transport and family, else the one of its transport
+    /// that is a name; `nil` with an empty `advertise`, when it is the listener's own address.
+    package func advertised(for listener: Endpoint) -> ConfiguredURI? {
+        let fitting = advertise.filter { $0.transport == listener.transport }
+        return fitting.first { $0.address?.isIPv6 == listener.address.isIPv6 } ?? fitting.first { $0.address == nil }
     }
 
     package func problems() -> [SettingProblem] {
@@ -93,6 +91,12 @@ package struct SIPSettings: Equatable, Sendable {
         advertiseProblems(&list)
         if egress == .balancer, balancer.isEmpty {
             list.add("sip.egress", "balancer needs sip.balancer, the address requests leave by")
+        }
+        if egress == .balancer, let first = balancer.first, !listen.isEmpty,
+            !listen.contains(where: { $0.transport == .udp && $0.address.isIPv6 == first.address.isIPv6 })
+        {
+            let family = Self.family(first.address)
+            list.add("sip.egress", "\(first.text) is reached by udp over \(family), which sip.listen does not have")
         }
         list.range("sip.t1-ms", t1, milliseconds: 50...5_000)
         // A T1 that is wrong itself is no measure for T2.
@@ -136,22 +140,44 @@ package struct SIPSettings: Equatable, Sendable {
 
     private func advertiseProblems(_ list: inout ProblemList) {
         for (index, uri) in advertise.enumerated() {
-            let family = uri.address?.isIPv6
-            let twin = advertise[..<index].first { $0.transport == uri.transport && $0.address?.isIPv6 == family }
-            if let twin {
+            if let twin = twin(of: index) {
                 list.add(
-                    "sip.advertise", "\(twin.text) and \(uri.text) are for the same transport; give one a transport")
+                    "sip.advertise",
+                    "\(twin.text) and \(uri.text) are for the same transport; give one a transport and family")
             }
             if uri.address?.isUnspecified == true { list.add("sip.advertise", "\(uri.text) is no address to send to") }
         }
-        guard !advertise.isEmpty else { return }
-        var missing: [TransportProtocol] = []
-        for endpoint in listen where !advertise.contains(where: { $0.transport == endpoint.transport }) {
-            if !missing.contains(endpoint.transport) { missing.append(endpoint.transport) }
-        }
-        for transport in missing {
-            let name = transport.configuredName
-            list.add("sip.advertise", "nothing for \(name), which sip.listen has; add sip:HOST:PORT;transport=\(name)")
+        unusableProblems(&list)
+    }
+
+    /// The URI before this one that is for the same transport and family.
+    private func twin(of index: Int) -> ConfiguredURI? {
+        let uri = advertise[index]
+        return advertise[..<index].first {
+            $0.transport == uri.transport && $0.address?.isIPv6 == uri.address?.isIPv6
         }
     }
+
+    /// Listeners that have no name for Record-Route, and names that no listener has.
+    private func unusableProblems(_ list: inout ProblemList) {
+        guard !advertise.isEmpty else { return }
+        var missing: [String] = []
+        for endpoint in listen where advertised(for: endpoint) == nil {
+            let (name, family) = (endpoint.transport.configuredName, Self.family(endpoint.address))
+            let host = endpoint.address.isIPv6 ? "[ADDRESS]" : "ADDRESS"
+            let text = "nothing for \(name) over \(family), which sip.listen has; add sip:\(host):PORT"
+            let whole = endpoint.transport == .udp ? text : "\(text);transport=\(name)"
+            if !missing.contains(whole) { missing.append(whole) }
+        }
+        for text in missing { list.add("sip.advertise", text) }
+        for (index, uri) in advertise.enumerated()
+        where twin(of: index) == nil && !listen.contains(where: { advertised(for: $0) == uri }) {
+            let family = uri.address.map { " over \(Self.family($0))" } ?? ""
+            list.add(
+                "sip.advertise",
+                "\(uri.text) is of no use: sip.listen has no \(uri.transport.configuredName)\(family) without another")
+        }
+    }
+
+    private static func family(_ address: Address) -> String { address.isIPv6 ? "IPv6" : "IPv4" }
 }

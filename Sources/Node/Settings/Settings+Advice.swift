@@ -21,13 +21,6 @@ extension Settings {
                 "without sip.advertise a node puts its own address into Record-Route, and requests within a call go past "
                     + "the balancer or round in a loop; add sip.advertise: [sip:\(balancer.text)]")
         }
-        for uri in sip.advertise where !sip.listen.contains(where: { $0.transport == uri.transport }) {
-            let name = uri.transport.configuredName
-            list.add(
-                "sip.advertise",
-                "\(uri.text) is for \(name), which nothing in sip.listen speaks: right only if the balancer ends \(name); "
-                    + "else add \(name)://ADDRESS:PORT to sip.listen")
-        }
     }
 
     // MARK: Routes

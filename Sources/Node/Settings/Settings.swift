@@ -69,13 +69,19 @@ package struct Settings: Equatable, Sendable {
 
     private func targetProblems(of set: RouteSet, _ key: String, _ list: inout ProblemList) {
         for uri in set.targets.map(\.uri) {
-            if let reason = objection(to: uri.transport) { list.add(key, "\(uri.text): \(reason)") }
+            if let reason = objection(to: uri) { list.add(key, "\(uri.text): \(reason)") }
         }
     }
 
-    /// Why nothing can be sent by a transport; `nil` when it can.
-    private func objection(to transport: TransportProtocol) -> String? {
-        if transport == .udp { return nil }
+    /// Why nothing can be sent to a target; `nil` when it can.
+    private func objection(to uri: ConfiguredURI) -> String? {
+        let transport = uri.transport
+        if transport == .udp {
+            guard sip.egress == .direct, !sip.listen.isEmpty, let address = uri.address,
+                !sip.listen.contains(where: { $0.transport == .udp && $0.address.isIPv6 == address.isIPv6 })
+            else { return nil }
+            return "nothing in sip.listen sends udp over \(address.isIPv6 ? "IPv6" : "IPv4")"
+        }
         if transport == .ws || transport == .wss { return "nobody can be connected to by WebSocket" }
         let isSpoken = sip.listen.contains { $0.transport == transport }
         return isSpoken ? nil : "nothing in sip.listen speaks \(transport.configuredName)"

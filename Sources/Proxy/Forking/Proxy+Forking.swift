@@ -35,7 +35,7 @@ extension Proxy {
         }
         var client = ClientBranch(
             client: clientTransaction(message.method, plan.nextHop), sent: sent, target: plan.nextHop,
-            listener: egressListener(plan.nextHop))
+            listener: listener(for: plan, toward: plan.nextHop))
         client.health = plan.health
         client.flow = plan.flow
         client.memberFlow = plan.memberFlow
@@ -143,7 +143,7 @@ extension Proxy {
         context.targets[place].state = .running
         var branch = ClientBranch(
             client: clientTransaction(context.method, endpoint), sent: sent, target: endpoint,
-            listener: egressListener(endpoint))
+            listener: listener(for: context, toward: endpoint))
         branch.datagram = datagram
         branch.serverName = serverName(target.name?.host ?? [], endpoint)
         branch.number = UInt8(number)
@@ -167,6 +167,7 @@ extension Proxy {
         let uri =
             requestURI.isEmpty
             ? try? URI(stored.bytes, stored.requestURI) : try? URI(requestURI, ByteRange(requestURI))
+        let listener = listener(for: context, toward: endpoint)
         editor.begin()
         if !requestURI.isEmpty { editor.replace(stored.requestURI) { $0.put(requestURI) } }
         if let field = stored.first(.maxBreadth) {
@@ -174,8 +175,13 @@ extension Proxy {
         }
         editor.insert(at: stored.firstLineEnd) { [settings] writer in
             settings.writeTop(
-                .transaction(token), recorded, from: context.upstream.transport, to: endpoint.transport,
+                .transaction(token), recorded, from: context.listener, to: listener,
                 secure: uri?.scheme == .sips, above: standing, into: &writer)
+        }
+        if context.recordsSubscription {
+            let upstream = (context.listener, flowFact(context.flow, ofSender: stored))
+            insertSubscriptionRoutes(
+                at: stored.firstLineEnd, from: upstream, to: (listener, nil), secure: uri?.scheme == .sips)
         }
         Self.withholdIdentity(identityDoubt(from: nil, to: endpoint), in: stored, with: &editor)
         scratch.removeAll()

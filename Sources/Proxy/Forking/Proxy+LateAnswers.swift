@@ -89,12 +89,12 @@ extension Proxy {
         guard let hop = nextHop(out.side) else { return }
         let sent = requestWithin(
             record, out, to: .callee, method: "ACK", cSeq: UInt64(cSeq), hop,
-            via: { writeGeneratedVia(did, record, out, to: .callee, .ack, hop.endpoint.transport, into: &$0) })
+            via: { writeGeneratedVia(did, record, out, to: .callee, .ack, settings.egress ?? hop.endpoint, into: &$0) })
         let target = settings.egress ?? bye.target
         if target != .none {
-            effects.queue.send(sent, to: target, from: egressListener(target))
+            effects.queue.send(sent, to: target, from: listener(ofGenerated: sent, toward: target))
         } else if let name = nameOfHop(sent) {
-            if !ask(for: name, .stateless(sent), now: now, effects: &effects) { counters.dropped += 1 }
+            if !ask(for: name, .stateless(sent, nil), now: now, effects: &effects) { counters.dropped += 1 }
         }
     }
 }

@@ -23,8 +23,8 @@ struct Resolution: Sendable {
         case probe(SlotID)
         /// A request that the cluster makes, by its branch.
         case generated(SlotID, Int)
-        /// Bytes that are sent without a transaction.
-        case stateless([UInt8])
+        /// Bytes that are sent without a transaction, and the socket that they had best leave from.
+        case stateless([UInt8], ListenerID?)
     }
 
     var token: UInt64
@@ -90,7 +90,7 @@ extension Proxy {
         dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
         // A name that leads back to the cluster is never sent to (S1-5).
-        let usable = endpoints.filter { !isOwn($0) }.prefix(ForkTarget.candidateLimit)
+        let usable = endpoints.filter { !isOwn($0) && settings.reaches($0) }.prefix(ForkTarget.candidateLimit)
         switch resolution.purpose {
         case .target(let id, let place):
             targetResolved(id, place, Array(usable), now: now, dialogs: &dialogs, effects: &effects)
@@ -98,13 +98,13 @@ extension Proxy {
             generatedResolved(
                 id, index, usable.first, of: resolution.host, now: now, dialogs: &dialogs, effects: &effects)
         case .probe(let id): probeResolved(id, usable.first, of: resolution.host, now: now, effects: &effects)
-        case .stateless(let bytes):
+        case .stateless(let bytes, let near):
             guard let endpoint = usable.first else {
                 counters.dropped += 1
                 return
             }
             effects.queue.send(
-                request(bytes, by: endpoint.transport), to: endpoint, from: egressListener(endpoint),
+                request(bytes, at: endpoint), to: endpoint, from: egressListener(endpoint, near: near),
                 serverName: serverName(resolution.host, endpoint))
         }
     }

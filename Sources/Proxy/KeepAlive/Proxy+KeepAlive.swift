@@ -155,12 +155,13 @@ extension Proxy {
         let token = Branch.Token(
             member: settings.memberTag, slot: id, branch: UInt8(number), did: did, loop: 0)
         let sender = leg == .caller ? out.side : record.caller
+        let listener = settings.listener(sentBy: side.sentBy, toward: target) ?? egressListener(target)
         let request = requestWithin(
             record, out, to: leg, method: "OPTIONS", cSeq: Self.keepAliveCSeq(after: sender.cseq), hop,
-            via: { Self.writeVia(settings, .transaction(token), target.transport, into: &$0) })
+            via: { Self.writeVia(settings, .transaction(token), listener, into: &$0) })
         var branch = ClientBranch(
             client: clientTransaction(.options, target), sent: request, target: target,
-            listener: egressListener(target))
+            listener: listener)
         branch.number = token.branch
         branch.leg = leg
         return branch

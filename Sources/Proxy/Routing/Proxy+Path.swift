@@ -3,7 +3,8 @@
 // leads nowhere: over a connection, or behind a NAT.
 //
 //     Path: <sip:usp2f0c…e1@192.0.2.10:5060;lr>
-//               └ "usp", then hexadecimal: connection (FlowFact, zeros by UDP), source, 64-bit keyed hash of both
+//               └ "usp", then hexadecimal: connection (FlowFact; by UDP 0 and, with several sockets to choose from, the
+//                 place of the one that it was heard on, from 1), source, 64-bit keyed hash of both
 //
 // Any node takes the request, and passes it to the member that holds the connection; when that has ended the answer is
 // 430 (RFC 5626 §5.3.1). The hash is the cluster's, so nobody else can name one of its phones' connections. A REGISTER
@@ -18,6 +19,8 @@ import SIP
 struct PathToken: Equatable, Sendable {
     /// The connection; `nil` for a phone that was heard by UDP.
     var flow: FlowFact?
+    /// The socket that it was heard on by UDP, where there are several.
+    var listener: ListenerID?
     var source: Endpoint
 
     static let mark: StaticString = "usp"
@@ -26,7 +29,8 @@ struct PathToken: Equatable, Sendable {
     /// The user part of the URI.
     func write(_ hash: KeyedHash, into writer: inout ByteWriter) {
         var payload = ByteWriter(capacity: 64)
-        (flow ?? FlowFact(member: 0, flow: .none)).write(into: &payload)
+        let place = listener.map { FlowID(rawValue: UInt64($0.rawValue) + 1) } ?? .none
+        (flow ?? FlowFact(member: 0, flow: place)).write(into: &payload)
         source.writeFact(into: &payload)
         writer.put(Self.mark)
         for byte in payload.bytes { writer.putHex(UInt64(byte), digits: 2) }
@@ -51,7 +55,10 @@ struct PathToken: Equatable, Sendable {
             let fact = FlowFact(payload, ByteRange(start: 0, end: FlowFact.byteCount)),
             let source = Endpoint(fact: Array(payload[FlowFact.byteCount...]))
         else { return nil }
-        self.init(flow: fact.flow == .none ? nil : fact, source: source)
+        self.init(flow: fact.member == 0 ? nil : fact, source: source)
+        if fact.member == 0, 1...256 ~= fact.flow.rawValue {
+            listener = ListenerID(rawValue: UInt8(fact.flow.rawValue - 1))
+        }
     }
 
     init(flow: FlowFact?, source: Endpoint) {
@@ -91,15 +98,16 @@ extension Proxy {
     /// Writes our Path above all others, in the edit under way.
     mutating func insertPath(_ plan: RequestPlan) {
         let token = pathToken(plan)
-        let transport = plan.targets.isEmpty ? plan.nextHop.transport : .udp
-        let isSecure = isSecure(plan) && transport != .udp
-        editor.insert(at: message.firstLineEnd) { [settings, hash] writer in
+        let hop = plan.targets.isEmpty ? plan.nextHop : plan.targets[0].candidates.first
+        let name = settings.name(hop.map { listener(for: plan, toward: $0) } ?? settings.mainListener)
+        let isSecure = isSecure(plan) && name.transport != .udp
+        editor.insert(at: message.firstLineEnd) { [hash] writer in
             writer.put(isSecure ? "Path: <sips:" : "Path: <sip:")
             if let token {
                 token.write(hash, into: &writer)
                 writer.put("@")
             }
-            writer.put(settings.streamName(transport)?.advertised ?? settings.advertised)
+            writer.put(name.advertised)
             writer.put(";lr>\r\n")
         }
         if plan.requiresPath, !message.lists("path", in: .require) {
@@ -113,7 +121,9 @@ extension Proxy {
         guard message.count(of: .via) == 1, plan.via.isOnlyInField else { return nil }
         if let fact = flowFact(arrivalFlow) { return PathToken(flow: fact, source: plan.source) }
         guard !plan.source.transport.isReliable, !settings.balancers.contains(plan.source.address) else { return nil }
-        return PathToken(flow: nil, source: plan.source)
+        var token = PathToken(flow: nil, source: plan.source)
+        if settings.hasTwins { token.listener = plan.listener }
+        return token
     }
 
     /// What the user part of a Route of ours says, if it is a Path of ours.
@@ -123,8 +133,9 @@ extension Proxy {
 
     /// Sends a request outside of a dialog where its Path leads.
     mutating func takePath(_ plan: inout RequestPlan) -> FlowUse {
-        guard let path = plan.path, message.toTag.isEmpty, plan.namedFlow == .none else { return .none }
+        guard let path = plan.path, !plan.isInDialog, plan.namedFlow == .none else { return .none }
         if let fact = path.flow { return takeFlow(fact, &plan) }
+        plan.routeListener = path.listener
         plan.nextHop = settings.egress ?? path.source
         return .taken
     }

@@ -77,7 +77,7 @@ extension Proxy {
         var branch = ClientBranch(
             client: clientTransaction(.options, endpoint),
             sent: probeRequest(
-                target.uri, token, endpoint.transport, callID: UInt64(context.health), cSeq: context.cSeq),
+                target.uri, token, egressListener(endpoint), callID: UInt64(context.health), cSeq: context.cSeq),
             target: endpoint, listener: egressListener(endpoint))
         branch.number = number
         branch.serverName = serverName(host, endpoint)
@@ -88,17 +88,18 @@ extension Proxy {
     }
 
     private func probeRequest(
-        _ uri: [UInt8], _ token: Branch.Token, _ transport: TransportProtocol, callID: UInt64, cSeq: UInt32
+        _ uri: [UInt8], _ token: Branch.Token, _ listener: ListenerID, callID: UInt64, cSeq: UInt32
     ) -> [UInt8] {
+        let sentBy = settings.name(listener).sentBy
         var writer = ByteWriter(capacity: 512)
         writer.put("OPTIONS ")
         writer.put(uri)
         writer.put(" SIP/2.0\r\nVia: ")
-        Self.writeVia(settings, .transaction(token), transport, into: &writer)
+        Self.writeVia(settings, .transaction(token), listener, into: &writer)
         writer.put("\r\nMax-Forwards: ")
         writer.putDecimal(UInt64(settings.maxForwards))
         writer.put("\r\nFrom: <sip:")
-        writer.put(settings.sentBy)
+        writer.put(sentBy)
         writer.put(">;tag=probe\r\nTo: <")
         writer.put(uri)
         writer.put(">\r\nCall-ID: probe-")
@@ -106,7 +107,7 @@ extension Proxy {
         writer.put("-")
         writer.putDecimal(callID)
         writer.put("@")
-        writer.put(settings.sentBy)
+        writer.put(sentBy)
         writer.put("\r\nCSeq: ")
         writer.putDecimal(UInt64(cSeq))
         writer.put(" OPTIONS\r\nContent-Length: 0\r\n\r\n")

@@ -162,6 +162,12 @@ nonisolated struct Understudy_Record: @unchecked Sendable {
     set {_uniqueStorage()._failure = newValue}
   }
 
+  /// max; the same of the last INVITE that a node refused to the caller by itself
+  var refusedCaller: UInt64 {
+    get {_storage._refusedCaller}
+    set {_uniqueStorage()._refusedCaller = newValue}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
@@ -224,6 +230,9 @@ nonisolated struct Understudy_Side: Sendable {
   /// Clears the value of `target`. Subsequent reads from it will return its default value.
   mutating func clearTarget() {self._target = nil}
 
+  /// what the home is called toward this side, where that is not home's; larger bytes
+  var sentBy: Data = Data()
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
@@ -264,6 +273,7 @@ nonisolated struct Understudy_Out: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
+  /// absent: the null tag of a callee that has none
   var toTag: Data = Data()
 
   /// max
@@ -287,6 +297,9 @@ nonisolated struct Understudy_Out: Sendable {
 
   /// value of To of the answer; larger bytes
   var to: Data = Data()
+
+  /// max; as refused_caller, of this callee
+  var refused: UInt64 = 0
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -371,7 +384,7 @@ fileprivate nonisolated let _protobuf_package = "understudy"
 
 nonisolated extension Understudy_Record: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Record"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}call_id\0\u{3}from_tag\0\u{3}invite_cseq\0\u{1}home\0\u{1}state\0\u{1}deadline\0\u{1}flags\0\u{1}from\0\u{1}to\0\u{3}request_uri\0\u{1}caller\0\u{3}settled_caller\0\u{3}settled_callee\0\u{2}\u{3}outs\0\u{1}pendings\0\u{1}variables\0\u{1}profiles\0\u{4}\u{2}rejected_caller\0\u{3}rejected_callee\0\u{1}failure\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}call_id\0\u{3}from_tag\0\u{3}invite_cseq\0\u{1}home\0\u{1}state\0\u{1}deadline\0\u{1}flags\0\u{1}from\0\u{1}to\0\u{3}request_uri\0\u{1}caller\0\u{3}settled_caller\0\u{3}settled_callee\0\u{2}\u{3}outs\0\u{1}pendings\0\u{1}variables\0\u{1}profiles\0\u{4}\u{2}rejected_caller\0\u{3}rejected_callee\0\u{1}failure\0\u{4}\u{2}refused_caller\0")
 
   fileprivate class _StorageClass {
     var _callID: Data = Data()
@@ -394,6 +407,7 @@ nonisolated extension Understudy_Record: SwiftProtobuf.Message, SwiftProtobuf._M
     var _rejectedCaller: UInt64 = 0
     var _rejectedCallee: UInt64 = 0
     var _failure: UInt32 = 0
+    var _refusedCaller: UInt64 = 0
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -424,6 +438,7 @@ nonisolated extension Understudy_Record: SwiftProtobuf.Message, SwiftProtobuf._M
       _rejectedCaller = source._rejectedCaller
       _rejectedCallee = source._rejectedCallee
       _failure = source._failure
+      _refusedCaller = source._refusedCaller
     }
   }
 
@@ -462,6 +477,7 @@ nonisolated extension Understudy_Record: SwiftProtobuf.Message, SwiftProtobuf._M
         case 21: try { try decoder.decodeSingularUInt64Field(value: &_storage._rejectedCaller) }()
         case 22: try { try decoder.decodeSingularUInt64Field(value: &_storage._rejectedCallee) }()
         case 23: try { try decoder.decodeSingularUInt32Field(value: &_storage._failure) }()
+        case 25: try { try decoder.decodeSingularUInt64Field(value: &_storage._refusedCaller) }()
         default: break
         }
       }
@@ -534,6 +550,9 @@ nonisolated extension Understudy_Record: SwiftProtobuf.Message, SwiftProtobuf._M
       if _storage._failure != 0 {
         try visitor.visitSingularUInt32Field(value: _storage._failure, fieldNumber: 23)
       }
+      if _storage._refusedCaller != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._refusedCaller, fieldNumber: 25)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -563,6 +582,7 @@ nonisolated extension Understudy_Record: SwiftProtobuf.Message, SwiftProtobuf._M
         if _storage._rejectedCaller != rhs_storage._rejectedCaller {return false}
         if _storage._rejectedCallee != rhs_storage._rejectedCallee {return false}
         if _storage._failure != rhs_storage._failure {return false}
+        if _storage._refusedCaller != rhs_storage._refusedCaller {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -654,7 +674,7 @@ nonisolated extension Understudy_Deadline: SwiftProtobuf.Message, SwiftProtobuf.
 
 nonisolated extension Understudy_Side: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Side"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}cseq\0\u{3}first_cseq\0\u{1}target\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}cseq\0\u{3}first_cseq\0\u{1}target\0\u{3}sent_by\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -665,6 +685,7 @@ nonisolated extension Understudy_Side: SwiftProtobuf.Message, SwiftProtobuf._Mes
       case 1: try { try decoder.decodeSingularUInt32Field(value: &self.cseq) }()
       case 2: try { try decoder.decodeSingularUInt32Field(value: &self.firstCseq) }()
       case 3: try { try decoder.decodeSingularMessageField(value: &self._target) }()
+      case 4: try { try decoder.decodeSingularBytesField(value: &self.sentBy) }()
       default: break
       }
     }
@@ -684,6 +705,9 @@ nonisolated extension Understudy_Side: SwiftProtobuf.Message, SwiftProtobuf._Mes
     try { if let v = self._target {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
     } }()
+    if !self.sentBy.isEmpty {
+      try visitor.visitSingularBytesField(value: self.sentBy, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -691,6 +715,7 @@ nonisolated extension Understudy_Side: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs.cseq != rhs.cseq {return false}
     if lhs.firstCseq != rhs.firstCseq {return false}
     if lhs._target != rhs._target {return false}
+    if lhs.sentBy != rhs.sentBy {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -753,7 +778,7 @@ nonisolated extension Understudy_Target: SwiftProtobuf.Message, SwiftProtobuf._M
 
 nonisolated extension Understudy_Out: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Out"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}to_tag\0\u{1}state\0\u{1}side\0\u{1}answer\0\u{1}acked\0\u{1}to\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}to_tag\0\u{1}state\0\u{1}side\0\u{1}answer\0\u{1}acked\0\u{1}to\0\u{1}refused\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -767,6 +792,7 @@ nonisolated extension Understudy_Out: SwiftProtobuf.Message, SwiftProtobuf._Mess
       case 4: try { try decoder.decodeSingularBytesField(value: &self.answer) }()
       case 5: try { try decoder.decodeSingularUInt32Field(value: &self.acked) }()
       case 6: try { try decoder.decodeSingularBytesField(value: &self.to) }()
+      case 7: try { try decoder.decodeSingularUInt64Field(value: &self.refused) }()
       default: break
       }
     }
@@ -795,6 +821,9 @@ nonisolated extension Understudy_Out: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if !self.to.isEmpty {
       try visitor.visitSingularBytesField(value: self.to, fieldNumber: 6)
     }
+    if self.refused != 0 {
+      try visitor.visitSingularUInt64Field(value: self.refused, fieldNumber: 7)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -805,6 +834,7 @@ nonisolated extension Understudy_Out: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if lhs.answer != rhs.answer {return false}
     if lhs.acked != rhs.acked {return false}
     if lhs.to != rhs.to {return false}
+    if lhs.refused != rhs.refused {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

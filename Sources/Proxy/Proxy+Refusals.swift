@@ -1,0 +1,66 @@
+// The ACK of a refusal that the cluster made itself within a dialog ends with the cluster, on whichever node, and
+// teaches nothing: no re-INVITE was answered, and the other phone has never heard of one.
+//
+//     INVITE, refused ──▶ Refusals (64·T1) ──▶ fact `refused` of its side in the record: CSeq and branch
+//     ACK ──▶ branch in Refusals? in the record? ──yes──▶ counted, goes no further
+//
+// A 2xx's ACK has a branch of its own (RFC 3261 §13.2.2.4), so an INVITE of the same CSeq that passes afterwards is
+// acknowledged as any other. Branches without the magic cookie name nothing across transactions, and stay out of the
+// record.
+
+import Dialogs
+import Primitives
+import SIP
+
+extension Proxy {
+    /// What is written of the refusal that was just queued for the request at hand.
+    mutating func rememberRefusal(now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects) {
+        isRefusalAtHand = false
+        guard message.isRequest, message.method == .invite, let via = try? message.topmostVia() else { return }
+        let cSeq = (try? message.cSeq().number) ?? 0
+        counters.refusalsForgotten += UInt64(
+            refusals.insert(
+                serverKey(via, cSeq: cSeq, method: .invite), until: now.advanced(by: settings.timers.t1 * 64), now: now)
+        )
+        let bytes = message.bytes
+        guard hasMagicCookie(via.branch),
+            let (did, leg) = dialogs.find(
+                callID: bytes, message.callID, fromTag: bytes, message.fromTag, toTag: bytes, message.toTag),
+            dialogs.state(did) != .deleted
+        else { return }
+        let refusal = rejection(cSeq: cSeq, branch: via.branch, in: bytes)
+        let calleeTag = message.fromTag
+        facts.begin()
+        if leg == .caller {
+            facts.put(RecordField.refusedCaller, refusal)
+        } else {
+            facts.message(RecordField.outs) { out in
+                out.put(OutField.toTag, bytes, calleeTag)
+                out.put(OutField.refused, refusal)
+            }
+        }
+        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+    }
+
+    /// Whether an ACK is for a refusal that this node made.
+    func isOfRefusal(_ plan: RequestPlan, now: Instant) -> Bool {
+        refusals.count > 0 && refusals.contains(serverKey(plan, method: .ack), now: now)
+    }
+
+    /// Whether an ACK is for a refusal that the record tells of, whoever made it.
+    func isOfRecordedRefusal(_ plan: RequestPlan, dialogs: DialogTable) -> Bool {
+        guard plan.isKnown, let did = plan.did, hasMagicCookie(plan.via.branch) else { return false }
+        return dialogs.view(did) { view, stored in
+            var known = [view.refusedCaller]
+            view.forEachOut(in: stored) { if $0.refused != 0 { known.append($0.refused) } }
+            guard known != [0] else { return false }
+            return known.contains(rejection(cSeq: plan.cSeq.number, branch: plan.via.branch, in: message.bytes))
+        } ?? false
+    }
+
+    /// Whether a branch of the message at hand names its transaction (RFC 3261 §8.1.1.7).
+    func hasMagicCookie(_ branch: ByteRange) -> Bool {
+        let cookie = ByteRange(start: Int(branch.start), end: Int(branch.start) + 7)
+        return branch.count > 7 && Text.equalsIgnoringCase(message.bytes, cookie, "z9hG4bK")
+    }
+}
