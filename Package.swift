@@ -76,7 +76,11 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
-            swiftSettings: swiftSettings),
+            swiftSettings: swiftSettings,
+            // A number for every binary, which --version and the status tell.
+            linkerSettings: [.unsafeFlags(["-Xlinker", "--build-id=sha1"])],
+            plugins: ["Commit"]),
+        .plugin(name: "Commit", capability: .buildTool(), path: "Sources/Commit"),
         module("Simulator", ["Primitives", "SIP", "Dialogs", "Cluster", "Node"]),
         .executableTarget(
             name: "understudy-sim",

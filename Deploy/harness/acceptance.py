@@ -20,6 +20,7 @@ import cases_calls
 import cases_cluster
 import cases_hunting
 import cases_manners
+import cases_operator
 import cases_peers
 import cases_robust
 import cases_services
@@ -64,6 +65,8 @@ CASES = [
     ("balancer-nginx", cases_balancers.balancer_nginx, 300, 120),
     ("balancer-haproxy", cases_balancers.balancer_haproxy, 300, 120),
     ("balancer-kamailio", cases_balancers.balancer_kamailio, 180, 90),
+    ("operator-mistakes", cases_operator.mistakes, 180, 180),
+    ("operator-told", cases_operator.told, 180, 180),
     ("robust", cases_robust.robust, 420, 180),
     ("load-2000", cases_robust.load_2000, 150, 60),
     ("load-tcp", cases_robust.load_tcp, 150, 60),

@@ -400,9 +400,9 @@ class Cluster:
         return result.returncode, result.stdout if result.returncode == 0 or result.stdout else result.stderr
 
     def check(self, *options):
-        """`understudy check --json` over the live nodes; answers (exit code, parsed answer or {})."""
+        """`understudy check --json` over the live nodes, and them only; answers (exit code, parsed answer or {})."""
         nodes = [part for node in self.alive() for part in ("--node", node.url)]
-        code, text = self.command("check", "--json", *nodes, *options, namespace=self.alive()[0].namespace)
+        code, text = self.command("check", "--json", "--partial", *nodes, *options, namespace=self.alive()[0].namespace)
         try:
             return code, json.loads(text)
         except ValueError:

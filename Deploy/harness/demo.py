@@ -313,7 +313,7 @@ def main():
 def keep(demo):
     program, nodes = demo.cluster.binary, [f"--node {node.url}" for node in demo.cluster.alive()]
     note("\nStill running; Deploy/run --down stops it. Try:")
-    note(f"  {program} status {nodes[0]}\n  {program} check {' '.join(nodes)}")
+    note(f"  {program} status {nodes[0]}\n  {program} check --partial {' '.join(nodes)}")
 
 
 if __name__ == "__main__":

@@ -205,6 +205,19 @@ int csys_tcp_probe(const csys_endpoint *to, int timeout_ms) {
     return result;
 }
 
+int csys_tcp_try(const csys_endpoint *local) {
+    struct sockaddr_storage name;
+    socklen_t length = csys_to_sockaddr(local, &name);
+    int result = 0;
+    int descriptor = socket(name.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (descriptor < 0) return -errno;
+    /* As servers do it: what a connection has left behind on the port is no hindrance, a listener is. */
+    csys_set(descriptor, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (bind(descriptor, (struct sockaddr *)&name, length) != 0) result = -errno;
+    close(descriptor);
+    return result;
+}
+
 /* ---- threads ---- */
 
 struct csys_start {

@@ -199,6 +199,7 @@ extension Cluster {
             status.state = peer.heartbeat.state == .left ? .left : peer.verdict.isDead ? .down : peer.heartbeat.state
             status.isInView = view.contains(peer.id)
             status.isFit = peer.heartbeat.isFit && peer.verdict == .heard
+            status.isProvenGone = peer.verdict == .refused
             status.lagFrames = peer.stream.known - min(peer.stream.known, peer.stream.position ?? 0)
             status.silentMilliseconds = max(0, now.milliseconds(since: peer.detector.lastHeard))
             status.applied = peer.stream.position ?? 0

@@ -87,6 +87,8 @@ package struct Cluster: Sendable {
     var chunksInWindow = 0
     var nextRequestID: UInt64 = 0
     var notedOnce: Set<String> = []
+    /// Who sends frames that are not of this cluster, by name.
+    package internal(set) var strangers: [Stranger] = []
 
     /// Chunks asked for in ten milliseconds, over all peers: about 100 MB/s at most.
     static let chunksPerWindow = 4

@@ -16,8 +16,8 @@ package enum ClusterNote: Equatable, Sendable {
     case stateChanged(MemberState)
     /// Our loop ran so much later than it should.
     case loopWasLate(milliseconds: Int64)
-    /// Noted once for each kind of stranger; counted always.
-    case wrongCluster
+    /// Noted once for each stranger by its name, which nobody vouches for; counted always.
+    case wrongCluster(name: String)
     case wrongVersion(UInt8)
     /// Another process has our name; the one with the higher boot ends itself.
     case duplicateName(boot: UInt64)

@@ -21,6 +21,10 @@ package protocol ManagedNode: Sendable {
     /// At most `BucketReport.requestLimit` of them; a number that is no bucket is left out of the answer.
     func buckets(_ numbers: [Int]) async throws(NodeStopped) -> [BucketReport]
     func repair() async throws(NodeStopped) -> RepairReport
+    /// Reads the configuration again, and takes of it what a running node can.
+    func reload() async throws(NodeStopped) -> ReloadReport
+    /// The level below which log lines are not written, after it was set to another, if one is given.
+    func logLevel(_ level: NoteLevel?) async throws(NodeStopped) -> NoteLevel
 
     // Test aids, reachable only with `management.fault_injection`.
 

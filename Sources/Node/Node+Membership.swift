@@ -98,7 +98,7 @@ extension Node {
     /// Why the node takes no new dialogs from a balancer; empty when it does (S2-14).
     func notReadyReason(now: Instant) -> String {
         switch cluster.state {
-        case .joining: return "joining: replicas are being compared"
+        case .joining: return "joining"
         case .draining: return "draining"
         case .left, .down: return "leaving"
         case .up: break

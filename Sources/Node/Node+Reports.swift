@@ -17,7 +17,13 @@ extension Node {
         report.cluster = settings.cluster.name
         report.state = cluster.state.name
         report.incarnation = cluster.localMember.boot
-        report.notReadyReason = notReadyReason(now: now)
+        report.dialogLimit = settings.dialogs.limit
+        report.waiting = cluster.joinWait(now: now).map(Self.sentence(of:)) ?? ""
+        report.notReadyReason =
+            report.waiting.isEmpty ? notReadyReason(now: now) : "\(notReadyReason(now: now)): \(report.waiting)"
+        report.strangers = cluster.strangers.map {
+            StrangerReport(name: $0.name, silentMilliseconds: max(0, now.milliseconds(since: $0.lastHeard)))
+        }
         report.quorum = cluster.quorum == .held ? "held" : "lost"
         report.epoch = cluster.view.epoch
         report.view = cluster.view.members.map(\.name).sorted()
@@ -69,6 +75,22 @@ extension Node {
         return counts
     }
 
+    /// Whom a joining node waits for, since when, and until when.
+    static func sentence(of wait: JoinWait) -> String {
+        let since = "for \(wait.sinceMilliseconds / 1_000) s"
+        if wait.awaitsNames { return "waits \(since) for the addresses of cluster.dns" }
+        if !wait.comparing.isEmpty {
+            return "compares its replicas with \(wait.comparing.joined(separator: ", ")), \(since)"
+        }
+        let whom = wait.unheard.isEmpty ? "peers" : wait.unheard.joined(separator: ", ")
+        let start = "waits \(since) for \(whom), not heard"
+        if let until = wait.untilMilliseconds { return "\(start); serves without in \((until + 999) / 1_000) s" }
+        if wait.missingForMajority > 0 {
+            return "\(start); \(wait.missingForMajority) more must be heard to make a majority"
+        }
+        return start
+    }
+
     private func memberReports(now: Instant) -> [MemberReport] {
         let reports = cluster.members(now: now).map { member in
             var report = MemberReport()
@@ -80,6 +102,12 @@ extension Node {
             report.isSelf = member.isSelf
             report.isInView = member.isInView
             report.isFit = member.isFit
+            report.isProvenGone = member.isProvenGone
+            report.isListed = member.isSelf || !member.bus.isEmpty
+            report.silentMilliseconds = member.silentMilliseconds
+            report.differs =
+                member.isSelf
+                ? [] : Self.differences(cluster.hello.settings, member.hello.settings, settings)
             report.lagFrames = Int(clamping: member.lagFrames)
             // A heartbeat comes every 100 ms: what is younger than a few of them is no lag.
             let isCurrent = member.lagFrames == 0 && member.silentMilliseconds < 500
@@ -103,11 +131,14 @@ extension Node {
             guard let (slot, did) = store.dialogs.next(after: position) else { return page }
             position = slot
             guard let state = store.dialogs.state(did) else { continue }
-            if let wanted = query.state { if state.name != wanted { continue } } else if state == .deleted { continue }
+            guard query.takes(state: state.name) else { continue }
+            let age = store.dialogs.age(did, now: now)?.wholeMilliseconds ?? 0
+            guard query.takes(ageMilliseconds: age) else { continue }
             if let home = query.home, homeName(did) != home { continue }
             if let actor = query.actor, actorName(did) != actor { continue }
             guard let report = dialog(did, now: now) else { continue }
             if let callID = query.callID, report.callID != callID { continue }
+            guard query.takes(from: report.from, to: report.to) else { continue }
             page.dialogs.append(report)
             if page.dialogs.count >= query.limit { break }
         }
@@ -212,6 +243,7 @@ extension Node {
         report.node = settings.node.name
         report.incarnation = cluster.localMember.boot
         report.root = store.dialogs.rootDigest
+        report.live = store.dialogs.live
         report.buckets = (0..<store.dialogs.bucketCount).map { store.dialogs.digest(bucket: $0) }
         return report
     }
@@ -231,6 +263,13 @@ extension Node {
             }
             return report
         }
+    }
+
+    /// Takes over what a running node can take of other settings: access lists, the trust domain and the limits.
+    package mutating func reload(_ other: Settings, now: Instant) {
+        var made = proxy.settings
+        Self.makeAdmission(other, into: &made)
+        proxy.adopt(access: made.access, trusted: made.trusted, limits: made.limits, now: now)
     }
 
     package mutating func repair(now: Instant, into out: inout Outbox) -> RepairReport {

@@ -160,7 +160,7 @@ extension Node {
         return made
     }
 
-    private static func makeAdmission(_ settings: Settings, into proxy: inout ProxySettings) {
+    static func makeAdmission(_ settings: Settings, into proxy: inout ProxySettings) {
         proxy.access.allow = settings.access.allow
         proxy.access.deny = settings.access.deny
         proxy.trusted = settings.access.trusted
@@ -217,10 +217,34 @@ extension Node {
     /// What the other members hear of this node besides its name.
     static func makeHello(_ settings: Settings) -> Hello {
         Hello(
-            management: settings.management.http.map { "http://\($0.text)" } ?? "",
+            management: settings.management.told(bus: settings.cluster.bus),
             sip: settings.sip.listen.first { $0.transport == .udp }?.text ?? "",
             service: settings.sip.serviceAddress?.text ?? "",
-            names: names(settings.sip).map(\.configured).joined(separator: " "))
+            names: names(settings.sip).map(\.configured).joined(separator: " "),
+            settings: sharedSettings(settings).map { fingerprint($0.value, key: $0.key) })
+    }
+
+    /// What must be the same on all nodes, by key and value as one text. The order is part of the wire format: further
+    /// keys are added at the end.
+    static func sharedSettings(_ settings: Settings) -> [(key: String, value: String)] {
+        [
+            ("ims_dialog.hash_size", String(settings.dialogs.hashSize)),
+            ("ims_dialog.rr_param", settings.dialogs.rrParameter),
+            // Without it each node names itself, which is no difference.
+            ("sip.advertise", settings.sip.advertise.map(\.text).sorted().joined(separator: " ")),
+            ("sip.balancer", settings.sip.balancer.map(\.text).sorted().joined(separator: " ")),
+        ]
+    }
+
+    /// Never 0, which the wire leaves out.
+    private static func fingerprint(_ value: String, key: String) -> UInt64 {
+        let bytes = Array("\(key)=\(value)".utf8)
+        return KeyedHash(key0: 0x7368_6172_6564, key1: 0x7365_7474_696e_6773).hash(RawSpan(_elements: bytes.span)) | 1
+    }
+
+    /// The keys in which a member's settings are not ours; none for a member that does not tell.
+    static func differences(_ mine: [UInt64], _ theirs: [UInt64], _ settings: Settings) -> [String] {
+        zip(zip(mine, theirs), sharedSettings(settings)).filter { $0.0.0 != $0.0.1 }.map(\.1.key)
     }
 
     /// Listen, service and advertised addresses: what a Route of this node may be called (S1-5).

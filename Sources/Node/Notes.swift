@@ -19,13 +19,14 @@ extension Note {
             self.init(
                 .info, "no address for the next hop: its name has none, or it asks for a transport other than UDP",
                 [("uri", text(uri))])
-        case .overloaded: self.init(.warning, "new requests are refused: too many transactions at once")
+        // Told by whoever watches the counters, with the limit and how many.
+        case .overloaded: self.init(.debug, "a request is refused: a table is full")
         case .acknowledgementUnseen(let callID):
             self.init(
                 .warning, "no node saw the ACK of a dialog: the balancer or a phone goes round the nodes",
                 [("call-id", text(callID))])
         case .tookOverEarly(let callID):
-            self.init(.notice, "finishing a call set-up for a dead node", [("call-id", text(callID))])
+            self.init(.notice, "finishing a call set-up for a node that died or left", [("call-id", text(callID))])
         case .factRefused(let callID, let error):
             self.init(
                 .warning, "the record of a dialog takes no more; what it would have learned is lost",
@@ -49,8 +50,8 @@ extension Note {
                 .notice, "a peer is not there yet; it is tried again",
                 [("bus", peers.indices.contains(peer) ? peers[peer] : "?")])
         case .peerHeard(let id): self.init(.notice, "a member was heard", member(id))
-        case .peerSilent(let id): self.init(.notice, "a member has fallen silent", member(id))
-        case .peerGone(let id): self.init(.notice, "a member is gone: its bus port refuses connections", member(id))
+        case .peerSilent(let id): self.init(.warning, "a member has fallen silent", member(id))
+        case .peerGone(let id): self.init(.warning, "a member is gone: its bus port refuses connections", member(id))
         case .peerLeft(let id): self.init(.notice, "a member has left", member(id))
         case .viewChanged(let epoch, let names):
             self.init(.notice, "view changed", [("epoch", "\(epoch)"), ("members", names.joined(separator: ","))])
@@ -61,12 +62,15 @@ extension Note {
         case .excluded(let epoch):
             self.init(.warning, "the others went on without this node; it joins again", [("epoch", "\(epoch)")])
         case .quorumLost: self.init(.warning, "quorum lost: calls go on, nothing is ended for others")
-        case .quorumRegained: self.init(.notice, "quorum regained")
+        case .quorumRegained: self.init(.notice, "quorum held")
         case .stateChanged(let state): self.init(.notice, "node state", [("state", state.name)])
         case .loopWasLate(let milliseconds):
             self.init(.warning, "the SIP loop was late; suspicions start again", [("milliseconds", "\(milliseconds)")])
-        case .wrongCluster:
-            self.init(.warning, "frames of another cluster, or with another key, arrive; they are not applied")
+        case .wrongCluster(let name):
+            self.init(
+                .warning,
+                "frames of another cluster.name, or made with another cluster.key-file, arrive; they are not applied",
+                [("sender", name)])
         case .wrongVersion(let version):
             self.init(
                 .warning, "frames of another wire version arrive; they are not applied", [("version", "\(version)")])
@@ -83,7 +87,7 @@ extension Note {
             self.init(.warning, "a member lets commits time out and no longer counts", member(id))
         case .peerCountsAgain(let id): self.init(.notice, "a member acknowledges again", member(id))
         case .repaired(let records, let id):
-            self.init(.notice, "replicas differed and were mended", [("records", "\(records)")] + member(id))
+            self.init(.info, "replicas differed and were mended", [("records", "\(records)")] + member(id))
         case .tooManyMembers: self.init(.warning, "more processes than a cluster may have were heard")
         }
     }

@@ -44,6 +44,23 @@ package enum ProbeResult: UInt8, Equatable, Sendable {
 package enum NoteLevel: UInt8, Comparable, Sendable {
     case debug, info, notice, warning, error
 
+    package static let all: [NoteLevel] = [.debug, .info, .notice, .warning, .error]
+
+    package init?(name: String) {
+        guard let level = Self.all.first(where: { $0.name == name.lowercased() }) else { return nil }
+        self = level
+    }
+
+    package var name: String {
+        switch self {
+        case .debug: "debug"
+        case .info: "info"
+        case .notice: "notice"
+        case .warning: "warning"
+        case .error: "error"
+        }
+    }
+
     package static func < (left: NoteLevel, right: NoteLevel) -> Bool { left.rawValue < right.rawValue }
 }
 

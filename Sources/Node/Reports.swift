@@ -39,6 +39,14 @@ package struct MemberReport: Equatable, Sendable {
     package var isInView = false
     /// Up, with quorum, and not late.
     package var isFit = false
+    /// Its bus port refuses connections: its process is gone.
+    package var isProvenGone = false
+    /// One of `cluster.peers`, or an address of `cluster.dns`; true for this node itself.
+    package var isListed = false
+    /// Since it was last heard; 0 for this node itself, and for who was never heard.
+    package var silentMilliseconds: Int64 = 0
+    /// Settings that must be the same on all nodes and are not the same here and there, by key.
+    package var differs: [String] = []
     /// Frames that it has published and we have not applied yet.
     package var lagFrames = 0
     /// Age of the oldest of those, or of the last frame heard when it is silent; 0 when nothing is outstanding.
@@ -76,6 +84,10 @@ package struct TargetReport: Equatable, Sendable {
 package struct StatusReport: Equatable, Sendable {
     package var node = ""
     package var cluster = ""
+    /// Of the program, filled in by the shell: the core does not know what it is part of.
+    package var version = ""
+    package var commit = ""
+    package var build = ""
     /// `joining`, `up`, `draining`, `left`.
     package var state = ""
     package var incarnation: UInt64 = 0
@@ -96,10 +108,28 @@ package struct StatusReport: Equatable, Sendable {
     /// A peer that is up has every fact of this node and the same records, or there is nobody to wait for: it may
     /// leave.
     package var mayLeave = true
+    /// What a joining node waits for, one sentence; empty in every other state.
+    package var waiting = ""
+    /// Who sends frames that are not of this cluster: another `cluster.name`, or another key.
+    package var strangers: [StrangerReport] = []
+    /// `dialogs.limit`
+    package var dialogLimit = 0
     /// Milliseconds since this process began.
     package var uptimeMilliseconds: Int64 = 0
 
     package init() {}
+}
+
+/// Somebody with another `cluster.name` or cluster key.
+package struct StrangerReport: Equatable, Sendable {
+    /// As its frames say, which nobody vouches for.
+    package var name: String
+    package var silentMilliseconds: Int64
+
+    package init(name: String, silentMilliseconds: Int64) {
+        self.name = name
+        self.silentMilliseconds = silentMilliseconds
+    }
 }
 
 /// One number for `/metrics`.
@@ -138,13 +168,34 @@ package struct DialogQuery: Equatable, Sendable {
     package var cursor: UInt32?
     /// At most so many in the page.
     package var limit = 500
-    /// A state's name; `nil` for every live one (tombstones are listed only when `deleted` is asked for).
-    package var state: String?
+    /// Names of states; none for every live one (tombstones are listed only when `deleted` is asked for).
+    package var states: [String] = []
     package var home: String?
     package var actor: String?
     package var callID: String?
+    /// Parts of From and To; case does not matter.
+    package var from: String?
+    package var to: String?
+    /// Only those whose birth is longer ago, or less long.
+    package var olderMilliseconds: Int64?
+    package var youngerMilliseconds: Int64?
 
     package init() {}
+
+    package func takes(state: String) -> Bool { states.isEmpty ? state != "deleted" : states.contains(state) }
+
+    package func takes(ageMilliseconds age: Int64) -> Bool {
+        age >= olderMilliseconds ?? .min && age <= youngerMilliseconds ?? .max
+    }
+
+    package func takes(from value: String, to other: String) -> Bool {
+        Self.isPart(from, of: value) && Self.isPart(to, of: other)
+    }
+
+    private static func isPart(_ part: String?, of text: String) -> Bool {
+        guard let part, !part.isEmpty else { return true }
+        return text.lowercased().firstRange(of: part.lowercased()) != nil
+    }
 }
 
 /// Some dialogs, in the order of the table's slots.
@@ -261,6 +312,8 @@ package struct DigestReport: Equatable, Sendable {
     package var incarnation: UInt64 = 0
     /// Sum over everything.
     package var root: UInt64 = 0
+    /// Live records, which are what the digests are over.
+    package var live = 0
     /// One a bucket, `ims_dialog.hash_size` of them.
     package var buckets: [UInt64] = []
 

@@ -9,24 +9,36 @@ struct Check: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Compare the replicas of all members.",
         discussion: """
-            Asks each member's management address; with one --node the members are those that it knows. What is still \
-            changing is asked about again for up to 3 seconds and then counted as in flight.
+            Asks every member that the node, or one of several, knows, and names whoever could not be asked and why: a \
+            member that is down, cut off, was never heard, or has another key, cluster.name or ims_dialog.hash_size. \
+            What is still changing is asked about again for up to 3 seconds and then counted as in flight.
 
-            JSON: {"equal":BOOL,"members":[NAME],"unequal":[{"did","call_id","differs":[TEXT]}],"missing":COUNT,\
-            "in_flight":COUNT}; missing counts the unequal ones that some member lacks.
+            JSON: {"equal":BOOL, "partial":BOOL, "members":[NAME], "dialogs":COUNT, \
+            "unequal":[{"did", "call_id", "differs":[TEXT]}], "missing":COUNT, "in_flight":COUNT, \
+            "not_asked":[{"name", "why"}], "remarks":[TEXT]}, and with --repair "mended":[{"did", "call_id", "members":[NAME]}]. missing \
+            counts the unequal ones that some member lacks. With --watch one object a line, with "time" and "change".
 
-            Exit codes: 0 equal; 1 unequal; 2 could not ask.
+            Exit codes: 0 everybody was asked, and all are equal; 1 unequal; 2 somebody could not be asked.
             """)
 
-    @Option(help: ArgumentHelp("Management URL of a member; may be given several times.", valueName: "URL"))
+    @Option(
+        name: .shortAndLong,
+        help: ArgumentHelp("A member: its URL, or its name; may be given several times.", valueName: "URL"))
     var node: [String] = []
     @OptionGroup var token: TokenOptions
-    @Flag(help: "Print JSON with sorted keys.") var json = false
-    @Flag(help: "When unequal, repair at every member and compare again.") var repair = false
-    @Flag(help: "Go on until interrupted, a line every two seconds.") var watch = false
+    @Flag(name: .shortAndLong, help: "Print JSON with sorted keys.") var json = false
+    @Flag(
+        name: .shortAndLong,
+        help: "Exit 0 when those who can be asked are equal; with several --node only those are meant.")
+    var partial = false
+    @Flag(name: .shortAndLong, help: "When unequal, repair at every member, compare again, and tell what was mended.")
+    var repair = false
+    @Flag(name: .shortAndLong, help: "Go on until interrupted, a line every two seconds.") var watch = false
 
     func run() async throws {
-        let urls = node.isEmpty ? [NodeOptions.url(nil)] : node
+        var urls: [String] = []
+        for name in node { urls.append(try await NodeOptions.url(name, token)) }
+        if urls.isEmpty { urls = [NodeOptions.standardNode] }
         let token = try token.token()
         let start = ContinuousClock.now
         var check = ReplicaCheck(
@@ -34,37 +46,60 @@ struct Check: AsyncParsableCommand {
             pause: { try? await Task.sleep(for: $0) },
             milliseconds: { start.duration(to: .now).wholeMilliseconds })
         if Console.showsProgress { check.progress = { Console.progress($0) } }
-        while watch {
-            do throws(CheckError) {
-                show(try await check.run(urls: urls, repairing: repair))
-            } catch {
-                Console.complain(error.description)
-            }
-            try? await Task.sleep(for: .seconds(2))
-        }
+        if watch { return await follow(check, urls) }
         let report: CheckReport
         do throws(CheckError) {
-            report = try await check.run(urls: urls, repairing: repair)
+            report = try await check.run(urls: urls, repairing: repair, isPartial: partial)
         } catch {
             Console.complain(error.description)
             throw Console.failed
         }
         show(report)
-        if !report.isEqual { throw Console.negative }
+        switch report.verdict {
+        case .equal: return
+        case .unequal: throw Console.negative
+        case .notAllAsked: throw Console.failed
+        }
+    }
+
+    private func follow(_ check: ReplicaCheck, _ urls: [String]) async {
+        var earlier: CheckReport?
+        while true {
+            let time = TimeText.moment(unixSeconds: Date().timeIntervalSince1970)
+            do throws(CheckError) {
+                let report = try await check.run(urls: urls, repairing: repair, isPartial: partial)
+                Console.clearProgress()
+                Console.print(Self.line(report, time: time, change: report.change(since: earlier), json: json))
+                earlier = report
+            } catch {
+                Console.complain("\(time)  \(error.description)")
+            }
+            try? await Task.sleep(for: .seconds(2))
+        }
+    }
+
+    private static func line(_ report: CheckReport, time: String, change: String, json: Bool) -> String {
+        if json {
+            guard case .object(let members) = report.json else { return "" }
+            let more: [JSONValue.Member] = [.init("time", .string(time)), .init("change", .string(change))]
+            return JSONValue.object(members + more).sorted.printed
+        }
+        let mended = report.mended.map { $0.isEmpty ? "" : ", \($0.count) mended" } ?? ""
+        return "\(time)  \(report.summary)\(mended)\(change.isEmpty ? "" : " (\(change))")"
     }
 
     private func show(_ report: CheckReport) {
         Console.clearProgress()
+        for member in report.unasked { Console.complain("\(member.name) was not asked: \(member.why)") }
+        for remark in report.remarks { Console.complain("warning: \(remark)") }
         if json { return Console.print(report.json.sorted.printed) }
-        let members = report.members.joined(separator: ", ")
-        let flying = report.inFlight == 0 ? "" : ", \(report.inFlight) in flight"
-        if report.isEqual { return Console.print("equal: \(members)\(flying)") }
+        Console.print(report.summary)
+        for line in report.repairLines { Console.print(line) }
+        guard !report.unequal.isEmpty else { return }
         var table = Table(["DID", "CALL-ID", "DIFFERS"])
         for dialog in report.unequal {
             table.add([dialog.did, dialog.callID, dialog.differs.joined(separator: ", ")])
         }
-        Console.print(
-            "unequal: \(members): \(report.unequal.count) dialogs, \(report.missing) missing somewhere\(flying)")
         Console.print(table.text)
     }
 }

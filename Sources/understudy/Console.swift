@@ -27,6 +27,46 @@ enum Console {
         if showsProgress { write("\r\u{1B}[K", to: STDERR_FILENO) }
     }
 
+    /// Columns of the terminal; 80 elsewhere, unless COLUMNS says otherwise.
+    static var width: Int {
+        if let text = ProcessInfo.processInfo.environment["COLUMNS"], let columns = Int(text), columns >= 40 {
+            return columns
+        }
+        return terminalSize()?.columns ?? 80
+    }
+
+    private static func terminalSize() -> (rows: Int, columns: Int)? {
+        var size = winsize()
+        // Sound: the call fills the struct that it is lent.
+        guard unsafe ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0, size.ws_col >= 40 else { return nil }
+        return (Int(size.ws_row), Int(size.ws_col))
+    }
+
+    /// On a terminal what is longer than it goes through a pager, if there is one.
+    static func page(_ text: String, isAllowed: Bool) {
+        let lines = text.utf8.count { $0 == 10 } + 1
+        guard isAllowed, isatty(STDOUT_FILENO) == 1, let size = terminalSize(), lines >= size.rows else {
+            return print(text)
+        }
+        let environment = ProcessInfo.processInfo.environment
+        let pager = environment["PAGER"] ?? "less"
+        guard !pager.isEmpty, pager != "cat" else { return print(text) }
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/bin/sh")
+        process.arguments = ["-c", pager]
+        process.environment = environment.merging(["LESS": "FRSX"]) { given, _ in given }
+        let pipe = Pipe()
+        process.standardInput = pipe
+        do { try process.run() } catch { return print(text) }
+        // Who quits the pager early has seen enough.
+        signal(SIGPIPE, SIG_IGN)
+        try? pipe.fileHandleForWriting.write(contentsOf: Data((text + "\n").utf8))
+        try? pipe.fileHandleForWriting.close()
+        process.waitUntilExit()
+        // Not found by the shell: it has said so, and the text is still to be shown.
+        if process.terminationStatus == 127 { print(text) }
+    }
+
     /// Unbuffered, so that what was said is out before the process ends; a closed pipe ends it quietly.
     private static func write(_ text: String, to descriptor: Int32) {
         var rest = Array(text.utf8)[...]
@@ -39,12 +79,21 @@ enum Console {
         }
     }
 
+    struct IsDirectory: Error {}
+
     /// Reads a whole file.
-    static func read(_ path: String) throws -> [UInt8] { Array(try Data(contentsOf: URL(fileURLWithPath: path))) }
+    static func read(_ path: String) throws -> [UInt8] {
+        var isDirectory: ObjCBool = false
+        // Sound: the call fills the flag that it is lent.
+        let exists = unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory)
+        if exists, isDirectory.boolValue { throw IsDirectory() }
+        return Array(try Data(contentsOf: URL(fileURLWithPath: path)))
+    }
 
     /// Why a file could not be read, in a few words.
     static func reason(_ error: any Error) -> String {
-        switch (error as? CocoaError)?.code {
+        if error is IsDirectory { return "it is a directory" }
+        return switch (error as? CocoaError)?.code {
         case .fileReadNoSuchFile, .fileNoSuchFile: "no such file"
         case .fileReadNoPermission: "permission denied"
         default: "not readable"

@@ -3,147 +3,172 @@
 import ArgumentParser
 import Foundation
 import Management
+import Node
 
 struct Dialogs: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "List, show, end or export dialogs.",
-        subcommands: [List.self, Show.self, End.self, Export.self])
+        subcommands: [ListDialogs.self, ShowDialog.self, EndDialog.self, ExportDialogs.self])
+}
 
-    struct Filters: ParsableArguments {
-        @Option(help: "unconfirmed, early, confirmed_na, confirmed or deleted; all live ones without it.")
-        var state: String?
-        @Option(help: "Only dialogs created by this node.") var home: String?
-        @Option(help: "Only dialogs this node acts for now.") var actor: String?
-        @Option(help: ArgumentHelp("Only this Call-ID.", valueName: "Call-ID")) var callID: String?
+/// Which dialogs are meant; the node looks for them.
+struct DialogFilters: ParsableArguments {
+    private static let states = ["unconfirmed", "early", "confirmed_na", "confirmed", "deleted"]
 
-        /// Every page, one after the other.
-        func forEachPage(
-            _ options: NodeOptions, full: Bool, _ body: ([JSONValue]) throws -> Bool
-        ) async throws {
-            let client = try options.client()
-            var cursor: JSONValue = .null
-            repeat {
-                let params: JSONValue = [
-                    "cursor": cursor, "limit": 1_000, "state": optional(state), "home": optional(home),
-                    "actor": optional(actor), "call_id": optional(callID), "full": .bool(full),
-                ]
-                let page = try await Asking.call(client, "cluster.dialogs", params)
-                guard try body(page["dialogs"]?.elements ?? []) else { return }
-                cursor = page["next"] ?? .null
-            } while cursor != .null
-        }
+    @Option(
+        name: .shortAndLong,
+        help: ArgumentHelp(
+            "unconfirmed, early, confirmed_na, confirmed or deleted; several with commas; all live ones without it.",
+            valueName: "STATE"),
+        completion: .list(Self.states))
+    var state: [String] = []
+    @Option(help: ArgumentHelp("Only dialogs created by this node.", valueName: "NODE")) var home: String?
+    @Option(help: ArgumentHelp("Only dialogs this node acts for now.", valueName: "NODE")) var actor: String?
+    @Option(help: ArgumentHelp("Only this Call-ID.", valueName: "Call-ID")) var callID: String?
+    @Option(help: ArgumentHelp("Only with this text in From; case does not matter.", valueName: "TEXT"))
+    var from: String?
+    @Option(help: ArgumentHelp("Only with this text in To; case does not matter.", valueName: "TEXT")) var to: String?
+    @Option(help: ArgumentHelp("Only older ones: 90, 90s, 15m, 2h.", valueName: "AGE")) var older: String?
+    @Option(help: ArgumentHelp("Only younger ones, likewise.", valueName: "AGE")) var younger: String?
 
-        private func optional(_ text: String?) -> JSONValue { text.map { .string($0) } ?? .null }
-    }
-
-    struct List: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(
-            abstract: "List the dialogs a node holds.",
-            discussion: """
-                JSON: an array of {"did","call_id","from_tag","to_tag","state","home","actor","remaining_s","age_s",\
-                "from","to","outs"}; remaining_s is null without a deadline.
-                """)
-
-        @OptionGroup var options: NodeOptions
-        @OptionGroup var filters: Filters
-        @Option(help: "At most so many.") var limit: Int?
-        @Flag(help: "Print JSON with sorted keys, one dialog a line.") var json = false
-
-        func run() async throws {
-            var dialogs: [JSONValue] = []
-            let bound = limit ?? .max
-            try await filters.forEachPage(options, full: false) { page in
-                dialogs += page.prefix(bound - dialogs.count)
-                Console.progress("\(dialogs.count) dialogs")
-                return dialogs.count < bound
-            }
-            Console.clearProgress()
-            if json { return Console.print(JSONValue.array(dialogs).sorted.printed) }
-            let columns = ["did", "state", "home", "actor", "remaining_s", "age_s", "call_id"]
-            var table = Table(columns.map { $0.uppercased() }, numeric: [4, 5])
-            for dialog in dialogs { table.add(columns.map { dialog[$0].map(Cell.text) ?? "" }) }
-            Console.print(table.text)
-        }
-    }
-
-    struct Show: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Show everything one node knows of a dialog.")
-
-        @OptionGroup var options: NodeOptions
-        @Argument(help: "A did or a Call-ID.") var dialog: String
-        @Flag(help: "Print JSON with sorted keys.") var json = false
-
-        func run() async throws {
-            let found = try await options.call("cluster.dialog", [.string(dialog)])
-            if json { return Console.print(found.sorted.printed) }
-            var table = Table(["FIELD", "VALUE"])
-            Self.flatten(found, into: &table, prefix: "")
-            Console.print(table.text)
-        }
-
-        private static func flatten(_ value: JSONValue, into table: inout Table, prefix: String) {
-            switch value {
-            case .object(let members):
-                for member in members {
-                    flatten(
-                        member.value, into: &table, prefix: prefix.isEmpty ? member.name : "\(prefix).\(member.name)")
-                }
-            case .array(let elements):
-                for (index, element) in elements.enumerated() {
-                    flatten(element, into: &table, prefix: "\(prefix)[\(index)]")
-                }
-            case .null, .bool, .integer, .number, .string: table.add([prefix, Cell.text(value)])
+    func validate() throws {
+        for (name, text) in [("--older", older), ("--younger", younger)] {
+            guard let text else { continue }
+            guard AgeText.seconds(text) != nil else {
+                throw ValidationError("\(name) wants an age like 90, 90s, 15m or 2h, not '\(text)'")
             }
         }
     }
 
-    struct End: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(
-            abstract: "End a dialog: BYE to both sides, or CANCEL and a final reply while it rings.",
-            discussion: """
-                Exit codes: 0 it is being ended, or with --wait has ended; 1 the node refused or does not know it, or \
-                with --wait it has not ended in time; 2 could not ask.
-                """)
-
-        @OptionGroup var options: NodeOptions
-        @Argument(help: "A did or a Call-ID.") var dialog: String
-        @Flag(help: "Wait until it has ended, and say how.") var wait = false
-        @Option(help: ArgumentHelp("How long to wait; a silent phone takes 32 seconds.", valueName: "seconds"))
-        var timeout = 40
-        @Flag(help: "Print JSON with sorted keys.") var json = false
-
-        func validate() throws {
-            guard (1...3_600).contains(timeout) else { throw ValidationError("--timeout must be 1 to 3600 seconds") }
-        }
-
-        func run() async throws {
-            let outcome = try await options.call("cluster.end", [.string(dialog)])
-            let did = outcome["did"].map(Cell.text) ?? dialog
-            guard wait else {
-                let verb = outcome["outcome"].map(Cell.text) ?? "ending"
-                return Console.print(json ? outcome.sorted.printed : "\(verb) \(did)")
-            }
-            let found = try await Ending.waitFor(did, options, seconds: timeout)
-            Console.print(json ? found.sorted.printed : "\(did) \(Ending.sentence(found["end"] ?? .null))")
-            if found["end"]?["phase"]?.text != "ended" { throw Console.negative }
-        }
+    /// Every page, one after the other.
+    func forEachPage(_ client: RPCClient, full: Bool, _ body: ([JSONValue]) throws -> Bool) async throws {
+        var cursor: JSONValue = .null
+        let states = state.flatMap { $0.split(separator: ",") }.joined(separator: ",")
+        repeat {
+            let params: JSONValue = [
+                "cursor": cursor, "limit": 1_000, "state": optional(states.isEmpty ? nil : states),
+                "home": optional(home), "actor": optional(actor), "call_id": optional(callID), "full": .bool(full),
+                "from": optional(from), "to": optional(to), "older_s": age(older), "younger_s": age(younger),
+            ]
+            let page = try await Asking.call(client, "cluster.dialogs", params)
+            guard try body(page["dialogs"]?.elements ?? []) else { return }
+            cursor = page["next"] ?? .null
+        } while cursor != .null
     }
 
-    struct Export: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(
-            abstract: "Write everything a node knows of its dialogs, one JSON object a line.")
+    private func optional(_ text: String?) -> JSONValue { text.map { .string($0) } ?? .null }
+    private func age(_ text: String?) -> JSONValue { text.flatMap { AgeText.seconds($0) }.map { .count($0) } ?? .null }
+}
 
-        @OptionGroup var options: NodeOptions
-        @OptionGroup var filters: Filters
+struct ListDialogs: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "list", abstract: "List the dialogs a node holds.",
+        discussion: """
+            NODE is the home, or home>actor while another node acts for it. LEFT is the time to the deadline. A wide \
+            terminal, or --wide, shows Call-IDs, too. On a terminal what does not fit goes through $PAGER, or less.
 
-        func run() async throws {
-            var count = 0
-            try await filters.forEachPage(options, full: true) { page in
-                for dialog in page { Console.print(dialog.sorted.printed) }
-                count += page.count
-                return true
-            }
-            if Console.showsProgress { Console.complain("\(count) dialogs written") }
+            JSON: an array of {"did", "call_id", "from_tag", "to_tag", "state", "home", "actor", "remaining_s", \
+            "age_s", "from", "to", "outs"}; remaining_s is null without a deadline.
+            """)
+
+    @OptionGroup var options: NodeOptions
+    @OptionGroup var filters: DialogFilters
+    @Option(name: .shortAndLong, help: "At most so many.") var limit: Int?
+    @Option(
+        help: ArgumentHelp(
+            "Order: age (the newest first), remaining, state, home, from, to, call-id.", valueName: "FIELD"))
+    var sort: DialogList.Order = .age
+    @Flag(help: "The other way round.") var reverse = false
+    @Flag(help: "Do not cut anything to the width of the terminal.") var wide = false
+    @Flag(name: .shortAndLong, help: "Print JSON with sorted keys, one dialog a line.") var json = false
+    @Flag(help: "Never start a pager.") var noPager = false
+
+    func validate() throws {
+        if let limit, limit < 1 { throw ValidationError("--limit must be 1 or more, not \(limit)") }
+    }
+
+    func run() async throws {
+        let client = try await options.client()
+        var list = DialogList(order: sort, isReversed: reverse, limit: limit ?? .max)
+        try await filters.forEachPage(client, full: false) { page in
+            list.add(page)
+            Console.progress("\(list.matched) dialogs")
+            return true
         }
+        let rows = list.rows()
+        Console.clearProgress()
+        if json { return Console.print(JSONValue.array(rows).sorted.printed) }
+        let held = Int(clamping: try await Asking.call(client, "cluster.status", [])["dialogs"]?["held"]?.whole ?? 0)
+        let footer = list.footer(shown: rows.count, held: held)
+        guard !rows.isEmpty else { return Console.print(footer) }
+        let table = DialogList.table(rows, width: wide ? .max : Console.width)
+        Console.page("\(table)\n\(footer)", isAllowed: !noPager)
+    }
+}
+
+extension DialogList.Order: ExpressibleByArgument {}
+
+struct ShowDialog: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "show", abstract: "Show everything one node knows of a dialog.")
+
+    @OptionGroup var options: NodeOptions
+    @Argument(help: "A did or a Call-ID.") var dialog: String
+    @Flag(name: .shortAndLong, help: "Print JSON with sorted keys.") var json = false
+
+    func run() async throws {
+        let found = try await options.call("cluster.dialog", [.string(dialog)])
+        if json { return Console.print(found.sorted.printed) }
+        Console.print(DialogText.fields(of: found, unixSeconds: Date().timeIntervalSince1970))
+    }
+}
+
+struct EndDialog: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "end", abstract: "End a dialog: BYE to both sides, or CANCEL and a final reply while it rings.",
+        discussion: """
+            Exit codes: 0 it is being ended, or with --wait has ended; 1 the node refused or does not know it, or \
+            with --wait it has not ended in time; 2 could not ask.
+            """)
+
+    @OptionGroup var options: NodeOptions
+    @Argument(help: "A did or a Call-ID.") var dialog: String
+    @Flag(name: .shortAndLong, help: "Wait until it has ended, and say how.") var wait = false
+    @Option(help: ArgumentHelp("How long --wait waits, 1 to 600.", valueName: "SECONDS")) var timeout = 40
+    @Flag(name: .shortAndLong, help: "Print JSON with sorted keys.") var json = false
+
+    func validate() throws {
+        guard (1...600).contains(timeout) else { throw ValidationError("--timeout must be 1 to 600") }
+    }
+
+    func run() async throws {
+        let outcome = try await options.call("cluster.end", [.string(dialog)])
+        let did = outcome["did"].map(Cell.text) ?? dialog
+        guard wait else {
+            let verb = outcome["outcome"].map(Cell.text) ?? "ending"
+            return Console.print(json ? outcome.sorted.printed : "\(verb) \(did)")
+        }
+        let found = try await Ending.waitFor(did, options, seconds: timeout)
+        Console.print(json ? found.sorted.printed : "\(did) \(Ending.sentence(found["end"] ?? .null))")
+        if found["end"]?["phase"]?.text != "ended" { throw Console.negative }
+    }
+}
+
+struct ExportDialogs: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "export", abstract: "Write everything a node knows of its dialogs, one JSON object a line.")
+
+    @OptionGroup var options: NodeOptions
+    @OptionGroup var filters: DialogFilters
+    @Flag(name: .shortAndLong, help: "It always is JSON.") var json = false
+
+    func run() async throws {
+        var count = 0
+        try await filters.forEachPage(try await options.client(), full: true) { page in
+            for dialog in page { Console.print(dialog.sorted.printed) }
+            count += page.count
+            return true
+        }
+        if Console.showsProgress { Console.complain("\(count) dialogs written") }
     }
 }

@@ -1,48 +1,87 @@
-// `understudy drain` and `undrain`: whether a node takes new dialogs.
+// `understudy drain` and `undrain`: whether balancers send new calls to a node. A name is looked up, and only the node of
+// that name does it: a URL that leads somewhere else is refused by whoever answers there.
 
 import ArgumentParser
 import Management
 
 struct Drain: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Stop taking new dialogs on a node (OPTIONS gets 503), go on with the old.")
+        abstract: "Tell balancers to send no new calls to a node; what it has goes on.",
+        discussion: """
+            OPTIONS to the node gets 503, and /readyz says draining, so a balancer that probes sends new calls \
+            elsewhere. What reaches the node anyway is served. With --wait the command goes on until no call is being \
+            set up or changed there.
+
+            Exit codes: 0 done; 1 --wait ran out of time; 2 the node could not be asked.
+            """)
 
     @Argument(help: "The node: its name, or its management URL.") var target: String
     @OptionGroup var options: NodeOptions
+    @Flag(name: .shortAndLong, help: "Wait until the node has no open transaction.") var wait = false
+    @Option(help: ArgumentHelp("How long --wait waits, 1 to 86400.", valueName: "SECONDS")) var timeout = 300
 
-    func run() async throws { try await Draining.set(target, options, "cluster.drain") }
+    func validate() throws {
+        guard (1...86_400).contains(timeout) else { throw ValidationError("--timeout must be 1 to 86400") }
+    }
+
+    func run() async throws {
+        let (client, name) = try await Draining.set(target, options, "cluster.drain")
+        guard wait else { return }
+        try await Draining.follow(client, name, seconds: timeout)
+    }
 }
 
 struct Undrain: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Take new dialogs again.")
+    static let configuration = CommandConfiguration(abstract: "Let balancers send new calls to a node again.")
 
     @Argument(help: "The node: its name, or its management URL.") var target: String
     @OptionGroup var options: NodeOptions
 
-    func run() async throws { try await Draining.set(target, options, "cluster.undrain") }
+    func run() async throws { _ = try await Draining.set(target, options, "cluster.undrain") }
 }
 
 enum Draining {
-    static func set(_ target: String, _ options: NodeOptions, _ method: String) async throws {
-        let url = target.contains(":") ? target : try await find(target, options)
-        let status = try await Asking.call(try options.token.client(url), method, [])
-        Console.print("\(status["node"].map(Cell.text) ?? target) is \(status["state"].map(Cell.text) ?? "")")
+    static func set(_ target: String, _ options: NodeOptions, _ method: String) async throws -> (RPCClient, String) {
+        let isURL = target.contains(":") || target.contains(".")
+        let asked = try await NodeOptions.url(options.node, options.token)
+        var url = target
+        if !isURL {
+            let status = try await Asking.call(try options.token.client(asked), "cluster.status", [])
+            url = try MemberURL.find(target, in: status, asked: asked)
+        }
+        let client = try options.token.client(url)
+        let status: JSONValue
+        do throws(ClientError) {
+            status = try await client.call(method, isURL ? [] : [.string(target)])
+        } catch .refused(_, let error) where error.code == 409 {
+            let found = error.message.dropFirst("This is ".count).prefix { $0 != "," }
+            throw Asking.complain(.wrongNode(url: client.label, asked: target, answered: String(found)))
+        } catch {
+            throw Asking.complain(error)
+        }
+        let name = Cell.text(status["node"])
+        let open = status["transactions"]?.whole ?? 0
+        let left = open == 0 ? "" : ", \(open == 1 ? "1 transaction is" : "\(open) transactions are") open"
+        Console.print("\(name) is \(Cell.text(status["state"]))\(left)")
+        return (client, name)
     }
 
-    /// The management URL of a member by its name.
-    private static func find(_ name: String, _ options: NodeOptions) async throws -> String {
-        let status = try await options.call("cluster.status")
-        if status["node"]?.text == name { return NodeOptions.url(options.node) }
-        let members = status["members"]?.elements ?? []
-        guard let member = members.first(where: { $0["name"]?.text == name }) else {
-            let known = members.compactMap { $0["name"]?.text }.filter { !$0.isEmpty }.joined(separator: ", ")
-            Console.complain("no member is called \(name); there are: \(known)")
-            throw Console.failed
+    /// Until nothing is being set up or changed there, or the time is over.
+    static func follow(_ client: RPCClient, _ name: String, seconds: Int) async throws {
+        let end = ContinuousClock.now + .seconds(seconds)
+        var open: Int64 = 0
+        while ContinuousClock.now < end {
+            let status = try await Asking.call(client, "cluster.status", [])
+            open = status["transactions"]?.whole ?? 0
+            let dialogs = ["unconfirmed", "early"].map { status["dialogs"]?[$0]?.whole ?? 0 }.reduce(0, +)
+            if open == 0 {
+                Console.clearProgress()
+                return Console.print("\(name) has no open transaction")
+            }
+            Console.progress("\(name): \(open) transactions open, \(dialogs) dialogs ringing in the cluster")
+            try? await Task.sleep(for: .milliseconds(500))
         }
-        guard let url = member["url"]?.text, !url.isEmpty else {
-            Console.complain("\(name) serves no management; set management.http there")
-            throw Console.failed
-        }
-        return url
+        Console.complain("\(name) still has \(open) open transactions after \(seconds) s")
+        throw Console.negative
     }
 }

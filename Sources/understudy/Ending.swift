@@ -3,12 +3,12 @@
 import Management
 
 enum Ending {
-    /// The dialog when it has ended, or as it is when the time is over.
+    /// The dialog when it has ended, or as it is when the time is over. One whose tombstone was let go has ended.
     static func waitFor(_ did: String, _ options: NodeOptions, seconds: Int) async throws -> JSONValue {
-        let client = try options.client()
+        let client = try await options.client()
         let start = ContinuousClock.now
         while true {
-            let dialog = try await Asking.call(client, "cluster.dialog", [.string(did)])
+            let dialog = try await state(of: did, client)
             let phase = dialog["end"]?["phase"]?.text ?? ""
             if phase == "ended" || ContinuousClock.now - start >= .seconds(seconds) {
                 Console.clearProgress()
@@ -16,6 +16,16 @@ enum Ending {
             }
             Console.progress("\(did) \(sentence(dialog["end"] ?? .null))")
             try await Task.sleep(for: .milliseconds(100))
+        }
+    }
+
+    private static func state(of did: String, _ client: RPCClient) async throws -> JSONValue {
+        do throws(ClientError) {
+            return try await client.call("cluster.dialog", [.string(did)])
+        } catch .refused(_, let error) where error.code == 404 {
+            return ["did": .string(did), "end": ["phase": "ended"]]
+        } catch {
+            throw Asking.complain(error)
         }
     }
 

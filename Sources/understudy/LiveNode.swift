@@ -18,7 +18,15 @@ final class LiveNode: ManagedNode {
         let streams: StreamService?
     }
 
+    /// What is asked of the process, not of the node.
+    struct Controls: Sendable {
+        let log: NodeLog
+        /// Reads the configuration again and tells what it changed.
+        let reload: @Sendable () async -> ReloadReport
+    }
+
     private let running = Mutex<Running?>(nil)
+    private let controls = Mutex<Controls?>(nil)
     /// Seconds, by `fault.skew`.
     private let shift = Mutex<Int64>(0)
 
@@ -27,6 +35,24 @@ final class LiveNode: ManagedNode {
     }
 
     func end() { running.withLock { $0 = nil } }
+
+    func control(_ wanted: Controls) { controls.withLock { $0 = wanted } }
+
+    func reload() async throws(NodeStopped) -> ReloadReport {
+        guard let controls = controls.withLock({ $0 }) else { throw NodeStopped() }
+        return await controls.reload()
+    }
+
+    func logLevel(_ level: NoteLevel?) async throws(NodeStopped) -> NoteLevel {
+        guard let log = controls.withLock({ $0 })?.log else { throw NodeStopped() }
+        if let level { log.level = level }
+        return log.level
+    }
+
+    /// Takes over what a running node can take of other settings.
+    func adopt(_ settings: Settings) async {
+        _ = try? await ask { node, now, _ in node.reload(settings, now: now) }
+    }
 
     /// The wall clock as shown, with the shift of `fault.skew`.
     var unixSeconds: Int64 { BootClock.unixMilliseconds / 1_000 + shift.withLock { $0 } }
@@ -42,7 +68,17 @@ final class LiveNode: ManagedNode {
         await (try current()).thread.perform(body)
     }
 
-    func status() async throws(NodeStopped) -> StatusReport { try await ask { node, now, _ in node.status(now: now) } }
+    func status() async throws(NodeStopped) -> StatusReport {
+        Self.signed(try await ask { node, now, _ in node.status(now: now) })
+    }
+
+    private static func signed(_ report: StatusReport) -> StatusReport {
+        var report = report
+        report.version = Build.version
+        report.commit = Build.commit
+        report.build = Build.number
+        return report
+    }
 
     func metrics() async throws(NodeStopped) -> [MetricReport] {
         let running = try current()
@@ -66,7 +102,7 @@ final class LiveNode: ManagedNode {
     }
 
     func drain(_ isDraining: Bool) async throws(NodeStopped) -> StatusReport {
-        try await ask { node, now, out in node.drain(isDraining, now: now, into: &out) }
+        Self.signed(try await ask { node, now, out in node.drain(isDraining, now: now, into: &out) })
     }
 
     func digests() async throws(NodeStopped) -> DigestReport { try await ask { node, _, _ in node.digests() } }

@@ -1,36 +1,55 @@
-// A node's notes as log lines: constant sentences with metadata (swift-log, standard output).
+// A node's notes as log lines on standard output (`LogLine`). The level can be changed while the node runs.
 //
 // Notes come on the SIP thread, which must not wait for a slow disk or a full pipe, so a line is handed to a task of
 // its own through a queue of `queueLimit` lines; when that is full the newest is dropped and counted, and the count is
-// a line later.
+// a line later. One kind of line that comes again and again is written once, then once a minute with how often it came
+// (`LogRepeats`), so that whoever floods a node does not flood its log.
 
+import Foundation
 import Logging
+import Management
 import Node
 import Synchronization
+import Transports
 
 final class NodeLog: Sendable {
     static let queueLimit = 4_096
 
-    let logger: Logger
-    private let lines: AsyncStream<Note>.Continuation
+    /// For the shells that log by themselves; they have nothing to say that is not told otherwise.
+    let logger = Logger(label: "understudy", factory: { _ in SwiftLogNoOpLogHandler() })
+    private let node: String
+    private let format: LogLine.Format
+    private let lines: AsyncStream<LogLine>.Continuation
     private let writer: Task<Void, Never>
-    private let state = Mutex<State>(State())
+    private let state: Mutex<State>
 
     private struct State: Sendable {
+        var level: NoteLevel
         var dropped = 0
         var lastError: String?
+        var repeats = LogRepeats()
     }
 
-    init(node: String, level: Logger.Level) {
-        var logger = Logger(label: "understudy", factory: { StreamLogHandler.standardOutput(label: $0) })
-        logger.logLevel = level
-        logger[metadataKey: "node"] = "\(node)"
-        self.logger = logger
-        let (stream, continuation) = AsyncStream<Note>.makeStream(bufferingPolicy: .bufferingOldest(Self.queueLimit))
+    init(node: String, level: NoteLevel, format: LogLine.Format) {
+        self.node = node
+        let format = format == .auto ? Self.isJournal ? .journal : .text : format
+        self.format = format
+        state = Mutex(State(level: level))
+        let (stream, continuation) = AsyncStream<LogLine>.makeStream(bufferingPolicy: .bufferingOldest(Self.queueLimit))
         lines = continuation
-        writer = Task { [logger] in
-            for await note in stream { Self.write(note, to: logger) }
-        }
+        writer = Task { for await line in stream { Console.print(line.text(format)) } }
+    }
+
+    /// Standard output goes to the journal when the two are one file (systemd.exec(5), $JOURNAL_STREAM).
+    private static var isJournal: Bool {
+        guard let named = ProcessInfo.processInfo.environment["JOURNAL_STREAM"] else { return false }
+        let output = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/1")
+        return named.split(separator: ":").last.map { output == "socket:[\($0)]" } ?? false
+    }
+
+    var level: NoteLevel {
+        get { state.withLock { $0.level } }
+        set { state.withLock { $0.level = newValue } }
     }
 
     /// The last line of level error, for the sentence a process ends with.
@@ -38,19 +57,29 @@ final class NodeLog: Sendable {
 
     /// Never waits.
     func write(_ note: Note) {
-        let dropped = state.withLock { state in
+        let now = BootClock.unixMilliseconds
+        let wanted = state.withLock { state -> [Note] in
             if note.level == .error { state.lastError = Self.sentence(note) }
-            defer { state.dropped = 0 }
-            return state.dropped
+            guard note.level >= state.level else { return [] }
+            var notes = state.repeats.take(note, now: now)
+            if state.dropped > 0 {
+                notes.insert(Note(.warning, "log lines were dropped", [("count", String(state.dropped))]), at: 0)
+                state.dropped = 0
+            }
+            return notes
         }
-        if dropped > 0 {
-            deliver(Note(.warning, "log lines were dropped", [("count", String(dropped))]), counting: dropped)
-        }
-        deliver(note, counting: 1)
+        for note in wanted { deliver(note, now) }
     }
 
-    private func deliver(_ note: Note, counting count: Int) {
-        if case .dropped = lines.yield(note) { state.withLock { $0.dropped += count } }
+    /// Tells what was left out of kinds that have fallen silent; called now and then.
+    func tellRepeats() {
+        let now = BootClock.unixMilliseconds
+        for note in state.withLock({ $0.repeats.settle(now: now) }) { deliver(note, now) }
+    }
+
+    private func deliver(_ note: Note, _ now: Int64) {
+        let line = LogLine(unixMilliseconds: now, node: node, note: note)
+        if case .dropped = lines.yield(line) { state.withLock { $0.dropped += 1 } }
     }
 
     /// Writes what is queued; nothing after this is written.
@@ -62,19 +91,5 @@ final class NodeLog: Sendable {
     private static func sentence(_ note: Note) -> String {
         let details = note.metadata.map { "\($0.0) \($0.1)" }.joined(separator: ", ")
         return details.isEmpty ? note.message : "\(note.message) (\(details))"
-    }
-
-    private static func write(_ note: Note, to logger: Logger) {
-        let level: Logger.Level =
-            switch note.level {
-            case .debug: .debug
-            case .info: .info
-            case .notice: .notice
-            case .warning: .warning
-            case .error: .error
-            }
-        var metadata: Logger.Metadata = [:]
-        for (name, value) in note.metadata { metadata[name] = "\(value)" }
-        logger.log(level: level, "\(note.message)", metadata: metadata)
     }
 }

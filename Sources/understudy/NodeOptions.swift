@@ -1,32 +1,74 @@
-// Which node is asked, and with what token; and how its refusals become exit codes.
+// Which node is asked, and with what token; and how its refusals become exit codes. A node may be named by its URL, or
+// by its name, which a node that can be asked without one knows.
 
 import ArgumentParser
 import Foundation
 import Management
 import Node
+import SIP
 
 struct NodeOptions: ParsableArguments {
     static let defaultNode = "http://127.0.0.1:8080"
 
-    @Option(help: ArgumentHelp("Management URL of the node to ask.", valueName: "URL"))
+    @Option(
+        name: .shortAndLong,
+        help: ArgumentHelp("The node to ask: its management URL, or its name.", valueName: "URL"))
     var node: String?
 
     @OptionGroup var token: TokenOptions
 
-    static func url(_ given: String?) -> String {
-        given ?? ProcessInfo.processInfo.environment["UNDERSTUDY_NODE"] ?? defaultNode
+    /// Who is asked when nobody is named.
+    static var standardNode: String { ProcessInfo.processInfo.environment["UNDERSTUDY_NODE"] ?? defaultNode }
+
+    /// The URL of a node that is given by either; what is neither is left for the client to refuse.
+    static func url(_ given: String?, _ token: TokenOptions) async throws -> String {
+        guard let given else { return standardNode }
+        let isName =
+            !given.contains(":") && !given.contains("/") && !given.contains(".") && given != "localhost"
+            && Address(text: given) == nil
+        guard isName else { return given }
+        // A host may be called so, too: it is taken for one when no member is.
+        guard let client = try? RPCClient(standardNode, token: try token.token()),
+            let status = try? await client.call("cluster.status", [])
+        else {
+            Console.complain(
+                "'\(given)' is no URL, and \(standardNode), which would know a member of that name, cannot be asked: "
+                    + "give --node http://ADDRESS:8080")
+            throw Console.failed
+        }
+        return try MemberURL.find(given, in: status, asked: standardNode)
     }
 
-    func client() throws -> RPCClient { try token.client(Self.url(node)) }
+    func client() async throws -> RPCClient { try token.client(try await Self.url(node, token)) }
 
     /// Asks the node; what goes wrong is told in one sentence and becomes the exit code.
     func call(_ method: String, _ params: JSONValue = []) async throws -> JSONValue {
-        try await Asking.call(try client(), method, params)
+        try await Asking.call(try await client(), method, params)
+    }
+}
+
+/// Where the member of a name is, as another member knows it.
+enum MemberURL {
+    static func find(_ name: String, in status: JSONValue, asked: String) throws -> String {
+        if status["node"]?.text == name { return asked }
+        let members = status["members"]?.elements ?? []
+        guard let member = members.first(where: { $0["name"]?.text == name }) else {
+            let known = members.compactMap { $0["name"]?.text }.filter { !$0.isEmpty }.joined(separator: ", ")
+            Console.complain("no member is called \(name); there are: \(known)")
+            throw Console.failed
+        }
+        guard let url = member["url"]?.text, !url.isEmpty else {
+            Console.complain("\(name) serves no management; set management.http there")
+            throw Console.failed
+        }
+        return url
     }
 }
 
 struct TokenOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("File whose first line is the management token.", valueName: "FILE"))
+    @Option(
+        name: [.customShort("t"), .long],
+        help: ArgumentHelp("File whose first line is the management token.", valueName: "FILE"), completion: .file())
     var tokenFile: String?
 
     func token() throws -> Secret {
@@ -59,7 +101,7 @@ enum Asking {
         do throws(ClientError) { return try body() } catch { throw complain(error) }
     }
 
-    private static func complain(_ error: ClientError) -> ExitCode {
+    static func complain(_ error: ClientError) -> ExitCode {
         Console.complain(error.description)
         if case .refused = error { return Console.negative }
         return Console.failed

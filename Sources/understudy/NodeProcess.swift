@@ -33,12 +33,14 @@ final class NodeProcess: Sendable {
     private let management: Task<Void, Never>?
     private let log: NodeLog
     private let settings: Settings
+    private let reloader: Reloader
 
     private init(
-        settings: Settings, live: LiveNode, thread: SIPThread<Node>, streams: StreamService?,
+        settings: Settings, reloader: Reloader, live: LiveNode, thread: SIPThread<Node>, streams: StreamService?,
         management: Task<Void, Never>?, log: NodeLog
     ) {
         self.settings = settings
+        self.reloader = reloader
         self.live = live
         self.thread = thread
         self.streams = streams
@@ -46,7 +48,11 @@ final class NodeProcess: Sendable {
         self.log = log
     }
 
-    static func start(_ settings: Settings, log: NodeLog) async throws(StartError) -> NodeProcess {
+    /// - Parameter reading: Reads the configuration again.
+    static func start(
+        _ loaded: SettingsLoader.Loaded, log: NodeLog, reading: @escaping @Sendable () -> SettingsLoader.Loaded
+    ) async throws(StartError) -> NodeProcess {
+        let settings = loaded.settings
         let signal = Signal()
         let sockets = try openSockets(settings.sip)
         let streams = try await openStreams(settings.sip, signal)
@@ -56,8 +62,11 @@ final class NodeProcess: Sendable {
             management = try await openManagement(settings.management, live, log)
             let (thread, bus, dns) = try startThread(settings, sockets, streams, signal, log)
             live.begin(thread, bus, dns, streams)
+            let reloader = Reloader(loaded, live: live, streams: streams, log: log, reading: reading)
+            live.control(LiveNode.Controls(log: log) { await reloader.reload() })
             return NodeProcess(
-                settings: settings, live: live, thread: thread, streams: streams, management: management, log: log)
+                settings: settings, reloader: reloader, live: live, thread: thread, streams: streams,
+                management: management, log: log)
         } catch {
             management?.cancel()
             await streams?.stop()
@@ -158,7 +167,7 @@ final class NodeProcess: Sendable {
 
     /// Serves until a signal, or until the node itself wants to end.
     /// - Returns: The exit code.
-    /// - Parameter reloads: Each asks for certificates to be read again.
+    /// - Parameter reloads: Each asks for the configuration to be read again.
     func run(until signals: AsyncStream<Int32>, reloads: AsyncStream<Int32>, drainTimeout: Duration) async -> Int32 {
         let code = await withTaskGroup(of: Int32?.self) { group in
             group.addTask { await self.thread.ended() }
@@ -167,10 +176,12 @@ final class NodeProcess: Sendable {
                 return nil
             }
             let addresses = Task { await self.followServiceAddresses() }
-            let certificates = Task { await self.followReloads(reloads) }
+            let certificates = Task { for await _ in reloads { _ = await self.reloader.reload() } }
+            let watch = Task { await self.watch() }
             defer {
                 addresses.cancel()
                 certificates.cancel()
+                watch.cancel()
             }
             var code: Int32 = 0
             for await outcome in group {
@@ -198,16 +209,15 @@ final class NodeProcess: Sendable {
         }
     }
 
-    /// Connections that come after a reload get the new certificates; without TLS there is nothing to be read.
-    private func followReloads(_ signals: AsyncStream<Int32>) async {
-        for await _ in signals {
-            guard let streams, !settings.sip.streams.certificateFile.isEmpty else { continue }
-            do throws(StreamError) {
-                try await streams.reloadCertificates()
-                log.write(Note(.notice, "certificates read again"))
-            } catch {
-                log.write(Note(.warning, "certificates not read, those before stay", [("why", error.description)]))
+    /// Once a second: what the counters tell, and log lines that were kept back.
+    private func watch() async {
+        var watch = NodeWatch()
+        while !Task.isCancelled {
+            if let status = try? await live.status(), let metrics = try? await live.metrics() {
+                for note in watch.look(status, metrics) { log.write(note) }
             }
+            log.tellRepeats()
+            try? await Task.sleep(for: .seconds(1))
         }
     }
 
@@ -225,6 +235,13 @@ final class NodeProcess: Sendable {
             }
             await group.next()
             group.cancelAll()
+        }
+        let open = (try? await live.status())?.openTransactions ?? 0
+        if open > 0 {
+            log.write(
+                Note(
+                    .warning, "the time for the drain is over with transactions open; their callers get 480",
+                    [("transactions", String(open)), ("seconds", "\(timeout.wholeMilliseconds / 1_000)")]))
         }
         await live.leave()
         log.write(Note(.notice, "left"))

@@ -7,7 +7,6 @@
 
 import ArgumentParser
 import Glibc
-import Logging
 import Management
 import Node
 import SIP
@@ -16,9 +15,10 @@ struct Serve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run a node in the foreground.",
         discussion: """
-            Logs to standard output; 'node ready' once it can serve. SIGTERM or SIGINT drains, waits for transactions \
-            in progress for at most --drain-timeout seconds, then leaves; a second signal leaves at once. \
-            SIGHUP reads certificates again.
+            Logs to standard output; 'node ready' once it can serve. SIGTERM or SIGINT drains: balancers that probe send \
+            new calls elsewhere, and the node waits for transactions in progress, ringing calls among them, for at most \
+            --drain-timeout seconds; then it leaves, and what still rings gets 480. A second signal leaves at once. \
+            SIGHUP reads the configuration again, like understudy reload.
 
             Each key is also an UNDERSTUDY_… variable: sip.listen is UNDERSTUDY_SIP_LISTEN. --set wins over variables, \
             and variables over the file.
@@ -26,11 +26,21 @@ struct Serve: AsyncParsableCommand {
             Exit codes: 0 left on request; 2 configuration wrong, address in use, or refused by the cluster.
             """)
 
-    @Option(help: ArgumentHelp("The YAML file; not needed when --set gives what is required.", valueName: "FILE"))
+    @Option(
+        name: .shortAndLong,
+        help: ArgumentHelp("The YAML file; not needed when --set gives what is required.", valueName: "FILE"),
+        completion: .file(extensions: ["yaml", "yml"]))
     var config: String?
     @OptionGroup var overrides: SettingOverrides
-    @Option(help: "Log lines of this level and above.")
-    var logLevel: LogLevel = .info
+    @Option(
+        help: ArgumentHelp(
+            "Log lines of this level and above: debug, info, notice, warning, error.", valueName: "LEVEL"))
+    var logLevel: NoteLevel = .info
+    @Option(
+        help: ArgumentHelp(
+            "auto, text, journal (priorities, no time) or json; auto is journal where standard output is journald's.",
+            valueName: "FORMAT"))
+    var logFormat: LogLine.Format = .auto
     @Option(help: ArgumentHelp("How long a drain waits for transactions, 0 to 600.", valueName: "SECONDS"))
     var drainTimeout = 5
 
@@ -39,14 +49,28 @@ struct Serve: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let settings = try overrides.load(file: config)
-        let log = NodeLog(node: settings.node.name, level: logLevel.level)
+        let loaded = try overrides.load(file: config)
+        let settings = loaded.settings
+        let log = NodeLog(node: settings.node.name, level: logLevel, format: logFormat)
+        log.write(
+            Note(
+                .notice, "understudy starts",
+                [("version", Build.version), ("commit", Build.commit), ("build", Build.number)]))
+        for warning in loaded.warnings + HostCheck.files(settings, loaded.origins).warnings {
+            log.write(
+                Note(
+                    .warning, "the configuration says what is probably not meant",
+                    [("key", warning.key), ("why", warning.message), ("from", warning.origin)]))
+        }
         let signals = SignalWatch([SIGTERM, SIGINT])
         let reloads = SignalWatch([SIGHUP])
         let process: NodeProcess
         do throws(StartError) {
-            process = try await NodeProcess.start(settings, log: log)
+            process = try await NodeProcess.start(loaded, log: log) { [overrides, config] in
+                overrides.reading(file: config)
+            }
         } catch {
+            await log.finish()
             Console.complain(error.description)
             throw Console.failed
         }
@@ -54,7 +78,7 @@ struct Serve: AsyncParsableCommand {
             Note(
                 .notice, "node ready",
                 [
-                    ("node", settings.node.name), ("sip", settings.sip.listen.map(Self.text).joined(separator: ",")),
+                    ("sip", settings.sip.listen.map(Self.text).joined(separator: ",")),
                     ("bus", settings.cluster.bus?.text ?? "none"), ("peers", String(settings.cluster.peers.count)),
                     ("management", settings.management.http?.text ?? "none"),
                 ]))
@@ -75,17 +99,10 @@ extension Serve {
     }
 }
 
-/// swift-log's levels by name, without those a node never uses.
-enum LogLevel: String, CaseIterable, ExpressibleByArgument {
-    case debug, info, notice, warning, error
-
-    var level: Logger.Level {
-        switch self {
-        case .debug: .debug
-        case .info: .info
-        case .notice: .notice
-        case .warning: .warning
-        case .error: .error
-        }
-    }
+extension NoteLevel: ExpressibleByArgument {
+    public init?(argument: String) { self.init(name: argument) }
+    public static var allValueStrings: [String] { all.map(\.name) }
+    public var defaultValueDescription: String { name }
 }
+
+extension LogLine.Format: ExpressibleByArgument {}

@@ -5,20 +5,37 @@
 // output, errors to standard error, one sentence each.
 
 import ArgumentParser
+import Management
 
 @main
+struct Program {
+    static func main() async {
+        let words = Array(CommandLine.arguments.dropFirst())
+        guard let tree = CommandTree(dump: Understudy._dumpHelp()) else { return await Understudy.main(words) }
+        switch CommandReader(tree).read(words) {
+        case .arguments(let arguments): await Understudy.main(arguments)
+        case .mistake(let sentence):
+            Console.complain(sentence)
+            Understudy.exit(withError: ExitCode.validationFailure)
+        }
+    }
+}
+
 struct Understudy: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "understudy",
         abstract: "A SIP proxy cluster where a node may die and no call notices.",
         discussion: """
-            Commands other than serve and config ask a node: --node URL, or $UNDERSTUDY_NODE, or \
-            \(NodeOptions.defaultNode). A node off loopback wants a token: --token-file FILE, or $UNDERSTUDY_TOKEN_FILE.
+            Commands other than serve, config and key ask a node: --node URL or NAME, or $UNDERSTUDY_NODE, or \
+            \(NodeOptions.defaultNode). A node off loopback wants a token: --token-file FILE, or $UNDERSTUDY_TOKEN_FILE. \
+            --generate-completion-script bash, zsh or fish prints a script for the shell.
 
             Exit codes: 0 done, or yes; 1 no, or refused; 2 could not (configuration, address in use, node not \
             reachable); 64 wrong usage.
             """,
+        version: Build.sentence,
         subcommands: [
-            Serve.self, Config.self, Status.self, Dialogs.self, Check.self, Drain.self, Undrain.self, Call.self,
+            Serve.self, Config.self, Key.self, Status.self, Dialogs.self, Check.self, Drain.self, Undrain.self,
+            ReloadCommand.self, LogLevelCommand.self, Call.self,
         ])
 }

@@ -104,6 +104,11 @@ struct AcceptanceTests {
         try expectToPass(name)
     }
 
+    @Test(.timeLimit(.minutes(5)), arguments: ["operator-mistakes", "operator-told"])
+    func `what an operator is told is true, in one sentence, with its exit code`(name: String) throws {
+        try expectToPass(name)
+    }
+
     @Test(.timeLimit(.minutes(5)), .enabled(if: Ground.isRoot, "skipped: network namespaces need root"))
     func `a ringing call goes on where the dead node's address went (S1-1)`() throws {
         try expectToPass("moved-address")

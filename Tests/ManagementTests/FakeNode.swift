@@ -12,6 +12,9 @@ final class FakeNode: ManagedNode {
         var deeds: [String] = []
         var endOutcome = EndReport.ending
         var isStopped = false
+        var reloadReport = ReloadReport()
+        var logLevel = NoteLevel.info
+        var bucketCount = FakeNode.bucketCount
     }
 
     let state: Mutex<State>
@@ -46,7 +49,8 @@ final class FakeNode: ManagedNode {
     func dialogs(_ query: DialogQuery) async throws(NodeStopped) -> DialogPage {
         try get { state in
             let found = state.dialogs.filter { dialog in
-                (query.state == nil ? dialog.state != "deleted" : dialog.state == query.state)
+                query.takes(state: dialog.state) && query.takes(ageMilliseconds: dialog.ageMilliseconds)
+                    && query.takes(from: dialog.from, to: dialog.to)
                     && (query.home == nil || dialog.home == query.home)
                     && (query.callID == nil || dialog.callID == query.callID)
             }
@@ -81,9 +85,10 @@ final class FakeNode: ManagedNode {
         try get { state in
             var report = DigestReport()
             report.node = state.status.node
-            report.buckets = Array(repeating: 0, count: Self.bucketCount)
+            report.buckets = Array(repeating: 0, count: state.bucketCount)
+            report.live = state.dialogs.count { $0.state != "deleted" }
             for dialog in state.dialogs where dialog.state != "deleted" {
-                report.buckets[dialog.bucket] &+= dialog.digest
+                report.buckets[dialog.bucket % state.bucketCount] &+= dialog.digest
                 report.root &+= dialog.digest
             }
             return report
@@ -113,6 +118,20 @@ final class FakeNode: ManagedNode {
         try get { state in
             state.deeds.append("repair")
             return RepairReport()
+        }
+    }
+
+    func reload() async throws(NodeStopped) -> ReloadReport {
+        try get { state in
+            state.deeds.append("reload")
+            return state.reloadReport
+        }
+    }
+
+    func logLevel(_ level: NoteLevel?) async throws(NodeStopped) -> NoteLevel {
+        try get { state in
+            if let level { state.logLevel = level }
+            return state.logLevel
         }
     }
 

@@ -45,6 +45,15 @@ struct HTTPTests {
         #expect(await service().answer(request("GET", "/")).status == 404)
     }
 
+    @Test(arguments: ["/healthz", "/readyz", "/metrics"])
+    func `HEAD answers as GET does, without the body`(path: String) async {
+        let whole = await service().answer(request("GET", path))
+        let head = await service().answer(request("HEAD", path))
+        #expect(head.status == whole.status && head.contentType == whole.contentType && head.body.isEmpty)
+        #expect(await service().answer(request("HEAD", "/rpc")).status == 405)
+        #expect(await service().answer(request("HEAD", "/metrics", loopback: false)).status == 401)
+    }
+
     @Test func `a body at the limit is read, one byte more is not`() async {
         var large = request("POST", "/rpc")
         large.body = Array(repeating: 0x20, count: ManagementService.bodyLimit)

@@ -13,7 +13,7 @@ func load(
     files: [String: String] = [:]
 ) -> SettingsLoader.Loaded {
     SettingsLoader(
-        yaml: yaml, environment: environment, overrides: overrides,
+        file: yaml.map { Array($0.utf8) }, environment: environment, overrides: overrides,
         readFile: { path throws(SettingsLoader.Unreadable) in
             guard let text = files[path] else { throw SettingsLoader.Unreadable(reason: "no such file") }
             return Array(text.utf8)
@@ -87,7 +87,7 @@ struct SettingsTests {
         ("cluster.bus=127.0.0.11:65535", "cluster.bus"),
         ("cluster.bus=10.0.0.1:7400", "cluster.key-file"),
         ("cluster.quorum=half", "cluster.quorum"),
-        ("cluster.heartbeat-ms=200", "cluster.suspicion-ms"),
+        ("cluster.heartbeat-ms=200", "cluster.heartbeat-ms"),
         ("cluster.forget-after=1s", "cluster.forget-after"),
         ("cluster.dns=a.example:7400", "cluster.bus"),
         ("cluster.dns=a.example", "cluster.dns"),

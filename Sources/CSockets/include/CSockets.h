@@ -87,6 +87,9 @@ enum { CSYS_PROBE_CONNECTED = 0, CSYS_PROBE_REFUSED = 1, CSYS_PROBE_SILENT = 2 }
 /* Connects and closes at once; blocks for at most `timeout_ms`. */
 int csys_tcp_probe(const csys_endpoint *to, int timeout_ms);
 
+/* Whether this host could listen for TCP at an address now; the socket is closed at once. 0, or -errno. */
+int csys_tcp_try(const csys_endpoint *local);
+
 /* ---- threads ---- */
 /* Starts a thread with every signal blocked (signals are the main thread's), named with at most 15 bytes; 0 or
  * -errno. */

@@ -1,6 +1,8 @@
 // A member is one process of a node: its name and its boot. A node that restarts is another member with the same name;
 // the old one can never speak again, which is what lets a newer boot stand as proof that it is gone (R3, R14).
 
+package import Primitives
+
 /// One process of a node.
 package struct MemberID: Hashable, Comparable, Sendable {
     /// `node.name`, 1 to 32 bytes.
@@ -84,6 +86,8 @@ package struct MemberStatus: Equatable, Sendable {
     package var isSelf = false
     package var isInView = false
     package var isFit = false
+    /// Its bus port refuses connections: its process is gone.
+    package var isProvenGone = false
     /// Never heard since this process began.
     package var isAbsent = false
     /// Entries of its stream that exist and are not in our records yet.
@@ -103,6 +107,31 @@ package struct MemberStatus: Equatable, Sendable {
     package var bus = ""
 }
 
+/// Somebody whose frames are not of this cluster: another `cluster.name`, or another key.
+package struct Stranger: Equatable, Sendable {
+    /// As the frame says; nobody vouches for it.
+    package var name: String
+    package var lastHeard: Instant
+
+    /// More are counted, and not kept.
+    static let limit = 16
+}
+
+/// What a joiner waits for.
+package struct JoinWait: Equatable, Sendable {
+    /// Bus addresses of configured peers that were never heard, or are not heard now.
+    package var unheard: [String] = []
+    /// Members whose replica this node compares its own with; empty until it hears somebody who is up.
+    package var comparing: [String] = []
+    package var sinceMilliseconds: Int64 = 0
+    /// Until it forms the cluster without those it does not hear; `nil` while too few are there for that.
+    package var untilMilliseconds: Int64?
+    /// How many more must be heard until that time begins to count.
+    package var missingForMajority = 0
+    /// The first list of `cluster.dns` has not come.
+    package var awaitsNames = false
+}
+
 /// What a node tells the others about how to reach it.
 package struct Hello: Equatable, Sendable {
     /// Base URL of its management interface; at most 128 bytes.
@@ -116,9 +145,17 @@ package struct Hello: Equatable, Sendable {
     /// whole names of at most `namesLimit` bytes together.
     package var names = ""
 
-    package static let namesLimit = 1_024
+    /// Hashes of settings that must be the same on all nodes, in an order that all versions keep; empty from a node
+    /// that does not tell. At most 16.
+    package var settings: [UInt64] = []
 
-    package init(management: String = "", sip: String = "", service: String = "", names: String = "") {
+    package static let namesLimit = 1_024
+    static let settingsLimit = 16
+
+    package init(
+        management: String = "", sip: String = "", service: String = "", names: String = "", settings: [UInt64] = []
+    ) {
+        self.settings = Array(settings.prefix(Self.settingsLimit))
         var fitting: [Substring] = []
         var count = 0
         for name in names.split(separator: " ") where count + name.utf8.count < Self.namesLimit {

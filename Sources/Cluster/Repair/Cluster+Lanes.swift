@@ -128,7 +128,7 @@ extension Cluster {
         }
         let bytes = [UInt8](copying: reply)
         counters.bytesIn += UInt64(bytes.count)
-        guard let (header, start) = admit(bytes, lane: .reply, out: &out) else {
+        guard let (header, start) = admit(bytes, lane: .reply, now: now, out: &out) else {
             return unanswered(lane, now: now, out: &out)
         }
         lanes[lane].outstanding = nil

@@ -16,7 +16,7 @@ extension Cluster {
         counters.bytesIn += UInt64(frame.byteCount)
         guard frame.byteCount <= FrameHeader.messageLimit else { return counters.malformedFrames += 1 }
         let bytes = [UInt8](copying: frame)
-        guard let (header, start) = admit(bytes, lane: .published, out: &out) else { return }
+        guard let (header, start) = admit(bytes, lane: .published, now: now, out: &out) else { return }
         guard let at = identify(header, now: now, out: &out) else { return }
         let transit = peers[at].offset.transit(clock: header.clock, now: now)
         if peers[at].offset.hasImproved { peers[at].distrustAges() }
@@ -59,7 +59,7 @@ extension Cluster {
 
     /// Reads the header of a message; strangers are counted and noted.
     mutating func admit(
-        _ bytes: [UInt8], lane: FrameHeader.Lane, out: inout ClusterActions
+        _ bytes: [UInt8], lane: FrameHeader.Lane, now: Instant, out: inout ClusterActions
     ) -> (FrameHeader, Int)? {
         var reader = WireReader(bytes)
         let header: FrameHeader
@@ -77,7 +77,7 @@ extension Cluster {
         }
         guard header.mark == mark else {
             counters.foreignCluster += 1
-            noteOnce("cluster", .wrongCluster, &out)
+            meetStranger(header.sender.name, now: now, out: &out)
             return nil
         }
         guard header.lane == lane else {

@@ -1,32 +1,11 @@
-// `understudy check`: asks every member for its digests, then for the records of unequal buckets, and compares
-// (`ReplicaComparison`). What is in flight is asked about again, for at most `patience`; after a repair, so is
+// `understudy check`: asks every member (`RollCall`) for its digests, then for the records of unequal buckets, and
+// compares (`ReplicaComparison`). What is in flight is asked about again, for at most `patience`; after a repair, so is
 // everything.
 //
 // Limits: bucket lists are asked for in groups of `BucketReport.requestLimit`; fields are named for the first
 // `detailLimit` unequal records only. With the digests equal it costs one small answer a member, however many dialogs.
 
 import Node
-
-/// Why the replicas could not be compared: exit code 2.
-package enum CheckError: Error, Equatable, Sendable, CustomStringConvertible {
-    case client(ClientError)
-    /// A member of the view whose management address nobody knows.
-    case noAddress(member: String)
-    case sizesDiffer([String])
-    case clustersDiffer([String])
-
-    package var description: String {
-        switch self {
-        case .client(let error): error.description
-        case .noAddress(let member):
-            "\(member) is a member, but serves no management; set management.http there, or name nodes with --node"
-        case .sizesDiffer(let sizes):
-            "ims_dialog.hash_size differs (\(sizes.joined(separator: ", "))): set the same value on every node"
-        case .clustersDiffer(let names):
-            "these nodes are of different clusters (\(names.joined(separator: ", ")))"
-        }
-    }
-}
 
 package struct ReplicaCheck: Sendable {
     package static let detailLimit = 100
@@ -51,79 +30,77 @@ package struct ReplicaCheck: Sendable {
         self.milliseconds = milliseconds
     }
 
-    private struct Member: Sendable {
-        var name: String
-        var caller: any RPCCaller
-    }
+    private typealias Member = RollCall.Party
 
-    /// Compares the members that the URLs name; with a single URL, all the members its node knows.
-    package func run(urls: [String], repairing: Bool) async throws(CheckError) -> CheckReport {
-        let members = try await findMembers(urls)
-        progress("comparing \(members.map(\.name).joined(separator: ", "))")
-        let report = try await compare(members, insisting: false)
-        guard repairing, !report.isEqual else { return report }
-        progress("repairing \(report.unequal.count) dialogs")
-        for member in members { _ = try await ask(member, "cluster.repair", []) }
-        return try await compare(members, insisting: true)
+    /// Compares all members that the nodes of these URLs know, and those nodes.
+    /// - Parameter isPartial: Who cannot be asked does not count; of several URLs only those nodes are meant.
+    package func run(
+        urls: [String], repairing: Bool = false, isPartial: Bool = false
+    ) async throws(CheckError) -> CheckReport {
+        progress("asking who is there")
+        var roll = RollCall(caller: caller)
+        try await roll.run(urls, isPartial: isPartial)
+        try await leaveOutOtherSizes(&roll)
+        progress("comparing \(roll.asked.map(\.name).joined(separator: ", "))")
+        var (report, differences) = try await compare(roll.asked, insisting: false)
+        if repairing {
+            let before = differences
+            if !report.unequal.isEmpty {
+                progress("repairing \(report.unequal.count) dialogs")
+                for member in roll.asked { _ = try await ask(member, "cluster.repair", []) }
+                (report, differences) = try await compare(roll.asked, insisting: true)
+            }
+            report.mended = try await mended(before, stillDiffer: differences, roll.asked)
+        }
+        report.unasked = roll.unasked
+        report.remarks = roll.remarks
+        report.isPartial = isPartial
+        return report
     }
 
     private func ask(_ member: Member, _ method: String, _ params: JSONValue) async throws(CheckError) -> JSONValue {
         do throws(ClientError) { return try await member.caller.call(method, params) } catch { throw .client(error) }
     }
 
-    private func connect(_ url: String) throws(CheckError) -> any RPCCaller {
-        do throws(ClientError) { return try caller(url) } catch { throw .client(error) }
-    }
-
-    // MARK: Whom to ask
-
-    private func findMembers(_ urls: [String]) async throws(CheckError) -> [Member] {
-        var found: [Member] = []
-        var clusters: [String] = []
-        for url in urls {
-            let status = try await learn(url, &found)
-            let cluster = status["cluster"]?.text ?? ""
-            if !clusters.contains(cluster) { clusters.append(cluster) }
-            guard urls.count == 1 else { continue }
-            for member in status["members"]?.elements ?? [] where member["self"]?.flag != true {
-                let name = member["name"]?.text ?? ""
-                guard ["joining", "up", "draining"].contains(member["state"]?.text ?? "") else { continue }
-                guard let peer = member["url"]?.text, !peer.isEmpty else { throw .noAddress(member: name) }
-                _ = try await learn(peer, &found)
-            }
+    /// Tables of different sizes cannot be compared bucket by bucket: those of the size that most have are.
+    private func leaveOutOtherSizes(_ roll: inout RollCall) async throws(CheckError) {
+        var sizes: [(name: String, size: Int)] = []
+        for member in roll.asked { sizes.append((member.name, try await digests(of: member).buckets.count)) }
+        let counts = Dictionary(grouping: sizes, by: \.size).mapValues(\.count)
+        guard let common = sizes.max(by: { (counts[$0.size] ?? 0) < (counts[$1.size] ?? 0) }) else { return }
+        for other in sizes where other.size != common.size {
+            let why =
+                "its ims_dialog.hash_size is \(other.size), that of \(common.name) \(common.size): "
+                + "set the same value on every node"
+            roll.leaveOut(other.name, why: why)
         }
-        guard clusters.count == 1 else { throw .clustersDiffer(clusters.sorted()) }
-        return found.sorted { $0.name < $1.name }
-    }
-
-    private func learn(_ url: String, _ found: inout [Member]) async throws(CheckError) -> JSONValue {
-        let caller = try connect(url)
-        let status = try await ask(Member(name: url, caller: caller), "cluster.status", [])
-        guard let name = status["node"]?.text else { throw .client(.notUnderstood(url: url)) }
-        if !found.contains(where: { $0.name == name }) { found.append(Member(name: name, caller: caller)) }
-        return status
     }
 
     // MARK: Rounds
 
     /// - Parameter insisting: Ask again about settled differences too, because a repair is under way.
-    private func compare(_ members: [Member], insisting: Bool) async throws(CheckError) -> CheckReport {
+    private func compare(
+        _ members: [Member], insisting: Bool
+    ) async throws(CheckError) -> (CheckReport, [ReplicaDifference]) {
         let end = milliseconds() + patience.wholeMilliseconds
-        var differences = try await round(members)
+        var (differences, dialogs) = try await round(members)
         while differences.contains(where: { insisting || !$0.isSettled }), milliseconds() < end {
             progress("\(differences.count { !$0.isSettled }) dialogs in flight")
             await pause(.milliseconds(250))
-            differences = try await round(members)
+            (differences, dialogs) = try await round(members)
         }
-        return try await report(differences, members)
+        var report = try await report(differences, members)
+        report.dialogs = dialogs
+        return (report, differences)
     }
 
-    private func round(_ members: [Member]) async throws(CheckError) -> [ReplicaDifference] {
+    /// What differs, and how many dialogs the member with the most of them has.
+    private func round(_ members: [Member]) async throws(CheckError) -> ([ReplicaDifference], dialogs: Int) {
         let began = milliseconds()
         var digests: [DigestReport] = []
         for member in members { digests.append(try await self.digests(of: member)) }
         guard let unequal = ReplicaComparison.unequalBuckets(digests) else {
-            throw .sizesDiffer(digests.map { "\($0.node) \($0.buckets.count)" })
+            throw .client(.notUnderstood(url: members.map(\.caller.label).joined(separator: ", ")))
         }
         var differences: [ReplicaDifference] = []
         var rest = unequal[...]
@@ -135,7 +112,7 @@ package struct ReplicaCheck: Sendable {
             let asking = milliseconds() - began
             differences += ReplicaComparison.differences(snapshots, askingMilliseconds: asking)
         }
-        return differences
+        return (differences, digests.map(\.live).max() ?? 0)
     }
 
     private func digests(of member: Member) async throws(CheckError) -> DigestReport {
@@ -143,6 +120,7 @@ package struct ReplicaCheck: Sendable {
         guard let texts = answer["buckets"]?.elements else { throw .client(.notUnderstood(url: member.caller.label)) }
         var report = DigestReport()
         report.node = member.name
+        report.live = Int(clamping: answer["live"]?.whole ?? 0)
         report.buckets = texts.map { UInt64($0.text ?? "", radix: 16) ?? 0 }
         return report
     }
@@ -197,5 +175,33 @@ package struct ReplicaCheck: Sendable {
             }
         }
         return ReplicaComparison.differingFields(records)
+    }
+
+    /// What differed and does not any more, and whose record was the one that changed.
+    private func mended(
+        _ before: [ReplicaDifference], stillDiffer: [ReplicaDifference], _ members: [Member]
+    ) async throws(CheckError) -> [CheckReport.Mended] {
+        var list: [CheckReport.Mended] = []
+        for difference in before
+        where difference.isSettled && !stillDiffer.contains(where: { $0.did == difference.did }) {
+            var changed = difference.missing
+            if difference.recordsDiffer, list.count < Self.detailLimit, let member = members.first {
+                let now = try await digest(of: difference.did, at: member)
+                changed += difference.digests.filter { $0.value != now }.keys
+            }
+            let sorted = changed.isEmpty ? difference.holders : changed.sorted()
+            list.append(.init(did: difference.did, callID: difference.callID, members: sorted))
+        }
+        return list
+    }
+
+    /// `nil` for a record that went away since.
+    private func digest(of did: String, at member: Member) async throws(CheckError) -> UInt64? {
+        do throws(CheckError) {
+            let record = try await ask(member, "cluster.dialog", [.string(did)])
+            return UInt64(record["digest"]?.text ?? "", radix: 16)
+        } catch .client(.refused) {
+            return nil
+        }
     }
 }

@@ -31,6 +31,8 @@ package struct ReplicaDifference: Equatable, Sendable {
     package var holders: [String] = []
     /// Whether the live records differ from each other.
     package var recordsDiffer = false
+    /// The digest of each live record, by member.
+    package var digests: [String: UInt64] = [:]
     /// Whether it has had time to pass: a difference for good, until repaired.
     package var isSettled = false
 
@@ -70,6 +72,7 @@ package enum ReplicaComparison {
             guard let first = live.first else { return nil }
             var difference = ReplicaDifference(did: did, callID: first.record.callID)
             difference.holders = live.map(\.member).sorted()
+            difference.digests = Dictionary(live.map { ($0.member, $0.record.digest) }) { first, _ in first }
             difference.missing = members.filter { !difference.holders.contains($0) }
             difference.recordsDiffer = live.contains { $0.record.digest != first.record.digest }
             guard difference.recordsDiffer || !difference.missing.isEmpty else { return nil }
@@ -87,37 +90,5 @@ package enum ReplicaComparison {
             !passing.contains(name) && records.contains { $0[name]?.sorted != first[name]?.sorted }
         }
         return names.isEmpty ? ["record"] : names
-    }
-}
-
-/// What `understudy check` found; its JSON is DESIGN §7's.
-package struct CheckReport: Equatable, Sendable {
-    package struct Unequal: Equatable, Sendable {
-        package var did: String
-        package var callID: String
-        /// `missing on NODE` for each, and the names of fields that differ.
-        package var differs: [String]
-    }
-
-    /// Names of the members that were compared, sorted.
-    package var members: [String] = []
-    package var unequal: [Unequal] = []
-    /// How many of the unequal ones at least one member lacks.
-    package var missing = 0
-    /// Differences too young to count.
-    package var inFlight = 0
-
-    package init() {}
-
-    package var isEqual: Bool { unequal.isEmpty }
-
-    package var json: JSONValue {
-        let list: [JSONValue] = unequal.map {
-            ["did": .string($0.did), "call_id": .string($0.callID), "differs": .texts($0.differs)]
-        }
-        return [
-            "equal": .bool(isEqual), "members": .texts(members), "unequal": .array(list),
-            "missing": .count(missing), "in_flight": .count(inFlight),
-        ]
     }
 }

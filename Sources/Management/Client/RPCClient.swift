@@ -12,9 +12,18 @@ package import Node
 package enum ClientError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The node could not be asked at all.
     case unreachable(url: String, reason: String)
+    /// What answered was no HTTP.
+    case notHTTP(url: String)
+    /// `https://`, and what answered was no TLS.
+    case noTLS(url: String)
     case badURL(String)
-    case denied(url: String)
+    /// 401; whether a token was sent.
+    case denied(url: String, sentToken: Bool)
     case notUnderstood(url: String)
+    /// Another node than the one that was meant.
+    case wrongNode(url: String, asked: String, answered: String)
+    /// A node of another cluster.
+    case wrongCluster(url: String, answered: String)
     /// The node was asked and refused.
     case refused(url: String, RPCError)
 
@@ -22,10 +31,20 @@ package enum ClientError: Error, Equatable, Sendable, CustomStringConvertible {
         switch self {
         case .unreachable(let url, let reason):
             "cannot ask \(url): \(reason); is the node running, and is this its management.http address?"
+        case .notHTTP(let url):
+            "\(url) does not speak HTTP: is it the port of the bus or of SIP? That of management.http is wanted"
+        case .noTLS(let url): "\(url) does not speak TLS: a node's own management is http://"
         case .badURL(let text): "'\(text)' is not a management URL like http://127.0.0.1:8080"
-        case .denied(let url): "\(url) wants a token: name its file with --token-file or UNDERSTUDY_TOKEN_FILE"
+        case .denied(let url, sentToken: false):
+            "\(url) wants a token: name its file with --token-file or UNDERSTUDY_TOKEN_FILE"
+        case .denied(let url, sentToken: true):
+            "\(url) refuses the token that was sent: it is not that of the node's management.token-file"
         case .notUnderstood(let url): "\(url) does not answer like a node: is something else listening there?"
-        case .refused(let url, let error): "\(url) refused: \(error.message) (\(error.code))"
+        case .wrongNode(let url, let asked, let answered):
+            "\(url), which the members know as \(asked)'s, answers as \(answered): on \(asked) set management.http to an "
+                + "address that other hosts reach, or management.advertise to the URL that leads to it"
+        case .wrongCluster(let url, let answered): "\(url) answers for another cluster, \(answered)"
+        case .refused(let url, let error): "\(url) answers: \(error.message) (\(error.code))"
         }
     }
 }
@@ -43,14 +62,12 @@ package struct RPCClient: RPCCaller {
     private let token: Secret
     private let timeout: Duration
 
-    /// - Parameter base: `http://127.0.0.1:8080`; a bare `127.0.0.1:8080` is taken too.
+    /// - Parameter base: `http://127.0.0.1:8080`; a bare `127.0.0.1:8080` or `127.0.0.1` is taken too.
     package init(_ base: String, token: Secret = Secret([]), timeout: Duration = .seconds(10)) throws(ClientError) {
-        var text = base.contains("://") ? base : "http://" + base
-        while text.hasSuffix("/") { text.removeLast() }
-        guard let url = URL(string: text + "/rpc"), let scheme = url.scheme, ["http", "https"].contains(scheme),
-            url.host != nil
-        else { throw .badURL(base) }
-        label = text
+        guard let management = ManagementURL(base), let url = URL(string: management.text + "/rpc") else {
+            throw .badURL(base)
+        }
+        label = management.text
         self.url = url
         self.token = token
         self.timeout = timeout
@@ -58,7 +75,7 @@ package struct RPCClient: RPCCaller {
 
     package func call(_ method: String, _ params: JSONValue) async throws(ClientError) -> JSONValue {
         let (status, body) = try await post(["jsonrpc": "2.0", "method": .string(method), "params": params, "id": 1])
-        if status == 401 { throw .denied(url: label) }
+        if status == 401 { throw .denied(url: label, sentToken: !token.isEmpty) }
         guard let reply = try? JSONValue(parsing: body) else { throw .notUnderstood(url: label) }
         if let error = reply["error"] {
             let code = error["code"]?.whole.flatMap { Int(exactly: $0) } ?? status
@@ -84,11 +101,24 @@ package struct RPCClient: RPCCaller {
             return (response.statusCode, Array(data))
         } catch let error as ClientError {
             throw error
+        } catch let error as URLError where Self.isNoTLS(error) {
+            throw .noTLS(url: label)
+        } catch let error as URLError where Self.isNoHTTP(error) {
+            throw .notHTTP(url: label)
         } catch let error as URLError {
             throw .unreachable(url: label, reason: Self.reason(error))
         } catch {
             throw .unreachable(url: label, reason: "\(error.localizedDescription)")
         }
+    }
+
+    /// The system's library tells these two in its own words only.
+    private static func isNoTLS(_ error: URLError) -> Bool {
+        error.code == .secureConnectionFailed || "\(error)".contains("wrong version number")
+    }
+
+    private static func isNoHTTP(_ error: URLError) -> Bool {
+        [.cannotParseResponse, .badServerResponse].contains(error.code) || "\(error)".contains("HTTP/0.9")
     }
 
     private static func reason(_ error: URLError) -> String {

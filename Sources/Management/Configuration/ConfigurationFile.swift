@@ -1,6 +1,9 @@
 // Reads a YAML configuration into keys, values and lines. Sections nest: `sip: {t1-ms: 500}` and `sip.t1-ms: 500` are
 // the same key. A value is a scalar, a list of scalars, or, for `routes`, a list of mappings. An empty value is as if
 // the key were not there. What the keys mean is not known here.
+//
+// A file that is no configuration at all is told as one thing, with what it seems to be (`ConfigurationText`), and
+// nothing is said of keys that it lacks.
 
 import Yams
 package import Node
@@ -15,23 +18,38 @@ package struct ConfigurationEntry: Equatable, Sendable {
 package struct ConfigurationFile: Sendable {
     package private(set) var entries: [ConfigurationEntry] = []
     package private(set) var problems: [SettingProblem] = []
+    /// Nothing can be said of what is not in it.
+    package private(set) var isUnreadable = false
 
     /// Sections deeper than this are refused: no key is.
     static let depthLimit = 4
 
-    package init(yaml: String) {
-        do {
-            guard let root = try Yams.compose(yaml: yaml) else { return }
-            guard case .mapping(let mapping) = root else {
-                problems.append(SettingProblem(key: "", message: "the file is not a mapping of sections"))
-                return
-            }
-            read(mapping, prefix: "", depth: 0)
-        } catch let error as YamlError {
-            problems.append(Self.problem(of: error))
+    /// - Parameter name: For what is said of the whole file.
+    package init(yaml bytes: [UInt8], name: String) {
+        do throws(ConfigurationText.Refusal) {
+            read(try ConfigurationText(bytes, name: name), name)
         } catch {
-            problems.append(SettingProblem(key: "", message: "the file is not YAML"))
+            refuse(error.problem)
         }
+    }
+
+    private mutating func read(_ text: ConfigurationText, _ name: String) {
+        do {
+            switch try Yams.compose(yaml: text.yaml) {
+            case nil: refuse(SettingProblem(key: "", message: "\(name) is empty: \(ConfigurationText.least)"))
+            case .mapping(let mapping): read(mapping, prefix: "", depth: 0)
+            default: refuse(SettingProblem(key: "", message: "\(name) \(ConfigurationText.noSections)"))
+            }
+        } catch let error as YamlError {
+            refuse(text.problem(of: error))
+        } catch {
+            refuse(SettingProblem(key: "", message: "\(name) is not YAML"))
+        }
+    }
+
+    private mutating func refuse(_ problem: SettingProblem) {
+        problems = [problem]
+        isUnreadable = true
     }
 
     private mutating func read(_ mapping: Yams.Node.Mapping, prefix: String, depth: Int) {
@@ -41,19 +59,27 @@ package struct ConfigurationFile: Sendable {
                 continue
             }
             let key = prefix.isEmpty ? word : "\(prefix).\(word)"
+            guard word != "<<" else {
+                add(problem: "merging with << is not read; write the keys out", at: name, key: prefix)
+                continue
+            }
             switch node {
             case .scalar(let scalar):
                 if !scalar.string.isEmpty || scalar.style != .plain { add(key, .list([scalar.string]), at: name) }
             case .sequence(let sequence): readList(Array(sequence), key: key, at: name)
-            case .mapping(let inner):
-                if depth < Self.depthLimit {
-                    read(inner, prefix: key, depth: depth + 1)
-                } else {
-                    add(problem: "is nested too deeply", at: name, key: key)
-                }
+            case .mapping(let inner): readSection(inner, key: key, at: name, depth: depth)
             case .alias: add(problem: "aliases are not read", at: name, key: key)
             }
         }
+    }
+
+    /// A mapping under a key that takes a value is told once, not once for each of its own keys.
+    private mutating func readSection(_ inner: Yams.Node.Mapping, key: String, at name: Yams.Node, depth: Int) {
+        if let known = SettingKey.named(key) {
+            return add(problem: known.objectionToSection, at: name, key: known.name)
+        }
+        guard depth < Self.depthLimit else { return add(problem: "is nested too deeply", at: name, key: key) }
+        read(inner, prefix: key, depth: depth + 1)
     }
 
     private mutating func readList(_ nodes: [Yams.Node], key: String, at name: Yams.Node) {
@@ -87,17 +113,4 @@ package struct ConfigurationFile: Sendable {
     }
 
     private static func line(of node: Yams.Node) -> String { node.mark.map { "line \($0.line)" } ?? "" }
-
-    private static func problem(of error: YamlError) -> SettingProblem {
-        switch error {
-        case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
-            .composer(_, let problem, let mark, _):
-            SettingProblem(key: "", message: "not YAML: \(problem)", origin: "line \(mark.line)")
-        case .duplicatedKeysInMapping(let duplicates, let context):
-            SettingProblem(
-                key: "\(duplicates.first ?? "")", message: "is written twice in one section",
-                origin: "line \(context.mark.line)")
-        default: SettingProblem(key: "", message: "the file is not YAML")
-        }
-    }
 }

@@ -15,20 +15,23 @@ package struct SettingsLoader: Sendable {
         package init(reason: String) { self.reason = reason }
     }
 
-    package static let reservedVariables = ["UNDERSTUDY_NODE", "UNDERSTUDY_TOKEN_FILE"]
+    package static let reservedVariables = ["UNDERSTUDY_NODE", "UNDERSTUDY_TOKEN_FILE", "UNDERSTUDY_COMMIT"]
 
-    /// Text of the configuration file; `nil` without one.
-    package var yaml: String?
+    /// The configuration file's bytes; `nil` without one.
+    package var file: [UInt8]?
+    /// For what is said of the whole file.
+    package var fileName: String
     package var environment: [String: String]
     /// `KEY=VALUE`, in order.
     package var overrides: [String]
     package var readFile: @Sendable (String) throws(Unreadable) -> [UInt8]
 
     package init(
-        yaml: String?, environment: [String: String], overrides: [String],
+        file: [UInt8]?, fileName: String = "the file", environment: [String: String], overrides: [String],
         readFile: @escaping @Sendable (String) throws(Unreadable) -> [UInt8]
     ) {
-        self.yaml = yaml
+        self.file = file
+        self.fileName = fileName
         self.environment = environment
         self.overrides = overrides
         self.readFile = readFile
@@ -38,17 +41,27 @@ package struct SettingsLoader: Sendable {
         package var settings = Settings()
         /// Empty when the settings can be used.
         package var problems: [SettingProblem] = []
+        /// What can be used and is probably not meant; empty while there are problems.
+        package var warnings: [SettingProblem] = []
+        /// Where the value of each key came from; a key with its default is not in it.
+        package var origins: [String: String] = [:]
+        /// The value of each key as it was written, likewise.
+        package var values: [String: SettingValue] = [:]
+
+        package init() {}
     }
 
     package func load() -> Loaded {
         var loaded = Loaded()
         var entries: [ConfigurationEntry] = []
-        if let yaml {
-            let file = ConfigurationFile(yaml: yaml)
-            entries += file.entries
-            loaded.problems += file.problems
+        if let file {
+            let read = ConfigurationFile(yaml: file, name: fileName)
+            loaded.problems += read.problems
+            // What a file lacks that cannot be read is not known.
+            if read.isUnreadable { return loaded }
+            entries += read.entries
         }
-        entries += variables(&loaded.problems)
+        entries += variables(&loaded.problems, &loaded.warnings)
         entries += options(&loaded.problems)
 
         var origins: [String: String] = [:]
@@ -58,15 +71,39 @@ package struct SettingsLoader: Sendable {
                 problem.origin = entry.origin
                 loaded.problems.append(problem)
             }
-            if let key { origins[key.name] = entry.origin }
+            if let key {
+                origins[key.name] = entry.origin
+                loaded.values[key.name] = split(entry.value, for: key)
+            }
         }
+        loaded.origins = origins
         readSecrets(&loaded, origins)
         let complained = Set(loaded.problems.map(\.key))
         for var problem in loaded.settings.problems() where !complained.contains(problem.key) {
             problem.origin = origins[problem.key] ?? ""
             loaded.problems.append(problem)
         }
+        loaded.problems = Self.ordered(loaded.problems)
+        guard loaded.problems.isEmpty else {
+            loaded.warnings = []
+            return loaded
+        }
+        for var warning in loaded.settings.advice() {
+            warning.origin = origins[warning.key] ?? ""
+            loaded.warnings.append(warning)
+        }
+        loaded.warnings = Self.ordered(loaded.warnings)
         return loaded
+    }
+
+    /// As a reader finds them: by the lines of the file, then what came from elsewhere, in the order it was found.
+    private static func ordered(_ problems: [SettingProblem]) -> [SettingProblem] {
+        func line(_ problem: SettingProblem) -> Int {
+            let digits = problem.origin.drop { !$0.isNumber }.prefix { $0.isASCII && $0.isNumber }
+            return problem.origin.hasPrefix("line") ? Int(digits) ?? .max : .max
+        }
+        return problems.enumerated().sorted { (line($0.element), $0.offset) < (line($1.element), $1.offset) }
+            .map(\.element)
     }
 
     /// Lists are separated by commas in one text; an empty text is an empty list.
@@ -75,13 +112,32 @@ package struct SettingsLoader: Sendable {
         return .list(texts[0].split(separator: ",").map { String($0) }.filter { !$0.allSatisfy { $0 == " " } })
     }
 
-    private func variables(_ problems: inout [SettingProblem]) -> [ConfigurationEntry] {
+    /// What a container platform sets for a service that is called understudy, or understudy-something:
+    /// `…_SERVICE_HOST`, `…_SERVICE_PORT_SIP`, `…_PORT`, `…_PORT_5060_UDP_ADDR`.
+    static func isPlatforms(_ variable: String) -> Bool {
+        variable.hasSuffix("_SERVICE_HOST") || variable.hasSuffix("_SERVICE_PORT") || variable.hasSuffix("_PORT")
+            || variable.firstRange(of: "_SERVICE_PORT_") != nil
+            || ["_TCP", "_UDP", "_SCTP"].contains { ending in
+                guard let port = variable.firstRange(of: "_PORT_") else { return false }
+                let rest = variable[port.upperBound...]
+                let digits = rest.prefix { $0.isASCII && $0.isNumber }
+                return !digits.isEmpty && rest.dropFirst(digits.count).hasPrefix(ending)
+            }
+    }
+
+    private func variables(
+        _ problems: inout [SettingProblem], _ warnings: inout [SettingProblem]
+    ) -> [ConfigurationEntry] {
         var entries: [ConfigurationEntry] = []
         for (variable, text) in environment.sorted(by: { $0.key < $1.key }) where variable.hasPrefix("UNDERSTUDY_") {
             guard !Self.reservedVariables.contains(variable) else { continue }
             guard let key = SettingKey.named(variable: variable) else {
-                let written = variable.dropFirst("UNDERSTUDY_".count).lowercased()
-                let nearest = SettingKey.named(SettingKey.nearest(to: written))?.variable ?? ""
+                if Self.isPlatforms(variable) { continue }
+                guard let nearest = SettingKey.nearest(toVariable: variable) else {
+                    let message = "is no setting, and is left alone"
+                    warnings.append(SettingProblem(key: variable, message: message, origin: "environment"))
+                    continue
+                }
                 let message = "is not a known variable; did you mean \(nearest)?"
                 problems.append(SettingProblem(key: variable, message: message, origin: "environment"))
                 continue

@@ -55,13 +55,23 @@ package struct ManagementService: Sendable {
                 node: node, allowsFaultInjection: settings.allowsFaultInjection, unixSeconds: unixSeconds))
     }
 
+    /// HEAD is what GET is, without the body: many probes ask so.
     package func answer(_ request: ManagementRequest) async -> ManagementResponse {
+        guard request.method == "HEAD" else { return await answerWhole(request) }
+        var asked = request
+        asked.method = "GET"
+        var response = await answerWhole(asked)
+        response.body = []
+        return response
+    }
+
+    private func answerWhole(_ request: ManagementRequest) async -> ManagementResponse {
         switch (request.method, request.path) {
         case ("GET", "/healthz"): return .text(200, "ok")
         case ("GET", "/readyz"): return await readiness()
         case ("GET", "/metrics"): return await guarded(request) { await metrics() }
         case ("POST", "/rpc"): return await guarded(request) { await call(request.body) }
-        case (_, "/healthz"), (_, "/readyz"), (_, "/metrics"): return .text(405, "Use GET")
+        case (_, "/healthz"), (_, "/readyz"), (_, "/metrics"): return .text(405, "Use GET or HEAD")
         case (_, "/rpc"): return .text(405, "Use POST")
         default: return .text(404, "Not here; there are /rpc, /metrics, /healthz and /readyz")
         }

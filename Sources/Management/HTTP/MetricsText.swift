@@ -34,10 +34,18 @@ enum MetricsText {
         var gauges = states.map { state, count in
             gauge("understudy_dialogs", "Dialogs held, by state", Int64(count), [("state", state)])
         }
+        if !status.version.isEmpty {
+            let labels = [("version", status.version), ("commit", status.commit), ("build", status.build)]
+            gauges.append(gauge("understudy_build_info", "Which build runs; always 1", 1, labels))
+        }
         gauges += [
+            gauge(
+                "understudy_draining", "1 while balancers are told to send no new calls",
+                status.state == "draining" ? 1 : 0),
             gauge("understudy_dialogs_held", "Live dialogs, home and replicas", Int64(counts.held)),
             gauge("understudy_dialogs_acting", "Live dialogs this node acts for", Int64(counts.acting)),
-            gauge("understudy_ready", "1 when new dialogs are taken", status.notReadyReason.isEmpty ? 1 : 0),
+            gauge(
+                "understudy_ready", "1 when balancers may send new calls here", status.notReadyReason.isEmpty ? 1 : 0),
             gauge("understudy_quorum", "1 when a majority is there", status.quorum == "held" ? 1 : 0),
             gauge("understudy_view_epoch", "Epoch of the view", Int64(clamping: status.epoch)),
             gauge("understudy_view_members", "Members of the view", Int64(status.view.count)),

@@ -19,6 +19,8 @@ extension MemberReport {
         [
             "name": .string(name), "state": .string(state), "incarnation": .count(incarnation), "bus": .string(bus),
             "url": .string(managementURL), "self": .bool(isSelf), "in_view": .bool(isInView), "fit": .bool(isFit),
+            "differs": .texts(differs), "listed": .bool(isListed), "gone": .bool(isProvenGone),
+            "silent_s": .seconds(milliseconds: silentMilliseconds),
             "lag_frames": .count(lagFrames), "lag_ms": .count(lagMilliseconds), "applied": .count(applied),
             "acknowledged": .count(acknowledged),
         ]
@@ -36,13 +38,20 @@ extension TargetReport {
     }
 }
 
+extension StrangerReport {
+    package var json: JSONValue { ["name": .string(name), "silent_s": .seconds(milliseconds: silentMilliseconds)] }
+}
+
 extension StatusReport {
     package var json: JSONValue {
         [
-            "node": .string(node), "cluster": .string(cluster), "state": .string(state),
+            "node": .string(node), "cluster": .string(cluster), "version": .string(version),
+            "commit": .string(commit), "build": .string(build), "state": .string(state),
             "incarnation": .count(incarnation), "ready": .bool(notReadyReason.isEmpty),
-            "not_ready_reason": .string(notReadyReason), "quorum": .string(quorum), "epoch": .count(epoch),
+            "not_ready_reason": .string(notReadyReason), "waiting": .string(waiting), "quorum": .string(quorum),
+            "epoch": .count(epoch),
             "view": .texts(view), "dialogs": dialogs.json, "members": .array(members.map(\.json)),
+            "strangers": .array(strangers.map(\.json)),
             "targets": .array(targets.map(\.json)), "transactions": .count(openTransactions),
             "uptime_s": JSONValue.seconds(milliseconds: uptimeMilliseconds),
         ]
@@ -131,7 +140,7 @@ extension PendingReport {
 extension DigestReport {
     package var json: JSONValue {
         [
-            "node": .string(node), "incarnation": .count(incarnation), "root": .digest(root),
+            "node": .string(node), "incarnation": .count(incarnation), "root": .digest(root), "live": .count(live),
             "buckets": .array(buckets.map { .digest($0) }),
         ]
     }

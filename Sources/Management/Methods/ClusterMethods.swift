@@ -31,11 +31,15 @@ enum ClusterTargets: RPCMethod {
 /// `understudy dialogs list`
 enum ClusterDialogs: RPCMethod {
     static let name = "cluster.dialogs"
-    static let parameters = ["[cursor]", "[limit]", "[state]", "[home]", "[actor]", "[call_id]", "[full]"]
+    static let parameters = [
+        "[cursor]", "[limit]", "[state]", "[home]", "[actor]", "[call_id]", "[full]", "[from]", "[to]", "[older_s]",
+        "[younger_s]",
+    ]
     static let summary = """
-        One page of dialogs and the cursor of the next; live ones unless state is deleted; with full, all of each.
+        One page of dialogs and the cursor of the next; live ones unless state, one or several with commas, has deleted; \
+        from and to are parts of those headers; with full, all of each dialog.
         """
-    static let errors = ["400 Parameter state …", "400 Parameter limit …"]
+    static let errors = ["400 Parameter state …", "400 Parameter limit …", "400 Parameter older_s …"]
     static let example = #"{"state":"confirmed","home":"n1","limit":100}"#
 
     static func call(_ arguments: RPCArguments, in context: RPCContext) async throws -> JSONValue {
@@ -53,13 +57,21 @@ enum ClusterDialogs: RPCMethod {
         var query = DialogQuery()
         query.cursor = try arguments.integer("cursor", at: 0, in: 0...Int(UInt32.max)).map { UInt32($0) }
         if let limit = try arguments.integer("limit", at: 1, in: DialogQuery.limitRange) { query.limit = limit }
-        query.state = try arguments.text("state", at: 2)
-        if let state = query.state, !states.contains(state) {
-            throw .wrongParameter("state", "must be one of \(states.joined(separator: ", "))")
+        for written in (try arguments.text("state", at: 2) ?? "").split(separator: ",") {
+            let state = String(written.lowercased().map { $0 == "-" ? "_" : $0 }.filter { $0 != " " })
+            guard states.contains(state) else {
+                throw .wrongParameter("state", "must be one or several of \(states.joined(separator: ", "))")
+            }
+            query.states.append(state)
         }
         query.home = try arguments.text("home", at: 3)
         query.actor = try arguments.text("actor", at: 4)
         query.callID = try arguments.text("call_id", at: 5)
+        query.from = try arguments.text("from", at: 7)
+        query.to = try arguments.text("to", at: 8)
+        let ages = 0...3_155_760_000
+        query.olderMilliseconds = try arguments.integer("older_s", at: 9, in: ages).map { Int64($0) * 1_000 }
+        query.youngerMilliseconds = try arguments.integer("younger_s", at: 10, in: ages).map { Int64($0) * 1_000 }
         return query
     }
 }
@@ -83,7 +95,7 @@ enum ClusterDialog: RPCMethod {
         var query = DialogQuery()
         query.callID = key
         if let live = try await context.node.allDialogs(query, bound: 1).first { return live }
-        query.state = "deleted"
+        query.states = ["deleted"]
         if let ended = try await context.node.allDialogs(query, bound: 1).first { return ended }
         throw RPCError(404, "No dialog has the did or Call-ID \(key)")
     }
@@ -120,26 +132,38 @@ enum ClusterEnd: RPCMethod {
 /// `understudy drain`
 enum ClusterDrain: RPCMethod {
     static let name = "cluster.drain"
-    static let parameters: [String] = []
-    static let summary = "Stops taking new dialogs (OPTIONS gets 503), goes on with the old; answers the status."
-    static let errors: [String] = []
-    static let example = "[]"
+    static let parameters = ["[node]"]
+    static let summary = """
+        Tells balancers to send no new calls here (OPTIONS gets 503), and goes on with the old ones; answers the status. \
+        With a node's name only that node does it.
+        """
+    static let errors = ["409 This is …"]
+    static let example = #"["n1"]"#
 
     static func call(_ arguments: RPCArguments, in context: RPCContext) async throws -> JSONValue {
-        try await context.node.drain(true).json
+        try await requireName(arguments, in: context)
+        return try await context.node.drain(true).json
+    }
+
+    /// A URL may lead to another node than its user thinks; what was meant for one is not done by another.
+    static func requireName(_ arguments: RPCArguments, in context: RPCContext) async throws {
+        guard let wanted = try arguments.text("node", at: 0) else { return }
+        let name = try await context.node.status().node
+        guard wanted == name else { throw RPCError(409, "This is \(name), not \(wanted)") }
     }
 }
 
 /// `understudy undrain`
 enum ClusterUndrain: RPCMethod {
     static let name = "cluster.undrain"
-    static let parameters: [String] = []
-    static let summary = "Takes new dialogs again; answers the status."
-    static let errors: [String] = []
-    static let example = "[]"
+    static let parameters = ["[node]"]
+    static let summary = "Ends a drain: balancers may send new calls again; answers the status."
+    static let errors = ["409 This is …"]
+    static let example = #"["n1"]"#
 
     static func call(_ arguments: RPCArguments, in context: RPCContext) async throws -> JSONValue {
-        try await context.node.drain(false).json
+        try await ClusterDrain.requireName(arguments, in: context)
+        return try await context.node.drain(false).json
     }
 }
 

@@ -61,10 +61,16 @@ package enum RPCMethods {
             ClusterStatus.self, ClusterTargets.self, ClusterDialogs.self, ClusterDialog.self, ClusterEnd.self,
             ClusterDrain.self,
             ClusterUndrain.self, ClusterDigests.self, ClusterBucket.self, ClusterRepair.self,
+            ClusterReload.self, ClusterLogLevel.self,
             FaultForget.self, FaultPauseBus.self, FaultSkew.self,
             DialogModuleList.self, DialogModuleOne.self, DialogModuleEnd.self, DialogModuleTerminate.self,
             DialogModuleStatistics.self, IMSDialogList.self, IMSDialogEnd.self,
         ]
+
+    package static var names: [String] { all.map { $0.name } }
+
+    /// What a method takes, by its name; `nil` for one that this version does not know.
+    package static func parameters(of name: String) -> [String]? { named(name).map { $0.parameters } }
 
     package static func named(_ name: String) -> (any RPCMethod.Type)? { all.first { $0.name == name } }
 }

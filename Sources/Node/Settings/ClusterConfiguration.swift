@@ -66,8 +66,21 @@ package struct ClusterConfiguration: Equatable, Sendable {
         list.range("cluster.forget-after", forgetAfter, milliseconds: 60_000...604_800_000)
         list.range("cluster.lone-grace", loneGrace, milliseconds: 1_000...600_000)
         list.range("cluster.heartbeat-ms", heartbeat, milliseconds: 10...10_000)
-        if suspicion < heartbeat * 3 || suspicion > .milliseconds(60_000) {
+        if suspicion < .zero || suspicion > .milliseconds(60_000) {
             list.add("cluster.suspicion-ms", "must be 3 × cluster.heartbeat-ms to 60000 milliseconds")
+        } else if suspicion < heartbeat * 3, heartbeat <= .milliseconds(10_000) {
+            // Whichever of the two was changed is the one to look at.
+            let (beat, least) = (heartbeat.wholeMilliseconds, (heartbeat * 3).wholeMilliseconds)
+            let silence = suspicion.wholeMilliseconds
+            if suspicion == ClusterConfiguration().suspicion {
+                list.add(
+                    "cluster.heartbeat-ms",
+                    "\(beat) needs a cluster.suspicion-ms of \(least) or more, three heartbeats; it is \(silence)")
+            } else {
+                list.add(
+                    "cluster.suspicion-ms",
+                    "must be \(least) to 60000 milliseconds, three times cluster.heartbeat-ms at least")
+            }
         }
         return list.problems
     }

@@ -5,6 +5,10 @@ package import SIP
 package struct ManagementSettings: Equatable, Sendable {
     /// `management.http`, `ADDRESS:PORT`; default none: no management at all.
     package var http: Endpoint?
+    /// `management.advertise`, `http://HOST:PORT` or `https://HOST:PORT`, at most 128 bytes: the URL that other members
+    /// and tools reach this node's management by, when it is not `management.http`; default: that one, and for a
+    /// wildcard address that of `cluster.bus`.
+    package var advertise: ManagementURL?
     /// `management.token-file`, a file whose first line is the bearer token, at least 16 characters; required unless
     /// `management.http` is a loopback address.
     package var tokenFile = ""
@@ -18,8 +22,19 @@ package struct ManagementSettings: Equatable, Sendable {
 
     package static let tokenMinimum = 16
 
+    /// The URL that the other members are told; empty when there is none.
+    package func told(bus: Endpoint?) -> String {
+        guard let http else { return "" }
+        if let advertise { return advertise.text }
+        guard http.address.isUnspecified, let bus else { return "http://\(http.text)" }
+        return "http://\(Endpoint(address: bus.address, port: http.port, transport: .tcp).text)"
+    }
+
     package func problems() -> [SettingProblem] {
         var list = ProblemList()
+        if advertise != nil, http == nil {
+            list.add("management.advertise", "needs management.http, the address that it leads to")
+        }
         let isLoopback = http?.address.isLoopback ?? true
         if !isLoopback, tokenFile.isEmpty {
             list.add("management.token-file", "is required unless management.http is a loopback address")

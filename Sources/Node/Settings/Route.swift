@@ -73,7 +73,8 @@ package struct Route: Equatable, Sendable {
                 faults.add("path is one of \(Path.allCases.map(\.rawValue).joined(separator: ", "))")
             }
         }
-        if row["match"] == nil, row["method"] == nil, row["source"] == nil, row["header"] == nil {
+        let hasCondition = ["match", "method", "source", "header"].contains { row[$0] != nil }
+        if !hasCondition, !faults.hasUnknownField {
             faults.add("has no condition: match, method, source or header (match: \".*\" takes everything)")
         }
         switch (row["set"], row["to"]) {
@@ -87,6 +88,7 @@ package struct Route: Equatable, Sendable {
             if let set = RouteSet.read(texts, options: row, name: "routes[\(number)]", &faults) {
                 route.destination = .own(set)
             }
+        case (nil, nil) where faults.hasUnknownField: break
         default: faults.add("has either to, a list of SIP URIs, or set, the name of one of sets")
         }
         problems += faults.problems

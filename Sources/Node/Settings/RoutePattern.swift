@@ -10,6 +10,8 @@
 //
 // A header's value is covered whole (`matchesWhole`).
 //
+// `^` and `$` may also stand at the ends of each alternative, and of a group at an end, as people write them.
+//
 // Limits: 4096 bytes of pattern, 8192 states, groups nested 32 deep. Case matters, as it does in a user part. Counted
 // repetition (`{2,3}`) and classes like `\d` are refused, not guessed.
 
@@ -105,6 +107,21 @@ package struct RoutePattern: Equatable, Sendable {
             if current.members.isEmpty { return false }
         }
         return holdsAccept(current)
+    }
+
+    /// Whether some text that begins so is covered.
+    func canBegin(with bytes: [UInt8]) -> Bool {
+        var current = StateList(count: states.count)
+        var following = StateList(count: states.count)
+        add(start, to: &current)
+        for byte in bytes {
+            following.removeAll()
+            for state in current.members {
+                if case .bytes(let set, let next) = states[state], set.contains(byte) { add(next, to: &following) }
+            }
+            swap(&current, &following)
+        }
+        return !current.members.isEmpty
     }
 
     private func isBoundary(_ byte: UInt8) -> Bool {

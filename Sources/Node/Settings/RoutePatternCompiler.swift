@@ -17,18 +17,19 @@ struct RoutePatternCompiler {
     private let text: [UInt8]
     private var position = 0
     private var depth = 0
+    /// Nothing but beginnings of groups and choices stands before `position`.
+    private var isAtStart = true
     private(set) var states: [RoutePattern.State] = [.accept]
 
     init(_ text: [UInt8]) {
-        var text = text
-        if text.first == UInt8(ascii: "^") { text.removeFirst() }
-        if text.last == UInt8(ascii: "$"), text.dropLast().last != UInt8(ascii: "\\") { text.removeLast() }
         self.text = text
     }
 
     /// The first state.
     mutating func compile() throws(PatternError) -> Int {
-        guard !text.isEmpty else { throw PatternError(reason: "is empty") }
+        guard text.contains(where: { $0 != UInt8(ascii: "^") && $0 != UInt8(ascii: "$") }) else {
+            throw PatternError(reason: "is empty")
+        }
         guard text.count <= RoutePattern.sizeLimit else {
             throw PatternError(reason: "is longer than \(RoutePattern.sizeLimit) bytes")
         }
@@ -38,9 +39,11 @@ struct RoutePatternCompiler {
     }
 
     private mutating func alternatives() throws(PatternError) -> Piece {
+        let begins = isAtStart
         var choices = [try sequence()]
         while position < text.count, text[position] == UInt8(ascii: "|") {
             position += 1
+            isAtStart = begins
             choices.append(try sequence())
         }
         return choices.count == 1 ? choices[0] : .alternatives(choices)
@@ -48,8 +51,15 @@ struct RoutePatternCompiler {
 
     private mutating func sequence() throws(PatternError) -> Piece {
         var pieces: [Piece] = []
+        // A pattern covers the whole text, so an anchor at its end, or at that of a choice, says nothing more.
+        if isAtStart, position < text.count, text[position] == UInt8(ascii: "^") { position += 1 }
         while position < text.count, text[position] != UInt8(ascii: "|"), text[position] != UInt8(ascii: ")") {
+            if text[position] == UInt8(ascii: "$"), isEnd(position + 1) {
+                position += 1
+                break
+            }
             var piece = try atom()
+            isAtStart = false
             var isRepeated = false
             while position < text.count, let (least, isUnbounded) = Self.repetition(text[position]) {
                 guard !isRepeated else { throw PatternError(reason: "two repetitions in a row") }
@@ -60,6 +70,40 @@ struct RoutePatternCompiler {
             pieces.append(piece)
         }
         return .sequence(pieces)
+    }
+
+    /// Nothing but ends of groups, and other choices, stands from here on.
+    private func isEnd(_ start: Int) -> Bool {
+        var at = start
+        while at < text.count {
+            switch text[at] {
+            case UInt8(ascii: ")"): at += 1
+            case UInt8(ascii: "|"): at = endOfGroup(from: at)
+            default: return false
+            }
+        }
+        return true
+    }
+
+    /// Where the group that `start` is in ends: at its parenthesis, or with the text.
+    private func endOfGroup(from start: Int) -> Int {
+        var at = start
+        var depth = 0
+        var isInSet = false
+        while at < text.count {
+            switch text[at] {
+            case UInt8(ascii: "\\"): at += 1
+            case UInt8(ascii: "["): isInSet = true
+            case UInt8(ascii: "]"): isInSet = false
+            case UInt8(ascii: "(") where !isInSet: depth += 1
+            case UInt8(ascii: ")") where !isInSet:
+                if depth == 0 { return at }
+                depth -= 1
+            default: break
+            }
+            at += 1
+        }
+        return text.count
     }
 
     private static func repetition(_ byte: UInt8) -> (Int, Bool)? {
@@ -96,7 +140,10 @@ struct RoutePatternCompiler {
         case UInt8(ascii: "{"), UInt8(ascii: "}"):
             throw PatternError(reason: "counted repetition is not available; write \\{ for the character")
         case UInt8(ascii: "^"), UInt8(ascii: "$"):
-            throw PatternError(reason: "'^' and '$' belong at the ends; a pattern always covers the whole URI")
+            throw PatternError(
+                reason:
+                    "'^' and '$' belong at the ends; a pattern covers the whole URI; write \\^ or \\$ for the character"
+            )
         default:
             var set = RoutePattern.ByteSet()
             set.insert(byte)

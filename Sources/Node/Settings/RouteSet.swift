@@ -55,7 +55,7 @@ package struct RouteSet: Equatable, Sendable {
         var set: RouteSet?
         if let texts = row["to"] {
             set = read(texts, options: row, name: name, &faults)
-        } else {
+        } else if !faults.hasUnknownField {
             faults.add("has no to, a list of SIP URIs")
         }
         problems += faults.problems
@@ -150,6 +150,8 @@ struct RowFaults {
     let key: String
     let row: String
     private(set) var problems: [SettingProblem] = []
+    /// What a row seems to lack it may have under a name that was mistyped.
+    private(set) var hasUnknownField = false
 
     init(key: String, row: String) {
         self.key = key
@@ -162,7 +164,12 @@ struct RowFaults {
 
     mutating func checkFields(of row: [String: [String]], known: [String]) {
         for field in row.keys.sorted() where !known.contains(field) {
-            add("'\(field)' is not known; there are \(known.joined(separator: ", "))")
+            hasUnknownField = true
+            if let near = NearMiss.of(field, among: known) {
+                add("'\(field)' is not known; did you mean \(near)?")
+            } else {
+                add("'\(field)' is not known; there are \(known.joined(separator: ", "))")
+            }
         }
     }
 

@@ -102,7 +102,9 @@ package struct SIPSettings: Equatable, Sendable {
             list.add("sip.egress", "\(first.text) is reached by udp over \(family), which sip.listen does not have")
         }
         list.range("sip.t1-ms", t1, milliseconds: 50...5_000)
-        if t2 < t1 || t2 > .milliseconds(32_000) { list.add("sip.t2-ms", "must be sip.t1-ms to 32000 milliseconds") }
+        // A T1 that is wrong itself is no measure for T2.
+        let least = (.milliseconds(50)...(.milliseconds(5_000))).contains(t1) ? t1 : .zero
+        if t2 < least || t2 > .milliseconds(32_000) { list.add("sip.t2-ms", "must be sip.t1-ms to 32000 milliseconds") }
         list.range("sip.t4-ms", t4, milliseconds: 50...60_000)
         list.range("sip.timer-c-s", timerC, milliseconds: 180_000...3_600_000)
         list.range("sip.max-forwards", maxForwards, 1...255)

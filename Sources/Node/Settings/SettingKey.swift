@@ -15,6 +15,8 @@ package struct SettingKey: Sendable {
     /// The documented spelling, `sip.t1-ms`.
     package let name: String
     package let isList: Bool
+    /// A value, for messages; empty where any text would do.
+    var example = ""
     /// Takes the value, or answers why it cannot.
     let apply: @Sendable (inout Settings, [String]) -> String?
     /// Takes lines or rows of a table and answers everything that is wrong with them; `nil` for a plain value.
@@ -57,30 +59,57 @@ package struct SettingKey: Sendable {
         "UNDERSTUDY_" + String(name.uppercased().map { $0 == "." || $0 == "-" ? "_" : $0 })
     }
 
-    /// The known key with the least edits to an unknown one.
-    package static func nearest(to key: String) -> String {
+    /// What an unknown key is told: the key that is meant, if one is near, else those of its section.
+    package static func unknown(_ key: String) -> String {
         let folded = fold(key)
-        let ranked = all.map { (distance: editDistance(folded, fold($0.name)), name: $0.name) }
-        return ranked.min { ($0.distance, $0.name) < ($1.distance, $1.name) }?.name ?? ""
+        let section = folded.prefix { $0 != "." }
+        let leaf = String(folded.split(separator: ".").last ?? "")
+        func meaning(_ name: String) -> String { "is not a known key; did you mean \(name)?" }
+
+        let neighbours = all.filter { fold($0.name).hasPrefix("\(section).") }
+        if let near = NearMiss.of(folded, among: neighbours.map { fold($0.name) }), !neighbours.isEmpty,
+            NearMiss.distance(folded, near) <= max(1, leaf.utf8.count / 3)
+        {
+            return meaning(neighbours.first { fold($0.name) == near }?.name ?? near)
+        }
+        let elsewhere = all.filter { fold($0.name).hasSuffix(".\(leaf)") }.map(\.name)
+        let nearest = elsewhere.min {
+            (NearMiss.distance(folded, fold($0)), $0) < (NearMiss.distance(folded, fold($1)), $1)
+        }
+        if let nearest { return meaning(nearest) }
+        if let near = NearMiss.of(folded, among: all.map { fold($0.name) }), neighbours.isEmpty {
+            return meaning(all.first { fold($0.name) == near }?.name ?? near)
+        }
+        if let parent = all.first(where: { folded.hasPrefix(fold($0.name) + ".") }) {
+            return "is not a known key; \(parent.name) \(parent.objectionToSection)"
+        }
+        guard neighbours.isEmpty else {
+            let known = neighbours.map { String($0.name.dropFirst(section.count + 1)) }.joined(separator: ", ")
+            return "is not a known key; \(section) has \(known)"
+        }
+        return "is not a known key; the sections are \(sections.joined(separator: ", "))"
     }
 
-    /// What an unknown key is told.
-    package static func unknown(_ key: String) -> String { "is not a known key; did you mean \(nearest(to: key))?" }
+    private static let sections = all.reduce(into: [String]()) { found, key in
+        let section = String(key.name.prefix { $0 != "." })
+        if !found.contains(section) { found.append(section) }
+    }
 
-    private static func editDistance(_ left: String, _ right: String) -> Int {
-        let left = Array(left.utf8.prefix(128))
-        let right = Array(right.utf8)
-        var row = Array(0...right.count)
-        for (line, byte) in left.enumerated() {
-            var diagonal = row[0]
-            row[0] = line + 1
-            for column in right.indices {
-                let substituted = diagonal + (byte == right[column] ? 0 : 1)
-                diagonal = row[column + 1]
-                row[column + 1] = min(substituted, row[column] + 1, row[column + 1] + 1)
-            }
+    /// A known variable that somebody meant who wrote another; `nil` when none is near.
+    package static func nearest(toVariable variable: String) -> String? {
+        let near = NearMiss.of(variable, among: all.map { $0.variable.lowercased() })
+        return near.flatMap { near in
+            let prefix = "UNDERSTUDY_".count
+            let distance = NearMiss.distance(variable.lowercased(), near)
+            return distance <= max(1, (near.utf8.count - prefix) / 4) ? near.uppercased() : nil
         }
-        return row[right.count]
+    }
+
+    /// What is said when the key has keys of its own below it.
+    package var objectionToSection: String {
+        if applyTable != nil { return "takes a list: begin each of its mappings with '- '" }
+        let value = example.isEmpty ? (isList ? "a list of values" : "one value") : "a value like \(example)"
+        return "takes \(value), not keys of its own"
     }
 }
 

@@ -14,18 +14,14 @@ extension SettingKey {
     ]
 
     private static let sipKeys = [
-        list("sip.listen", \.sip.listen, "is not an address like udp://192.0.2.1:5060") {
-            Endpoint(configured: $0, schemes: .sip, defaultPort: nil)
-        },
+        endpoints("sip.listen", \.sip.listen, like: "udp://192.0.2.1:5060", schemes: .sip, defaultPort: nil),
         list("sip.advertise", \.sip.advertise, "is not a SIP URI like sip:192.0.2.1:5060") { ConfiguredURI($0) },
-        list("sip.balancer", \.sip.balancer, "is not an address like 192.0.2.1 or 192.0.2.1:5060") {
-            Endpoint(configured: $0, schemes: .none, defaultPort: 5_060)
-        },
+        endpoints(
+            "sip.balancer", \.sip.balancer, like: "192.0.2.1 or 192.0.2.1:5060", schemes: .none, defaultPort: 5_060),
         choice("sip.force_rport", \.sip.forceRport),
         choice("sip.egress", \.sip.egress),
-        optionalEndpoint("sip.service-address", \.sip.serviceAddress, "is not an address like 192.0.2.1:5060") {
-            Endpoint(configured: $0, schemes: .sip, defaultPort: 5_060)
-        },
+        endpoint(
+            "sip.service-address", \.sip.serviceAddress, like: "192.0.2.1:5060", schemes: .sip, defaultPort: 5_060),
         choice("sip.via", \.sip.via),
         choice("sip.late-answer", \.sip.lateAnswer),
         duration("sip.min-se", \.sip.minimumSession, unit: .seconds),
@@ -39,9 +35,8 @@ extension SettingKey {
     ]
 
     private static let dnsKeys = [
-        list("dns.servers", \.dns.servers, "is not an address like 192.0.2.53 or 192.0.2.53:53") {
-            Endpoint(configured: $0, schemes: .none, defaultPort: 53)
-        },
+        endpoints(
+            "dns.servers", \.dns.servers, like: "192.0.2.53 or 192.0.2.53:53", schemes: .none, defaultPort: 53),
         duration("dns.timeout-ms", \.dns.timeout, unit: .milliseconds),
         integer("dns.tries", \.dns.tries),
         integer("dns.cache-entries", \.dns.cacheEntries),
@@ -65,12 +60,8 @@ extension SettingKey {
 
     private static let clusterKeys = [
         text("cluster.name", \.cluster.name),
-        optionalEndpoint("cluster.bus", \.cluster.bus, "is not an address like tcp://192.0.2.1:7400") {
-            Endpoint(configured: $0, schemes: .bus, defaultPort: nil)
-        },
-        list("cluster.peers", \.cluster.peers, "is not an address like tcp://192.0.2.1:7400") {
-            Endpoint(configured: $0, schemes: .bus, defaultPort: nil)
-        },
+        endpoint("cluster.bus", \.cluster.bus, like: "tcp://192.0.2.1:7400", schemes: .bus, defaultPort: nil),
+        endpoints("cluster.peers", \.cluster.peers, like: "tcp://192.0.2.1:7400", schemes: .bus, defaultPort: nil),
         SettingKey(name: "cluster.dns", isList: false) { settings, texts in
             let text = texts[0].trimmed
             let name = PeerName(text)
@@ -140,8 +131,15 @@ extension SettingKey {
     ]
 
     private static let managementKeys = [
-        optionalEndpoint("management.http", \.management.http, "is not an address like 127.0.0.1:8080") {
-            Endpoint(configured: $0, schemes: .http, defaultPort: 8_080)
+        endpoint("management.http", \.management.http, like: "127.0.0.1:8080", schemes: .http, defaultPort: 8_080),
+        SettingKey(name: "management.advertise", isList: false) { settings, texts in
+            let text = texts[0].trimmed
+            let url = ManagementURL(text)
+            guard url != nil || text.isEmpty else {
+                return "'\(text)' is not a URL like http://192.0.2.11:8080"
+            }
+            settings.management.advertise = url
+            return nil
         },
         text("management.token-file", \.management.tokenFile),
         flag("management.fault_injection", \.management.allowsFaultInjection),
@@ -164,8 +162,13 @@ extension SettingKey {
 
     static func integer(_ name: String, _ path: Path<Int>) -> SettingKey {
         SettingKey(name: name, isList: false) { settings, texts in
-            guard let value = Int(texts[0].trimmed) else { return "'\(texts[0])' is not a whole number" }
-            settings[keyPath: path] = value
+            // A number that is far out of range is told its range, like any other.
+            let text = texts[0].trimmed
+            let digits = text.hasPrefix("-") ? text.dropFirst() : Substring(text)
+            guard !digits.isEmpty, digits.utf8.allSatisfy({ $0 >= 48 && $0 <= 57 }) else {
+                return "'\(texts[0])' is not a whole number"
+            }
+            settings[keyPath: path] = Int(text) ?? (text.hasPrefix("-") ? -.largest : .largest)
             return nil
         }
     }
@@ -196,14 +199,17 @@ extension SettingKey {
     static func duration(_ name: String, _ path: Path<Duration>, unit: Unit) -> SettingKey {
         SettingKey(name: name, isList: false) { settings, texts in
             let text = texts[0].trimmed.lowercased()
-            let digits = text.prefix { $0.isASCII && $0.isNumber }
-            let suffix = text[digits.endIndex...].trimmed
+            let unsigned = text.hasPrefix("-") ? text.dropFirst() : Substring(text)
+            let digits = unsigned.prefix { $0.isASCII && $0.isNumber }
+            let suffix = unsigned[digits.endIndex...].trimmed
             let plain: Int64 = unit == .milliseconds ? 1 : 1_000
             let scales: [String: Int64] = ["": plain, "ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000]
-            guard let number = Int64(digits), number <= 1_000_000_000_000, let scale = scales[suffix] else {
+            guard !digits.isEmpty, let scale = scales[suffix] else {
                 return "'\(texts[0])' is not a time like \(unit == .milliseconds ? "500 or 500ms" : "30 or 30s")"
             }
-            settings[keyPath: path] = .milliseconds(number &* scale)
+            // Below zero, and far too large, is read, so that the range can be told.
+            let number = min(Int64(digits) ?? .max, 1_000_000_000_000)
+            settings[keyPath: path] = .milliseconds((text.hasPrefix("-") ? -number : number) &* scale)
             return nil
         }
     }
@@ -243,26 +249,79 @@ extension SettingKey {
         return key
     }
 
-    static func optionalEndpoint(
-        _ name: String, _ path: Path<Endpoint?>, _ complaint: String,
-        _ parse: @escaping @Sendable (String) -> Endpoint?
+    /// - Parameter example: What may be written, for messages.
+    static func endpoint(
+        _ name: String, _ path: Path<Endpoint?>, like example: String, schemes: Endpoint.Schemes, defaultPort: UInt16?
     ) -> SettingKey {
-        SettingKey(name: name, isList: false) { settings, texts in
+        SettingKey(name: name, isList: false, example: example) { settings, texts in
             let text = texts[0].trimmed
             guard !text.isEmpty else {
                 settings[keyPath: path] = nil
                 return nil
             }
-            guard let endpoint = parse(text) else { return "'\(text)' \(complaint)" }
+            guard let endpoint = Endpoint(configured: text, schemes: schemes, defaultPort: defaultPort) else {
+                return Endpoint.objection(to: text, like: example, defaultPort: defaultPort)
+            }
             settings[keyPath: path] = endpoint
+            return nil
+        }
+    }
+
+    static func endpoints(
+        _ name: String, _ path: Path<[Endpoint]>, like example: String, schemes: Endpoint.Schemes, defaultPort: UInt16?
+    ) -> SettingKey {
+        SettingKey(name: name, isList: true, example: example) { settings, texts in
+            var values: [Endpoint] = []
+            var wrong: [String] = []
+            for text in texts.map(\.trimmed) {
+                if let value = Endpoint(configured: text, schemes: schemes, defaultPort: defaultPort) {
+                    values.append(value)
+                } else {
+                    wrong.append(Endpoint.objection(to: text, like: example, defaultPort: defaultPort))
+                }
+            }
+            guard wrong.isEmpty else { return wrong.joined(separator: "; ") }
+            settings[keyPath: path] = values
             return nil
         }
     }
 }
 
+extension Int {
+    /// Beyond every range, and far from overflowing.
+    fileprivate static let largest = 1 << 60
+}
+
 extension Endpoint {
     /// Which `scheme://` a configured address may carry.
     enum Schemes { case none, sip, bus, http }
+
+    /// What is wrong with a text that is no such address.
+    static func objection(to text: String, like example: String, defaultPort: UInt16?) -> String {
+        let mark = text.firstRange(of: "://")
+        let scheme = mark.map { String(text[..<$0.upperBound]) } ?? ""
+        let rest = mark.map { text[$0.upperBound...] } ?? text[...]
+        let parts = rest.split(separator: ":", omittingEmptySubsequences: false)
+        if !rest.hasPrefix("["), parts.count > 2, Address(text: String(rest)) != nil || isAddress(parts.dropLast()) {
+            let host = isAddress(parts.dropLast()) ? parts.dropLast().joined(separator: ":") : String(rest)
+            let port = isAddress(parts.dropLast()) ? String(parts[parts.count - 1]) : "5060"
+            return "'\(text)': an IPv6 address stands in brackets before its port, like \(scheme)[\(host)]:\(port)"
+        }
+        let isWithPort = rest.hasPrefix("[") ? rest.contains("]:") : parts.count == 2
+        if isWithPort, let last = parts.last, !last.isEmpty, last.allSatisfy(\.isNumber),
+            !(1...65_535).contains(Int(last) ?? 0)
+        {
+            return "'\(text)': port \(last) is not 1 to 65535"
+        }
+        if !isWithPort, defaultPort == nil, Address(text: rest.filter { $0 != "[" && $0 != "]" }) != nil {
+            return "'\(text)' has no port, like \(example)"
+        }
+        return "'\(text)' is not an address like \(example)"
+    }
+
+    private static func isAddress(_ parts: ArraySlice<Substring>) -> Bool {
+        Address(text: parts.joined(separator: ":"))?.isIPv6 == true
+    }
 
     /// `udp://192.0.2.1:5060`, `192.0.2.1:5060`, `[2001:db8::1]:5060`; a port of 1 to 65535, or none where there is a
     /// default.

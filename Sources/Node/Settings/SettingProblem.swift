@@ -1,5 +1,5 @@
 // One reason why a configuration cannot be used. All of them are reported at once, each in one line:
-// the key, what is wrong, what is allowed, and where the value came from.
+// the key, what is wrong, what is allowed, and where the value came from. Warnings have the same shape.
 
 package struct SettingProblem: Error, Hashable, Sendable, CustomStringConvertible {
     /// The key as documented, `sip.listen`; empty when the whole file is meant.

@@ -6,6 +6,7 @@
 // address, for that address. NIOSSL checks the chain and that one of the two fits, `ServerIdentity` that it is the
 // name. Limit: a certificate that names a domain as `URI:sip:…` alone (RFC 5922 §7.1) is refused.
 
+import Glibc
 import NIOCore
 import NIOSSL
 import Node
@@ -78,15 +79,44 @@ struct TLSContexts: Sendable {
             let chain = try NIOSSLCertificate.fromPEMFile(file)
             if !chain.isEmpty { return chain }
         } catch {
-            throw StreamError(.certificate(file: file, why: "it is no PEM file that can be read"))
+            throw StreamError(.certificate(file: file, why: explain(file, isKeyWanted: false)))
         }
-        throw StreamError(.certificate(file: file, why: "it holds none"))
+        throw StreamError(.certificate(file: file, why: explain(file, isKeyWanted: false)))
     }
 
     private static func key(_ file: String) throws(StreamError) -> NIOSSLPrivateKey {
         do { return try NIOSSLPrivateKey(file: file, format: .pem) } catch {
-            throw StreamError(.key(file: file, why: "it is no PEM file that can be read"))
+            throw StreamError(.key(file: file, why: explain(file, isKeyWanted: true)))
         }
+    }
+
+    /// What a file is that is not what was wanted. A key is not looked at further than its first line.
+    private static func explain(_ file: String, isKeyWanted: Bool) -> String {
+        let text = head(of: file)
+        let hasKey = text.firstRange(of: "PRIVATE KEY-----") != nil
+        let hasCertificate = text.firstRange(of: "BEGIN CERTIFICATE-----") != nil
+        if isKeyWanted, text.firstRange(of: "ENCRYPTED") != nil {
+            return
+                "it is encrypted, and nobody is there to type the passphrase; openssl pkey -in \(file) writes it plain"
+        }
+        if isKeyWanted, !hasKey, hasCertificate {
+            return "it holds a certificate, not a key; are certificate-file and key-file swapped?"
+        }
+        if !isKeyWanted, !hasCertificate, hasKey {
+            return "it holds a key, not a certificate; are certificate-file and key-file swapped?"
+        }
+        if text.firstRange(of: "-----BEGIN ") == nil { return "it is no PEM file, which begins with -----BEGIN" }
+        return isKeyWanted ? "it holds no key that can be read" : "it holds no certificate that can be read"
+    }
+
+    /// What a PEM file has to say stands in its first lines.
+    private static func head(of file: String) -> String {
+        // Sound: the handle lives until the end of this function, and the bytes are lent for the call only.
+        guard let handle = unsafe fopen(file, "r") else { return "" }
+        defer { unsafe _ = fclose(handle) }
+        var bytes = [UInt8](repeating: 0, count: 65_536)
+        let count = unsafe bytes.withUnsafeMutableBytes { unsafe fread($0.baseAddress, 1, $0.count, handle) }
+        return String(decoding: bytes.prefix(count), as: UTF8.self)
     }
 
     private static func trust(_ file: String) throws(StreamError) -> NIOSSLTrustRoots {

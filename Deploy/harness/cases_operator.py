@@ -1,0 +1,301 @@
+"""What an operator is told: mistakes on the command line and in configurations, each with its exit code and its sentence,
+and what `check`, `drain` and `status` say of members that are down, cut off, never came, or are of another cluster."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+from cluster import Cluster
+from loop import now
+
+# typed, exit code, what one line of the answer says; the node's URL is @, its address %.
+COMMAND_LINE = [
+    ("", 0, r"SUBCOMMANDS"),
+    ("statsu --node @", 64, r"'statsu' is not a command .* did you mean 'understudy status'"),
+    ("--version", 0, r"^understudy \d+\.\d+\.\d+"),
+    ("-v", 0, r"^understudy \d+\.\d+\.\d+"),
+    ("version", 0, r"^understudy \d+\.\d+\.\d+"),
+    ("man", 64, r"'man' is not a command of 'understudy'; there are serve"),
+    ("profiles", 64, r"'profiles' is not a command of 'understudy'; there are serve"),
+    ("status --node", 64, r"Missing value for '--node"),
+    ("status --node %", 0, r"^node      n1"),
+    ("status --node https://%:8080", 2, r"does not speak TLS"),
+    ("status --node %:5061", 2, r"connection refused"),
+    ("status --node %:7400", 2, r"does not speak HTTP: is it the port of the bus or of SIP"),
+    ("status --node http://no-such-host.invalid:8080", 2, r"no such host"),
+    ("status --node ftp://%", 2, r"is not a management URL like"),
+    ("status --node @/rpc", 2, r"is not a management URL like"),
+    ("status --node n2", 0, r"^node      n2"),
+    ("status --node n9", 2, r"no member is called n9; there are: n1, n2"),
+    ("status @", 64, r"takes the node by an option: understudy status --node"),
+    ("status --josn", 64, r"Did you mean '--json'"),
+    ("status --token-file /nope --node @", 2, r"cannot be read: no such file"),
+    ("status --token-file /etc --node @", 2, r"cannot be read: it is a directory"),
+    ("status --node @ --node @", 64, r"--node was given twice"),
+    ("status -n @ -j", 0, r'"node":"n1"'),
+    ("dialogs --node @", 64, r"wants a command before --node, one of list, show, end, export"),
+    ("dialogs lst --node @", 64, r"did you mean 'understudy dialogs list'"),
+    ("dialogs list --node @", 0, r"^no dialogs$"),
+    ("dialogs list --node @ --state Confirmed,EARLY", 0, r"^no dialogs$"),
+    ("dialogs list --node @ --state a,b", 1, r"must be one or several of unconfirmed"),
+    ("dialogs list --node @ --limit=-5", 64, r"--limit must be 1 or more, not -5"),
+    ("dialogs list --node @ --limit -5", 64, r"--limit must be 1 or more, not -5"),
+    ("dialogs list --node @ --limit 0", 64, r"--limit must be 1 or more, not 0"),
+    ("dialogs list --node @ --limit 100000000000000000000", 64, r"is invalid"),
+    ("dialogs list --node @ --sort size", 64, r"is invalid for '--sort"),
+    ("dialogs list --node @ --older 2w", 64, r"wants an age like"),
+    ("dialogs show", 64, r"Missing expected argument '<dialog>'"),
+    ("dialogs show nope --node @", 1, r"No dialog has the did or Call-ID nope"),
+    ("dialogs end --node @ --state early x", 64, r"Unknown option '--state'"),
+    ("dialogs end --node @ nope --wait", 1, r"No dialog has the did or Call-ID nope"),
+    ("dialogs end --node @ nope --timeout 0", 64, r"--timeout must be 1 to 600"),
+    ("dialogs export --json --node @", 0, r"^$"),
+    ("show x", 64, r"did you mean 'understudy dialogs show'"),
+    ("list", 64, r"did you mean 'understudy dialogs list'"),
+    ("check --node http://%:9", 2, r"cannot ask"),
+    ("check --node @ --node @", 2, r"are the same node, n1"),
+    ("check --node n1 --node n2", 0, r"^equal: 0 dialogs on n1, n2$"),
+    ("check --foo", 64, r"Unknown option '--foo'"),
+    ("chekc", 64, r"did you mean 'understudy check'"),
+    ("drain", 64, r"Missing expected argument '<target>'"),
+    ("drain nosuch --node @", 2, r"no member is called nosuch; there are: n1, n2"),
+    ("rpc no.such --node @", 1, r"knows no method 'no.such'; understudy rpc --help lists"),
+    ("rpc cluster.staus --node @", 1, r"did you mean cluster.status\?"),
+    ("rpc dlg.list extra words --node @", 64, r"dlg.list takes no parameter; 'extra' is too many"),
+    ("rpc dlg.terminate_dlg a --node @", 1, r"Need a Callid"),
+    ("rpc dlg.end_dlg 0 -1 --node @", 1, r"@ answers:"),
+    ("rpc cluster.dialogs word --node @", 1, r"cursor must be 0 to 4294967295"),
+    ("serve", 2, r"node.name: is required"),
+    ("serve FILE", 64, r"takes its file by an option: understudy serve --config FILE"),
+    ("serve -c /nope", 2, r"/nope cannot be read: no such file"),
+    ("serve --log-level verbose", 64, r"debug"),
+    ("serve --drain-timeout 601", 64, r"must be 0 to 600"),
+    ("serve --drain-timeout -1", 64, r"must be 0 to 600"),
+    ("serve --config a --config b", 64, r"--config was given twice"),
+    ("serve --daemon", 64, r"Unknown option '--daemon'"),
+    ("config check A B", 64, r"Unexpected argument 'B'"),
+    ("config chek F", 64, r"did you mean 'understudy config check'"),
+    ("config", 0, r"SUBCOMMANDS"),
+    ("help dialogs lst", 64, r"did you mean 'understudy dialogs list'"),
+    ("--node @ status", 64, r"wants a command before --node"),
+    ("status --node --json", 64, r"--node wants a value before --json"),
+]
+
+HEAD = "node: {name: x1}\nsip:\n  listen: [udp://127.0.77.41:5060]\n"
+# file (None: HEAD with the lines), exit code, what the answer says.
+CONFIGURATIONS = [
+    (HEAD, 0, r": good, node x1$"),
+    (HEAD + "management:\n  http: {address: 127.0.0.1, port: 8080}\n", 2, r"management.http: takes a value like 127.0.0.1:8080"),
+    (HEAD + "  proxy_protocol: 1\n", 2, r"sip.proxy_protocol: is not a known key; sip has listen"),
+    (HEAD + "node: {shards: 1}\n", 2, r"node: is written twice in one section.*\(lines 1 and 4\)"),
+    (HEAD + "\tt1-ms: 500\n", 2, r"a tab: YAML is indented with spaces only \(line 4\)"),
+    ("\x00\x01", 2, r"is no text: byte 0 is 0"),
+    ("", 2, r"is empty: write at least"),
+    ("#!KAMAILIO\ndebug=3\n", 2, r"is a configuration of Kamailio's"),
+    ("- a\n", 2, r"has no sections like"),
+    (HEAD.replace("127.0.77.41", "2001:db8::1"), 2, r"an IPv6 address stands in brackets"),
+    (HEAD.replace(":5060", ":70000"), 2, r"port 70000 is not 1 to 65535"),
+    (HEAD.replace(":5060", ""), 2, r"has no port, like udp://"),
+    (HEAD + "ims_dialog: {default_timeout: -1}\n", 2, r"must be 1 to 604800 seconds \(line 4\)"),
+    (HEAD + "routes:\n  - {mach: \"sip:.*\", to: [sip:127.0.0.1]}\n", 2, r"'mach' is not known; did you mean match"),
+    (HEAD + "cluster: {heartbeat-ms: 500}\n", 2, r"cluster.heartbeat-ms: 500 needs a cluster.suspicion-ms of 1500"),
+    (HEAD + "cluster: {advertise: \"sip:127.0.0.1\"}\n", 2, r"did you mean sip.advertise"),
+    (HEAD + "routes: {match: \"sip:.*\", to: [sip:127.0.0.1]}\n", 2, r"routes: takes a list"),
+    (HEAD + "---\nsip: {}\n", 2, r"a second document begins here"),
+    ("\ufeff" + HEAD, 0, r": good, node x1$"),
+    (HEAD + "  balancer: [127.0.77.10]\n", 0, r"warning: sip.balancer: without sip.advertise"),
+    (HEAD + "  advertise: [\"sip:127.0.77.41:5060\", \"sip:127.0.77.41:5061;transport=tls\"]\n", 2, r"sip.advertise: .*tls"),
+    (HEAD + "routes:\n  - {match: \"sip:.*\", to: [\"sip:127.0.77.41:5060\"]}\n", 0, r"warning: routes: .* own address"),
+    (HEAD + "routes:\n  - {match: \".*\", to: [sip:127.0.0.1]}\n  - {match: \"sip:.*\", to: [sip:127.0.0.2]}\n", 0, r"warning: routes: route 2 can never match"),
+    (HEAD + "routes:\n  - {match: \"^sip:bob@example.org$\", to: [sip:127.0.0.1]}\n", 0, r": good, node x1$"),
+    (HEAD.replace("127.0.77.41", "192.0.2.99"), 0, r"warning: sip.listen: udp 192.0.2.99:5060 is not an address of this host"),
+    (HEAD + "management: {http: \"127.0.77.11:8080\"}\n", 0, r"warning: management.http: .* is in use on this host"),
+]
+
+
+def run(binary, arguments, environment=None, timeout=30):
+    """Exit code, and what was said on both channels."""
+    base = {k: v for k, v in os.environ.items() if not k.startswith("UNDERSTUDY_")}
+    result = subprocess.run(
+        [binary, *arguments], capture_output=True, text=True, timeout=timeout, env={**base, **(environment or {})}, check=False
+    )
+    return result.returncode, result.stdout + result.stderr
+
+
+def says(text, pattern):
+    """Some line says it, and nothing in the answer is a crash."""
+    crash = "Fatal error" in text or "Illegal instruction" in text or "*** " in text
+    return not crash and (re.search(pattern, text, re.MULTILINE) is not None or (pattern == r"^$" and not text))
+
+
+def judge(report, name, rows):
+    """Rows of (label, as it should be, what was seen); the wrong ones are the claim's detail."""
+    wrong = [f"{label}: {seen}" for label, good, seen in rows if not good]
+    report.claim(f"{len(rows)} {name}: each with its exit code and its sentence", not wrong, "; ".join(wrong)[:2000] or len(rows))
+
+
+def openssl(*arguments):
+    subprocess.run(["openssl", *arguments], capture_output=True, check=True)
+
+
+def certificates(folder):
+    """Two pairs, an ended certificate, an encrypted key; name to path."""
+    paths = {name: os.path.join(folder, name) for name in ("a.pem", "a.key", "b.pem", "b.key", "old.pem", "locked.key")}
+    for name in "ab":
+        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-days", "90",
+                "-keyout", paths[f"{name}.key"], "-out", paths[f"{name}.pem"])
+        os.chmod(paths[f"{name}.key"], 0o600)
+    openssl("req", "-x509", "-key", paths["a.key"], "-subj", "/CN=a", "-not_before", "20200101000000Z",
+            "-not_after", "20210101000000Z", "-out", paths["old.pem"])
+    openssl("pkey", "-in", paths["a.key"], "-aes128", "-passout", "pass:x", "-out", paths["locked.key"])
+    os.chmod(paths["locked.key"], 0o600)
+    return paths
+
+
+def certificate_rows(binary, folder):
+    """What `config check` says of files that cannot be used, or should not be."""
+    paths = certificates(folder)
+
+    def check(certificate, key):
+        text = HEAD.replace("[udp://127.0.77.41:5060]", "[udp://127.0.77.41:5060, tls://127.0.77.41:5061]")
+        text += f"  tls: {{certificate-file: {paths[certificate]}, key-file: {paths[key]}}}\n"
+        path = os.path.join(folder, "tls.yaml")
+        with open(path, "w") as file:
+            file.write(text)
+        return run(binary, ["config", "check", path])
+
+    wanted = [
+        ("a.pem", "a.key", 0, r": good, node x1$"),
+        ("a.pem", "b.key", 2, r"it does not belong to .*a.pem"),
+        ("a.key", "a.pem", 2, r"are certificate-file and key-file swapped"),
+        ("a.pem", "locked.key", 2, r"it is encrypted"),
+        ("old.pem", "a.key", 0, r"warning: sip.tls.certificate-file: .* ended on 2021-01-01"),
+    ]
+    rows = []
+    for certificate, key, code, pattern in wanted:
+        got, text = check(certificate, key)
+        rows.append((f"{certificate} with {key}", got == code and says(text, pattern), f"exit {got}: {text.strip()[:200]}"))
+    os.chmod(paths["a.key"], 0o644)
+    got, text = check("a.pem", "a.key")
+    good = got == 0 and says(text, r"warning: sip.tls.key-file: .* read by everybody \(mode 644\): chmod 600")
+    rows.append(("a key of mode 644", good, text.strip()[:200]))
+    return rows
+
+
+def mistakes(report, quick):
+    """Mistakes on the command line and in configurations: one clear sentence each, and the exit code."""
+    folder = tempfile.mkdtemp(prefix="understudy-operator-")
+    try:
+        with Cluster(folder, 2, advertise=[]) as cluster:
+            cluster.start()
+            binary, node = cluster.binary, cluster.nodes[0]
+            host = node.management[0]
+            rows = []
+            for typed, code, pattern in COMMAND_LINE:
+                words = [word.replace("@", node.url).replace("%", host) for word in typed.split()]
+                got, text = run(binary, words, {"UNDERSTUDY_NODE": node.url})
+                pattern = pattern.replace("@", re.escape(node.url))
+                rows.append((typed, got == code and says(text, pattern), f"exit {got}: {text.strip()[:200]}"))
+            judge(report, "command lines", rows)
+            rows = []
+            for text, code, pattern in CONFIGURATIONS:
+                path = os.path.join(folder, "x.yaml")
+                with open(path, "w", encoding="utf-8") as file:
+                    file.write(text)
+                got, said = run(binary, ["config", "check", path])
+                rows.append((text[-60:], got == code and says(said, pattern), f"exit {got}: {said.strip()[:200]}"))
+            for variable, code, pattern in (
+                ("UNDERSTUDY_SERVICE_HOST", 0, r": good, node x1$"),
+                ("UNDERSTUDY_PORT_5060_UDP_ADDR", 0, r": good, node x1$"),
+                ("UNDERSTUDY_HOME", 0, r"warning: UNDERSTUDY_HOME: is no setting"),
+                ("UNDERSTUDY_SIP_LISTN", 2, r"did you mean UNDERSTUDY_SIP_LISTEN"),
+            ):
+                with open(path, "w") as file:
+                    file.write(HEAD)
+                got, said = run(binary, ["config", "check", path], {variable: "1"})
+                rows.append((variable, got == code and says(said, pattern), f"exit {got}: {said.strip()[:200]}"))
+            got, said = run(binary, ["config", "check", folder])
+            rows.append(("a folder", got == 2 and says(said, "it is a directory"), said))
+            judge(report, "configurations", rows)
+            if shutil.which("openssl"):
+                judge(report, "files of TLS", certificate_rows(binary, folder))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def until(binary, arguments, code, pattern, seconds=10):
+    """Runs it until it ends and says as wanted, or the time is over; whether it did, and what it said last."""
+    end = now() + seconds
+    while True:
+        got, text = run(binary, arguments)
+        if got == code and says(text, pattern):
+            return True, f"exit {got}"
+        if now() > end:
+            return False, f"exit {got}: {text.strip()[:400]}"
+        time.sleep(0.2)
+
+
+def told(report, quick):
+    """`check` is never 0 while a member is down, has left, is a stranger, or has another table; each is told by name."""
+    folder = tempfile.mkdtemp(prefix="understudy-operator-")
+    try:
+        with Cluster(folder, 3, advertise=[]) as cluster:
+            one, two, three = cluster.nodes
+            binary, first = cluster.binary, ["--node", one.url]
+
+            def claim(text, arguments, code, pattern):
+                good, seen = until(binary, arguments, code, pattern)
+                report.claim(text, good, seen)
+
+            def again(node, **changes):
+                """The node comes back with other settings of its cluster."""
+                before = {name: getattr(cluster, name) for name in changes}
+                for name, value in changes.items():
+                    setattr(cluster, name, value)
+                node.start(wait=False)
+                for name, value in before.items():
+                    setattr(cluster, name, value)
+
+            def stop(node, number=signal.SIGTERM):
+                os.kill(node.process.pid, number)
+                node.process.wait()
+                cluster.processes.forget(node.name)
+
+            one.start(wait=False)
+            claim("who was never heard is named by its address", ["check", *first], 2, r"127.0.77.12:7400 was not asked: never heard by n1")
+            claim("a joining node says whom it waits for", ["status", *first], 0, r"joining: waits for \d+ s for 127.0.77.12:7400, 127.0.77.13:7400, not heard; 1 more must be heard")
+            two.start(wait=False)
+            claim("and until when", ["status", *first], 0, r"waits for \d+ s for 127.0.77.13:7400, not heard; serves without in \d+ s")
+            three.start()
+            cluster.wait_view(["n1", "n2", "n3"])
+            claim("all are asked through one", ["check", *first], 0, r"^equal: 0 dialogs on n1, n2, n3$")
+            claim("the node of the name drains", ["drain", "n2", *first], 0, r"^n2 is draining$")
+            claim("and no other", ["status", *first], 0, r"n1 of acceptance, up, ready")
+            claim("until it is told again", ["undrain", "n2", *first], 0, r"^n2 is up$")
+            stop(three)
+            claim("who has left is told so", ["check", *first], 2, r"n3 was not asked: it left in good order, \d+ s ago; cannot ask")
+            again(three)
+            claim("and it comes back", ["check", *first], 0, r"^equal: 0 dialogs on n1, n2, n3$")
+            stop(three, signal.SIGKILL)
+            claim("who died is told so", ["check", *first], 2, r"n3 was not asked: down: its process is gone, since \d+ s")
+            claim("those that are left can be compared", ["check", "--partial", *first], 0, r"^equal: 0 dialogs on n1, n2; not asked: n3$")
+            again(three, name="other")
+            claim("a stranger in its place is no member", ["check", *first], 2, r"n3 was not asked: down")
+            claim("and its frames are told of", ["status", *first], 0, r"^n3 sends frames with another cluster.name or cluster key")
+            claim("the stranger compares nothing either", ["check", "--node", three.url], 2, r"not asked: 127.0.77.11:7400, 127.0.77.12:7400")
+            claim("and knows why", ["check", "--node", three.url], 2, r"frames of n1, n2 come with another cluster.name or cluster key")
+            stop(three)
+            lines = [*cluster.extra_lines, "ims_dialog.hash_size: 8192"]
+            again(three, extra_lines=lines)
+            claim("another table cannot be compared", ["check", *first], 2, r"n3 was not asked: its ims_dialog.hash_size is 8192, that of n\d 4096")
+            stop(three)
+            again(three, management_extra=f", advertise: {one.url}, fault_injection: true")
+            claim("an answer by another name does not count", ["check", *first], 2, r"which the members know as n3's, answers as n1: on n3 set management.http .* or management.advertise")
+            claim("and drains nobody", ["drain", "n3", *first], 2, r"answers as n1")
+            claim("not the one that answers", ["status", *first], 0, r"n1 of acceptance, up, ready")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,179 @@
+// Whom `understudy check` has to ask, and who of them could be: every member that somebody knows and every peer that
+// somebody has in its configuration. Who is not reached is named with what the others know of it, because an
+// answer without them proves nothing.
+//
+// A URL that a member is said to have may lead to somebody else: a loopback address, told to another host, leads back
+// to whoever asks. So an answer counts only under the name that was asked for.
+
+import Node
+
+struct RollCall: Sendable {
+    struct Party: Sendable {
+        var name: String
+        var caller: any RPCCaller
+        var status: JSONValue
+    }
+
+    /// Makes a caller for a member's URL.
+    let caller: @Sendable (String) throws(ClientError) -> any RPCCaller
+    private(set) var asked: [Party] = []
+    private(set) var unasked: [CheckReport.Unasked] = []
+
+    init(caller: @escaping @Sendable (String) throws(ClientError) -> any RPCCaller) { self.caller = caller }
+
+    /// - Parameter isPartial: With several URLs only those are meant.
+    mutating func run(_ urls: [String], isPartial: Bool) async throws(CheckError) {
+        try await ask(given: urls)
+        let clusters = Set(asked.map { $0.status["cluster"]?.text ?? "" }).sorted()
+        guard clusters.count == 1 else { throw .clustersDiffer(clusters) }
+        if !isPartial || urls.count == 1 {
+            await askTheKnown(of: clusters[0])
+            nameTheUnheard()
+        }
+        asked.sort { $0.name < $1.name }
+        unasked.sort { $0.name < $1.name }
+    }
+
+    /// Who has other settings than who, where all must have the same.
+    var remarks: [String] {
+        var pairs: [String: Set<String>] = [:]
+        for party in asked {
+            for member in party.status["members"]?.elements ?? [] {
+                let keys = (member["differs"]?.elements ?? []).compactMap(\.text)
+                guard let name = member["name"]?.text, !keys.isEmpty else { continue }
+                let pair = [party.name, name].sorted().joined(separator: " and ")
+                pairs[pair, default: []].formUnion(keys)
+            }
+        }
+        return pairs.sorted { $0.key < $1.key }.map { pair, keys in
+            "\(pair) differ in \(keys.sorted().joined(separator: ", ")): set the same value on every node"
+        }
+    }
+
+    /// Nobody may lack in the comparison because its table has another size: it is left out, and named.
+    mutating func leaveOut(_ name: String, why: String) {
+        asked.removeAll { $0.name == name }
+        unasked.append(.init(name: name, why: why))
+    }
+
+    private mutating func ask(given urls: [String]) async throws(CheckError) {
+        var firstError: ClientError?
+        var labels: [String: String] = [:]
+        for url in urls {
+            let party: Party
+            do throws(ClientError) {
+                party = try await learn(url)
+            } catch {
+                firstError = firstError ?? error
+                unasked.append(.init(name: url, why: error.description))
+                continue
+            }
+            if let first = labels[party.name] { throw .askedTwice(name: party.name, first: first, second: url) }
+            labels[party.name] = url
+            asked.append(party)
+        }
+        if asked.isEmpty, let firstError { throw .client(firstError) }
+    }
+
+    private func learn(_ url: String) async throws(ClientError) -> Party {
+        let caller = try caller(url)
+        let status = try await caller.call("cluster.status", [])
+        guard let name = status["node"]?.text else { throw .notUnderstood(url: url) }
+        return Party(name: name, caller: caller, status: status)
+    }
+
+    // MARK: Members that somebody knows
+
+    /// What a node says of another member.
+    private struct Known: Sendable {
+        var member: JSONValue
+        var teller: String
+
+        var name: String { member["name"]?.text ?? "" }
+        var url: String { member["url"]?.text ?? "" }
+    }
+
+    private mutating func askTheKnown(of cluster: String) async {
+        var tried: Set<String> = []
+        while let next = nextKnown(besides: tried) {
+            tried.insert(next.name)
+            guard !next.url.isEmpty else {
+                let why = "\(Self.standing(next.member)), and it serves no management: set management.http there"
+                unasked.append(.init(name: next.name, why: why))
+                continue
+            }
+            do throws(ClientError) {
+                let party = try await learn(next.url)
+                let found = party.status["cluster"]?.text ?? ""
+                if party.name != next.name {
+                    throw .wrongNode(url: next.url, asked: next.name, answered: party.name)
+                }
+                if found != cluster { throw .wrongCluster(url: next.url, answered: found) }
+                asked.append(party)
+            } catch {
+                let why = "\(Self.standing(next.member)); \(error.description)"
+                unasked.append(.init(name: next.name, why: why))
+            }
+        }
+    }
+
+    /// A member that has a name and was not tried yet, the first by name.
+    private func nextKnown(besides tried: Set<String>) -> Known? {
+        asked.flatMap { party in
+            (party.status["members"]?.elements ?? []).map { Known(member: $0, teller: party.name) }
+        }.filter { known in
+            !known.name.isEmpty && !tried.contains(known.name) && !asked.contains { $0.name == known.name }
+        }.min { ($0.name, $0.teller) < ($1.name, $1.teller) }
+    }
+
+    /// What a member is to the node that tells of it: `down: silent for 12 s`.
+    static func standing(_ member: JSONValue) -> String {
+        let seconds: Int64 =
+            switch member["silent_s"] {
+            case .number(let number): Int64(number)
+            case .integer(let number): number
+            default: 0
+            }
+        switch member["state"]?.text ?? "" {
+        case "down":
+            return member["gone"]?.flag == true
+                ? "down: its process is gone, since \(seconds) s" : "down: silent for \(seconds) s"
+        case "left": return "it left in good order, \(seconds) s ago"
+        case let state: return state
+        }
+    }
+
+    // MARK: Peers that nobody heard
+
+    private mutating func nameTheUnheard() {
+        var tellers: [String: [Party]] = [:]
+        for party in asked {
+            for member in party.status["members"]?.elements ?? [] where member["name"]?.text == "" {
+                tellers[member["bus"]?.text ?? "", default: []].append(party)
+            }
+        }
+        for (bus, parties) in tellers.sorted(by: { $0.key < $1.key }) {
+            let holder = self.holder(ofBus: bus)
+            // Somebody else heard it once: it has been asked for, and told of, by its name.
+            if let holder, unasked.contains(where: { $0.name == holder }) { continue }
+            let names = parties.map(\.name).sorted().joined(separator: ", ")
+            let strangers = parties.flatMap { $0.status["strangers"]?.elements ?? [] }.compactMap { $0["name"]?.text }
+            var why = "never heard by \(names): not started, cut off, or without \(names) among its cluster.peers"
+            if !strangers.isEmpty {
+                let who = Set(strangers).sorted().joined(separator: ", ")
+                why = "never heard by \(names), where frames of \(who) come with another cluster.name or cluster key"
+            }
+            unasked.append(.init(name: holder ?? bus, why: why))
+        }
+    }
+
+    /// Who has this bus address, by its own word or by another's.
+    private func holder(ofBus bus: String) -> String? {
+        for party in asked {
+            for member in party.status["members"]?.elements ?? [] where member["bus"]?.text == bus {
+                if let name = member["name"]?.text, !name.isEmpty { return name }
+            }
+        }
+        return nil
+    }
+}

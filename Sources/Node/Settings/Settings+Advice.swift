@@ -1,0 +1,111 @@
+// What can be used and is probably not meant: a configuration that loops, a route that never matches, a name that
+// nobody reaches. Each is told with what to do; none of them keeps a node from starting, because somebody may mean it.
+
+import SIP
+
+extension Settings {
+    /// Warnings, in no particular order; those values that `problems()` objects to are not looked at again.
+    package func advice() -> [SettingProblem] {
+        var list = ProblemList()
+        adviseSIP(&list)
+        adviseRoutes(&list)
+        adviseManagement(&list)
+        return list.problems
+    }
+
+    private func adviseSIP(_ list: inout ProblemList) {
+        if !sip.balancer.isEmpty, sip.advertise.isEmpty {
+            let balancer = sip.balancer[0]
+            list.add(
+                "sip.balancer",
+                "without sip.advertise a node puts its own address into Record-Route, and requests within a call go past "
+                    + "the balancer or round in a loop; add sip.advertise: [sip:\(balancer.text)]")
+        }
+    }
+
+    // MARK: Routes
+
+    private func adviseRoutes(_ list: inout ProblemList) {
+        for (index, route) in routes.enumerated() {
+            let name = "route \(index + 1)"
+            if let pattern = route.pattern, !pattern.canMatchURI {
+                list.add(
+                    "routes",
+                    "\(name) can never match: a Request-URI begins with its scheme, like sip:, and '\(pattern.text)' "
+                        + "does not take one")
+            }
+            let earlier = routes[..<index].firstIndex { $0.takesAll(of: route) }
+            if let earlier {
+                list.add(
+                    "routes",
+                    "\(name) can never match: route \(earlier + 1) takes all that it would; put it before that one, or "
+                        + "delete it")
+            }
+            if case .own(let set) = route.destination { adviseTargets(of: set, "routes", name, &list) }
+        }
+        for set in sets {
+            adviseTargets(of: set, "sets", "set \(set.name)", &list)
+            if !routes.contains(where: { $0.destination == .named(set.name) }) {
+                list.add("sets", "no route goes to set \(set.name)")
+            }
+        }
+    }
+
+    /// A call that is sent to ourselves comes back to the same route, and again, until it is told for a loop.
+    private func adviseTargets(of set: RouteSet, _ key: String, _ name: String, _ list: inout ProblemList) {
+        for target in set.targets where target.uri.user.isEmpty {
+            guard let endpoint = target.uri.endpoint else { continue }
+            if sip.listen.contains(endpoint) || sip.serviceAddress == endpoint {
+                list.add(
+                    key,
+                    "\(name): \(target.uri.text) is this node's own address: every call would come back to it and end with "
+                        + "482; name where the calls are to go")
+            } else if sip.advertise.contains(where: { $0.endpoint == endpoint }) {
+                list.add(
+                    key,
+                    "\(name): \(target.uri.text) is in sip.advertise, so it leads back to this cluster; name where the calls "
+                        + "are to go")
+            }
+        }
+    }
+
+    // MARK: Management
+
+    private func adviseManagement(_ list: inout ProblemList) {
+        guard let http = management.http else { return }
+        let isBusElsewhere = cluster.bus.map { !$0.address.isLoopback } ?? false
+        if http.address.isLoopback, isBusElsewhere, management.advertise == nil, cluster.bus != nil {
+            list.add(
+                "management.http",
+                "\(http.text) is reached from this host only: check, and drain of another node, cannot ask this one from "
+                    + "elsewhere; listen on an address of the network with a token, or set management.advertise")
+        }
+        if let told = management.advertise?.address, told.isLoopback, isBusElsewhere {
+            list.add("management.advertise", "members on other hosts cannot reach a loopback address")
+        }
+    }
+}
+
+extension Route {
+    /// Whether every request that the other route takes is taken by this one, as far as that shows without running
+    /// patterns against each other.
+    func takesAll(of other: Route) -> Bool {
+        let coversURI = pattern.map { $0.takesEverything || $0 == other.pattern } ?? true
+        let coversMethod = methods.isEmpty || !other.methods.isEmpty && other.methods.allSatisfy(methods.contains)
+        let coversSource = sources.isEmpty || !other.sources.isEmpty && other.sources.allSatisfy(sources.contains)
+        return coversURI && coversMethod && coversSource && (headers.isEmpty || headers == other.headers)
+    }
+}
+
+extension RoutePattern {
+    /// Written in a way that takes every text.
+    var takesEverything: Bool {
+        var core = Substring(text)
+        if core.hasPrefix("^") { core = core.dropFirst() }
+        if core.hasSuffix("$") { core = core.dropLast() }
+        return core == ".*" || core == "(.*)"
+    }
+
+    /// Whether a text that begins with the scheme of a Request-URI can be taken.
+    var canMatchURI: Bool { ["sip:", "sips:", "tel:", "urn:"].contains { canBegin(with: Array($0.utf8)) } }
+}

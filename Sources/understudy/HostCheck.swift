@@ -1,0 +1,68 @@
+// What a configuration needs of this host: files that belong together and are nobody else's to read, addresses that are
+// here, ports that are free. Looked at by `config check`; `serve` says the same of files, and meets the rest itself.
+
+import Foundation
+import Management
+import Node
+import SIP
+import Transports
+
+enum HostCheck {
+    /// - Parameter origins: Where each key's value came from.
+    static func files(
+        _ settings: Settings, _ origins: [String: String]
+    ) -> (problems: [SettingProblem], warnings: [SettingProblem]) {
+        var problems: [SettingProblem] = []
+        var warnings: [SettingProblem] = []
+        func origin(_ key: String) -> String { origins[key] ?? "" }
+        let findings = CertificateCheck.findings(
+            settings.sip.streams, unixSeconds: BootClock.unixMilliseconds / 1_000,
+            moment: { TimeText.moment(unixSeconds: $0) })
+        for finding in findings {
+            let told = SettingProblem(key: finding.key, message: finding.message, origin: origin(finding.key))
+            if finding.isFatal { problems.append(told) } else { warnings.append(told) }
+        }
+        let secrets =
+            [
+                ("cluster.key-file", settings.cluster.keyFile),
+                ("management.token-file", settings.management.tokenFile),
+                ("sip.tls.key-file", settings.sip.streams.keyFile),
+            ] + settings.sip.streams.hosts.map { ("sip.tls.hosts", $0.keyFile) }
+        for (key, path) in secrets where !path.isEmpty {
+            guard let message = exposure(of: path) else { continue }
+            warnings.append(SettingProblem(key: key, message: message, origin: origin(key)))
+        }
+        return (problems, warnings)
+    }
+
+    /// Who else may read or write a secret; `nil` when nobody may.
+    static func exposure(of path: String) -> String? {
+        let attributes = try? FileManager.default.attributesOfItem(atPath: path)
+        guard let mode = (attributes?[.posixPermissions] as? NSNumber)?.intValue else { return nil }
+        let octal = String(mode & 0o777, radix: 8)
+        // A group that may read is how a service is given its key; a group that may write is not.
+        let who =
+            mode & 0o002 != 0
+            ? "written by everybody" : mode & 0o004 != 0 ? "read by everybody" : "written by its group"
+        guard mode & 0o026 != 0 else { return nil }
+        return "\(path) can be \(who) (mode \(octal)): chmod 600 \(path), and make a new one if that matters"
+    }
+
+    static func addresses(_ settings: Settings, _ origins: [String: String]) -> [SettingProblem] {
+        var wanted = settings.sip.listen.map { ("sip.listen", $0) }
+        if let bus = settings.cluster.bus {
+            wanted.append(("cluster.bus", bus))
+            if bus.port < .max {
+                let repair = Endpoint(address: bus.address, port: bus.port + 1, transport: .tcp)
+                wanted.append(("cluster.bus", repair))
+            }
+        }
+        if let http = settings.management.http { wanted.append(("management.http", http)) }
+        return wanted.compactMap { key, endpoint in
+            guard let hindrance = HostProbe.hindrance(to: endpoint) else { return nil }
+            let name = key == "cluster.bus" ? "tcp" : endpoint.transport.configuredName
+            return SettingProblem(
+                key: key, message: "\(name) \(endpoint.text) \(hindrance.sentence)", origin: origins[key] ?? "")
+        }
+    }
+}

@@ -1,0 +1,75 @@
+// Reads the configuration again while the node runs: what it can take, it takes at once, the files of TLS are read anew, and
+// what only a restart brings is named. A configuration with a problem changes nothing.
+
+import Management
+import Node
+import Synchronization
+import Transports
+
+actor Reloader {
+    /// What the node runs with now, reloads included.
+    private var current: SettingsLoader.Loaded
+    private let live: LiveNode
+    private let streams: StreamService?
+    private let log: NodeLog
+    private let reading: @Sendable () -> SettingsLoader.Loaded
+
+    init(
+        _ loaded: SettingsLoader.Loaded, live: LiveNode, streams: StreamService?, log: NodeLog,
+        reading: @escaping @Sendable () -> SettingsLoader.Loaded
+    ) {
+        current = loaded
+        self.live = live
+        self.streams = streams
+        self.log = log
+        self.reading = reading
+    }
+
+    func reload() async -> ReloadReport {
+        let next = reading()
+        var report = Reload.report(from: current, to: next)
+        if report.refused.isEmpty {
+            let (fatal, warnings) = HostCheck.files(next.settings, next.origins)
+            report.refused = fatal.map(\.description)
+            report.warnings += warnings.map(\.description)
+        }
+        if report.refused.isEmpty { await take(next, &report) }
+        tell(report)
+        return report
+    }
+
+    private func take(_ next: SettingsLoader.Loaded, _ report: inout ReloadReport) async {
+        if let streams, !next.settings.sip.streams.certificateFile.isEmpty {
+            do throws(StreamError) {
+                try await streams.reloadCertificates()
+                report.readCertificates = true
+            } catch {
+                report.refused = [error.description]
+                return
+            }
+        }
+        guard !report.applied.isEmpty else { return }
+        await live.adopt(next.settings)
+        // What needs a restart stays as it was, so that the next reload names it again.
+        for key in report.applied { current.values[key] = next.values[key] }
+        current.settings.access = next.settings.access
+        current.settings.limits = next.settings.limits
+    }
+
+    private func tell(_ report: ReloadReport) {
+        for reason in report.refused {
+            log.write(Note(.warning, "the configuration was not taken, that from before stays", [("why", reason)]))
+        }
+        for warning in report.warnings {
+            log.write(Note(.warning, "the configuration says what is probably not meant", [("why", warning)]))
+        }
+        guard report.refused.isEmpty else { return }
+        if report.readCertificates { log.write(Note(.notice, "certificates read again")) }
+        if !report.needsRestart.isEmpty {
+            let keys = report.needsRestart.joined(separator: ",")
+            log.write(Note(.warning, "the configuration changes what only a restart brings", [("keys", keys)]))
+        }
+        let keys = report.applied.isEmpty ? "none" : report.applied.joined(separator: ",")
+        log.write(Note(.notice, "configuration read again", [("changed", keys)]))
+    }
+}

@@ -1,0 +1,82 @@
+// What is said about a command line before its parser sees it, by the words of the parser's own description.
+
+import Management
+import Testing
+
+@Suite("Mistakes on the command line")
+struct CommandReaderTests {
+    /// The parts of ArgumentParser's description that are read.
+    static let dump = """
+        {"serializationVersion":0,"command":{"commandName":"tool","subcommands":[
+          {"commandName":"serve","arguments":[
+            {"kind":"option","isRepeating":false,"isOptional":true,"names":[{"kind":"long","name":"config"},\
+        {"kind":"short","name":"c"}]},
+            {"kind":"option","isRepeating":true,"isOptional":true,"names":[{"kind":"long","name":"set"}]},
+            {"kind":"option","isRepeating":false,"isOptional":true,"names":[{"kind":"long","name":"drain-timeout"}]}]},
+          {"commandName":"status","arguments":[
+            {"kind":"option","isRepeating":false,"isOptional":true,"names":[{"kind":"long","name":"node"},\
+        {"kind":"short","name":"n"}]},
+            {"kind":"flag","isRepeating":false,"isOptional":true,"names":[{"kind":"long","name":"json"}]}]},
+          {"commandName":"dialogs","subcommands":[
+            {"commandName":"list","arguments":[
+              {"kind":"option","isRepeating":false,"isOptional":true,"names":[{"kind":"long","name":"limit"},\
+        {"kind":"short","name":"l"}]}]},
+            {"commandName":"show","arguments":[
+              {"kind":"positional","isRepeating":false,"isOptional":false,"valueName":"dialog"}]}]},
+          {"commandName":"rpc","arguments":[
+            {"kind":"positional","isRepeating":false,"isOptional":false,"valueName":"method"},
+            {"kind":"positional","isRepeating":true,"isOptional":true,"valueName":"parameters"},
+            {"kind":"option","isRepeating":false,"isOptional":true,"names":[{"kind":"long","name":"node"}]}]}]}}
+        """
+
+    func read(_ line: String) throws -> CommandReader.Reading {
+        let tree = try #require(CommandTree(dump: Self.dump))
+        return CommandReader(tree).read(line.split(separator: " ").map(String.init))
+    }
+
+    @Test(arguments: [
+        ("statsu --node u", "'statsu' is not a command of 'tool'; did you mean 'tool status'?"),
+        ("stat", "'stat' is not a command of 'tool'; did you mean 'tool status'?"),
+        ("profiles", "'profiles' is not a command of 'tool'; there are serve, status, dialogs, rpc"),
+        (
+            "--node u status",
+            "'tool' wants a command before --node, one of serve, status, dialogs, rpc: tool serve --node …"
+        ),
+        (
+            "dialogs --node u",
+            "'tool dialogs' wants a command before --node, one of list, show: tool dialogs list --node …"
+        ),
+        ("dialogs lst --node u", "'lst' is not a command of 'tool dialogs'; did you mean 'tool dialogs list'?"),
+        ("dialogs status", "'status' is not a command of 'tool dialogs'; did you mean 'tool status'?"),
+        ("show x", "'show' is not a command of 'tool'; did you mean 'tool dialogs show'?"),
+        ("help dialogs lst", "'lst' is not a command of 'tool dialogs'; did you mean 'tool dialogs list'?"),
+        ("status --node a --node b", "--node was given twice; 'tool status' takes it once"),
+        ("status -n a --node=b", "--node was given twice; 'tool status' takes it once"),
+        ("serve --config a --config b", "--config was given twice; 'tool serve' takes it once"),
+        ("serve FILE", "'tool serve' takes its file by an option: tool serve --config FILE"),
+        ("status http://h:8080", "'tool status' takes the node by an option: tool status --node http://h:8080"),
+        ("status --node --json", "--node wants a value before --json"),
+    ])
+    func `a mistake is one sentence`(line: String, sentence: String) throws {
+        #expect(try read(line) == .mistake(sentence))
+    }
+
+    @Test(arguments: [
+        ("", ""), ("-v", "--version"), ("version", "--version"), ("--version", "--version"), ("--help", "--help"),
+        ("status --help", "status --help"), ("help dialogs list", "help dialogs list"), ("dialogs", "dialogs"),
+        ("status --josn", "status --josn"), ("serve --set a=1 --set b=2", "serve --set=a=1 --set=b=2"),
+        ("dialogs list --limit -5", "dialogs list --limit=-5"), ("dialogs list -l -5", "dialogs list --limit=-5"),
+        ("dialogs list --limit=-5", "dialogs list --limit=-5"),
+        ("serve --drain-timeout -1", "serve --drain-timeout=-1"),
+        ("rpc m 0 -1 --node u", "rpc --node=u -- m 0 -1"), ("rpc m 1 2", "rpc m 1 2"), ("rpc m -- -1", "rpc -- m -1"),
+        ("dialogs show a b", "dialogs show a b"), ("status --node", "status --node"), ("status -n u", "status -n u"),
+        ("---completion status -- x", "---completion status -- x"),
+    ])
+    func `what is right reaches the parser, numbers below zero as values`(line: String, passed: String) throws {
+        #expect(try read(line) == .arguments(passed.split(separator: " ").map(String.init)))
+    }
+
+    @Test func `a description that is none is not taken`() {
+        #expect(CommandTree(dump: "") == nil && CommandTree(dump: "{}") == nil)
+    }
+}
