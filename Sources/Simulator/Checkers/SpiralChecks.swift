@@ -9,8 +9,8 @@ extension World {
     func server(of call: Int) -> HuntingServer? { servers.first { $0.call == call } }
 
     /// The same INVITE by another branch.
-    func reachesServerAgain(_ server: HuntingServer) {
-        checkSecondBranch(truth[server.call], "INVITE", firstAt: server.startedAt)
+    func reachesServerAgain(_ server: HuntingServer, branch: String) {
+        checkSecondBranch(truth[server.call], "INVITE", branch: branch, firstAt: server.startedAt)
     }
 
     /// Whether the last hop of this answer before it leaves the cluster is from the server: the node that it comes to

@@ -114,7 +114,7 @@ final class HuntingServer {
         }
         guard request.method == .invite, request.toTag.isEmpty else { return forward(request, world) }
         if invite != nil {
-            world.reachesServerAgain(self)
+            world.reachesServerAgain(self, branch: request.branch)
             return send(answer(482, to: request), to: packet.source, world)
         }
         invite = request
