@@ -70,7 +70,7 @@ struct ClusterBench {
     func end(seenBy index: Int) -> DialogEnd? {
         var query = DialogQuery()
         if let live = nodes[index]?.dialogs(query, now: now).dialogs.first { return live.end }
-        query.state = "deleted"
+        query.states = ["deleted"]
         return nodes[index]?.dialogs(query, now: now).dialogs.first?.end
     }
 
