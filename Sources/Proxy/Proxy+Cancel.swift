@@ -311,7 +311,7 @@ extension Proxy {
         return attempts(plan, dialogs: dialogs).contains { did in
             guard let state = dialogs.state(did) else { return false }
             // Its owner would know the ACK by its branch.
-            if state < .confirmedNotAcknowledged { return !hasContext(did) }
+            if state < .confirmedNotAcknowledged { return inviteContext(of: did) { $0.kind == .forwarded } == nil }
             let flags = dialogs.view(did) { view, _ in view.flags } ?? 0
             return state == .deleted && flags & RecordFlag.failed != 0
         }

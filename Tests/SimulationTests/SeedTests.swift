@@ -8,7 +8,7 @@ import Testing
 struct SeedTests {
     static func expectNoViolation(
         seed: UInt64, faults: [FaultKind]?, deals: Bool = false, nodes: Int? = nil, keepAlive: Bool = false,
-        forks: Bool = false, hunts: Bool? = nil, spirals: Bool? = nil
+        forks: Bool = false, hunts: Bool? = false, spirals: Bool? = false
     ) {
         var options = PlanOptions()
         options.faults = faults
@@ -28,8 +28,8 @@ struct SeedTests {
         if deals { command += " --deal" }
         if keepAlive { command += " --keep-alive" }
         if forks { command += " --forks" }
-        if hunts == true { command += " --hunts" }
-        if spirals == true { command += " --spirals" }
+        if let hunts { command += hunts ? " --hunts" : " --no-hunts" }
+        if let spirals { command += spirals ? " --spirals" : " --no-spirals" }
         let found = report.violations.map { "\($0.code) \($0.line)" }.joined(separator: "\n")
         #expect(report.violations.isEmpty, "\(found)\nreplay: \(command)")
         #expect(report.confirmed > 0)
