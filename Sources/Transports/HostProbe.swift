@@ -1,5 +1,5 @@
-// Whether this host could serve a configuration now: its addresses and ports. Every socket that is opened for it is closed
-// at once.
+// Whether this host could serve a configuration now: its addresses and ports. Every socket that is opened for it is
+// closed at once.
 
 import CSockets
 import Glibc

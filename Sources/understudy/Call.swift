@@ -9,7 +9,8 @@ struct Call: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "rpc", abstract: "Call any management method and print its result as JSON.",
         discussion: """
-            A parameter that reads as JSON (a number, true, a list) is sent as such, anything else as text. Of a method \
+            A parameter that reads as JSON (a number, true, a list) is sent as such, anything else as text. Of a \
+            method \
             that this version does not know the node is asked all the same.
 
             Methods:

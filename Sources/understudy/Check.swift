@@ -15,7 +15,8 @@ struct Check: AsyncParsableCommand {
 
             JSON: {"equal":BOOL, "partial":BOOL, "members":[NAME], "dialogs":COUNT, \
             "unequal":[{"did", "call_id", "differs":[TEXT]}], "missing":COUNT, "in_flight":COUNT, \
-            "not_asked":[{"name", "why"}], "remarks":[TEXT]}, and with --repair "mended":[{"did", "call_id", "members":[NAME]}]. missing \
+            "not_asked":[{"name", "why"}], "remarks":[TEXT]}, and with --repair "mended":[{"did", "call_id", \
+            "members":[NAME]}]. missing \
             counts the unequal ones that some member lacks. With --watch one object a line, with "time" and "change".
 
             Exit codes: 0 everybody was asked, and all are equal; 1 unequal; 2 somebody could not be asked.

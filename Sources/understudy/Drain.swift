@@ -1,5 +1,5 @@
-// `understudy drain` and `undrain`: whether balancers send new calls to a node. A name is looked up, and only the node of
-// that name does it: a URL that leads somewhere else is refused by whoever answers there.
+// `understudy drain` and `undrain`: whether balancers send new calls to a node. A name is looked up, and only the node
+// of that name does it: a URL that leads somewhere else is refused by whoever answers there.
 
 import ArgumentParser
 import Management

@@ -1,5 +1,5 @@
-// `understudy key new`: a secret of its own file, for the cluster's key or the management token, which nobody else can read
-// from the first moment on.
+// `understudy key new`: a secret of its own file, for the cluster's key or the management token, which nobody else can
+// read from the first moment on.
 
 import ArgumentParser
 import Glibc
@@ -14,7 +14,8 @@ struct NewKey: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "new", abstract: "Write 64 random hexadecimal digits into a new file of mode 600.",
         discussion: """
-            Copy the file to every node, and name it in cluster.key-file; or make another one for management.token-file. \
+            Copy the file to every node, and name it in cluster.key-file; or make another one for \
+            management.token-file. \
             A file that exists is left alone.
 
             Exit codes: 0 written; 2 it could not be.

@@ -11,7 +11,8 @@ struct ReloadCommand: AsyncParsableCommand {
             access.*, limits.* and the contents of certificates and their keys hold at once; what else has changed is \
             named and needs a restart. A configuration with a problem changes nothing.
 
-            JSON: {"applied":[KEY], "needs_restart":[KEY], "read_certificates":BOOL, "refused":[TEXT], "warnings":[TEXT]}.
+            JSON: {"applied":[KEY], "needs_restart":[KEY], "read_certificates":BOOL, "refused":[TEXT], \
+            "warnings":[TEXT]}.
 
             Exit codes: 0 taken; 1 refused; 2 could not ask.
             """)

@@ -1,5 +1,5 @@
-// Reads the configuration again while the node runs: what it can take, it takes at once, the files of TLS are read anew, and
-// what only a restart brings is named. A configuration with a problem changes nothing.
+// Reads the configuration again while the node runs: what it can take, it takes at once, the files of TLS are read
+// anew, and what only a restart brings is named. A configuration with a problem changes nothing.
 
 import Management
 import Node

@@ -15,8 +15,10 @@ struct Serve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run a node in the foreground.",
         discussion: """
-            Logs to standard output; 'node ready' once it can serve. SIGTERM or SIGINT drains: balancers that probe send \
-            new calls elsewhere, and the node waits for transactions in progress, ringing calls among them, for at most \
+            Logs to standard output; 'node ready' once it can serve. SIGTERM or SIGINT drains: balancers that probe \
+            send \
+            new calls elsewhere, and the node waits for transactions in progress, ringing calls among them, for at \
+            most \
             --drain-timeout seconds; then it leaves, and what still rings gets 480. A second signal leaves at once. \
             SIGHUP reads the configuration again, like understudy reload.
 

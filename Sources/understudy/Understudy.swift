@@ -27,7 +27,8 @@ struct Understudy: AsyncParsableCommand {
         abstract: "A SIP proxy cluster where a node may die and no call notices.",
         discussion: """
             Commands other than serve, config and key ask a node: --node URL or NAME, or $UNDERSTUDY_NODE, or \
-            \(NodeOptions.defaultNode). A node off loopback wants a token: --token-file FILE, or $UNDERSTUDY_TOKEN_FILE. \
+            \(NodeOptions.defaultNode). A node off loopback wants a token: --token-file FILE, or \
+            $UNDERSTUDY_TOKEN_FILE. \
             --generate-completion-script bash, zsh or fish prints a script for the shell.
 
             Exit codes: 0 done, or yes; 1 no, or refused; 2 could not (configuration, address in use, node not \

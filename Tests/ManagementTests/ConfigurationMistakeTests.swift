@@ -1,5 +1,5 @@
-// Mistakes that a newcomer makes in a configuration, each with the one sentence that he is told: the key, what is wrong,
-// the line. Beside a first trial's table stand mistakes of the same kinds that it did not have.
+// Mistakes that a newcomer makes in a configuration, each with the one sentence that he is told: the key, what is
+// wrong, the line. Beside a first trial's table stand mistakes of the same kinds that it did not have.
 
 import Management
 import Node
@@ -55,11 +55,13 @@ struct ConfigurationMistakeTests {
         ),
         (
             "cluster: {heartbeat-ms: 500}\n",
-            "cluster.heartbeat-ms: 500 needs a cluster.suspicion-ms of 1500 or more, three heartbeats; it is 400 (line 4)"
+            "cluster.heartbeat-ms: 500 needs a cluster.suspicion-ms of 1500 or more, three "
+                + "heartbeats; it is 400 (line 4)"
         ),
         (
             "cluster: {heartbeat-ms: 500, suspicion-ms: 600}\n",
-            "cluster.suspicion-ms: must be 1500 to 60000 milliseconds, three times cluster.heartbeat-ms at least (line 4)"
+            "cluster.suspicion-ms: must be 1500 to 60000 milliseconds, three times "
+                + "cluster.heartbeat-ms at least (line 4)"
         ),
         ("node.shards: 2\n", "node.shards: only 1 is available in this version"),
         ("replication:\n  commit: {one: 1}\n", "replication.commit: takes one value, not keys of its own (line 5)"),
@@ -199,7 +201,8 @@ struct AdviceTests {
             "routes: route 2 can never match: route 1 takes all that it would"
         ),
         (
-            "routes:\n  - {match: \"sip:a@b\", to: [sip:127.0.0.1]}\n  - {match: \"sip:a@b\", method: [INVITE], to: [sip:127.0.0.2]}\n",
+            "routes:\n  - {match: \"sip:a@b\", to: [sip:127.0.0.1]}\n  - {match: \"sip:a@b\", "
+                + "method: [INVITE], to: [sip:127.0.0.2]}\n",
             "routes: route 2 can never match"
         ),
         (
@@ -223,7 +226,8 @@ struct AdviceTests {
 
     @Test(arguments: [
         "routes:\n  - {match: \"sip:a@.*\", to: [sip:127.0.0.1]}\n  - {match: \".*\", to: [sip:127.0.0.2]}\n",
-        "routes:\n  - {match: \".*\", method: [REGISTER], to: [sip:127.0.0.1]}\n  - {match: \".*\", to: [sip:127.0.0.2]}\n",
+        "routes:\n  - {match: \".*\", method: [REGISTER], to: [sip:127.0.0.1]}\n  - {match: \".*\", "
+            + "to: [sip:127.0.0.2]}\n",
         "routes:\n  - {source: [10.0.0.1], to: [sip:127.0.0.1]}\n  - {method: [INVITE], to: [sip:127.0.0.2]}\n",
         "routes:\n  - {match: \"sip:bob@h\", to: [\"sip:alice@127.0.5.41:5060\"]}\n",
         "routes:\n  - {match: \"(sips?|tel):.*\", to: [sip:127.0.0.1]}\n",

@@ -63,7 +63,8 @@ package struct CheckReport: Equatable, Sendable {
     package var unasked: [Unasked] = []
     /// Those who were not asked do not count: the operator means the rest.
     package var isPartial = false
-    /// Settings that must be the same everywhere and are not, one sentence each. The replicas may be equal all the same.
+    /// Settings that must be the same everywhere and are not, one sentence each. The replicas may be equal all the
+    /// same.
     package var remarks: [String] = []
     /// What a repair was asked for and did; `nil` when none was.
     package var mended: [Mended]?

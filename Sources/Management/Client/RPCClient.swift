@@ -41,7 +41,8 @@ package enum ClientError: Error, Equatable, Sendable, CustomStringConvertible {
             "\(url) refuses the token that was sent: it is not that of the node's management.token-file"
         case .notUnderstood(let url): "\(url) does not answer like a node: is something else listening there?"
         case .wrongNode(let url, let asked, let answered):
-            "\(url), which the members know as \(asked)'s, answers as \(answered): on \(asked) set management.http to an "
+            "\(url), which the members know as \(asked)'s, answers as \(answered): on \(asked) set "
+                + "management.http to an "
                 + "address that other hosts reach, or management.advertise to the URL that leads to it"
         case .wrongCluster(let url, let answered): "\(url) answers for another cluster, \(answered)"
         case .refused(let url, let error): "\(url) answers: \(error.message) (\(error.code))"

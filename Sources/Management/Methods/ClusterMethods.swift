@@ -36,7 +36,8 @@ enum ClusterDialogs: RPCMethod {
         "[younger_s]",
     ]
     static let summary = """
-        One page of dialogs and the cursor of the next; live ones unless state, one or several with commas, has deleted; \
+        One page of dialogs and the cursor of the next; live ones unless state, one or several with commas, has \
+        deleted; \
         from and to are parts of those headers; with full, all of each dialog.
         """
     static let errors = ["400 Parameter state …", "400 Parameter limit …", "400 Parameter older_s …"]
@@ -134,7 +135,8 @@ enum ClusterDrain: RPCMethod {
     static let name = "cluster.drain"
     static let parameters = ["[node]"]
     static let summary = """
-        Tells balancers to send no new calls here (OPTIONS gets 503), and goes on with the old ones; answers the status. \
+        Tells balancers to send no new calls here (OPTIONS gets 503), and goes on with the old ones; answers the \
+        status. \
         With a node's name only that node does it.
         """
     static let errors = ["409 This is …"]

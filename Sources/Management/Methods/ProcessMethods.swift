@@ -7,7 +7,8 @@ enum ClusterReload: RPCMethod {
     static let name = "cluster.reload"
     static let parameters = ["[node]"]
     static let summary = """
-        Reads the configuration and the files of TLS again, as SIGHUP does; answers what changed, what needs a restart, \
+        Reads the configuration and the files of TLS again, as SIGHUP does; answers what changed, what needs a \
+        restart, \
         and what was refused. With a node's name only that node does it.
         """
     static let errors = ["409 This is …"]

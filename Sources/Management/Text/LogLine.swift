@@ -1,6 +1,6 @@
 // One line of a log, in the two shapes there are: for people, the sentence first and its metadata behind; for machines,
-// one JSON object. Time is UTC to the millisecond. Under journald each line begins with its priority (sd-daemon(3)), and
-// has no time of its own, which the journal writes.
+// one JSON object. Time is UTC to the millisecond. Under journald each line begins with its priority (sd-daemon(3)),
+// and has no time of its own, which the journal writes.
 
 import Foundation
 package import Node

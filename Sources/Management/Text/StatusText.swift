@@ -24,7 +24,8 @@ package enum StatusText {
         for stranger in status["strangers"]?.elements ?? [] {
             let seconds = TimeText.span(seconds: Cell.seconds(stranger["silent_s"]) ?? 0)
             lines.append(
-                "\(Cell.text(stranger["name"])) sends frames with another cluster.name or cluster key, last \(seconds) ago"
+                "\(Cell.text(stranger["name"])) sends frames with another cluster.name or cluster "
+                    + "key, last \(seconds) ago"
             )
         }
         for member in status["members"]?.elements ?? [] {

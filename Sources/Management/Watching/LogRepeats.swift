@@ -1,5 +1,5 @@
-// Keeps one kind of log line from filling a log: of each sentence at most `burst` lines in `window` are let through, the
-// rest is counted, and told once a window while it goes on, and once when it has ended.
+// Keeps one kind of log line from filling a log: of each sentence at most `burst` lines in `window` are let through,
+// the rest is counted, and told once a window while it goes on, and once when it has ended.
 //
 // Limit: `kindLimit` sentences at a time; sentences are constant texts of ours, of which there are fewer.
 

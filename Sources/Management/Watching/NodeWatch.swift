@@ -1,7 +1,7 @@
-// Looks at a node's counters and status once a second and tells what an operator would otherwise learn from a graph only:
-// that requests are refused, by which limit, and how many; that what arrives cannot be read; that a target is down; that
-// two members do not have the same settings. Each is one line when it begins, one a minute while it lasts, and one when
-// nothing has come for `quiet` looks.
+// Looks at a node's counters and status once a second and tells what an operator would otherwise learn from a graph
+// only: that requests are refused, by which limit, and how many; that what arrives cannot be read; that a target is
+// down; that two members do not have the same settings. Each is one line when it begins, one a minute while it lasts,
+// and one when nothing has come for `quiet` looks.
 //
 // Pure: what is seen comes in, lines go out.
 

@@ -18,7 +18,8 @@ extension Settings {
             let balancer = sip.balancer[0]
             list.add(
                 "sip.balancer",
-                "without sip.advertise a node puts its own address into Record-Route, and requests within a call go past "
+                "without sip.advertise a node puts its own address into Record-Route, and requests "
+                    + "within a call go past "
                     + "the balancer or round in a loop; add sip.advertise: [sip:\(balancer.text)]")
         }
     }
@@ -58,12 +59,14 @@ extension Settings {
             if sip.listen.contains(endpoint) || sip.serviceAddress == endpoint {
                 list.add(
                     key,
-                    "\(name): \(target.uri.text) is this node's own address: every call would come back to it and end with "
+                    "\(name): \(target.uri.text) is this node's own address: every call would come "
+                        + "back to it and end with "
                         + "482; name where the calls are to go")
             } else if sip.advertise.contains(where: { $0.endpoint == endpoint }) {
                 list.add(
                     key,
-                    "\(name): \(target.uri.text) is in sip.advertise, so it leads back to this cluster; name where the calls "
+                    "\(name): \(target.uri.text) is in sip.advertise, so it leads back to this "
+                        + "cluster; name where the calls "
                         + "are to go")
             }
         }
@@ -77,7 +80,8 @@ extension Settings {
         if http.address.isLoopback, isBusElsewhere, management.advertise == nil, cluster.bus != nil {
             list.add(
                 "management.http",
-                "\(http.text) is reached from this host only: check, and drain of another node, cannot ask this one from "
+                "\(http.text) is reached from this host only: check, and drain of another node, "
+                    + "cannot ask this one from "
                     + "elsewhere; listen on an address of the network with a token, or set management.advertise")
         }
         if let told = management.advertise?.address, told.isLoopback, isBusElsewhere {
