@@ -48,6 +48,11 @@ struct WaitingTests {
             !told.isEmpty && told.allSatisfy { name in net.processes.contains { $0.cluster.localMember.name == name } })
     }
 
+    @Test func `a heartbeat compares sixteen settings at most`() {
+        let many = (0..<20).map { UInt64($0) }
+        #expect(Hello(settings: many).settings == Array(many.prefix(16)))
+    }
+
     @Test func `strangers are kept by name, sanitised and bounded`() {
         var cluster = Cluster(
             settings: ClusterSettings(nodeName: "n9"), boot: 1, hello: Hello(), hash: KeyedHash(key0: 1, key1: 2),
