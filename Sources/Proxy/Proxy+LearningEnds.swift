@@ -187,6 +187,8 @@ extension Proxy {
             } ?? true
         // An ACK that ignores its route set names us (S3-27).
         let namesUs = (try? URI(bytes, requestURI)).map { isOwn($0, in: bytes) } ?? true
+        var way = ByteWriter()
+        if isBare, passedBefore(plan) == nil { writeRoutesLeft(plan, into: &way) }
         if plan.leg == .caller, isInitial {
             facts.put(RecordField.state, UInt64(DialogState.confirmed.rawValue))
             let isOpen = dialogs.view(did) { view, stored in hasOpenPending(view, stored, plan.cSeq.number) } ?? false
@@ -195,11 +197,14 @@ extension Proxy {
                 out.put(OutField.toTag, bytes, calleeTag)
                 out.put(OutField.state, UInt64(DialogState.confirmed.rawValue))
                 out.put(OutField.acked, UInt64(plan.cSeq.number))
-                // The 2xx went by unseen: the ACK names where the callee is (RFC 3261 §12.2.1.1); CSeq 0 yields to the
-                // 2xx.
+                // The 2xx went by unseen: the ACK names where the callee is, and the way there (RFC 3261 §12.2.1.1);
+                // CSeq 0 yields to the 2xx.
                 if isBare, !namesUs {
                     out.message(OutField.side) { side in
-                        side.message(SideField.target) { $0.put(TargetField.contact, bytes, requestURI) }
+                        side.message(SideField.target) { target in
+                            target.put(TargetField.contact, bytes, requestURI)
+                            if !way.isEmpty { target.put(TargetField.routes, way.bytes) }
+                        }
                     }
                     if let to { out.put(OutField.to, bytes, to) }
                 }

@@ -266,6 +266,21 @@ struct PassTests {
         #expect(answer.headers("Via")[0].contains("z9hG4bKs1"))
     }
 
+    @Test func `who knows of the answer by its ACK alone knows the way to the callee by the ACK's Routes`() throws {
+        var hunt = Hunt()
+        let did = hunt.bench.did
+        let routes = [
+            "<sip:\(ProxyBench.shared);lr;did=\(did.hex)>", "<sip:\(Hunt.server);lr>",
+            "<sip:\(ProxyBench.shared);lr;did=\(did.hex)>",
+        ]
+        let ack = Call.request(
+            "ACK", uri: "sip:bob@\(Hunt.bob)", branch: "z9hG4bKack", toTag: "tb", route: routes, contact: nil)
+        _ = hunt.bench.receive(ack, from: ProxyBench.caller)
+        let out = try #require(hunt.bench.dialogs.record(did)?.outs.first)
+        #expect(out.side.contact == Array("sip:bob@\(Hunt.bob)".utf8))
+        #expect(String(decoding: out.side.routes, as: UTF8.self) == routes.dropFirst().joined(separator: ", "))
+    }
+
     @Test func `a re-INVITE passes the server and comes back, and neither pass takes it for a repetition`() {
         var hunt = Hunt()
         let bob = hunt.tries("s1", Hunt.bob)[0]
