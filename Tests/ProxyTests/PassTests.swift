@@ -116,7 +116,7 @@ struct PassTests {
         ]
         let ack = Hunt.hopByHop("ACK", "s2", to: Hunt.carol, toTag: "tc")
         #expect(hunt.bench.receive(ack, from: Hunt.server).map(\.to) == ["10.0.1.2:5060"], "to who has its transaction")
-        #expect(hunt.bench.state == .early)
+        #expect(hunt.bench.state == .unconfirmed)
         #expect(hunt.bench.advance(milliseconds: 50).isEmpty, "and no branch is cancelled")
     }
 

@@ -105,8 +105,8 @@ final class CheckState {
         guard bytes.starts(with: "SIP/2.0 ".utf8), bytes.count > 9 else { return .go }
         // An answer passed on to the member it belongs to is not yet on its way to a phone.
         if case .node = world.parties[packet.to] ?? .balancer { return .go }
-        // Nor is one to a server behind: it comes back.
-        if case .server = world.parties[packet.to] ?? .balancer { return .go }
+        // Nor is one that a server behind gets, directly or by the balancer: it comes back.
+        if world.isBelowServer(bytes) { return .go }
         guard let found = AnswerName(bytes, world) else { return .go }
         let truth = world.truth[found.call]
         if bytes[8] == 49 {

@@ -29,9 +29,10 @@ extension World {
             guard code != 408 else { return }
             return violate("hunt-reach", call: call.index, "it fails with \(code) and has not reached its target")
         }
-        guard let said = callee.servers.first(where: \.isInitial)?.statusCode, said >= 300 else { return }
+        // One that was tried again as its target failed is a further attempt there, and merged (§8.2.2.2).
+        let said = callee.servers.filter(\.isInitial).map(\.statusCode).filter { $0 >= 300 }
         // §16.7, step 6: a 503 is not passed on.
-        guard code != said, !(said == 503 && code == 500) else { return }
+        guard !said.isEmpty, !said.contains(code), !(said.contains(503) && code == 500) else { return }
         violate("hunt-final", call: call.index, "its target said \(said), and the caller is told \(code)")
     }
 

@@ -22,6 +22,12 @@ extension World {
         return isInitial || spiral.recordRoutes
     }
 
+    /// An answer that has the Via of a server behind: it has passes to go.
+    func isBelowServer(_ answer: [UInt8]) -> Bool {
+        guard !servers.isEmpty else { return false }
+        return answer.contains(text: HuntingServer.branchPrefix) || answer.contains(text: HuntingServer.statelessPrefix)
+    }
+
     /// The look at every node, for one call: its caller waits, and the server has more targets.
     func look(atSpiral call: CallTruth) {
         guard let did = call.did, let server = server(of: call.index), server.isHunting, call.decidedAt == nil,

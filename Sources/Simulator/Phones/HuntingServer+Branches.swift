@@ -16,7 +16,7 @@ extension HuntingServer {
 
     func begin(_ place: Int, _ world: World) {
         guard let invite else { return }
-        let id = "z9hG4bK-srv\(call)-\(place)"
+        let id = "\(HuntingServer.branchPrefix)\(call)-\(place)"
         let bytes = edited(
             invite, uri: targets[place], branch: id, routes: invite.routes, recordRoutes: plan.recordRoutes)
         let index = branches.count

@@ -153,6 +153,7 @@ final class HuntingServer {
         send(bytes, to: next, world)
     }
 
+    static let branchPrefix = "z9hG4bK-srv"
     static let statelessPrefix = "z9hG4bK-through-"
 
     /// A request with our Via, one hop less, and other Routes.
