@@ -15,7 +15,8 @@ struct BusFaultTests {
         let (one, two) = try (Loopback.bus(11), Loopback.bus(12))
         let target = try BusEnd(one, [two])
         let sender = try BusEnd(two, [one])
-        #expect(Stranger.listeners(on: Loopback.host(11)) == [7400, 7401])
+        // The kernel's list may show a socket twice while others come and go.
+        #expect(Set(Stranger.listeners(on: Loopback.host(11))) == [7400, 7401])
         for address in [one, one.repair] {
             for header in [Stranger.subscriberHeader, Stranger.publisherHeader, Stranger.requesterHeader] {
                 guard let stranger = Stranger.connected(to: address) else {

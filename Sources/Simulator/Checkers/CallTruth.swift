@@ -52,6 +52,8 @@ final class CallTruth {
     var cancelledAt: Nanoseconds?
     /// When its INVITE's transaction was given up for another.
     var triedAgainAt: Nanoseconds?
+    /// Branches of the INVITEs that reached a node to make its dialog.
+    var transactions: Set<String> = []
     /// Processes that told it by the second transaction to wait.
     var adopters: [ProcessID] = []
     var cancelCode: Int?

@@ -92,7 +92,17 @@ final class CheckState {
     private func noteRequest(_ packet: Packet, _ world: World) {
         guard let call = world.call(of: packet.bytes) else { return }
         let truth = world.truth[call]
+        noteTransaction(packet.bytes, truth)
         truth.latestDeadline = max(truth.latestDeadline, world.now + world.plan.lifetime)
+    }
+
+    /// An INVITE that makes a dialog, by what makes it one transaction (R16): no pass of a spiral, which has a Via of
+    /// a node's, and no re-INVITE.
+    private func noteTransaction(_ bytes: [UInt8], _ truth: CallTruth) {
+        guard bytes.starts(with: "INVITE ".utf8), bytes.header("To")?.parameter("tag") == nil,
+            !bytes.contains(text: "z9hG4bKus"), let branch = bytes.header("Via")?.parameter("branch")
+        else { return }
+        truth.transactions.insert(branch)
     }
 
     // MARK: Out of a node

@@ -110,10 +110,11 @@ extension World {
             guard let node = host.node else { continue }
             let counts = NodeInspection.liveCounts(node)
             let tombstones = NodeInspection.tombstones(node)
-            // Who tries again after it was refused makes a further attempt.
-            let attempts = truth.count + truth.count { $0.triedAgainAt != nil }
-            if tombstones + counts.reduce(0, +) > attempts {
-                violate("8", node: host.index, "\(tombstones) tombstones and \(counts) of \(attempts) calls")
+            // A record stands for one transaction (R16): a copy that the balancer gave to a second node under a branch
+            // of its own is another one, where the first was not known there.
+            let transactions = truth.reduce(0) { $0 + $1.transactions.count }
+            if tombstones + counts.reduce(0, +) > transactions {
+                violate("8", node: host.index, "\(tombstones) tombstones and \(counts) of \(transactions) INVITEs")
             }
         }
     }
