@@ -85,7 +85,7 @@ def known(stage, calls):
 
 
 def hunt(report, quick, is_above):
-    count, lifetime = (20, 12) if quick else (100, 25)
+    count, lifetime = (20, 15) if quick else (100, 25)
     with Stage(report, 3, lifetime) as stage:
         hunter = Hunt(stage)
         try_out(report, stage, hunter, count, lifetime, is_above)
@@ -118,7 +118,7 @@ def try_out(report, stage, hunter, count, lifetime, is_above):
     lacking = known(stage, answered)
     report.claim("and known to the survivors of a kill", not any(lacking.values()), lacking)
     half = answered[: len(answered) // 2]
-    stage.phones.wait(lambda: False, 2.5)  # The balancer's probes take the dead node out.
+    stage.phones.wait(lambda: False, 4.0)  # The balancer's probes take the dead node out.
     for call in half:
         stage.phones.do(call.hang_up)
     stage.phones.wait(lambda: all(c.requests and c.requests[-1]["done_at"] for c in half), 12)

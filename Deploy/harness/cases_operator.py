@@ -142,6 +142,20 @@ def openssl(*arguments):
     subprocess.run(["openssl", *arguments], capture_output=True, check=True)
 
 
+def ended(folder, key, path):
+    """A certificate of 2020: OpenSSL 3.0 sets both dates in its `ca` only."""
+    request, database, text = (os.path.join(folder, name) for name in ("old.csr", "index.txt", "ca.cnf"))
+    open(database, "w").close()
+    with open(text, "w") as file:
+        file.write(
+            f"[ca]\ndefault_ca = it\n[it]\ndatabase = {database}\nnew_certs_dir = {folder}\nrand_serial = yes\n"
+            "default_md = sha256\npolicy = any\n[any]\ncommonName = supplied\n"
+        )
+    openssl("req", "-new", "-key", key, "-subj", "/CN=a", "-out", request)
+    openssl("ca", "-config", text, "-batch", "-notext", "-selfsign", "-keyfile", key, "-in", request,
+            "-startdate", "20200101000000Z", "-enddate", "20210101000000Z", "-out", path)
+
+
 def certificates(folder):
     """Two pairs, an ended certificate, an encrypted key; name to path."""
     paths = {name: os.path.join(folder, name) for name in ("a.pem", "a.key", "b.pem", "b.key", "old.pem", "locked.key")}
@@ -149,8 +163,7 @@ def certificates(folder):
         openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-days", "90",
                 "-keyout", paths[f"{name}.key"], "-out", paths[f"{name}.pem"])
         os.chmod(paths[f"{name}.key"], 0o600)
-    openssl("req", "-x509", "-key", paths["a.key"], "-subj", "/CN=a", "-not_before", "20200101000000Z",
-            "-not_after", "20210101000000Z", "-out", paths["old.pem"])
+    ended(folder, paths["a.key"], paths["old.pem"])
     openssl("pkey", "-in", paths["a.key"], "-aes128", "-passout", "pass:x", "-out", paths["locked.key"])
     os.chmod(paths["locked.key"], 0o600)
     return paths
