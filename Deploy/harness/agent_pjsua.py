@@ -81,6 +81,8 @@ class Telephone:
         if proxy:
             account.sipConfig.proxies.append(proxy)
         account.natConfig.contactUseSrcPort = 0 if is_listening else 1
+        if is_listening:  # These calls end by the configured lifetime, not by an agreed one (RFC 4028).
+            account.callConfig.timerUse = pj.PJSUA_SIP_TIMER_INACTIVE
         account.natConfig.viaRewriteUse = account.natConfig.contactRewriteUse = 0
         account.mediaConfig.transportConfig.boundAddress = host
         self.account = Account()
