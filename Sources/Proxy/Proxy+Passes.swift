@@ -109,30 +109,27 @@ extension Proxy {
 
     /// The pass that a CANCEL is for, by its Via, which is its INVITE's (RFC 3261 §9.1): the call, and the pass.
     mutating func passCancelled(_ plan: RequestPlan, dialogs: DialogTable) -> (did: DialogID, pass: SpiralPass)? {
-        let hash = UInt32(truncatingIfNeeded: passHash(plan.via.branch, plan.via.sentBy))
         for did in attempts(plan, dialogs: dialogs) {
-            let pass = dialogs.view(did) { view, stored -> SpiralPass? in
-                var found: SpiralPass?
-                view.forEachPending(in: stored) { pending in
-                    if !pending.pass.isFirst, pending.pass.hash == hash { found = pending.pass }
-                }
-                return found
-            }
-            if let pass = pass ?? nil { return (did, pass) }
+            if let pass = furtherPass(of: did, plan, dialogs: dialogs) { return (did, pass) }
         }
         return nil
     }
 
     /// The same among the pendings of one dialog, for a CANCEL within it.
     func passCancelled(within did: DialogID, _ plan: RequestPlan, dialogs: DialogTable) -> SpiralPass {
+        furtherPass(of: did, plan, dialogs: dialogs) ?? .first
+    }
+
+    /// The pass after the first that came by the topmost Via of the request at hand.
+    private func furtherPass(of did: DialogID, _ plan: RequestPlan, dialogs: DialogTable) -> SpiralPass? {
         let hash = UInt32(truncatingIfNeeded: passHash(plan.via.branch, plan.via.sentBy))
-        return dialogs.view(did) { view, stored in
-            var found = SpiralPass.first
+        return dialogs.view(did) { view, stored -> SpiralPass? in
+            var found: SpiralPass?
             view.forEachPending(in: stored) { pending in
                 if !pending.pass.isFirst, pending.pass.hash == hash { found = pending.pass }
             }
             return found
-        } ?? .first
+        } ?? nil
     }
 
     /// The passes of an unanswered call that a CANCEL by a renewed branch can be for: those whose INVITE had its
