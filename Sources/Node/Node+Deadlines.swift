@@ -117,6 +117,8 @@ extension Node {
             let deadline = store.dialogs.view(did, { view, _ in view.deadline }) ?? nil,
             let heard = store.intent(did, generation: deadline.generation, milliseconds: deadline.atMilliseconds)
         else { return }
+        // The frame that brought the grant may have told, too, that the others went on without this node (R1).
+        guard cluster.isFit else { return store.dialogs.setTimer(did, at: now.advanced(by: Self.lookAgain)) }
         counters.intentsGranted += 1
         proxy.end(did, payload: heard.intent.payload, dialogs: store.dialogs, now: now, effects: &effects)
     }

@@ -265,6 +265,11 @@ extension Proxy {
             counters.foreignAbsorbed += 1
             return
         }
+        if !plan.isKnown, !isRouted, message.first(.route) == nil {
+            counters.foreignAbsorbed += 1
+            passToPeers(from: plan.source, effects: &effects)
+            return
+        }
         if let did = plan.did, plan.isKnown {
             learnAcknowledgement(did, plan, now: now, dialogs: &dialogs, effects: &effects)
         }

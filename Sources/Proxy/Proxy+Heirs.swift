@@ -48,14 +48,21 @@ extension Proxy {
     }
 
     /// The owner lives after all, and has its transaction: it is not this node's to end.
-    private mutating func standDown(_ context: inout ResponseContext) {
+    mutating func standDown(_ context: inout ResponseContext) {
         for index in context.branches.indices where context.branches[index].final == 0 { giveUp(&context, index) }
-        if context.serverKey == 0 {
-            abandonServer(&context)
-        } else {
-            context.kind = .adopted  // Another copy of the INVITE came here, and is answered as the record says.
-            adoptedCount += 1
+        leaveToRecord(&context)
+    }
+
+    /// An heir's part is over. Another copy of the INVITE that came here meanwhile is answered as the record says.
+    mutating func leaveToRecord(_ context: inout ResponseContext) {
+        guard context.kind == .heir, context.serverKey != 0, let did = context.did else {
+            return abandonServer(&context)
         }
+        wheel.cancel(context.contextTimer)
+        context.contextTimer = .none
+        context.kind = .adopted
+        adoptedCount += 1
+        reviewsDue.append(did)
     }
 
     /// A callee answers a CANCEL to where its first copy came from. If that was another heir, dead by now as well,

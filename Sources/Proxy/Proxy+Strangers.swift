@@ -115,9 +115,9 @@ extension Proxy {
         {
             return
         }
-        // A branch after the first is one of several, and its failure says nothing of the others: without the record it
-        // is no answer. Its phone repeats it.
-        if cSeq.method == .invite, message.statusCode >= 300, token.branch > 0 {
+        // The failure of one branch of several says nothing of the others: without the record it is no answer. Its phone
+        // repeats it.
+        if cSeq.method == .invite, message.statusCode >= 300, token.branch > 0 || token.isOneOfSeveral {
             counters.strayResponses += 1
             return
         }

@@ -179,8 +179,7 @@ extension Proxy {
         _ context: inout ResponseContext, _ id: SlotID, now: Instant, effects: inout ProxyEffects
     ) {
         guard context.isInitial, context.kind == .forwarded, case .invite(var transaction) = context.server else {
-            abandonServer(&context)
-            return
+            return leaveToRecord(&context)
         }
         actions.removeAll(keepingCapacity: true)
         transaction.respond(statusCode: 200, actions: &actions)
@@ -220,7 +219,12 @@ extension Proxy {
             // A 2xx came by another node while this one was waiting or cancelling.
             guard !answer.isEmpty, var context = take(known) else { return }
             if context.kind == .heir, context.lastStatus < 200, context.held.isEmpty {
-                discard(context, known)
+                if context.serverKey == 0 {
+                    discard(context, known)
+                } else {
+                    standDown(&context)
+                    put(context, known)
+                }
                 if isInitial {
                     cancelLosers(did, record, pending, token, now: now, dialogs: &dialogs, effects: &effects)
                 }

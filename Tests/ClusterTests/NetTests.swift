@@ -117,6 +117,18 @@ struct NetTests {
         #expect(net.violations.isEmpty)
     }
 
+    @Test func `who hears the rest and is not heard has no quorum (R11)`() {
+        let net = Net(3, seed: 10)
+        #expect(net.start())
+        net.crash(1)
+        net.partition([2], oneWay: true)
+        net.run(milliseconds: 3_000)
+        // Alone, member 0 can exclude nobody; member 2 still hears it, and hears from it that it is not heard.
+        #expect(net.processes[0].cluster.view.members.count >= 2)
+        #expect(net.processes[2].cluster.quorum == .lost)
+        #expect(!net.processes[2].cluster.isFit)
+    }
+
     @Test func `who is heard one way only is excluded and not fit (R11)`() {
         let net = Net(3, seed: 10)
         #expect(net.start())

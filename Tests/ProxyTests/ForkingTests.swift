@@ -453,6 +453,20 @@ struct ForkTakeoverTests {
         #expect(sent.allSatisfy { $0.firstLine.hasPrefix("ACK ") && $0.header("To")!.hasSuffix("tag=t1") })
     }
 
+    @Test func `the failure of any branch of several is no answer where the record is not known`() {
+        let (_, invites) = fork(2, ringing: [0, 1])
+        for invite in invites {
+            var other = ProxyBench { $0.memberTag = Self.survivor }
+            #expect(other.receive(Call.response(486, to: invite), from: invite.to).isEmpty)
+            #expect(other.proxy.counters.strayResponses == 1)
+        }
+        // With one target its failure is the request's.
+        var alone = ProxyBench()
+        let invite = alone.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
+        var other = ProxyBench { $0.memberTag = Self.survivor }
+        #expect(other.receive(Call.response(486, to: invite), from: invite.to).map(\.to) == [ProxyBench.caller])
+    }
+
     @Test func `what another node learned of one branch cancels the others, S1-2e`() {
         var (owner, invites) = fork(2, ringing: [0, 1])
         var other = ProxyBench { $0.memberTag = Self.survivor }
@@ -480,6 +494,12 @@ struct BranchTests {
         #expect(String(decoding: writer.bytes, as: UTF8.self) == text)
         #expect(Branch(writer.bytes, ByteRange(writer.bytes), mark: 0x3f2a) == .transaction(token))
         #expect(Branch(writer.bytes, ByteRange(writer.bytes), mark: 0x3f2b) == .foreign)
+        var several = token
+        several.isOneOfSeveral = true
+        writer.removeAll()
+        Branch.transaction(several).write(mark: 0x3f2a, into: &writer)
+        #expect(writer.bytes[13] == UInt8(ascii: "f"))
+        #expect(Branch(writer.bytes, ByteRange(writer.bytes), mark: 0x3f2a) == .transaction(several))
         let cut = Array(writer.bytes.dropLast(2))  // As it was before branches were counted.
         #expect(Branch(cut, ByteRange(cut), mark: 0x3f2a) == .foreign)
     }

@@ -158,7 +158,9 @@ struct ResolutionTests {
 
     @Test func `an ACK for a 2xx waits for its name as it is, and has no answer`() {
         var bench = ProxyBench()
-        let ack = Call.request("ACK", uri: "sip:bob@example.org", branch: "z9hG4bKa", toTag: "b", contact: nil)
+        let route = ["<sip:10.0.1.9:5060;lr;did=00000000000000aa>"]
+        let ack = Call.request(
+            "ACK", uri: "sip:bob@example.org", branch: "z9hG4bKa", toTag: "b", route: route, contact: nil)
         #expect(bench.receive(ack, from: ProxyBench.caller).isEmpty)
         let sent = bench.answer(["10.0.0.2:5060"])
         #expect(sent.map(\.to) == ["10.0.0.2:5060"])

@@ -194,6 +194,36 @@ struct TakeoverTests {
         #expect(finals.contains { $0.headers("Via").first?.contains("z9hG4bKfailover") ?? false })
     }
 
+    @Test(arguments: [true, false])
+    func `a copy that an heir took has the answer too when the call is answered elsewhere`(isBack: Bool) {
+        var (owner, survivor, invite, _) = ringing(ownerIsLive: true)
+        survivor.proxy.peers = [
+            PeerContact(
+                memberTag: Self.owner, endpoint: Endpoint(text: ProxyBench.node), isLive: false, movesAddress: true,
+                holdsMovedAddress: true)
+        ]
+        survivor.proxy.review(owner.did, now: survivor.now, dialogs: &survivor.dialogs, effects: &survivor.effects)
+        #expect(survivor.drain().isEmpty, "an heir waits while a live member holds the address")
+        let adopted = survivor.receive(
+            Call.request("INVITE", branch: "z9hG4bKfailover"), from: ProxyBench.caller)
+        #expect(adopted.map(\.firstLine) == ["SIP/2.0 100 Trying"])
+        // The owner had only been slow to be heard, or another member saw the answer.
+        survivor.proxy.peers[0].isLive = isBack
+        _ = owner.receive(Call.response(200, to: invite), from: ProxyBench.callee)
+        replicate(owner.did, from: owner, to: &survivor)
+        let answers = survivor.drain().filter { $0.firstLine.hasPrefix("SIP/2.0 200") }
+        #expect(answers.contains { $0.headers("Via").first?.contains("z9hG4bKfailover") ?? false })
+    }
+
+    @Test func `an ACK that nothing here is known of goes to the members, and never to its Request-URI`() {
+        var survivor = survivorBench(ownerIsLive: true)
+        let ack = Call.request("ACK", toTag: "bob", contact: nil)
+        #expect(survivor.receive(ack, from: ProxyBench.caller) == [Sent(text: ack, to: ProxyBench.node)])
+        #expect(survivor.receive(ack, from: ProxyBench.node).isEmpty, "passing on happens once")
+        let routed = Call.request("ACK", toTag: "bob", route: ["<sip:10.0.0.9:5060;lr>"], contact: nil)
+        #expect(survivor.receive(routed, from: ProxyBench.caller).map(\.to) == ["10.0.0.9:5060"])
+    }
+
     @Test func `a stale INVITE of a node that was paused is dropped, S2-15`() {
         var bench = ProxyBench()
         #expect(bench.receive(Call.request("INVITE"), from: ProxyBench.caller, age: 2_001).isEmpty)

@@ -32,6 +32,8 @@ extension Cluster {
         counters.viewChanges += 1
         out.append(.viewChanged)
         out.append(.note(.viewChanged(epoch: next.epoch, names: next.members.map(\.name))))
+        // What the same frame grants us was granted to a member; we are none from here on.
+        if !next.contains(localMember) { isFit = false }
         if !next.contains(localMember), state.isServing {
             joinBegan = now
             out.append(.note(.excluded(epoch: next.epoch)))
@@ -219,7 +221,12 @@ extension Cluster {
     }
 
     private mutating func judgeQuorum(_ now: Instant, _ out: inout ClusterActions) {
-        let held = isMember && 2 * (heardMembers.count + 1) > view.members.count
+        // Who takes us for dead would not be asked in vain only: it does not hear what we do either.
+        let hearing = heardMembers.count { peer in
+            guard let opinion = peer.heartbeat.opinion(of: localMember.name) else { return true }
+            return opinion.member != localMember || !opinion.verdict.isDead
+        }
+        let held = isMember && 2 * (hearing + 1) > view.members.count
         guard held != hasQuorum else { return }
         hasQuorum = held
         guard state.isServing else { return }

@@ -64,7 +64,8 @@ extension Proxy {
     private func firstBranch(_ plan: RequestPlan, _ id: SlotID) -> Branch {
         .transaction(
             Branch.Token(
-                member: settings.memberTag, slot: id, did: plan.did ?? DialogID(rawValue: 0), loop: loopHash(plan)))
+                member: settings.memberTag, slot: id, did: plan.did ?? DialogID(rawValue: 0), loop: loopHash(plan),
+                isOneOfSeveral: plan.targets.count > 1))
     }
 
     /// Begins what may begin now; when nothing is left, the best answer goes upstream.
@@ -133,7 +134,7 @@ extension Proxy {
         var endpoint = target.candidates[target.next]
         let token = Branch.Token(
             member: settings.memberTag, slot: id, branch: UInt8(number), did: context.did ?? DialogID(rawValue: 0),
-            loop: context.loop)
+            loop: context.loop, isOneOfSeveral: context.targets.count > 1)
         guard var sent = branchRequest(context, target, token, endpoint) else { return false }
         var datagram: [UInt8] = []
         if outgrowsUDP(sent, to: endpoint, isTransportOpen: target.isTransportOpen) {
