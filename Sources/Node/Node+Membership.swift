@@ -62,7 +62,12 @@ extension Node {
             memberNames = names
             proxy.memberNames = names.flatMap { $0.split(separator: " ").compactMap { HostPort(configured: $0) } }
         }
-        proxy.peers = peers.sorted { $0.memberTag < $1.memberTag }
+        peers.sort { $0.memberTag < $1.memberTag }
+        // What a process left behind whose name another has now is looked at when that one is heard.
+        if proxy.peers.map(\.memberTag) != peers.map(\.memberTag) {
+            reviewAt = min(reviewAt, now.advanced(by: settings.takeover.settle))
+        }
+        proxy.peers = peers
         let mayInherit = cluster.isFit && cluster.hasComparedView(now: now)
         if mayInherit, proxy.fitMembers.isEmpty { reviewAt = min(reviewAt, now.advanced(by: settings.takeover.settle)) }
         proxy.fitMembers = mayInherit ? fit.sorted() : []

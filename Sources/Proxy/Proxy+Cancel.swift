@@ -35,18 +35,21 @@ extension Proxy {
             learnForeignCancel(did, spiral, plan, now: now, dialogs: &dialogs, effects: &effects)
             if !isFromMember {  // What a member passes on has been answered where it came in.
                 passToOwner(of: did, spiral, plan, dialogs: dialogs, effects: &effects)
-                reject(200, plan, effects: &effects)
-                counters.rejected -= 1
+                answerPassedCancel(plan, effects: &effects)
             }
-            if let state = dialogs.state(did), state < .confirmedNotAcknowledged {
+            // Of an answered call, too: the INVITE may be a pass that another target than this one has answered.
+            if let state = dialogs.state(did), state != .deleted {
                 review(did, now: now, dialogs: &dialogs, effects: &effects)
             }
         case .another:
             counters.foreignAbsorbed += 1
             guard !isFromMember else { return }
-            passToPeers(from: plan.source, effects: &effects)
-            reject(200, plan, effects: &effects)
-            counters.rejected -= 1
+            // Its owner answers. What is lost on the way comes again, since nobody has answered.
+            guard passToPeers(completing: plan, effects: &effects) else {
+                reject(200, plan, effects: &effects)
+                counters.rejected -= 1
+                return
+            }
         case .nothing:
             // Who says nothing gets the CANCEL again, and knows the call by then.
             if isJoining {
@@ -55,6 +58,17 @@ extension Proxy {
                 reject(481, plan, effects: &effects)
             }
         }
+    }
+
+    /// The CANCEL has been passed to who can act on it. A joining node cannot say that it arrived: its members may not
+    /// hear it, and the CANCEL that is not answered comes again, perhaps to another node.
+    private mutating func answerPassedCancel(_ plan: RequestPlan, effects: inout ProxyEffects) {
+        guard !isJoining else {
+            counters.dropped += 1
+            return
+        }
+        reject(200, plan, effects: &effects)
+        counters.rejected -= 1
     }
 
     /// Which INVITE a CANCEL is for that is not here (R16).

@@ -283,6 +283,7 @@ extension Proxy {
     ) {
         let flags = dialogs.view(did) { view, _ in view.flags } ?? 0
         let isExplained = flags & (RecordFlag.endedByOperator | RecordFlag.cancelled) != 0
+        cancelOrphans(did, now: now, dialogs: &dialogs, effects: &effects)
         facts.begin()
         facts.put(RecordField.state, UInt64(DialogState.deleted.rawValue))
         let cause = isExplained ? RecordFlag.failed : RecordFlag.timedOut

@@ -5,26 +5,6 @@ import Dialogs
 import Primitives
 import SIP
 
-/// Bits of a pending transaction's progress; joined by OR. 8 is not used any more.
-enum Progress {
-    static let provisional: UInt64 = 1
-    static let final: UInt64 = 2
-    static let cancelled: UInt64 = 4
-    static let cancelSent: UInt64 = 16
-}
-
-/// Bits of a record's flags; joined by OR.
-package enum RecordFlag {
-    package static let cancelled: UInt64 = 1
-    package static let byeFromCaller: UInt64 = 2
-    package static let byeFromCallee: UInt64 = 4
-    package static let timedOut: UInt64 = 8
-    package static let endedByOperator: UInt64 = 16
-    package static let failed: UInt64 = 32
-    /// A side did not answer the cluster's BYE, or had no way for one (bits between: `KeepAlives`).
-    package static let unanswered: UInt64 = 512
-}
-
 extension Proxy {
     /// Joins the patch in `facts` into the table and publishes it if it said anything new.
     /// - Parameter room: What an unanswered INVITE teaches leaves room for what confirms it.

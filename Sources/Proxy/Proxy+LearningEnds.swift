@@ -76,6 +76,9 @@ extension Proxy {
             learnFailureOfPass(context, did, now: now, dialogs: &dialogs, effects: &effects)
             return
         }
+        if context.isInitial, state < .confirmedNotAcknowledged {
+            cancelOrphans(did, but: .first, now: now, dialogs: &dialogs, effects: &effects)
+        }
         facts.begin()
         if context.isInitial {
             guard state < .confirmedNotAcknowledged else { return }
@@ -109,6 +112,7 @@ extension Proxy {
         let calleeTag = leg == .caller ? message.toTag : message.fromTag
         let goesOn = dialogs.view(did) { view, stored in livesWithout(calleeTag, view, stored) } ?? false
         let bytes = message.bytes
+        if !goesOn { cancelOrphans(did, now: now, dialogs: &dialogs, effects: &effects) }
         facts.begin()
         if goesOn {
             facts.message(RecordField.outs) { out in
@@ -158,6 +162,7 @@ extension Proxy {
     package mutating func learnSpent(
         _ did: DialogID, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
+        cancelOrphans(did, now: now, dialogs: &dialogs, effects: &effects)
         facts.begin()
         facts.put(RecordField.state, UInt64(DialogState.deleted.rawValue))
         learn(did, now: now, dialogs: &dialogs, effects: &effects)

@@ -115,6 +115,7 @@ extension Proxy {
 
     /// Where answers to a request go: RFC 3261 §18.2.2, RFC 3581, and rule S2-16.
     func replyPath(via: Via, source: Endpoint) -> (endpoint: Endpoint, adds: Bool) {
+        if isPeerAddress(source), let origin = originBehind(via, passedBy: source) { return (origin, false) }
         let sentByAddress = Address(bytes: message.bytes, range: via.host)
         let differs = sentByAddress != source.address
         let toSource: Bool
@@ -130,6 +131,14 @@ extension Proxy {
         }
         let port = toSource ? source.port : via.port ?? 5_060
         return (Endpoint(address: source.address, port: port), toSource || differs)
+    }
+
+    /// Who sent a request that a member only passed on: the member has completed its Via, or had no need to.
+    private func originBehind(_ via: Via, passedBy member: Endpoint) -> Endpoint? {
+        guard case .foreign = Branch(message.bytes, via.branch, mark: settings.mark),
+            let address = Address(bytes: message.bytes, range: via.received.isEmpty ? via.host : via.received)
+        else { return nil }
+        return Endpoint(address: address, port: via.rport ?? via.port ?? 5_060, transport: member.transport)
     }
 
     /// Completes the topmost Via with received and rport (RFC 3261 §18.2.1, RFC 3581 §4) in the edit under way.

@@ -86,6 +86,23 @@ extension Proxy {
         for peer in peers where peer.isLive { pass(to: peer, from: source, effects: &effects) }
     }
 
+    /// The same for a request that its owner is to answer itself: with its topmost Via completed, which says where its
+    /// sender is.
+    /// - Returns: False when there is no live member to pass it to.
+    mutating func passToPeers(completing plan: RequestPlan, effects: inout ProxyEffects) -> Bool {
+        let endpoints = peers.filter(\.isLive).compactMap(\.endpoint)
+        guard !endpoints.isEmpty, !isPeerAddress(plan.source) else { return false }
+        editor.begin()
+        completeVia(plan)
+        scratch.removeAll()
+        editor.write(message, into: &scratch)
+        for endpoint in endpoints {
+            counters.passedToOwner += 1
+            effects.queue.send(scratch.bytes, to: endpoint, from: egressListener(endpoint))
+        }
+        return true
+    }
+
     /// Whether an ACK belongs to a re-INVITE that was refused: the record remembers the last one of each side.
     func isOfRejected(_ plan: RequestPlan, dialogs: DialogTable) -> Bool {
         guard let did = plan.did, plan.isKnown else { return false }

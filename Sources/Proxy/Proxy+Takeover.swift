@@ -47,10 +47,12 @@ extension Proxy {
     /// Whether a transaction of this node would want to know of new facts about the dialog.
     package func hasContext(_ did: DialogID) -> Bool { inviteContext(of: did, where: { _ in true }) != nil }
 
-    /// The owner is known to be dead; or it was never heard of, and has had time to be.
+    /// The owner is known to be dead, or to have been followed by a process of its name; or it was never heard of, and
+    /// has had time to be.
     private func isOrphan(_ token: Branch.Token, _ did: DialogID, now: Instant, dialogs: DialogTable) -> Bool {
         if token.member == settings.memberTag { return false }
         if let peer = peer(token.member) { return !peer.isLive }
+        if goneMembers.contains(token.member) { return true }
         guard let changed = dialogs.changedAt(did) else { return false }
         return now - changed > Self.strangerGrace
     }
@@ -362,6 +364,26 @@ extension Proxy {
         context.lastStatus = 200
         cancelAll(&context, id, because: .elsewhere, now: now, dialogs: &dialogs, effects: &effects)
         finish(context, id)
+    }
+
+    /// The dialog is about to end, and its tombstone keeps no branches. Those of a live owner are its own to cancel, when
+    /// it hears of the end; those that a dead one left open have nobody else by then, whoever their heir would be.
+    mutating func cancelOrphans(
+        _ did: DialogID, but own: SpiralPass? = nil, now: Instant, dialogs: inout DialogTable,
+        effects: inout ProxyEffects
+    ) {
+        guard let record = dialogs.record(did), record.state != .deleted else { return }
+        var seen: [SlotID] = []
+        for pending in record.pendings where pending.progress & Progress.final == 0 && pending.pass != own {
+            guard let token = token(of: pending), token.member != settings.memberTag, !seen.contains(token.slot),
+                peer(token.member)?.isLive != true
+            else { continue }
+            seen.append(token.slot)
+            let heir = inviteContext(of: did) {
+                $0.kind == .heir && $0.cSeq == pending.cseq && $0.leg == pending.leg && $0.pass == pending.pass
+            }
+            if heir == nil { cancelLosers(did, record, pending, token, now: now, dialogs: &dialogs, effects: &effects) }
+        }
     }
 
     /// The INVITE as it was received or sent, as far as answers, CANCEL and ACK need it.

@@ -75,6 +75,23 @@ enum NodeInspection {
         }
     }
 
+    /// Whether a record has a branch of a further pass to this user that may be cancelled: a provisional response to it
+    /// is known (RFC 3261 §9.1).
+    static func hasPass(_ did: UInt64, to user: String, _ process: RunningNode) -> Bool {
+        let prefix = Array("sip:\(user)@".utf8)
+        return process.access { node in
+            node.inspectedDialogs.view(DialogID(rawValue: did)) { view, stored in
+                var found = false
+                view.forEachPending(in: stored) { pending in
+                    let uri = stored[Int(pending.requestURI.start)..<Int(pending.requestURI.end)]
+                    let mayCancel = pending.progress & Progress.provisional != 0
+                    found = found || !pending.pass.isFirst && mayCancel && uri.starts(with: prefix)
+                }
+                return found
+            } ?? false
+        }
+    }
+
     static func bytes(_ did: UInt64, _ process: RunningNode) -> [UInt8]? {
         process.access { $0.inspectedDialogs.bytes(DialogID(rawValue: did)) }
     }

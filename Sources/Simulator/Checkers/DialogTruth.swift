@@ -23,6 +23,9 @@ struct DialogTruth {
     var confirmHolders: [ProcessID] = []
     /// Processes that knew of a provisional answer, when somebody looked.
     var earlyHolders: [ProcessID] = []
+    /// Processes whose record had the branch to this callee of a call that came back through the cluster: by it alone an
+    /// heir can cancel.
+    var passHolders: [ProcessID] = []
     var wasUncommitted = false
     var wasAlone = false
     /// A node that had no record sent its 2xx on, and nobody in reach had one.
@@ -43,5 +46,6 @@ struct DialogTruth {
         holders.removeAll { $0 == process }
         confirmHolders.removeAll { $0 == process }
         earlyHolders.removeAll { $0 == process }
+        passHolders.removeAll { $0 == process }
     }
 }

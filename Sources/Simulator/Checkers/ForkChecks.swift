@@ -148,15 +148,16 @@ extension World {
         for (place, callee) in callees.enumerated() where !callee.hasVanished(at: now) {
             let dialog = call.dialogs[place]
             if let decided = call.decidedAt, callee.isRinging {
+                let knowing = call.plan.spiral == nil ? dialog.earlyHolders : dialog.passHolders
                 let text =
                     "\(callee.user) rings on, and the caller had \(call.failure?.code ?? 200) at "
-                    + "\(decided.inMilliseconds); known at \(names(dialog.earlyHolders))"
+                    + "\(decided.inMilliseconds); known at \(names(knowing))"
                 // Its owner lives and was never told that somebody else had answered for it, by a node without the
                 // record, or by one that died with the news: timer C ends it.
                 let isNewsLost = call.wasRefused && !call.endKnowers.contains { checks.isAlive($0) }
                 let isUnheard =
                     (call.wasStrayRefusal || isNewsLost) && call.confirmedAt == nil && knowsPending(call)
-                untold("fork-ring", call, isUnheard ? [] : knewAlive(dialog.earlyHolders), text)
+                untold("fork-ring", call, isUnheard ? [] : knewAlive(knowing), text)
             }
             if place != call.kept || call.confirmedAt == nil, callee.isConfirmed {
                 let text = "\(callee.user) is in a dialog that is one too many at the end, "

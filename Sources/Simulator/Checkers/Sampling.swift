@@ -55,6 +55,7 @@ extension World {
     /// Who knows of which dialog, early or confirmed.
     private func note(_ call: CallTruth, _ host: Host, _ known: KnownRecord?) {
         guard let did = call.did, let known, known.state != .deleted, let node = host.node else { return }
+        if call.plan.spiral != nil { notePasses(call, host, did, node) }
         for place in call.dialogs.indices {
             let state =
                 call.isForked
@@ -66,6 +67,14 @@ extension World {
             if state >= .confirmedNotAcknowledged, !call.dialogs[place].holders.contains(host.process) {
                 call.dialogs[place].holders.append(host.process)
             }
+        }
+    }
+
+    private func notePasses(_ call: CallTruth, _ host: Host, _ did: UInt64, _ node: RunningNode) {
+        for (place, callee) in callees(of: call.index).enumerated()
+        where callee.isRinging && !call.dialogs[place].passHolders.contains(host.process) {
+            guard NodeInspection.hasPass(did, to: callee.user, node) else { continue }
+            call.dialogs[place].passHolders.append(host.process)
         }
     }
 
