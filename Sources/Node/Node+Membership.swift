@@ -121,6 +121,11 @@ extension Node {
 
     mutating func continueWalk(now: Instant) {
         tellReadiness(now: now)
+        if proxy.hasMetStranger() {
+            // Whom it meets before that, the next walk finds.
+            strangersReviewAt = min(
+                strangersReviewAt, now.advanced(by: Proxy.strangerGrace + settings.takeover.settle))
+        }
         if now >= strangersReviewAt {
             reviewAt = min(reviewAt, now)
             strangersReviewAt = .distantFuture

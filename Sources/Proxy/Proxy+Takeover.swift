@@ -23,14 +23,14 @@ extension Proxy {
         reviewOwn(did, state, now: now, dialogs: &dialogs, effects: &effects)
         guard state != .deleted, let record = dialogs.record(did) else { return }
         for pending in record.pendings {
-            guard let token = token(of: pending), isOrphan(token, did, now: now, dialogs: dialogs), isHeir(did, token)
+            guard let token = token(of: pending), isDead(token.member, now: now), isHeir(did, token)
             else { continue }
             inherit(did, record, pending, token, now: now, dialogs: &dialogs, effects: &effects)
         }
     }
 
     /// Whether a record has a pending transaction whose owner is dead: a cheap look before `review`.
-    package func hasOrphan(_ did: DialogID, now: Instant, dialogs: DialogTable) -> Bool {
+    package mutating func hasOrphan(_ did: DialogID, now: Instant, dialogs: DialogTable) -> Bool {
         dialogs.view(did) { view, bytes in
             guard view.pendingCount > 0, view.state != .deleted else { return false }
             var found = false
@@ -38,28 +38,27 @@ extension Proxy {
                 guard !found, case .transaction(let token) = Branch(bytes, pending.branch, mark: settings.mark) else {
                     return
                 }
-                found = isOrphan(token, did, now: now, dialogs: dialogs)
+                found = isDead(token.member, now: now)
             }
             return found
         } ?? false
     }
 
+    /// Strangers own transactions here: who is to look at all records again when they have had their grace asks once.
+    package mutating func hasMetStranger() -> Bool { unknownOwners.takeMet() }
+
     /// Whether a transaction of this node would want to know of new facts about the dialog.
     package func hasContext(_ did: DialogID) -> Bool { inviteContext(of: did, where: { _ in true }) != nil }
 
-    /// The owner is known to be dead, or to have been followed by a process of its name; or it was never heard of, and
-    /// has had time to be.
-    private func isOrphan(_ token: Branch.Token, _ did: DialogID, now: Instant, dialogs: DialogTable) -> Bool {
-        if token.member == settings.memberTag { return false }
-        if let peer = peer(token.member) { return !peer.isLive }
-        if goneMembers.contains(token.member) { return true }
-        guard let changed = dialogs.changedAt(did) else { return false }
-        return now - changed > Self.strangerGrace
+    /// The owner is known to be dead, or is one that nobody will hear of any more.
+    private mutating func isDead(_ owner: UInt32, now: Instant) -> Bool {
+        if owner == settings.memberTag { return false }
+        if let peer = peer(owner) { return !peer.isLive }
+        return unknownOwners.isDead(owner, now: now)
     }
 
-    /// How long an owner may stay unheard of before it counts as dead: several heartbeats of a process that just
-    /// started.
-    package static let strangerGrace = Duration.seconds(3)
+    /// How long an owner may stay unheard of before it counts as dead.
+    package static let strangerGrace = UnknownOwners.grace
 
     func token(of pending: Record.Pending) -> Branch.Token? {
         guard case .transaction(let token) = Branch(pending.branch, ByteRange(pending.branch), mark: settings.mark)
@@ -367,12 +366,16 @@ extension Proxy {
     }
 
     /// The dialog is about to end, and its tombstone keeps no branches. Those of a live owner are its own to cancel, when
-    /// it hears of the end; those that a dead one left open have nobody else by then, whoever their heir would be.
+    /// it hears of the end; those that a dead one left open have nobody else by then, whoever their heir would be. Its own this node looks at
+    /// when the end is written.
     mutating func cancelOrphans(
         _ did: DialogID, but own: SpiralPass? = nil, now: Instant, dialogs: inout DialogTable,
         effects: inout ProxyEffects
     ) {
         guard let record = dialogs.record(did), record.state != .deleted else { return }
+        if inviteContext(of: did, where: { $0.kind == .forwarded && $0.lastStatus < 200 }) != nil {
+            reviewsDue.append(did)
+        }
         var seen: [SlotID] = []
         for pending in record.pendings where pending.progress & Progress.final == 0 && pending.pass != own {
             guard let token = token(of: pending), token.member != settings.memberTag, !seen.contains(token.slot),

@@ -24,13 +24,9 @@ package struct Proxy: Sendable {
     package internal(set) var counters = ProxyCounters()
     /// The other members, sorted by tag; the node keeps it current.
     package var peers: [PeerContact] = [] {
-        didSet { noteGone(since: oldValue) }
+        didSet { unknownOwners.peersChanged(from: oldValue, to: peers) }
     }
-    /// Processes that were peers and are none any more, the latest last: another of their name has come, or they were
-    /// forgotten. What they left behind need not wait for them.
-    private(set) var goneMembers: [UInt32] = []
-    /// Of `goneMembers`: beyond it the one that went first is a stranger again, and waits for `strangerGrace`.
-    static let goneLimit = 64
+    var unknownOwners = UnknownOwners()
     /// What the other members are called, the dead ones included: their Routes are ours to consume (S1-5).
     package var memberNames: [HostPort] = []
     /// Branch tags of the fit members, this one among them: who inherits transactions.
@@ -267,14 +263,6 @@ package struct Proxy: Sendable {
     /// Who a branch's member tag names.
     func peer(_ tag: UInt32) -> PeerContact? {
         peers.first { $0.memberTag == tag }
-    }
-
-    private mutating func noteGone(since before: [PeerContact]) {
-        for peer in before where !peers.contains(where: { $0.memberTag == peer.memberTag }) {
-            goneMembers.append(peer.memberTag)
-        }
-        goneMembers.removeAll { tag in peers.contains { $0.memberTag == tag } }
-        goneMembers.removeFirst(max(0, goneMembers.count - Self.goneLimit))
     }
 
     func isPeerAddress(_ endpoint: Endpoint) -> Bool {
