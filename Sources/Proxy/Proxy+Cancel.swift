@@ -34,8 +34,15 @@ extension Proxy {
             counters.foreignAbsorbed += 1
             learnForeignCancel(did, spiral, plan, now: now, dialogs: &dialogs, effects: &effects)
             if !isFromMember {  // What a member passes on has been answered where it came in.
-                passToOwner(of: did, spiral, plan, dialogs: dialogs, effects: &effects)
-                answerPassedCancel(plan, effects: &effects)
+                let isPassed = passToOwner(of: did, spiral, plan, dialogs: dialogs, effects: &effects)
+                if isPassed && isJoining {
+                    // Its members may not hear this node; the CANCEL that is not answered comes again, perhaps to
+                    // another.
+                    counters.dropped += 1
+                } else {
+                    reject(200, plan, effects: &effects)
+                    counters.rejected -= 1
+                }
             }
             // Of an answered call, too: the INVITE may be a pass that another target than this one has answered.
             if let state = dialogs.state(did), state != .deleted {
@@ -44,12 +51,11 @@ extension Proxy {
         case .another:
             counters.foreignAbsorbed += 1
             guard !isFromMember else { return }
-            // Its owner answers. What is lost on the way comes again, since nobody has answered.
-            guard passToPeers(completing: plan, effects: &effects) else {
-                reject(200, plan, effects: &effects)
-                counters.rejected -= 1
-                return
-            }
+            let isPassed = passToPeers(completing: plan, effects: &effects)
+            // For a pass that only another member knows its owner answers: what is lost on the way comes again.
+            if isPassed && mayBeOfUnknownPass(plan, dialogs: dialogs) { return }
+            reject(200, plan, effects: &effects)
+            counters.rejected -= 1
         case .nothing:
             // Who says nothing gets the CANCEL again, and knows the call by then.
             if isJoining {
@@ -60,17 +66,6 @@ extension Proxy {
         }
     }
 
-    /// The CANCEL has been passed to who can act on it. A joining node cannot say that it arrived: its members may not
-    /// hear it, and the CANCEL that is not answered comes again, perhaps to another node.
-    private mutating func answerPassedCancel(_ plan: RequestPlan, effects: inout ProxyEffects) {
-        guard !isJoining else {
-            counters.dropped += 1
-            return
-        }
-        reject(200, plan, effects: &effects)
-        counters.rejected -= 1
-    }
-
     /// Which INVITE a CANCEL is for that is not here (R16).
     private enum Cancelled {
         case invite(DialogID, SpiralPass)
@@ -79,6 +74,21 @@ extension Proxy {
         /// Records of that Call-ID, From tag and CSeq are here, and it is not clear which one it is for.
         case another
         case nothing
+    }
+
+    /// No INVITE that is known here can be meant, and one of its call goes on, or has come back before: there may be
+    /// one more.
+    private mutating func mayBeOfUnknownPass(_ plan: RequestPlan, dialogs: DialogTable) -> Bool {
+        let all = attempts(plan, dialogs: dialogs)
+        guard !all.contains(where: { !openPasses(of: $0, plan, dialogs: dialogs).isEmpty }) else { return false }
+        return all.contains { did in
+            dialogs.view(did) { view, stored in
+                guard view.state != .deleted else { return false }
+                var spirals = view.state < .confirmedNotAcknowledged
+                view.forEachPending(in: stored) { spirals = spirals || !$0.pass.isFirst }
+                return spirals
+            } ?? false
+        }
     }
 
     /// By its topmost Via, which is its INVITE's (RFC 3261 §9.1); else the one unanswered call, or pass of
@@ -329,8 +339,10 @@ extension Proxy {
         }
         return attempts(plan, dialogs: dialogs).contains { did in
             guard let state = dialogs.state(did) else { return false }
-            // Its owner would know the ACK by its branch.
-            if state < .confirmedNotAcknowledged { return inviteContext(of: did) { $0.kind == .forwarded } == nil }
+            // Nobody has answered, as far as is known here: it is for a pass of a spiral that another node has, if its
+            // own INVITE was not here. Should a phone that ignores its Routes have been answered by way of another
+            // node, its next ACK, to the next copy of the 2xx, finds the fact.
+            if state < .confirmedNotAcknowledged { return true }
             let flags = dialogs.view(did) { view, _ in view.flags } ?? 0
             return state == .deleted && flags & RecordFlag.failed != 0
         }

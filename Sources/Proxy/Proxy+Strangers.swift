@@ -66,17 +66,19 @@ extension Proxy {
     }
 
     /// The owner gets the CANCEL itself, too: the fact may be long in coming where the bus is cut and SIP is not.
+    /// - Returns: False when it is not live.
     mutating func passToOwner(
         of did: DialogID, _ spiral: SpiralPass, _ plan: RequestPlan, dialogs: DialogTable, effects: inout ProxyEffects
-    ) {
+    ) -> Bool {
         let pendings =
             dialogs.record(did)?.pendings.filter { $0.cseq == plan.cSeq.number && $0.pass == spiral } ?? []
         for pending in pendings {
             guard let token = token(of: pending), let owner = peer(token.member), owner.isLive, owner.endpoint != nil
             else { continue }
             pass(to: owner, from: plan.source, effects: &effects)
-            return
+            return true
         }
+        return false
     }
 
     /// Gives every live member a copy of a message that only its unknown owner can use: an ACK for a final answer of

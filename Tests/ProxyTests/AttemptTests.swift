@@ -188,7 +188,7 @@ struct AttemptTests {
         #expect(status(clear) == ["200"] && other.dialogs.record(bench.puts[0])?.flags == 1)
         #expect(other.dialogs.record(bench.puts[1])?.flags == 0)
         let unclear = other.receive(cancel("10.0.0.4"), from: ProxyBench.caller)
-        #expect(unclear.map(\.to) == [ProxyBench.node, ProxyBench.caller] && status(unclear) == ["200"])
+        #expect(unclear.map(\.to) == [ProxyBench.node], "another pass may be known there, and its owner answers")
         #expect(other.receive(cancel("10.0.0.4"), from: ProxyBench.node).isEmpty, "once")
         let nothing = Call.request("CANCEL", branch: "z9hG4bKnew", cSeq: 9, contact: nil)
         #expect(status(other.receive(nothing, from: ProxyBench.caller)) == ["481"])

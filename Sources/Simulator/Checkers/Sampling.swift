@@ -118,7 +118,9 @@ extension World {
 
     /// Everyone who held it is dead: by nature, unless there was time to spread it.
     func excuseLoss(_ call: CallTruth) {
-        let holders = call.dialog.holders
+        // Who died before the caller had its 2xx, having seen it pass nearer to the callee, lost no call.
+        let confirmed = call.confirmedAt ?? 0
+        let holders = call.dialog.holders.filter { (checks.ends[$0] ?? .max) > confirmed }
         let deaths = holders.compactMap { checks.ends[$0] }.sorted()
         let names = holders.map { hosts[$0.host].name }
         switch holders.count {
