@@ -141,13 +141,14 @@ extension Proxy {
             return
         }
         if 200..<300 ~= message.statusCode, Self.refreshing(cSeq.method) {
-            if learnPassingConfirmation(did, cSeq, via, spiral, now: now, dialogs: &dialogs, effects: &effects) {
-                // The callee's next copy, T1 later, finds the fact committed.
-                if commits { return }
-            } else if learnPassingSuccess(did, cSeq, now: now, dialogs: &dialogs, effects: &effects), commits,
-                holdPassing(via, from: source, effects: &effects)
-            {
-                return
+            let isConfirmation = isAnswerOfCall(did, cSeq, dialogs: dialogs)
+            let learned =
+                learnPassingConfirmation(did, cSeq, via, spiral, now: now, dialogs: &dialogs, effects: &effects)
+                || learnPassingSuccess(did, cSeq, now: now, dialogs: &dialogs, effects: &effects)
+            // Each copy: what an earlier one taught may not have reached anybody yet.
+            if commits, isConfirmation || learned {
+                let purpose: CommitToken.Purpose = isConfirmation ? .confirmation : .refresh
+                if holdPassing(via, purpose, from: source, effects: &effects) { return }
             }
         }
         forwardResponseStatelessly(via, from: source, effects: &effects)
@@ -228,10 +229,17 @@ extension Proxy {
         effects.queue.send(bytes, to: endpoint, from: egressListener(endpoint))
     }
 
-    /// Holds the 2xx at hand, which moves a deadline, until that is committed (R9): whoever asked must not take for
-    /// granted what only this node knows.
+    private func isAnswerOfCall(_ did: DialogID, _ cSeq: CSeq, dialogs: DialogTable) -> Bool {
+        guard cSeq.method == .invite, dialogs.state(did) != .deleted else { return false }
+        return dialogs.view(did) { view, _ in view.inviteCSeq == cSeq.number } ?? false
+    }
+
+    /// Holds the 2xx at hand, which confirms a dialog or moves a deadline, until that is committed (R9): whoever asked
+    /// must not take for granted what only this node knows.
     /// - Returns: False when there is no room; then it goes on uncommitted, and is counted.
-    private mutating func holdPassing(_ via: Via, from source: Endpoint, effects: inout ProxyEffects) -> Bool {
+    private mutating func holdPassing(
+        _ via: Via, _ purpose: CommitToken.Purpose, from source: Endpoint, effects: inout ProxyEffects
+    ) -> Bool {
         guard let endpoint = endpointBelow() else { return false }
         guard let id = newContext(&effects) else { return false }
         var context = ResponseContext()
@@ -242,7 +250,7 @@ extension Proxy {
         context.held = [HeldResponse(bytes: bytes, toTag: [], status: message.statusCode)]
         counters.heldResponses += 1
         put(context, id)
-        effects.items.append(.commit(CommitToken(context: id, purpose: .refresh)))
+        effects.items.append(.commit(CommitToken(context: id, purpose: purpose)))
         return true
     }
 
