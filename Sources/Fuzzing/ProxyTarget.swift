@@ -172,7 +172,7 @@ enum ProxyTarget {
             let tokens = commits
             commits = []
             for token in tokens {
-                proxy.committed(token, now: now, effects: &effects)
+                proxy.committed(token, now: now, dialogs: dialogs, effects: &effects)
                 if proxy.hasReleasedRequests { proxy.resume(now: now, dialogs: &dialogs, effects: &effects) }
             }
             drain(mustBeValid: true, answersNothing: false)

@@ -110,7 +110,7 @@ extension Node {
             counters.uncommitted += 1
             if token.purpose == .refresh { counters.refreshUncommitted += 1 }
         }
-        proxy.committed(token, now: now, effects: &effects)
+        proxy.committed(token, now: now, dialogs: store.dialogs, effects: &effects)
     }
 
     /// What peers changed: timers, transactions of ours that wait for such facts, orphans.

@@ -251,7 +251,8 @@ extension Proxy {
         {
             return
         }
-        let isHeld = fact == .moves && commits
+        // A further copy too, and the 2xx of a pass that the first pass sees: who taught it may still wait for its commit.
+        let isHeld = commits && (fact == .moves || fact == .nothing && isInvite && context.isInitial)
         guard isHeld, context.held.count < ResponseContext.heldLimit else {
             counters.holdsRefused += isHeld ? 1 : 0
             sendUpstream(bytes, status, &context, id, now: now, effects: &effects)
@@ -282,13 +283,20 @@ extension Proxy {
     }
 
     /// The peers' word on a commit, or the timeout's.
-    package mutating func committed(_ token: CommitToken, now: Instant, effects: inout ProxyEffects) {
+    package mutating func committed(
+        _ token: CommitToken, now: Instant, dialogs: DialogTable, effects: inout ProxyEffects
+    ) {
         guard let id = resolve(token.context, generationMask: 0x3fff_ffff), var context = take(id) else { return }
         switch token.purpose {
         case .trying: sendTrying(&context, id, now: now, effects: &effects)
         case .confirmation, .refresh:
             guard !context.held.isEmpty else { break }
             let response = context.held.removeFirst()
+            // A dead node's, and its heir has told the caller otherwise meanwhile: the callee's next copy is refused.
+            if context.kind == .passing, let did = context.did, hasFailed(did, dialogs: dialogs) {
+                counters.strayResponses += 1
+                break
+            }
             sendUpstream(response.bytes, response.status, &context, id, now: now, effects: &effects)
             if let did = context.did, hasAdopted(did) { reviewsDue.append(did) }
             if context.held.isEmpty {
@@ -297,6 +305,10 @@ extension Proxy {
             }
         }
         finish(context, id)
+    }
+
+    private func hasFailed(_ did: DialogID, dialogs: DialogTable) -> Bool {
+        dialogs.view(did) { view, _ in view.state == .deleted && view.flags & RecordFlag.failed != 0 } ?? false
     }
 
     /// Requests wait to be handled again, or adopted INVITEs to be looked at: call `resume` when true.

@@ -148,7 +148,7 @@ extension Proxy {
             // Each copy: what an earlier one taught may not have reached anybody yet.
             if commits, isConfirmation || learned {
                 let purpose: CommitToken.Purpose = isConfirmation ? .confirmation : .refresh
-                if holdPassing(via, purpose, from: source, effects: &effects) { return }
+                if holdPassing(did, via, purpose, from: source, effects: &effects) { return }
             }
         }
         forwardResponseStatelessly(via, from: source, effects: &effects)
@@ -238,12 +238,14 @@ extension Proxy {
     /// must not take for granted what only this node knows.
     /// - Returns: False when there is no room; then it goes on uncommitted, and is counted.
     private mutating func holdPassing(
-        _ via: Via, _ purpose: CommitToken.Purpose, from source: Endpoint, effects: inout ProxyEffects
+        _ did: DialogID, _ via: Via, _ purpose: CommitToken.Purpose, from source: Endpoint,
+        effects: inout ProxyEffects
     ) -> Bool {
         guard let endpoint = endpointBelow() else { return false }
         guard let id = newContext(&effects) else { return false }
         var context = ResponseContext()
         context.kind = .passing
+        context.did = did
         context.upstream = endpoint
         context.listener = egressListener(endpoint)
         let bytes = responseWithoutVia(via, from: source, to: endpoint)

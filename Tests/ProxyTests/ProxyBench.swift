@@ -100,7 +100,7 @@ struct ProxyBench {
         let tokens = commits
         commits = []
         for token in tokens {
-            proxy.committed(token, now: now, effects: &effects)
+            proxy.committed(token, now: now, dialogs: dialogs, effects: &effects)
             if proxy.hasReleasedRequests { proxy.resume(now: now, dialogs: &dialogs, effects: &effects) }
         }
         return drain()

@@ -26,6 +26,8 @@ struct DialogTruth {
     /// Processes whose record had the branch to this callee of a call that came back through the cluster: by it alone an
     /// heir can cancel.
     var passHolders: [ProcessID] = []
+    /// How often, of the looks taken, a process that held it confirmed had another serving one in reach.
+    var sharedLooks = 0
     var wasUncommitted = false
     var wasAlone = false
     /// A node that had no record sent its 2xx on, and nobody in reach had one.

@@ -64,9 +64,18 @@ extension World {
             if !call.dialogs[place].earlyHolders.contains(host.process) {
                 call.dialogs[place].earlyHolders.append(host.process)
             }
-            if state >= .confirmedNotAcknowledged, !call.dialogs[place].holders.contains(host.process) {
-                call.dialogs[place].holders.append(host.process)
-            }
+            guard state >= .confirmedNotAcknowledged else { continue }
+            if !call.dialogs[place].holders.contains(host.process) { call.dialogs[place].holders.append(host.process) }
+            if hasServingPeer(host) { call.dialogs[place].sharedLooks += 1 }
+        }
+    }
+
+    /// Another node serves, and the two hear each other.
+    private func hasServingPeer(_ host: Host) -> Bool {
+        hosts.contains { other in
+            guard other !== host, !other.isPaused, let node = other.node else { return false }
+            return NodeInspection.isServing(node) && links.areConnected(host.index, other.index)
+                && links.areConnected(other.index, host.index)
         }
     }
 
@@ -127,7 +136,8 @@ extension World {
         case 0 where call.dialog.wasRelayed || !call.dialog.confirmHolders.isEmpty:
             excuse("1relay", call: call.index, "its 2xx went through a node that knew nothing, and nobody alive did")
         case 0: violate("1", call: call.index, "its caller has a 2xx, and no process ever held it confirmed")
-        case 1 where call.dialog.wasAlone: excuse("1lone", call: call.index, "its node was alone, and died")
+        case 1 where call.dialog.wasAlone || call.dialog.sharedLooks == 0:
+            excuse("1lone", call: call.index, "its node was alone, and died")
         case 1 where call.dialog.wasUncommitted:
             excuse("1t", call: call.index, "its 2xx left after the commit timeout; \(names) died")
         case 1 where call.dialog.confirmHolders.count > 1:
