@@ -76,7 +76,9 @@ extension Proxy {
             learnFailureOfPass(context, did, now: now, dialogs: &dialogs, effects: &effects)
             return
         }
-        if context.isInitial, state < .confirmedNotAcknowledged {
+        if !context.isInitial {
+            cancelOrphans(did, before: context.cSeq, now: now, dialogs: &dialogs, effects: &effects)
+        } else if state < .confirmedNotAcknowledged {
             cancelOrphans(did, but: .first, now: now, dialogs: &dialogs, effects: &effects)
         }
         facts.begin()
@@ -179,6 +181,9 @@ extension Proxy {
         let bytes = message.bytes
         let calleeTag = plan.leg == .caller ? message.toTag : message.fromTag
         let isInitial = dialogs.view(did) { view, _ in view.inviteCSeq == plan.cSeq.number } ?? false
+        if !isInitial {
+            cancelOrphans(did, before: plan.cSeq.number, now: now, dialogs: &dialogs, effects: &effects)
+        }
         let (requestURI, to) = (message.requestURI, message.first(.to)?.value)
         facts.begin()
         // An ACK is proof of the 2xx: if that is still on its way here, the early timeout must not outlive it.

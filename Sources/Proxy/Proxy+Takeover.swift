@@ -365,19 +365,21 @@ extension Proxy {
         finish(context, id)
     }
 
-    /// The dialog is about to end, and its tombstone keeps no branches. Those of a live owner are its own to cancel, when
+    /// The dialog is about to end, and its tombstone keeps no branches; or a later INVITE is settled, and the record
+    /// keeps none of those before it. Those of a live owner are its own to cancel, when
     /// it hears of the end; those that a dead one left open have nobody else by then, whoever their heir would be. Its own this node looks at
     /// when the end is written.
     mutating func cancelOrphans(
-        _ did: DialogID, but own: SpiralPass? = nil, now: Instant, dialogs: inout DialogTable,
-        effects: inout ProxyEffects
+        _ did: DialogID, but own: SpiralPass? = nil, before cSeq: UInt32 = .max, now: Instant,
+        dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
         guard let record = dialogs.record(did), record.state != .deleted else { return }
         if inviteContext(of: did, where: { $0.kind == .forwarded && $0.lastStatus < 200 }) != nil {
             reviewsDue.append(did)
         }
         var seen: [SlotID] = []
-        for pending in record.pendings where pending.progress & Progress.final == 0 && pending.pass != own {
+        for pending in record.pendings
+        where pending.progress & Progress.final == 0 && pending.pass != own && pending.cseq < cSeq {
             guard let token = token(of: pending), token.member != settings.memberTag, !seen.contains(token.slot),
                 peer(token.member)?.isLive != true
             else { continue }
