@@ -68,7 +68,7 @@ extension Proxy {
     ) {
         context.contextTimer = .none
         guard context.kind == .resending, let did = context.did, let state = dialogs.state(did),
-            !isSettled(context, did, state, dialogs: dialogs), let deadline = dialogs.deadline(did), deadline > now
+            !isSettled(context, did, state, dialogs: dialogs)
         else {
             context.kind = .forwarded  // Nothing waits any more: the context ends.
             return
@@ -78,7 +78,11 @@ extension Proxy {
             shortenDeadline(did, flags: 0, isAsked: false, now: now, dialogs: &dialogs, effects: &effects)
             return
         }
-        effects.queue.send(context.lastResponse, to: context.upstream, from: context.listener, flow: context.flow)
+        // Its BYEs are due: a caller that has had no 2xx must not be given one now. Another copy of the callee's may still
+        // move the deadline.
+        if let deadline = dialogs.deadline(did), deadline > now {
+            effects.queue.send(context.lastResponse, to: context.upstream, from: context.listener, flow: context.flow)
+        }
         context.resendInterval = min(context.resendInterval * 2, settings.timers.t2)
         context.contextTimer = wheel.schedule(
             TimerToken(context: id, machine: .resend).rawValue, at: now.advanced(by: context.resendInterval))

@@ -109,8 +109,10 @@ extension Proxy {
     {
         if state == .deleted { return true }
         return dialogs.view(did) { view, stored in
-            (context.leg == .caller ? view.settledCaller : view.settledCallee) >= context.cSeq
-                || context.isInitial && isAcknowledged(view, stored, context.cSeq)
+            // A later INVITE that failed settles those before it in the record, and says nothing of the first one's ACK.
+            context.isInitial
+                ? isAcknowledged(view, stored, context.cSeq)
+                : (context.leg == .caller ? view.settledCaller : view.settledCallee) >= context.cSeq
         } ?? true
     }
 

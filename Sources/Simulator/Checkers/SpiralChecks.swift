@@ -47,9 +47,23 @@ extension World {
         guard let spiral = call.plan.spiral, let server = server(of: call.index) else { return }
         let wanted = leg == .callee && spiral.recordRoutes
         guard wanted != (packet.to == server.endpoint) else { return }
-        violate(
-            "spiral-route", call: call.index, node: host.index,
+        let text =
             "sends the BYE to the \(leg.name) to \(packet.to.text), and the server is \(wanted ? "" : "not ")in the way"
-        )
+        // An ACK that has passed the server names the callee, and no longer the way there.
+        if !wanted || knowsWay(call, inReachOf: host) {
+            violate("spiral-route", call: call.index, node: host.index, text)
+        } else {
+            excuse("spiral-route", call: call.index, "\(host.name) \(text); nobody in reach knows the way")
+        }
+    }
+
+    /// Some process that this node can ask, or the node itself, has the callee's route set.
+    private func knowsWay(_ call: CallTruth, inReachOf host: Host) -> Bool {
+        hosts.contains { other in
+            guard links.areConnected(host.index, other.index), let node = other.node, let did = call.did,
+                let record = NodeInspection.decoded(did, node)
+            else { return false }
+            return record.outs.contains { !$0.side.routes.isEmpty }
+        }
     }
 }
