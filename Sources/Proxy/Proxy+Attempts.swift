@@ -198,7 +198,7 @@ extension Proxy {
     }
 
     /// The response with the Via stack of another copy of its request.
-    private mutating func readdress(_ response: [UInt8], as request: [UInt8]) -> [UInt8]? {
+    mutating func readdress(_ response: [UInt8], as request: [UInt8]) -> [UInt8]? {
         guard loadStored(request) else { return nil }
         var stack = ByteWriter()
         stored.forEach(.via) { stack.put(stored.bytes, $0.line) }

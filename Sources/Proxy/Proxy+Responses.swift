@@ -324,7 +324,10 @@ extension Proxy {
     /// The response of a branch as it goes upstream.
     mutating func responseWithoutVia(_ via: Via, _ context: ResponseContext, branch index: Int) -> [UInt8] {
         let source = context.branches.indices.contains(index) ? context.branches[index].target : .none
-        return responseWithoutVia(via, from: source, to: context.upstream)
+        let bytes = responseWithoutVia(via, from: source, to: context.upstream)
+        // A further copy of a dead node's INVITE came here: its sender has given up the one that the callee answers.
+        guard context.kind == .heir, context.serverKey != 0 else { return bytes }
+        return readdress(bytes, as: context.request) ?? bytes
     }
 
     /// The response without our Via (§16.7 step 3).
@@ -367,7 +370,7 @@ extension Proxy {
         actions.removeAll { $0 == .send }
         if isAcceptedInvite {  // Its retransmissions come from the callee; nothing of it is needed any more.
             context.lastResponse = []
-            context.request = []
+            if context.kind != .heir { context.request = [] }
             for index in context.branches.indices where context.branches[index].final / 100 == 2 {
                 context.branches[index].sent = []
             }

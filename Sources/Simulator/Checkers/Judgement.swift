@@ -114,7 +114,9 @@ extension World {
                 + "known at \(names(known))"
             // Owing (R15): refused by an heir after its owner, which was only cut off, had sent the 2xx on.
             let isOwing = call.wasRefused && call.answers.contains { $0.method == .invite && $0.leftAt != nil }
-            if isAdopterDead(call) {
+            // Its BYE was on the way by its server, and who repeated it is dead.
+            let isEndLost = !dialog.byes.isEmpty && !dialog.byes.contains { checks.isAlive($0.process) }
+            if isAdopterDead(call) || isEndLost {
                 excuse("S2-11", call: call.index, text)
             } else if isOwing {
                 excuse("owing", call: call.index, text)
