@@ -1,7 +1,7 @@
 // How an heir ends a dead node's ringing call (S2-11): it waits for the dead node's address, cancels, asks its peers
 // once more, and tells everybody.
 //
-//   waiting ──nothing came──▶ cancelling ──every CANCEL answered, or 8·T1──▶ asking ──200 ms──▶ BYEs, ACK, 480 upstream
+//   waiting ──nothing came──▶ cancelling ──every CANCEL answered, or 8·T1──▶ asking ──2 × 200 ms──▶ BYEs, ACK, 480
 //      │ the owner is heard: it is left to it        │ a 2xx: it is passed on        │ a peer knows an answer: that one
 //      ▼                                             ▼                               ▼ is repeated (S1-3)
 //
@@ -24,7 +24,7 @@ extension Proxy {
         }
         switch context.heirStage {
         case .cancelling: endEarlyAsHeir(&context, id, now: now, dialogs: &dialogs, effects: &effects)
-        case .asking(cancels: false) where isCancelling(context):  // A provisional came meanwhile.
+        case .asking(cancels: false, _) where isCancelling(context):  // A provisional came meanwhile.
             awaitCancelAnswers(&context, id, now: now)
         case .asking: endEarlyAsHeir(&context, id, now: now, dialogs: &dialogs, effects: &effects)
         case .waiting:
@@ -39,6 +39,13 @@ extension Proxy {
                 continueAsHeir(&context, id, now: now, dialogs: &dialogs, effects: &effects)
             }
         }
+    }
+
+    private mutating func askAgain(
+        _ context: inout ResponseContext, _ id: SlotID, _ did: DialogID, now: Instant, effects: inout ProxyEffects
+    ) {
+        effects.items.append(.wanted(did))
+        wakeHeir(&context, id, at: now.advanced(by: Self.recordWait))
     }
 
     private mutating func wakeHeir(_ context: inout ResponseContext, _ id: SlotID, at moment: Instant) {
@@ -106,9 +113,14 @@ extension Proxy {
         if context.isInitial, !context.heirStage.isAsking, hasAnybodyToAsk {
             // Asked once more, now that no callee can answer any more: an answer may have reached a peer while this
             // heir waited, and the caller may have it by now.
-            context.heirStage = .asking(cancels: isCancelling(context))
-            effects.items.append(.wanted(did))
-            wakeHeir(&context, id, at: now.advanced(by: Self.recordWait))
+            context.heirStage = .asking(cancels: isCancelling(context), again: false)
+            askAgain(&context, id, did, now: now, effects: &effects)
+            return
+        }
+        if context.isInitial, case .asking(let cancels, again: false) = context.heirStage, hasAnybodyToAsk {
+            // And at the last moment: what came while the first question was answered is not in that answer.
+            context.heirStage = .asking(cancels: cancels, again: true)
+            askAgain(&context, id, did, now: now, effects: &effects)
             return
         }
         if context.isInitial {

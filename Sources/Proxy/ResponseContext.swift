@@ -32,7 +32,7 @@ struct ResponseContext: Sendable {
         /// Its CANCEL is under way.
         case cancelling
         /// The callees can answer no more, or say nothing to their CANCEL; the peers are asked for the last time.
-        case asking(cancels: Bool)
+        case asking(cancels: Bool, again: Bool)
 
         var isAsking: Bool { if case .asking = self { true } else { false } }
     }
