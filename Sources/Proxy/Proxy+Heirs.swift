@@ -88,6 +88,7 @@ extension Proxy {
         context.contextTimer = .none
         guard context.lastStatus < 200, context.held.isEmpty else { return }
         if waitsForQuorum(&context, id, now: now) { return }
+        if awaitsAnswerFromBelow(&context, id, now: now, dialogs: dialogs) { return }
         let cause = context.cancelled ? context.cause : .interrupted
         cancelAll(&context, id, because: cause, now: now, dialogs: &dialogs, effects: &effects)
         context.heirStage = .cancelling
@@ -97,6 +98,27 @@ extension Proxy {
         } else {
             endEarlyAsHeir(&context, id, now: now, dialogs: &dialogs, effects: &effects)
         }
+    }
+
+    /// A callee has answered by a further pass: its server has the 2xx, and the callee repeats it for 64·T1, which one
+    /// copy will take up to here (RFC 3261 §13.3.1.4). Until then the call is answered, and not this node's to end.
+    private mutating func awaitsAnswerFromBelow(
+        _ context: inout ResponseContext, _ id: SlotID, now: Instant, dialogs: DialogTable
+    ) -> Bool {
+        let until = context.startedAt.advanced(by: settings.timers.t1 * 64)
+        guard context.isInitial, context.pass.isFirst, !context.cancelled, now < until, let did = context.did,
+            dialogs.view(did, { view, stored in
+                var isAnswered = false
+                view.forEachOut(in: stored) { out in
+                    guard let state = out.state else { return }
+                    isAnswered = isAnswered || state == .confirmedNotAcknowledged || state == .confirmed
+                }
+                return isAnswered
+            }) ?? false
+        else { return false }
+        context.heirStage = .waiting
+        wakeHeir(&context, id, at: until)
+        return true
     }
 
     /// After the CANCEL: BYE on each early dialog, one ACK for a 487 that went to the dead node, the final answer
