@@ -61,6 +61,16 @@ extension Proxy {
         return isOpen
     }
 
+    /// A later INVITE of the caller is over, and a branch of its first one is not: what settles the one in the record
+    /// would take the other away, which an heir may have to cancel. The end of that branch settles it (`isSettleable`),
+    /// or the next INVITE does.
+    private func keepsBranches(of leg: Leg, _ did: DialogID, dialogs: DialogTable) -> Bool {
+        guard leg == .caller else { return false }
+        return dialogs.view(did) { view, stored in
+            view.settledCaller < view.inviteCSeq && hasOpenPending(view, stored, view.inviteCSeq)
+        } ?? false
+    }
+
     private func isAnswered(_ did: DialogID, _ tag: [UInt8], dialogs: DialogTable) -> Bool {
         dialogs.view(did) { view, stored in
             (view.out(toTag: tag, ByteRange(tag), in: stored)?.state ?? .unconfirmed) >= .confirmedNotAcknowledged
@@ -76,9 +86,7 @@ extension Proxy {
             learnFailureOfPass(context, did, now: now, dialogs: &dialogs, effects: &effects)
             return
         }
-        if !context.isInitial {
-            cancelOrphans(did, before: context.cSeq, now: now, dialogs: &dialogs, effects: &effects)
-        } else if state < .confirmedNotAcknowledged {
+        if context.isInitial, state < .confirmedNotAcknowledged {
             cancelOrphans(did, but: .first, now: now, dialogs: &dialogs, effects: &effects)
         }
         facts.begin()
@@ -88,7 +96,13 @@ extension Proxy {
             facts.put(RecordField.flags, RecordFlag.failed)
             facts.put(RecordField.failure, UInt64(status))
         } else {
-            facts.put(context.leg == .caller ? RecordField.settledCaller : .settledCallee, UInt64(context.cSeq))
+            if keepsBranches(of: context.leg, did, dialogs: dialogs) {
+                for index in context.branches.indices {
+                    pendingFact(context, index) { $0.put(PendingField.progress, Progress.final) }
+                }
+            } else {
+                facts.put(context.leg == .caller ? RecordField.settledCaller : .settledCallee, UInt64(context.cSeq))
+            }
             if loadStored(context.request), let via = try? stored.topmostVia() {
                 let rejected = rejection(cSeq: context.cSeq, branch: via.branch, in: stored.bytes)
                 facts.put(context.leg == .caller ? RecordField.rejectedCaller : .rejectedCallee, rejected)
@@ -181,9 +195,6 @@ extension Proxy {
         let bytes = message.bytes
         let calleeTag = plan.leg == .caller ? message.toTag : message.fromTag
         let isInitial = dialogs.view(did) { view, _ in view.inviteCSeq == plan.cSeq.number } ?? false
-        if !isInitial {
-            cancelOrphans(did, before: plan.cSeq.number, now: now, dialogs: &dialogs, effects: &effects)
-        }
         let (requestURI, to) = (message.requestURI, message.first(.to)?.value)
         facts.begin()
         // An ACK is proof of the 2xx: if that is still on its way here, the early timeout must not outlive it.
@@ -219,7 +230,7 @@ extension Proxy {
                     if let to { out.put(OutField.to, bytes, to) }
                 }
             }
-        } else {
+        } else if !keepsBranches(of: plan.leg, did, dialogs: dialogs) {
             facts.put(plan.leg == .caller ? RecordField.settledCaller : .settledCallee, UInt64(plan.cSeq.number))
         }
         learn(did, now: now, dialogs: &dialogs, effects: &effects)

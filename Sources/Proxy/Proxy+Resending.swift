@@ -75,6 +75,8 @@ extension Proxy {
         }
         if now - context.startedAt >= settings.timers.t1 * 64 {
             context.kind = .forwarded
+            // A re-INVITE without its ACK is no reason to end a call in which both sides talk.
+            guard context.isInitial else { return }
             shortenDeadline(did, flags: 0, isAsked: false, now: now, dialogs: &dialogs, effects: &effects)
             return
         }

@@ -218,6 +218,8 @@ extension Proxy {
         let isInitial = pending.leg == .caller && pending.cseq == record.inviteCSeq
         let answers = isInitial && pending.pass.isFirst ? record.outs.map(\.answer) : [pending.answer]
         let answer = answers.first { !$0.isEmpty } ?? []
+        // A later INVITE that failed, and stands here for a branch of the first one (`keepsBranches`).
+        if !isInitial, pending.progress & Progress.final != 0, answer.isEmpty { return }
         if let known {
             // A 2xx came by another node while this one was waiting or cancelling.
             guard !answer.isEmpty, var context = take(known) else { return }
@@ -367,21 +369,19 @@ extension Proxy {
         finish(context, id)
     }
 
-    /// The dialog is about to end, and its tombstone keeps no branches; or a later INVITE is settled, and the record
-    /// keeps none of those before it. Those of a live owner are its own to cancel, when
+    /// The dialog is about to end, and its tombstone keeps no branches. Those of a live owner are its own to cancel, when
     /// it hears of the end; those that a dead one left open have nobody else by then, whoever their heir would be. Its own this node looks at
     /// when the end is written.
     mutating func cancelOrphans(
-        _ did: DialogID, but own: SpiralPass? = nil, before cSeq: UInt32 = .max, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ did: DialogID, but own: SpiralPass? = nil, now: Instant, dialogs: inout DialogTable,
+        effects: inout ProxyEffects
     ) {
         guard let record = dialogs.record(did), record.state != .deleted else { return }
         if inviteContext(of: did, where: { $0.kind == .forwarded && $0.lastStatus < 200 }) != nil {
             reviewsDue.append(did)
         }
         var seen: [SlotID] = []
-        for pending in record.pendings
-        where pending.progress & Progress.final == 0 && pending.pass != own && pending.cseq < cSeq {
+        for pending in record.pendings where pending.progress & Progress.final == 0 && pending.pass != own {
             guard let token = token(of: pending), token.member != settings.memberTag, !seen.contains(token.slot),
                 peer(token.member)?.isLive != true
             else { continue }
