@@ -20,8 +20,8 @@ package struct PlanOptions: Equatable, Sendable {
     package var forks = false
     /// A proxy above hunts; in one seed of three when absent.
     package var hunts: Bool?
-    /// Servers behind send calls back.
-    package var spirals = false
+    /// Servers behind send calls back; in one seed of three when absent.
+    package var spirals: Bool?
 
     package init() {}
 }
@@ -171,8 +171,8 @@ package struct Plan: Sendable {
         _ seed: UInt64, after count: Int, _ lifetimeSeconds: Int, _ options: PlanOptions
     ) -> [CallPlan] {
         var random = SplitMix(seed: seed ^ 0x5370_6972_616C_5370)
-        guard options.spirals else { return [] }
-        return (0..<12).map { index in
+        guard options.spirals ?? random.chance(perMille: 333) else { return [] }
+        return (0..<(options.spirals == true ? 12 : 4)).map { index in
             SpiralPlan.draw(index: count + index, lifetime: .seconds(Int64(lifetimeSeconds)), using: &random)
         }
     }

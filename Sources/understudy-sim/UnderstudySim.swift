@@ -44,8 +44,8 @@ struct UnderstudySim: AsyncParsableCommand {
     @Flag(inversion: .prefixedNo, help: "A proxy above hunts; in one seed of three when left out.")
     var hunts: Bool?
 
-    @Flag(help: "Servers behind send calls back.")
-    var spirals = false
+    @Flag(inversion: .prefixedNo, help: "Servers behind send calls back; in one seed of three when left out.")
+    var spirals: Bool?
 
     @Flag(name: .customLong("trace"), help: "Print what happens; a number after it names the call to follow.")
     var traces = false
@@ -107,7 +107,7 @@ struct UnderstudySim: AsyncParsableCommand {
         if deal { words.append("--deal") }
         if keepAlive { words.append("--keep-alive") }
         if forks { words.append("--forks") }
-        if spirals { words.append("--spirals") }
+        if let spirals { words.append(spirals ? "--spirals" : "--no-spirals") }
         if let hunts { words.append(hunts ? "--hunts" : "--no-hunts") }
         return words.joined(separator: " ")
     }
