@@ -1,8 +1,9 @@
 // Who acts for a dialog, and asking before acting (R1).
 //
 // Grants and refusals are published, so they share frames; an answer names the asker and the deadline that it is about.
-// Only a member that is up answers, and only to a member of its view. An asker counts grants of its own view, its own
-// among them, none older than half the intent's life: whoever granted will not take a refresh for that long.
+// Only a member that is up answers, and only to a member of its view; it grants only when it is fit. An asker counts
+// grants of its own view, its own among them, none older than half the intent's life: whoever granted will not take a
+// refresh for that long.
 
 internal import Primitives
 
@@ -59,6 +60,8 @@ extension Cluster {
         switch store.consider(intent, now: now) {
         case .silent: return
         case .grant:
+            // Who has just heard the others again may not know yet what they committed without it (R9).
+            guard isFit else { return }
             counters.grantsGiven += 1
             if !outbound.append(.grant, now: now, { answer.write(into: &$0) }) { counters.unsentEntries += 1 }
         case .refuse:

@@ -1,0 +1,176 @@
+// What becomes of the passes of a spiral that are open when their node dies, their call is answered by another or ends,
+// or their CANCEL and ACK reach a node that does not know them (S2-17, S1-2c, S1-2d).
+
+import Dialogs
+import Primitives
+import Proxy
+import SIP
+import Testing
+
+@Suite("Passes that are open when something else ends")
+struct OpenPassTests {
+    private static let survivorAddress = "10.0.1.2:5060"
+
+    /// Another node, with the record of the first.
+    private func survivor(of bench: ProxyBench, isLive: Bool, knows: Bool = true) -> ProxyBench {
+        var other = ProxyBench { settings in
+            settings.memberTag = 0x2222_2222
+            settings.listeners = [Endpoint(text: Self.survivorAddress)!]
+            settings.names[0].sentBy = Array(Self.survivorAddress.utf8)
+            settings.nodeName = Array("n2".utf8)
+        }
+        other.proxy.peers = [
+            PeerContact(memberTag: 0x1111_1111, endpoint: Endpoint(text: ProxyBench.node), isLive: isLive)
+        ]
+        other.puts = bench.puts
+        if knows { copy(from: bench, to: &other) }
+        return other
+    }
+
+    private func copy(from bench: ProxyBench, to other: inout ProxyBench) {
+        let bytes = bench.dialogs.bytes(bench.did)!
+        _ = try? other.dialogs.learn(bench.did, facts: RawSpan(_elements: bytes.span), age: .zero, now: other.now)
+        other.proxy.review(bench.did, now: other.now, dialogs: &other.dialogs, effects: &other.effects)
+    }
+
+    private func firstLines(_ sent: [Sent]) -> [String] { sent.map(\.firstLine) }
+
+    /// Bob rings by one pass and Carol has answered by the next, on the first node.
+    private func answered() -> (hunt: Hunt, bob: Sent) {
+        var hunt = Hunt(recordsRoute: false)
+        let bob = hunt.tries("s1", Hunt.bob)[0]
+        _ = hunt.bench.receive(Call.response(180, to: bob, toTag: "tb"), from: Hunt.bob)
+        let carol = hunt.tries("s2", Hunt.carol)[0]
+        let up = hunt.bench.receive(
+            Call.response(200, to: carol, toTag: "tc", contact: "sip:carol@\(Hunt.carol)"), from: Hunt.carol)
+        _ = hunt.passUp(up[0])
+        return (hunt, bob)
+    }
+
+    private func bye(_ bench: ProxyBench) -> String {
+        Call.request(
+            "BYE", uri: "sip:carol@\(Hunt.carol)", branch: "z9hG4bKbye", cSeq: 3, toTag: "tc",
+            route: ["<sip:\(ProxyBench.shared);lr;did=\(bench.did.hex)>"], contact: nil)
+    }
+
+    @Test func `the end of the call cancels what rings by a pass of this node`() {
+        var (hunt, _) = answered()
+        let sent = hunt.bench.receive(bye(hunt.bench), from: ProxyBench.caller)
+        #expect(sent.contains { $0.to == Hunt.bob && $0.firstLine.hasPrefix("CANCEL") })
+        #expect(sent.contains { $0.to == Hunt.carol && $0.firstLine.hasPrefix("BYE") })
+    }
+
+    @Test func `the end of the call cancels what rings by a pass of a dead node, whoever its heir would be`() {
+        let (hunt, bob) = answered()
+        var other = survivor(of: hunt.bench, isLive: false)
+        _ = other.drain()
+        other.proxy.fitMembers = []
+        let sent = other.receive(bye(hunt.bench), from: ProxyBench.caller)
+        let cancel = sent.first { $0.to == Hunt.bob && $0.firstLine.hasPrefix("CANCEL") }
+        #expect(cancel?.headers("Via").first == bob.headers("Via").first, "by its INVITE's Via")
+    }
+
+    @Test func `a later INVITE that is over leaves the open branch of the first one in the record`() {
+        var (hunt, _) = answered()
+        let route = ["<sip:\(ProxyBench.shared);lr;did=\(hunt.bench.did.hex)>"]
+        func request(_ method: String, _ cSeq: Int, _ branch: String) -> String {
+            Call.request(method, uri: "sip:carol@\(Hunt.carol)", branch: branch, cSeq: cSeq, toTag: "tc", route: route)
+        }
+        _ = hunt.bench.receive(request("ACK", 1, "z9hG4bKa1"), from: ProxyBench.caller)
+        func isOpen() -> Bool {
+            let pendings = hunt.bench.dialogs.record(hunt.bench.did)?.pendings ?? []
+            return pendings.contains { $0.cseq == 1 && $0.progress & Progress.final == 0 }
+        }
+        #expect(isOpen())
+        let again = hunt.bench.receive(request("INVITE", 2, "z9hG4bKi2"), from: ProxyBench.caller)
+        _ = hunt.bench.receive(Call.response(200, to: again[0], toTag: "tc"), from: Hunt.carol)
+        _ = hunt.bench.receive(request("ACK", 2, "z9hG4bKa2"), from: ProxyBench.caller)
+        let third = hunt.bench.receive(request("INVITE", 3, "z9hG4bKi3"), from: ProxyBench.caller)
+        _ = hunt.bench.receive(Call.response(488, to: third[0], toTag: "tc"), from: Hunt.carol)
+        #expect(isOpen(), "an heir must find it")
+    }
+
+    @Test func `an heir does not end a call that a callee has answered by a further pass`() {
+        var hunt = Hunt()
+        let bob = hunt.tries("s1", Hunt.bob)[0]
+        _ = hunt.bench.receive(Call.response(180, to: bob, toTag: "tb"), from: Hunt.bob)
+        _ = hunt.bench.receive(Call.response(200, to: bob, toTag: "tb"), from: Hunt.bob)
+        var other = survivor(of: hunt.bench, isLive: true)
+        other.proxy.peers[0].isLive = false
+        other.proxy.fitMembers = [0x2222_2222]
+        other.proxy.review(other.did, now: other.now, dialogs: &other.dialogs, effects: &other.effects)
+        var sent = other.drain()
+        for _ in 0..<30 { sent += other.advance(milliseconds: 1_000) }
+        #expect(!sent.contains { $0.firstLine.hasPrefix("CANCEL") || $0.firstLine.hasPrefix("BYE") })
+        for _ in 0..<10 { sent += other.advance(milliseconds: 1_000) }
+        #expect(sent.contains { $0.to == Hunt.server && $0.firstLine.hasPrefix("CANCEL") }, "no copy of it came")
+    }
+
+    @Test func `a CANCEL for a pass that only another member knows is the owner's to answer`() {
+        var hunt = Hunt()
+        var other = survivor(of: hunt.bench, isLive: true)
+        let bob = hunt.tries("s1", Hunt.bob)[0]
+        _ = hunt.bench.receive(Call.response(180, to: bob, toTag: "tb"), from: Hunt.bob)
+        hunt.bench.proxy.peers = [
+            PeerContact(memberTag: 0x2222_2222, endpoint: Endpoint(text: Self.survivorAddress), isLive: true)
+        ]
+        let cancel = Hunt.hopByHop("CANCEL", "s1", to: Hunt.bob)
+        let mapped = "10.0.0.5:6999"
+        let passed = other.receive(cancel, from: mapped)
+        #expect(passed.map(\.to) == [ProxyBench.node], "no answer that nobody has looked into")
+        #expect(passed[0].headers("Via")[0].contains("rport=6999"), "and its sender is known by its Via")
+        let acted = hunt.bench.receive(passed[0].text, from: Self.survivorAddress)
+        #expect(firstLines(acted.filter { $0.to == mapped }) == ["SIP/2.0 200 OK"])
+        #expect(acted.contains { $0.to == Hunt.bob && $0.firstLine.hasPrefix("CANCEL") })
+    }
+
+    @Test func `the ACK for a pass that this owner of the first one does not know confirms nothing`() {
+        var hunt = Hunt()
+        hunt.bench.proxy.peers = [
+            PeerContact(memberTag: 0x2222_2222, endpoint: Endpoint(text: Self.survivorAddress), isLive: true)
+        ]
+        let ack = Hunt.hopByHop("ACK", "s7", to: Hunt.carol, toTag: "tc")
+        #expect(hunt.bench.receive(ack, from: Hunt.server).map(\.to) == [Self.survivorAddress])
+        #expect(hunt.bench.state == .unconfirmed)
+    }
+
+    @Test func `each copy of a dead node's 2xx waits for its commit, and none follows a failure`() throws {
+        var bench = ProxyBench()
+        let invite = bench.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
+        var other = survivor(of: bench, isLive: false)
+        other.proxy.commits = true
+        _ = other.drain()
+        let answer = Call.response(200, to: invite)
+        #expect(other.receive(answer, from: ProxyBench.callee).isEmpty)
+        #expect(other.receive(answer, from: ProxyBench.callee).isEmpty, "nor does the next, which teaches nothing")
+        #expect(firstLines(other.commit()) == ["SIP/2.0 200 OK", "SIP/2.0 200 OK"])
+        var late = survivor(of: bench, isLive: false)
+        late.proxy.commits = true
+        _ = late.drain()
+        #expect(late.receive(answer, from: ProxyBench.callee).isEmpty)
+        var ended = Record()
+        ended.state = .deleted
+        ended.flags = RecordFlag.failed
+        let facts = try ended.encoded()
+        _ = try late.dialogs.learn(late.did, facts: RawSpan(_elements: facts.span), age: nil, now: late.now)
+        #expect(late.commit().isEmpty, "an heir has told the caller otherwise meanwhile")
+    }
+
+    @Test func `an heir answers by the Vias of the copy that it took`() {
+        var bench = ProxyBench()
+        let invite = bench.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
+        _ = bench.receive(Call.response(180, to: invite), from: ProxyBench.callee)
+        var other = survivor(of: bench, isLive: true)
+        other.proxy.peers = [
+            PeerContact(
+                memberTag: 0x1111_1111, endpoint: nil, isLive: false, movesAddress: true, holdsMovedAddress: true)
+        ]
+        other.proxy.review(other.did, now: other.now, dialogs: &other.dialogs, effects: &other.effects)
+        _ = other.drain()
+        _ = other.receive(Call.request("INVITE", branch: "z9hG4bKfailover"), from: ProxyBench.caller)
+        for _ in 0..<2 {
+            let sent = other.receive(Call.response(200, to: invite), from: ProxyBench.callee)
+            #expect(sent.map { $0.headers("Via")[0].contains("z9hG4bKfailover") } == [true])
+        }
+    }
+}
