@@ -13,13 +13,20 @@ extension Proxy {
         _ plan: inout RequestPlan, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
         if let id = serverContext(serverKey(plan, method: .invite)), var context = take(id) {
+            if context.kind == .adopted, let did = context.did, !dialogs.contains(did),
+                waitsForRecord(did, plan, now: now, dialogs: dialogs)
+            {
+                effects.items.append(.wanted(did))
+                put(context, id)
+                return
+            }
             reject(200, plan, effects: &effects)
             counters.rejected -= 1
             context.cancelled = true
             if context.reason.isEmpty { context.reason = reasonLines() }
             if context.kind == .adopted, let did = context.did {
                 learnForeignCancel(did, context.pass, plan, now: now, dialogs: &dialogs, effects: &effects)
-                reviewsDue.append(did)  // Its branches may be another transaction's of this node.
+                cancelOwn(did, context, now: now, dialogs: &dialogs, effects: &effects)
             } else {
                 learnCancelled(context, now: now, dialogs: &dialogs, effects: &effects)
             }
@@ -64,6 +71,22 @@ extension Proxy {
                 reject(481, plan, effects: &effects)
             }
         }
+    }
+
+    /// An INVITE that was adopted is cancelled, and its branches are another transaction's of this node, whatever the
+    /// record still knows of it.
+    private mutating func cancelOwn(
+        _ did: DialogID, _ adopted: ResponseContext, now: Instant, dialogs: inout DialogTable,
+        effects: inout ProxyEffects
+    ) {
+        let own = inviteContext(of: did) {
+            $0.kind == .forwarded && $0.isInitial && $0.pass == adopted.pass && $0.lastStatus < 200 && !$0.cancelled
+        }
+        guard let own, var context = take(own) else { return }
+        context.cancelled = true
+        context.reason = adopted.reason
+        cancelAll(&context, own, because: .caller, now: now, dialogs: &dialogs, effects: &effects)
+        finish(context, own)
     }
 
     /// Which INVITE a CANCEL is for that is not here (R16).
