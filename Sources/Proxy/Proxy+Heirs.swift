@@ -88,7 +88,7 @@ extension Proxy {
         context.contextTimer = .none
         guard context.lastStatus < 200, context.held.isEmpty else { return }
         if waitsForQuorum(&context, id, now: now) { return }
-        if awaitsAnswerFromBelow(&context, id, now: now, dialogs: dialogs) { return }
+        if awaitsAnswerFromBelow(&context, id, now: now, dialogs: &dialogs, effects: &effects) { return }
         let cause = context.cancelled ? context.cause : .interrupted
         cancelAll(&context, id, because: cause, now: now, dialogs: &dialogs, effects: &effects)
         context.heirStage = .cancelling
@@ -100,24 +100,35 @@ extension Proxy {
         }
     }
 
-    /// A callee has answered by a further pass: its server has the 2xx, and the callee repeats it for 64·T1, which one
-    /// copy will take up to here (RFC 3261 §13.3.1.4). Until then the call is answered, and not this node's to end.
+    /// A callee has answered by a further pass: its server has the 2xx, which one of the copies takes up to here, if the
+    /// server's way is not to the dead node alone. When none has come in time, the 2xx that the record keeps for the
+    /// pass is taken for the server's.
+    /// - Returns: Whether the call is answered, and not this node's to end.
     private mutating func awaitsAnswerFromBelow(
-        _ context: inout ResponseContext, _ id: SlotID, now: Instant, dialogs: DialogTable
+        _ context: inout ResponseContext, _ id: SlotID, now: Instant, dialogs: inout DialogTable,
+        effects: inout ProxyEffects
     ) -> Bool {
-        let until = context.startedAt.advanced(by: settings.timers.t1 * 64)
-        guard context.isInitial, context.pass.isFirst, !context.cancelled, now < until, let did = context.did,
-            dialogs.view(did, { view, stored in
-                var isAnswered = false
-                view.forEachOut(in: stored) { out in
-                    guard let state = out.state else { return }
-                    isAnswered = isAnswered || state == .confirmedNotAcknowledged || state == .confirmed
-                }
-                return isAnswered
-            }) ?? false
+        guard context.isInitial, context.pass.isFirst, !context.cancelled, let did = context.did,
+            let record = dialogs.record(did),
+            record.outs.contains(where: { $0.state == .confirmedNotAcknowledged || $0.state == .confirmed })
         else { return false }
-        context.heirStage = .waiting
-        wakeHeir(&context, id, at: until)
+        let fromBelow = record.pendings.first {
+            !$0.pass.isFirst && $0.leg == .caller && $0.cseq == context.cSeq && !$0.answer.isEmpty
+        }
+        let patience = fromBelow == nil ? settings.timers.t1 * 64 : settings.timers.t1 * 4
+        let until = context.startedAt.advanced(by: patience)
+        if now < until {
+            context.heirStage = .waiting
+            wakeHeir(&context, id, at: until)
+            return true
+        }
+        guard let fromBelow, let index = context.branches.firstIndex(where: { $0.final == 0 }) else { return false }
+        let kept = message.snapshot()
+        defer { _ = loadMessage(kept) }
+        guard let bytes = readdress(fromBelow.answer, as: context.branches[index].sent), loadMessage(bytes),
+            let via = try? message.topmostVia(), let cSeq = try? message.cSeq()
+        else { return false }
+        receive(&context, id, branch: index, cSeq, via, now: now, dialogs: &dialogs, effects: &effects)
         return true
     }
 

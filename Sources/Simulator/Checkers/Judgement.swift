@@ -115,7 +115,8 @@ extension World {
             // Owing (R15): refused by an heir after its owner, which was only cut off, had sent the 2xx on.
             let isOwing = call.wasRefused && call.answers.contains { $0.method == .invite && $0.leftAt != nil }
             // Its BYE was on the way by its server, and who repeated it is dead.
-            let isEndLost = !dialog.byes.isEmpty && !dialog.byes.contains { checks.isAlive($0.process) }
+            let isEndLost =
+                !dialog.byes.isEmpty && (isLedAstray(call) || !dialog.byes.contains { checks.isAlive($0.process) })
             if isAdopterDead(call) || isEndLost {
                 excuse("S2-11", call: call.index, text)
             } else if isOwing {
@@ -124,6 +125,11 @@ extension World {
                 untold("S2-11", call, knewAlive(dialog.earlyHolders), text)
             }
         }
+    }
+
+    /// The way to its callee leads by its server, which hands it to a balancer that may know none but the dead.
+    private func isLedAstray(_ call: CallTruth) -> Bool {
+        call.plan.spiral?.recordRoutes == true && !plan.deals && !checks.ends.isEmpty
     }
 
     /// Its INVITE was tried again, and who took that is dead: the second transaction's Vias are in no record (R16).
