@@ -125,11 +125,25 @@ extension Proxy {
         guard let fromBelow, let index = context.branches.firstIndex(where: { $0.final == 0 }) else { return false }
         let kept = message.snapshot()
         defer { _ = loadMessage(kept) }
-        guard let bytes = readdress(fromBelow.answer, as: context.branches[index].sent), loadMessage(bytes),
+        guard let bytes = answerTakenUp(fromBelow.answer, context, branch: index), loadMessage(bytes),
             let via = try? message.topmostVia(), let cSeq = try? message.cSeq()
         else { return false }
         receive(&context, id, branch: index, cSeq, via, now: now, dialogs: &dialogs, effects: &effects)
         return true
+    }
+
+    /// An answer of a further pass as its server would send it up: with the Vias of the first pass's INVITE.
+    private mutating func answerTakenUp(
+        _ answer: [UInt8], _ context: ResponseContext, branch index: Int
+    ) -> [UInt8]? {
+        guard loadStored(context.branches[index].sent), let own = stored.first(.via) else { return nil }
+        let line = stored.copy(own.line)
+        guard let upstream = readdress(answer, as: context.request), loadStored(upstream) else { return nil }
+        editor.begin()
+        editor.insert(at: stored.firstLineEnd) { $0.put(line) }
+        scratch.removeAll()
+        editor.write(stored, into: &scratch)
+        return scratch.copy()
     }
 
     /// After the CANCEL: BYE on each early dialog, one ACK for a 487 that went to the dead node, the final answer

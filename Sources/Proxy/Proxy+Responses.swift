@@ -350,6 +350,8 @@ extension Proxy {
         switch context.server {
         case .invite(var transaction):
             if [.completed, .confirmed, .terminated].contains(transaction.phase) { return }
+            // Answered by way of another node: what the other branches say is nobody's any more.
+            if transaction.phase == .accepted, status >= 300 { return }
             transaction.respond(statusCode: status, actions: &actions)
             context.server = .invite(transaction)
             isAcceptedInvite = transaction.phase == .accepted

@@ -207,6 +207,7 @@ extension Proxy {
             var plan = RequestPlan(
                 source: .none, listener: ListenerID(rawValue: 0), upstream: .none, addsReceived: false, cSeq: cSeq,
                 via: via)
+            consumeRoutes(&plan, dialogs: dialogs)
             plan.did = did
             matchDialog(&plan, now: now, dialogs: dialogs, effects: &effects)
             guard plan.isKnown, plan.did == did else { continue }
