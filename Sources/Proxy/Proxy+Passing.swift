@@ -99,7 +99,10 @@ extension Proxy {
             pending.put(PendingField.progress, Progress.final)
         }
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
+        // An heir that repeats this 2xx from now on does not say it before it is committed: the copy at hand is held.
+        holdsAnswer = true
         review(did, now: now, dialogs: &dialogs, effects: &effects)
+        holdsAnswer = false
         _ = loadMessage(kept)
         return true
     }

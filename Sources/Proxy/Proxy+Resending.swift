@@ -25,7 +25,7 @@ extension Proxy {
         context.upstream = source
         context.listener = egressListener(source)
         guard keepResending(did, answer, context, now: now, effects: &effects) else { return }
-        effects.queue.send(answer, to: source, from: egressListener(source))
+        if !(holdsAnswer && commits) { effects.queue.send(answer, to: source, from: egressListener(source)) }
     }
 
     /// The 2xx to an INVITE that was adopted has been sent by its Vias. The callee's copies go by those that were given

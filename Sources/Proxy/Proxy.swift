@@ -61,6 +61,8 @@ package struct Proxy: Sendable {
     static let recordWait = WaitingRoom.requestWait
     /// INVITEs of `Kind.adopted`.
     var adoptedCount = 0
+    /// A 2xx at hand has just been learned, and waits for its commit.
+    var holdsAnswer = false
     /// Dialogs whose adopted INVITEs have to look at the record again.
     var reviewsDue: [DialogID] = []
 
