@@ -42,7 +42,9 @@ extension World {
         let knew = call.firstSeen.contains { checks.isAlive($0.key) && $0.value < leftAt - .milliseconds(300) }
         // A call that is over: a node that started since was given no tombstone of it.
         // Or it had failed when its caller tried again: that is a further attempt (R16).
-        let isAnother = call.triedAgainAt != nil && (call.wasRefused || call.dialog.stoppedAt != nil)
+        // So it is to the cluster when its balancer, whose caller has lost the failure, sends it by a branch of its own.
+        let mayBeAnother = call.triedAgainAt != nil || plan.balancerRenewsBranch
+        let isAnother = mayBeAnother && (call.wasRefused || call.dialog.stoppedAt != nil)
         let couldNotKnow =
             !knew || isAnother || call.isEnding || !disturbances.isQuiet || now - disturbances.lastChange < .seconds(1)
         if now - firstAt < lag || couldNotKnow || (!isHealed && plan.bus.lossPerMille > 0) {
