@@ -19,9 +19,12 @@ import cases_balancers
 import cases_calls
 import cases_cluster
 import cases_hunting
+import cases_image
 import cases_manners
 import cases_operator
+import cases_package
 import cases_peers
+import cases_reference
 import cases_robust
 import cases_services
 from cluster import Failure, note, unblock_signals
@@ -67,6 +70,12 @@ CASES = [
     ("balancer-kamailio", cases_balancers.balancer_kamailio, 180, 90),
     ("operator-mistakes", cases_operator.mistakes, 180, 180),
     ("operator-told", cases_operator.told, 180, 180),
+    ("unit", cases_package.unit, 90, 60),
+    ("package", cases_package.package, 300, 240),
+    ("image", cases_image.image, 240, 200),
+    ("kubernetes", cases_image.kubernetes, 60, 60),
+    ("metrics", cases_reference.metrics, 60, 60),
+    ("documentation", cases_reference.documentation, 60, 60),
     ("robust", cases_robust.robust, 420, 180),
     ("load-2000", cases_robust.load_2000, 150, 60),
     ("load-tcp", cases_robust.load_tcp, 150, 60),

@@ -26,14 +26,15 @@ def ip(*arguments):
 class Network:
     """The namespaces of the picture above; they are removed at the end."""
 
-    def __init__(self, nodes=3):
+    def __init__(self, nodes=3, net=NET, hub_hosts=(10, 21, 22)):
+        self.net, self.hub_hosts = net, hub_hosts
         self.prefix = f"{PREFIX}{os.getpid()}"
         self.hub = f"{self.prefix}-hub"
         self.names = [f"{self.prefix}-n{number}" for number in range(1, nodes + 1)]
         self.made = []
 
     def __enter__(self):
-        require_root("moving an address")
+        require_root("a network of its own")
         try:
             for name in [self.hub] + self.names:
                 ip("netns", "add", name)
@@ -41,8 +42,8 @@ class Network:
                 ip("-n", name, "link", "set", "lo", "up")
             ip("-n", self.hub, "link", "add", "br0", "type", "bridge")
             ip("-n", self.hub, "link", "set", "br0", "up")
-            for last in (10, 21, 22):
-                ip("-n", self.hub, "addr", "add", f"{NET}.{last}/24", "dev", "br0")
+            for last in self.hub_hosts:
+                ip("-n", self.hub, "addr", "add", f"{self.net}.{last}/24", "dev", "br0")
             for number, name in enumerate(self.names, 1):
                 ip(
                     "link",
@@ -60,8 +61,8 @@ class Network:
                 )
                 ip("-n", self.hub, "link", "set", f"v{number}", "master", "br0", "up")
                 ip("-n", name, "link", "set", "eth0", "up")
-                ip("-n", name, "addr", "add", f"{NET}.{100 + number}/24", "dev", "eth0")
-                ip("-n", name, "addr", "add", f"{NET}.{10 + number}/24", "dev", "eth0")
+                ip("-n", name, "addr", "add", f"{self.net}.{100 + number}/24", "dev", "eth0")
+                ip("-n", name, "addr", "add", f"{self.net}.{10 + number}/24", "dev", "eth0")
         except BaseException:
             self.__exit__()
             raise
@@ -73,8 +74,8 @@ class Network:
 
     def move(self, last, from_number, to_number):
         """Gives an address of one namespace to another, as VRRP does, and makes everybody forget where it was."""
-        ip("-n", self.names[from_number - 1], "addr", "del", f"{NET}.{last}/24", "dev", "eth0")
-        ip("-n", self.names[to_number - 1], "addr", "add", f"{NET}.{last}/24", "dev", "eth0")
+        ip("-n", self.names[from_number - 1], "addr", "del", f"{self.net}.{last}/24", "dev", "eth0")
+        ip("-n", self.names[to_number - 1], "addr", "add", f"{self.net}.{last}/24", "dev", "eth0")
         for name in [self.hub] + self.names:
             device = "br0" if name == self.hub else "eth0"
             ip("-n", name, "neigh", "flush", "dev", device)
