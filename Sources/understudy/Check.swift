@@ -9,8 +9,8 @@ struct Check: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Compare the replicas of all members.",
         discussion: """
-            Asks one node, which asks every member that it knows over the bus, and names whoever could not be asked and \
-            why: a member that is down, cut off, was never heard, or has another key, cluster.name or \
+            Asks one node, which asks every member that it knows over the bus, and names whoever could not be asked \
+            and why: a member that is down, cut off, was never heard, or has another key, cluster.name or \
             ims_dialog.hash_size. Of several nodes each is asked, and their members through them. \
             What is still changing is asked about again for up to 3 seconds and then counted as in flight.
 

@@ -5,8 +5,8 @@
 //                  ▲                           ◀═reply: InquiryPart═  parts ◀── answer ◀──┘
 //                  └── `.inquired` ◀── all parts, or why not
 //
-// With a cluster key every inquiry carries a code that only its holders can make, and a number that is taken once; which
-// questions are answered at all is the shell's to say.
+// With a cluster key every inquiry carries a code that only its holders can make, and a number that is taken once;
+// which questions are answered at all is the shell's to say.
 
 package import Primitives
 

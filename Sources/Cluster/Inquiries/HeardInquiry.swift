@@ -1,7 +1,8 @@
 // What other members ask of this node for their operators: one inquiry of each is worked on, and its answer kept until
 // it has been fetched and some time beyond, because the last part may be lost on its way.
 //
-// InquiryLedger remembers the highest number of each asker, of its latest boot: a number is taken once, whoever sends it.
+// InquiryLedger remembers the highest number of each asker, of its latest boot: a number is taken once, whoever sends
+// it.
 
 internal import Primitives
 

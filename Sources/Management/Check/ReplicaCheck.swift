@@ -2,9 +2,9 @@
 // compares (`ReplicaComparison`). What is in flight is asked about again, for at most `patience`; after a repair, so is
 // everything.
 //
-// Limits: bucket lists are asked for in groups of `BucketReport.requestLimit` at most, and of about `recordGroup` records,
-// digests in groups of `digestGroup`, so that each answer goes over the bus; fields are named for the first `detailLimit`
-// unequal records only. With the digests equal it costs one small answer a member, however many dialogs.
+// Limits: bucket lists are asked for in groups of `BucketReport.requestLimit` at most, and of about `recordGroup`
+// records, digests in groups of `digestGroup`, so that each answer goes over the bus; fields are named for the first
+// `detailLimit` unequal records only. With the digests equal it costs one small answer a member, however many dialogs.
 
 import Node
 

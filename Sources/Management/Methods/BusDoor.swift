@@ -1,6 +1,6 @@
-// What may be asked of this node by another member, for an operator who asked that one: `cluster.ask` here, over the bus
-// to there. JSON-RPC texts, like over HTTP, but of a short list of methods: what `status`, `check`, `drain` and `reload`
-// need. Nothing that ends a call or shows more of one than the bus itself carries; the bus is not sealed.
+// What may be asked of this node by another member, for an operator who asked that one: `cluster.ask` here, over the
+// bus to there. JSON-RPC texts, like over HTTP, but of a short list of methods: what `status`, `check`, `drain` and
+// `reload` need. Nothing that ends a call or shows more of one than the bus itself carries; the bus is not sealed.
 //
 // Who may ask at all is the core's to say: whoever has the cluster's key.
 

@@ -174,8 +174,8 @@ enum ClusterDigests: RPCMethod {
     static let name = "cluster.digests"
     static let parameters = ["[from]", "[count]"]
     static let summary = """
-        The digest of every bucket of live records, or of some; size is how many there are. Two nodes that agree on all \
-        hold the same records.
+        The digest of every bucket of live records, or of some; size is how many there are. Two nodes that agree on \
+        all hold the same records.
         """
     static let errors = ["400 Parameter …"]
     static let example = "[0,1024]"
