@@ -18,6 +18,7 @@ import cases_address
 import cases_balancers
 import cases_calls
 import cases_cluster
+import cases_hosts
 import cases_hunting
 import cases_image
 import cases_manners
@@ -70,6 +71,7 @@ CASES = [
     ("balancer-kamailio", cases_balancers.balancer_kamailio, 180, 90),
     ("operator-mistakes", cases_operator.mistakes, 180, 180),
     ("operator-told", cases_operator.told, 180, 180),
+    ("operator-hosts", cases_hosts.three_hosts, 180, 120),
     ("unit", cases_package.unit, 90, 60),
     ("package", cases_package.package, 300, 240),
     ("image", cases_image.image, 240, 200),

@@ -18,10 +18,10 @@ from collections import Counter
 
 import article
 import cluster as clusters
-from cases_address import Network
 from cluster import Cluster, Failure, ROOT, find_binary
 from hosts import Host, need
 from loop import now
+from namespaces import Network
 from party import Plan
 from phones import Phones
 
@@ -175,7 +175,10 @@ def install(report, hosts, path):
         good, said = host.until("understudy status", ", up, ready", 40)
         report.claim(f"{host.name} serves", good, "" if good else said)
     said = type_in(hosts[0], typed["Start"][1:])
-    report.claim("status and journal tell of it", "node ready" in said and "Active: active (running)" in said, said[-300:])
+    told = "node ready" in said and "Active: active (running)" in said
+    report.claim("status and journal tell of it", told, "" if told else said[-300:])
+    equal = said.strip().splitlines()[-1]
+    report.claim("and check says that all are equal", equal == "equal: 0 dialogs on n1, n2, n3", equal)
     owner = hosts[0].must("stat -c %U /proc/$(systemctl show -P MainPID understudy)").split()
     report.claim("it runs as understudy, not as root", set(owner) == {"understudy"}, owner)
 
@@ -203,6 +206,8 @@ def calls(report, folder, network, hosts, count):
             report.claim("systemd starts it again, and it joins", good, f"{now() - moment:.1f} s" if good else said)
             good, held = cluster.wait_held(count, 10)
             report.claim("and it knows every call", good, held)
+            good, said = hosts[0].until("understudy check", f"equal: {count} dialogs on n1, n2, n3", 10)
+            report.claim("check says so, too", good, said)
             for call in list(phones.calls):
                 phones.do(call.hang_up)
             phones.wait(lambda: all(c.requests[-1]["done_at"] for c in list(phones.calls)), 12)
@@ -309,7 +314,7 @@ def package(report, quick):
     try:
         path = build(report, folder)
         inspect(report, path)
-        with Network(3, NET, (10, 22, 30)) as network:
+        with Network(NET, hub_hosts=(10, 22, 30)) as network:
             names = network.names
             with Host("n1", names[0]) as one, Host("n2", names[1]) as two, Host("n3", names[2]) as three:
                 hosts = [one, two, three]

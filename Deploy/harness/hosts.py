@@ -2,7 +2,7 @@
 
     base    a minimal Debian 12 by debootstrap, made once and kept; nobody writes to it afterwards
       └─ host n1, n2, …   base below a layer of its own (overlayfs), booted by systemd-nspawn in the network namespace of
-                          cases_address.Network: systemd is process 1 there, as on a real host
+                          namespaces.Network: systemd is process 1 there, as on a real host
 
 A command is run in a host as root's shell would. Its network is the host's, or, to install with apt, that of this
 machine. Needs root, debootstrap and systemd-nspawn; where one is missing the case is skipped and says so. What is

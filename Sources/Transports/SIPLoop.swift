@@ -112,6 +112,7 @@ struct SIPLoop<Machine: NodeMachine & ~Copyable>: ~Copyable {
     private let bus: Bus?
     private let dns: DNSClient?
     private let mailbox: SIPMailbox<Machine>
+    private let inquiry: @Sendable (InquiryEvent) -> Void
     private let note: @Sendable (Note) -> Void
     private let heartbeat: Heartbeat?
     private var nextBeat = Instant.zero
@@ -130,7 +131,8 @@ struct SIPLoop<Machine: NodeMachine & ~Copyable>: ~Copyable {
 
     init(
         machine: consuming Machine, sockets: [UDPSocket?], streams: StreamService?, bus: Bus?, dns: DNSClient?,
-        mailbox: SIPMailbox<Machine>, heartbeat: Heartbeat?, note: @escaping @Sendable (Note) -> Void
+        mailbox: SIPMailbox<Machine>, heartbeat: Heartbeat?, inquiry: @escaping @Sendable (InquiryEvent) -> Void,
+        note: @escaping @Sendable (Note) -> Void
     ) {
         self.machine = machine
         self.sockets = sockets
@@ -138,6 +140,7 @@ struct SIPLoop<Machine: NodeMachine & ~Copyable>: ~Copyable {
         self.bus = bus
         self.dns = dns
         self.mailbox = mailbox
+        self.inquiry = inquiry
         self.note = note
         self.heartbeat = heartbeat
         poll(mailbox.signal.descriptor)
@@ -344,6 +347,7 @@ struct SIPLoop<Machine: NodeMachine & ~Copyable>: ~Copyable {
         if !outbox.questions.isEmpty {
             if let dns { dns.ask(outbox.questions) } else { counters.questionsDropped += outbox.questions.count }
         }
+        for event in outbox.inquiries { inquiry(event) }
         for entry in outbox.notes { note(entry) }
         if let code = outbox.exit { exitCode = code }
         outbox.removeAll()

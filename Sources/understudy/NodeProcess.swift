@@ -63,7 +63,7 @@ final class NodeProcess: Sendable {
         var management: Task<Void, Never>?
         do throws(StartError) {
             management = try await openManagement(settings.management, live, log)
-            let (thread, bus, dns) = try startThread(settings, sockets, streams, signal, service, log)
+            let (thread, bus, dns) = try startThread(settings, sockets, streams, signal, service, log, live)
             live.begin(thread, bus, dns, streams)
             let reloader = Reloader(
                 loaded, live: live, streams: streams, service: service, log: log, reading: reading)
@@ -106,7 +106,7 @@ final class NodeProcess: Sendable {
 
     private static func startThread(
         _ settings: Settings, _ sockets: [UDPSocket?], _ streams: StreamService?, _ signal: Signal,
-        _ service: ServiceReports, _ log: NodeLog
+        _ service: ServiceReports, _ log: NodeLog, _ live: LiveNode
     ) throws(StartError) -> (SIPThread<Node>, Bus?, DNSClient) {
         let dns = try openDNS(settings.dns, signal)
         do throws(NanomsgError) {
@@ -118,11 +118,12 @@ final class NodeProcess: Sendable {
             }
             var random = SystemRandomNumberGenerator()
             let node = Node(
-                settings: settings, boot: UInt64(BootClock.unixMilliseconds), seed: random.next(), now: BootClock.now,
+                settings: settings, boot: UInt64(BootClock.unixMilliseconds), seed: random.next(),
+                authenticator: Inquiries.authenticator(settings.cluster.key), now: BootClock.now,
                 unixMilliseconds: BootClock.unixMilliseconds)
             let thread = try SIPThread(
                 machine: node, sockets: sockets, streams: streams, bus: bus, dns: dns, signal: signal,
-                heartbeat: service.heartbeat
+                heartbeat: service.heartbeat, inquiry: { live.take($0) }
             ) { log.write($0) }
             return (thread, bus, dns)
         } catch {

@@ -23,7 +23,7 @@ struct Status: AsyncParsableCommand {
     @Flag(name: .shortAndLong, help: "Print JSON with sorted keys.") var json = false
 
     func run() async throws {
-        let status = try await options.call("cluster.status")
+        let status = try await Asking.call(try await options.caller(), "cluster.status", [])
         Console.print(json ? status.sorted.printed : StatusText.text(status, width: Console.width))
     }
 }
