@@ -242,8 +242,30 @@ def documentation(report, quick):
         report.claim("a link that leads nowhere would be told", len(site.problems) == 3, site.problems)
         unknown = list(unknown_commands())
         report.claim("every command that the articles and README name is one", not unknown, unknown[:10])
+        count, bad = configurations(folder)
+        report.claim("every configuration in the articles is good", count >= 3 and not bad, bad or count)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def configurations(folder):
+    """How many configurations the articles have, and what is wrong with them. A part is tried below a least head."""
+    count, bad = 0, []
+    for name in article.names():
+        for lines in article.commands(article.read(name), "yaml"):
+            text = "\n".join(lines) + "\n"
+            if not text.startswith("node:"):
+                text = ("" if "\nsip:" in "\n" + text else "sip: {listen: [udp://192.0.2.11:5060]}\n") + text
+                text = "node: {name: n1}\n" + text.replace("sip:\n", "sip:\n  listen: [udp://192.0.2.11:5060]\n", 1)
+            path = os.path.join(folder, "example.yaml")
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text)
+            command = [find_binary(), "config", "check", "--elsewhere", path]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+            count += 1
+            if done.returncode != 0:
+                bad.append(f"{name}: {done.stderr.strip()[:200]}")
+    return count, bad
 
 
 def command_names(command, path=()):
@@ -262,7 +284,7 @@ def unknown_commands():
     )
     known = dict(command_names(json.loads(asked.stdout)["command"]))
     texts = {"README": os.path.join(ROOT, "README.md")}
-    texts |= {name: os.path.join(article.CATALOG, name + ".md") for name in article.names() if name not in ("Changelog", "LogLines")}
+    texts |= {name: os.path.join(article.CATALOG, name + ".md") for name in article.names() if name not in ("Changelog", "LogLines", "WireFormat")}
     for name, path in texts.items():
         with open(path, encoding="utf-8") as file:
             text = file.read()

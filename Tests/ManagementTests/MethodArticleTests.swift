@@ -17,10 +17,11 @@ struct MethodArticleTests {
 
         ## Overview
 
-        JSON-RPC 2.0, one call a request, the way Kamailio's `jsonrpcs` answers. `understudy rpc METHOD PARAMETER…` calls
-        any of them. Parameters come as a list in the order shown, or, for `cluster.*` and `fault.*`, as an object by
-        name; those in brackets may be left out. An error's code is the HTTP status too; codes up to 100 become 500. Every
-        method may answer 503 while the node ends. Off loopback the token goes into `Authorization: Bearer`.
+        JSON-RPC 2.0, one call a request, the way Kamailio's `jsonrpcs` answers. `understudy rpc METHOD PARAMETER…`
+        calls any of them. Parameters come as a list in the order shown, or, for `cluster.*` and `fault.*`, as an
+        object by name; those in brackets may be left out. An error's code is the HTTP status too; codes up to 100
+        become 500. Every method may answer 503 while the node ends. Off loopback the token goes into
+        `Authorization: Bearer`.
 
         ```
         curl -d '{"jsonrpc":"2.0","id":1,"method":"cluster.status","params":[]}' http://127.0.0.1:8080/rpc
@@ -31,7 +32,8 @@ struct MethodArticleTests {
         """
 
     private static func section(_ method: any RPCMethod.Type) -> String {
-        let parameters = method.parameters.isEmpty ? "none" : method.parameters.map { "`\($0)`" }.joined(separator: " ")
+        let names = method.parameters.map { "`\($0)`" }.joined(separator: " ")
+        let parameters = names.isEmpty ? "none" : names
         let errors = method.errors.isEmpty ? "none of its own" : method.errors.joined(separator: "; ")
         return """
             ### \(method.name)
@@ -62,8 +64,10 @@ struct MethodArticleTests {
         if ProcessInfo.processInfo.environment["RERECORD"] == "1" {
             try Data(Self.text.utf8).write(to: Self.path)
         }
-        for method in RPCMethods.all { #expect(Self.text.contains("### \(method.name)\n"), "in no group: \(method.name)") }
+        for method in RPCMethods.all {
+            #expect(Self.text.contains("### \(method.name)\n"), "in no group: \(method.name)")
+        }
         let written = try String(contentsOf: Self.path, encoding: .utf8)
-        #expect(written == Self.text, "run RERECORD=1 swift test --filter MethodArticleTests, and look at the difference")
+        #expect(written == Self.text, "run RERECORD=1 swift test --filter MethodArticleTests, and look at what differs")
     }
 }

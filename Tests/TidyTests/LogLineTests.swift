@@ -10,11 +10,16 @@ struct LogLineTests {
         var sentence: String
     }
 
-    /// `Note(.level, "sentence"`, also as `self.init(` in Note's own extension, with a sentence in several parts, and as
-    /// one of two; and the sentences of NodeWatch, which begin and end what lasts.
+    /// `Note(.level, "sentence"`, also as `self.init(` in Note's own extension, with a sentence in several parts, and
+    /// as one of two; and the sentences of NodeWatch, which begin and end what lasts.
     static func lines(in text: String) -> Set<Line> {
         let literal = #/"((?:[^"\\]|\\.)*)"/#
-        let note = #/(?:Note|self\.init)\(\s*\.(debug|info|notice|warning|error),\s*("(?:[^"\\]|\\.)*"(?:\s*\+\s*"(?:[^"\\]|\\.)*")*)/#
+        // Over several lines, so blanks in it count for nothing.
+        let note =
+            #/
+            (?:Note|self\.init)\( \s* \.(debug|info|notice|warning|error), \s*
+            ( "(?:[^"\\]|\\.)*" (?: \s*\+\s* "(?:[^"\\]|\\.)*" )* )
+            /#
         var found: Set<Line> = []
         for match in text.matches(of: note) {
             let parts = match.output.2.matches(of: literal).map { String($0.output.1) }
@@ -26,7 +31,11 @@ struct LogLineTests {
         for match in text.matches(of: #/ends:\s*"((?:[^"\\]|\\.)*)"/#) {
             found.insert(Line(level: "notice", sentence: String(match.output.1)))
         }
-        let either = #/Note\(\s*\w+ \? \.(\w+) : \.(\w+),\s*\w+ \? "((?:[^"\\]|\\.)*)" : "((?:[^"\\]|\\.)*)"/#
+        let either =
+            #/
+            Note\( \s* \w+ \s \? \s \.(\w+) \s : \s \.(\w+), \s*
+            \w+ \s \? \s "((?:[^"\\]|\\.)*)" \s : \s "((?:[^"\\]|\\.)*)"
+            /#
         for match in text.matches(of: either) {
             found.insert(Line(level: String(match.output.1), sentence: String(match.output.3)))
             found.insert(Line(level: String(match.output.2), sentence: String(match.output.4)))
@@ -36,17 +45,20 @@ struct LogLineTests {
 
     private static let written: Set<Line> = Set(
         SourceTree.swift.filter { file in
-            file.path.hasPrefix("Sources/") && !["Simulator", "understudy-sim", "Fuzzing"].contains { module in
-                file.path.hasPrefix("Sources/\(module)/")
-            }
+            file.path.hasPrefix("Sources/")
+                && !["Simulator", "understudy-sim", "Fuzzing"].contains { foreign in
+                    file.path.hasPrefix("Sources/\(foreign)/")
+                }
         }.flatMap { Self.lines(in: $0.text) })
 
     /// Rows of the article: level, sentence in `` ` ``, meaning.
     private static let explained: [Line] = {
-        let article = SourceTree.files(below: "Sources/Node/Understudy.docc").first { $0.path.hasSuffix("/LogLines.md") }
+        let articles = SourceTree.files(below: "Sources/Node/Understudy.docc")
+        let article = articles.first { $0.path.hasSuffix("/LogLines.md") }
         return (article?.text ?? "").split(separator: "\n").compactMap { row in
             let cells = row.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
-            guard cells.count == 3, cells[1].hasPrefix("`"), cells[1].hasSuffix("`"), !cells[2].isEmpty else { return nil }
+            let isRow = cells.count == 3 && cells[1].hasPrefix("`") && cells[1].hasSuffix("`") && !cells[2].isEmpty
+            guard isRow else { return nil }
             return Line(level: cells[0], sentence: String(cells[1].dropFirst().dropLast()))
         }
     }()
