@@ -20,6 +20,7 @@ import cases_calls
 import cases_cluster
 import cases_hosts
 import cases_hunting
+import cases_init
 import cases_manners
 import cases_operator
 import cases_peers
@@ -68,6 +69,7 @@ CASES = [
     ("balancer-kamailio", cases_balancers.balancer_kamailio, 180, 90),
     ("operator-mistakes", cases_operator.mistakes, 180, 180),
     ("operator-told", cases_operator.told, 180, 180),
+    ("operator-init", cases_init.init, 180, 120),
     ("operator-hosts", cases_hosts.three_hosts, 180, 120),
     ("robust", cases_robust.robust, 420, 180),
     ("load-2000", cases_robust.load_2000, 150, 60),
