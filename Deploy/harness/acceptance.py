@@ -21,6 +21,7 @@ import cases_cluster
 import cases_hosts
 import cases_hunting
 import cases_image
+import cases_init
 import cases_manners
 import cases_operator
 import cases_package
@@ -71,6 +72,7 @@ CASES = [
     ("balancer-kamailio", cases_balancers.balancer_kamailio, 180, 90),
     ("operator-mistakes", cases_operator.mistakes, 180, 180),
     ("operator-told", cases_operator.told, 180, 180),
+    ("operator-init", cases_init.init, 180, 120),
     ("operator-hosts", cases_hosts.three_hosts, 180, 120),
     ("unit", cases_package.unit, 90, 60),
     ("package", cases_package.package, 300, 240),

@@ -99,25 +99,12 @@ class HostedCluster(Cluster):
             node.host_machine = host
 
 
-def configure(hosts):
-    """What the article has its reader write: the shipped file with each host's own name and addresses."""
-    shipped = hosts[0].read(CONFIGURATION)
-    addresses = {host.name: f"{NET}.{11 + index}" for index, host in enumerate(hosts)}
+def configure(hosts, typed):
+    """config init on the first host; then each host gets its own file and the key."""
+    type_in(hosts[0], typed["The configuration"][:-1])
     for host in hosts[1:]:
-        peers = [f"tcp://{address}:7400" for name, address in addresses.items() if name != host.name]
-        lines = []
-        for line in shipped.splitlines():
-            if line.startswith("  name: n1"):
-                line = f"  name: {host.name}"
-            elif line.startswith("  listen:"):
-                line = f"  listen: [udp://{addresses[host.name]}:5060]"
-            elif line.startswith("  bus:"):
-                line = f"  bus: tcp://{addresses[host.name]}:7400"
-            elif line.startswith("  peers:"):
-                line = f"  peers: [{', '.join(peers)}]"
-            lines.append(line)
-        host.write(CONFIGURATION, "\n".join(lines) + "\n")
-        host.write("/etc/understudy/cluster.key", hosts[0].read("/etc/understudy/cluster.key"), 0o600)
+        host.write(CONFIGURATION, hosts[0].read(f"/root/cluster/{host.name}.yaml"))
+        host.write("/etc/understudy/cluster.key", hosts[0].read("/root/cluster/cluster.key"), 0o600)
 
 
 def type_in(host, lines, outside=False):
@@ -163,10 +150,9 @@ def install(report, hosts, path):
     report.claim("and nothing is started by that", text.strip() == "inactive", text.strip())
     code, text = hosts[0].run(". /usr/share/bash-completion/completions/understudy && complete -p understudy")
     report.claim("bash completes its commands", code == 0, text.strip()[-200:])
-    type_in(hosts[0], typed["The key"])
-    configure(hosts)
+    configure(hosts, typed)
     for host in hosts:
-        said = type_in(host, typed["The configuration"])
+        said = type_in(host, typed["The configuration"][-1:])
     report.claim("the configuration is good", ": good, node n3" in said, said.strip())
     for host in hosts:
         # Side by side: the first ones are ready only when they have heard the others.
@@ -224,7 +210,7 @@ def take_away(report, host, before):
     gone = host.run("command -v understudy; systemctl is-active understudy")[1].strip()
     report.claim("removed, it no longer runs, and its key is kept", gone == "inactive" and bool(host.read("/etc/understudy/cluster.key")), gone)
     host.must(purge, outside=True)
-    host.must("rm understudy_*.deb")
+    host.must("rm -r understudy_*.deb cluster")
     left = sorted(host.files() - before)  # Less what belongs to packages that came with it and stayed.
     owned = set(host.must("cat /var/lib/dpkg/info/*.list").splitlines())
     left = [path for path in left if not path.startswith(OTHERS) and "/" + path not in owned]
