@@ -174,6 +174,9 @@ extension Node {
             counter("bus_parked", "Facts that came before their record", bus.parked),
             counter(
                 "bus_unsent", "Facts that no frame took, for their size or because too many waited", bus.unsentEntries),
+            counter("inquiries_sent", "Operators' inquiries of other members through this node", bus.inquiriesOut),
+            counter("inquiries_received", "Operators' inquiries through other members", bus.inquiriesIn),
+            counter("inquiries_unanswered", "Inquiries that nobody answered in time", bus.inquiriesUnanswered),
             counter("commits", "Commits acknowledged in time", bus.commits),
             counter("commit_timeouts", "Commits nobody acknowledged in time", bus.commitTimeouts),
             counter("commits_alone", "Commits with no peer to wait for", bus.committedAlone),

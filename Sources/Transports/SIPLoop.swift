@@ -97,6 +97,7 @@ struct SIPLoop<Machine: NodeMachine & ~Copyable>: ~Copyable {
     private let bus: Bus?
     private let dns: DNSClient?
     private let mailbox: SIPMailbox<Machine>
+    private let inquiry: @Sendable (InquiryEvent) -> Void
     private let note: @Sendable (Note) -> Void
     /// The signal first, then the sockets in their order.
     private var polled: [pollfd] = []
@@ -113,7 +114,8 @@ struct SIPLoop<Machine: NodeMachine & ~Copyable>: ~Copyable {
 
     init(
         machine: consuming Machine, sockets: [UDPSocket?], streams: StreamService?, bus: Bus?, dns: DNSClient?,
-        mailbox: SIPMailbox<Machine>, note: @escaping @Sendable (Note) -> Void
+        mailbox: SIPMailbox<Machine>, inquiry: @escaping @Sendable (InquiryEvent) -> Void,
+        note: @escaping @Sendable (Note) -> Void
     ) {
         self.machine = machine
         self.sockets = sockets
@@ -121,6 +123,7 @@ struct SIPLoop<Machine: NodeMachine & ~Copyable>: ~Copyable {
         self.bus = bus
         self.dns = dns
         self.mailbox = mailbox
+        self.inquiry = inquiry
         self.note = note
         poll(mailbox.signal.descriptor)
         // A negative descriptor is never ready, and keeps the places alike.
@@ -322,6 +325,7 @@ struct SIPLoop<Machine: NodeMachine & ~Copyable>: ~Copyable {
         if !outbox.questions.isEmpty {
             if let dns { dns.ask(outbox.questions) } else { counters.questionsDropped += outbox.questions.count }
         }
+        for event in outbox.inquiries { inquiry(event) }
         for entry in outbox.notes { note(entry) }
         if let code = outbox.exit { exitCode = code }
         outbox.removeAll()

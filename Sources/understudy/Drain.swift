@@ -42,24 +42,16 @@ struct Undrain: AsyncParsableCommand {
 }
 
 enum Draining {
-    static func set(_ target: String, _ options: NodeOptions, _ method: String) async throws -> (RPCClient, String) {
-        let isURL = target.contains(":") || target.contains(".")
-        let asked = try await NodeOptions.url(options.node, options.token)
-        var url = target
-        if !isURL {
-            let status = try await Asking.call(try options.token.client(asked), "cluster.status", [])
-            url = try MemberURL.find(target, in: status, asked: asked)
-        }
-        let client = try options.token.client(url)
-        let status: JSONValue
-        do throws(ClientError) {
-            status = try await client.call(method, isURL ? [] : [.string(target)])
-        } catch .refused(_, let error) where error.code == 409 {
-            let found = error.message.dropFirst("This is ".count).prefix { $0 != "," }
-            throw Asking.complain(.wrongNode(url: client.label, asked: target, answered: String(found)))
-        } catch {
-            throw Asking.complain(error)
-        }
+    /// A name is asked for at the node that is asked, and it asks that member over the bus; a URL is asked itself.
+    static func set(
+        _ target: String, _ options: NodeOptions, _ method: String
+    ) async throws -> (any RPCCaller, String) {
+        let isURL = !NodeOptions.isName(target)
+        let client: any RPCCaller =
+            isURL
+            ? try options.token.client(target)
+            : RelayedCaller(target, through: try await options.client())
+        let status = try await Asking.call(client, method, isURL ? [] : [.string(target)])
         let name = Cell.text(status["node"])
         let open = Left(status)
         let left = open.isNothing ? "" : ", \(open.text)"
@@ -89,7 +81,7 @@ enum Draining {
     }
 
     /// Until nothing is being set up or changed there, or the time is over.
-    static func follow(_ client: RPCClient, _ name: String, seconds: Int) async throws {
+    static func follow(_ client: any RPCCaller, _ name: String, seconds: Int) async throws {
         let end = ContinuousClock.now + .seconds(seconds)
         while true {
             let left = Left(try await Asking.call(client, "cluster.status", []))

@@ -63,7 +63,7 @@ final class NodeProcess: Sendable {
         var management: Task<Void, Never>?
         do throws(StartError) {
             management = try await openManagement(settings.management, live, log)
-            let (thread, bus, dns) = try startThread(settings, sockets, streams, signal, log)
+            let (thread, bus, dns) = try startThread(settings, sockets, streams, signal, log, live)
             live.begin(thread, bus, dns, streams)
             let reloader = Reloader(loaded, live: live, streams: streams, log: log, reading: reading)
             live.control(LiveNode.Controls(log: log) { await reloader.reload() })
@@ -104,7 +104,8 @@ final class NodeProcess: Sendable {
     }
 
     private static func startThread(
-        _ settings: Settings, _ sockets: [UDPSocket?], _ streams: StreamService?, _ signal: Signal, _ log: NodeLog
+        _ settings: Settings, _ sockets: [UDPSocket?], _ streams: StreamService?, _ signal: Signal, _ log: NodeLog,
+        _ live: LiveNode
     ) throws(StartError) -> (SIPThread<Node>, Bus?, DNSClient) {
         let dns = try openDNS(settings.dns, signal)
         do throws(NanomsgError) {
@@ -116,10 +117,12 @@ final class NodeProcess: Sendable {
             }
             var random = SystemRandomNumberGenerator()
             let node = Node(
-                settings: settings, boot: UInt64(BootClock.unixMilliseconds), seed: random.next(), now: BootClock.now,
+                settings: settings, boot: UInt64(BootClock.unixMilliseconds), seed: random.next(),
+                authenticator: Inquiries.authenticator(settings.cluster.key), now: BootClock.now,
                 unixMilliseconds: BootClock.unixMilliseconds)
             let thread = try SIPThread(
-                machine: node, sockets: sockets, streams: streams, bus: bus, dns: dns, signal: signal
+                machine: node, sockets: sockets, streams: streams, bus: bus, dns: dns, signal: signal,
+                inquiry: { live.take($0) }
             ) { log.write($0) }
             return (thread, bus, dns)
         } catch {

@@ -110,7 +110,7 @@ struct AcceptanceTests {
         try expectToPass(name)
     }
 
-    @Test(.timeLimit(.minutes(5)), arguments: ["operator-mistakes", "operator-told"])
+    @Test(.timeLimit(.minutes(5)), arguments: ["operator-mistakes", "operator-told", "operator-hosts"])
     func `what an operator is told is true, in one sentence, with its exit code`(name: String) throws {
         try expectToPass(name)
     }

@@ -26,7 +26,7 @@ enum Checks {
         "Simulator": ["Primitives", "SIP", "Dialogs", "Cluster", "Node"],
         "understudy": [
             "Primitives", "SIP", "Dialogs", "Cluster", "Node", "Nanomsg", "Transports", "Management", "ArgumentParser",
-            "Logging", "Foundation", "FoundationEssentials", "Glibc", "Synchronization", "Dispatch",
+            "Crypto", "Logging", "Foundation", "FoundationEssentials", "Glibc", "Synchronization", "Dispatch",
         ],
         "understudy-sim": [
             "Primitives", "Simulator", "ArgumentParser", "Foundation", "FoundationEssentials", "Glibc",

@@ -139,10 +139,11 @@ extension PendingReport {
 }
 
 extension DigestReport {
-    package var json: JSONValue {
+    func json(from: Int, count: Int) -> JSONValue {
         [
             "node": .string(node), "incarnation": .count(incarnation), "root": .digest(root), "live": .count(live),
-            "buckets": .array(buckets.map { .digest($0) }),
+            "size": .count(buckets.count),
+            "buckets": .array(buckets.dropFirst(from).prefix(count).map { .digest($0) }),
         ]
     }
 }

@@ -239,7 +239,9 @@ final class CheckState {
         // A peer may have had it and died since it acknowledged.
         let justDied = ends.values.contains { world.now - $0 < .milliseconds(500) }
         // Or have it as a tombstone: an heir has ended what this node, stopped meanwhile, still confirms.
-        guard !justDied, !truth.isEnding, !truth.dialogs[place].isEnding, !truth.wasRefused else { return }
+        guard !justDied, !truth.isEnding, !truth.dialogs[place].isEnding, !truth.wasRefused,
+            !knowers(of: truth, world, { $0.state == .deleted }).contains(where: { $0.host != host.index })
+        else { return }
         world.violate(
             "commit", call: truth.index, node: host.index, "the 2xx leaves, counted as committed, and no peer has it")
     }
