@@ -81,8 +81,8 @@ let package = Package(
             swiftSettings: swiftSettings,
             // A number for every binary, which --version and the status tell.
             linkerSettings: [.unsafeFlags(["-Xlinker", "--build-id=sha1"])],
-            plugins: ["Commit"]),
-        .plugin(name: "Commit", capability: .buildTool(), path: "Sources/Commit"),
+            plugins: ["Checkout"]),
+        .plugin(name: "Checkout", capability: .buildTool(), path: "Sources/Checkout"),
         module("Simulator", ["Primitives", "SIP", "Dialogs", "Cluster", "Node"]),
         .executableTarget(
             name: "understudy-sim",

@@ -21,6 +21,7 @@ import cases_cluster
 import cases_drain
 import cases_hosts
 import cases_hunting
+import cases_init
 import cases_manners
 import cases_operator
 import cases_peers
@@ -73,6 +74,7 @@ CASES = [
     ("drain-haproxy", cases_drain.drain_haproxy, 150, 90),
     ("operator-mistakes", cases_operator.mistakes, 180, 180),
     ("operator-told", cases_operator.told, 180, 180),
+    ("operator-init", cases_init.init, 180, 120),
     ("operator-hosts", cases_hosts.three_hosts, 180, 120),
     ("robust", cases_robust.robust, 420, 180),
     ("load-2000", cases_robust.load_2000, 150, 60),

@@ -280,6 +280,7 @@ class Cluster:
         self.advertise = [f"sip:{self.balancer[0]}:{self.balancer[1]}"] if advertise is None else advertise
         self.certificates, self.sip_lines = certificates, ["  " + line for line in sip_lines]
         self.serve_options = []
+        self.balancer_file = None
         self.nodes = []
         self.nodes.extend(Node(self, number) for number in range(1, nodes + 1))
         self.balancer_process = None
@@ -311,7 +312,8 @@ class Cluster:
         return self
 
     def start_balancer(self):
-        """Kamailio on the balancer's address, one worker pair; its log is balancer.log."""
+        """Kamailio on the balancer's address, one worker pair, by `balancer_file` where there is one; its log is
+        balancer.log."""
         if shutil.which("kamailio") is None:
             raise Failure("kamailio is not installed: apt-get install kamailio")
         listing = os.path.join(self.folder, "dispatcher.list")
@@ -319,12 +321,13 @@ class Cluster:
             file.writelines(f"1 sip:{node.host}:5060\n" for node in self.nodes)
         runtime = os.path.join(self.folder, "kamailio")
         os.makedirs(runtime, exist_ok=True)
+        named = [] if self.balancer_file else ["-A", f"BALANCER=udp:{self.balancer[0]}:{self.balancer[1]}", "-A", f'NODES="{listing}"']
         command = [
             "kamailio",
             "-DD",
             "-E",
             "-f",
-            BALANCER_CONFIGURATION,
+            self.balancer_file or BALANCER_CONFIGURATION,
             # Megabytes for its transactions: 64 are full at 300 calls a second, and then it answers 500 itself.
             "-m",
             "256",
@@ -336,10 +339,7 @@ class Cluster:
             os.path.join(runtime, "kamailio.pid"),
             "-w",
             runtime,
-            "-A",
-            f"BALANCER=udp:{self.balancer[0]}:{self.balancer[1]}",
-            "-A",
-            f'NODES="{listing}"',
+            *named,
         ]
         if self.namespace:
             command = ["ip", "netns", "exec", f"{self.namespace}-hub"] + command

@@ -110,7 +110,9 @@ struct AcceptanceTests {
         try expectToPass(name)
     }
 
-    @Test(.timeLimit(.minutes(5)), arguments: ["operator-mistakes", "operator-told", "operator-hosts"])
+    @Test(
+        .timeLimit(.minutes(5)),
+        arguments: ["operator-mistakes", "operator-told", "operator-hosts", "operator-init"])
     func `what an operator is told is true, in one sentence, with its exit code`(name: String) throws {
         try expectToPass(name)
     }

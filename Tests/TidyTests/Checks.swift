@@ -32,7 +32,7 @@ enum Checks {
             "Primitives", "Simulator", "ArgumentParser", "Foundation", "FoundationEssentials", "Glibc",
             "Synchronization",
         ],
-        "Commit": ["Foundation", "PackagePlugin"],
+        "Checkout": ["Foundation", "PackagePlugin"],
         "Fuzzing": ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Node"],
         "understudy-fuzz": ["Fuzzing", "Foundation", "Glibc"],
     ]
