@@ -21,10 +21,13 @@ import cases_cluster
 import cases_drain
 import cases_hosts
 import cases_hunting
+import cases_image
 import cases_init
 import cases_manners
 import cases_operator
+import cases_package
 import cases_peers
+import cases_reference
 import cases_robust
 import cases_services
 from cluster import Failure, note, unblock_signals
@@ -76,6 +79,12 @@ CASES = [
     ("operator-told", cases_operator.told, 180, 180),
     ("operator-init", cases_init.init, 180, 120),
     ("operator-hosts", cases_hosts.three_hosts, 180, 120),
+    ("unit", cases_package.unit, 90, 60),
+    ("package", cases_package.package, 300, 240),
+    ("image", cases_image.image, 240, 200),
+    ("kubernetes", cases_image.kubernetes, 60, 60),
+    ("metrics", cases_reference.metrics, 60, 60),
+    ("documentation", cases_reference.documentation, 60, 60),
     ("robust", cases_robust.robust, 420, 180),
     ("load-2000", cases_robust.load_2000, 150, 60),
     ("load-tcp", cases_robust.load_tcp, 150, 60),
