@@ -18,6 +18,7 @@ import cases_address
 import cases_balancers
 import cases_calls
 import cases_cluster
+import cases_drain
 import cases_hosts
 import cases_hunting
 import cases_image
@@ -70,6 +71,10 @@ CASES = [
     ("balancer-nginx", cases_balancers.balancer_nginx, 300, 120),
     ("balancer-haproxy", cases_balancers.balancer_haproxy, 300, 120),
     ("balancer-kamailio", cases_balancers.balancer_kamailio, 180, 90),
+    ("drain-sigterm", cases_drain.drain_sigterm, 150, 90),
+    ("drain-kamailio", cases_drain.drain_kamailio, 150, 90),
+    ("drain-nginx", cases_drain.drain_nginx, 150, 90),
+    ("drain-haproxy", cases_drain.drain_haproxy, 150, 90),
     ("operator-mistakes", cases_operator.mistakes, 180, 180),
     ("operator-told", cases_operator.told, 180, 180),
     ("operator-init", cases_init.init, 180, 120),

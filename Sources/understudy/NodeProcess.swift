@@ -24,6 +24,9 @@ final class NodeProcess: Sendable {
     /// How long the last frames may take to leave before the bus is closed.
     private static let goodbyeTime: Duration = .milliseconds(150)
 
+    /// How often a drain that waits says what for.
+    private static let drainNoteInterval: Duration = .seconds(10)
+
     /// How often members are asked for addresses that are not open here yet.
     private static let addressInterval: Duration = .seconds(1)
 
@@ -246,12 +249,14 @@ final class NodeProcess: Sendable {
             await group.next()
             group.cancelAll()
         }
-        let open = (try? await live.status())?.openTransactions ?? 0
-        if open > 0 {
+        if let status = try? await live.status(), status.openTransactions > 0 {
             log.write(
                 Note(
-                    .warning, "the time for the drain is over with transactions open; their callers get 480",
-                    [("transactions", String(open)), ("seconds", "\(timeout.wholeMilliseconds / 1_000)")]))
+                    .warning, "leaving with transactions open: callers of those not relayed get 480",
+                    [
+                        ("transactions", String(status.openTransactions)), ("relayed", String(status.openRelays)),
+                        ("seconds", "\(timeout.wholeMilliseconds / 1_000)"),
+                    ]))
         }
         await live.leave()
         log.write(Note(.notice, "left"))
@@ -261,8 +266,19 @@ final class NodeProcess: Sendable {
 
     private func transactionsEnd(within timeout: Duration) async {
         let end = ContinuousClock.now + timeout
+        var nextNote = ContinuousClock.now + Self.drainNoteInterval
         while ContinuousClock.now < end, !Task.isCancelled {
             guard let status = try? await live.status(), status.openTransactions > 0 || !status.mayLeave else { return }
+            if ContinuousClock.now >= nextNote {
+                nextNote += Self.drainNoteInterval
+                log.write(
+                    Note(
+                        .notice, "still draining",
+                        [
+                            ("transactions", String(status.openTransactions)), ("relayed", String(status.openRelays)),
+                            ("seconds-left", "\((end - ContinuousClock.now).components.seconds)"),
+                        ]))
+            }
             try? await Task.sleep(for: .milliseconds(50))
         }
     }

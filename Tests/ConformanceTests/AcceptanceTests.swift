@@ -99,6 +99,12 @@ struct AcceptanceTests {
         try expectToPass(name)
     }
 
+    @Test(
+        .timeLimit(.minutes(5)), arguments: ["drain-sigterm", "drain-kamailio", "drain-nginx", "drain-haproxy"])
+    func `a planned stop hangs up on nobody, and a drained node takes no new dialog`(name: String) throws {
+        try expectToPass(name)
+    }
+
     @Test(.timeLimit(.minutes(5)), arguments: ["robust", "load-2000", "load-tcp"])
     func `strangers and load do not reach the calls of others`(name: String) throws {
         try expectToPass(name)
