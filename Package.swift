@@ -24,6 +24,7 @@ let package = Package(
     name: "understudy",
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.0.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
@@ -74,13 +75,14 @@ let package = Package(
             dependencies: [
                 "Primitives", "SIP", "Dialogs", "Cluster", "Node", "Nanomsg", "Transports", "Management",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: swiftSettings,
             // A number for every binary, which --version and the status tell.
             linkerSettings: [.unsafeFlags(["-Xlinker", "--build-id=sha1"])],
-            plugins: ["Commit"]),
-        .plugin(name: "Commit", capability: .buildTool(), path: "Sources/Commit"),
+            plugins: ["Checkout"]),
+        .plugin(name: "Checkout", capability: .buildTool(), path: "Sources/Checkout"),
         module("Simulator", ["Primitives", "SIP", "Dialogs", "Cluster", "Node"]),
         .executableTarget(
             name: "understudy-sim",

@@ -6,84 +6,21 @@ namespace HUB (bridge br0): phones .21 .22, balancer .10
    └── veth ── namespace n3: bus 10.77.5.103, service address 10.77.5.13
 """
 
-import os
-import subprocess
 from collections import Counter
 
 from cluster import Failure, require_root
+from namespaces import Network
 from party import Plan
 from stage import Stage
 
-NET, PREFIX = "10.77.5", "understudy"
-
-
-def ip(*arguments):
-    result = subprocess.run(["ip", *arguments], capture_output=True, text=True, timeout=20)
-    if result.returncode != 0:
-        raise Failure(f"ip {' '.join(arguments)}: {result.stderr.strip()}")
-
-
-class Network:
-    """The namespaces of the picture above; they are removed at the end."""
-
-    def __init__(self, nodes=3):
-        self.prefix = f"{PREFIX}{os.getpid()}"
-        self.hub = f"{self.prefix}-hub"
-        self.names = [f"{self.prefix}-n{number}" for number in range(1, nodes + 1)]
-        self.made = []
-
-    def __enter__(self):
-        require_root("moving an address")
-        try:
-            for name in [self.hub] + self.names:
-                ip("netns", "add", name)
-                self.made.append(name)
-                ip("-n", name, "link", "set", "lo", "up")
-            ip("-n", self.hub, "link", "add", "br0", "type", "bridge")
-            ip("-n", self.hub, "link", "set", "br0", "up")
-            for last in (10, 21, 22):
-                ip("-n", self.hub, "addr", "add", f"{NET}.{last}/24", "dev", "br0")
-            for number, name in enumerate(self.names, 1):
-                ip(
-                    "link",
-                    "add",
-                    f"v{number}",
-                    "netns",
-                    self.hub,
-                    "type",
-                    "veth",
-                    "peer",
-                    "name",
-                    "eth0",
-                    "netns",
-                    name,
-                )
-                ip("-n", self.hub, "link", "set", f"v{number}", "master", "br0", "up")
-                ip("-n", name, "link", "set", "eth0", "up")
-                ip("-n", name, "addr", "add", f"{NET}.{100 + number}/24", "dev", "eth0")
-                ip("-n", name, "addr", "add", f"{NET}.{10 + number}/24", "dev", "eth0")
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *_):
-        for name in self.made:
-            subprocess.run(["ip", "netns", "del", name], capture_output=True, timeout=20, check=False)
-
-    def move(self, last, from_number, to_number):
-        """Gives an address of one namespace to another, as VRRP does, and makes everybody forget where it was."""
-        ip("-n", self.names[from_number - 1], "addr", "del", f"{NET}.{last}/24", "dev", "eth0")
-        ip("-n", self.names[to_number - 1], "addr", "add", f"{NET}.{last}/24", "dev", "eth0")
-        for name in [self.hub] + self.names:
-            device = "br0" if name == self.hub else "eth0"
-            ip("-n", name, "neigh", "flush", "dev", device)
+NET = "10.77.5"
 
 
 def moved_address(report, quick):
     """Killed while ringing, its service address moved to a survivor: the callee's answer goes through."""
     count = 5 if quick else 20
-    with Network() as network, Stage(report, net=NET, namespace=network.prefix, service_addresses=True) as stage:
+    require_root("moving an address")
+    with Network(NET, bus_addresses=True) as network, Stage(report, net=NET, namespace=network.prefix, service_addresses=True) as stage:
         plan = Plan(ring=5.0, hold=None)
         first = stage.nodes[0]
         stage.phones.place(count, 50, first.sip, plan)

@@ -154,7 +154,7 @@ class Node:
         with open(path, "w") as file:
             file.write(self.configuration())
         self.log_from = os.path.getsize(self.log) if os.path.exists(self.log) else 0
-        command = [self.cluster.binary, "serve", "--config", path]
+        command = [self.cluster.binary, "serve", "--config", path, *self.cluster.serve_options]
         if self.namespace:
             command = ["ip", "netns", "exec", self.namespace] + command
         with open(self.log, "ab") as log:
@@ -279,6 +279,8 @@ class Cluster:
         # The URIs of the balancer for Record-Route; an empty list: there is none, and each node names itself.
         self.advertise = [f"sip:{self.balancer[0]}:{self.balancer[1]}"] if advertise is None else advertise
         self.certificates, self.sip_lines = certificates, ["  " + line for line in sip_lines]
+        self.serve_options = []
+        self.balancer_file = None
         self.nodes = []
         self.nodes.extend(Node(self, number) for number in range(1, nodes + 1))
         self.balancer_process = None
@@ -310,7 +312,8 @@ class Cluster:
         return self
 
     def start_balancer(self):
-        """Kamailio on the balancer's address, one worker pair; its log is balancer.log."""
+        """Kamailio on the balancer's address, one worker pair, by `balancer_file` where there is one; its log is
+        balancer.log."""
         if shutil.which("kamailio") is None:
             raise Failure("kamailio is not installed: apt-get install kamailio")
         listing = os.path.join(self.folder, "dispatcher.list")
@@ -318,12 +321,13 @@ class Cluster:
             file.writelines(f"1 sip:{node.host}:5060\n" for node in self.nodes)
         runtime = os.path.join(self.folder, "kamailio")
         os.makedirs(runtime, exist_ok=True)
+        named = [] if self.balancer_file else ["-A", f"BALANCER=udp:{self.balancer[0]}:{self.balancer[1]}", "-A", f'NODES="{listing}"']
         command = [
             "kamailio",
             "-DD",
             "-E",
             "-f",
-            BALANCER_CONFIGURATION,
+            self.balancer_file or BALANCER_CONFIGURATION,
             # Megabytes for its transactions: 64 are full at 300 calls a second, and then it answers 500 itself.
             "-m",
             "256",
@@ -335,10 +339,7 @@ class Cluster:
             os.path.join(runtime, "kamailio.pid"),
             "-w",
             runtime,
-            "-A",
-            f"BALANCER=udp:{self.balancer[0]}:{self.balancer[1]}",
-            "-A",
-            f'NODES="{listing}"',
+            *named,
         ]
         if self.namespace:
             command = ["ip", "netns", "exec", f"{self.namespace}-hub"] + command

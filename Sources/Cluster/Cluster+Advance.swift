@@ -15,6 +15,7 @@ extension Cluster {
             }
         }
         advanceWaits(now, &out)
+        advanceInquiries(now, &out)
         askAgain(store: &store, now: now, out: &out)
         counters.parkedDropped += parked.isEmpty ? 0 : UInt64(parked.expire(now))
         forgetTombstones(store: &store, now: now)
@@ -26,7 +27,7 @@ extension Cluster {
     /// When `advance` is needed at the latest.
     package var nextDeadline: Instant {
         var next = min(heartbeatAt, outbound.flushAt, waits.nextDeadline, arePositionsDue)
-        next = min(next, evaluateAt, nextCompare)
+        next = min(next, evaluateAt, nextCompare, inquiries.nextTimeout)
         if let deadline = asks.nextDeadline { next = min(next, deadline) }
         if let deadline = tombstones.nextDeadline { next = min(next, deadline) }
         for lane in lanes.indices { next = min(next, nextDeadline(ofLane: lane)) }
@@ -146,6 +147,7 @@ extension Cluster {
             lastHeartbeat = now
             nextHeartbeat = now.advanced(by: settings.heartbeat)
             isHeartbeatUrgent = false
+            forgetInquiries(now)
         }
         guard outbound.isDue(now) else { return }
         var header = FrameHeader(

@@ -48,6 +48,9 @@ package struct Cluster: Sendable {
     var asks: AskTable
     var tombstones: TombstoneLedger
     var ranking: Ranking
+    var inquiries = InquiryTable()
+    var inquiryLedger = InquiryLedger()
+    let authenticator: Authenticator?
     var random: SplitMix
     var scratch = ByteWriter()
 
@@ -99,13 +102,15 @@ package struct Cluster: Sendable {
     ///   - boot: Names this process; larger than any earlier one of the name, as far as the shell can tell.
     ///   - hash: Keyed alike on all nodes of the cluster.
     ///   - seed: Different in each process; spreads periodic work, and makes the salt unless one is given.
+    ///   - authenticator: Under the cluster's key; without one, and with `requiresCodes`, every inquiry is refused.
     package init(
         settings: ClusterSettings, boot: UInt64, hello: Hello, hash: KeyedHash, seed: UInt64, salt: Salt? = nil,
-        now: Instant
+        authenticator: Authenticator? = nil, now: Instant
     ) {
         self.settings = settings
         self.hash = hash
         self.hello = hello
+        self.authenticator = authenticator
         let name = Array(settings.name.utf8)
         var stream = hash.begin()
         stream.combine(RawSpan(_elements: name.span))

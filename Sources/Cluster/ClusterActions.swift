@@ -42,6 +42,10 @@ package enum ClusterAction: Equatable, Sendable {
     case applied(did: UInt64)
     /// A peer knew a higher boot of our name: this is ours from now on (R14).
     case rebooted(UInt64)
+    /// A member asks something for an operator; the shell hands its answer to `answer`, late or never at worst.
+    case inquiry(InquiryID, [UInt8])
+    /// What became of one of our own.
+    case inquired(token: UInt64, InquiryOutcome)
     case note(ClusterNote)
     /// End the process with this code.
     case exit(Int32)

@@ -30,6 +30,8 @@ package enum ClusterNote: Equatable, Sendable {
     /// A digest comparison mended so many records.
     case repaired(records: UInt64, from: MemberID)
     case tooManyMembers
+    /// An inquiry without the code that only holders of the cluster's key can make; noted once for each name.
+    case inquiryRefused(MemberID)
 }
 
 package struct ClusterCounters: Equatable, Sendable {
@@ -88,6 +90,13 @@ package struct ClusterCounters: Equatable, Sendable {
     package var viewChanges: UInt64 = 0
     package var lateLoops: UInt64 = 0
     package var falseProofs: UInt64 = 0
+    /// Operators' inquiries through this node, and of others here.
+    package var inquiriesOut: UInt64 = 0
+    package var inquiriesIn: UInt64 = 0
+    package var inquiriesUnanswered: UInt64 = 0
+    package var inquiriesLeftOut: UInt64 = 0
+    package var inquiriesRefused: UInt64 = 0
+    package var inquiriesTooLong: UInt64 = 0
 
     package init() {}
 }

@@ -35,6 +35,8 @@ package struct ClusterSettings: Sendable {
     package var askInterval: Duration = .milliseconds(100)
     /// Tombstones are kept at least so long; frames older than half of it are treated as a gap.
     package var horizon: Duration = .seconds(60)
+    /// Inquiries must carry a code: the cluster has a key.
+    package var requiresCodes = false
     /// A member that is down longer holds back no tombstone, and leaves the list of members.
     package var forgetAfter: Duration = .seconds(3_600)
     /// Mean time between two digest comparisons.

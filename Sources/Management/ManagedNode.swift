@@ -1,6 +1,7 @@
 // What management asks of a node. The node lives on its own thread; whoever implements this carries each question there
 // and the answer back, so every function suspends and none of them blocks. Answers are copies (`Node/Reports.swift`).
 
+package import Cluster
 package import Node
 
 /// The node's thread has ended, or is about to: nothing more will be answered.
@@ -21,6 +22,8 @@ package protocol ManagedNode: Sendable {
     /// At most `BucketReport.requestLimit` of them; a number that is no bucket is left out of the answer.
     func buckets(_ numbers: [Int]) async throws(NodeStopped) -> [BucketReport]
     func repair() async throws(NodeStopped) -> RepairReport
+    /// Asks another member over the bus; its `BusDoor` answers.
+    func inquire(of member: String, _ text: [UInt8]) async throws(NodeStopped) -> InquiryOutcome
     /// Reads the configuration again, and takes of it what a running node can.
     func reload() async throws(NodeStopped) -> ReloadReport
     /// The level below which log lines are not written, after it was set to another, if one is given.

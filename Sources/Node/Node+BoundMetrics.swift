@@ -57,6 +57,9 @@ extension Node {
             counter("intents_unasked", "Questions not asked: too many are open", bus.asksRefused),
             counter("intents_forgotten", "Intents forgotten for later ones", store.intents.forgotten),
             counter("tombstones_forced", "Tombstones forgotten early: too many were kept", bus.tombstonesForced),
+            counter("inquiries_left_out", "Operators' inquiries not sent on: too many are open", bus.inquiriesLeftOut),
+            counter("inquiries_refused", "Inquiries without their code, or sent again", bus.inquiriesRefused),
+            counter("inquiries_too_long", "Inquiries whose answer is too long", bus.inquiriesTooLong),
         ]
     }
 }

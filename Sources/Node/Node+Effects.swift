@@ -99,6 +99,8 @@ extension Node {
             case .fitChanged: refreshMembership(now: now)
             case .rebooted(let boot): takeBoot(boot)
             case .note(let note): out.notes.append(Note(note, peers: cluster.peerAddresses.map { $0 ?? "" }))
+            case .inquiry(let id, let text): out.inquiries.append(.heard(id, text))
+            case .inquired(let token, let outcome): out.inquiries.append(.ended(token: token, outcome))
             case .exit(let code): out.exit = code
             }
         }

@@ -197,6 +197,7 @@ extension Node {
         cluster.loneGrace = min(settings.cluster.loneGrace, settings.dialogs.defaultTimeout / 10)
         cluster.linger = settings.replication.linger
         cluster.intentLife = settings.takeover.intentLife
+        cluster.requiresCodes = !settings.cluster.key.isEmpty
         return cluster
     }
 

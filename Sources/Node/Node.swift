@@ -12,7 +12,7 @@
 // +Deadlines (when this node acts), +Membership (who is live, who inherits), +Setup (settings to machines), +Reports
 // (what operators see).
 
-import Cluster
+package import Cluster
 import Dialogs
 package import Primitives
 import Proxy
@@ -63,8 +63,12 @@ package struct Node: Sendable {
     ///   - settings: Validated: `settings.problems()` is empty.
     ///   - boot: Names this process; larger than any before of the same node.
     ///   - seed: Decides every random choice.
+    ///   - authenticator: Under `cluster.key`; a node with a key and without this refuses every inquiry.
     ///   - unixMilliseconds: The wall clock now, for display only.
-    package init(settings: Settings, boot: UInt64, seed: UInt64, now: Instant, unixMilliseconds: Int64) {
+    package init(
+        settings: Settings, boot: UInt64, seed: UInt64, authenticator: Authenticator? = nil, now: Instant,
+        unixMilliseconds: Int64
+    ) {
         self.settings = settings
         self.boot = boot
         self.unixMilliseconds = unixMilliseconds
@@ -76,7 +80,7 @@ package struct Node: Sendable {
         proxy = Proxy(settings: Self.makeProxySettings(settings, boot: boot, hash: hash), hash: hash, now: now)
         cluster = Cluster(
             settings: Self.makeClusterSettings(settings), boot: boot, hello: Self.makeHello(settings), hash: hash,
-            seed: seed, now: now)
+            seed: seed, authenticator: authenticator, now: now)
         resolver = Resolver(Self.makeResolverSettings(settings), random: SplitMix(seed: seed))
         peerFinder = settings.cluster.dns.map { PeerFinder(name: $0, now: now) }
         refreshMembership(now: now)

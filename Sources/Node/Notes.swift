@@ -89,6 +89,10 @@ extension Note {
         case .repaired(let records, let id):
             self.init(.info, "replicas differed and were mended", [("records", "\(records)")] + member(id))
         case .tooManyMembers: self.init(.warning, "more processes than a cluster may have were heard")
+        case .inquiryRefused(let id):
+            self.init(
+                .warning, "what an operator is said to ask through a member comes without the cluster key's code",
+                member(id))
         }
     }
 }

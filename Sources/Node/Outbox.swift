@@ -3,6 +3,7 @@
 //   datagrams ──▶ SIP sockets      bytes in `arena`, sent in order of appending
 //   bus       ──▶ nanomsg          bytes in `busArena`
 //   questions ──▶ name servers
+//   inquiries ──▶ management      what members ask for their operators, and what became of ours
 //   notes     ──▶ the log          constant sentences with metadata
 //   exit      ──▶ the process ends with this code, after what is above has been done
 //
@@ -11,6 +12,7 @@
 // known to a peer before a datagram goes out is held back by the node until the peer has acknowledged it, never by
 // the order in here.
 
+package import Cluster
 package import Primitives
 package import SIP
 
@@ -79,6 +81,14 @@ package struct Note: Sendable {
     }
 }
 
+/// Of what operators ask of members through others.
+package enum InquiryEvent: Equatable, Sendable {
+    /// A member asks this; `Node.answer` takes the answer.
+    case heard(InquiryID, [UInt8])
+    /// What became of one of this node's, by the token of `Node.inquire`.
+    case ended(token: UInt64, InquiryOutcome)
+}
+
 /// What a node wants done.
 package struct Outbox: Sendable {
     /// The datagrams, which the proxy writes in place.
@@ -87,6 +97,7 @@ package struct Outbox: Sendable {
     package var busArena: [UInt8] = []
     /// To be asked; each ends in one `Node.receive(answer:to:)`.
     package var questions: [DNSQuestion] = []
+    package var inquiries: [InquiryEvent] = []
     package var notes: [Note] = []
     /// The process is to end with this code.
     package var exit: Int32? = nil
@@ -106,7 +117,7 @@ package struct Outbox: Sendable {
 
     /// Nothing is to be done.
     package var isEmpty: Bool {
-        datagrams.isEmpty && bus.isEmpty && questions.isEmpty && notes.isEmpty && exit == nil
+        datagrams.isEmpty && bus.isEmpty && questions.isEmpty && inquiries.isEmpty && notes.isEmpty && exit == nil
     }
 
     /// Forgets everything and keeps the memory.
@@ -115,6 +126,7 @@ package struct Outbox: Sendable {
         bus.removeAll(keepingCapacity: true)
         busArena.removeAll(keepingCapacity: true)
         questions.removeAll(keepingCapacity: true)
+        inquiries.removeAll(keepingCapacity: true)
         notes.removeAll(keepingCapacity: true)
         exit = nil
     }

@@ -64,6 +64,8 @@ struct RequestPlan {
     var breadth = MaxBreadth.assumed
     /// What becomes of its session timer.
     var session = SessionChange()
+    /// The draining member that relayed it here; `source` is its sender then, and `upstream` that member.
+    var relay: Relay?
 }
 
 extension Proxy {
@@ -82,6 +84,7 @@ extension Proxy {
         var plan = RequestPlan(
             source: source, listener: listener, upstream: reply.endpoint, addsReceived: reply.adds, cSeq: cSeq, via: via
         )
+        readRelay(&plan)
         guard isAllowed(plan, effects: &effects) else { return }
         switch message.method {
         case .ack:
@@ -114,8 +117,10 @@ extension Proxy {
     // MARK: Reply path
 
     /// Where answers to a request go: RFC 3261 §18.2.2, RFC 3581, and rule S2-16.
-    func replyPath(via: Via, source: Endpoint) -> (endpoint: Endpoint, adds: Bool) {
-        if isPeerAddress(source), let origin = originBehind(via, passedBy: source) { return (origin, false) }
+    mutating func replyPath(via: Via, source: Endpoint) -> (endpoint: Endpoint, adds: Bool) {
+        if isPeerAddress(source), relayMark() == nil, let origin = originBehind(via, passedBy: source) {
+            return (origin, false)
+        }
         let sentByAddress = Address(bytes: message.bytes, range: via.host)
         let differs = sentByAddress != source.address
         let toSource: Bool
@@ -133,7 +138,8 @@ extension Proxy {
         return (Endpoint(address: source.address, port: port), toSource || differs)
     }
 
-    /// Who sent a request that a member only passed on: the member has completed its Via, or had no need to.
+    /// Who sent a request that a member only passed on: the member has completed its Via, or had no need to. What a
+    /// draining member relays is answered to that one.
     private func originBehind(_ via: Via, passedBy member: Endpoint) -> Endpoint? {
         guard case .foreign = Branch(message.bytes, via.branch, mark: settings.mark),
             let address = Address(bytes: message.bytes, range: via.received.isEmpty ? via.host : via.received)

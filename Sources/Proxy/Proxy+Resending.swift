@@ -40,6 +40,7 @@ extension Proxy {
         context.upstream = adopted.upstream
         context.listener = adopted.listener
         context.flow = adopted.flow
+        context.relay = adopted.relay
         context.repeatsForAdopted = true
         _ = keepResending(did, answer, context, now: now, effects: &effects)  // Counted where there is no room.
     }
@@ -83,7 +84,7 @@ extension Proxy {
         // Its BYEs are due: a caller that has had no 2xx must not be given one now. Another copy of the callee's may still
         // move the deadline.
         if let deadline = dialogs.deadline(did), deadline > now {
-            effects.queue.send(context.lastResponse, to: context.upstream, from: context.listener, flow: context.flow)
+            answer(context.lastResponse, context, effects: &effects)
         }
         context.resendInterval = min(context.resendInterval * 2, settings.timers.t2)
         context.contextTimer = wheel.schedule(

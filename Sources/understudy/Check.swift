@@ -9,8 +9,9 @@ struct Check: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Compare the replicas of all members.",
         discussion: """
-            Asks every member that the node, or one of several, knows, and names whoever could not be asked and why: a \
-            member that is down, cut off, was never heard, or has another key, cluster.name or ims_dialog.hash_size. \
+            Asks one node, which asks every member that it knows over the bus, and names whoever could not be asked \
+            and why: a member that is down, cut off, was never heard, or has another key, cluster.name or \
+            ims_dialog.hash_size. Of several nodes each is asked, and their members through them. \
             What is still changing is asked about again for up to 3 seconds and then counted as in flight.
 
             JSON: {"equal":BOOL, "partial":BOOL, "members":[NAME], "dialogs":COUNT, \
@@ -37,13 +38,14 @@ struct Check: AsyncParsableCommand {
     @Flag(name: .shortAndLong, help: "Go on until interrupted, a line every two seconds.") var watch = false
 
     func run() async throws {
-        var urls: [String] = []
-        for name in node { urls.append(try await NodeOptions.url(name, token)) }
-        if urls.isEmpty { urls = [NodeOptions.standardNode] }
+        let urls = node.isEmpty ? [NodeOptions.standardNode] : node
         let token = try token.token()
         let start = ContinuousClock.now
         var check = ReplicaCheck(
-            caller: { url throws(ClientError) in try RPCClient(url, token: token) },
+            caller: { given throws(ClientError) in
+                guard NodeOptions.isName(given) else { return try RPCClient(given, token: token) }
+                return RelayedCaller(given, through: try RPCClient(NodeOptions.standardNode, token: token))
+            },
             pause: { try? await Task.sleep(for: $0) },
             milliseconds: { start.duration(to: .now).wholeMilliseconds })
         if Console.showsProgress { check.progress = { Console.progress($0) } }

@@ -8,7 +8,8 @@ import Node
 
 struct Config: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Look at a configuration.", subcommands: [CheckConfiguration.self])
+        abstract: "Look at a configuration, or make one.",
+        subcommands: [CheckConfiguration.self, InitConfiguration.self])
 }
 
 struct CheckConfiguration: AsyncParsableCommand {

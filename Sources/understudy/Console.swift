@@ -17,6 +17,12 @@ enum Console {
         write("understudy: \(text)\n", to: STDERR_FILENO)
     }
 
+    /// A question whose answer comes on the same line.
+    static func ask(_ text: String) {
+        clearProgress()
+        write(text, to: STDERR_FILENO)
+    }
+
     static var showsProgress: Bool { isatty(STDERR_FILENO) == 1 }
 
     static func progress(_ text: String) {

@@ -24,7 +24,7 @@ struct NewKey: AsyncParsableCommand {
     @Argument(help: "The file to make.", completion: .file()) var file: String
 
     func run() async throws {
-        try SecretFile.write(Self.digits(), to: file)
+        try NewFile.write(Self.digits() + "\n", to: file, mode: 0o600)
         Console.print("\(file): a new key, mode 600")
     }
 
@@ -37,26 +37,27 @@ struct NewKey: AsyncParsableCommand {
     }
 }
 
-enum SecretFile {
-    static func write(_ text: String, to path: String) throws {
-        let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+/// A file that is not there yet; what exists is never written over.
+enum NewFile {
+    static func write(_ text: String, to path: String, mode: UInt32) throws {
+        let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
         guard descriptor >= 0 else {
             let reason =
                 switch errno {
-                case EEXIST: "it exists; a key is never written over"
+                case EEXIST: "it exists, and is not written over"
                 case ENOENT: "there is no such folder"
                 case EACCES, EPERM: "permission denied"
                 case let code: unsafe String(cString: strerror(code))
                 }
-            Console.complain("the key \(path) cannot be written: \(reason)")
+            Console.complain("\(path) cannot be written: \(reason)")
             throw Console.failed
         }
         defer { close(descriptor) }
-        let bytes = Array((text + "\n").utf8)
+        let bytes = Array(text.utf8)
         // Sound: the bytes are lent for the call only.
         let count = unsafe bytes.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
         guard count == bytes.count, fsync(descriptor) == 0 else {
-            Console.complain("the key \(path) could not be written whole; delete it and try again")
+            Console.complain("\(path) could not be written whole; delete it and try again")
             throw Console.failed
         }
     }

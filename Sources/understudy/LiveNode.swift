@@ -2,6 +2,7 @@
 // carried back. Until the thread has been started, and after it has been told to stop, every question is answered by
 // `NodeStopped`.
 
+import Cluster
 import Management
 import Nanomsg
 import Node
@@ -29,12 +30,38 @@ final class LiveNode: ManagedNode {
     private let controls = Mutex<Controls?>(nil)
     /// Seconds, by `fault.skew`.
     private let shift = Mutex<Int64>(0)
+    private let inquiries = Inquiries()
 
     func begin(_ thread: SIPThread<Node>, _ bus: Bus?, _ dns: DNSClient, _ streams: StreamService?) {
         running.withLock { $0 = Running(thread: thread, bus: bus, dns: dns, streams: streams) }
     }
 
-    func end() { running.withLock { $0 = nil } }
+    func end() {
+        running.withLock { $0 = nil }
+        inquiries.endAll()
+    }
+
+    /// Answers what members ask over the bus; called on the SIP thread.
+    func take(_ event: InquiryEvent) {
+        switch event {
+        case .ended(let token, let outcome): inquiries.end(token, outcome)
+        case .heard(let id, let text):
+            Task {
+                let context = RPCContext(node: self, allowsFaultInjection: false, unixSeconds: { self.unixSeconds })
+                let answer = await BusDoor(RPCServer(context)).answer(text)
+                // A node that has stopped meanwhile answers nobody.
+                _ = try? await ask { node, now, _ in node.answer(id, with: answer, now: now) }
+            }
+        }
+    }
+
+    func inquire(of member: String, _ text: [UInt8]) async throws(NodeStopped) -> InquiryOutcome {
+        let thread = try current().thread
+        return await inquiries.begin { token in
+            await thread.perform { node, now, out in node.inquire(of: member, text, token: token, now: now, into: &out)
+            }
+        }
+    }
 
     func control(_ wanted: Controls) { controls.withLock { $0 = wanted } }
 

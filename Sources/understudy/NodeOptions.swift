@@ -17,29 +17,50 @@ struct NodeOptions: ParsableArguments {
 
     @OptionGroup var token: TokenOptions
 
+    /// What can be a member's name; anything else is a URL, or is left for the client to refuse.
+    static func isName(_ given: String) -> Bool {
+        !given.contains(":") && !given.contains("/") && !given.contains(".") && given != "localhost"
+            && Address(text: given) == nil
+    }
+
     /// Who is asked when nobody is named.
     static var standardNode: String { ProcessInfo.processInfo.environment["UNDERSTUDY_NODE"] ?? defaultNode }
 
     /// The URL of a node that is given by either; what is neither is left for the client to refuse.
     static func url(_ given: String?, _ token: TokenOptions) async throws -> String {
         guard let given else { return standardNode }
-        let isName =
-            !given.contains(":") && !given.contains("/") && !given.contains(".") && given != "localhost"
-            && Address(text: given) == nil
-        guard isName else { return given }
-        // A host may be called so, too: it is taken for one when no member is.
+        guard isName(given) else { return given }
+        let url = try MemberURL.find(given, in: try await standardStatus(given, token), asked: standardNode)
+        // It may lead to another, as 127.0.0.1 does on every host.
+        let status = try await Asking.call(try token.client(url), "cluster.status", [])
+        let answered = Cell.text(status["node"])
+        guard answered == given else {
+            throw Asking.complain(.wrongNode(url: url, asked: given, answered: answered))
+        }
+        return url
+    }
+
+    /// What the node that is asked for names says.
+    private static func standardStatus(_ name: String, _ token: TokenOptions) async throws -> JSONValue {
         guard let client = try? RPCClient(standardNode, token: try token.token()),
             let status = try? await client.call("cluster.status", [])
         else {
             Console.complain(
-                "'\(given)' is no URL, and \(standardNode), which would know a member of that name, cannot be asked: "
+                "'\(name)' is no URL, and \(standardNode), which would know a member of that name, cannot be asked: "
                     + "give --node http://ADDRESS:8080")
             throw Console.failed
         }
-        return try MemberURL.find(given, in: status, asked: standardNode)
+        return status
     }
 
     func client() async throws -> RPCClient { try token.client(try await Self.url(node, token)) }
+
+    /// Who answers what may be asked over the bus: a member of a name is asked through the standard node.
+    func caller() async throws -> any RPCCaller {
+        guard let node, Self.isName(node) else { return try await client() }
+        _ = try await Self.standardStatus(node, token)
+        return RelayedCaller(node, through: try token.client(Self.standardNode))
+    }
 
     /// Asks the node; what goes wrong is told in one sentence and becomes the exit code.
     func call(_ method: String, _ params: JSONValue = []) async throws -> JSONValue {

@@ -6,28 +6,67 @@ import Node
 
 struct ReloadCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "reload", abstract: "Have a node read its configuration again, as SIGHUP does.",
+        commandName: "reload", abstract: "Have a node, or all, read its configuration again, as SIGHUP does.",
         discussion: """
             access.*, limits.* and the contents of certificates and their keys hold at once; what else has changed is \
             named and needs a restart. A configuration with a problem changes nothing.
 
-            JSON: {"applied":[KEY], "needs_restart":[KEY], "read_certificates":BOOL, "refused":[TEXT], \
-            "warnings":[TEXT]}.
+            With --all the node that is asked has every other member do the same over the bus, each with its own file.
 
-            Exit codes: 0 taken; 1 refused; 2 could not ask.
+            JSON: {"applied":[KEY], "needs_restart":[KEY], "read_certificates":BOOL, "refused":[TEXT], \
+            "warnings":[TEXT]}; with --all [{"node", "report" or "not_asked"}].
+
+            Exit codes: 0 taken; 1 refused by one; 2 one could not be asked.
             """)
 
     @OptionGroup var options: NodeOptions
     @Flag(name: .shortAndLong, help: "Print JSON with sorted keys.") var json = false
+    @Flag(name: .shortAndLong, help: "Every member, through the node that is asked.") var all = false
 
     func run() async throws {
-        let report = try await options.call("cluster.reload")
+        if all { return try await reloadAll() }
+        let report = try await Asking.call(try await options.caller(), "cluster.reload", [])
         if json {
             Console.print(report.sorted.printed)
         } else {
             for line in ReloadReport.lines(of: report) { Console.print(line) }
         }
-        if report["refused"]?.elements?.isEmpty == false { throw Console.negative }
+        if Self.isRefused(report) { throw Console.negative }
+    }
+
+    private static func isRefused(_ report: JSONValue) -> Bool { report["refused"]?.elements?.isEmpty == false }
+
+    private func reloadAll() async throws {
+        let client = try await options.client()
+        let status = try await Asking.call(client, "cluster.status", [])
+        var reports: [JSONValue] = []
+        for member in status["members"]?.elements ?? [] {
+            let name = Cell.text(member["name"])
+            var row: [JSONValue.Member] = [.init("node", .string(name.isEmpty ? Cell.text(member["bus"]) : name))]
+            do throws(ClientError) {
+                guard !name.isEmpty else { throw .notAsked("never heard by \(Cell.text(status["node"]))") }
+                let caller = RelayedCaller(name, through: client)
+                row.append(.init("report", try await caller.call("cluster.reload", [.string(name)])))
+            } catch {
+                row.append(.init("not_asked", .string(error.description)))
+            }
+            reports.append(.object(row))
+        }
+        show(reports)
+        if reports.contains(where: { $0["not_asked"] != nil }) { throw Console.failed }
+        if reports.contains(where: { $0["report"].map(Self.isRefused) ?? false }) { throw Console.negative }
+    }
+
+    private func show(_ reports: [JSONValue]) {
+        if json { return Console.print(JSONValue.array(reports).sorted.printed) }
+        for row in reports {
+            let name = Cell.text(row["node"])
+            if let report = row["report"] {
+                for line in ReloadReport.lines(of: report) { Console.print("\(name): \(line)") }
+            } else {
+                Console.complain("\(name) was not asked: \(Cell.text(row["not_asked"]))")
+            }
+        }
     }
 }
 

@@ -34,6 +34,7 @@ final class Net {
         var exits: [Int32] = []
         var notes: [ClusterNote] = []
         var states: [MemberState] = []
+        var inquired: [(token: UInt64, outcome: InquiryOutcome)] = []
         init(_ cluster: Cluster) { self.cluster = cluster }
     }
 
@@ -69,6 +70,13 @@ final class Net {
     var allowsTwins = false
     /// Frames on their way, by sender, may be tampered with here.
     var onFrame: ((Int, [UInt8]) -> Void)?
+    /// Requests that leave, by sender; and replies, which may be changed.
+    var onRequest: ((Int, [UInt8]) -> Void)?
+    var onReply: (([UInt8]) -> [UInt8])?
+    /// Answers members' inquiries; by whom they were heard.
+    var answer: ((Int, InquiryID, [UInt8]) -> Void)?
+    /// The code that a process makes, by its index; none: inquiries go without.
+    var authenticators: [Int: Authenticator] = [:]
     var trace: UInt64 = 0
     /// Processes that were replaced by a restart.
     var graveyard: [Process] = []
@@ -92,6 +100,14 @@ final class Net {
         for index in 0..<count { schedule(index, .wake, at: now) }
     }
 
+    /// Every process anew, before anything has happened: with what was set since.
+    func remakeAll() {
+        for index in names.indices {
+            processes[index] = make(index)
+            schedule(index, .wake, at: now)
+        }
+    }
+
     private func make(_ index: Int) -> Process {
         var settings = ClusterSettings(nodeName: names[index])
         settings.peers = names.indices.filter { $0 != index }.map { "peer-\(names[$0])" }
@@ -100,7 +116,7 @@ final class Net {
         return Process(
             Cluster(
                 settings: settings, boot: boots[index], hello: Hello(), hash: KeyedHash(key0: 1, key1: 2),
-                seed: random.next(), now: now))
+                seed: random.next(), authenticator: authenticators[index], now: now))
     }
 
     /// The process behind a lane of another.
@@ -245,6 +261,8 @@ final class Net {
             case .note(let note): process.notes.append(note)
             case .stateChanged(let state): process.states.append(state)
             case .rebooted(let boot): boots[index] = boot
+            case .inquiry(let id, let text): answer?(index, id, text)
+            case .inquired(let token, let outcome): process.inquired.append((token, outcome))
             case .recycle, .viewChanged, .fitChanged, .applied: break
             }
         }
@@ -266,6 +284,7 @@ final class Net {
     }
 
     private func request(_ index: Int, _ lane: Int, _ id: UInt64, _ bytes: [UInt8]) {
+        onRequest?(index, bytes)
         let other = target(index, lane)
         let works = processes[other].isAlive && reaches(index, other) && reaches(other, index) && !random.chance(loss)
         guard works else {
@@ -279,6 +298,7 @@ final class Net {
     private func reply(_ token: UInt64, _ bytes: [UInt8]) {
         guard let asked = replies.removeValue(forKey: token) else { return }
         guard ObjectIdentifier(processes[asked.from]) == asked.process else { return }
+        let bytes = onReply?(bytes) ?? bytes
         schedule(asked.from, .reply(bytes, id: asked.id, lane: asked.lane), at: delay())
     }
 

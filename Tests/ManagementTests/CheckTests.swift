@@ -1,5 +1,6 @@
 // `understudy check`: what counts as a difference, what is in flight, and the shape of its answer.
 
+import Cluster
 import Management
 import Node
 import Synchronization
@@ -21,13 +22,13 @@ struct DirectCaller: RPCCaller {
     }
 }
 
-/// Some nodes, their management addresses, and a clock that moves only when somebody waits.
+/// Some nodes, their management addresses, their bus, and a clock that moves only when somebody waits.
 final class CheckWorld: Sendable {
     let nodes: [FakeNode]
     let now = Mutex<Int64>(0)
-    /// Names that a URL does not lead to.
+    /// Names that neither a URL nor the bus leads to.
     let cutOff = Mutex<Set<String>>([])
-    /// Where a URL leads instead.
+    /// Where a URL, or a name on the bus, leads instead.
     let detours = Mutex<[String: String]>([:])
     /// Runs at every pause.
     let onPause: @Sendable (CheckWorld) -> Void
@@ -45,7 +46,18 @@ final class CheckWorld: Sendable {
                 return member
             }
             node.state.withLock { $0.status.members = members }
+            node.bus.withLock { bus in bus = { [unowned self] member, text in await self.carry(text, to: member) } }
         }
+    }
+
+    private func carry(_ text: [UInt8], to member: String) async -> InquiryOutcome {
+        let name = detours.withLock { $0[member] } ?? member
+        guard let node = nodes.first(where: { $0.state.withLock { $0.status.node } == name }) else {
+            return .unknownMember
+        }
+        guard !cutOff.withLock({ $0.contains(name) }) else { return .silent }
+        let context = RPCContext(node: node, allowsFaultInjection: true, unixSeconds: { 0 })
+        return .answered(await BusDoor(RPCServer(context)).answer(text))
     }
 
     func run(
@@ -214,9 +226,9 @@ struct CommandLineShapeTests {
                 "applied":12,"bus":"","differs":[],\
                 "fit":false,"gone":false,"in_view":false,"incarnation":0,"lag_frames":0,"lag_ms":0,"listed":false,\
                 "name":"n2","self":false,"silent_s":0.0,\
-                "state":"up","url":""}],"node":"n1","not_ready_reason":"","quorum":"held","ready":true,"state":"up",\
-                "strangers":[],"targets":[],"transactions":0,"uptime_s":0.0,"version":"","view":["n1","n2"],\
-                "waiting":""}
+                "state":"up","url":""}],"node":"n1","not_ready_reason":"","quorum":"held","ready":true,"relayed":0,\
+                "state":"up","strangers":[],"targets":[],"transactions":0,"uptime_s":0.0,"version":"",\
+                "view":["n1","n2"],"waiting":""}
                 """)
     }
 

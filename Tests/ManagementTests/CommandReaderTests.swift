@@ -76,6 +76,11 @@ struct CommandReaderTests {
         #expect(try read(line) == .arguments(passed.split(separator: " ").map(String.init)))
     }
 
+    @Test func `an empty value stays the option's value`() throws {
+        let tree = try #require(CommandTree(dump: Self.dump))
+        #expect(CommandReader(tree).read(["serve", "--config", ""]) == .arguments(["serve", "--config", ""]))
+    }
+
     @Test func `a description that is none is not taken`() {
         #expect(CommandTree(dump: "") == nil && CommandTree(dump: "{}") == nil)
     }

@@ -1,5 +1,6 @@
 // A node made of prepared reports, which remembers what it was asked to do.
 
+import Cluster
 import Management
 import Node
 import Synchronization
@@ -10,6 +11,8 @@ final class FakeNode: ManagedNode {
         var dialogs: [DialogReport] = []
         var tombstones: [RecordDigest] = []
         var deeds: [String] = []
+        /// Whom it has asked over the bus.
+        var inquired: [String] = []
         var endOutcome = EndReport.ending
         var isStopped = false
         var reloadReport = ReloadReport()
@@ -18,6 +21,8 @@ final class FakeNode: ManagedNode {
     }
 
     let state: Mutex<State>
+    /// The bus: what becomes of what is asked of a member.
+    let bus = Mutex<@Sendable (String, [UInt8]) async -> InquiryOutcome>({ _, _ in .unknownMember })
     static let bucketCount = 16
 
     init(_ name: String, _ dialogs: [DialogReport] = []) {
@@ -119,6 +124,11 @@ final class FakeNode: ManagedNode {
             state.deeds.append("repair")
             return RepairReport()
         }
+    }
+
+    func inquire(of member: String, _ text: [UInt8]) async throws(NodeStopped) -> InquiryOutcome {
+        try get { $0.inquired.append(member) }
+        return await bus.withLock { $0 }(member, text)
     }
 
     func reload() async throws(NodeStopped) -> ReloadReport {

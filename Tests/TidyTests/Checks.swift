@@ -26,13 +26,13 @@ enum Checks {
         "Simulator": ["Primitives", "SIP", "Dialogs", "Cluster", "Node"],
         "understudy": [
             "Primitives", "SIP", "Dialogs", "Cluster", "Node", "Nanomsg", "Transports", "Management", "ArgumentParser",
-            "Logging", "Foundation", "FoundationEssentials", "Glibc", "Synchronization", "Dispatch",
+            "Crypto", "Logging", "Foundation", "FoundationEssentials", "Glibc", "Synchronization", "Dispatch",
         ],
         "understudy-sim": [
             "Primitives", "Simulator", "ArgumentParser", "Foundation", "FoundationEssentials", "Glibc",
             "Synchronization",
         ],
-        "Commit": ["Foundation", "PackagePlugin"],
+        "Checkout": ["Foundation", "PackagePlugin"],
         "Fuzzing": ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Node"],
         "understudy-fuzz": ["Fuzzing", "Foundation", "Glibc"],
     ]

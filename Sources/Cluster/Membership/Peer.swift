@@ -38,6 +38,8 @@ struct Peer: Sendable {
     var comparedAt: Instant?
     var wants = Wants()
     var session: SyncSession?
+    /// What it asked last for an operator of its own.
+    var inquiry: HeardInquiry?
     /// Its position in the configured list, once known.
     var index: Int?
 

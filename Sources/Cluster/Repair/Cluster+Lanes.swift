@@ -17,6 +17,7 @@ extension Cluster {
             let wants = peers[at].wants
             let isWanting = !wants.dids.isEmpty || !wants.pushes.isEmpty || !peers[at].misaged.isEmpty
             if isWanting { next = lanes[lane].pauseUntil }
+            if let due = inquiryDue(peers[at]) { next = min(next, max(due, lanes[lane].pauseUntil)) }
             if peers[at].stream.isBehind { next = min(next, max(wants.notBefore, lanes[lane].pauseUntil)) }
             if wants.sync != nil || peers[at].session != nil {
                 let window = chunkWindow.advanced(by: Self.chunkWindowLength)
@@ -48,7 +49,11 @@ extension Cluster {
             ).write(into: &out.arena)
             let head = out.arena.count
             var isSync = false
-            if let at { isSync = write(wantsOf: at, store, now: now, into: &out.arena) }
+            var inquiry: UInt64?
+            if let at {
+                isSync = write(wantsOf: at, store, now: now, into: &out.arena)
+                inquiry = writeInquiry(to: peers[at], now: now, into: &out.arena)
+            }
             let isHello = out.arena.count == head
             guard !isHello || now >= lanes[lane].helloAt else {
                 out.arena.bytes.removeLast(out.arena.count - start)
@@ -57,7 +62,8 @@ extension Cluster {
             // An address changes hands rarely; whoever is at it names itself in every answer.
             lanes[lane].helloAt = now.advanced(by: at == nil ? .milliseconds(500) : .seconds(5))
             nextRequestID += 1
-            lanes[lane].outstanding = .init(id: nextRequestID, sentAt: now, to: at.map { peers[$0].id }, isSync: isSync)
+            lanes[lane].outstanding = .init(
+                id: nextRequestID, sentAt: now, to: at.map { peers[$0].id }, isSync: isSync, inquiry: inquiry)
             counters.requestsOut += 1
             out.append(.request(peer: lane, id: nextRequestID, ByteRange(start: start, end: out.arena.count)))
         }
@@ -66,6 +72,7 @@ extension Cluster {
     private func wantsAnything(of peer: Peer, now: Instant) -> Bool {
         if !peer.wants.pushes.isEmpty || !peer.wants.dids.isEmpty || !peer.misaged.isEmpty { return true }
         if peer.stream.isBehind && now >= peer.wants.notBefore { return true }
+        if let due = inquiryDue(peer), due <= now { return true }
         return (peer.wants.sync != nil || peer.session != nil) && chunksInWindow < Self.chunksPerWindow
     }
 
@@ -154,6 +161,7 @@ extension Cluster {
         if peers[at].offset.hasImproved { peers[at].distrustAges() }
         let before = peers[at].stream.position
         var chunk: SyncAnswer?
+        var part: InquiryPart?
         var changed: UInt64 = 0
         do {
             var reader = WireReader(bytes, start..<bytes.count)
@@ -173,6 +181,7 @@ extension Cluster {
                     let outcome = take(item, bytes, transit, of: sender, store: &store, now: now, out: &out)
                     if chunk != nil { counters.syncRecords += 1 }
                     if chunk != nil, outcome == .applied { changed += 1 }
+                case .inquiryPart: part = try InquiryPart(bytes, entry.payload)
                 default: counters.unknownEntries += 1
                 }
             }
@@ -180,6 +189,7 @@ extension Cluster {
             counters.malformedFrames += 1
             return
         }
+        if let number = asked.inquiry { take(part, bytes, to: number, of: sender, now: now, out: &out) }
         if let chunk, asked.isSync { takeChunk(chunk, changed, of: sender, now: now, out: &out) }
         if let at = position(of: sender), peers[at].stream.position != before { peers[at].wants.notBefore = now }
     }

@@ -29,8 +29,10 @@ extension Cluster {
     /// Each part of an answer, what was asked for by number and what comes of a comparison, ends here at the latest;
     /// one record more may follow. Both together stay below `FrameHeader.messageLimit`.
     private static let answerSize = 114_688
+    /// What a part of an answer to an inquiry takes besides its bytes, by far.
+    private static let partOverhead = 256
 
-    /// Facts that a commit waits for come with the question.
+    /// What comes with a question and is not answered at once: facts that a commit waits for, and inquiries.
     private mutating func take(
         pushed bytes: [UInt8], _ start: Int, _ header: FrameHeader, store: inout some RecordStore, now: Instant,
         out: inout ClusterActions
@@ -42,6 +44,9 @@ extension Cluster {
         do {
             var reader = WireReader(bytes, start..<bytes.count)
             while let entry = try Self.nextEntry(&reader) {
+                if EntryKind(rawValue: entry.kind) == .inquiry {
+                    hear(try InquiryMessage(bytes, entry.payload), from: at, now: now, out: &out)
+                }
                 guard EntryKind(rawValue: entry.kind) == .item else { continue }
                 let item = try RecordItem(bytes, entry.payload)
                 if !item.record.isEmpty {
@@ -80,6 +85,10 @@ extension Cluster {
                     }
                 case .syncRequest:
                     answer(try SyncRequest(bytes, entry.payload), store, now: now, into: &writer, limit: limit)
+                case .inquiry:
+                    let inquiry = try InquiryMessage(bytes, entry.payload)
+                    let room = FrameHeader.messageLimit - (writer.count - from) - Self.partOverhead
+                    writePart(to: inquiry, from: header.sender, now: now, into: &writer, room: room)
                 default: continue
                 }
             }

@@ -16,6 +16,8 @@ struct RequestLane: Sendable {
         var sentAt: Instant
         var to: MemberID?
         var isSync = false
+        /// The number of the inquiry in it.
+        var inquiry: UInt64?
     }
 
     /// The peer's bus address as configured or found.

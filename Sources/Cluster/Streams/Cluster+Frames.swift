@@ -111,7 +111,7 @@ extension Cluster {
             case .farewell:
                 if let at = position(of: sender) { peers[at].heartbeat.state = .left }
                 isMembershipStale = true
-            case .item, .repairRequest, .fetchRequest, .repairAnswer, .syncRequest, .syncAnswer:
+            case .item, .repairRequest, .fetchRequest, .repairAnswer, .syncRequest, .syncAnswer, .inquiry, .inquiryPart:
                 counters.unknownEntries += 1
             }
         } catch {

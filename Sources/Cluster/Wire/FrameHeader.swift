@@ -119,6 +119,9 @@ enum EntryKind: UInt8, Sendable {
     case repairAnswer
     case syncRequest
     case syncAnswer
+    /// An operator's, of one member through another.
+    case inquiry
+    case inquiryPart
 
     var isSequenced: Bool { self == .put || self == .patch }
 }

@@ -2,13 +2,17 @@
 // compares (`ReplicaComparison`). What is in flight is asked about again, for at most `patience`; after a repair, so is
 // everything.
 //
-// Limits: bucket lists are asked for in groups of `BucketReport.requestLimit`; fields are named for the first
+// Limits: bucket lists are asked for in groups of `BucketReport.requestLimit` at most, and of about `recordGroup`
+// records, digests in groups of `digestGroup`, so that each answer goes over the bus; fields are named for the first
 // `detailLimit` unequal records only. With the digests equal it costs one small answer a member, however many dialogs.
 
 import Node
 
 package struct ReplicaCheck: Sendable {
     package static let detailLimit = 100
+    /// Records in one answer: about two megabytes.
+    static let recordGroup = 8_192
+    static let digestGroup = 65_536
 
     /// Makes a caller for a member's URL.
     package var caller: @Sendable (String) throws(ClientError) -> any RPCCaller
@@ -105,7 +109,7 @@ package struct ReplicaCheck: Sendable {
         var differences: [ReplicaDifference] = []
         var rest = unequal[...]
         while !rest.isEmpty {
-            let group = Array(rest.prefix(BucketReport.requestLimit))
+            let group = Array(rest.prefix(Self.bucketGroup(digests)))
             rest = rest.dropFirst(group.count)
             var snapshots: [ReplicaSnapshot] = []
             for member in members { snapshots.append(try await snapshot(of: member, group)) }
@@ -116,13 +120,24 @@ package struct ReplicaCheck: Sendable {
     }
 
     private func digests(of member: Member) async throws(CheckError) -> DigestReport {
-        let answer = try await ask(member, "cluster.digests", [])
-        guard let texts = answer["buckets"]?.elements else { throw .client(.notUnderstood(url: member.caller.label)) }
         var report = DigestReport()
         report.node = member.name
-        report.live = Int(clamping: answer["live"]?.whole ?? 0)
-        report.buckets = texts.map { UInt64($0.text ?? "", radix: 16) ?? 0 }
-        return report
+        while true {
+            let page: JSONValue = [.count(report.buckets.count), .count(Self.digestGroup)]
+            let answer = try await ask(member, "cluster.digests", page)
+            guard let texts = answer["buckets"]?.elements, let size = answer["size"]?.whole else {
+                throw .client(.notUnderstood(url: member.caller.label))
+            }
+            report.live = Int(clamping: answer["live"]?.whole ?? 0)
+            report.buckets += texts.map { UInt64($0.text ?? "", radix: 16) ?? 0 }
+            if texts.isEmpty || report.buckets.count >= Int(clamping: size) { return report }
+        }
+    }
+
+    /// How many buckets to ask for at once: dids are spread evenly over them.
+    private static func bucketGroup(_ digests: [DigestReport]) -> Int {
+        let fullest = digests.map { $0.live / max(1, $0.buckets.count) }.max() ?? 0
+        return max(1, min(BucketReport.requestLimit, recordGroup / max(1, fullest)))
     }
 
     private func snapshot(of member: Member, _ buckets: [Int]) async throws(CheckError) -> ReplicaSnapshot {

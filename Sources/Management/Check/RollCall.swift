@@ -2,8 +2,8 @@
 // somebody has in its configuration. Who is not reached is named with what the others know of it, because an
 // answer without them proves nothing.
 //
-// A URL that a member is said to have may lead to somebody else: a loopback address, told to another host, leads back
-// to whoever asks. So an answer counts only under the name that was asked for.
+// Only the nodes whose URLs are given are asked over HTTP; they ask the others over the bus, because management is most
+// often open to its own host alone. An answer counts only under the name that was asked for.
 
 import Node
 
@@ -12,6 +12,25 @@ struct RollCall: Sendable {
         var name: String
         var caller: any RPCCaller
         var status: JSONValue
+        /// One of the given: it asks others.
+        var isGiven = true
+
+        /// What it says of a member; `nil` when it knows nobody of the name.
+        func member(_ name: String) -> JSONValue? {
+            (status["members"]?.elements ?? []).first { $0["name"]?.text == name }
+        }
+
+        /// Frames of another cluster, or with another key, come to it under this name, since the member was heard.
+        func hearsStranger(_ name: String) -> Bool {
+            let heard = member(name).flatMap { Cell.seconds($0["silent_s"]) } ?? .infinity
+            return (status["strangers"]?.elements ?? []).contains { stranger in
+                stranger["name"]?.text == name && Cell.seconds(stranger["silent_s"]) ?? 0 < heard
+            }
+        }
+
+        func hears(_ name: String) -> Bool {
+            ["joining", "up", "draining"].contains(member(name)?["state"]?.text ?? "")
+        }
     }
 
     /// Makes a caller for a member's URL.
@@ -62,7 +81,7 @@ struct RollCall: Sendable {
         for url in urls {
             let party: Party
             do throws(ClientError) {
-                party = try await learn(url)
+                party = try await learn(try caller(url), url)
             } catch {
                 firstError = firstError ?? error
                 unasked.append(.init(name: url, why: error.description))
@@ -75,8 +94,7 @@ struct RollCall: Sendable {
         if asked.isEmpty, let firstError { throw .client(firstError) }
     }
 
-    private func learn(_ url: String) async throws(ClientError) -> Party {
-        let caller = try caller(url)
+    private func learn(_ caller: any RPCCaller, _ url: String) async throws(ClientError) -> Party {
         let status = try await caller.call("cluster.status", [])
         guard let name = status["node"]?.text else { throw .notUnderstood(url: url) }
         return Party(name: name, caller: caller, status: status)
@@ -84,46 +102,55 @@ struct RollCall: Sendable {
 
     // MARK: Members that somebody knows
 
-    /// What a node says of another member.
-    private struct Known: Sendable {
-        var member: JSONValue
-        var teller: String
-
-        var name: String { member["name"]?.text ?? "" }
-        var url: String { member["url"]?.text ?? "" }
-    }
-
     private mutating func askTheKnown(of cluster: String) async {
         var tried: Set<String> = []
-        while let next = nextKnown(besides: tried) {
-            tried.insert(next.name)
-            guard !next.url.isEmpty else {
-                let why = "\(Self.standing(next.member)), and it serves no management: set management.http there"
-                unasked.append(.init(name: next.name, why: why))
-                continue
-            }
-            do throws(ClientError) {
-                let party = try await learn(next.url)
-                let found = party.status["cluster"]?.text ?? ""
-                if party.name != next.name {
-                    throw .wrongNode(url: next.url, asked: next.name, answered: party.name)
+        while let name = nextKnown(besides: tried) {
+            tried.insert(name)
+            let givens = asked.filter(\.isGiven)
+            let hearing = givens.filter { $0.hears(name) }
+            // What nobody hears cannot be asked over the bus: what it is to them says it all.
+            let tellers = hearing.isEmpty ? asked.filter { $0.member(name) != nil } : hearing
+            var why = ""
+            for teller in hearing {
+                do throws(ClientError) {
+                    var party = try await learn(RelayedCaller(name, through: teller.caller), teller.caller.label)
+                    party.isGiven = false
+                    let found = party.status["cluster"]?.text ?? ""
+                    if party.name != name {
+                        throw .wrongNode(url: teller.caller.label, asked: name, answered: party.name)
+                    }
+                    if found != cluster { throw .wrongCluster(url: name, answered: found) }
+                    asked.append(party)
+                    why = ""
+                    break
+                } catch {
+                    why = error.description
                 }
-                if found != cluster { throw .wrongCluster(url: next.url, answered: found) }
-                asked.append(party)
-            } catch {
-                let why = "\(Self.standing(next.member)); \(error.description)"
-                unasked.append(.init(name: next.name, why: why))
             }
+            guard !asked.contains(where: { $0.name == name }) else { continue }
+            unasked.append(.init(name: name, why: standing(of: name, tellers, givens, why)))
         }
     }
 
+    /// Why a known member was not asked.
+    private func standing(of name: String, _ tellers: [Party], _ givens: [Party], _ why: String) -> String {
+        var words = [tellers.first?.member(name).map(Self.standing) ?? "unknown"]
+        if !why.isEmpty { words.append(why) }
+        if why.isEmpty, let teller = tellers.first, !teller.isGiven {
+            words[0] = "\(words[0]) to \(teller.name), not heard by \(givens.map(\.name).joined(separator: ", "))"
+        }
+        if let hearer = asked.first(where: { $0.hearsStranger(name) }) {
+            words.append(
+                "frames of \(name) come to \(hearer.name) with another cluster.name or cluster key: give all nodes the "
+                    + "same")
+        }
+        return words.joined(separator: "; ")
+    }
+
     /// A member that has a name and was not tried yet, the first by name.
-    private func nextKnown(besides tried: Set<String>) -> Known? {
-        asked.flatMap { party in
-            (party.status["members"]?.elements ?? []).map { Known(member: $0, teller: party.name) }
-        }.filter { known in
-            !known.name.isEmpty && !tried.contains(known.name) && !asked.contains { $0.name == known.name }
-        }.min { ($0.name, $0.teller) < ($1.name, $1.teller) }
+    private func nextKnown(besides tried: Set<String>) -> String? {
+        asked.flatMap { party in (party.status["members"]?.elements ?? []).compactMap { $0["name"]?.text } }
+            .filter { name in !name.isEmpty && !tried.contains(name) && !asked.contains { $0.name == name } }.min()
     }
 
     /// What a member is to the node that tells of it: `down: silent for 12 s`.

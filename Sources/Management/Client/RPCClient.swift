@@ -24,6 +24,8 @@ package enum ClientError: Error, Equatable, Sendable, CustomStringConvertible {
     case wrongNode(url: String, asked: String, answered: String)
     /// A node of another cluster.
     case wrongCluster(url: String, answered: String)
+    /// A member could not be asked through another; a whole sentence.
+    case notAsked(String)
     /// The node was asked and refused.
     case refused(url: String, RPCError)
 
@@ -45,6 +47,7 @@ package enum ClientError: Error, Equatable, Sendable, CustomStringConvertible {
                 + "management.http to an "
                 + "address that other hosts reach, or management.advertise to the URL that leads to it"
         case .wrongCluster(let url, let answered): "\(url) answers for another cluster, \(answered)"
+        case .notAsked(let sentence): sentence
         case .refused(let url, let error): "\(url) answers: \(error.message) (\(error.code))"
         }
     }
@@ -54,7 +57,13 @@ package enum ClientError: Error, Equatable, Sendable, CustomStringConvertible {
 package protocol RPCCaller: Sendable {
     /// How it is named in messages.
     var label: String { get }
+    /// Who is asked for other members.
+    var relay: any RPCCaller { get }
     func call(_ method: String, _ params: JSONValue) async throws(ClientError) -> JSONValue
+}
+
+extension RPCCaller {
+    package var relay: any RPCCaller { self }
 }
 
 package struct RPCClient: RPCCaller {

@@ -101,8 +101,10 @@ package struct CommandReader: Sendable {
                     return .mistake("\(written) was given twice; '\(name)' takes it once")
                 }
                 if let option, option.takesValue, !word.contains("="), at < words.count {
-                    // With a value that looks like an option the parser would call it missing.
-                    leaf.options += written.hasPrefix("--") ? ["\(written)=\(words[at])"] : [written, words[at]]
+                    // With a value that looks like an option the parser would call it missing; an empty one behind an
+                    // equals sign, too.
+                    let isJoined = written.hasPrefix("--") && !words[at].isEmpty
+                    leaf.options += isJoined ? ["\(written)=\(words[at])"] : [written, words[at]]
                     let isOption = words[at].hasPrefix("-") && !Self.isNegativeNumber(words[at])
                     if isOption { return .mistake("\(written) wants a value before \(words[at])") }
                     if Self.isNegativeNumber(words[at]), let long = option.names.first(where: { $0.hasPrefix("--") }) {

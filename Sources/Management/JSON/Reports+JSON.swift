@@ -53,6 +53,7 @@ extension StatusReport {
             "view": .texts(view), "dialogs": dialogs.json, "members": .array(members.map(\.json)),
             "strangers": .array(strangers.map(\.json)),
             "targets": .array(targets.map(\.json)), "transactions": .count(openTransactions),
+            "relayed": .count(openRelays),
             "uptime_s": JSONValue.seconds(milliseconds: uptimeMilliseconds),
         ]
     }
@@ -138,10 +139,11 @@ extension PendingReport {
 }
 
 extension DigestReport {
-    package var json: JSONValue {
+    func json(from: Int, count: Int) -> JSONValue {
         [
             "node": .string(node), "incarnation": .count(incarnation), "root": .digest(root), "live": .count(live),
-            "buckets": .array(buckets.map { .digest($0) }),
+            "size": .count(buckets.count),
+            "buckets": .array(buckets.dropFirst(from).prefix(count).map { .digest($0) }),
         ]
     }
 }

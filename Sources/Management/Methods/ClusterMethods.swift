@@ -172,14 +172,18 @@ enum ClusterUndrain: RPCMethod {
 /// First step of `understudy check`.
 enum ClusterDigests: RPCMethod {
     static let name = "cluster.digests"
-    static let parameters: [String] = []
-    static let summary =
-        "The digest of every bucket of live records; two nodes that agree on all hold the same records."
-    static let errors: [String] = []
-    static let example = "[]"
+    static let parameters = ["[from]", "[count]"]
+    static let summary = """
+        The digest of every bucket of live records, or of some; size is how many there are. Two nodes that agree on \
+        all hold the same records.
+        """
+    static let errors = ["400 Parameter …"]
+    static let example = "[0,1024]"
 
     static func call(_ arguments: RPCArguments, in context: RPCContext) async throws -> JSONValue {
-        try await context.node.digests().json
+        let from = try arguments.integer("from", at: 0, in: 0...DialogSettings.hashSizeLimit) ?? 0
+        let count = try arguments.integer("count", at: 1, in: 1...DialogSettings.hashSizeLimit)
+        return try await context.node.digests().json(from: from, count: count ?? DialogSettings.hashSizeLimit)
     }
 }
 

@@ -48,12 +48,14 @@ package struct DialogSettings: Equatable, Sendable {
         case refuse
     }
 
+    package static let hashSizeLimit = 1_048_576
+
     package init() {}
 
     package func problems() -> [SettingProblem] {
         var list = ProblemList()
-        if hashSize < 16 || hashSize > 1_048_576 || hashSize & (hashSize - 1) != 0 {
-            list.add("ims_dialog.hash_size", "must be a power of two, 16 to 1048576")
+        if hashSize < 16 || hashSize > Self.hashSizeLimit || hashSize & (hashSize - 1) != 0 {
+            list.add("ims_dialog.hash_size", "must be a power of two, 16 to \(Self.hashSizeLimit)")
         }
         if !Self.isToken(rrParameter) || rrParameter.utf8.count > 16 || rrParameter.lowercased() == "lr" {
             list.add(

@@ -21,7 +21,7 @@ package struct NodeSettings: Equatable, Sendable {
     }
 
     /// Why a text cannot name a node or a cluster; `nil` when it can.
-    static func objection(toName name: String) -> String? {
+    package static func objection(toName name: String) -> String? {
         if name.isEmpty { return "is required: a name of 1 to \(nameLimit) letters, digits, '.', '_' or '-'" }
         let allowed = name.utf8.allSatisfy { byte in
             switch byte {

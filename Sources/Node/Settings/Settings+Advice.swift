@@ -75,15 +75,7 @@ extension Settings {
     // MARK: Management
 
     private func adviseManagement(_ list: inout ProblemList) {
-        guard let http = management.http else { return }
         let isBusElsewhere = cluster.bus.map { !$0.address.isLoopback } ?? false
-        if http.address.isLoopback, isBusElsewhere, management.advertise == nil, cluster.bus != nil {
-            list.add(
-                "management.http",
-                "\(http.text) is reached from this host only: check, and drain of another node, "
-                    + "cannot ask this one from "
-                    + "elsewhere; listen on an address of the network with a token, or set management.advertise")
-        }
         if let told = management.advertise?.address, told.isLoopback, isBusElsewhere {
             list.add("management.advertise", "members on other hosts cannot reach a loopback address")
         }

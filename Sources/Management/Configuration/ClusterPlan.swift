@@ -1,0 +1,223 @@
+// A cluster in five answers, and the files that follow from them: one configuration a node, the balancer's, the key.
+// Pure: texts in, texts out; `understudy config init` asks and writes.
+//
+// The balancer's files are those of `Deploy/balancer` with other addresses, so that what is written there of rules and
+// traps is at hand where they are used. What they have for TLS is left out: it needs certificates, which nobody has
+// asked for yet.
+
+package import Node
+import SIP
+
+/// The answers.
+package struct ClusterPlan: Equatable, Sendable {
+    package enum Balancer: String, CaseIterable, Sendable { case kamailio, nginx, haproxy, none }
+
+    package var name = "production"
+    /// Addresses, without ports.
+    package var nodes: [String] = []
+    package var balancer = Balancer.kamailio
+    package var balancerAddress = ""
+    /// SIP URIs that every call goes to; none: each goes by its own Request-URI.
+    package var targets: [String] = []
+    /// Where the files stand on the nodes, an absolute path.
+    package var folder = "/etc/understudy"
+
+    package static let nodeRange = 2...16
+
+    package init() {}
+
+    /// The key for the answer, and why it cannot be used.
+    package func problems() -> [SettingProblem] {
+        var list: [SettingProblem] = []
+        func add(_ key: String, _ message: String) { list.append(SettingProblem(key: key, message: message)) }
+        if let reason = NodeSettings.objection(toName: name) { add("--cluster-name", reason) }
+        let addresses = nodes.map { Address(text: $0) }
+        for (text, address) in zip(nodes, addresses) where address == nil {
+            add("--nodes", "'\(text)' is not an address like 192.0.2.11")
+        }
+        if !Self.nodeRange.contains(nodes.count) {
+            add("--nodes", "name \(Self.nodeRange.lowerBound) to \(Self.nodeRange.upperBound) addresses, one a node")
+        }
+        if Set(nodes).count < nodes.count { add("--nodes", "an address is there twice: one node on each host") }
+        let known = addresses.compactMap(\.self)
+        if Set(known.map(\.isIPv6)).count > 1 { add("--nodes", "IPv4 or IPv6, not both") }
+        if balancer != .none {
+            if let address = Address(text: balancerAddress) {
+                if known.contains(address) { add("--balancer-address", "is a node's; give the balancer its own") }
+                if let first = known.first, first.isIPv6 != address.isIPv6 {
+                    add("--balancer-address", "must be of the family of --nodes")
+                }
+            } else {
+                let kind = balancer.rawValue
+                add("--balancer-address", "'\(balancerAddress)' is not an address like 192.0.2.10; \(kind) needs one")
+            }
+        }
+        for target in targets where ConfiguredURI(target) == nil {
+            add("--to", "'\(target)' is not a SIP URI like sip:192.0.2.30")
+        }
+        return list
+    }
+}
+
+package struct PlannedFile: Equatable, Sendable {
+    package var name: String
+    package var text: String
+    /// Nobody but its owner may read it.
+    package var isSecret = false
+}
+
+/// The files of `Deploy/balancer`.
+package struct BalancerTemplates: Sendable {
+    package var kamailio: String
+    package var nginx: String
+    package var haproxy: String
+
+    package init(kamailio: String, nginx: String, haproxy: String) {
+        self.kamailio = kamailio
+        self.nginx = nginx
+        self.haproxy = haproxy
+    }
+}
+
+extension ClusterPlan {
+    /// Every file to be written.
+    /// - Parameter secret: Makes a new one each time.
+    package func files(_ templates: BalancerTemplates, secret: () -> String) -> [PlannedFile] {
+        var files = nodes.indices.map { PlannedFile(name: "\(Self.node($0)).yaml", text: configuration(of: $0)) }
+        files.append(PlannedFile(name: "cluster.key", text: secret() + "\n", isSecret: true))
+        if isManagementOpen { files.append(PlannedFile(name: "token", text: secret() + "\n", isSecret: true)) }
+        switch balancer {
+        case .kamailio:
+            files.append(PlannedFile(name: "kamailio.cfg", text: kamailio(templates.kamailio)))
+            let list = nodes.map { "1 sip:\(Self.host($0)):5060\n" }.joined()
+            files.append(PlannedFile(name: "dispatcher.list", text: list))
+        case .nginx: files.append(PlannedFile(name: "nginx.conf", text: nginx(templates.nginx)))
+        case .haproxy: files.append(PlannedFile(name: "haproxy.cfg", text: haproxy(templates.haproxy)))
+        case .none: break
+        }
+        return files
+    }
+
+    static func node(_ index: Int) -> String { "n\(index + 1)" }
+
+    private static func host(_ address: String) -> String {
+        address.contains(":") && !address.hasPrefix("[") ? "[\(address)]" : address
+    }
+
+    private var front: String { Self.host(balancerAddress) }
+
+    /// HAProxy asks `/readyz` of every node.
+    private var isManagementOpen: Bool { balancer == .haproxy }
+
+    // MARK: A node
+
+    private func configuration(of index: Int) -> String {
+        let own = Self.host(nodes[index])
+        let transports = balancer == .nginx || balancer == .haproxy ? ["udp", "tcp"] : ["udp"]
+        let peers = nodes.indices.filter { $0 != index }.map { "tcp://\(Self.host(nodes[$0])):7400" }
+        var lines = [
+            "# Node \(Self.node(index)) of \(nodes.count) of an Understudy cluster, made by understudy config init.",
+            "# The example that comes with the program explains each key; understudy config check names every problem.",
+            "",
+            "node: {name: \(Self.node(index))}",
+            "",
+            "sip:",
+            "  listen: [\(list(transports.map { "\($0)://\(own):5060" }))]",
+        ]
+        if balancer != .none {
+            let names = transports.map { "sip:\(front):5060" + ($0 == "udp" ? "" : ";transport=\($0)") }
+            lines.append("  advertise: [\(list(names))]   # goes into Record-Route: the balancer's address")
+            lines.append("  balancer: [\(list([front]))]   # whose packets come for others")
+        }
+        lines += [
+            "", "cluster:", "  name: \(name)", "  bus: \(quoted("tcp://\(own):7400"))   # and the next port",
+            "  peers: [\(list(peers))]", "  key-file: \(quoted("\(folder)/cluster.key"))   # the same on every node",
+            "",
+        ]
+        if targets.isEmpty {
+            lines.append("routes: []   # each request goes by its Request-URI")
+        } else {
+            lines += ["routes:   # the first match wins", "  - {match: \"sips?:.*\", to: [\(list(targets))]}"]
+        }
+        lines += ["", "management:"] + management(own)
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    /// On loopback, where commands on the host need no token; the nodes ask each other over the bus.
+    private func management(_ own: String) -> [String] {
+        if isManagementOpen {
+            return [
+                "  http: \(quoted("\(own):8080"))   # HAProxy asks /readyz here",
+                "  token-file: \(quoted("\(folder)/token"))   # for commands from elsewhere: --token-file",
+            ]
+        }
+        // Several nodes of one host share a loopback address, but not its ports.
+        let isTrial = Address(text: own.filter { $0 != "[" && $0 != "]" })?.isLoopback == true
+        return ["  http: \(quoted(isTrial ? "\(own):8080" : "127.0.0.1:8080"))"]
+    }
+
+    private func list(_ texts: [String]) -> String { texts.map(quoted).joined(separator: ", ") }
+
+    private func quoted(_ text: String) -> String {
+        "\"" + text.map { $0 == "\"" || $0 == "\\" ? "\\\($0)" : String($0) }.joined() + "\""
+    }
+
+    // MARK: Balancers
+
+    private func kamailio(_ template: String) -> String {
+        var text = replace("udp:127.0.0.10:5060", in: template, by: "udp:\(front):5060")
+        text = replace("/etc/kamailio/dispatcher.list", in: text, by: "\(folder)/dispatcher.list")
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
+            line.hasPrefix("# usage: kamailio") ? "# usage: kamailio -f \(folder)/kamailio.cfg -m 256 -DD -E" : line
+        }
+        return lines.joined(separator: "\n")
+    }
+
+    private func nginx(_ template: String) -> String {
+        servers(withoutTLS(template)) { "        server \(Self.host($0.address)):5060 max_fails=1 fail_timeout=2s;" }
+    }
+
+    private func haproxy(_ template: String) -> String {
+        servers(withoutTLS(template)) { "    server \($0.name) \(Self.host($0.address)):5060" }
+    }
+
+    /// The blocks, one after another with an empty line between, that are for TLS alone.
+    private func withoutTLS(_ template: String) -> String {
+        var blocks: [[Substring]] = [[]]
+        for line in template.split(separator: "\n", omittingEmptySubsequences: false) {
+            if line.isEmpty { blocks.append([]) } else { blocks[blocks.count - 1].append(line) }
+        }
+        let kept = blocks.filter { block in
+            !block.contains { line in ["understudy_tls", "nodes_tls", "sip_tls"].contains { line.contains($0) } }
+                // The last block of a section ends with the section's bracket, which stays.
+                || block.isEmpty
+        }
+        return kept.map { $0.joined(separator: "\n") }.joined(separator: "\n\n")
+    }
+
+    /// The servers of the template are three; those of the cluster stand in their place.
+    private func servers(_ template: String, _ line: ((name: String, address: String)) -> String) -> String {
+        var lines: [String] = []
+        var isWritten = false
+        for text in template.split(separator: "\n", omittingEmptySubsequences: false) {
+            let words = text.split(separator: " ")
+            guard words.first == "server", words.count > 2, text.contains("192.0.2.1") else {
+                isWritten = false
+                lines.append(replace("192.0.2.10", in: String(text), by: front))
+                continue
+            }
+            if !isWritten { lines += nodes.indices.map { line((Self.node($0), nodes[$0])) } }
+            isWritten = true
+        }
+        return lines.joined(separator: "\n")
+    }
+
+    private func replace(_ old: String, in text: String, by new: String) -> String {
+        var (result, rest) = ("", Substring(text))
+        while let range = rest.firstRange(of: old) {
+            result += rest[..<range.lowerBound] + new
+            rest = rest[range.upperBound...]
+        }
+        return result + rest
+    }
+}
