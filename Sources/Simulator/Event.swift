@@ -51,6 +51,8 @@ enum Event {
     case server(Int, ServerTimer)
     case startCall(Int)
     case script(call: Int, step: Int)
+    /// Somebody asks a node to end a call.
+    case operatorEnds(call: Int)
     case balancerProbe
     case fault(FaultAction)
     /// The periodic look of the checkers at every node.

@@ -75,6 +75,15 @@ enum NodeInspection {
         }
     }
 
+    /// Whether a record says that somebody asked for the end of its dialog.
+    static func isExplicitEnd(_ did: UInt64, _ process: RunningNode) -> Bool {
+        process.access { node in
+            node.inspectedDialogs.view(DialogID(rawValue: did)) { view, _ in
+                view.state != .deleted && view.deadline?.isExplicitEnd ?? false
+            } ?? false
+        }
+    }
+
     /// Whether a record has a branch of a further pass to this user that may be cancelled: a provisional response to it
     /// is known (RFC 3261 §9.1).
     static func hasPass(_ did: UInt64, to user: String, _ process: RunningNode) -> Bool {

@@ -22,6 +22,8 @@ package struct PlanOptions: Equatable, Sendable {
     package var hunts: Bool?
     /// Servers behind send calls back; in one seed of three when absent.
     package var spirals: Bool?
+    /// Operators end calls while their phones talk; in one seed of three when absent.
+    package var ends: Bool?
 
     package init() {}
 }
@@ -58,6 +60,8 @@ package struct Plan: Sendable {
     let dies: Bool
     let calls: [CallPlan]
     let faultTimes: [(time: Nanoseconds, kind: FaultKind)]
+    /// When an operator asks for the end of which call.
+    let askedEnds: [(time: Nanoseconds, call: Int)]
     let randomSeed: UInt64
 
     /// `ims_dialog.ka_interval` where there are keep-alives: less than operators may have, as lifetimes are.
@@ -100,6 +104,7 @@ package struct Plan: Sendable {
         let hunts = Plan.drawHunts(seed, after: plain.count, lifetimeSeconds, options)
         calls = plain + hunts + Plan.drawSpirals(seed, after: plain.count + hunts.count, lifetimeSeconds, options)
         faultTimes = Plan.drawTimes(of: chosen, using: &random)
+        askedEnds = Plan.drawEnds(seed, of: plain, lifetimeSeconds, options)
         randomSeed = random.next()
     }
 
@@ -174,6 +179,18 @@ package struct Plan: Sendable {
         guard options.spirals ?? random.chance(perMille: 333) else { return [] }
         return (0..<(options.spirals == true ? 12 : 4)).map { index in
             SpiralPlan.draw(index: count + index, lifetime: .seconds(Int64(lifetimeSeconds)), using: &random)
+        }
+    }
+
+    private static func drawEnds(
+        _ seed: UInt64, of calls: [CallPlan], _ lifetimeSeconds: Int, _ options: PlanOptions
+    ) -> [(time: Nanoseconds, call: Int)] {
+        var random = SplitMix(seed: seed ^ 0x4F70_456E_6473_4F70)
+        guard options.ends ?? random.chance(perMille: 333), !calls.isEmpty else { return [] }
+        return (0..<(options.ends == true ? 8 : 3)).map { _ in
+            let call = random.pick(calls)
+            let after = random.between(.milliseconds(300), 2 * .seconds(Int64(lifetimeSeconds)) + .seconds(3))
+            return (min(call.start + after, converged), call.index)
         }
     }
 

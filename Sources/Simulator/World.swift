@@ -23,6 +23,8 @@ package final class World {
     var random: SplitMix
     var networkRandom: SplitMix
     var faultRandom: SplitMix
+    /// Which node an operator asks.
+    var endRandom: SplitMix
     /// Of what proxies above and below have a part in.
     var partyRandom: SplitMix
 
@@ -54,6 +56,7 @@ package final class World {
         self.plan = plan
         random = SplitMix(seed: plan.randomSeed)
         networkRandom = random.fork()
+        endRandom = SplitMix(seed: plan.seed ^ 0x456E_6473_456E_6473)
         faultRandom = random.fork()
         partyRandom = SplitMix(seed: plan.randomSeed ^ 0x7061_7274_7061_7274)
         links = Links(nodes: plan.nodes)
@@ -121,6 +124,7 @@ package final class World {
         case .server(let index, let timer): servers[index].timerFired(timer, self)
         case .startCall(let call): phones[2 * call].startCall(self)
         case .script(let call, let step): perform(step: step, of: call)
+        case .operatorEnds(let call): operatorEnds(call)
         case .balancerProbe: probeNodes()
         case .fault(let action): perform(action)
         case .sample: sample()
@@ -232,6 +236,7 @@ package final class World {
     private func schedulePlan() {
         for call in plan.calls where !call.waits { queue.push(.startCall(call.index), at: call.start) }
         for fault in plan.faultTimes { queue.push(.fault(.strike(fault.kind)), at: fault.time) }
+        for end in plan.askedEnds { queue.push(.operatorEnds(call: end.call), at: end.time) }
         queue.push(.fault(.heal), at: Plan.heal)
         queue.push(.settlePoint(.converged), at: Plan.converged)
         queue.push(.settlePoint(.final), at: Plan.converged + plan.lifetime + .seconds(8))

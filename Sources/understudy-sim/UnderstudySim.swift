@@ -47,6 +47,9 @@ struct UnderstudySim: AsyncParsableCommand {
     @Flag(inversion: .prefixedNo, help: "Servers behind send calls back; in one seed of three when left out.")
     var spirals: Bool?
 
+    @Flag(inversion: .prefixedNo, help: "Operators end calls that are up; in one seed of three when left out.")
+    var ends: Bool?
+
     @Flag(name: .customLong("trace"), help: "Print what happens; a number after it names the call to follow.")
     var traces = false
 
@@ -75,6 +78,7 @@ struct UnderstudySim: AsyncParsableCommand {
         options.forks = forks
         options.hunts = hunts
         options.spirals = spirals
+        options.ends = ends
         if let faults {
             let names = faults.split(separator: ",").map(String.init).filter { $0 != "none" }
             options.faults = try names.map { name in
@@ -108,6 +112,7 @@ struct UnderstudySim: AsyncParsableCommand {
         if keepAlive { words.append("--keep-alive") }
         if forks { words.append("--forks") }
         if let spirals { words.append(spirals ? "--spirals" : "--no-spirals") }
+        if let ends { words.append(ends ? "--ends" : "--no-ends") }
         if let hunts { words.append(hunts ? "--hunts" : "--no-hunts") }
         return words.joined(separator: " ")
     }

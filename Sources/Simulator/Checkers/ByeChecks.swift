@@ -40,7 +40,7 @@ extension CheckState {
     /// Number 2: no live dialog is ended before its last committed deadline.
     private func checkDeadline(_ host: Host, _ truth: CallTruth, _ bye: GeneratedBye, _ world: World) {
         let dialog = truth.dialogs[bye.place]
-        guard !dialog.isEnding, dialog.confirmedAt != nil, dialog.byes.isEmpty else { return }
+        guard !dialog.isEnding, dialog.confirmedAt != nil, dialog.byes.isEmpty, truth.askedAt == nil else { return }
         let early = truth.committedDeadline - CheckState.tolerance - world.now
         guard early > 0 else { return }
         let text = "\(host.name) ends it \(early.inMilliseconds) ms early"

@@ -73,6 +73,11 @@ final class CallTruth {
     var deadlineKnowers: [ProcessID] = []
     /// No node can have a later one.
     var latestDeadline: Nanoseconds = 0
+    /// When an operator first asked for its end, at a node that took the wish.
+    var askedAt: Nanoseconds?
+    /// Processes seen to know of that, two at most, and when there were two.
+    var askedKnowers: [ProcessID] = []
+    var askedSpreadAt: Nanoseconds?
     /// When one of its phones lost it and told nobody.
     var forgotAt: Nanoseconds?
     var retriedAfter500 = 0

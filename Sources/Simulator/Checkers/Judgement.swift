@@ -16,6 +16,7 @@ extension World {
         if call.isForked { judgeFork(call) }
         judgeRefusals(call)
         judgeForgotten(call)
+        judgeAskedEnd(call)
         if plan.isCalm { judgeCalm(call) }
     }
 
@@ -186,7 +187,8 @@ extension World {
             // Nobody answered for 64·T1: the network was the fault.
             if refusal.waited >= PhoneTimes.transaction { continue }
             // Its time was up and its end granted: until the BYEs come a refresh is refused (R1).
-            if refusal.code == 481, refusal.at >= call.committedDeadline { continue }
+            let isOver = refusal.at >= min(call.committedDeadline, call.askedAt ?? .max)
+            if refusal.code == 481, isOver { continue }
             let other = call.endedAt[refusal.role.other]?.at ?? .max
             let wasEnding = min(other, call.byes.map(\.at).min() ?? .max) <= refusal.at + .seconds(3)
             if wasEnding { continue }

@@ -48,6 +48,7 @@ extension World {
         if call.isForked { look(atForked: call) }
         if call.plan.hunt != nil { look(atAttempt: call) }
         if call.plan.spiral != nil { look(atSpiral: call) }
+        if call.askedAt != nil { look(atAskedEnd: call) }
         rises(call, isLive: isLive, isDeleted: isDeleted)
         if !isLive && !isDeleted { lost(call) }
     }
