@@ -24,6 +24,7 @@ import cases_init
 import cases_manners
 import cases_operator
 import cases_peers
+import cases_reload
 import cases_robust
 import cases_services
 from cluster import Failure, note, unblock_signals
@@ -69,6 +70,7 @@ CASES = [
     ("balancer-kamailio", cases_balancers.balancer_kamailio, 180, 90),
     ("operator-mistakes", cases_operator.mistakes, 180, 180),
     ("operator-told", cases_operator.told, 180, 180),
+    ("operator-reload", cases_reload.reload, 120, 120),
     ("operator-init", cases_init.init, 180, 120),
     ("operator-hosts", cases_hosts.three_hosts, 180, 120),
     ("robust", cases_robust.robust, 420, 180),

@@ -8,8 +8,9 @@ struct ReloadCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "reload", abstract: "Have a node, or all, read its configuration again, as SIGHUP does.",
         discussion: """
-            access.*, limits.* and the contents of certificates and their keys hold at once; what else has changed is \
-            named and needs a restart. A configuration with a problem changes nothing.
+            routes, sets, access.*, limits.*, cluster.peers, node.log-level and the contents of certificates and their \
+            keys hold at once; what else has changed is named and needs a restart. A configuration with a problem, or \
+            without a peer that is up, changes nothing.
 
             With --all the node that is asked has every other member do the same over the bus, each with its own file.
 
