@@ -18,12 +18,16 @@ import cases_address
 import cases_balancers
 import cases_calls
 import cases_cluster
+import cases_drain
 import cases_hosts
 import cases_hunting
+import cases_image
 import cases_init
 import cases_manners
 import cases_operator
+import cases_package
 import cases_peers
+import cases_reference
 import cases_reload
 import cases_robust
 import cases_services
@@ -68,11 +72,21 @@ CASES = [
     ("balancer-nginx", cases_balancers.balancer_nginx, 300, 120),
     ("balancer-haproxy", cases_balancers.balancer_haproxy, 300, 120),
     ("balancer-kamailio", cases_balancers.balancer_kamailio, 180, 90),
+    ("drain-sigterm", cases_drain.drain_sigterm, 150, 90),
+    ("drain-kamailio", cases_drain.drain_kamailio, 150, 90),
+    ("drain-nginx", cases_drain.drain_nginx, 150, 90),
+    ("drain-haproxy", cases_drain.drain_haproxy, 150, 90),
     ("operator-mistakes", cases_operator.mistakes, 180, 180),
     ("operator-told", cases_operator.told, 180, 180),
     ("operator-reload", cases_reload.reload, 120, 120),
     ("operator-init", cases_init.init, 180, 120),
     ("operator-hosts", cases_hosts.three_hosts, 180, 120),
+    ("unit", cases_package.unit, 90, 60),
+    ("package", cases_package.package, 300, 240),
+    ("image", cases_image.image, 240, 200),
+    ("kubernetes", cases_image.kubernetes, 60, 60),
+    ("metrics", cases_reference.metrics, 60, 60),
+    ("documentation", cases_reference.documentation, 60, 60),
     ("robust", cases_robust.robust, 420, 180),
     ("load-2000", cases_robust.load_2000, 150, 60),
     ("load-tcp", cases_robust.load_tcp, 150, 60),

@@ -154,7 +154,7 @@ class Node:
         with open(path, "w") as file:
             file.write(self.configuration())
         self.log_from = os.path.getsize(self.log) if os.path.exists(self.log) else 0
-        command = [self.cluster.binary, "serve", "--config", path]
+        command = [self.cluster.binary, "serve", "--config", path, *self.cluster.serve_options]
         if self.namespace:
             command = ["ip", "netns", "exec", self.namespace] + command
         with open(self.log, "ab") as log:
@@ -279,6 +279,7 @@ class Cluster:
         # The URIs of the balancer for Record-Route; an empty list: there is none, and each node names itself.
         self.advertise = [f"sip:{self.balancer[0]}:{self.balancer[1]}"] if advertise is None else advertise
         self.certificates, self.sip_lines = certificates, ["  " + line for line in sip_lines]
+        self.serve_options = []
         self.balancer_file = None
         self.nodes = []
         self.nodes.extend(Node(self, number) for number in range(1, nodes + 1))

@@ -1,6 +1,6 @@
 """Hosts in small: network namespaces on one bridge, each with a loopback of its own. They need root.
 
-namespace HUB (bridge br0): balancer .10, phones .21 .22
+namespace HUB (bridge br0): balancer .10, phones .21 .22, or whom the case names
    ├── veth ── namespace n1: .11, and .101 where the bus has an address of its own
    ├── veth ── namespace n2: .12
    └── …
@@ -24,8 +24,8 @@ def ip(*arguments):
 class Network:
     """The namespaces of the picture above; they are removed at the end. A case is skipped where they cannot be made."""
 
-    def __init__(self, net, nodes=3, bus_addresses=False):
-        self.net, self.bus_addresses = net, bus_addresses
+    def __init__(self, net, nodes=3, bus_addresses=False, hub_hosts=(10, 21, 22)):
+        self.net, self.bus_addresses, self.hub_hosts = net, bus_addresses, hub_hosts
         self.prefix = f"{PREFIX}{os.getpid()}"
         self.hub = f"{self.prefix}-hub"
         self.names = [f"{self.prefix}-n{number}" for number in range(1, nodes + 1)]
@@ -51,7 +51,7 @@ class Network:
         except (Failure, FileNotFoundError) as refused:
             raise Absent(f"network namespaces cannot be made here: {refused}") from refused
         ip("-n", self.hub, "link", "set", "br0", "up")
-        for last in (10, 21, 22):
+        for last in self.hub_hosts:
             ip("-n", self.hub, "addr", "add", f"{self.net}.{last}/24", "dev", "br0")
         for number, name in enumerate(self.names, 1):
             self.add(name)

@@ -7,9 +7,11 @@
 #include <ifaddrs.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -216,6 +218,36 @@ int csys_tcp_try(const csys_endpoint *local) {
     if (bind(descriptor, (struct sockaddr *)&name, length) != 0) result = -errno;
     close(descriptor);
     return result;
+}
+
+/* ---- service manager ---- */
+
+int64_t csys_monotonic(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+int csys_notify_open(void) {
+    int descriptor = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    return descriptor < 0 ? -errno : descriptor;
+}
+
+int csys_notify_send(int descriptor, const char *name, const char *text) {
+    struct sockaddr_un to;
+    size_t count = strlen(name);
+    memset(&to, 0, sizeof to);
+    if (count == 0 || count >= sizeof to.sun_path) return -ENAMETOOLONG;
+    to.sun_family = AF_UNIX;
+    memcpy(to.sun_path, name, count);
+    /* An abstract name begins with a zero byte and has no end of its own; a path is measured with its zero. */
+    socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + count + 1);
+    if (name[0] == '@') {
+        to.sun_path[0] = 0;
+        size--;
+    }
+    ssize_t sent = sendto(descriptor, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&to, size);
+    return sent < 0 ? -errno : 0;
 }
 
 /* ---- threads ---- */

@@ -55,7 +55,8 @@ extension Node {
             peers.append(
                 PeerContact(
                     memberTag: tag, endpoint: endpoint, sockets: sockets, isLive: member.isLive,
-                    movesAddress: !service.isEmpty, holdsMovedAddress: moved))
+                    takesCalls: member.isLive && member.state == .up, movesAddress: !service.isEmpty,
+                    holdsMovedAddress: moved))
         }
         let names = members.filter { !$0.isSelf }.map(\.hello.names)
         if names != memberNames {
@@ -68,6 +69,7 @@ extension Node {
         proxy.fitMembers = mayInherit ? fit.sorted() : []
         tellReadiness(now: now)
         proxy.commits = settings.replication.commit != .async && cluster.hasPeers
+        proxy.reviewRelays(now: now, dialogs: &store.dialogs, effects: &effects)
     }
 
     /// The UDP sockets of a member: whatever comes from one of them comes from it.
@@ -93,6 +95,7 @@ extension Node {
     private mutating func tellReadiness(now: Instant) {
         proxy.isReady = notReadyReason(now: now).isEmpty
         proxy.isJoining = cluster.state == .joining
+        proxy.isDraining = cluster.state == .draining || cluster.state == .left
     }
 
     /// Why the node takes no new dialogs from a balancer; empty when it does (S2-14).

@@ -46,6 +46,15 @@ extension Node {
             counter("sip_flows_closed", "Connections whose end this node was told", counters.flowsClosed),
             counter(
                 "sip_passed_to_flow", "Requests passed to the member that holds their connection", sip.passedToFlow),
+            counter("sip_relayed", "INVITEs relayed to other members while this node drained", sip.relayed),
+            counter("sip_relayed_anew", "Of these, relayed again to another member", sip.relayedAnew),
+            counter(
+                "sip_relays_refused", "INVITEs refused 503 while this node drained and no member took calls",
+                sip.relaysRefused),
+            counter("sip_relayed_here", "INVITEs that draining members relayed to this node", sip.relayedHere),
+            counter(
+                "sip_relayed_answers_stray", "Answers to relayed INVITEs that are not here, sent on by their Via",
+                sip.relayedAnswersStray),
             counter("sip_flows_gone", "Requests refused 430: their connection has ended", sip.flowsGone),
             counter(
                 "sip_refusals_acknowledged", "ACKs of refusals of the cluster's own within dialogs",
@@ -182,6 +191,7 @@ extension Node {
     private func gauges(now: Instant) -> [MetricReport] {
         [
             gauge("transactions", "Transactions open", proxy.contextCount),
+            gauge("relayed_invites", "INVITEs relayed to members that have no final answer", proxy.openRelayCount),
             gauge("keepalives_watched", "Dialogs whose phones are asked, by their actor", proxy.keepAlives.count),
             gauge("dns_questions_under_way", "Questions waiting for the servers", resolver.questionCount),
             gauge("dns_cache_entries", "Answers kept", resolver.cachedCount),

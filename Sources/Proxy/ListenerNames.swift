@@ -204,13 +204,13 @@ extension Proxy {
     func listener(for plan: RequestPlan, toward hop: Endpoint) -> ListenerID {
         if plan.flow != .none, let live = flows[plan.flow] { return live.listener }
         if let named = plan.routeListener, let listener = settings.listener(named, toward: hop) { return listener }
-        return egressListener(hop, near: plan.listener)
+        return egressListener(hop, near: plan.near)
     }
 
     /// The socket that a further branch of a request leaves from.
     func listener(for context: ResponseContext, toward hop: Endpoint) -> ListenerID {
         if let named = context.routeListener, let listener = settings.listener(named, toward: hop) { return listener }
-        return egressListener(hop, near: context.listener)
+        return egressListener(hop, near: context.near)
     }
 
     /// The socket that a request of the cluster's own leaves from: the one that its Via names, if it is this node's.

@@ -119,6 +119,7 @@ extension Proxy {
             context.upstream = plan.upstream
             context.listener = plan.listener
             context.flow = arrivalFlow
+            context.relay = plan.relay
             if context.serverKey != 0 { _ = serverTable.remove(hash: context.serverKey, value: heir.index) }
             context.serverKey = key
             serverTable.insert(hash: key, value: heir.index)
@@ -141,8 +142,9 @@ extension Proxy {
         context.upstream = plan.upstream
         context.listener = plan.listener
         context.flow = arrivalFlow
+        context.relay = plan.relay
         context.startedAt = now
-        context.server = .invite(startedInviteServer(reliable: plan.source.transport.isReliable))
+        context.server = .invite(startedInviteServer(reliable: plan.upstream.transport.isReliable))
         context.request = request
         context.serverKey = key
         serverTable.insert(hash: key, value: id.index)

@@ -319,11 +319,11 @@ extension Proxy {
 
     /// A member has passed it on for whoever has its transaction (`passToPeers`), as it came: it goes no further. What
     /// a member forwards has the member's Via, or Routes.
-    private func isPassedOn(_ plan: RequestPlan) -> Bool {
-        guard isPeerAddress(plan.source), message.first(.route) == nil,
+    private mutating func isPassedOn(_ plan: RequestPlan) -> Bool {
+        guard isPeerAddress(plan.source),
             case .foreign = Branch(message.bytes, plan.via.branch, mark: settings.mark)
         else { return false }
-        return true
+        return message.first(.route) == nil || relayMark() != nil
     }
 
     /// The To tag is one that the cluster gave: the ACK is for a final answer of ours.

@@ -36,13 +36,14 @@ extension Proxy {
         context.upstream = plan.upstream
         context.listener = plan.listener
         context.flow = arrivalFlow
+        context.relay = plan.relay
         context.routeListener = plan.routeListener
         context.startedAt = now
         context.serverKey = serverKey(plan, method: message.method)
         context.request = completedRequest(plan)
         let isInvite = message.method == .invite
         if isInvite { refusals.remove(context.serverKey) }
-        let isReliable = plan.source.transport.isReliable
+        let isReliable = plan.upstream.transport.isReliable
         context.server =
             isInvite
             ? .invite(startedInviteServer(reliable: isReliable))
@@ -141,7 +142,7 @@ extension Proxy {
             let listener = listener(for: plan, toward: plan.nextHop)
             editor.insert(at: message.firstLineEnd) { [settings] writer in
                 settings.writeTop(
-                    branch, recorded, from: plan.listener, to: listener, secure: isSecure, above: standing,
+                    branch, recorded, from: plan.near, to: listener, secure: isSecure, above: standing,
                     into: &writer)
                 if let fact = plan.memberFlow { Self.writeRoute(to: fact.flow, at: plan.nextHop, into: &writer) }
             }
@@ -220,7 +221,7 @@ extension Proxy {
         counters.forwarded += 1
         if let name = plan.targets.first?.name {
             let sent = forwardedRequest(plan, branch: .transaction(token))
-            let near = plan.routeListener ?? plan.listener
+            let near = plan.routeListener ?? plan.near
             if !ask(for: name, .stateless(sent, near), now: now, effects: &effects) { counters.dropped += 1 }
             return
         }
@@ -268,8 +269,7 @@ extension Proxy {
             case .send:
                 if context.lastResponse.isEmpty { continue }
                 counters.retransmissionsSent += 1
-                effects.queue.send(
-                    context.lastResponse, to: context.upstream, from: context.listener, flow: context.flow)
+                answer(context.lastResponse, context, effects: &effects)
             case .start(let timer, let delay):
                 let token = TimerToken(context: id, machine: .server, timer: timer)
                 wheel.cancel(context.timers[timer])

@@ -110,8 +110,8 @@ extension Proxy {
         facts.put(RecordField.requestURI, bytes, message.requestURI)
         let routeSet = recordRoutes(below: true)
         let contact = contactURI()
-        let flow = flowFact(arrivalFlow, ofSender: message)
-        let sentBy = sentByInRecord(plan.listener)
+        let flow = senderFlow(plan)
+        let sentBy = sentByInRecord(plan.near)
         facts.message(RecordField.caller) { side in
             side.put(SideField.cseq, UInt64(plan.cSeq.number))
             side.put(SideField.firstCSeq, UInt64(plan.cSeq.number))
@@ -120,7 +120,7 @@ extension Proxy {
                 target.put(TargetField.cseq, UInt64(plan.cSeq.number))
                 if let contact { target.put(TargetField.contact, bytes, contact) }
                 if !routeSet.isEmpty { target.put(TargetField.routes, routeSet) }
-                target.put(TargetField.endpoint) { plan.upstream.writeFact(into: &$0) }
+                target.put(TargetField.endpoint) { plan.sender.writeFact(into: &$0) }
                 if let flow { target.put(TargetField.flow) { flow.write(into: &$0) } }
             }
         }
@@ -141,7 +141,7 @@ extension Proxy {
             pending.put(PendingField.vias) { writer in
                 stored.forEach(.via) { writer.put(stored.bytes, $0.line) }
             }
-            pending.put(PendingField.source) { plan.upstream.writeFact(into: &$0) }
+            pending.put(PendingField.source) { plan.sender.writeFact(into: &$0) }
             if !routesLeft.isEmpty { pending.put(PendingField.routes, routesLeft.bytes) }
             if !plan.pass.isFirst { pending.put(PendingField.pass, plan.pass.rawValue) }
             if context.sessionSeconds > 0 { pending.put(PendingField.sessionSeconds, UInt64(context.sessionSeconds)) }
@@ -268,7 +268,7 @@ extension Proxy {
     /// A request in a dialog whose record was not here may have it by now: then it is known who sent it.
     private func matchAgain(_ context: inout ResponseContext, dialogs: DialogTable) -> Bool {
         if context.isKnown || context.kind != .forwarded { return true }
-        guard let did = context.did, let leg = leg(of: did, from: context.upstream, dialogs: dialogs) else {
+        guard let did = context.did, let leg = leg(of: did, from: context.sender, dialogs: dialogs) else {
             return false
         }
         context.leg = leg

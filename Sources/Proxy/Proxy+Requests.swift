@@ -64,6 +64,8 @@ struct RequestPlan {
     var breadth = MaxBreadth.assumed
     /// What becomes of its session timer.
     var session = SessionChange()
+    /// The draining member that relayed it here; `source` is its sender then, and `upstream` that member.
+    var relay: Relay?
 }
 
 extension Proxy {
@@ -82,6 +84,7 @@ extension Proxy {
         var plan = RequestPlan(
             source: source, listener: listener, upstream: reply.endpoint, addsReceived: reply.adds, cSeq: cSeq, via: via
         )
+        readRelay(&plan)
         guard isAllowed(plan, effects: &effects) else { return }
         switch message.method {
         case .ack:

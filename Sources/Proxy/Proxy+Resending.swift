@@ -40,6 +40,7 @@ extension Proxy {
         context.upstream = adopted.upstream
         context.listener = adopted.listener
         context.flow = adopted.flow
+        context.relay = adopted.relay
         context.repeatsForAdopted = true
         _ = keepResending(did, answer, context, now: now, effects: &effects)  // Counted where there is no room.
     }
@@ -78,7 +79,7 @@ extension Proxy {
             shortenDeadline(did, flags: 0, isAsked: false, now: now, dialogs: &dialogs, effects: &effects)
             return
         }
-        effects.queue.send(context.lastResponse, to: context.upstream, from: context.listener, flow: context.flow)
+        answer(context.lastResponse, context, effects: &effects)
         context.resendInterval = min(context.resendInterval * 2, settings.timers.t2)
         context.contextTimer = wheel.schedule(
             TimerToken(context: id, machine: .resend).rawValue, at: now.advanced(by: context.resendInterval))

@@ -16,7 +16,9 @@ extension Proxy {
             return
         }
         switch Branch(message.bytes, via.branch, mark: settings.mark) {
-        case .foreign: counters.strayResponses += 1
+        case .foreign:
+            if receiveRelayed(via, cSeq, from: source, now: now, dialogs: &dialogs, effects: &effects) { return }
+            counters.strayResponses += 1
         case .generated(let hash):
             receiveGeneratedResponse(hash, from: source, now: now, dialogs: &dialogs, effects: &effects)
         case .transaction(let token) where token.member == settings.memberTag:
@@ -154,7 +156,7 @@ extension Proxy {
     }
 
     /// ACK for a non-2xx, made by the proxy (§17.1.1.3).
-    private mutating func acknowledge(_ branch: ClientBranch, effects: inout ProxyEffects) {
+    mutating func acknowledge(_ branch: ClientBranch, effects: inout ProxyEffects) {
         guard loadStored(branch.sent) else { return }
         effects.queue.send(
             to: branch.target, from: branch.listener, flow: branch.flow, serverName: branch.serverName
@@ -312,7 +314,7 @@ extension Proxy {
     /// The response of a branch as it goes upstream.
     mutating func responseWithoutVia(_ via: Via, _ context: ResponseContext, branch index: Int) -> [UInt8] {
         let source = context.branches.indices.contains(index) ? context.branches[index].target : .none
-        return responseWithoutVia(via, from: source, to: context.upstream)
+        return responseWithoutVia(via, from: source, to: context.sender)
     }
 
     /// The response without our Via (§16.7 step 3).
@@ -346,12 +348,12 @@ extension Proxy {
         case .none:
             // A loser's 2xx at an heir whose caller has another one: a proxy passes every 2xx on (§16.7 step 5).
             if context.kind == .heir || context.kind == .passing, status / 100 == 2 {
-                effects.queue.send(bytes, to: context.upstream, from: context.listener, flow: context.flow)
+                answer(bytes, context, effects: &effects)
             }
             return
         }
         context.lastStatus = max(context.lastStatus, status)
-        effects.queue.send(bytes, to: context.upstream, from: context.listener, flow: context.flow)
+        answer(bytes, context, effects: &effects)
         actions.removeAll { $0 == .send }
         if isAcceptedInvite {  // Its retransmissions come from the callee; nothing of it is needed any more.
             context.lastResponse = []

@@ -97,7 +97,7 @@ extension Proxy {
                     discard(context, id)
                     continue
                 }
-            case .generated, .passing, .probe, .keepAlive: break
+            case .generated, .passing, .probe, .keepAlive, .relayed: break
             }
             finish(context, id)
         }

@@ -20,9 +20,10 @@ extension Proxy {
                 reject(482, plan, effects: &effects)
                 return false
             }
+            if relays(plan, now: now, effects: &effects) { return false }
             return preparePass(passage, &plan, now: now, dialogs: &dialogs, effects: &effects)
         }
-        guard isWithinLimits(plan, now: now, effects: &effects) else { return false }
+        guard plan.relay != nil || isWithinLimits(plan, now: now, effects: &effects) else { return false }
         guard message.method == .invite else { return true }
         let did = dialogs.did(of: inviteIdentity(plan))
         plan.did = did
@@ -30,6 +31,7 @@ extension Proxy {
             receiveRepeatedInvite(plan, did: did, now: now, dialogs: &dialogs, effects: &effects)
             return false
         }
+        if relays(plan, now: now, effects: &effects) { return false }
         if let known = attemptTriedAgain(plan, dialogs: dialogs) {
             counters.foreignAbsorbed += 1
             adopt(plan, known, now: now, dialogs: &dialogs, effects: &effects)
@@ -134,7 +136,8 @@ extension Proxy {
     ) -> Bool {
         guard commits, !hasWaited, !dialogs.contains(did), peers.contains(where: \.isLive) else { return false }
         let request = QueuedRequest(
-            bytes: message.snapshot(), source: plan.source, listener: plan.listener, flow: arrivalFlow, hasWaited: true)
+            bytes: message.snapshot(), source: plan.arrivedFrom, listener: plan.listener, flow: arrivalFlow,
+            hasWaited: true)
         let isKept = waitingRoom.keep(request, for: did, now: now)
         counters.waitsRefused += isKept ? 0 : 1
         return isKept

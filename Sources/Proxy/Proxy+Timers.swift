@@ -51,6 +51,11 @@ extension Proxy {
             context.contextTimer = .none
             if context.kind == .heir { graceOver(&context, id, now: now, dialogs: &dialogs, effects: &effects) }
         case .silence: endSilence(&context)
+        case .relay:
+            context.contextTimer = .none
+            if context.kind == .relayed, context.branches[0].final == 0 {
+                _ = relaysAnew(&context, id, now: now, effects: &effects)
+            }
         case .probe: sendProbe(&context, id, now: now, effects: &effects)
         }
     }

@@ -10,7 +10,7 @@
 // Files: +Requests (§16.3 to §16.5), +Forwarding (§16.6), +Responses (§16.7), Forking (several branches, best answer,
 // names), Routing (static routes, probed targets, access and rate limits), +Cancel (§16.10 and ACK), +Learning and
 // +LearningEnds (facts), +Timers, +Takeover and +Heirs (what heirs do), +Ending (BYEs that the cluster makes),
-// KeepAlive (OPTIONS within dialogs), +Flows (connections).
+// KeepAlive (OPTIONS within dialogs), Relays (a draining node's new calls), +Flows (connections).
 //
 // Limits: `ProxySettings.contextLimit` transactions; 16 held responses and 16 queued requests a context; those of
 // `ForkTarget`. Not attempted here: looking names up.
@@ -30,6 +30,8 @@ package struct Proxy: Sendable {
     package var fitMembers: [UInt32] = []
     /// Whether OPTIONS to the node answers 200 (S2-14).
     package var isReady = false
+    /// New dialogs are other members' (`Proxy+Relays`).
+    package var isDraining = false
     /// Records of others are still being fetched: what is not known here may be known elsewhere.
     package var isJoining = false
     /// Commits are waited for: some peer's acknowledgement counts.
@@ -58,6 +60,8 @@ package struct Proxy: Sendable {
     static let recordWait = WaitingRoom.requestWait
     /// INVITEs of `Kind.adopted`.
     var adoptedCount = 0
+    /// INVITEs of `Kind.relayed`.
+    var relayCount = 0
     /// Dialogs whose adopted INVITEs have to look at the record again.
     var reviewsDue: [DialogID] = []
 
@@ -108,6 +112,16 @@ package struct Proxy: Sendable {
 
     /// Transactions kept, those that only absorb retransmissions any more among them.
     package var contextCount: Int { contexts.count }
+
+    /// INVITEs that are relayed to members and have had no final answer; of `openTransactionCount`.
+    package var openRelayCount: Int {
+        guard relayCount > 0 else { return 0 }
+        var count = 0
+        contexts.forEachID { id in
+            if contexts.read(id, { $0.kind == .relayed && $0.lastStatus < 200 }) ?? false { count += 1 }
+        }
+        return count
+    }
 
     /// Requests that have not had their final answer yet.
     package var openTransactionCount: Int {
@@ -225,6 +239,7 @@ package struct Proxy: Sendable {
             wheel.cancel(branch.timerC)
         }
         if context.kind == .adopted { adoptedCount -= 1 }
+        forgetRelay(context, id)
         if context.serverKey != 0 { _ = serverTable.remove(hash: context.serverKey, value: id.index) }
         if let did = context.did, context.method == .invite || context.kind == .generated {
             _ = dialogTable.remove(hash: did.rawValue, value: id.index)
@@ -268,6 +283,11 @@ package struct Proxy: Sendable {
 
     func isPeerAddress(_ endpoint: Endpoint) -> Bool {
         peers.contains { $0.endpoint == endpoint || $0.sockets.contains(endpoint) }
+    }
+
+    /// Whose address it is.
+    func peer(at endpoint: Endpoint) -> PeerContact? {
+        peers.first { $0.endpoint == endpoint || $0.sockets.contains(endpoint) }
     }
 
     /// Whether host and port of a URI are a name of this cluster, compared as written (S1-5).

@@ -101,6 +101,14 @@ package struct ProxyCounters: Equatable, Sendable {
     /// Requests whose Call-ID has more records than are looked at (`DialogTable.attemptLimit`).
     package var attemptsCut: UInt64 = 0
     package var staleDropped: UInt64 = 0
+    /// INVITEs that this node relayed while it drained; to another member than the first; refused, for want of one.
+    package var relayed: UInt64 = 0
+    package var relayedAnew: UInt64 = 0
+    package var relaysRefused: UInt64 = 0
+    /// INVITEs that a draining member relayed here, repetitions among them.
+    package var relayedHere: UInt64 = 0
+    /// Answers to relayed INVITEs of which this process has nothing: sent on by their Via.
+    package var relayedAnswersStray: UInt64 = 0
     package var routeHintMismatches: UInt64 = 0
     package var dialogsUnseenAcknowledgement: UInt64 = 0
     package var takeoverEarly: UInt64 = 0

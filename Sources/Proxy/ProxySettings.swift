@@ -91,19 +91,22 @@ package struct PeerContact: Hashable, Sendable {
     /// Where its own come from: all its UDP sockets.
     package var sockets: [Endpoint]
     package var isLive: Bool
+    /// It is up, and not draining: it may be given calls that others do not take.
+    package var takesCalls: Bool
     /// Its Via names an address that moves between hosts (`sip.service-address`).
     package var movesAddress: Bool
     /// A live member holds that address now.
     package var holdsMovedAddress: Bool
 
     package init(
-        memberTag: UInt32, endpoint: Endpoint?, sockets: [Endpoint] = [], isLive: Bool, movesAddress: Bool = false,
-        holdsMovedAddress: Bool = false
+        memberTag: UInt32, endpoint: Endpoint?, sockets: [Endpoint] = [], isLive: Bool, takesCalls: Bool = false,
+        movesAddress: Bool = false, holdsMovedAddress: Bool = false
     ) {
         self.memberTag = memberTag
         self.endpoint = endpoint
         self.sockets = sockets
         self.isLive = isLive
+        self.takesCalls = takesCalls
         self.movesAddress = movesAddress
         self.holdsMovedAddress = holdsMovedAddress
     }

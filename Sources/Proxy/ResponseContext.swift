@@ -11,6 +11,8 @@
 //   passing     a 2xx to a dead node's refresh: held for its commit, no side of a transaction (R9)
 //   probe       OPTIONS to a target of a static route, one after another: a client side that never ends
 //   keepAlive   OPTIONS within a dialog, a branch for each side asked: a client side that ends with the last answer
+//   relayed     an INVITE that a draining node has given to a member: a server side, and a client side toward that
+//               member whose Via is the sender's (`Proxy+Relays`)
 //
 // A context in a terminal state gives its byte buffers back: an accepted INVITE stays for 64·T1 (RFC 6026) as 0.5 KB.
 
@@ -20,7 +22,7 @@ import SIP
 
 struct ResponseContext: Sendable {
     enum Kind: Sendable {
-        case forwarded, generated, heir, resending, adopted, passing, probe, keepAlive
+        case forwarded, generated, heir, resending, adopted, passing, probe, keepAlive, relayed
 
         /// Nobody's call waits for what becomes of it.
         var isOfOurOwn: Bool { self == .resending || self == .passing || self == .probe || self == .keepAlive }
@@ -117,6 +119,11 @@ struct ResponseContext: Sendable {
     /// The 2xx that is sent again is for an INVITE that was adopted, not a dead node's.
     var repeatsForAdopted = false
     var startedAt = Instant.zero
+    /// The draining member that relayed the request here.
+    var relay: Relay?
+    /// Finds a relayed INVITE by its answers; 0 for what is not relayed. How often it went to another member.
+    var relayKey: UInt64 = 0
+    var relayAttempts: UInt8 = 0
     /// Fills the place of a context that is being worked on.
     static let blank = ResponseContext()
 
@@ -253,6 +260,8 @@ struct TimerToken: Equatable, Sendable {
         case silence
         /// The next OPTIONS to a target.
         case probe
+        /// A member has said nothing to a relayed INVITE.
+        case relay
     }
 
     var context: SlotID

@@ -6,11 +6,12 @@ import Management
 
 struct Drain: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Tell balancers to send no new calls to a node; what it has goes on.",
+        abstract: "Have a node take no new calls; what it has goes on.",
         discussion: """
             OPTIONS to the node gets 503, and /readyz says draining, so a balancer that probes sends new calls \
-            elsewhere. What reaches the node anyway is served. With --wait the command goes on until no call is being \
-            set up or changed there.
+            elsewhere. A new call that reaches the node anyway is relayed to another member, whose answers come back \
+            through the node; 503 only when no other member takes calls. With --wait the command goes on until no \
+            call is being set up or changed there, and says what was left if the time is over.
 
             Exit codes: 0 done; 1 --wait ran out of time; 2 the node could not be asked.
             """)
@@ -52,28 +53,49 @@ enum Draining {
             : RelayedCaller(target, through: try await options.client())
         let status = try await Asking.call(client, method, isURL ? [] : [.string(target)])
         let name = Cell.text(status["node"])
-        let open = status["transactions"]?.whole ?? 0
-        let left = open == 0 ? "" : ", \(open == 1 ? "1 transaction is" : "\(open) transactions are") open"
+        let open = Left(status)
+        let left = open.isNothing ? "" : ", \(open.text)"
         Console.print("\(name) is \(Cell.text(status["state"]))\(left)")
         return (client, name)
+    }
+
+    /// What is open at a node that drains.
+    private struct Left {
+        let transactions: Int64
+        let relayed: Int64
+        let ringing: Int64
+
+        init(_ status: JSONValue) {
+            transactions = status["transactions"]?.whole ?? 0
+            relayed = status["relayed"]?.whole ?? 0
+            ringing = ["unconfirmed", "early"].map { status["dialogs"]?[$0]?.whole ?? 0 }.reduce(0, +)
+        }
+
+        var isNothing: Bool { transactions == 0 }
+
+        /// `12 transactions are open, 3 of them relayed to other members`
+        var text: String {
+            let all = transactions == 1 ? "1 transaction is open" : "\(transactions) transactions are open"
+            return relayed == 0 ? all : "\(all), \(relayed) of them relayed to other members"
+        }
     }
 
     /// Until nothing is being set up or changed there, or the time is over.
     static func follow(_ client: any RPCCaller, _ name: String, seconds: Int) async throws {
         let end = ContinuousClock.now + .seconds(seconds)
-        var open: Int64 = 0
-        while ContinuousClock.now < end {
-            let status = try await Asking.call(client, "cluster.status", [])
-            open = status["transactions"]?.whole ?? 0
-            let dialogs = ["unconfirmed", "early"].map { status["dialogs"]?[$0]?.whole ?? 0 }.reduce(0, +)
-            if open == 0 {
+        while true {
+            let left = Left(try await Asking.call(client, "cluster.status", []))
+            if left.isNothing {
                 Console.clearProgress()
                 return Console.print("\(name) has no open transaction")
             }
-            Console.progress("\(name): \(open) transactions open, \(dialogs) dialogs ringing in the cluster")
+            guard ContinuousClock.now < end else {
+                Console.clearProgress()
+                Console.complain("after \(seconds) s at \(name) \(left.text); it goes on draining")
+                throw Console.negative
+            }
+            Console.progress("\(name): \(left.text); \(left.ringing) dialogs ring in the cluster")
             try? await Task.sleep(for: .milliseconds(500))
         }
-        Console.complain("\(name) still has \(open) open transactions after \(seconds) s")
-        throw Console.negative
     }
 }

@@ -24,6 +24,9 @@ final class NodeProcess: Sendable {
     /// How long the last frames may take to leave before the bus is closed.
     private static let goodbyeTime: Duration = .milliseconds(150)
 
+    /// How often a drain that waits says what for.
+    private static let drainNoteInterval: Duration = .seconds(10)
+
     /// How often members are asked for addresses that are not open here yet.
     private static let addressInterval: Duration = .seconds(1)
 
@@ -34,10 +37,11 @@ final class NodeProcess: Sendable {
     private let log: NodeLog
     private let settings: Settings
     private let reloader: Reloader
+    private let service: ServiceReports
 
     private init(
         settings: Settings, reloader: Reloader, live: LiveNode, thread: SIPThread<Node>, streams: StreamService?,
-        management: Task<Void, Never>?, log: NodeLog
+        management: Task<Void, Never>?, service: ServiceReports, log: NodeLog
     ) {
         self.settings = settings
         self.reloader = reloader
@@ -45,6 +49,7 @@ final class NodeProcess: Sendable {
         self.thread = thread
         self.streams = streams
         self.management = management
+        self.service = service
         self.log = log
     }
 
@@ -57,16 +62,18 @@ final class NodeProcess: Sendable {
         let sockets = try openSockets(settings.sip)
         let streams = try await openStreams(settings.sip, signal)
         let live = LiveNode()
+        let service = ServiceReports(log: log)
         var management: Task<Void, Never>?
         do throws(StartError) {
             management = try await openManagement(settings.management, live, log)
-            let (thread, bus, dns) = try startThread(settings, sockets, streams, signal, log, live)
+            let (thread, bus, dns) = try startThread(settings, sockets, streams, signal, service, log, live)
             live.begin(thread, bus, dns, streams)
-            let reloader = Reloader(loaded, live: live, streams: streams, log: log, reading: reading)
+            let reloader = Reloader(
+                loaded, live: live, streams: streams, service: service, log: log, reading: reading)
             live.control(LiveNode.Controls(log: log) { await reloader.reload() })
             return NodeProcess(
                 settings: settings, reloader: reloader, live: live, thread: thread, streams: streams,
-                management: management, log: log)
+                management: management, service: service, log: log)
         } catch {
             management?.cancel()
             await streams?.stop()
@@ -101,8 +108,8 @@ final class NodeProcess: Sendable {
     }
 
     private static func startThread(
-        _ settings: Settings, _ sockets: [UDPSocket?], _ streams: StreamService?, _ signal: Signal, _ log: NodeLog,
-        _ live: LiveNode
+        _ settings: Settings, _ sockets: [UDPSocket?], _ streams: StreamService?, _ signal: Signal,
+        _ service: ServiceReports, _ log: NodeLog, _ live: LiveNode
     ) throws(StartError) -> (SIPThread<Node>, Bus?, DNSClient) {
         let dns = try openDNS(settings.dns, signal)
         do throws(NanomsgError) {
@@ -119,7 +126,7 @@ final class NodeProcess: Sendable {
                 unixMilliseconds: BootClock.unixMilliseconds)
             let thread = try SIPThread(
                 machine: node, sockets: sockets, streams: streams, bus: bus, dns: dns, signal: signal,
-                inquiry: { live.take($0) }
+                heartbeat: service.heartbeat, inquiry: { live.take($0) }
             ) { log.write($0) }
             return (thread, bus, dns)
         } catch {
@@ -181,10 +188,12 @@ final class NodeProcess: Sendable {
             let addresses = Task { await self.followServiceAddresses() }
             let certificates = Task { for await _ in reloads { _ = await self.reloader.reload() } }
             let watch = Task { await self.watch() }
+            let service = Task { await self.service.follow(self.live) }
             defer {
                 addresses.cancel()
                 certificates.cancel()
                 watch.cancel()
+                service.cancel()
             }
             var code: Int32 = 0
             for await outcome in group {
@@ -228,6 +237,7 @@ final class NodeProcess: Sendable {
     private func leave(on signals: AsyncStream<Int32>, _ timeout: Duration) async {
         var arrivals = signals.makeAsyncIterator()
         guard await arrivals.next() != nil, !Task.isCancelled else { return }
+        service.tell(.stopping)
         log.write(Note(.notice, "draining", [("seconds", "\(timeout.wholeMilliseconds / 1_000)")]))
         _ = try? await live.drain(true)
         await withTaskGroup(of: Void.self) { group in
@@ -239,12 +249,14 @@ final class NodeProcess: Sendable {
             await group.next()
             group.cancelAll()
         }
-        let open = (try? await live.status())?.openTransactions ?? 0
-        if open > 0 {
+        if let status = try? await live.status(), status.openTransactions > 0 {
             log.write(
                 Note(
-                    .warning, "the time for the drain is over with transactions open; their callers get 480",
-                    [("transactions", String(open)), ("seconds", "\(timeout.wholeMilliseconds / 1_000)")]))
+                    .warning, "leaving with transactions open: callers of those not relayed get 480",
+                    [
+                        ("transactions", String(status.openTransactions)), ("relayed", String(status.openRelays)),
+                        ("seconds", "\(timeout.wholeMilliseconds / 1_000)"),
+                    ]))
         }
         await live.leave()
         log.write(Note(.notice, "left"))
@@ -254,8 +266,19 @@ final class NodeProcess: Sendable {
 
     private func transactionsEnd(within timeout: Duration) async {
         let end = ContinuousClock.now + timeout
+        var nextNote = ContinuousClock.now + Self.drainNoteInterval
         while ContinuousClock.now < end, !Task.isCancelled {
             guard let status = try? await live.status(), status.openTransactions > 0 || !status.mayLeave else { return }
+            if ContinuousClock.now >= nextNote {
+                nextNote += Self.drainNoteInterval
+                log.write(
+                    Note(
+                        .notice, "still draining",
+                        [
+                            ("transactions", String(status.openTransactions)), ("relayed", String(status.openRelays)),
+                            ("seconds-left", "\((end - ContinuousClock.now).components.seconds)"),
+                        ]))
+            }
             try? await Task.sleep(for: .milliseconds(50))
         }
     }

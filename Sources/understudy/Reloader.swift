@@ -11,21 +11,27 @@ actor Reloader {
     private var current: SettingsLoader.Loaded
     private let live: LiveNode
     private let streams: StreamService?
+    private let service: ServiceReports
     private let log: NodeLog
     private let reading: @Sendable () -> SettingsLoader.Loaded
 
     init(
-        _ loaded: SettingsLoader.Loaded, live: LiveNode, streams: StreamService?, log: NodeLog,
-        reading: @escaping @Sendable () -> SettingsLoader.Loaded
+        _ loaded: SettingsLoader.Loaded, live: LiveNode, streams: StreamService?, service: ServiceReports,
+        log: NodeLog, reading: @escaping @Sendable () -> SettingsLoader.Loaded
     ) {
         current = loaded
         self.live = live
         self.streams = streams
+        self.service = service
         self.log = log
         self.reading = reading
     }
 
     func reload() async -> ReloadReport {
+        await service.reloading { await self.readAgain() }
+    }
+
+    private func readAgain() async -> ReloadReport {
         let next = reading()
         var report = Reload.report(from: current, to: next)
         if report.refused.isEmpty {

@@ -15,11 +15,10 @@ struct Serve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run a node in the foreground.",
         discussion: """
-            Logs to standard output; 'node ready' once it can serve. SIGTERM or SIGINT drains: balancers that probe \
-            send \
-            new calls elsewhere, and the node waits for transactions in progress, ringing calls among them, for at \
-            most \
-            --drain-timeout seconds; then it leaves, and what still rings gets 480. A second signal leaves at once. \
+            Logs to standard output; 'node ready' once it can serve. SIGTERM or SIGINT drains: the node takes no new \
+            call (one that reaches it is relayed to another member), and waits for transactions in progress, ringing \
+            calls among them, for at most --drain-timeout seconds; then it leaves, and what still rings at it gets \
+            480. A second signal leaves at once. \
             SIGHUP reads the configuration again, like understudy reload.
 
             Each key is also an UNDERSTUDY_… variable: sip.listen is UNDERSTUDY_SIP_LISTEN. --set wins over variables, \

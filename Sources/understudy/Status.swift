@@ -10,11 +10,12 @@ struct Status: AsyncParsableCommand {
             BEHIND is how many frames of the member are not applied here yet, and for how long it has been so.
 
             JSON: {"node", "cluster", "version", "commit", "build", "state", "ready", "not_ready_reason", "waiting", \
-            "quorum", "epoch", "incarnation", "transactions", "uptime_s", "view":[NAME], "dialogs":{"unconfirmed", \
-            "early", "confirmed_na", "confirmed", "deleted", "held", "acting"}, "members":[{"name", "state", \
-            "incarnation", "bus", "url", "self", "in_view", "fit", "listed", "gone", "silent_s", "lag_frames", \
-            "lag_ms", "applied", "acknowledged"}], "strangers":[{"name", "silent_s"}], "targets":[{"set", "uri", \
-            "policy", "state", "probed", "changed_s", "streak", "probes", "requests", "silences"}]}. held counts live \
+            "quorum", "epoch", "incarnation", "transactions", "relayed", "uptime_s", "view":[NAME], \
+            "dialogs":{"unconfirmed", "early", "confirmed_na", "confirmed", "deleted", "held", "acting"}, \
+            "members":[{"name", "state", "incarnation", "bus", "url", "self", "in_view", "fit", "listed", \
+            "gone", "silent_s", "lag_frames", "lag_ms", "applied", "acknowledged"}], \
+            "strangers":[{"name", "silent_s"}], "targets":[{"set", "uri", "policy", \
+            "state", "probed", "changed_s", "streak", "probes", "requests", "silences"}]}. held counts live \
             records, home and replicas; acting those this node acts for. A member's state is absent while its \
             configured address was never heard. strangers send frames of another cluster.name or key.
             """)

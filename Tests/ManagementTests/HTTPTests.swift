@@ -45,7 +45,7 @@ struct HTTPTests {
         #expect(await service().answer(request("GET", "/")).status == 404)
     }
 
-    @Test(arguments: ["/healthz", "/readyz", "/metrics"])
+    @Test(arguments: ["/healthz", "/readyz", "/drainz", "/metrics"])
     func `HEAD answers as GET does, without the body`(path: String) async {
         let whole = await service().answer(request("GET", path))
         let head = await service().answer(request("HEAD", path))
@@ -69,6 +69,15 @@ struct HTTPTests {
         #expect(answer.status == 503)
         #expect(String(decoding: answer.body, as: UTF8.self) == "draining\n")
         #expect(await service().answer(request("GET", "/healthz")).status == 200)
+    }
+
+    @Test func `drainz says 404 while the node runs and takes no new dialog, for HAProxy to let the rest go on`() async
+    {
+        #expect(await service().answer(request("GET", "/drainz", loopback: false)).status == 200)
+        node.state.withLock { $0.status.notReadyReason = "draining" }
+        #expect(await service().answer(request("GET", "/drainz")).status == 404)
+        node.state.withLock { $0.isStopped = true }
+        #expect(await service().answer(request("GET", "/drainz")).status == 503)
     }
 
     @Test func `metrics are Prometheus text`() async {

@@ -74,6 +74,19 @@ struct ClusterBench {
         return nodes[index]?.dialogs(query, now: now).dialogs.first?.end
     }
 
+    /// An operator has a node drained, or SIGTERM does.
+    mutating func drain(_ index: Int) {
+        _ = nodes[index]?.drain(true, now: now, into: &outs[index])
+        deliver()
+    }
+
+    /// A node says goodbye, and its process ends.
+    mutating func leave(_ index: Int) {
+        nodes[index]?.leave(now: now, into: &outs[index])
+        deliver()
+        kill(index)
+    }
+
     /// SIGKILL.
     mutating func kill(_ index: Int) {
         nodes[index] = nil

@@ -90,6 +90,14 @@ int csys_tcp_probe(const csys_endpoint *to, int timeout_ms);
 /* Whether this host could listen for TCP at an address now; the socket is closed at once. 0, or -errno. */
 int csys_tcp_try(const csys_endpoint *local);
 
+/* ---- service manager ---- */
+int64_t csys_monotonic(void); /* CLOCK_MONOTONIC, which systemd compares with */
+/* Opens a non-blocking datagram socket of AF_UNIX, or -errno. */
+int csys_notify_open(void);
+/* Sends one datagram to the socket of a name of at most 107 bytes; one that begins with '@' is abstract. Without
+ * waiting: 0, or -errno. */
+int csys_notify_send(int descriptor, const char *name, const char *text);
+
 /* ---- threads ---- */
 /* Starts a thread with every signal blocked (signals are the main thread's), named with at most 15 bytes; 0 or
  * -errno. */

@@ -3,8 +3,11 @@
 // whose text could not be read is not complained about a second time for its default.
 //
 // The loader reads the files that settings name (the cluster key, the management token), so that nothing else has to;
-// of certificates it only sees whether they can be read.
-// Variables that belong to the command line, not to a node, are left alone (`reservedVariables`).
+// of certificates it only sees whether they can be read. A file that the node's user may not read is looked for among
+// the service's credentials, where its manager has put what only root may read: as `FOLDER_NAME`, by the last two
+// parts of its path (a folder that was loaded whole), or as `NAME`. The file itself comes first, since a reload finds
+// it renewed; credentials are those of the start. Variables that belong to the command line, not to a node, are left
+// alone (`reservedVariables`).
 
 package import Node
 
@@ -25,6 +28,8 @@ package struct SettingsLoader: Sendable {
     /// `KEY=VALUE`, in order.
     package var overrides: [String]
     package var readFile: @Sendable (String) throws(Unreadable) -> [UInt8]
+    /// Where the service manager has put the credentials; `nil` without one.
+    private var credentials: String? { environment["CREDENTIALS_DIRECTORY"].flatMap { $0.isEmpty ? nil : $0 } }
 
     package init(
         file: [UInt8]?, fileName: String = "the file", environment: [String: String], overrides: [String],
@@ -161,31 +166,52 @@ package struct SettingsLoader: Sendable {
     }
 
     private func readSecrets(_ loaded: inout Loaded, _ origins: [String: String]) {
-        func read(_ key: String, _ path: String) -> [UInt8]? {
+        var problems: [SettingProblem] = []
+        /// The bytes; `path` becomes that of the credential where the file itself cannot be read.
+        func read(_ key: String, _ path: inout String) -> [UInt8]? {
             guard !path.isEmpty else { return [] }
             do throws(Unreadable) {
                 return try readFile(path)
             } catch {
+                if let (credential, bytes) = credential(for: path) {
+                    path = credential
+                    return bytes
+                }
                 let message = "\(path) cannot be read: \(error.reason)"
-                loaded.problems.append(SettingProblem(key: key, message: message, origin: origins[key] ?? ""))
+                problems.append(SettingProblem(key: key, message: message, origin: origins[key] ?? ""))
                 return nil
             }
         }
-        if let bytes = read("cluster.key-file", loaded.settings.cluster.keyFile) {
+        if let bytes = read("cluster.key-file", &loaded.settings.cluster.keyFile) {
             loaded.settings.cluster.key = Secret(Self.withoutLineEnd(bytes))
         }
         // Not kept here: TLS reads them itself, and again when they have changed. That they can be read is looked at.
-        _ = read("sip.tls.certificate-file", loaded.settings.sip.streams.certificateFile)
-        _ = read("sip.tls.key-file", loaded.settings.sip.streams.keyFile)
-        for host in loaded.settings.sip.streams.hosts {
-            _ = read("sip.tls.hosts", host.certificateFile)
-            _ = read("sip.tls.hosts", host.keyFile)
+        _ = read("sip.tls.certificate-file", &loaded.settings.sip.streams.certificateFile)
+        _ = read("sip.tls.key-file", &loaded.settings.sip.streams.keyFile)
+        for index in loaded.settings.sip.streams.hosts.indices {
+            _ = read("sip.tls.hosts", &loaded.settings.sip.streams.hosts[index].certificateFile)
+            _ = read("sip.tls.hosts", &loaded.settings.sip.streams.hosts[index].keyFile)
         }
-        _ = read("sip.tls.ca-file", loaded.settings.sip.streams.authoritiesFile)
-        if let bytes = read("management.token-file", loaded.settings.management.tokenFile) {
+        _ = read("sip.tls.ca-file", &loaded.settings.sip.streams.authoritiesFile)
+        if let bytes = read("management.token-file", &loaded.settings.management.tokenFile) {
             let line = bytes.prefix { $0 != UInt8(ascii: "\n") && $0 != UInt8(ascii: "\r") }
             loaded.settings.management.token = Secret(Array(line))
         }
+        loaded.problems += problems
+    }
+
+    /// What the service manager has put there for a file, and where.
+    private func credential(for path: String) -> (path: String, bytes: [UInt8])? {
+        guard let credentials else { return nil }
+        let parts = path.split(separator: "/")
+        for name in [parts.suffix(2).joined(separator: "_"), String(parts.last ?? "")] where !name.isEmpty {
+            do throws(Unreadable) {
+                return ("\(credentials)/\(name)", try readFile("\(credentials)/\(name)"))
+            } catch {
+                continue  // Told with the file's own name, which is the one that was configured.
+            }
+        }
+        return nil
     }
 
     /// An editor's last line end is not part of a key.

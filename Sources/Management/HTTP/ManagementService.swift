@@ -3,10 +3,12 @@
 //
 //     POST /rpc       JSON-RPC 2.0           GET /healthz   the process runs
 //     GET  /metrics   Prometheus text        GET /readyz    200 only when new dialogs are taken, else 503 and why
+//                                            GET /drainz    the same, but 404 while the node runs and takes none: what
+//                                                           HAProxy's disable-on-404 wants to let the rest go on
 //
 // Denied by default: whoever does not come from a loopback address needs `Authorization: Bearer TOKEN`, and without a
-// configured token gets 401 whatever is sent. The two probes are open to all: a balancer has no token and learns one
-// word. A request with an Origin header comes from a web page and is refused: there is no page of ours that would ask.
+// configured token gets 401 whatever is sent. The probes are open to all: a balancer has no token and learns one word.
+// A request with an Origin header comes from a web page and is refused: there is no page of ours that would ask.
 
 package import Node
 
@@ -68,12 +70,13 @@ package struct ManagementService: Sendable {
     private func answerWhole(_ request: ManagementRequest) async -> ManagementResponse {
         switch (request.method, request.path) {
         case ("GET", "/healthz"): return .text(200, "ok")
-        case ("GET", "/readyz"): return await readiness()
+        case ("GET", "/readyz"): return await readiness(else: 503)
+        case ("GET", "/drainz"): return await readiness(else: 404)
         case ("GET", "/metrics"): return await guarded(request) { await metrics() }
         case ("POST", "/rpc"): return await guarded(request) { await call(request.body) }
-        case (_, "/healthz"), (_, "/readyz"), (_, "/metrics"): return .text(405, "Use GET or HEAD")
+        case (_, "/healthz"), (_, "/readyz"), (_, "/drainz"), (_, "/metrics"): return .text(405, "Use GET or HEAD")
         case (_, "/rpc"): return .text(405, "Use POST")
-        default: return .text(404, "Not here; there are /rpc, /metrics, /healthz and /readyz")
+        default: return .text(404, "Not here; there are /rpc, /metrics, /healthz, /readyz and /drainz")
         }
     }
 
@@ -94,9 +97,9 @@ package struct ManagementService: Sendable {
         return Secret(Array(parts[1].utf8)) == token
     }
 
-    private func readiness() async -> ManagementResponse {
+    private func readiness(else code: Int) async -> ManagementResponse {
         guard let status = try? await node.status() else { return .text(503, "stopping") }
-        return status.notReadyReason.isEmpty ? .text(200, "ready") : .text(503, status.notReadyReason)
+        return status.notReadyReason.isEmpty ? .text(200, "ready") : .text(code, status.notReadyReason)
     }
 
     private func metrics() async -> ManagementResponse {

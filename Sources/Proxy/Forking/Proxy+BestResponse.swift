@@ -95,7 +95,7 @@ extension Proxy {
         }
         editor.begin()
         editor.removeTopmost(via)
-        let doubt = identityDoubt(from: context.branches[chosen].target, to: context.upstream)
+        let doubt = identityDoubt(from: context.branches[chosen].target, to: context.sender)
         Self.withholdIdentity(doubt, in: message, with: &editor)
         editor.insert(at: message.headersEnd) { $0.put(lines.bytes) }
         scratch.removeAll()

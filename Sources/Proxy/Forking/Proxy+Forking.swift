@@ -177,7 +177,7 @@ extension Proxy {
         }
         editor.insert(at: stored.firstLineEnd) { [settings] writer in
             settings.writeTop(
-                .transaction(token), recorded, from: context.listener, to: listener,
+                .transaction(token), recorded, from: context.near, to: listener,
                 secure: uri?.scheme == .sips, above: standing, into: &writer)
         }
         if context.recordsSubscription {
@@ -208,6 +208,7 @@ extension Proxy {
     ) {
         wheel.cancel(context.branches[index].timerC)
         context.branches[index].timerC = .none
+        if context.kind == .relayed, end == .failed, relaysAnew(&context, id, now: now, effects: &effects) { return }
         if context.branches[index].health >= 0 { noteEnd(of: context.branches[index], end, now: now) }
         let isLoser = context.kind == .heir && context.lastStatus / 100 == 2
         if context.method == .invite, context.isForking || isLoser {

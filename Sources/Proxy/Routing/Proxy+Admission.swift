@@ -29,7 +29,7 @@ package struct AccessList: Equatable, Sendable {
 extension Proxy {
     mutating func isAllowed(_ plan: RequestPlan, effects: inout ProxyEffects) -> Bool {
         let access = settings.access
-        if access.allow.isEmpty, access.deny.isEmpty { return true }
+        if access.allow.isEmpty && access.deny.isEmpty || plan.relay != nil { return true }
         let address = plan.source.address
         if access.allows(address) || settings.balancers.contains(address) || isPeerAddress(plan.source) { return true }
         counters.accessDenied += 1

@@ -38,6 +38,8 @@ struct Answer {
     var isUncommitted = false
     /// Processes that had the facts of it in a record when it left.
     var knowers: [ProcessID] = []
+    /// Draining nodes by way of which it went.
+    var relays: Set<ProcessID> = []
 }
 
 final class CallTruth {

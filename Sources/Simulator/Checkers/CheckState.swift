@@ -122,8 +122,10 @@ final class CheckState {
             branchLeft[transaction] = branchLeft[transaction] ?? world.now
         }
         guard bytes.starts(with: "SIP/2.0 ".utf8), bytes.count > 9 else { return .go }
-        // An answer passed on to the member it belongs to is not yet on its way to a phone.
-        if case .node = world.parties[packet.to] ?? .balancer { return .go }
+        // An answer passed on to the member it belongs to is not yet on its way to a phone; one that goes by a draining
+        // node, which relayed its INVITE, is.
+        let next = world.parties[packet.to] ?? .balancer
+        if case .node = next, bytes.header("Via")?.parameter("branch")?.hasPrefix("z9hG4bKus") != false { return .go }
         // Nor is one that a server behind gets, directly or by the balancer: it comes back.
         if world.isBelowServer(bytes) { return .go }
         guard let found = AnswerName(bytes, world) else { return .go }
@@ -137,7 +139,11 @@ final class CheckState {
             noteRefusal(host, truth, found, world)
         }
         guard bytes[8] == 50 else { return .go }
-        return answerLeaves(host, truth, found, isUncommitted: isUncommitted, world)
+        let fate = answerLeaves(host, truth, found, isUncommitted: isUncommitted, world)
+        if case .node(let relay) = next, let index = truth.answers.firstIndex(where: { $0.isFor(found) }) {
+            truth.answers[index].relays.insert(world.hosts[relay].process)
+        }
+        return fate
     }
 
     /// A provisional answer by the transaction that was tried again: its sender has taken that.
@@ -161,7 +167,9 @@ final class CheckState {
     private func answerLeaves(
         _ host: Host, _ truth: CallTruth, _ found: AnswerName, isUncommitted: Bool, _ world: World
     ) -> Fate {
-        guard let index = truth.answers.firstIndex(where: { $0.isFor(found) }) else { return .go }
+        guard let index = truth.answers.firstIndex(where: { $0.isFor(found) }),
+            !truth.answers[index].relays.contains(host.process)  // It was judged where it left the member.
+        else { return .go }
         let isFirst = truth.answers[index].leftAt == nil
         truth.answers[index].leftAt = truth.answers[index].leftAt ?? world.now
         let deadline = truth.answers[index].reachedAt + world.plan.lifetime - CheckState.tolerance
@@ -231,7 +239,9 @@ final class CheckState {
         // A peer may have had it and died since it acknowledged.
         let justDied = ends.values.contains { world.now - $0 < .milliseconds(500) }
         // Or have it as a tombstone: an heir has ended what this node, stopped meanwhile, still confirms.
-        guard !justDied, !truth.isEnding, !truth.dialogs[place].isEnding, !truth.wasRefused else { return }
+        guard !justDied, !truth.isEnding, !truth.dialogs[place].isEnding, !truth.wasRefused,
+            !knowers(of: truth, world, { $0.state == .deleted }).contains(where: { $0.host != host.index })
+        else { return }
         world.violate(
             "commit", call: truth.index, node: host.index, "the 2xx leaves, counted as committed, and no peer has it")
     }
