@@ -39,8 +39,6 @@ This page is written from what nodes say (`RERECORD=1 Deploy/acceptance metrics`
 """
 # What a name begins with, and the heading that it comes under; the first that fits.
 GROUPS = [
-    ("process_", "The process"),
-    ("call", "Calls"),
     ("sip_", "SIP"),
     ("dialog", "Dialogs and records"),
     ("record", "Dialogs and records"),
@@ -68,6 +66,9 @@ GROUPS = [
     ("tls_", "Connections"),
     ("websocket_", "Connections"),
     ("certificate", "Connections"),
+    ("calls_", "SIP"),
+    ("call_", "SIP"),
+    ("process_", "The process"),
     ("", "The node"),
 ]
 
