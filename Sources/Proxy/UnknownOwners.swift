@@ -8,20 +8,22 @@
 // to a record begins it anew. Limit: `limit` of each kind; the one that came first is forgotten, and begins its grace
 // again when it is next met.
 
-import Primitives
+package import Primitives
 
-struct UnknownOwners: Sendable {
-    static let limit = 64
+package struct UnknownOwners: Sendable {
+    package static let limit = 64
     /// Several heartbeats.
-    static let grace = Duration.seconds(3)
+    package static let grace = Duration.seconds(3)
 
     private var gone: [UInt32] = []
     private var strangers: [(tag: UInt32, since: Instant)] = []
     /// A stranger has been met whose records are to be looked at when its grace is over.
     private(set) var hasMetStranger = false
 
+    package init() {}
+
     /// Whether an owner that is no peer is dead.
-    mutating func isDead(_ tag: UInt32, now: Instant) -> Bool {
+    package mutating func isDead(_ tag: UInt32, now: Instant) -> Bool {
         if gone.contains(tag) { return true }
         if let stranger = strangers.first(where: { $0.tag == tag }) { return now - stranger.since > Self.grace }
         strangers.append((tag, now))
@@ -30,13 +32,13 @@ struct UnknownOwners: Sendable {
         return false
     }
 
-    mutating func takeMet() -> Bool {
+    package mutating func takeMet() -> Bool {
         defer { hasMetStranger = false }
         return hasMetStranger
     }
 
     /// The peers are others now.
-    mutating func peersChanged(from before: [PeerContact], to peers: [PeerContact]) {
+    package mutating func peersChanged(from before: [PeerContact], to peers: [PeerContact]) {
         func isPeer(_ tag: UInt32) -> Bool { peers.contains { $0.memberTag == tag } }
         gone += before.map(\.memberTag).filter { !isPeer($0) && !gone.contains($0) }
         gone.removeAll(where: isPeer)

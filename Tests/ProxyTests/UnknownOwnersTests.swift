@@ -1,9 +1,8 @@
 // Owners of transactions that no member is known by: how long each counts as alive.
 
 import Primitives
+import Proxy
 import Testing
-
-@testable import Proxy
 
 @Suite("Owners that are no members")
 struct UnknownOwnersTests {

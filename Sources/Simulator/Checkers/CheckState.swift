@@ -207,7 +207,10 @@ final class CheckState {
             truth.dialogs[found.place].wasRelayed = true
             return world.excuse("relay", call: truth.index, text + "; nobody in reach has a record")
         }
-        guard !truth.isEnding, !truth.dialogs[found.place].isEnding, truth.byes.isEmpty else { return }
+        // No refresh moves an end that was asked for.
+        guard !truth.isEnding, !truth.dialogs[found.place].isEnding, truth.byes.isEmpty, truth.askedAt == nil else {
+            return
+        }
         let isDeleted = knowers(of: truth, world) { $0.state == .deleted }
         guard isDeleted.isEmpty else { return }
         guard having.contains(host.process) else {
