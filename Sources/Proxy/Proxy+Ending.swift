@@ -328,7 +328,11 @@ extension Proxy {
     ) -> EndingRequest? {
         var side = leg == .caller ? record.caller : out.side
         // Whoever knows of the dialog by its ACK alone knows the callee by the URI that was called, and by its tag.
-        if side.contact.isEmpty, leg == .callee { side.contact = record.requestURI }
+        if side.contact.isEmpty, leg == .callee {
+            // Behind a server that sends calls back the called URI is the server's, which knows nothing of the phone.
+            guard record.outs.allSatisfy({ $0.side.pass.isFirst }) else { return nil }
+            side.contact = record.requestURI
+        }
         guard !side.contact.isEmpty else { return nil }
         let sender = leg == .caller ? out.side : record.caller
         let cSeq = GeneratedCSeq.bye(first: sender.firstCSeq, highest: sender.cseq)

@@ -125,6 +125,7 @@ extension Proxy {
     mutating func learnBye(
         _ did: DialogID, _ leg: Leg, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
+        if wasMadeHere() { return }
         let calleeTag = leg == .caller ? message.toTag : message.fromTag
         let goesOn = dialogs.view(did) { view, stored in livesWithout(calleeTag, view, stored) } ?? false
         let bytes = message.bytes
@@ -140,6 +141,18 @@ extension Proxy {
             facts.put(RecordField.flags, leg == .caller ? RecordFlag.byeFromCaller : RecordFlag.byeFromCallee)
         }
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
+    }
+
+    /// The BYE at hand is one of the cluster's, and comes by again on its way through a server: whoever made it ends the
+    /// dialog when both sides have answered, and its heir has the other side still to tell.
+    private mutating func wasMadeHere() -> Bool {
+        guard message.count(of: .via) > 1 else { return false }
+        vias.removeAll(keepingCapacity: true)
+        message.vias(into: &vias)
+        return vias.contains { via in
+            if case .generated = Branch(message.bytes, via.branch, mark: settings.mark) { return true }
+            return false
+        }
     }
 
     /// Whether the call goes on when the dialog-out with this To tag ends: another callee has answered as well, or,

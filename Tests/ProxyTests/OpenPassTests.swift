@@ -70,6 +70,20 @@ struct OpenPassTests {
         #expect(cancel?.headers("Via").first == bob.headers("Via").first, "by its INVITE's Via")
     }
 
+    @Test func `a BYE of the cluster's that comes by again, on its way through a server, ends nothing yet`() throws {
+        let (hunt, _) = answered()
+        var bench = hunt.bench
+        let payload = try #require(bench.proxy.endingPayload(bench.did, dialogs: bench.dialogs))
+        bench.proxy.end(
+            bench.did, payload: payload, dialogs: bench.dialogs, now: bench.now, effects: &bench.effects)
+        let bye = try #require(bench.drain().first { $0.to == Hunt.carol && $0.firstLine.hasPrefix("BYE") })
+        let line = "\(bye.firstLine)\r\n"
+        let back = line + "Via: SIP/2.0/UDP \(Hunt.server);branch=z9hG4bKthrough\r\n" + bye.text.dropFirst(line.count)
+        let sent = bench.receive(back, from: Hunt.server)
+        #expect(sent.contains { $0.firstLine.hasPrefix("BYE") })
+        #expect(bench.state == .confirmedNotAcknowledged, "the caller is still to be told, by its heir if need be")
+    }
+
     @Test func `a later INVITE that is over leaves the open branch of the first one in the record`() {
         var (hunt, _) = answered()
         let route = ["<sip:\(ProxyBench.shared);lr;did=\(hunt.bench.did.hex)>"]
