@@ -30,6 +30,7 @@ import cases_peers
 import cases_reference
 import cases_robust
 import cases_services
+import cases_trace
 from cluster import Failure, note, unblock_signals
 from loop import now
 from peerstage import Absent
@@ -75,6 +76,7 @@ CASES = [
     ("drain-kamailio", cases_drain.drain_kamailio, 150, 90),
     ("drain-nginx", cases_drain.drain_nginx, 150, 90),
     ("drain-haproxy", cases_drain.drain_haproxy, 150, 90),
+    ("trace", cases_trace.trace, 90, 90),
     ("operator-mistakes", cases_operator.mistakes, 180, 180),
     ("operator-told", cases_operator.told, 180, 180),
     ("operator-init", cases_init.init, 180, 120),

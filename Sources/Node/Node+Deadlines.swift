@@ -108,6 +108,7 @@ extension Node {
         counters.intentsAsked += 1
         if rank > 0, !isEnding { counters.takeovers += 1 }
         store.dialogs.setTimer(did, at: now.advanced(by: life / 2))
+        trace.keep(.asked, did, now: now)
         cluster.ask(intent, store: &store, now: now, out: &clusterActions)
     }
 
@@ -118,6 +119,7 @@ extension Node {
             let heard = store.intent(did, generation: deadline.generation, milliseconds: deadline.atMilliseconds)
         else { return }
         counters.intentsGranted += 1
+        trace.keep(.granted, did, now: now)
         proxy.end(did, payload: heard.intent.payload, dialogs: store.dialogs, now: now, effects: &effects)
     }
 
@@ -125,6 +127,7 @@ extension Node {
     mutating func endLegs(_ did: DialogID, unanswered: Bool, now: Instant) {
         cluster.cancel(did.rawValue)
         store.forgetIntent(did)
+        trace.keep(.ended, did, now: now)
         proxy.bury(did, unanswered: unanswered, now: now, dialogs: &store.dialogs, effects: &effects)
     }
 

@@ -260,7 +260,7 @@ extension Proxy {
             return
         }
         counters.heldResponses += 1
-        context.held.append(HeldResponse(bytes: bytes, toTag: toTag, status: status))
+        context.held.append(HeldResponse(bytes: bytes, toTag: toTag, status: status, heldAt: now))
         let purpose: CommitToken.Purpose = context.isInitial ? .confirmation : .refresh
         effects.items.append(.commit(CommitToken(context: id, purpose: purpose)))
     }
@@ -291,6 +291,7 @@ extension Proxy {
         case .confirmation, .refresh:
             guard !context.held.isEmpty else { break }
             let response = context.held.removeFirst()
+            commitWaits.note(now - response.heldAt)
             sendUpstream(response.bytes, response.status, &context, id, now: now, effects: &effects)
             if let did = context.did, hasAdopted(did) { reviewsDue.append(did) }
             if context.held.isEmpty {
@@ -352,6 +353,7 @@ extension Proxy {
             }
             return
         }
+        noteAnswer(status, context, now: now)
         context.lastStatus = max(context.lastStatus, status)
         answer(bytes, context, effects: &effects)
         actions.removeAll { $0 == .send }

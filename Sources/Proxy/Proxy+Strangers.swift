@@ -126,7 +126,7 @@ extension Proxy {
                 // The callee's next copy, T1 later, finds the fact committed.
                 if commits { return }
             } else if learnPassingSuccess(did, cSeq, now: now, dialogs: &dialogs, effects: &effects), commits,
-                holdPassing(via, from: source, effects: &effects)
+                holdPassing(via, from: source, now: now, effects: &effects)
             {
                 return
             }
@@ -212,7 +212,9 @@ extension Proxy {
     /// Holds the 2xx at hand, which moves a deadline, until that is committed (R9): whoever asked must not take for
     /// granted what only this node knows.
     /// - Returns: False when there is no room; then it goes on uncommitted, and is counted.
-    private mutating func holdPassing(_ via: Via, from source: Endpoint, effects: inout ProxyEffects) -> Bool {
+    private mutating func holdPassing(
+        _ via: Via, from source: Endpoint, now: Instant, effects: inout ProxyEffects
+    ) -> Bool {
         guard let endpoint = endpointBelow() else { return false }
         guard let id = newContext(&effects) else { return false }
         var context = ResponseContext()
@@ -220,7 +222,7 @@ extension Proxy {
         context.upstream = endpoint
         context.listener = egressListener(endpoint)
         let bytes = responseWithoutVia(via, from: source, to: endpoint)
-        context.held = [HeldResponse(bytes: bytes, toTag: [], status: message.statusCode)]
+        context.held = [HeldResponse(bytes: bytes, toTag: [], status: message.statusCode, heldAt: now)]
         counters.heldResponses += 1
         put(context, id)
         effects.items.append(.commit(CommitToken(context: id, purpose: .refresh)))

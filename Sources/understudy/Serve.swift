@@ -51,6 +51,7 @@ struct Serve: AsyncParsableCommand {
 
     func run() async throws {
         let loaded = try overrides.load(file: config)
+        ProcessMetrics.begin()
         let settings = loaded.settings
         let log = NodeLog(node: settings.node.name, level: logLevel, format: logFormat)
         log.write(
