@@ -278,18 +278,21 @@ def command_names(command, path=()):
 
 
 def unknown_commands():
-    """What is written as `understudy …` in an article or README, and is no command or has no such option."""
+    """What is written as `understudy …` in an article or a file of Deploy, and is no command or has no such option."""
     asked = subprocess.run(
         [find_binary(), "--experimental-dump-help"], capture_output=True, text=True, timeout=20, check=True
     )
     known = dict(command_names(json.loads(asked.stdout)["command"]))
     texts = {"README": os.path.join(ROOT, "README.md")}
+    for path in ("Containerfile", "understudy.service", os.path.join("kubernetes", "understudy.yaml")):
+        texts[path] = os.path.join(ROOT, "Deploy", path)
     texts |= {name: os.path.join(article.CATALOG, name + ".md") for name in article.names() if name not in ("Changelog", "LogLines", "WireFormat")}
     for name, path in texts.items():
         with open(path, encoding="utf-8") as file:
             text = file.read()
         spans = re.findall(r"(?<!`)`understudy ([^`\n]+)`", text)
         spans += re.findall(r"(?m)^ *(?:\.build/release/|/usr/bin/)?understudy ([^\n#&|]+)", text)
+        spans += re.findall(r"(?:'|=/usr/bin/|-- )understudy ([a-z][^'\n#&|]+)", text)
         for span in (span for span in spans if span.isascii()):  # Pictures are not.
             words = span.split()
             path_words = ()

@@ -118,7 +118,7 @@ struct AcceptanceTests {
     }
 
     /// Without root, debootstrap or systemd-nspawn it says so in its output and passes.
-    @Test(.timeLimit(.minutes(6)), arguments: ["unit", "package", "image", "kubernetes", "metrics", "documentation"])
+    @Test(.timeLimit(.minutes(8)), arguments: ["unit", "package", "image", "kubernetes", "metrics", "documentation"])
     func `systemd, the package, the image and the manifest work as they are shipped`(name: String) throws {
         try expectToPass(name)
     }
