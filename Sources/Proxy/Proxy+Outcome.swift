@@ -14,7 +14,7 @@ package enum MessageOutcome: Sendable {
     case unreadable
     /// It makes a dialog, or belongs to one.
     case ofCall
-    /// OPTIONS, REGISTER, MESSAGE and the like.
+    /// OPTIONS, REGISTER, MESSAGE and the like, and what names a dialog that is not known here.
     case other
     /// It was refused without a transaction, or was of no use.
     case refused
@@ -39,7 +39,8 @@ extension Proxy {
     }
 
     func outcome(since marks: OutcomeMarks, isAck: Bool) -> MessageOutcome {
-        refusals(isAck: isAck) == marks.refusals ? marks.outcome : .refused
+        guard refusals(isAck: isAck) == marks.refusals else { return .refused }
+        return lacksDialog ? .other : marks.outcome
     }
 
     /// Requests refused within a dialog are its own; there is no counting them apart, and they are seldom.

@@ -36,6 +36,8 @@ package struct Proxy: Sendable {
     package var isJoining = false
     /// What the message that was received last is.
     package private(set) var lastOutcome = MessageOutcome.keepAlive
+    /// It is sent on as of a dialog, and none is known here.
+    var lacksDialog = false
     /// Requests received, by `Method`; answers sent, by the first digit of their status.
     package private(set) var requestsByMethod = [UInt64](repeating: 0, count: Method.allCases.count)
     package internal(set) var answersByClass = [UInt64](repeating: 0, count: 7)
@@ -153,6 +155,7 @@ package struct Proxy: Sendable {
     ) {
         arrivalFlow = flow
         lastOutcome = .keepAlive
+        lacksDialog = false
         if flow != .none { flows[flow] = LiveFlow(remote: source, listener: listener) }
         if datagram.byteCount <= 4 { return }  // A keep-alive (RFC 5626 §3.5.1) or nothing.
         do {

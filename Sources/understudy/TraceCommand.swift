@@ -14,7 +14,7 @@ struct TraceCommand: AsyncParsableCommand {
             trace.memory-mb of memory, without credentials and keys; \
             OPTIONS, registrations and what was refused have rings of their own, and displace no call.
 
-            A star is what a node did; `again` a message that was there before. With --json: {"reports":[…], \
+            A star is what a node did; = an arrow that was there before. With --json: {"reports":[…], \
             "not_asked":[{"name", "why"}]}, the reports as cluster.trace answers them.
 
             Exit codes: 0 shown; 1 nobody has kept anything of that call; 2 the node could not be asked.

@@ -53,7 +53,7 @@ struct CallLadderTests {
         func row(_ part: String) -> [String] { text.filter { $0.contains(part) } }
         #expect(row("INVITE").count == 3 && row("486").count == 5)
         #expect(row(">|").count == 3 && row("|<").count == 4)
-        #expect(row("again").count == 1 && row("* publishes the dialog").count == 1)
+        #expect(row("==").count == 1 && row("* publishes the dialog").count == 1)
         #expect(row("finds n3 dead").isEmpty)
         #expect(text.last { $0.hasPrefix("failed") }?.contains("486 Busy <Here>, said first by 10.0.0.9:5060") == true)
         #expect(text.contains("dialog 61cb: deleted, home n1, now n2 acts for it"))

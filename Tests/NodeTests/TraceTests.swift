@@ -29,8 +29,8 @@ struct TraceTests {
             lines == [
                 "received INVITE sip:bob@10.0.9.2 SIP/2.0", "publishes the dialog",
                 "waits with 100 until a peer has the dialog", "sent INVITE sip:bob@10.0.9.2 SIP/2.0",
-                "is told that it is committed", "sent SIP/2.0 100 Trying", "received SIP/2.0 200 Whatever",
-                "holds the 2xx until a peer has it", "is told that it is committed", "sent SIP/2.0 200 Whatever",
+                "received SIP/2.0 200 Whatever", "holds the 2xx until a peer has it", "is told that it is committed",
+                "is told that it is committed", "sent SIP/2.0 100 Trying", "sent SIP/2.0 200 Whatever",
                 "received ACK sip:bob@10.0.9.2 SIP/2.0", "sent ACK sip:bob@10.0.9.2 SIP/2.0",
             ], "\(lines)")
         #expect(report.dialogs.map(\.home) == ["n1"] && report.dialogs.map(\.state) == ["confirmed"])

@@ -46,13 +46,13 @@ extension CallLadder {
     }
 
     private func draw(_ message: Message, _ from: Int, _ to: Int, in line: inout [Character]) {
-        let label = message.label + (message.isRepeated ? " again" : "")
+        let label = message.label
         guard from != to else {
             line[from] = "@"
             return
         }
         let (left, right) = (min(from, to), max(from, to))
-        for offset in left + 1..<right { line[offset] = "-" }
+        for offset in left + 1..<right { line[offset] = message.isRepeated ? "=" : "-" }
         line[to < from ? left + 1 : right - 1] = to < from ? "<" : ">"
         let room = right - left - 5
         let shown = label.count > room ? label.prefix(max(0, room - 1)) + "…" : label[...]

@@ -32,6 +32,7 @@ extension Node {
     mutating func traceSent(from queued: Int, as lane: TraceLane?, now: Instant) {
         let queue = effects.queue
         guard trace.isOn, queue.datagrams.count > queued else { return }
+        tracedDatagrams = queue.datagrams.count
         let arena = RawSpan(_elements: queue.arena.bytes.span)
         for datagram in queue.datagrams[queued...] {
             let message = arena.extracting(datagram.range.range)

@@ -15,6 +15,21 @@ package enum Redaction {
     /// Bytes kept of one message at most.
     package static let limit = 4_096
 
+    private enum Name {
+        static let callID = [UInt8]("call-id".utf8)
+        static let i = [UInt8]("i".utf8)
+        static let contentType = [UInt8]("content-type".utf8)
+        static let c = [UInt8]("c".utf8)
+        static let contentEncoding = [UInt8]("content-encoding".utf8)
+        static let e = [UInt8]("e".utf8)
+        static let authorization = [UInt8]("authorization".utf8)
+        static let proxyAuthorization = [UInt8]("proxy-authorization".utf8)
+        static let applicationSDP = [UInt8]("application/sdp".utf8)
+        static let crypto = [UInt8]("crypto".utf8)
+        static let icePassword = [UInt8]("ice-pwd".utf8)
+        static let keyManagement = [UInt8]("key-mgmt".utf8)
+    }
+
     /// Appends what may be kept.
     /// - Returns: The value of Call-ID within the message; empty where there is none.
     package static func append(_ message: RawSpan, into kept: inout ByteWriter) -> ByteRange {
@@ -49,14 +64,14 @@ package enum Redaction {
                     continue
                 }
             case 0x63, 0x65, 0x69:  // c, e, i
-                if let value = value(of: "call-id", message, line, feed) ?? value(of: "i", message, line, feed) {
+                if let value = value(of: Name.callID, message, line, feed) ?? value(of: Name.i, message, line, feed) {
                     callID = trimmed(message, value, feed)
-                } else if let value = value(of: "content-type", message, line, feed)
-                    ?? value(of: "c", message, line, feed)
+                } else if let value = value(of: Name.contentType, message, line, feed)
+                    ?? value(of: Name.c, message, line, feed)
                 {
-                    isDescription = begins(message, trimmed(message, value, feed), with: "application/sdp")
-                } else if value(of: "content-encoding", message, line, feed) != nil
-                    || value(of: "e", message, line, feed) != nil
+                    isDescription = begins(message, trimmed(message, value, feed), with: Name.applicationSDP)
+                } else if value(of: Name.contentEncoding, message, line, feed) != nil
+                    || value(of: Name.e, message, line, feed) != nil
                 {
                     isEncoded = true
                 }
@@ -70,26 +85,23 @@ package enum Redaction {
 
     /// Where the value of a line begins that has credentials: behind the colon.
     private static func credentials(_ message: RawSpan, _ line: Int, _ end: Int) -> Int? {
-        value(of: "authorization", message, line, end) ?? value(of: "proxy-authorization", message, line, end)
+        value(of: Name.authorization, message, line, end) ?? value(of: Name.proxyAuthorization, message, line, end)
     }
 
     /// Where the value begins if a line is of this header, whose name is given in lower case.
-    private static func value(of name: StaticString, _ message: RawSpan, _ line: Int, _ end: Int) -> Int? {
-        var offset = line &+ name.utf8CodeUnitCount
+    private static func value(of name: [UInt8], _ message: RawSpan, _ line: Int, _ end: Int) -> Int? {
+        var offset = line &+ name.count
         guard offset < end, begins(message, ByteRange(start: line, end: offset), with: name) else { return nil }
         while offset < end, message[offset] == 0x20 || message[offset] == 0x09 { offset &+= 1 }
         return offset < end && message[offset] == 0x3A ? offset &+ 1 : nil
     }
 
-    private static func begins(_ message: RawSpan, _ range: ByteRange, with name: StaticString) -> Bool {
-        guard range.count >= name.utf8CodeUnitCount else { return false }
-        return name.withUTF8Buffer { wanted in
-            for index in 0..<wanted.count {
-                let byte = unsafe wanted[index]
-                guard message[Int(range.start) &+ index] | 0x20 == byte | 0x20 else { return false }
-            }
-            return true
+    private static func begins(_ message: RawSpan, _ range: ByteRange, with name: [UInt8]) -> Bool {
+        guard range.count >= name.count else { return false }
+        for index in name.indices where message[Int(range.start) &+ index] | 0x20 != name[index] | 0x20 {
+            return false
         }
+        return true
     }
 
     private static func trimmed(_ message: RawSpan, _ start: Int, _ end: Int) -> ByteRange {
@@ -124,8 +136,8 @@ package enum Redaction {
         case 0x6B: return true  // k
         case 0x61:  // a
             let attribute = ByteRange(start: line &+ 2, end: end)
-            return begins(body, attribute, with: "crypto") || begins(body, attribute, with: "ice-pwd")
-                || begins(body, attribute, with: "key-mgmt")
+            return begins(body, attribute, with: Name.crypto) || begins(body, attribute, with: Name.icePassword)
+                || begins(body, attribute, with: Name.keyManagement)
         default: return false
         }
     }
