@@ -28,6 +28,7 @@ import cases_operator
 import cases_package
 import cases_peers
 import cases_reference
+import cases_reload
 import cases_robust
 import cases_services
 import cases_trace
@@ -79,6 +80,7 @@ CASES = [
     ("trace", cases_trace.trace, 90, 90),
     ("operator-mistakes", cases_operator.mistakes, 180, 180),
     ("operator-told", cases_operator.told, 180, 180),
+    ("operator-reload", cases_reload.reload, 120, 120),
     ("operator-init", cases_init.init, 180, 120),
     ("operator-hosts", cases_hosts.three_hosts, 180, 120),
     ("unit", cases_package.unit, 90, 60),

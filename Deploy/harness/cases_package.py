@@ -9,6 +9,7 @@ What is typed on the hosts are the commands of the article Installing, read from
 """
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -256,6 +257,11 @@ def unit(report, quick):
         report.claim("systemd-analyze security: 2 or below", said.returncode == 0, said.stdout.strip().splitlines()[-1:])
     else:
         report.figure("systemd-analyze", "not installed, not asked")
+    with open(path) as file:
+        text = file.read()
+    drain = int(re.search(r"--drain-timeout (\d+)", text)[1])
+    stop = int(re.search(r"(?m)^TimeoutStopSec=(\d+)", text)[1])
+    report.claim("it waits longer than a phone may ring, and systemd longer than it", 181 < drain < stop, f"{drain} s, {stop} s")
     folder, manager = tempfile.mkdtemp(prefix="understudy-unit-"), StandInManager()
     saved = dict(os.environ)
     os.environ.update(NOTIFY_SOCKET=manager.name, WATCHDOG_USEC="1000000")

@@ -266,13 +266,6 @@ extension Node {
         }
     }
 
-    /// Takes over what a running node can take of other settings: access lists, the trust domain and the limits.
-    package mutating func reload(_ other: Settings, now: Instant) {
-        var made = proxy.settings
-        Self.makeAdmission(other, into: &made)
-        proxy.adopt(access: made.access, trusted: made.trusted, limits: made.limits, now: now)
-    }
-
     package mutating func repair(now: Instant, into out: inout Outbox) -> RepairReport {
         var report = RepairReport()
         report.asked = cluster.members(now: now).filter { $0.isLive && !$0.isSelf }.map(\.name).sorted()

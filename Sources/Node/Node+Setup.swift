@@ -103,7 +103,7 @@ extension Node {
     }
 
     /// The named sets, then those of routes with targets of their own; and the routes, which point to them.
-    private static func makeRoutes(_ settings: Settings, into proxy: inout ProxySettings) {
+    static func makeRoutes(_ settings: Settings, into proxy: inout ProxySettings) {
         proxy.targetSets = settings.sets.map { makeSet($0) }
         for route in settings.routes {
             var index = proxy.targetSets.count

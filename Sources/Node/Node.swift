@@ -19,7 +19,8 @@ import Proxy
 package import SIP
 
 package struct Node: Sendable {
-    package let settings: Settings
+    /// As it was started with, but for what `reload` has taken since.
+    package internal(set) var settings: Settings
     package let boot: UInt64
     let startedAt: Instant
     /// Unix time in milliseconds at `startedAt`; for display only.

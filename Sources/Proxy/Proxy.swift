@@ -79,8 +79,12 @@ package struct Proxy: Sendable {
     var resolutions: [Resolution] = []
     var resolutionToken: UInt64 = 0
 
-    /// States of the targets of all sets, one set behind the other.
+    /// States of the targets of all sets, one set behind the other. A branch knows its target by the number of the
+    /// first and its position, so that one from before a reload, when these were others, knows none.
     var targetStates: [TargetState] = []
+    var firstTarget: Int32 = 0
+    /// Contexts that probe them.
+    var probes: [SlotID] = []
     /// Where each set begins in `targetStates`, and how often it was chosen from.
     var setStates: [(first: Int, choices: UInt64)] = []
     var limiter: RateLimiter

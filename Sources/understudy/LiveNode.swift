@@ -79,7 +79,12 @@ final class LiveNode: ManagedNode {
 
     /// Takes over what a running node can take of other settings.
     func adopt(_ settings: Settings) async {
-        _ = try? await ask { node, now, _ in node.reload(settings, now: now) }
+        _ = try? await ask { node, now, out in node.reload(settings, now: now, into: &out) }
+    }
+
+    /// Why the node cannot take other settings now.
+    func objections(to settings: Settings) async -> [String] {
+        (try? await ask { node, _, _ in node.objections(to: settings) }) ?? []
     }
 
     /// The wall clock as shown, with the shift of `fault.skew`.

@@ -17,6 +17,8 @@ final class NodeLog: Sendable {
 
     /// For the shells that log by themselves; they have nothing to say that is not told otherwise.
     let logger = Logger(label: "understudy", factory: { _ in SwiftLogNoOpLogHandler() })
+    /// By the command line: the configuration has no say.
+    let isLevelGiven: Bool
     private let node: String
     private let format: LogLine.Format
     private let lines: AsyncStream<LogLine>.Continuation
@@ -30,11 +32,13 @@ final class NodeLog: Sendable {
         var repeats = LogRepeats()
     }
 
-    init(node: String, level: NoteLevel, format: LogLine.Format) {
+    /// - Parameter given: The level that the command line names; without one the configuration's.
+    init(node: String, given: NoteLevel?, configured: NoteLevel?, format: LogLine.Format) {
         self.node = node
+        isLevelGiven = given != nil
         let format = format == .auto ? Self.isJournal ? .journal : .text : format
         self.format = format
-        state = Mutex(State(level: level))
+        state = Mutex(State(level: given ?? configured ?? .info))
         let (stream, continuation) = AsyncStream<LogLine>.makeStream(bufferingPolicy: .bufferingOldest(Self.queueLimit))
         lines = continuation
         writer = Task { for await line in stream { Console.print(line.text(format)) } }

@@ -8,8 +8,9 @@ struct ReloadCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "reload", abstract: "Have a node, or all, read its configuration again, as SIGHUP does.",
         discussion: """
-            access.*, limits.* and the contents of certificates and their keys hold at once; what else has changed is \
-            named and needs a restart. A configuration with a problem changes nothing.
+            routes, sets, access.*, limits.*, cluster.peers, node.log-level and the contents of certificates and their \
+            keys hold at once; what else has changed is named and needs a restart. A configuration with a problem, or \
+            without a peer that is up, changes nothing.
 
             With --all the node that is asked has every other member do the same over the bus, each with its own file.
 
@@ -38,13 +39,17 @@ struct ReloadCommand: AsyncParsableCommand {
 
     private func reloadAll() async throws {
         let client = try await options.client()
+        // First itself: whom its new list of peers has no more is not asked.
+        let own = try await Asking.call(client, "cluster.reload", [])
         let status = try await Asking.call(client, "cluster.status", [])
-        var reports: [JSONValue] = []
-        for member in status["members"]?.elements ?? [] {
+        let node = status["node"] ?? .null
+        var reports: [JSONValue] = [.object([.init("node", node), .init("report", own)])]
+        for member in status["members"]?.elements ?? [] where member["self"]?.flag != true {
             let name = Cell.text(member["name"])
-            var row: [JSONValue.Member] = [.init("node", .string(name.isEmpty ? Cell.text(member["bus"]) : name))]
+            // Who was never heard reads its file when it starts.
+            guard !name.isEmpty else { continue }
+            var row: [JSONValue.Member] = [.init("node", .string(name))]
             do throws(ClientError) {
-                guard !name.isEmpty else { throw .notAsked("never heard by \(Cell.text(status["node"]))") }
                 let caller = RelayedCaller(name, through: client)
                 row.append(.init("report", try await caller.call("cluster.reload", [.string(name)])))
             } catch {
@@ -52,6 +57,7 @@ struct ReloadCommand: AsyncParsableCommand {
             }
             reports.append(.object(row))
         }
+        reports.sort { Cell.text($0["node"]) < Cell.text($1["node"]) }
         show(reports)
         if reports.contains(where: { $0["not_asked"] != nil }) { throw Console.failed }
         if reports.contains(where: { $0["report"].map(Self.isRefused) ?? false }) { throw Console.negative }

@@ -45,6 +45,8 @@ actor Reloader {
     }
 
     private func take(_ next: SettingsLoader.Loaded, _ report: inout ReloadReport) async {
+        report.refused = await live.objections(to: next.settings)
+        guard report.refused.isEmpty else { return report.applied = [] }
         if let streams, !next.settings.sip.streams.certificateFile.isEmpty {
             do throws(StreamError) {
                 try await streams.reloadCertificates()
@@ -52,7 +54,7 @@ actor Reloader {
                 live.tellCertificates(next.settings)
             } catch {
                 report.refused = [error.description]
-                return
+                return report.applied = []
             }
         }
         guard !report.applied.isEmpty else { return }
@@ -61,6 +63,16 @@ actor Reloader {
         for key in report.applied { current.values[key] = next.values[key] }
         current.settings.access = next.settings.access
         current.settings.limits = next.settings.limits
+        current.settings.routes = next.settings.routes
+        current.settings.sets = next.settings.sets
+        if report.applied.contains("cluster.peers") { current.settings.cluster.peers = next.settings.cluster.peers }
+        guard report.applied.contains("node.log-level") else { return }
+        current.settings.node.logLevel = next.settings.node.logLevel
+        if log.isLevelGiven {
+            report.warnings.append("node.log-level: serve was given --log-level, which holds")
+        } else {
+            log.level = next.settings.node.logLevel ?? .info
+        }
     }
 
     private func tell(_ report: ReloadReport) {

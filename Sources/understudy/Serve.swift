@@ -35,8 +35,9 @@ struct Serve: AsyncParsableCommand {
     @OptionGroup var overrides: SettingOverrides
     @Option(
         help: ArgumentHelp(
-            "Log lines of this level and above: debug, info, notice, warning, error.", valueName: "LEVEL"))
-    var logLevel: NoteLevel = .info
+            "Log lines of this level and above: debug, info, notice, warning, error; else node.log-level, else info.",
+            valueName: "LEVEL"))
+    var logLevel: NoteLevel?
     @Option(
         help: ArgumentHelp(
             "auto, text, journal (priorities, no time) or json; auto is journal where standard output is journald's.",
@@ -53,7 +54,8 @@ struct Serve: AsyncParsableCommand {
         let loaded = try overrides.load(file: config)
         ProcessMetrics.begin()
         let settings = loaded.settings
-        let log = NodeLog(node: settings.node.name, level: logLevel, format: logFormat)
+        let log = NodeLog(
+            node: settings.node.name, given: logLevel, configured: settings.node.logLevel, format: logFormat)
         log.write(
             Note(
                 .notice, "understudy starts",

@@ -51,10 +51,79 @@ struct OperatorTests {
         #expect(ask(1) == "SIP/2.0 200")
         var other = LoneNodeTests.settings()
         other.access.deny = [Subnet(text: "10.0.0.0/24")!]
-        bench.node.reload(other, now: bench.now)
+        var out = Outbox()
+        bench.node.reload(other, now: bench.now, into: &out)
         #expect(ask(2) == "SIP/2.0 403")
-        bench.node.reload(LoneNodeTests.settings(), now: bench.now)
+        bench.node.reload(LoneNodeTests.settings(), now: bench.now, into: &out)
         #expect(ask(3) == "SIP/2.0 200")
+    }
+
+    @Test func `routes and sets are taken while the node runs`() {
+        func settings(_ target: String) -> Settings {
+            LoneNodeTests.settings { settings in
+                var problems: [SettingProblem] = []
+                let row = ["match": ["sip:.*@example.org"], "to": [target]]
+                settings.routes = [Route.read(row, number: 1, problems: &problems)].compactMap(\.self)
+            }
+        }
+        var bench = LoneNodeTests.Bench(settings("sip:10.0.0.7:5060"))
+        func uris() -> [String] { bench.node.targets(now: bench.now).map(\.uri) }
+        #expect(uris() == ["sip:10.0.0.7:5060"])
+        var out = Outbox()
+        #expect(bench.node.objections(to: settings("sip:10.0.0.8:5060")) == [])
+        bench.node.reload(settings("sip:10.0.0.8:5060"), now: bench.now, into: &out)
+        #expect(uris() == ["sip:10.0.0.8:5060"])
+        bench.node.reload(LoneNodeTests.settings(), now: bench.now, into: &out)
+        #expect(uris() == [])
+    }
+
+    @Test func `a peer is put into the list and taken out of it, unless it is up`() {
+        var bench = ClusterBench { _ in }
+        bench.advance(milliseconds: 2_000)
+        func settings(_ peers: [String]) -> Settings {
+            var settings = bench.nodes[0]!.settings
+            settings.cluster.peers = peers.map { Endpoint(text: $0)! }
+            return settings
+        }
+        var out = Outbox()
+        func reload(_ other: Settings) {
+            bench.change(0) { node, now in node.reload(other, now: now, into: &out) }
+        }
+        let objections = bench.nodes[0]?.objections(to: settings(["10.0.0.2:7400"])) ?? []
+        #expect(
+            objections == [
+                "cluster.peers: 10.0.0.3:7400 is n3, which is up: stop it first, or leave it in the list"
+            ])
+        bench.kill(2)
+        bench.advance(milliseconds: 5_000)
+        #expect(bench.nodes[0]?.objections(to: settings(["10.0.0.2:7400"])) == [])
+        #expect(bench.nodes[0]?.status(now: bench.now).members.map(\.name) == ["n1", "n2", "n3"])
+        reload(settings(["10.0.0.2:7400", "10.0.0.9:7400"]))
+        #expect(out.bus.contains(.disconnect(peer: 1)))
+        // A position that was given up is the next new peer's.
+        #expect(out.bus.contains(.connect(peer: 1, to: Endpoint(text: "10.0.0.9:7400")!)))
+        let members = bench.nodes[0]?.status(now: bench.now).members ?? []
+        #expect(members.map(\.name) == ["", "n1", "n2"], "the dead one is forgotten")
+        #expect(members[0].bus == "10.0.0.9:7400")
+        // Nothing is done twice.
+        out.removeAll()
+        reload(settings(["10.0.0.2:7400", "10.0.0.9:7400"]))
+        #expect(
+            !out.bus.contains { if case .connect = $0 { true } else if case .disconnect = $0 { true } else { false } })
+    }
+
+    @Test func `peers stay as they are where the bus moves, or a name finds them`() {
+        var bench = ClusterBench { _ in }
+        bench.advance(milliseconds: 2_000)
+        bench.kill(2)
+        bench.advance(milliseconds: 5_000)
+        var other = bench.nodes[0]!.settings
+        other.cluster.peers = [Endpoint(text: "10.0.0.2:7400")!]
+        other.cluster.bus = Endpoint(text: "10.0.0.1:7500")
+        var out = Outbox()
+        bench.change(0) { node, now in node.reload(other, now: now, into: &out) }
+        #expect(bench.nodes[0]?.settings.cluster.peers.count == 2)
+        #expect(!out.bus.contains(.disconnect(peer: 1)))
     }
 
     @Test func `a query finds by several states, parts of From and To, and age`() {

@@ -266,6 +266,92 @@ struct RoutingTests {
     }
 }
 
+@Suite("Routes that are read again")
+struct RouteReloadTests {
+    private static func set(_ name: String, _ numbers: [Int], probes: Bool = false) -> TargetSet {
+        var set = TargetSet(
+            name: name,
+            targets: numbers.map { number in
+                TargetSet.Target(
+                    uri: Array("sip:\(Fork.phone(number))".utf8), namesUser: false,
+                    endpoint: Endpoint(text: Fork.phone(number))!)
+            })
+        set.policy = .failover
+        set.downAfter = 1
+        if probes { set.probeInterval = .seconds(10) }
+        return set
+    }
+
+    private func bench(_ sets: [TargetSet]) -> ProxyBench {
+        ProxyBench { settings in
+            settings.targetSets = sets
+            settings.routes = [StaticRoute(set: 0)]
+        }
+    }
+
+    private func request(_ number: Int) -> String {
+        Call.request("MESSAGE", branch: "z9hG4bKq\(number)").replacing("call-1", with: "call-\(number)")
+    }
+
+    @Test func `requests go by the new routes, and what is under way ends as it began`() {
+        var bench = bench([Self.set("gw", [1])])
+        let old = bench.receive(request(1), from: ProxyBench.caller)[0]
+        #expect(old.to == Fork.phone(1))
+        bench.proxy.adopt(
+            routes: [StaticRoute(set: 1)], targetSets: [Self.set("a", [3]), Self.set("gw", [2])], now: bench.now)
+        #expect(bench.receive(request(2), from: ProxyBench.caller)[0].to == Fork.phone(2))
+        let answered = bench.receive(Call.response(200, to: old, contact: nil), from: old.to)
+        #expect(answered.map(\.to) == [ProxyBench.caller])
+        #expect(
+            bench.proxy.targets(now: bench.now).map(\.requests) == [0, 0], "the old one's answer is none of theirs")
+    }
+
+    @Test func `a failure of before says nothing of the target that stands there now`() {
+        var bench = bench([Self.set("gw", [1])])
+        _ = bench.receive(request(1), from: ProxyBench.caller)
+        bench.proxy.adopt(routes: [StaticRoute(set: 0)], targetSets: [Self.set("gw", [2])], now: bench.now)
+        _ = bench.advance(milliseconds: 40_000)
+        #expect(bench.proxy.targets(now: bench.now).map(\.isUp) == [true])
+        #expect(bench.proxy.contextCount == 0)
+    }
+
+    @Test func `what is known of a target that stays is kept, wherever it stands`() {
+        var bench = bench([Self.set("gw", [1, 2])])
+        _ = bench.receive(request(1), from: ProxyBench.caller)
+        _ = bench.advance(milliseconds: 40_000)
+        #expect(bench.proxy.targets(now: bench.now).map(\.isUp) == [false, true])
+        bench.proxy.adopt(
+            routes: [StaticRoute(set: 1)], targetSets: [Self.set("other", [9]), Self.set("gw", [3, 2, 1])],
+            now: bench.now)
+        let states = bench.proxy.targets(now: bench.now)
+        #expect(states.map(\.isUp) == [true, true, true, false])
+        #expect(states.map(\.silences) == [0, 0, 0, 1])
+    }
+
+    @Test func `probes go to the targets that there are, once each`() {
+        var bench = bench([Self.set("gw", [1, 2], probes: true)])
+        _ = bench.advance(milliseconds: 12_000)
+        let contexts = bench.proxy.contextCount
+        for _ in 0..<3 {
+            bench.proxy.adopt(
+                routes: [StaticRoute(set: 0)], targetSets: [Self.set("gw", [2, 3], probes: true)], now: bench.now)
+        }
+        #expect(bench.proxy.contextCount == contexts)
+        var asked: [String] = []
+        for _ in 0..<300 {
+            for sent in bench.advance(milliseconds: 100) where sent.firstLine.hasPrefix("OPTIONS ") {
+                asked.append(sent.to)
+                _ = bench.receive(Call.response(200, to: sent, contact: nil), from: sent.to)
+            }
+        }
+        #expect(Set(asked) == [Fork.phone(2), Fork.phone(3)])
+        for number in [2, 3] { #expect((3...4).contains(asked.count { $0 == Fork.phone(number) }), "\(asked)") }
+        bench.proxy.adopt(routes: [], targetSets: [], now: bench.now)
+        #expect(bench.proxy.contextCount == 0 && bench.proxy.targets(now: bench.now).isEmpty)
+        #expect(bench.advance(milliseconds: 30_000).isEmpty)
+    }
+}
+
 @Suite("Access lists and rate limits")
 struct AdmissionTests {
     private func message(_ number: Int, _ method: String = "MESSAGE", toTag: String = "") -> String {

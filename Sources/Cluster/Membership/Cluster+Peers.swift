@@ -1,4 +1,4 @@
-// Peers that come and go while the node runs: found under a name (`cluster.dns`) instead of listed.
+// Peers that come and go while the node runs: found under a name (`cluster.dns`) instead of listed, or listed anew.
 //
 // An address gets a lane, and the lane's position is the peer for the shell. Who is at the address is learnt as with a
 // configured peer, from its frames and answers; names, views and quorum do not depend on lanes. A lane is given up only
@@ -40,6 +40,23 @@ extension Cluster {
         guard let peer = peers.first(where: { $0.index == lane }) else { return true }
         guard let since = peer.downSince, view.boot(of: peer.name) == nil else { return false }
         return now > since.advanced(by: settings.forgetAfter)
+    }
+
+    /// Who is heard at an address.
+    package func memberHeard(at address: String) -> MemberID? {
+        guard let lane = lanes.firstIndex(where: { $0.address == address && !$0.isVacant }) else { return nil }
+        return peers.first { $0.index == lane && $0.verdict == .heard }?.id
+    }
+
+    /// Gives an address up because an operator took it out of the list. A member that was there and is dead is
+    /// forgotten with it, unless the view still has it.
+    /// - Returns: Its position.
+    package mutating func dropPeer(_ address: String) -> Int? {
+        guard let lane = lanes.firstIndex(where: { $0.address == address && !$0.isVacant }) else { return nil }
+        let view = view
+        peers.removeAll { $0.index == lane && $0.downSince != nil && view.boot(of: $0.name) == nil }
+        removePeer(lane)
+        return lane
     }
 
     /// Gives a position up.

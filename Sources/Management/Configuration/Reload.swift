@@ -39,7 +39,7 @@ package struct ReloadReport: Equatable, Sendable {
 
 package enum Reload {
     /// Keys that a running node takes.
-    private static let sections = ["access.", "limits."]
+    private static let sections = ["access.", "limits.", "routes", "sets", "node.log-level"]
 
     /// What the step from one configuration to another asks for. Certificates are read by whoever serves them.
     package static func report(from old: SettingsLoader.Loaded, to new: SettingsLoader.Loaded) -> ReloadReport {
@@ -50,7 +50,8 @@ package enum Reload {
         }
         report.warnings = new.warnings.map(\.description)
         for key in SettingKey.all.map(\.name) where old.values[key] != new.values[key] {
-            if sections.contains(where: key.hasPrefix) {
+            let isTaken = key == "cluster.peers" && Node.takesPeers(from: old.settings, to: new.settings)
+            if isTaken || sections.contains(where: key.hasPrefix) {
                 report.applied.append(key)
             } else {
                 report.needsRestart.append(key)

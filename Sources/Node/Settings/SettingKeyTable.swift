@@ -11,6 +11,14 @@ extension SettingKey {
     private static let nodeKeys = [
         text("node.name", \.node.name),
         integer("node.shards", \.node.shards),
+        SettingKey(name: "node.log-level", isList: false) { settings, texts in
+            let names = NoteLevel.all.map(\.name)
+            guard let level = NoteLevel(name: texts[0].trimmed) else {
+                return "'\(texts[0])' is not one of \(names.joined(separator: ", "))"
+            }
+            settings.node.logLevel = level
+            return nil
+        },
     ]
 
     private static let sipKeys = [

@@ -1,7 +1,6 @@
 // A node's settings: validated values, one struct a subsystem, whose comments are the reference (key, unit, range,
 // default). Nothing here reads a file, a variable or a clock; Management's loader turns texts into these values by way
-// of `SettingKey`, and the simulator writes them directly. Nothing of it is reloaded while a node runs;
-// the files of certificates are.
+// of `SettingKey`, and the simulator writes them directly. What of it a running node takes anew is in `Node+Reload`.
 
 import SIP
 

@@ -9,7 +9,7 @@ import Primitives
 import SIP
 
 extension Proxy {
-    /// Makes the table of targets, and begins to probe. Called once, with the settings.
+    /// Makes the table of targets, and begins to probe.
     mutating func placeTargets(now: Instant) {
         for (index, set) in settings.targetSets.enumerated() {
             setStates.append((first: targetStates.count, choices: 0))
@@ -22,12 +22,16 @@ extension Proxy {
         }
     }
 
+    /// The position of a probe's target: its context ends before the table is another.
+    private func position(of health: Int32) -> Int { Int(health - firstTarget) }
+
     private mutating func startProbing(_ index: Int, at moment: Instant, now: Instant) {
         guard let id = contexts.insert(.blank) else { return }
+        probes.append(id)
         var context = ResponseContext()
         context.kind = .probe
         context.method = .options
-        context.health = Int32(index)
+        context.health = firstTarget + Int32(index)
         context.startedAt = now
         context.contextTimer = wheel.schedule(TimerToken(context: id, machine: .probe).rawValue, at: moment)
         put(context, id)
@@ -38,7 +42,7 @@ extension Proxy {
         _ context: inout ResponseContext, _ id: SlotID, now: Instant, effects: inout ProxyEffects
     ) {
         if let last = context.branches.first, last.final == 0 { endProbe(&context, isUp: false, now: now) }
-        let state = targetStates[Int(context.health)]
+        let state = targetStates[position(of: context.health)]
         let set = settings.targetSets[state.set]
         context.contextTimer = wheel.schedule(
             TimerToken(context: id, machine: .probe).rawValue, at: now.advanced(by: set.probeInterval))
@@ -55,12 +59,12 @@ extension Proxy {
         _ id: SlotID, _ endpoint: Endpoint?, of host: [UInt8], now: Instant, effects: inout ProxyEffects
     ) {
         guard var context = take(id) else { return }
-        let state = targetStates[Int(context.health)]
+        let state = targetStates[position(of: context.health)]
         if let endpoint {
             let target = settings.targetSets[state.set].targets[state.position]
             begin(&context, id, target, endpoint, of: host, now: now, effects: &effects)
         } else {
-            note(Int(context.health), isUp: false, now: now)
+            note(position(of: context.health), isUp: false, now: now)
         }
         put(context, id)
     }
@@ -83,7 +87,7 @@ extension Proxy {
         branch.serverName = serverName(host, endpoint)
         context.branches = [branch]
         counters.probes += 1
-        targetStates[Int(context.health)].probes &+= 1
+        targetStates[position(of: context.health)].probes &+= 1
         start(&context, branch: 0, id, now: now, effects: &effects)
     }
 
@@ -134,6 +138,6 @@ extension Proxy {
 
     mutating func endProbe(_ context: inout ResponseContext, isUp: Bool, now: Instant) {
         if context.branches[0].final == 0 { context.branches[0].final = 408 }
-        note(Int(context.health), isUp: isUp, now: now)
+        note(position(of: context.health), isUp: isUp, now: now)
     }
 }

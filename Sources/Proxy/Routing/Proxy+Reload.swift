@@ -1,5 +1,5 @@
-// Settings that a running proxy takes anew: who may send, whose word is believed, how much. None of them is part of a
-// transaction, so what is under way goes on as it began.
+// Settings that a running proxy takes anew: who may send, whose word is believed, how much, and where requests go. None
+// of them is part of a transaction, so what is under way goes on as it began.
 
 package import Primitives
 package import SIP
@@ -12,5 +12,30 @@ extension Proxy {
         guard settings.limits != limits else { return }
         settings.limits = limits
         limiter = RateLimiter(limits, now: now)
+    }
+
+    /// Routes and sets in place of those that there are. What is known of a target that stays in its set is kept; what
+    /// is under way to the old ones says nothing of the new.
+    package mutating func adopt(routes: [StaticRoute], targetSets: [TargetSet], now: Instant) {
+        for id in probes {
+            if let context = take(id) { discard(context, id) }
+        }
+        probes = []
+        let (oldSets, oldStates, oldChoices) = (settings.targetSets, targetStates, setStates)
+        settings.routes = routes
+        settings.targetSets = targetSets
+        firstTarget &+= Int32(oldStates.count)
+        (targetStates, setStates) = ([], [])
+        placeTargets(now: now)
+        for (index, set) in targetSets.enumerated() {
+            guard let old = oldSets.firstIndex(where: { $0.name == set.name }) else { continue }
+            setStates[index].choices = oldChoices[old].choices
+            for (position, target) in set.targets.enumerated() {
+                guard let before = oldSets[old].targets.firstIndex(where: { $0.uri == target.uri }) else { continue }
+                var state = oldStates[oldChoices[old].first + before]
+                (state.set, state.position) = (index, position)
+                targetStates[setStates[index].first + position] = state
+            }
+        }
     }
 }

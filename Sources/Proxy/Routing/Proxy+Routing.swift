@@ -52,7 +52,7 @@ extension Proxy {
         if order.count == 1 {
             let target = set.targets[order[0].position]
             if target.namesUser { plan.requestURI = target.uri }
-            plan.health = Int32(setStates[route.set].first + order[0].position)
+            plan.health = firstTarget + Int32(setStates[route.set].first + order[0].position)
             guard let hop = settings.egress ?? target.endpoint else {
                 guard let name = target.name else {
                     reject(502, plan, effects: &effects)
@@ -70,7 +70,7 @@ extension Proxy {
             var result = ForkTarget(
                 requestURI: target.namesUser ? target.uri : [], group: element.group,
                 candidates: hop.map { [$0] } ?? [], name: hop == nil ? target.name : nil)
-            result.health = Int32(setStates[route.set].first + element.position)
+            result.health = firstTarget + Int32(setStates[route.set].first + element.position)
             result.isTransportOpen = target.isTransportOpen
             return result
         }
@@ -141,7 +141,7 @@ extension Proxy {
 
     /// How a branch to a target of a route ended.
     mutating func noteEnd(of branch: ClientBranch, _ end: BranchEnd, now: Instant) {
-        let index = Int(branch.health)
+        let index = Int(branch.health) - Int(firstTarget)
         guard targetStates.indices.contains(index) else { return }
         targetStates[index].requests &+= 1
         switch end {
