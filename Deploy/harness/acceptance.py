@@ -31,6 +31,7 @@ import cases_reference
 import cases_reload
 import cases_robust
 import cases_services
+import cases_trace
 from cluster import Failure, note, unblock_signals
 from loop import now
 from peerstage import Absent
@@ -76,6 +77,7 @@ CASES = [
     ("drain-kamailio", cases_drain.drain_kamailio, 150, 90),
     ("drain-nginx", cases_drain.drain_nginx, 150, 90),
     ("drain-haproxy", cases_drain.drain_haproxy, 150, 90),
+    ("trace", cases_trace.trace, 90, 90),
     ("operator-mistakes", cases_operator.mistakes, 180, 180),
     ("operator-told", cases_operator.told, 180, 180),
     ("operator-reload", cases_reload.reload, 120, 120),

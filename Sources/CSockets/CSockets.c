@@ -150,6 +150,13 @@ int csys_receive_buffer(int descriptor) {
     return getsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &value, &length) == 0 ? value : -errno;
 }
 
+int64_t csys_receive_drops(int descriptor) {
+    uint32_t values[16] = {0}; /* linux/sock_diag.h: SK_MEMINFO_DROPS is the ninth */
+    socklen_t length = sizeof values;
+    if (getsockopt(descriptor, SOL_SOCKET, SO_MEMINFO, values, &length) != 0) return 0;
+    return length > 8 * sizeof values[0] ? values[8] : 0;
+}
+
 /* ---- waiting ---- */
 
 int csys_poll(struct pollfd *descriptors, int count, int64_t timeout) {

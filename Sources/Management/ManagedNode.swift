@@ -17,6 +17,8 @@ package protocol ManagedNode: Sendable {
     /// By did, 16 hexadecimal digits, live or tombstone.
     func dialog(did: String) async throws(NodeStopped) -> DialogReport?
     func end(did: String) async throws(NodeStopped) -> EndReport
+    /// What is kept of a call's messages.
+    func trace(callID: String) async throws(NodeStopped) -> TraceReport
     func drain(_ isDraining: Bool) async throws(NodeStopped) -> StatusReport
     func digests() async throws(NodeStopped) -> DigestReport
     /// At most `BucketReport.requestLimit` of them; a number that is no bucket is left out of the answer.

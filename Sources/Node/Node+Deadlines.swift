@@ -108,6 +108,7 @@ extension Node {
         counters.intentsAsked += 1
         if rank > 0, !isEnding { counters.takeovers += 1 }
         store.dialogs.setTimer(did, at: now.advanced(by: life / 2))
+        trace.keep(.asked, did, now: now)
         cluster.ask(intent, store: &store, now: now, out: &clusterActions)
     }
 
@@ -120,6 +121,7 @@ extension Node {
         // The frame that brought the grant may have told, too, that the others went on without this node (R1).
         guard cluster.isFit else { return store.dialogs.setTimer(did, at: now.advanced(by: Self.lookAgain)) }
         counters.intentsGranted += 1
+        trace.keep(.granted, did, now: now)
         proxy.end(did, payload: heard.intent.payload, dialogs: store.dialogs, now: now, effects: &effects)
     }
 
@@ -127,6 +129,7 @@ extension Node {
     mutating func endLegs(_ did: DialogID, unanswered: Bool, now: Instant) {
         cluster.cancel(did.rawValue)
         store.forgetIntent(did)
+        trace.keep(.ended, did, now: now)
         proxy.bury(did, unanswered: unanswered, now: now, dialogs: &store.dialogs, effects: &effects)
     }
 

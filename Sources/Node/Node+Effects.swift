@@ -14,6 +14,10 @@ extension Node {
 
     mutating func settle(now: Instant, into out: inout Outbox) {
         var turns = 0
+        if !notesDue.isEmpty {
+            out.notes += notesDue
+            notesDue.removeAll(keepingCapacity: true)
+        }
         while !effects.items.isEmpty || !clusterActions.items.isEmpty || !store.touched.isEmpty
             || !store.granted.isEmpty || !store.older.isEmpty || !resolverActions.isEmpty || proxy.hasReleasedRequests
         {
@@ -47,11 +51,14 @@ extension Node {
                 lastSequence = cluster.publish(
                     did.rawValue, RawSpan(_elements: bytes.span), isPut: true, ageMilliseconds: age, now: now)
                 noteChange(did, now: now)
+                trace.keep(.published, did, now: now)
             case .commit(let token): waitForCommit(token, now: now)
             case .wanted(let did): cluster.fetch(did.rawValue)
             case .legsEnded(let did, let unanswered): endLegs(did, unanswered: unanswered, now: now)
             case .resolve(let token, let target): resolve(token, target, now: now)
-            case .note(let note): out.notes.append(Note(note))
+            case .note(let note):
+                if case .tookOverEarly(let callID) = note { trace.keep(.tookOver, callID: callID, now: now) }
+                out.notes.append(Note(note))
             }
         }
         arena.removeAll()
@@ -65,6 +72,7 @@ extension Node {
     private mutating func waitForCommit(_ token: CommitToken, now: Instant) {
         let members = max(1, cluster.view.members.count)
         var peers = settings.replication.commit == .majority ? members / 2 : 1
+        traceHeld(token, now: now)
         if token.purpose == .refresh { peers = max(peers, members - members / 2 - 1) }
         cluster.wait(
             for: lastSequence, peers: max(1, peers), token: token.rawValue,
@@ -93,12 +101,18 @@ extension Node {
             case .granted(let did): endGranted(DialogID(rawValue: did), now: now)
             case .refused(let did):
                 counters.intentsRefused += 1
+                trace.keep(.refused, DialogID(rawValue: did), now: now)
                 armDeadline(DialogID(rawValue: did))
             case .applied: break  // The store has it in `touched`.
-            case .viewChanged, .stateChanged: scheduleReview(now: now)
+            case .viewChanged:
+                scheduleReview(now: now)
+                noteSuccessions(now: now)
+            case .stateChanged: scheduleReview(now: now)
             case .fitChanged: refreshMembership(now: now)
             case .rebooted(let boot): takeBoot(boot)
-            case .note(let note): out.notes.append(Note(note, peers: cluster.peerAddresses.map { $0 ?? "" }))
+            case .note(let note):
+                traceMembers(note, now: now)
+                out.notes.append(Note(note, peers: cluster.peerAddresses.map { $0 ?? "" }))
             case .inquiry(let id, let text): out.inquiries.append(.heard(id, text))
             case .inquired(let token, let outcome): out.inquiries.append(.ended(token: token, outcome))
             case .exit(let code): out.exit = code
@@ -112,6 +126,7 @@ extension Node {
             counters.uncommitted += 1
             if token.purpose == .refresh { counters.refreshUncommitted += 1 }
         }
+        if let did = proxy.dialog(of: token) { trace.keep(acknowledged ? .committed : .uncommitted, did, now: now) }
         proxy.committed(token, now: now, dialogs: store.dialogs, effects: &effects)
     }
 

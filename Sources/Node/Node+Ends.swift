@@ -19,7 +19,7 @@ extension Node {
         if state == .deleted { return .alreadyEnded }
         guard cluster.isFit else { return .refused("this node has no quorum or is not up yet; ask another member") }
         let isAsked = store.dialogs.view(did) { view, _ in view.flags & RecordFlag.endedByOperator != 0 } ?? false
-        swap(&effects.queue, &out.queue)
+        begin(&out)
         let flags = RecordFlag.endedByOperator
         if state >= .confirmedNotAcknowledged {
             proxy.shortenDeadline(
@@ -29,7 +29,7 @@ extension Node {
             proxy.review(did, now: now, dialogs: &store.dialogs, effects: &effects)
         }
         settle(now: now, into: &out)
-        swap(&effects.queue, &out.queue)
+        finish(&out, now: now)
         return isAsked ? .endingAlready : .ending
     }
 

@@ -43,6 +43,9 @@ extension Node {
         serviceAddresses = members.compactMap { Endpoint(text: $0.hello.service) }.reduce(into: []) { found, endpoint in
             if !found.contains(endpoint), !settings.sip.listen.contains(endpoint) { found.append(endpoint) }
         }
+        for member in members where member.isLive && !member.isSelf {
+            memberLags.note(.milliseconds(member.lagFrames == 0 ? 0 : member.silentMilliseconds))
+        }
         let held = members.filter(\.isLive).flatMap(\.addresses)
         for member in members {
             let tag = Self.memberTag(name: member.name, boot: member.boot, hash: hash)
@@ -139,6 +142,7 @@ extension Node {
             walk.position = nil
             walk.acting = 0
             walk.nextSlice = now
+            beginSuccessions()
             reviewAt = now.advanced(by: RecordWalk.interval)
         }
         guard walk.isUnderWay, now >= walk.nextSlice else { return }
@@ -147,10 +151,15 @@ extension Node {
             guard let (slot, did) = store.dialogs.next(after: walk.position) else {
                 walk.isUnderWay = false
                 walk.actingAtLast = walk.acting
+                tellSuccessions(now: now)
                 return
             }
             walk.position = slot
-            if store.dialogs.state(did) != .deleted, actorName(did) == me { walk.acting += 1 }
+            if store.dialogs.state(did) != .deleted {
+                let actor = actorName(did)
+                if actor == me { walk.acting += 1 }
+                if !successions.isEmpty { countSuccession(did, actor: actor) }
+            }
             if proxy.hasOrphan(did, now: now, dialogs: store.dialogs) {
                 proxy.review(did, now: now, dialogs: &store.dialogs, effects: &effects)
             }

@@ -9,8 +9,8 @@
 //   time ──────▶ deadline due ──▶ rank ──▶ Cluster.ask ──▶ granted ──▶ Proxy.end ──▶ BYEs ──▶ tombstone
 //
 // Files: +Effects (carries out what the parts ask for), +Resolution (names to endpoints, and the peers behind one),
-// +Deadlines (when this node acts), +Membership (who is live, who inherits), +Setup (settings to machines), +Reports
-// (what operators see).
+// +Deadlines (when this node acts), +Membership (who is live, who inherits), +Succession (whose a dead member's dialogs
+// are), Trace (messages kept for operators), +Setup (settings to machines), +Reports (what operators see).
 
 package import Cluster
 import Dialogs
@@ -59,6 +59,16 @@ package struct Node: Sendable {
     var fitSince: Instant = .zero
     var dueDialogs: [DialogID] = []
     var recordBytes = ByteWriter(capacity: 2_048)
+    /// The last messages, and what became of members meanwhile.
+    var trace: TraceRing
+    var traceOfMembers: [(at: Instant, number: UInt64, text: String)] = []
+    var tracedDatagrams = 0
+    /// Members that are gone, whose dialogs are being counted.
+    var successions: [Succession] = []
+    var lastView: [MemberID] = []
+    var notesDue: [Note] = []
+    var takeoverTimes = Histogram()
+    var memberLags = Histogram()
 
     /// - Parameters:
     ///   - settings: Validated: `settings.problems()` is empty.
@@ -83,22 +93,38 @@ package struct Node: Sendable {
             settings: Self.makeClusterSettings(settings), boot: boot, hello: Self.makeHello(settings), hash: hash,
             seed: seed, authenticator: authenticator, now: now)
         resolver = Resolver(Self.makeResolverSettings(settings), random: SplitMix(seed: seed))
+        trace = TraceRing(memory: settings.trace.memory << 20)
         peerFinder = settings.cluster.dns.map { PeerFinder(name: $0, now: now) }
         refreshMembership(now: now)
     }
 
     // MARK: Events
 
+    /// What is sent now goes into the outbox as it stands.
+    mutating func begin(_ out: inout Outbox) {
+        swap(&effects.queue, &out.queue)
+        tracedDatagrams = effects.queue.datagrams.count
+    }
+
+    mutating func finish(_ out: inout Outbox, now: Instant) {
+        traceSent(from: tracedDatagrams, as: nil, now: now)
+        swap(&effects.queue, &out.queue)
+    }
+
     package mutating func receive(
         datagram: RawSpan, from source: Endpoint, on listener: ListenerID, flow: FlowID = .none,
         ageMilliseconds: Int64, now: Instant, into out: inout Outbox
     ) {
-        swap(&effects.queue, &out.queue)
+        begin(&out)
+        let (number, queued) = (trace.nextNumber(), effects.queue.datagrams.count)
         proxy.receive(
             datagram, from: source, on: listener, flow: flow, ageMilliseconds: ageMilliseconds, now: now,
             dialogs: &store.dialogs, effects: &effects)
         settle(now: now, into: &out)
-        swap(&effects.queue, &out.queue)
+        if trace.isOn {
+            traceReceived(datagram, from: source, on: listener, number: number, queued: queued, now: now)
+        }
+        finish(&out, now: now)
     }
 
     /// A connection has ended. What waits for an answer over it goes on waiting: the answer may come another way
@@ -112,60 +138,60 @@ package struct Node: Sendable {
     package mutating func receive(
         unsent token: UInt64, to: Endpoint, flow: FlowID, now: Instant, into out: inout Outbox
     ) {
-        swap(&effects.queue, &out.queue)
+        begin(&out)
         proxy.receiveUnsent(token, now: now, dialogs: &store.dialogs, effects: &effects)
         settle(now: now, into: &out)
-        swap(&effects.queue, &out.queue)
+        finish(&out, now: now)
     }
 
     package mutating func receive(frame: RawSpan, now: Instant, into out: inout Outbox) {
-        swap(&effects.queue, &out.queue)
+        begin(&out)
         cluster.receive(frame: frame, store: &store, now: now, out: &clusterActions)
         settle(now: now, into: &out)
-        swap(&effects.queue, &out.queue)
+        finish(&out, now: now)
     }
 
     package mutating func receive(request: RawSpan, token: UInt64, now: Instant, into out: inout Outbox) {
-        swap(&effects.queue, &out.queue)
+        begin(&out)
         cluster.receive(request: request, token: token, store: &store, now: now, out: &clusterActions)
         settle(now: now, into: &out)
-        swap(&effects.queue, &out.queue)
+        finish(&out, now: now)
     }
 
     package mutating func receive(
         reply: RawSpan, to request: UInt64, from peer: Int, now: Instant, into out: inout Outbox
     ) {
-        swap(&effects.queue, &out.queue)
+        begin(&out)
         cluster.receive(reply: reply, to: request, from: peer, store: &store, now: now, out: &clusterActions)
         settle(now: now, into: &out)
-        swap(&effects.queue, &out.queue)
+        finish(&out, now: now)
     }
 
     /// A request will not be answered: nobody was there in time.
     package mutating func receiveNoReply(to request: UInt64, from peer: Int, now: Instant, into out: inout Outbox) {
-        swap(&effects.queue, &out.queue)
+        begin(&out)
         cluster.receive(reply: nil, to: request, from: peer, store: &store, now: now, out: &clusterActions)
         settle(now: now, into: &out)
-        swap(&effects.queue, &out.queue)
+        finish(&out, now: now)
     }
 
     package mutating func receive(
         probe result: ProbeResult, of peer: Int, now: Instant, into out: inout Outbox
     ) {
-        swap(&effects.queue, &out.queue)
+        begin(&out)
         cluster.receive(probe: Self.outcome(result), of: peer, now: now, out: &clusterActions)
         settle(now: now, into: &out)
-        swap(&effects.queue, &out.queue)
+        finish(&out, now: now)
     }
 
     /// What the servers said to a question of the outbox.
     package mutating func receive(
         answer: DNSAnswer, to question: DNSQuestion, now: Instant, into out: inout Outbox
     ) {
-        swap(&effects.queue, &out.queue)
+        begin(&out)
         resolver.receive(answer, to: question, now: now, into: &resolverActions)
         settle(now: now, into: &out)
-        swap(&effects.queue, &out.queue)
+        finish(&out, now: now)
     }
 
     /// Which addresses this host has now: a service address may have moved here (S1-1).
@@ -177,7 +203,7 @@ package struct Node: Sendable {
 
     /// Lets time pass: fires every timer due, and flushes what waits for company.
     package mutating func advance(to now: Instant, into out: inout Outbox) {
-        swap(&effects.queue, &out.queue)
+        begin(&out)
         resolver.advance(to: now, into: &resolverActions)
         lookForPeers(now: now)
         cluster.advance(now: now, store: &store, out: &clusterActions)
@@ -188,7 +214,7 @@ package struct Node: Sendable {
         fireKeepAlives(now: now)
         continueWalk(now: now)
         settle(now: now, into: &out)
-        swap(&effects.queue, &out.queue)
+        finish(&out, now: now)
     }
 
     /// Nothing happens before it unless something is received.

@@ -7,6 +7,8 @@
 // Limits: a page has at most `DialogQuery.limitRange.upperBound` dialogs, a bucket request at most
 // `BucketReport.requestLimit` buckets, so no report keeps the SIP thread busy for longer than a few milliseconds.
 
+package import Primitives
+
 /// How many dialogs a node holds, by state (DESIGN §7, `status`).
 package struct DialogCounts: Equatable, Sendable {
     package var unconfirmed = 0
@@ -136,7 +138,7 @@ package struct StrangerReport: Equatable, Sendable {
 
 /// One number for `/metrics`.
 package struct MetricReport: Equatable, Sendable {
-    package enum Kind: String, Sendable { case counter, gauge }
+    package enum Kind: String, Sendable { case counter, gauge, histogram }
     /// A Prometheus name with its unit last, `understudy_takeovers_total`.
     package var name: String
     package var help: String
@@ -144,6 +146,10 @@ package struct MetricReport: Equatable, Sendable {
     /// Label pairs in a fixed order, `[("state", "early")]` as alternating texts.
     package var labels: [Label]
     package var value: Int64
+    /// What the value is divided by when it is written: 1000 for milliseconds of a metric in seconds.
+    package var divisor: Int64
+    /// The name that HELP and TYPE are told of, where it is not the metric's own: of the parts of a histogram.
+    package var family: String
 
     package struct Label: Equatable, Sendable {
         package var name: String
@@ -154,12 +160,46 @@ package struct MetricReport: Equatable, Sendable {
         }
     }
 
-    package init(name: String, help: String, kind: Kind, labels: [Label] = [], value: Int64) {
+    package init(
+        name: String, help: String, kind: Kind, labels: [Label] = [], value: Int64, divisor: Int64 = 1,
+        family: String? = nil
+    ) {
         self.name = name
         self.help = help
         self.kind = kind
         self.labels = labels
         self.value = value
+        self.divisor = divisor
+        self.family = family ?? name
+    }
+
+    /// A histogram in seconds, as Prometheus has it: buckets that add up, sum and count.
+    package static func histogram(_ name: String, _ help: String, _ histogram: Histogram) -> [MetricReport] {
+        var total: UInt64 = 0
+        func part(_ suffix: String, _ value: Int64, _ labels: [Label] = [], divisor: Int64 = 1) -> MetricReport {
+            MetricReport(
+                name: name + suffix, help: help, kind: .histogram, labels: labels, value: value, divisor: divisor,
+                family: name)
+        }
+        var reports: [MetricReport] = []
+        for (index, count) in histogram.counts.enumerated() {
+            total &+= count
+            let isLast = index == Histogram.bounds.count
+            let bound = isLast ? "+Inf" : decimal(Histogram.bounds[index], over: 1_000_000)
+            reports.append(part("_bucket", Int64(clamping: total), [Label(name: "le", value: bound)]))
+        }
+        return reports + [
+            part("_sum", histogram.sum, divisor: 1_000_000), part("_count", Int64(clamping: total)),
+        ]
+    }
+
+    /// A fraction whose divisor is a power of ten, without the zeros at its end.
+    package static func decimal(_ value: Int64, over divisor: Int64) -> String {
+        guard divisor > 1 else { return String(value) }
+        let (whole, rest) = (value.magnitude / divisor.magnitude, value.magnitude % divisor.magnitude)
+        var digits = String(rest + divisor.magnitude).dropFirst()
+        while digits.last == "0" { digits = digits.dropLast() }
+        return (value < 0 ? "-" : "") + (digits.isEmpty ? String(whole) : "\(whole).\(digits)")
     }
 }
 

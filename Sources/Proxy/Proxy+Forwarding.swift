@@ -10,6 +10,7 @@ extension Proxy {
         _ asRouted: RequestPlan, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
         var plan = asRouted
+        lacksDialog = plan.isInDialog && !plan.isKnown
         guard let id = newContext(&effects) else {
             if !plan.isInDialog {
                 reject(503, plan, effects: &effects) { $0.put("Retry-After: 10\r\n") }
@@ -219,6 +220,7 @@ extension Proxy {
             member: settings.memberTag, slot: Branch.stateless, did: plan.did ?? DialogID(rawValue: 0),
             loop: loopHash(plan) ^ UInt32(truncatingIfNeeded: serverKey(plan, method: message.method)))
         counters.forwarded += 1
+        lacksDialog = !plan.isKnown
         if let name = plan.targets.first?.name {
             let sent = forwardedRequest(plan, branch: .transaction(token))
             let near = plan.routeListener ?? plan.near

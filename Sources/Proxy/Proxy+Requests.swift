@@ -262,6 +262,7 @@ extension Proxy {
         effects: inout ProxyEffects, extra: (inout ByteWriter) -> Void = { _ in }
     ) {
         counters.rejected += 1
+        answersByClass[min(6, status / 100)] &+= 1
         if status >= 300, message.method == .invite, !message.toTag.isEmpty { isRefusalAtHand = true }
         let toTag = status > 100 && message.toTag.isEmpty ? ownToTagText(message) : []
         let minimumSession = settings.minimumSession

@@ -262,7 +262,7 @@ extension Proxy {
             return
         }
         counters.heldResponses += 1
-        context.held.append(HeldResponse(bytes: bytes, toTag: toTag, status: status))
+        context.held.append(HeldResponse(bytes: bytes, toTag: toTag, status: status, heldAt: now))
         let purpose: CommitToken.Purpose = context.isInitial ? .confirmation : .refresh
         effects.items.append(.commit(CommitToken(context: id, purpose: purpose)))
     }
@@ -295,6 +295,7 @@ extension Proxy {
         case .confirmation, .refresh:
             guard !context.held.isEmpty else { break }
             let response = context.held.removeFirst()
+            commitWaits.note(now - response.heldAt)
             // A dead node's, and its heir has told the caller otherwise meanwhile: the callee's next copy is refused.
             if context.kind == .passing, let did = context.did, hasFailed(did, dialogs: dialogs) {
                 counters.strayResponses += 1
@@ -370,6 +371,7 @@ extension Proxy {
             }
             return
         }
+        noteAnswer(status, context, now: now)
         context.lastStatus = max(context.lastStatus, status)
         answer(bytes, context, effects: &effects)
         actions.removeAll { $0 == .send }

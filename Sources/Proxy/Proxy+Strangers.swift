@@ -148,7 +148,7 @@ extension Proxy {
             // Each copy: what an earlier one taught may not have reached anybody yet.
             if commits, isConfirmation || learned {
                 let purpose: CommitToken.Purpose = isConfirmation ? .confirmation : .refresh
-                if holdPassing(did, via, purpose, from: source, effects: &effects) { return }
+                if holdPassing(did, via, purpose, from: source, now: now, effects: &effects) { return }
             }
         }
         forwardResponseStatelessly(via, from: source, effects: &effects)
@@ -238,7 +238,7 @@ extension Proxy {
     /// must not take for granted what only this node knows.
     /// - Returns: False when there is no room; then it goes on uncommitted, and is counted.
     private mutating func holdPassing(
-        _ did: DialogID, _ via: Via, _ purpose: CommitToken.Purpose, from source: Endpoint,
+        _ did: DialogID, _ via: Via, _ purpose: CommitToken.Purpose, from source: Endpoint, now: Instant,
         effects: inout ProxyEffects
     ) -> Bool {
         guard let endpoint = endpointBelow() else { return false }
@@ -249,7 +249,7 @@ extension Proxy {
         context.upstream = endpoint
         context.listener = egressListener(endpoint)
         let bytes = responseWithoutVia(via, from: source, to: endpoint)
-        context.held = [HeldResponse(bytes: bytes, toTag: [], status: message.statusCode)]
+        context.held = [HeldResponse(bytes: bytes, toTag: [], status: message.statusCode, heldAt: now)]
         counters.heldResponses += 1
         put(context, id)
         effects.items.append(.commit(CommitToken(context: id, purpose: purpose)))

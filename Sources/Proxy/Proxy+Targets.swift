@@ -43,6 +43,7 @@ extension Proxy {
             reject(503, plan, effects: &effects) { $0.put("Retry-After: 10\r\n") }
             return false
         }
+        counters.callsTried += 1
         plan.createsDialog = true
         plan.recordsRoute = true
         return true

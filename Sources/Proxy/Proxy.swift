@@ -37,6 +37,16 @@ package struct Proxy: Sendable {
     package var isDraining = false
     /// Records of others are still being fetched: what is not known here may be known elsewhere.
     package var isJoining = false
+    /// What the message that was received last is.
+    package private(set) var lastOutcome = MessageOutcome.keepAlive
+    /// It is sent on as of a dialog, and none is known here.
+    var lacksDialog = false
+    /// Requests received, by `Method`; answers sent, by the first digit of their status.
+    package private(set) var requestsByMethod = [UInt64](repeating: 0, count: Method.allCases.count)
+    package internal(set) var answersByClass = [UInt64](repeating: 0, count: 7)
+    /// From an INVITE that makes a dialog to its 2xx, upstream; from a 2xx to its release by a commit.
+    package internal(set) var setUpTimes = Histogram()
+    package internal(set) var commitWaits = Histogram()
     /// Commits are waited for: some peer's acknowledgement counts.
     package var commits = false
     /// Dialogs whose end has been granted (R1).
@@ -153,6 +163,8 @@ package struct Proxy: Sendable {
         ageMilliseconds: Int64, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
         arrivalFlow = flow
+        lastOutcome = .keepAlive
+        lacksDialog = false
         if flow != .none { flows[flow] = LiveFlow(remote: source, listener: listener) }
         if datagram.byteCount <= 4 { return }  // A keep-alive (RFC 5626 §3.5.1) or nothing.
         do {
@@ -160,14 +172,18 @@ package struct Proxy: Sendable {
             try message.validate()
         } catch {
             counters.malformed += 1
+            lastOutcome = .unreadable
             if message.isRequest, message.method != .ack {
                 rejectStatelessly(error.statusCode, source: source, listener: listener, effects: &effects)
                 if isRefusalAtHand { rememberRefusal(now: now, dialogs: &dialogs, effects: &effects) }
             }
             return
         }
+        let (before, isAck) = (marks(), message.isRequest && message.method == .ack)
+        defer { lastOutcome = outcome(since: before, isAck: isAck) }
         if message.isRequest {
             counters.requests += 1
+            requestsByMethod[Int(message.method.rawValue)] &+= 1
             if ageMilliseconds > 2_000, message.toTag.isEmpty, !namesDialog() {
                 counters.staleDropped += 1
                 return

@@ -87,6 +87,9 @@ package struct ProxyEffects: Sendable {
 /// Counts since the process began; each becomes a metric.
 package struct ProxyCounters: Equatable, Sendable {
     package var requests: UInt64 = 0
+    /// INVITEs that made a dialog, and those answered 2xx.
+    package var callsTried: UInt64 = 0
+    package var callsAnswered: UInt64 = 0
     package var responses: UInt64 = 0
     package var forwarded: UInt64 = 0
     package var malformed: UInt64 = 0

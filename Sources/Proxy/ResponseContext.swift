@@ -140,6 +140,7 @@ struct HeldResponse: Sendable {
     var bytes: [UInt8]
     var toTag: [UInt8]
     var status: Int
+    var heldAt: Instant
 }
 
 struct QueuedRequest: Sendable {

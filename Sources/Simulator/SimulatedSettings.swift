@@ -30,6 +30,7 @@ extension World {
         }
         for call in plan.calls { route(call, in: &settings) }
         settings.management.allowsFaultInjection = true
+        settings.trace.memory = 1
         return settings
     }
 

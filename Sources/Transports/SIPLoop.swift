@@ -177,6 +177,7 @@ struct SIPLoop<Machine: NodeMachine & ~Copyable>: ~Copyable {
             machine.advance(to: now, into: &outbox)
             flush()
             counters.turns += 1
+            counters.turnTimes.note(BootClock.now - now)
             if let heartbeat, now >= nextBeat {
                 heartbeat.beat()
                 nextBeat = now.advanced(by: heartbeat.interval)
@@ -324,6 +325,13 @@ struct SIPLoop<Machine: NodeMachine & ~Copyable>: ~Copyable {
                     ageMilliseconds: arrival.ageMilliseconds, now: now, into: &outbox)
             }
         }
+    }
+
+    /// The counters, with what the kernel has counted.
+    func countersNow() -> TransportCounters {
+        var counters = counters
+        for index in sockets.indices { counters.datagramsDropped += sockets[index]?.dropped ?? 0 }
+        return counters
     }
 
     private mutating func lookAtAddresses() {

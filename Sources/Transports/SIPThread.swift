@@ -125,7 +125,7 @@ package final class SIPThread<Machine: NodeMachine & ~Copyable>: Sendable {
         return listener
     }
 
-    package func counters() async -> TransportCounters { await onLoop { $0.counters } }
+    package func counters() async -> TransportCounters { await onLoop { $0.countersNow() } }
 
     /// Waits until the loop has ended.
     /// - Returns: The code the machine wants the process to exit with; 0 after `stop`.

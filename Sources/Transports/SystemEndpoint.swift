@@ -11,6 +11,9 @@ package enum BootClock {
 
     /// Milliseconds of the calendar clock since 1970; for `boot` numbers and logs, never compared between nodes.
     package static var unixMilliseconds: Int64 { csys_realtime() / 1_000_000 }
+
+    /// CPU time of this process.
+    package static var processMicroseconds: Int64 { csys_process_cpu() / 1_000 }
 }
 
 extension Endpoint {

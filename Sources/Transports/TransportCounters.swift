@@ -1,9 +1,15 @@
 // What the SIP thread counts about its own work. Plain numbers of one owner; management reads a copy through the
 // thread.
 
+package import Primitives
+
 /// Counts since the start.
 package struct TransportCounters: Equatable, Sendable {
     package var turns = 0
+    /// From the end of a wait to the next one.
+    package var turnTimes = Histogram()
+    /// Datagrams that the kernel dropped because a socket's buffer was full.
+    package var datagramsDropped: Int64 = 0
     package var receiveCalls = 0
     package var datagramsReceived = 0
     /// Longer than a slot; dropped.

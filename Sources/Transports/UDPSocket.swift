@@ -88,5 +88,8 @@ package final class UDPSocket: Sendable {
         receiveBuffer = Int(max(0, csys_receive_buffer(opened)))
     }
 
+    /// Datagrams that found the receive buffer full, since the socket was opened.
+    var dropped: Int64 { csys_receive_drops(descriptor) }
+
     deinit { csys_close(descriptor) }
 }

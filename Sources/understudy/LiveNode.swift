@@ -31,6 +31,7 @@ final class LiveNode: ManagedNode {
     /// Seconds, by `fault.skew`.
     private let shift = Mutex<Int64>(0)
     private let inquiries = Inquiries()
+    private let certificates = Mutex<[MetricReport]>([])
 
     func begin(_ thread: SIPThread<Node>, _ bus: Bus?, _ dns: DNSClient, _ streams: StreamService?) {
         running.withLock { $0 = Running(thread: thread, bus: bus, dns: dns, streams: streams) }
@@ -119,6 +120,13 @@ final class LiveNode: ManagedNode {
             + ShellMetrics.reports(
                 await running.thread.counters(), running.bus?.counters, running.dns.counters,
                 await running.streams?.counters())
+            + ProcessMetrics.reports() + certificates.withLock { $0 }
+    }
+
+    /// What is told of the certificates: read when they are, not for each question.
+    func tellCertificates(_ settings: Settings) {
+        let ends = ProcessMetrics.certificates(settings)
+        certificates.withLock { $0 = ends }
     }
 
     func dialogs(_ query: DialogQuery) async throws(NodeStopped) -> DialogPage {
@@ -135,6 +143,10 @@ final class LiveNode: ManagedNode {
 
     func drain(_ isDraining: Bool) async throws(NodeStopped) -> StatusReport {
         Self.signed(try await ask { node, now, out in node.drain(isDraining, now: now, into: &out) })
+    }
+
+    func trace(callID: String) async throws(NodeStopped) -> TraceReport {
+        try await ask { node, now, _ in node.trace(callID: callID, now: now) }
     }
 
     func digests() async throws(NodeStopped) -> DigestReport { try await ask { node, _, _ in node.digests() } }

@@ -68,6 +68,7 @@ final class NodeProcess: Sendable {
             management = try await openManagement(settings.management, live, log)
             let (thread, bus, dns) = try startThread(settings, sockets, streams, signal, service, log, live)
             live.begin(thread, bus, dns, streams)
+            live.tellCertificates(settings)
             let reloader = Reloader(
                 loaded, live: live, streams: streams, service: service, log: log, reading: reading)
             live.control(LiveNode.Controls(log: log) { await reloader.reload() })

@@ -51,6 +51,7 @@ actor Reloader {
             do throws(StreamError) {
                 try await streams.reloadCertificates()
                 report.readCertificates = true
+                live.tellCertificates(next.settings)
             } catch {
                 report.refused = [error.description]
                 return report.applied = []

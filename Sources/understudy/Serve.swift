@@ -52,6 +52,7 @@ struct Serve: AsyncParsableCommand {
 
     func run() async throws {
         let loaded = try overrides.load(file: config)
+        ProcessMetrics.begin()
         let settings = loaded.settings
         let log = NodeLog(
             node: settings.node.name, given: logLevel, configured: settings.node.logLevel, format: logFormat)

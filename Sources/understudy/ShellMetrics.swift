@@ -20,6 +20,9 @@ enum ShellMetrics {
             counter("udp_send_calls_total", "sendmmsg calls", transport.sendCalls),
             counter("udp_truncated_total", "Datagrams longer than a slot", transport.datagramsTruncated),
             counter("udp_errors_total", "Datagrams not sent, and receive errors", errors(transport)),
+            counter(
+                "udp_dropped_total", "Datagrams the kernel dropped: a receive buffer was full",
+                Int(transport.datagramsDropped)),
             counter("loop_turns_total", "Turns of the SIP thread", transport.turns),
             counter("loop_pauses_total", "Gaps of more than a second between two turns", transport.pauses),
             counter("dns_replies_total", "Answers and failures from the DNS thread", dns.replies),
@@ -31,6 +34,9 @@ enum ShellMetrics {
                 "streams_refused_total", "Messages for connections in a node that has none, or is too far behind",
                 transport.streamsRefused),
         ]
+        reports += MetricReport.histogram(
+            "understudy_loop_turn_seconds", "A turn of the SIP thread, from its waking to its waiting",
+            transport.turnTimes)
         if let streams { reports += Self.streams(streams) }
         if let bus {
             reports += [

@@ -37,6 +37,6 @@ struct Understudy: AsyncParsableCommand {
         version: Build.sentence,
         subcommands: [
             Serve.self, Config.self, Key.self, Status.self, Dialogs.self, Check.self, Drain.self, Undrain.self,
-            ReloadCommand.self, LogLevelCommand.self, Call.self,
+            ReloadCommand.self, LogLevelCommand.self, TraceCommand.self, TopCommand.self, Call.self,
         ])
 }

@@ -86,6 +86,14 @@ final class FakeNode: ManagedNode {
         }
     }
 
+    func trace(callID: String) async throws(NodeStopped) -> TraceReport {
+        try get { state in
+            var report = TraceReport()
+            report.node = state.status.node
+            return report
+        }
+    }
+
     func digests() async throws(NodeStopped) -> DigestReport {
         try get { state in
             var report = DigestReport()

@@ -26,6 +26,7 @@ struct ClusterBench {
     private(set) var nodes: [Node?] = []
     private(set) var now = Instant.zero
     private(set) var sent: [Sent] = []
+    var notes: [(node: Int, note: Note)] = []
     /// What a phone answers to a request of the cluster's; 0: nothing. The address it was sent to decides.
     var status: [String: Int] = [caller: 200, callee: 200]
 
@@ -146,6 +147,7 @@ struct ClusterBench {
                     leave(String(decoding: bytes, as: UTF8.self), to: datagram.to.text, from: index)
                 }
             }
+            notes += out.notes.map { (index, $0) }
             for action in out.bus { perform(action, out.busArena, of: index) }
         }
     }

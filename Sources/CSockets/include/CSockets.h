@@ -38,6 +38,8 @@ int csys_udp_open(const csys_endpoint *local, int freebind, int buffer_bytes, in
 int csys_local_endpoint(int descriptor, csys_endpoint *out);
 /* The receive buffer the kernel granted, in bytes (twice the payload it holds), or -errno. */
 int csys_receive_buffer(int descriptor);
+/* Datagrams that the kernel has dropped because the receive buffer was full; 0 where it does not say. */
+int64_t csys_receive_drops(int descriptor);
 
 /* One received datagram. `bytes` is valid until the next receive into the same batch. */
 typedef struct {

@@ -8,14 +8,17 @@ enum MetricsText {
         var order: [String] = []
         var groups: [String: [MetricReport]] = [:]
         for metric in gauges(status) + counters {
-            if groups[metric.name] == nil { order.append(metric.name) }
-            groups[metric.name, default: []].append(metric)
+            if groups[metric.family] == nil { order.append(metric.family) }
+            groups[metric.family, default: []].append(metric)
         }
         var text = ""
         for name in order {
             guard let group = groups[name], let first = group.first else { continue }
             text += "# HELP \(name) \(escaped(first.help, quotes: false))\n# TYPE \(name) \(first.kind.rawValue)\n"
-            for metric in group { text += "\(name)\(labels(metric.labels)) \(metric.value)\n" }
+            for metric in group {
+                let value = MetricReport.decimal(metric.value, over: metric.divisor)
+                text += "\(metric.name)\(labels(metric.labels)) \(value)\n"
+            }
         }
         return text
     }
@@ -24,6 +27,18 @@ enum MetricsText {
         func gauge(_ name: String, _ help: String, _ value: Int64, _ labels: [(String, String)] = []) -> MetricReport {
             let labels = labels.map { MetricReport.Label(name: $0.0, value: $0.1) }
             return MetricReport(name: name, help: help, kind: .gauge, labels: labels, value: value)
+        }
+        func seconds(_ name: String, _ help: String, _ value: Int64, _ labels: [(String, String)]) -> MetricReport {
+            var report = gauge(name, help, value, labels)
+            report.divisor = 1_000
+            return report
+        }
+        func counter(
+            _ name: String, _ help: String, _ value: some BinaryInteger, _ labels: [(String, String)]
+        ) -> MetricReport {
+            var report = gauge(name, help, Int64(clamping: value), labels)
+            report.kind = .counter
+            return report
         }
         let counts = status.dialogs
         let states = [
@@ -56,6 +71,20 @@ enum MetricsText {
             gauges += [
                 gauge("understudy_member_up", "1 when the member is up", member.state == "up" ? 1 : 0, label),
                 gauge("understudy_member_lag_frames", "Frames not applied yet", Int64(member.lagFrames), label),
+                seconds(
+                    "understudy_member_lag_seconds", "For how long they have not been", member.lagMilliseconds, label),
+                seconds(
+                    "understudy_member_silent_seconds", "Since the member was last heard", member.silentMilliseconds,
+                    label),
+            ]
+        }
+        for target in status.targets {
+            let label = [("set", target.set), ("uri", target.uri)]
+            gauges += [
+                gauge("understudy_target_up", "1 when the target answers", target.state == "up" ? 1 : 0, label),
+                counter("understudy_target_requests_total", "Requests that went to the target", target.requests, label),
+                counter("understudy_target_silences_total", "Of these, not answered", target.silences, label),
+                counter("understudy_target_probes_total", "OPTIONS sent to the target", target.probes, label),
             ]
         }
         return gauges

@@ -1,13 +1,14 @@
 // What may be asked of this node by another member, for an operator who asked that one: `cluster.ask` here, over the
-// bus to there. JSON-RPC texts, like over HTTP, but of a short list of methods: what `status`, `check`, `drain` and
-// `reload` need. Nothing that ends a call or shows more of one than the bus itself carries; the bus is not sealed.
+// bus to there. JSON-RPC texts, like over HTTP, but of a short list of methods: what `status`, `check`, `drain`,
+// `reload`, `trace` and `top` need. Nothing that ends a call; a trace shows messages without credentials and keys, of
+// which the bus, not sealed, carries parts anyway.
 //
 // Who may ask at all is the core's to say: whoever has the cluster's key.
 
 package struct BusDoor: Sendable {
     package static let methods = [
         "cluster.status", "cluster.digests", "cluster.bucket", "cluster.dialog", "cluster.repair", "cluster.drain",
-        "cluster.undrain", "cluster.reload",
+        "cluster.undrain", "cluster.reload", "cluster.trace", "cluster.top",
     ]
 
     private let rpc: RPCServer

@@ -61,7 +61,7 @@ package enum RPCMethods {
             ClusterStatus.self, ClusterTargets.self, ClusterDialogs.self, ClusterDialog.self, ClusterEnd.self,
             ClusterDrain.self,
             ClusterUndrain.self, ClusterDigests.self, ClusterBucket.self, ClusterRepair.self,
-            ClusterReload.self, ClusterLogLevel.self, ClusterAsk.self,
+            ClusterReload.self, ClusterLogLevel.self, ClusterAsk.self, ClusterTrace.self, ClusterTop.self,
             FaultForget.self, FaultPauseBus.self, FaultSkew.self,
             DialogModuleList.self, DialogModuleOne.self, DialogModuleEnd.self, DialogModuleTerminate.self,
             DialogModuleStatistics.self, IMSDialogList.self, IMSDialogEnd.self,

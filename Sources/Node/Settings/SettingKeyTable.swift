@@ -6,7 +6,7 @@ import SIP
 extension SettingKey {
     package static let all: [SettingKey] =
         nodeKeys + sipKeys + connectionKeys + dnsKeys + clusterKeys + replicationKeys + dialogKeys
-        + takeoverKeys + admissionKeys + managementKeys
+        + takeoverKeys + admissionKeys + managementKeys + [integer("trace.memory-mb", \.trace.memory)]
 
     private static let nodeKeys = [
         text("node.name", \.node.name),

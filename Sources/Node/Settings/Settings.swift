@@ -19,6 +19,7 @@ package struct Settings: Equatable, Sendable {
     package var access = AccessSettings()
     package var limits = LimitSettings()
     package var management = ManagementSettings()
+    package var trace = TraceSettings()
 
     package init() {}
 
@@ -30,6 +31,7 @@ package struct Settings: Equatable, Sendable {
         var list =
             node.problems() + sip.problems() + dns.problems(listen: sip.listen) + cluster.problems()
             + replication.problems() + dialogs.problems() + takeover.problems() + management.problems()
+            + trace.problems()
             + access.problems() + limits.problems() + routeProblems()
         if !cluster.peers.isEmpty, !sip.listen.isEmpty, !sip.listen.contains(where: { $0.transport == .udp }) {
             let message = "at least one must be udp: the members of a cluster pass messages to each other by it"

@@ -52,6 +52,15 @@ package struct CertificateCheck: Sendable {
         return findings
     }
 
+    /// Each file of certificates, and when the first of its chain to end does, in seconds since 1970.
+    package static func ends(_ settings: ConnectionSettings) -> [(file: String, end: Int64)] {
+        let files = [settings.certificateFile] + settings.hosts.map(\.certificateFile)
+        return files.filter { !$0.isEmpty }.compactMap { file in
+            let chain = (try? NIOSSLCertificate.fromPEMFile(file)) ?? []
+            return chain.map { Int64($0.notValidAfter) }.min().map { (file, $0) }
+        }
+    }
+
     private static func dateMessage(
         _ which: String, _ from: Int64, _ to: Int64, _ now: Int64, _ moment: (Double) -> String
     ) -> String? {
