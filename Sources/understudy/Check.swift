@@ -49,7 +49,7 @@ struct Check: AsyncParsableCommand {
             pause: { try? await Task.sleep(for: $0) },
             milliseconds: { start.duration(to: .now).wholeMilliseconds })
         if Console.showsProgress { check.progress = { Console.progress($0) } }
-        if watch { return await follow(check, urls) }
+        if watch { return try await follow(check, urls) }
         let report: CheckReport
         do throws(CheckError) {
             report = try await check.run(urls: urls, repairing: repair, isPartial: partial)
@@ -65,7 +65,7 @@ struct Check: AsyncParsableCommand {
         }
     }
 
-    private func follow(_ check: ReplicaCheck, _ urls: [String]) async {
+    private func follow(_ check: ReplicaCheck, _ urls: [String]) async throws {
         var earlier: CheckReport?
         while true {
             let time = TimeText.moment(unixSeconds: Date().timeIntervalSince1970)
@@ -74,6 +74,9 @@ struct Check: AsyncParsableCommand {
                 Console.clearProgress()
                 Console.print(Self.line(report, time: time, change: report.change(since: earlier), json: json))
                 earlier = report
+            } catch .client(.badURL(let text)) {
+                // Waiting does not make it one.
+                throw Asking.complain(.badURL(text))
             } catch {
                 Console.complain("\(time)  \(error.description)")
             }

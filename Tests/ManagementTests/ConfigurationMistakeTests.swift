@@ -19,6 +19,8 @@ struct ConfigurationMistakeTests {
             "management:\n  http: {address: 127.0.0.1, port: 8080}\n",
             "management.http: takes a value like 127.0.0.1:8080, not keys of its own (line 5)"
         ),
+        ("cluster: {key: /k}\n", "cluster.key: is not a known key; did you mean cluster.key-file? (line 4)"),
+        ("sip.tls.cert: /c\n", "sip.tls.cert: is not a known key; did you mean sip.tls.certificate-file? (line 4)"),
         ("sip.proxy_protocol: 1\n", "sip.proxy_protocol: is not a known key; sip has listen, advertise, balancer"),
         ("colour: blue\n", "colour: is not a known key; the sections are node, sip, dns, cluster"),
         (
@@ -122,6 +124,7 @@ struct ConfigurationMistakeTests {
         ("node:\n  name: a: b\n", "a second ':' in this line", "line 2"),
         ("", "the file is empty: write at least node:", ""), ("# nothing\n\n", "the file is empty", ""),
         ("#!KAMAILIO\ndebug=2\n", "the file is a configuration of Kamailio's", ""),
+        ("[node]\nname = \"x1\"\n", "the file is no YAML: a section is a word and a colon", ""),
         ("loadmodule \"tm.so\"\n", "the file is a configuration of Kamailio's", ""),
         ("- a\n- b\n", "the file has no sections like 'node:' and 'sip:'", ""),
         ("just a text\n", "the file has no sections like 'node:' and 'sip:'", ""),
@@ -133,6 +136,11 @@ struct ConfigurationMistakeTests {
         #expect(problems.count == 1, "\(problems)")
         #expect(problems.first?.description.contains(sentence) == true, "\(problems)")
         #expect(problems.first?.origin == line, "\(problems)")
+    }
+
+    @Test func `a key that is almost right is told once, not also as missing`() {
+        let almost = said("nodes: {name: x1}\nsip: {listen: [udp://127.0.5.41:5060]}\n")
+        #expect(almost == ["nodes.name: is not a known key; did you mean node.name? (line 1)"])
     }
 
     @Test func `UTF-16 is told, a byte order mark is not`() {
@@ -209,6 +217,11 @@ struct AdviceTests {
             "routes:\n  - {match: \"bob@example.org\", to: [sip:127.0.0.1]}\n",
             "routes: route 1 can never match: a Request-URI begins with its scheme"
         ),
+        (
+            "routes:\n  - {method: [INVIT], to: [sip:127.0.0.1]}\n",
+            "routes: route 1: no request has the method INVIT; did you mean INVITE?"
+        ),
+        ("access: {deny: [0.0.0.0/0]}\n", "access.deny: 0.0.0.0/0 is every IPv4 address: nobody could send anything"),
         (
             "routes:\n  - {match: \"sip:a@b\", to: [sip:127.0.0.1]}\nsets:\n  - {name: gw, to: [sip:127.0.0.2]}\n",
             "sets: no route goes to set gw"

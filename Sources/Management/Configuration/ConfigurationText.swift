@@ -40,6 +40,10 @@ struct ConfigurationText {
             line.contains { $0 != " " && $0 != "\t" && $0 != "\r" } && !Self.isComment(line)
         }
         if said.isEmpty { throw refuse("\(name) is empty: \(Self.least)") }
+        if let first = said.first, first.hasPrefix("["), said.count > 1, said[1].contains("=") {
+            throw refuse(
+                "\(name) is no YAML: a section is a word and a colon, like 'node:', with its keys below, indented")
+        }
         if yaml.hasPrefix("#!KAMAILIO") || yaml.hasPrefix("#!SER") || said.contains(where: Self.isKamailios) {
             throw refuse("\(name) is a configuration of Kamailio's; \(Self.least)")
         }

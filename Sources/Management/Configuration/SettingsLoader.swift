@@ -83,7 +83,12 @@ package struct SettingsLoader: Sendable {
         }
         loaded.origins = origins
         readSecrets(&loaded, origins)
-        let complained = Set(loaded.problems.map(\.key))
+        // Who wrote a key almost right is told that, and not that the right one is missing.
+        let meant = loaded.problems.compactMap { problem -> String? in
+            guard let range = problem.message.firstRange(of: "did you mean ") else { return nil }
+            return String(problem.message[range.upperBound...].prefix { $0 != "?" })
+        }
+        let complained = Set(loaded.problems.map(\.key) + meant)
         for var problem in loaded.settings.problems() where !complained.contains(problem.key) {
             problem.origin = origins[problem.key] ?? ""
             loaded.problems.append(problem)

@@ -67,6 +67,8 @@ package struct SettingKey: Sendable {
         func meaning(_ name: String) -> String { "is not a known key; did you mean \(name)?" }
 
         let neighbours = all.filter { fold($0.name).hasPrefix("\(section).") }
+        let begun = neighbours.filter { fold($0.name).hasPrefix(folded) }
+        if begun.count == 1, leaf.utf8.count >= 3 { return meaning(begun[0].name) }
         if let near = NearMiss.of(folded, among: neighbours.map { fold($0.name) }), !neighbours.isEmpty,
             NearMiss.distance(folded, near) <= max(1, leaf.utf8.count / 3)
         {

@@ -10,6 +10,7 @@ extension Settings {
         adviseSIP(&list)
         adviseRoutes(&list)
         adviseManagement(&list)
+        adviseAccess(&list)
         return list.problems
     }
 
@@ -42,6 +43,7 @@ extension Settings {
                     "\(name) can never match: route \(earlier + 1) takes all that it would; put it before that one, or "
                         + "delete it")
             }
+            adviseMethods(of: route, name, &list)
             if case .own(let set) = route.destination { adviseTargets(of: set, "routes", name, &list) }
         }
         for set in sets {
@@ -69,6 +71,22 @@ extension Settings {
                         + "cluster; name where the calls "
                         + "are to go")
             }
+        }
+    }
+
+    /// A method may be any word, but one that is almost a known one is that one, misspelt.
+    private func adviseMethods(of route: Route, _ name: String, _ list: inout ProblemList) {
+        let known = Method.allCases.map { String(describing: $0.name) }.filter { !$0.isEmpty }
+        for method in route.methods where !known.contains(method) {
+            guard let near = NearMiss.of(method, among: known) else { continue }
+            list.add("routes", "\(name): no request has the method \(method); did you mean \(near)?")
+        }
+    }
+
+    private func adviseAccess(_ list: inout ProblemList) {
+        for block in access.deny where block.prefixLength == 0 {
+            let family = block.address.isIPv6 ? "IPv6" : "IPv4"
+            list.add("access.deny", "\(block.text) is every \(family) address: nobody could send anything")
         }
     }
 
