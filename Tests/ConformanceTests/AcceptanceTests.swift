@@ -112,7 +112,9 @@ struct AcceptanceTests {
 
     @Test(
         .timeLimit(.minutes(5)),
-        arguments: ["trace", "operator-mistakes", "operator-told", "operator-hosts", "operator-init", "operator-reload"])
+        arguments: [
+            "trace", "operator-mistakes", "operator-told", "operator-hosts", "operator-init", "operator-reload",
+        ])
     func `what an operator is told is true, in one sentence, with its exit code`(name: String) throws {
         try expectToPass(name)
     }
