@@ -195,6 +195,9 @@ def calls(report, folder, network, hosts, count):
             report.claim("and it knows every call", good, held)
             good, said = hosts[0].until("understudy check", f"equal: {count} dialogs on n1, n2, n3", 10)
             report.claim("check says so, too", good, said)
+            call_id = phones.calls[0].call_id
+            code, said = hosts[0].run(sections("Installing")["Look at a call"][0].replace("CALL-ID", call_id))
+            report.claim("a trace shows a call over all nodes", code == 0 and "INVITE" in said and "200" in said, "" if code == 0 else said)
             for call in list(phones.calls):
                 phones.do(call.hang_up)
             phones.wait(lambda: all(c.requests[-1]["done_at"] for c in list(phones.calls)), 12)
