@@ -143,8 +143,8 @@ extension Proxy {
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
     }
 
-    /// The BYE at hand is one of the cluster's, and comes by again on its way through a server: whoever made it ends the
-    /// dialog when both sides have answered, and its heir has the other side still to tell.
+    /// The BYE at hand is one of the cluster's, and comes by again on its way through a server: whoever made it ends
+    /// the dialog when both sides have answered, and its heir has the other side still to tell.
     private mutating func wasMadeHere() -> Bool {
         guard message.count(of: .via) > 1 else { return false }
         vias.removeAll(keepingCapacity: true)

@@ -297,7 +297,8 @@ extension Proxy {
             let response = context.held.removeFirst()
             commitWaits.note(now - response.heldAt)
             // A dead node's, and its heir has told the caller otherwise meanwhile: the callee's next copy is refused.
-            if context.kind == .passing, let did = context.did, hasFailed(did, dialogs: dialogs) {
+            let isForDead = context.kind == .passing || context.kind == .heir && context.isInitial
+            if isForDead, let did = context.did, hasFailed(did, dialogs: dialogs) {
                 counters.strayResponses += 1
                 break
             }

@@ -132,10 +132,11 @@ extension Proxy {
         let answered =
             context.isInitial || !context.pass.isFirst
             ? state == .deleted || hasAnswered(context, record) : isSettled(context, did, state, dialogs: dialogs)
-        if answered, context.isInitial, state == .deleted, context.kind == .forwarded {
+        let isOfPass = context.kind == .heir && !context.pass.isFirst
+        if answered, context.isInitial, state == .deleted, context.kind == .forwarded || isOfPass {
             // An heir has ended the call and told the caller; what rings here is ours to cancel. The server that a
             // further pass came from still waits for its answer.
-            if context.pass.isFirst { abandonServer(&context) }
+            if context.pass.isFirst || isOfPass { leaveToRecord(&context) }
             context.cancelled = true
             let cause = causeOfEnd(record.flags)
             cancelAll(&context, id, because: cause, now: now, dialogs: &dialogs, effects: &effects)
@@ -370,14 +371,17 @@ extension Proxy {
     }
 
     /// The dialog is about to end, and its tombstone keeps no branches. Those of a live owner are its own to cancel, when
-    /// it hears of the end; those that a dead one left open have nobody else by then, whoever their heir would be. Its own this node looks at
-    /// when the end is written.
+    /// it hears of the end; those that a dead one left open have nobody else by then, whoever their heir would be. What
+    /// has a transaction here is looked at when the end is written.
     mutating func cancelOrphans(
         _ did: DialogID, but own: SpiralPass? = nil, now: Instant, dialogs: inout DialogTable,
         effects: inout ProxyEffects
     ) {
         guard let record = dialogs.record(did), record.state != .deleted else { return }
-        if inviteContext(of: did, where: { $0.kind == .forwarded && $0.lastStatus < 200 }) != nil {
+        let hasOpen = inviteContext(of: did) {
+            ($0.kind == .forwarded || $0.kind == .heir) && $0.lastStatus < 200
+        }
+        if hasOpen != nil {
             reviewsDue.append(did)
         }
         var seen: [SlotID] = []

@@ -62,11 +62,14 @@ struct OpenPassTests {
 
     @Test func `the end of the call cancels what rings by a pass of a dead node, whoever its heir would be`() {
         let (hunt, bob) = answered()
+        // It has no quorum, so it is nobody's heir; where it is, it does not wait for the end.
+        var lone = survivor(of: hunt.bench, isLive: true)
+        lone.proxy.peers[0].isLive = false
+        lone.proxy.fitMembers = []
+        let sentAlone = lone.receive(bye(hunt.bench), from: ProxyBench.caller)
+        #expect(sentAlone.contains { $0.to == Hunt.bob && $0.firstLine.hasPrefix("CANCEL") })
         var other = survivor(of: hunt.bench, isLive: false)
-        _ = other.drain()
-        other.proxy.fitMembers = []
-        let sent = other.receive(bye(hunt.bench), from: ProxyBench.caller)
-        let cancel = sent.first { $0.to == Hunt.bob && $0.firstLine.hasPrefix("CANCEL") }
+        let cancel = other.drain().first { $0.to == Hunt.bob && $0.firstLine.hasPrefix("CANCEL") }
         #expect(cancel?.headers("Via").first == bob.headers("Via").first, "by its INVITE's Via")
     }
 
@@ -133,7 +136,7 @@ struct OpenPassTests {
             PeerContact(memberTag: 0x2222_2222, endpoint: Endpoint(text: Self.survivorAddress), isLive: true)
         ]
         let cancel = Hunt.hopByHop("CANCEL", "s1", to: Hunt.bob)
-        let mapped = "10.0.0.5:6999"
+        let mapped = "10.0.0.77:6999"
         let passed = other.receive(cancel, from: mapped)
         #expect(passed.map(\.to) == [ProxyBench.node], "no answer that nobody has looked into")
         #expect(passed[0].headers("Via")[0].contains("rport=6999"), "and its sender is known by its Via")
@@ -155,14 +158,17 @@ struct OpenPassTests {
     @Test func `each copy of a dead node's 2xx waits for its commit, and none follows a failure`() throws {
         var bench = ProxyBench()
         let invite = bench.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
-        var other = survivor(of: bench, isLive: false)
+        var other = survivor(of: bench, isLive: true)
+        other.proxy.peers[0].isLive = false
         other.proxy.commits = true
         _ = other.drain()
         let answer = Call.response(200, to: invite)
         #expect(other.receive(answer, from: ProxyBench.callee).isEmpty)
         #expect(other.receive(answer, from: ProxyBench.callee).isEmpty, "nor does the next, which teaches nothing")
-        #expect(firstLines(other.commit()) == ["SIP/2.0 200 OK", "SIP/2.0 200 OK"])
-        var late = survivor(of: bench, isLive: false)
+        let released = firstLines(other.commit())
+        #expect(!released.isEmpty && released.allSatisfy { $0.hasPrefix("SIP/2.0 200") })
+        var late = survivor(of: bench, isLive: true)
+        late.proxy.peers[0].isLive = false
         late.proxy.commits = true
         _ = late.drain()
         #expect(late.receive(answer, from: ProxyBench.callee).isEmpty)
