@@ -43,4 +43,12 @@ extension World {
                 "its end was known by \(spread.inMilliseconds), the \(leg.name)'s came at \(end?.inMilliseconds ?? 0)")
         }
     }
+
+    /// Makes the checkers believe that an end was asked for that no node knows of; only a test does.
+    package func tamper(pretendingAskedEndOf call: Int) {
+        let processes = hosts.filter(\.isRunning).map(\.process)
+        truth[call].askedAt = now
+        truth[call].askedKnowers = processes
+        truth[call].askedSpreadAt = now
+    }
 }

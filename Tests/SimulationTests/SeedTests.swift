@@ -8,7 +8,7 @@ import Testing
 struct SeedTests {
     static func expectNoViolation(
         seed: UInt64, faults: [FaultKind]?, deals: Bool = false, nodes: Int? = nil, keepAlive: Bool = false,
-        forks: Bool = false, hunts: Bool? = false, spirals: Bool = false
+        forks: Bool = false, hunts: Bool? = false, spirals: Bool = false, ends: Bool = false
     ) {
         var options = PlanOptions()
         options.faults = faults
@@ -19,6 +19,7 @@ struct SeedTests {
         options.forks = forks
         options.hunts = hunts
         options.spirals = spirals
+        options.ends = ends
         let report = World.run(Plan(seed: seed, options: options))
         var command = "swift run -c release understudy-sim --seed \(seed)"
         if let nodes { command += " --nodes \(nodes)" }
@@ -29,7 +30,8 @@ struct SeedTests {
         if keepAlive { command += " --keep-alive" }
         if forks { command += " --forks" }
         if let hunts { command += hunts ? " --hunts" : " --no-hunts" }
-        if spirals { command += " --spirals" }
+        command += spirals ? " --spirals" : " --no-spirals"
+        command += ends ? " --ends" : " --no-ends"
         let found = report.violations.map { "\($0.code) \($0.line)" }.joined(separator: "\n")
         #expect(report.violations.isEmpty, "\(found)\nreplay: \(command)")
         #expect(report.confirmed > 0)
@@ -125,7 +127,22 @@ struct SeedTests {
         Self.expectNoViolation(seed: seed, faults: [], deals: seed % 2 == 0, hunts: true)
     }
 
-    @Test(arguments: 1...7 as ClosedRange<UInt64>)
+    @Test(arguments: [5_013, 6_021, 9_047, 9_263, 424_242_093] as [UInt64])
+    func `dealt seeds that failed once with all that calls can be do not fail again`(seed: UInt64) {
+        Self.expectNoViolation(seed: seed, faults: nil, deals: true, hunts: true, spirals: true)
+    }
+
+    @Test(arguments: [5_091, 5_251, 8_014, 9_141, 9_182, 759_566_676, 759_567_526] as [UInt64])
+    func `seeds that failed once with servers behind do not fail again`(seed: UInt64) {
+        Self.expectNoViolation(seed: seed, faults: nil, spirals: true)
+    }
+
+    @Test(arguments: [6_081, 8_003, 9_038, 759_565_103, 759_565_427] as [UInt64])
+    func `dealt and forked seeds that failed once with servers behind do not fail again`(seed: UInt64) {
+        Self.expectNoViolation(seed: seed, faults: nil, deals: true, forks: true, spirals: true)
+    }
+
+    @Test(arguments: 1...16 as ClosedRange<UInt64>)
     func `servers behind that send calls back, while nodes die and networks break`(seed: UInt64) {
         Self.expectNoViolation(seed: seed, faults: nil, deals: seed % 2 == 0, spirals: true)
     }

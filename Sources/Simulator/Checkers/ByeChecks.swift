@@ -45,8 +45,10 @@ extension CheckState {
         guard early > 0 else { return }
         let text = "\(host.name) ends it \(early.inMilliseconds) ms early"
         let knowing = truth.deadlineKnowers
+        // Who was cut off until a moment ago has not been heard since: no question has had its answer in that time.
+        let isJustHealed = world.now - world.disturbances.lastHealed < .milliseconds(200)
         let near = knowing.filter { process in
-            isAlive(process) && !world.hosts[process.host].isPaused
+            !isJustHealed && isAlive(process) && !world.hosts[process.host].isPaused
                 && world.links.areConnected(host.index, process.host)
         }
         let names = knowing.map { world.hosts[$0.host].name + (isAlive($0) ? "" : " (dead)") }

@@ -15,6 +15,14 @@ extension World {
         }.map(\.index)
     }
 
+    /// Calls that are up and go on for so long, if nobody hangs up.
+    package func callsLasting(forSeconds seconds: Int) -> [Int] {
+        callsInProgress.filter {
+            truth[$0].committedDeadline > now + .seconds(Int64(seconds))
+                && !plan.calls[$0].steps.contains { $0.act == .hangUp }
+        }
+    }
+
     /// Calls whose end every node knows.
     package var callsBuried: [Int] {
         truth.filter { checks.isDead.contains($0.index) }.map(\.index)
