@@ -101,8 +101,8 @@ extension Proxy {
     }
 
     /// A callee has answered by a further pass: its server has the 2xx, which one of the copies takes up to here, if
-    /// the server's way is not to the dead node alone. When none has come in time, the 2xx that the record keeps for the
-    /// pass is taken for the server's.
+    /// the server's way is not to the dead node alone. When none has come in time, the 2xx that the record keeps for
+    /// the pass is taken for the server's.
     /// - Returns: Whether the call is answered, and not this node's to end.
     private mutating func awaitsAnswerFromBelow(
         _ context: inout ResponseContext, _ id: SlotID, now: Instant, dialogs: inout DialogTable,

@@ -81,8 +81,8 @@ extension Proxy {
             shortenDeadline(did, flags: 0, isAsked: false, now: now, dialogs: &dialogs, effects: &effects)
             return
         }
-        // Its BYEs are due: a caller that has had no 2xx must not be given one now. Another copy of the callee's may still
-        // move the deadline.
+        // Its BYEs are due: a caller that has had no 2xx must not be given one now. Another copy of the callee's may
+        // still move the deadline.
         if let deadline = dialogs.deadline(did), deadline > now {
             answer(context.lastResponse, context, effects: &effects)
         }

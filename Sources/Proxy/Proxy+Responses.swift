@@ -253,7 +253,8 @@ extension Proxy {
         {
             return
         }
-        // A further copy too, and the 2xx of a pass that the first pass sees: who taught it may still wait for its commit.
+        // A further copy too, and the 2xx of a pass that the first pass sees: who taught it may still wait for its
+        // commit.
         let isKnown = context.did.map { dialogs.contains($0) } ?? false
         let isHeld = commits && (fact == .moves || fact == .nothing && isInvite && context.isInitial && isKnown)
         guard isHeld, context.held.count < ResponseContext.heldLimit else {

@@ -134,8 +134,8 @@ extension Proxy {
         {
             return
         }
-        // The failure of one branch of several says nothing of the others: without the record it is no answer. Its phone
-        // repeats it.
+        // The failure of one branch of several says nothing of the others: without the record it is no answer. Its
+        // phone repeats it.
         if cSeq.method == .invite, message.statusCode >= 300, token.branch > 0 || token.isOneOfSeveral {
             counters.strayResponses += 1
             return

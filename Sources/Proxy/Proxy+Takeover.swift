@@ -109,7 +109,8 @@ extension Proxy {
     {
         if state == .deleted { return true }
         return dialogs.view(did) { view, stored in
-            // A later INVITE that failed settles those before it in the record, and says nothing of the first one's ACK.
+            // A later INVITE that failed settles those before it in the record, and says nothing of the first one's
+            // ACK.
             context.isInitial
                 ? isAcknowledged(view, stored, context.cSeq)
                 : (context.leg == .caller ? view.settledCaller : view.settledCallee) >= context.cSeq
@@ -370,9 +371,9 @@ extension Proxy {
         finish(context, id)
     }
 
-    /// The dialog is about to end, and its tombstone keeps no branches. Those of a live owner are its own to cancel, when
-    /// it hears of the end; those that a dead one left open have nobody else by then, whoever their heir would be. What
-    /// has a transaction here is looked at when the end is written.
+    /// The dialog is about to end, and its tombstone keeps no branches. Those of a live owner are its own to cancel,
+    /// when it hears of the end; those that a dead one left open have nobody else by then, whoever their heir would
+    /// be. What has a transaction here is looked at when the end is written.
     mutating func cancelOrphans(
         _ did: DialogID, but own: SpiralPass? = nil, now: Instant, dialogs: inout DialogTable,
         effects: inout ProxyEffects

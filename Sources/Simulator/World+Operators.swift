@@ -1,5 +1,5 @@
-// Somebody asks for the end of a call while its phones talk, at whichever node (`understudy dialogs end`), and the check
-// that goes with it: such an end is final, whatever refreshes come after it on other nodes (`op`).
+// Somebody asks for the end of a call while its phones talk, at whichever node (`understudy dialogs end`), and the
+// check that goes with it: such an end is final, whatever refreshes come after it on other nodes (`op`).
 
 internal import Dialogs
 internal import Node

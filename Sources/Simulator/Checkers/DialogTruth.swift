@@ -23,8 +23,8 @@ struct DialogTruth {
     var confirmHolders: [ProcessID] = []
     /// Processes that knew of a provisional answer, when somebody looked.
     var earlyHolders: [ProcessID] = []
-    /// Processes whose record had the branch to this callee of a call that came back through the cluster: by it alone an
-    /// heir can cancel.
+    /// Processes whose record had the branch to this callee of a call that came back through the cluster: by it alone
+    /// an heir can cancel.
     var passHolders: [ProcessID] = []
     /// How often, of the looks taken, a process that held it confirmed had another serving one in reach.
     var sharedLooks = 0
