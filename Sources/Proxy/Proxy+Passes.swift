@@ -208,9 +208,16 @@ extension Proxy {
     /// Whether a callee has answered by way of this pass.
     func hasAnswered(_ context: ResponseContext, _ record: Record) -> Bool {
         if context.pass.isFirst { return (record.state ?? .unconfirmed) >= .confirmedNotAcknowledged }
-        return record.pendings.contains {
-            $0.pass == context.pass && $0.cseq == context.cSeq && $0.leg == context.leg && !$0.answer.isEmpty
-        }
+        // Its pending is dropped when the ACK has settled the call; what it learned of who answered stays.
+        let isKnownByCallee =
+            context.isInitial
+            && record.outs.contains {
+                $0.side.pass == context.pass && ($0.state == .confirmedNotAcknowledged || $0.state == .confirmed)
+            }
+        return isKnownByCallee
+            || record.pendings.contains {
+                $0.pass == context.pass && $0.cseq == context.cSeq && $0.leg == context.leg && !$0.answer.isEmpty
+            }
     }
 }
 

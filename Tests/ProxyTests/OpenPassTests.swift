@@ -107,6 +107,30 @@ struct OpenPassTests {
         #expect(isOpen(), "an heir must find it")
     }
 
+    @Test func `an heir whose CANCEL comes late ends no call that its callee has answered meanwhile`() {
+        var hunt = Hunt(recordsRoute: false)
+        let bob = hunt.tries("s1", Hunt.bob)[0]
+        _ = hunt.bench.receive(Call.response(180, to: bob, toTag: "tb"), from: Hunt.bob)
+        var other = survivor(of: hunt.bench, isLive: false)
+        let cancel = other.drain().first { $0.to == Hunt.bob }
+        // The CANCEL is long on its way; the 2xx, its ACK and the record of both are faster.
+        let up = hunt.bench.receive(
+            Call.response(200, to: bob, toTag: "tb", contact: "sip:bob@\(Hunt.bob)"), from: Hunt.bob)
+        _ = hunt.passUp(up[0])
+        let route = ["<sip:\(ProxyBench.shared);lr;did=\(hunt.bench.did.hex)>"]
+        _ = hunt.bench.receive(
+            Call.request("ACK", uri: "sip:bob@\(Hunt.bob)", branch: "z9hG4bKa1", toTag: "tb", route: route),
+            from: ProxyBench.caller)
+        copy(from: hunt.bench, to: &other)
+        var sent = other.drain()
+        if let cancel {
+            sent += other.receive(Call.response(200, to: cancel, contact: nil), from: Hunt.bob)
+        }
+        sent += other.advance(milliseconds: 2_000)
+        #expect(cancel != nil && !sent.contains { $0.firstLine.hasPrefix("BYE") })
+        #expect(other.state == .confirmed)
+    }
+
     @Test func `an heir takes a callee's answer by a further pass to the caller, if its server does not`() {
         var hunt = Hunt()
         let bob = hunt.tries("s1", Hunt.bob)[0]

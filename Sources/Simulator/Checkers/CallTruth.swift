@@ -73,6 +73,8 @@ final class CallTruth {
     var deadlineKnowers: [ProcessID] = []
     /// No node can have a later one.
     var latestDeadline: Nanoseconds = 0
+    /// When a node was last made to lose its record.
+    var recordLostAt: Nanoseconds = .min / 2
     /// When an operator first asked for its end, at a node that took the wish.
     var askedAt: Nanoseconds?
     /// Processes seen to know of that, two at most, and when there were two.

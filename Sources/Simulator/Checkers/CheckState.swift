@@ -239,8 +239,9 @@ final class CheckState {
         truth.dialogs[place].wasAlone = isAlone
         let others = knowing.filter { $0.host != host.index }
         guard world.plan.nodes > 1, others.isEmpty, !isUncommitted, !isAlone else { return }
-        // A peer may have had it and died since it acknowledged.
-        let justDied = ends.values.contains { world.now - $0 < .milliseconds(500) }
+        // A peer may have had it, and died, or was made to lose it, since it acknowledged.
+        let isJustLost = world.now - truth.recordLostAt < .milliseconds(500)
+        let justDied = isJustLost || ends.values.contains { world.now - $0 < .milliseconds(500) }
         // Or have it as a tombstone: an heir has ended what this node, stopped meanwhile, still confirms.
         guard !justDied, !truth.isEnding, !truth.dialogs[place].isEnding, !truth.wasRefused,
             !knowers(of: truth, world, { $0.state == .deleted }).contains(where: { $0.host != host.index })

@@ -181,6 +181,7 @@ extension World {
     func lose(_ call: Int, on host: Host) {
         guard let did = truth[call].did else { return }
         truth[call].forget(host.process)
+        truth[call].recordLostAt = now
         disturbances.note(.loss, at: now)
         drive(host) { node, time, out in NodeInspection.forget(&node, did, now: time, into: &out) }
         checks.seen[host.process]?[call] = .absent
