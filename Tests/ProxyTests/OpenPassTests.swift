@@ -12,9 +12,9 @@ struct OpenPassTests {
     private static let survivorAddress = "10.0.1.2:5060"
 
     /// Another node, with the record of the first.
-    private func survivor(of bench: ProxyBench, isLive: Bool, knows: Bool = true) -> ProxyBench {
+    private func survivor(of bench: ProxyBench, isLive: Bool, tag: UInt32 = 0x2222_2222) -> ProxyBench {
         var other = ProxyBench { settings in
-            settings.memberTag = 0x2222_2222
+            settings.memberTag = tag
             settings.listeners = [Endpoint(text: Self.survivorAddress)!]
             settings.names[0].sentBy = Array(Self.survivorAddress.utf8)
             settings.nodeName = Array("n2".utf8)
@@ -23,7 +23,7 @@ struct OpenPassTests {
             PeerContact(memberTag: 0x1111_1111, endpoint: Endpoint(text: ProxyBench.node), isLive: isLive)
         ]
         other.puts = bench.puts
-        if knows { copy(from: bench, to: &other) }
+        copy(from: bench, to: &other)
         return other
     }
 
@@ -109,20 +109,27 @@ struct OpenPassTests {
 
     @Test func `an heir whose CANCEL comes late ends no call that its callee has answered meanwhile`() {
         var hunt = Hunt(recordsRoute: false)
-        let bob = hunt.tries("s1", Hunt.bob)[0]
-        _ = hunt.bench.receive(Call.response(180, to: bob, toTag: "tb"), from: Hunt.bob)
-        var other = survivor(of: hunt.bench, isLive: false)
-        let cancel = other.drain().first { $0.to == Hunt.bob }
+        // The pass is a third node's, which dies; the first pass lives.
+        var third = survivor(of: hunt.bench, isLive: true, tag: 0x3333_3333)
+        let bob = third.receive(hunt.branch("s1", to: Hunt.bob), from: Hunt.server)[0]
+        _ = third.receive(Call.response(180, to: bob, toTag: "tb"), from: Hunt.bob)
+        var other = survivor(of: hunt.bench, isLive: true)
+        other.proxy.peers.append(PeerContact(memberTag: 0x3333_3333, endpoint: nil, isLive: false))
+        copy(from: third, to: &other)
+        var sent = other.advance(milliseconds: 300)
+        let cancel = sent.first { $0.to == Hunt.bob && $0.firstLine.hasPrefix("CANCEL") }
+        copy(from: third, to: &hunt.bench)
         // The CANCEL is long on its way; the 2xx, its ACK and the record of both are faster.
-        let up = hunt.bench.receive(
+        let up = third.receive(
             Call.response(200, to: bob, toTag: "tb", contact: "sip:bob@\(Hunt.bob)"), from: Hunt.bob)
+        copy(from: third, to: &hunt.bench)
         _ = hunt.passUp(up[0])
         let route = ["<sip:\(ProxyBench.shared);lr;did=\(hunt.bench.did.hex)>"]
         _ = hunt.bench.receive(
             Call.request("ACK", uri: "sip:bob@\(Hunt.bob)", branch: "z9hG4bKa1", toTag: "tb", route: route),
             from: ProxyBench.caller)
         copy(from: hunt.bench, to: &other)
-        var sent = other.drain()
+        sent = other.drain()
         if let cancel {
             sent += other.receive(Call.response(200, to: cancel, contact: nil), from: Hunt.bob)
         }
