@@ -236,13 +236,30 @@ extension Proxy {
         _ hash: UInt64, from source: Endpoint, now: Instant, dialogs: inout DialogTable,
         effects: inout ProxyEffects
     ) {
-        guard let index = generatedTable.first(hash: hash, where: { isGenerated($0, hash) }),
-            let id = contexts.id(at: index), var context = take(id)
-        else {
+        guard answersGenerated(hash, now: now, effects: &effects) else {
             counters.strayResponses += 1
             passToPeers(from: source, effects: &effects)
             return
         }
+    }
+
+    /// The answer to a BYE of the cluster's passes by on its way back through a server. Where that way leads to the
+    /// address of a dead node, whose name the BYE has (R7), this is where it is seen.
+    mutating func noteAnswerPassing(now: Instant, effects: inout ProxyEffects) {
+        guard message.count(of: .via) > 2 else { return }
+        vias.removeAll(keepingCapacity: true)
+        message.vias(into: &vias)
+        for via in vias {
+            guard case .generated(let hash) = Branch(message.bytes, via.branch, mark: settings.mark) else { continue }
+            _ = answersGenerated(hash, now: now, effects: &effects)  // Another node's learns it by its own answer.
+        }
+    }
+
+    /// The response at hand answers a request of the cluster's that this node sent.
+    private mutating func answersGenerated(_ hash: UInt64, now: Instant, effects: inout ProxyEffects) -> Bool {
+        guard let index = generatedTable.first(hash: hash, where: { isGenerated($0, hash) }),
+            let id = contexts.id(at: index), var context = take(id)
+        else { return false }
         if let branch = context.branches.firstIndex(where: { $0.generated == hash }),
             case .nonInvite(var transaction) = context.branches[branch].client
         {
@@ -253,6 +270,7 @@ extension Proxy {
             if message.statusCode >= 200 { endLeg(&context, branch, message.statusCode, effects: &effects) }
         }
         finish(context, id)
+        return true
     }
 
     /// Any final answer, 408, 481 or silence until timer F ends a leg (DESIGN §3.3).

@@ -131,6 +131,7 @@ extension Proxy {
         if status >= 200 {
             wheel.cancel(context.branches[index].timerC)
             context.branches[index].timerC = .none
+            if context.method == .bye { noteAnswerPassing(now: now, effects: &effects) }
             if context.endsOnAnswer { endOnAnswer(&context, now: now, dialogs: &dialogs, effects: &effects) }
         }
         if status < 200 {
