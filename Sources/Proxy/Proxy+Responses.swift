@@ -256,8 +256,8 @@ extension Proxy {
         }
         // A further copy too, and the 2xx of a pass that the first pass sees: who taught it may still wait for its
         // commit.
-        let isKnown = context.did.map { dialogs.contains($0) } ?? false
-        let isHeld = commits && (fact == .moves || fact == .nothing && isInvite && context.isInitial && isKnown)
+        let isFurther = fact == .nothing && isInvite && context.isInitial
+        let isHeld = commits && (fact == .moves || isFurther && context.did.map { dialogs.contains($0) } ?? false)
         guard isHeld, context.held.count < ResponseContext.heldLimit else {
             counters.holdsRefused += isHeld ? 1 : 0
             sendUpstream(bytes, status, &context, id, now: now, effects: &effects)
@@ -302,9 +302,9 @@ extension Proxy {
             let isForDead = context.kind == .passing || context.kind == .heir && context.isInitial
             if isForDead, let did = context.did, hasFailed(did, dialogs: dialogs) {
                 counters.strayResponses += 1
-                break
+            } else {
+                sendUpstream(response.bytes, response.status, &context, id, now: now, effects: &effects)
             }
-            sendUpstream(response.bytes, response.status, &context, id, now: now, effects: &effects)
             if let did = context.did, hasAdopted(did) { reviewsDue.append(did) }
             if context.held.isEmpty {
                 released += context.queued

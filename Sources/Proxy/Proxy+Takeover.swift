@@ -378,7 +378,10 @@ extension Proxy {
         _ did: DialogID, but own: SpiralPass? = nil, now: Instant, dialogs: inout DialogTable,
         effects: inout ProxyEffects
     ) {
-        guard let record = dialogs.record(did), record.state != .deleted else { return }
+        // Most calls have nothing open by then, and their record need not be decoded to see that.
+        guard dialogs.view(did, { view, _ in view.pendingCount > 0 }) ?? false, let record = dialogs.record(did),
+            record.state != .deleted
+        else { return }
         let hasOpen = inviteContext(of: did) {
             ($0.kind == .forwarded || $0.kind == .heir) && $0.lastStatus < 200
         }

@@ -221,7 +221,7 @@ extension Cluster {
     }
 
     private mutating func judgeQuorum(_ now: Instant, _ out: inout ClusterActions) {
-        // Who takes us for dead would not be asked in vain only: it does not hear what we do either.
+        // Who takes us for dead hears neither our questions nor what we do: it is none of those that we act with.
         let hearing = heardMembers.count { peer in
             guard let opinion = peer.heartbeat.opinion(of: localMember.name) else { return true }
             return opinion.member != localMember || !opinion.verdict.isDead
