@@ -66,7 +66,7 @@ enum ProxyTarget {
             let hash = KeyedHash(key0: 1, key1: 2)
             proxy = Proxy(settings: settings, hash: hash, now: now)
             proxy.isReady = true
-            proxy.fitMembers = [settings.memberTag, 0x2222_2222]
+            proxy.heirs.set(["n1", "n2"])
             proxy.peers = [PeerContact(memberTag: 0x2222_2222, endpoint: Self.other, isLive: true)]
             dialogs = DialogTable(buckets: 16, hash: hash, limit: 16)
         }

@@ -75,7 +75,7 @@ extension Node {
                 store.dialogs.setTimer(did, at: end.advanced(by: wait))
             } else {
                 proxy.shortenDeadline(
-                    did, flags: 0, isAsked: false, now: now, dialogs: &store.dialogs, effects: &effects)
+                    did, flags: [], isAsked: false, now: now, dialogs: &store.dialogs, effects: &effects)
             }
             return
         }
@@ -136,7 +136,7 @@ extension Node {
     /// A ringing call that nobody answers for `early_timeout`: its owner, or heir, cancels it. Were that to fail too,
     /// the record ends after another transaction's lifetime.
     private mutating func expireEarly(_ did: DialogID, now: Instant) {
-        if proxy.cancelEarly(did, flags: RecordFlag.timedOut, now: now, dialogs: &store.dialogs, effects: &effects) {
+        if proxy.cancelEarly(did, flags: .timedOut, now: now, dialogs: &store.dialogs, effects: &effects) {
             proxy.review(did, now: now, dialogs: &store.dialogs, effects: &effects)
             store.dialogs.setTimer(did, at: now.advanced(by: settings.sip.t1 * 64 + .seconds(3)))
         } else {

@@ -41,7 +41,7 @@ extension Node {
             switch item {
             case .patch(let did, let range):
                 let bytes = RawSpan(_elements: arena.bytes.span).extracting(range.range)
-                lastSequence = cluster.publish(did.rawValue, bytes, isPut: false, now: now)
+                lastSequence = cluster.publish(patch: bytes, of: did.rawValue, now: now)
                 if store.isTombstone(did.rawValue) { cluster.bury(did.rawValue, store: &store, now: now) }
                 noteChange(did, now: now)
             case .put(let did):
@@ -49,7 +49,7 @@ extension Node {
                 guard let age = store.write(did.rawValue, into: &recordBytes, now: now) else { continue }
                 let bytes = recordBytes.bytes
                 lastSequence = cluster.publish(
-                    did.rawValue, RawSpan(_elements: bytes.span), isPut: true, ageMilliseconds: age, now: now)
+                    record: RawSpan(_elements: bytes.span), of: did.rawValue, ageMilliseconds: age, now: now)
                 noteChange(did, now: now)
                 trace.keep(.published, did, now: now)
             case .commit(let token): waitForCommit(token, now: now)
@@ -103,7 +103,6 @@ extension Node {
                 counters.intentsRefused += 1
                 trace.keep(.refused, DialogID(rawValue: did), now: now)
                 armDeadline(DialogID(rawValue: did))
-            case .applied: break  // The store has it in `touched`.
             case .viewChanged:
                 scheduleReview(now: now)
                 noteSuccessions(now: now)
@@ -153,7 +152,7 @@ extension Node {
             }
             if proxy.owesEnd(did, dialogs: store.dialogs) {
                 proxy.shortenDeadline(
-                    did, flags: 0, isAsked: true, now: now, dialogs: &store.dialogs, effects: &effects)
+                    did, flags: [], isAsked: true, now: now, dialogs: &store.dialogs, effects: &effects)
             }
         }
         for did in store.arrived {

@@ -18,9 +18,9 @@ extension Node {
         guard let did = DialogID(hex: text), let state = store.dialogs.state(did) else { return .unknown }
         if state == .deleted { return .alreadyEnded }
         guard cluster.isFit else { return .refused("this node has no quorum or is not up yet; ask another member") }
-        let isAsked = store.dialogs.view(did) { view, _ in view.flags & RecordFlag.endedByOperator != 0 } ?? false
+        let isAsked = store.dialogs.view(did) { view, _ in view.flags.contains(.endedByOperator) } ?? false
         begin(&out)
-        let flags = RecordFlag.endedByOperator
+        let flags = RecordFlags.endedByOperator
         if state >= .confirmedNotAcknowledged {
             proxy.shortenDeadline(
                 did, flags: flags, isAsked: true, now: now, dialogs: &store.dialogs, effects: &effects)
@@ -39,12 +39,12 @@ extension Node {
         guard let state = record.state, state != .deleted else {
             end.phase = .ended
             end.cause = Self.cause(of: record.flags)
-            end.isAnswered = record.flags & RecordFlag.unanswered == 0
+            end.isAnswered = !record.flags.contains(.unanswered)
             return end
         }
         let isExplicit = record.deadline?.isExplicitEnd ?? false
         if state < .confirmedNotAcknowledged {
-            guard record.flags & RecordFlag.cancelled != 0 else { return end }
+            guard record.flags.contains(.cancelled) else { return end }
             end.phase = .ending
         } else if proxy.isEnding(did) || proxy.frozenDialogs.contains(did, now: now) {
             end.phase = .ending
@@ -54,18 +54,18 @@ extension Node {
             return end
         }
         end.cause = isExplicit || state < .confirmedNotAcknowledged ? Self.cause(of: record.flags) : .timeout
-        if record.flags & RecordFlag.endedByKeepAlive != 0 { end.cause = .keepAlive }
+        if record.flags.contains(.endedByKeepAlive) { end.cause = .keepAlive }
         return end
     }
 
     /// The party's own BYE comes first: what the cluster wanted beside it has found nothing to end.
-    private static func cause(of flags: UInt64) -> DialogEnd.Cause {
-        if flags & RecordFlag.byeFromCaller != 0 { return .caller }
-        if flags & RecordFlag.byeFromCallee != 0 { return .callee }
-        if flags & RecordFlag.endedByOperator != 0 { return .operator }
-        if flags & RecordFlag.endedByKeepAlive != 0 { return .keepAlive }
-        if flags & RecordFlag.timedOut != 0 { return .timeout }
-        if flags & RecordFlag.cancelled != 0 { return .cancelled }
-        return flags & RecordFlag.failed != 0 ? .failed : .none
+    private static func cause(of flags: RecordFlags) -> DialogEnd.Cause {
+        if flags.contains(.byeFromCaller) { return .caller }
+        if flags.contains(.byeFromCallee) { return .callee }
+        if flags.contains(.endedByOperator) { return .operator }
+        if flags.contains(.endedByKeepAlive) { return .keepAlive }
+        if flags.contains(.timedOut) { return .timeout }
+        if flags.contains(.cancelled) { return .cancelled }
+        return flags.contains(.failed) ? .failed : .none
     }
 }

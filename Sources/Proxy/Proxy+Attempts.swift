@@ -39,7 +39,7 @@ extension Proxy {
         let loop = loopHash(plan)
         return attempts(plan, dialogs: dialogs).first { did in
             dialogs.view(did) { view, stored in
-                guard view.state < .confirmed, view.flags & RecordFlag.cancelled == 0 else { return false }
+                guard view.state < .confirmed, !view.flags.contains(.cancelled) else { return false }
                 var fits = false
                 view.forEachPending(in: stored) { pending in
                     guard pending.leg == .caller, pending.pass.isFirst,
@@ -61,7 +61,7 @@ extension Proxy {
         if state == .deleted {
             // Its final answer may have died with its owner; if a live one still repeats it, this is one more of the
             // same kind.
-            guard record.flags & RecordFlag.failed != 0 else { return }
+            guard record.flags.contains(.failed) else { return }
             answerAsFailed(record, plan, effects: &effects)
             return
         }
@@ -120,7 +120,7 @@ extension Proxy {
             context.listener = plan.listener
             context.flow = arrivalFlow
             context.relay = plan.relay
-            if context.serverKey != 0 { _ = serverTable.remove(hash: context.serverKey, value: heir.index) }
+            if let old = context.serverKey { _ = serverTable.remove(hash: old, value: heir.index) }
             context.serverKey = key
             serverTable.insert(hash: key, value: heir.index)
             respond(100, &context, heir, now: now, effects: &effects)
@@ -181,7 +181,7 @@ extension Proxy {
         if let answer, let readdressed = readdress(answer, as: context.request) {
             sendUpstream(readdressed, 200, &context, id, now: now, effects: &effects)
             startRepeating(context, did, readdressed, now: now, effects: &effects)
-        } else if !context.pass.isFirst, !own.isEmpty, own.allSatisfy({ $0.progress & Progress.final != 0 }) {
+        } else if !context.pass.isFirst, !own.isEmpty, own.allSatisfy({ $0.progress.contains(.final) }) {
             respond(settings.earlyEndCode, &context, id, now: now, effects: &effects)
         } else if context.lastStatus < 180, let ringing = record.outs.first(where: { $0.state == .early }) {
             ring(ringing, &context, id, now: now, effects: &effects)
@@ -225,7 +225,7 @@ extension Proxy {
     /// The status that a failed INVITE had. A redirection, a challenge and what else lives by its headers cannot be
     /// said again without them: who asks gets 500, and asks anew.
     private func statusOfFailure(_ record: Record) -> Int {
-        if record.failure == 0 { return record.flags & RecordFlag.cancelled != 0 ? 487 : settings.earlyEndCode }
+        if record.failure == 0 { return record.flags.contains(.cancelled) ? 487 : settings.earlyEndCode }
         return Self.needsHeaders(Int(record.failure)) ? 500 : Int(record.failure)
     }
 

@@ -20,8 +20,7 @@ extension Proxy {
                 put(context, id)
                 return
             }
-            reject(200, plan, effects: &effects)
-            counters.rejected -= 1
+            answer(200, plan, effects: &effects)
             context.cancelled = true
             if context.reason.isEmpty { context.reason = reasonLines() }
             if context.kind == .adopted, let did = context.did {
@@ -47,8 +46,7 @@ extension Proxy {
                     // another.
                     counters.dropped += 1
                 } else {
-                    reject(200, plan, effects: &effects)
-                    counters.rejected -= 1
+                    answer(200, plan, effects: &effects)
                 }
             }
             // Of an answered call, too: the INVITE may be a pass that another target than this one has answered.
@@ -61,8 +59,7 @@ extension Proxy {
             let isPassed = passToPeers(completing: plan, effects: &effects)
             // For a pass that only another member knows its owner answers: what is lost on the way comes again.
             if isPassed && mayBeOfUnknownPass(plan, dialogs: dialogs) { return }
-            reject(200, plan, effects: &effects)
-            counters.rejected -= 1
+            answer(200, plan, effects: &effects)
         case .nothing:
             // Who says nothing gets the CANCEL again, and knows the call by then.
             if isJoining {
@@ -145,15 +142,15 @@ extension Proxy {
         dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
         close(&context)
-        cancelOthers(&context, id, but: -1, because: cause, now: now, effects: &effects)
+        cancelOthers(&context, id, but: nil, because: cause, now: now, effects: &effects)
         if !context.targets.isEmpty { continueFork(&context, id, now: now, dialogs: &dialogs, effects: &effects) }
     }
 
     mutating func cancelOthers(
-        _ context: inout ResponseContext, _ id: SlotID, but spared: Int, because cause: CancelCause, now: Instant,
+        _ context: inout ResponseContext, _ id: SlotID, but spared: Int?, because cause: CancelCause, now: Instant,
         effects: inout ProxyEffects
     ) {
-        for index in context.branches.indices where index != spared && context.branches[index].final == 0 {
+        for index in context.branches.indices where index != spared && context.branches[index].final == nil {
             guard case .none = context.branches[index].cancel else { continue }
             context.branches[index].cause = cause
             if context.branches[index].sawProvisional {
@@ -252,7 +249,7 @@ extension Proxy {
     ) {
         if context.kind == .heir, context.lastStatus >= 200 {
             // A provisional came after the caller had its answer; the 487 goes to the dead node.
-            if context.branches[index].final == 0 { acknowledgeUnseen(context.branches[index], effects: &effects) }
+            if context.branches[index].final == nil { acknowledgeUnseen(context.branches[index], effects: &effects) }
         } else if context.kind == .heir, hasCancelled(context) {
             context.heirStage = .cancelling
             endEarlyAsHeir(&context, id, now: now, dialogs: &dialogs, effects: &effects)
@@ -261,7 +258,7 @@ extension Proxy {
 
     /// A cancelled INVITE without a final answer within 64·T1 of its CANCEL has ended, whatever became of that (§9.1).
     private mutating func awaitEnd(_ context: inout ResponseContext, _ id: SlotID, branch index: Int, now: Instant) {
-        guard context.branches[index].final == 0 else { return }
+        guard context.branches[index].final == nil else { return }
         wheel.cancel(context.branches[index].timerC)
         context.branches[index].timerC = wheel.schedule(
             TimerToken(context: id, branch: index, machine: .branchEnd).rawValue,
@@ -366,8 +363,7 @@ extension Proxy {
             // own INVITE was not here. Should a phone that ignores its Routes have been answered by way of another
             // node, its next ACK, to the next copy of the 2xx, finds the fact.
             if state < .confirmedNotAcknowledged { return true }
-            let flags = dialogs.view(did) { view, _ in view.flags } ?? 0
-            return state == .deleted && flags & RecordFlag.failed != 0
+            return state == .deleted && dialogs.view(did) { view, _ in view.flags.contains(.failed) } ?? false
         }
     }
 

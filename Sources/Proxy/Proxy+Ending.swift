@@ -66,6 +66,16 @@ package struct EndingRequest: Equatable, Sendable {
     }
 }
 
+/// Why the cluster sends a BYE. Only its Reason says so (RFC 3326).
+enum ByeCause {
+    /// What the record has of it: an operator, keep-alives that failed, else its deadline.
+    case recorded
+    /// The set-up was interrupted: an heir ends a dialog that is early (S2-11).
+    case interrupted
+    /// Another callee has answered before.
+    case elsewhere
+}
+
 extension Proxy {
     /// What an intent to end this dialog carries; `nil` when no leg can be told (no confirmed dialog-out).
     package func endingPayload(_ did: DialogID, dialogs: DialogTable) -> [UInt8]? {
@@ -75,7 +85,7 @@ extension Proxy {
         var requests: [EndingRequest] = []
         var size = 0
         forEachLeg(of: record) { out, leg in
-            guard requests.count < EndingRequest.countLimit, let request = bye(did, record, out, to: leg, early: false),
+            guard requests.count < EndingRequest.countLimit, let request = bye(did, record, out, to: leg),
                 size + request.size <= EndingRequest.payloadLimit
             else { return }
             size += request.size
@@ -103,7 +113,7 @@ extension Proxy {
             return
         }
         if generatedTable.first(hash: first, where: { isGenerated($0, first) }) != nil { return }  // Under way here.
-        startGenerated(requests, did: did, method: .bye, kind: .generated, now: now, effects: &effects)
+        startGenerated(requests, did: did, kind: .generated, now: now, effects: &effects)
     }
 
     /// Adds the BYEs that an intent was too small for; who cannot be told is counted.
@@ -116,7 +126,7 @@ extension Proxy {
         var (missing, unreachable): ([EndingRequest], UInt64) = ([], 0)
         forEachLeg(of: record) { out, leg in
             guard !known.contains(generatedBranch(did, leg, .bye, toTag: out.toTag)) else { return }
-            if let request = bye(did, record, out, to: leg, early: false) {
+            if let request = bye(did, record, out, to: leg) {
                 missing.append(request)
             } else {
                 unreachable += 1
@@ -128,16 +138,16 @@ extension Proxy {
         counters.legsUnreachable += unreachable
     }
 
-    /// Starts requests that the cluster makes, each with its own client transaction.
+    /// Starts BYEs that the cluster makes, each with its own client transaction.
     mutating func startGenerated(
-        _ requests: [EndingRequest], did: DialogID, method: Method, kind: ResponseContext.Kind, now: Instant,
+        _ requests: [EndingRequest], did: DialogID, kind: ResponseContext.Kind, now: Instant,
         effects: inout ProxyEffects
     ) {
         // At the limit the deadline is looked at again after intent-life.
         guard let id = newContext(&effects) else { return }
         var context = ResponseContext()
         context.kind = kind
-        context.method = method
+        context.method = .bye
         context.did = did
         context.startedAt = now
         for request in requests {
@@ -172,7 +182,7 @@ extension Proxy {
         dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
         guard var context = take(id) else { return }
-        if context.branches.indices.contains(index), context.branches[index].final == 0 {
+        if context.branches.indices.contains(index), context.branches[index].final == nil {
             if let endpoint { context.branches[index].serverName = serverName(host, endpoint) }
             if context.kind == .keepAlive {
                 keepAliveResolved(&context, index, endpoint, id, now: now, dialogs: &dialogs, effects: &effects)
@@ -277,10 +287,10 @@ extension Proxy {
     mutating func endLeg(
         _ context: inout ResponseContext, _ branch: Int, _ status: Int, effects: inout ProxyEffects
     ) {
-        guard context.branches[branch].final == 0 else { return }
+        guard context.branches[branch].final == nil else { return }
         context.branches[branch].final = status
         guard context.kind == .generated, let did = context.did,
-            context.branches.allSatisfy({ $0.final != 0 })
+            context.branches.allSatisfy({ $0.final != nil })
         else { return }
         let isUnanswered = context.branches.contains { $0.final == 408 || $0.final == 503 }
         effects.items.append(.legsEnded(did, unanswered: isUnanswered))
@@ -291,7 +301,7 @@ extension Proxy {
         inviteContext(
             of: did,
             where: { context in
-                context.kind == .generated && context.branches.contains { $0.final == 0 }
+                context.kind == .generated && context.branches.contains { $0.final == nil }
             }) != nil
     }
 
@@ -299,25 +309,25 @@ extension Proxy {
     package mutating func bury(
         _ did: DialogID, unanswered: Bool = false, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
-        let flags = dialogs.view(did) { view, _ in view.flags } ?? 0
-        let isExplained = flags & (RecordFlag.endedByOperator | RecordFlag.cancelled) != 0
+        let flags = dialogs.view(did) { view, _ in view.flags } ?? []
+        let isExplained = !flags.isDisjoint(with: [.endedByOperator, .cancelled])
         cancelOrphans(did, now: now, dialogs: &dialogs, effects: &effects)
         facts.begin()
-        facts.put(RecordField.state, UInt64(DialogState.deleted.rawValue))
-        let cause = isExplained ? RecordFlag.failed : RecordFlag.timedOut
-        facts.put(RecordField.flags, unanswered ? cause | RecordFlag.unanswered : cause)
+        facts.reach(.deleted)
+        facts.raise(isExplained ? .failed : .timedOut)
+        if unanswered { facts.raise(.unanswered) }
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
     }
 
     /// Asks the owner, or the heir, of a ringing call to cancel it; the fact reaches whichever it is.
     /// - Returns: False when that was asked before.
     package mutating func cancelEarly(
-        _ did: DialogID, flags: UInt64, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ did: DialogID, flags: RecordFlags, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
     ) -> Bool {
-        let known = dialogs.view(did) { view, _ in view.flags } ?? RecordFlag.cancelled
-        guard known & RecordFlag.cancelled == 0 else { return false }
+        let known = dialogs.view(did) { view, _ in view.flags } ?? .cancelled
+        guard !known.contains(.cancelled) else { return false }
         facts.begin()
-        facts.put(RecordField.flags, RecordFlag.cancelled | flags)
+        facts.raise(flags.union(.cancelled))
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
         return true
     }
@@ -338,11 +348,8 @@ extension Proxy {
     ///
     /// CSeq and branch are those of any other BYE to this leg: should the dialog turn out to be confirmed elsewhere,
     /// the BYE at its deadline is a retransmission of this one (S1-9).
-    /// - Parameters:
-    ///   - early: An heir ends a dialog that is early; only the Reason says so (S2-11).
-    ///   - elsewhere: So it does where another callee has answered before.
     func bye(
-        _ did: DialogID, _ record: Record, _ out: Record.Out, to leg: Leg, early: Bool, elsewhere: Bool = false
+        _ did: DialogID, _ record: Record, _ out: Record.Out, to leg: Leg, because cause: ByeCause = .recorded
     ) -> EndingRequest? {
         var side = leg == .caller ? record.caller : out.side
         // Whoever knows of the dialog by its ACK alone knows the callee by the URI that was called, and by its tag.
@@ -358,7 +365,7 @@ extension Proxy {
         let request = requestWithin(
             record, out, to: leg, method: "BYE", cSeq: cSeq, hop,
             via: { writeGeneratedVia(did, record, out, to: leg, .bye, settings.egress ?? hop.endpoint, into: &$0) },
-            extra: { Self.writeReason(record.flags, early: early, elsewhere: elsewhere, into: &$0) })
+            extra: { Self.writeReason(cause, record.flags, into: &$0) })
         return EndingRequest(leg: leg, target: hop.endpoint, bytes: request)
     }
 
@@ -378,19 +385,19 @@ extension Proxy {
     }
 
     /// Why the cluster ends a dialog (RFC 3326).
-    private static func writeReason(_ flags: UInt64, early: Bool, elsewhere: Bool, into writer: inout ByteWriter) {
-        if elsewhere { return writeCancelReason(.elsewhere, ofCaller: [], into: &writer) }
-        let (cause, text): (Int, String) =
-            if flags & RecordFlag.endedByOperator != 0 {
+    private static func writeReason(_ cause: ByeCause, _ flags: RecordFlags, into writer: inout ByteWriter) {
+        if cause == .elsewhere { return writeCancelReason(.elsewhere, ofCaller: [], into: &writer) }
+        let (code, text): (Int, String) =
+            if flags.contains(.endedByOperator) {
                 (480, "Ended by the operator")
-            } else if early {
+            } else if cause == .interrupted {
                 (480, "Call set-up was interrupted")
-            } else if flags & RecordFlag.endedByKeepAlive != 0 {
+            } else if flags.contains(.endedByKeepAlive) {
                 (408, "Keep-alive failed")
             } else {
                 (408, "Dialog lifetime expired")
             }
-        ReasonWriter.write(cause: cause, text: Array(text.utf8), into: &writer)
+        ReasonWriter.write(cause: code, text: Array(text.utf8), into: &writer)
     }
 
     /// A request of the cluster's own within a dialog-out, to one side as the other would send it (RFC 3261 §12.2.1.1).

@@ -208,7 +208,7 @@ extension Proxy {
             let id = resolve(token.context, generationMask: SendToken.generationMask), var context = take(id)
         else { return }
         if context.kind == .probe {
-            if let probe = context.branches.first, probe.number == token.branch, probe.final == 0 {
+            if let probe = context.branches.first, probe.number == token.branch, probe.final == nil {
                 endProbe(&context, isUp: false, now: now)
             }
         } else if context.branches.indices.contains(Int(token.branch)) {
@@ -226,7 +226,7 @@ extension Proxy {
         _ context: inout ResponseContext, _ id: SlotID, branch index: Int, now: Instant,
         dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
-        guard context.branches[index].final == 0 else { return }
+        guard context.branches[index].final == nil else { return }
         if goByUDP(&context, id, branch: index, now: now, effects: &effects) { return }
         actions.removeAll(keepingCapacity: true)
         switch context.branches[index].client {

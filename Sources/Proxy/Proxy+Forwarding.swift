@@ -40,16 +40,17 @@ extension Proxy {
         context.relay = plan.relay
         context.routeListener = plan.routeListener
         context.startedAt = now
-        context.serverKey = serverKey(plan, method: message.method)
+        let key = serverKey(plan, method: message.method)
+        context.serverKey = key
         context.request = completedRequest(plan)
         let isInvite = message.method == .invite
-        if isInvite { refusals.remove(context.serverKey) }
+        if isInvite { refusals.remove(key) }
         let isReliable = plan.upstream.transport.isReliable
         context.server =
             isInvite
             ? .invite(startedInviteServer(reliable: isReliable))
             : .nonInvite(startedNonInviteServer(reliable: isReliable))
-        serverTable.insert(hash: context.serverKey, value: id.index)
+        serverTable.insert(hash: key, value: id.index)
         if isInvite, let did = plan.did { dialogTable.insert(hash: did.rawValue, value: id.index) }
         if plan.targets.isEmpty {
             beginBranch(&context, plan, id, now: now, dialogs: &dialogs, effects: &effects)

@@ -19,7 +19,7 @@ extension Proxy {
         dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
         if context.lastStatus >= 200 {  // It waited for a provisional to cancel; the caller has its answer.
-            for index in context.branches.indices where context.branches[index].final == 0 { giveUp(&context, index) }
+            for index in context.branches.indices where context.branches[index].final == nil { giveUp(&context, index) }
             return
         }
         switch context.heirStage {
@@ -56,13 +56,13 @@ extension Proxy {
 
     /// The owner lives after all, and has its transaction: it is not this node's to end.
     mutating func standDown(_ context: inout ResponseContext) {
-        for index in context.branches.indices where context.branches[index].final == 0 { giveUp(&context, index) }
+        for index in context.branches.indices where context.branches[index].final == nil { giveUp(&context, index) }
         leaveToRecord(&context)
     }
 
     /// An heir's part is over. Another copy of the INVITE that came here meanwhile is answered as the record says.
     mutating func leaveToRecord(_ context: inout ResponseContext) {
-        guard context.kind == .heir, context.serverKey != 0, let did = context.did else {
+        guard context.kind == .heir, context.serverKey != nil, let did = context.did else {
             return abandonServer(&context)
         }
         wheel.cancel(context.contextTimer)
@@ -122,7 +122,7 @@ extension Proxy {
             wakeHeir(&context, id, at: until)
             return true
         }
-        guard let fromBelow, let index = context.branches.firstIndex(where: { $0.final == 0 }) else { return false }
+        guard let fromBelow, let index = context.branches.firstIndex(where: { $0.final == nil }) else { return false }
         let kept = message.snapshot()
         defer { _ = loadMessage(kept) }
         guard let bytes = answerTakenUp(fromBelow.answer, context, branch: index), loadMessage(bytes),
@@ -174,9 +174,9 @@ extension Proxy {
             let own = record.outs.filter {
                 $0.state != .deleted && (context.pass.isFirst || $0.side.pass == context.pass)
             }
-            let byes = own.compactMap { bye(did, record, $0, to: .callee, early: true) }
-            if !byes.isEmpty { startGenerated(byes, did: did, method: .bye, kind: .heir, now: now, effects: &effects) }
-            for branch in context.branches where branch.sawProvisional && branch.final == 0 {
+            let byes = own.compactMap { bye(did, record, $0, to: .callee, because: .interrupted) }
+            if !byes.isEmpty { startGenerated(byes, did: did, kind: .heir, now: now, effects: &effects) }
+            for branch in context.branches where branch.sawProvisional && branch.final == nil {
                 acknowledgeUnseen(branch, effects: &effects)
             }
         }
@@ -186,7 +186,7 @@ extension Proxy {
             if status == 500 { writer.put("Retry-After: 1\r\n") }
         }
         var waits = false
-        for index in context.branches.indices where context.branches[index].final == 0 && context.isInitial {
+        for index in context.branches.indices where context.branches[index].final == nil && context.isInitial {
             if case .wanted = context.branches[index].cancel { waits = true } else { giveUp(&context, index) }
         }
         // A provisional that still comes is answered with CANCEL; for longer than timer C none will.
@@ -202,7 +202,7 @@ extension Proxy {
 
     /// An heir that is not fit any more, for want of quorum, ends nothing; it looks again soon.
     private mutating func waitsForQuorum(_ context: inout ResponseContext, _ id: SlotID, now: Instant) -> Bool {
-        guard !fitMembers.contains(settings.memberTag) else { return false }
+        guard !isFit else { return false }
         wakeHeir(&context, id, at: now.advanced(by: Self.fitnessInterval))
         return true
     }

@@ -15,12 +15,9 @@ extension Proxy {
         facts.begin()
         for tag in context.branches[index].earlyTags
         where context.isInitial && !isAnswered(did, tag, dialogs: dialogs) {
-            facts.message(RecordField.outs) { out in
-                out.put(OutField.toTag, tag)
-                out.put(OutField.state, UInt64(DialogState.deleted.rawValue))
-            }
+            facts.out(tag) { $0.reach(.deleted) }
         }
-        pendingFact(context, index) { $0.put(PendingField.progress, Progress.final) }
+        pendingFact(context, index) { $0.mark(.final) }
         settleLast(context, [index], dialogs: dialogs)
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
     }
@@ -39,7 +36,7 @@ extension Proxy {
                 own.contains { Text.same(bytes, pending.branch, $0, ByteRange($0)) }
             }
         }
-        if isLast ?? false { facts.put(RecordField.settledCaller, UInt64(context.cSeq)) }
+        if isLast ?? false { facts.settle(.caller, cSeq: context.cSeq) }
     }
 
     /// A callee's 2xx to the caller's INVITE was acknowledged.
@@ -55,7 +52,7 @@ extension Proxy {
     ) -> Bool {
         var isOpen = false
         view.forEachPending(in: stored) { pending in
-            guard pending.leg == .caller, pending.cseq == cSeq, pending.progress & Progress.final == 0 else { return }
+            guard pending.leg == .caller, pending.cseq == cSeq, !pending.progress.contains(.final) else { return }
             isOpen = isOpen || !except(pending)
         }
         return isOpen
@@ -92,20 +89,20 @@ extension Proxy {
         facts.begin()
         if context.isInitial {
             guard state < .confirmedNotAcknowledged else { return }
-            facts.put(RecordField.state, UInt64(DialogState.deleted.rawValue))
-            facts.put(RecordField.flags, RecordFlag.failed)
-            facts.put(RecordField.failure, UInt64(status))
+            facts.reach(.deleted)
+            facts.raise(.failed)
+            facts.fail(status: status)
         } else {
             if keepsBranches(of: context.leg, did, dialogs: dialogs) {
                 for index in context.branches.indices {
-                    pendingFact(context, index) { $0.put(PendingField.progress, Progress.final) }
+                    pendingFact(context, index) { $0.mark(.final) }
                 }
             } else {
-                facts.put(context.leg == .caller ? RecordField.settledCaller : .settledCallee, UInt64(context.cSeq))
+                facts.settle(context.leg, cSeq: context.cSeq)
             }
             if loadStored(context.request), let via = try? stored.topmostVia() {
                 let rejected = rejection(cSeq: context.cSeq, branch: via.branch, in: stored.bytes)
-                facts.put(context.leg == .caller ? RecordField.rejectedCaller : .rejectedCallee, rejected)
+                facts.reject(context.leg, mark: rejected)
             }
         }
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
@@ -132,13 +129,10 @@ extension Proxy {
         if !goesOn { cancelOrphans(did, now: now, dialogs: &dialogs, effects: &effects) }
         facts.begin()
         if goesOn {
-            facts.message(RecordField.outs) { out in
-                out.put(OutField.toTag, bytes, calleeTag)
-                out.put(OutField.state, UInt64(DialogState.deleted.rawValue))
-            }
+            facts.out(bytes, calleeTag) { $0.reach(.deleted) }
         } else {
-            facts.put(RecordField.state, UInt64(DialogState.deleted.rawValue))
-            facts.put(RecordField.flags, leg == .caller ? RecordFlag.byeFromCaller : RecordFlag.byeFromCallee)
+            facts.reach(.deleted)
+            facts.raise(leg == .caller ? .byeFromCaller : .byeFromCallee)
         }
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
     }
@@ -193,7 +187,7 @@ extension Proxy {
     ) {
         cancelOrphans(did, now: now, dialogs: &dialogs, effects: &effects)
         facts.begin()
-        facts.put(RecordField.state, UInt64(DialogState.deleted.rawValue))
+        facts.reach(.deleted)
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
     }
 
@@ -224,27 +218,26 @@ extension Proxy {
         var way = ByteWriter()
         if isBare, passedBefore(plan) == nil { writeRoutesLeft(plan, into: &way) }
         if plan.leg == .caller, isInitial {
-            facts.put(RecordField.state, UInt64(DialogState.confirmed.rawValue))
+            facts.reach(.confirmed)
             let isOpen = dialogs.view(did) { view, stored in hasOpenPending(view, stored, plan.cSeq.number) } ?? false
-            if !isOpen { facts.put(RecordField.settledCaller, UInt64(plan.cSeq.number)) }
-            facts.message(RecordField.outs) { out in
-                out.put(OutField.toTag, bytes, calleeTag)
-                out.put(OutField.state, UInt64(DialogState.confirmed.rawValue))
-                out.put(OutField.acked, UInt64(plan.cSeq.number))
+            if !isOpen { facts.settle(.caller, cSeq: plan.cSeq.number) }
+            facts.out(bytes, calleeTag) { out in
+                out.reach(.confirmed)
+                out.acknowledge(cSeq: plan.cSeq.number)
                 // The 2xx went by unseen: the ACK names where the callee is, and the way there (RFC 3261 §12.2.1.1);
                 // CSeq 0 yields to the 2xx.
                 if isBare, !namesUs {
-                    out.message(OutField.side) { side in
-                        side.message(SideField.target) { target in
-                            target.put(TargetField.contact, bytes, requestURI)
-                            if !way.isEmpty { target.put(TargetField.routes, way.bytes) }
+                    out.side { side in
+                        side.target { target in
+                            target.put(.contact, bytes, requestURI)
+                            if !way.isEmpty { target.put(.routes, way.bytes) }
                         }
                     }
-                    if let to { out.put(OutField.to, bytes, to) }
+                    if let to { out.put(.to, bytes, to) }
                 }
             }
         } else if !keepsBranches(of: plan.leg, did, dialogs: dialogs) {
-            facts.put(plan.leg == .caller ? RecordField.settledCaller : .settledCallee, UInt64(plan.cSeq.number))
+            facts.settle(plan.leg, cSeq: plan.cSeq.number)
         }
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
         stopResending(did, effects: &effects)
@@ -263,7 +256,7 @@ extension Proxy {
         _ did: DialogID, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
         facts.begin()
-        facts.put(RecordField.settledCaller, UInt64(dialogs.view(did) { view, _ in view.inviteCSeq } ?? 0))
+        facts.settle(.caller, cSeq: dialogs.view(did) { view, _ in view.inviteCSeq } ?? 0)
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
     }
 
@@ -274,10 +267,10 @@ extension Proxy {
         facts.begin()
         if context.isInitial, context.pass.isFirst {
             guard state < .confirmedNotAcknowledged else { return }
-            facts.put(RecordField.flags, RecordFlag.cancelled)
+            facts.raise(.cancelled)
         } else {
             for index in context.branches.indices {
-                pendingFact(context, index) { $0.put(PendingField.progress, Progress.cancelled) }
+                pendingFact(context, index) { $0.mark(.cancelled) }
             }
         }
         learnReason(context)

@@ -141,7 +141,7 @@ extension Proxy {
             var found: [SpiralPass] = isFirst ? [.first] : []
             view.forEachPending(in: stored) { pending in
                 guard !pending.pass.isFirst, pending.cseq == plan.cSeq.number, !found.contains(pending.pass),
-                    pending.progress & Progress.final == 0,
+                    !pending.progress.contains(.final),
                     Text.same(stored, pending.requestURI, message.bytes, message.requestURI)
                 else { return }
                 found.append(pending.pass)
@@ -181,14 +181,11 @@ extension Proxy {
         if context.isInitial {
             for out in dialogs.record(did)?.outs ?? []
             where out.side.pass == context.pass && (out.state ?? .unconfirmed) < .confirmedNotAcknowledged {
-                facts.message(RecordField.outs) { fields in
-                    fields.put(OutField.toTag, out.toTag)
-                    fields.put(OutField.state, UInt64(DialogState.deleted.rawValue))
-                }
+                facts.out(out.toTag) { $0.reach(.deleted) }
             }
         }
         for index in context.branches.indices {
-            pendingFact(context, index) { $0.put(PendingField.progress, Progress.final) }
+            pendingFact(context, index) { $0.mark(.final) }
         }
         settleLast(context, Array(context.branches.indices), dialogs: dialogs)
         learn(did, now: now, dialogs: &dialogs, effects: &effects)

@@ -23,17 +23,9 @@ extension Proxy {
         let (bytes, tag) = (message.bytes, message.toTag)
         facts.begin()
         if let out = record.out(toTag: message.copy(tag)), (out.state ?? .unconfirmed) < .confirmedNotAcknowledged {
-            facts.message(RecordField.outs) { out in
-                out.put(OutField.toTag, bytes, tag)
-                out.put(OutField.state, UInt64(DialogState.deleted.rawValue))
-            }
+            facts.out(bytes, tag) { $0.reach(.deleted) }
         }
-        facts.message(RecordField.pendings) { pending in
-            pending.put(PendingField.branch, bytes, via.branch)
-            pending.put(PendingField.leg, UInt64(Leg.caller.rawValue))
-            pending.put(PendingField.cseq, UInt64(record.inviteCSeq))
-            pending.put(PendingField.progress, Progress.final)
-        }
+        facts.pending(.caller, cSeq: record.inviteCSeq, bytes, via.branch) { $0.mark(.final) }
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
     }
 
@@ -88,16 +80,10 @@ extension Proxy {
         facts.begin()
         writeOut(context, 0, state: .confirmedNotAcknowledged, answer: spiral.isFirst ? answer : nil)
         if spiral.isFirst {
-            facts.put(RecordField.state, UInt64(DialogState.confirmedNotAcknowledged.rawValue))
+            facts.reach(.confirmedNotAcknowledged)
             writeDeadline(did, sessionWord(cSeq.method), calleeTag: message.toTag, now: now, dialogs: dialogs)
         }
-        let (bytes, branch) = (message.bytes, via.branch)
-        facts.message(RecordField.pendings) { pending in
-            pending.put(PendingField.branch, bytes, branch)
-            pending.put(PendingField.leg, UInt64(Leg.caller.rawValue))
-            pending.put(PendingField.cseq, UInt64(cSeq.number))
-            pending.put(PendingField.progress, Progress.final)
-        }
+        facts.pending(.caller, cSeq: cSeq.number, message.bytes, via.branch) { $0.mark(.final) }
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
         // An heir that repeats this 2xx from now on does not say it before it is committed: the copy at hand is held.
         holdsAnswer = true
@@ -135,25 +121,23 @@ extension Proxy {
         readRouteSets(did, calleeTag: sender == .caller ? message.toTag : message.fromTag, dialogs: dialogs)
         let contact = [.invite, .update].contains(cSeq.method) ? contactURI() : nil
         let routes = sender == .caller ? routeSets[1] : routeSets[0]
-        func writeSide(_ side: inout FactsWriter) {
+        func writeSide(_ side: inout SideFacts) {
             guard let contact else { return }
-            side.message(SideField.target) { target in
-                target.put(TargetField.cseq, UInt64(cSeq.number))
-                target.put(TargetField.contact, bytes, contact)
-                if !routes.isEmpty { target.put(TargetField.routes, routes) }
+            side.target(cSeq: cSeq.number) { target in
+                target.put(.contact, bytes, contact)
+                if !routes.isEmpty { target.put(.routes, routes) }
             }
         }
         let calleeTag = sender == .caller ? message.toTag : message.fromTag
         let callee = nameOfCallee(did, calleeTag, leg: sender, dialogs: dialogs)
         facts.begin()
-        if confirms { facts.put(RecordField.state, UInt64(DialogState.confirmed.rawValue)) }
+        if confirms { facts.reach(.confirmed) }
         writeDeadline(did, sessionWord(cSeq.method), calleeTag: calleeTag, now: now, dialogs: dialogs)
-        if sender == .callee { facts.message(RecordField.caller) { writeSide(&$0) } }
-        facts.message(RecordField.outs) { out in
-            out.put(OutField.toTag, bytes, calleeTag)
-            if confirms { out.put(OutField.state, UInt64(DialogState.confirmed.rawValue)) }
-            if sender == .caller { out.message(OutField.side) { writeSide(&$0) } }
-            if let callee { out.put(OutField.to, bytes, callee) }
+        if sender == .callee { facts.caller { writeSide(&$0) } }
+        facts.out(bytes, calleeTag) { out in
+            if confirms { out.reach(.confirmed) }
+            if sender == .caller { out.side { writeSide(&$0) } }
+            if let callee { out.put(.to, bytes, callee) }
         }
         return learn(did, now: now, dialogs: &dialogs, effects: &effects)?.deadlineChanged ?? false
     }

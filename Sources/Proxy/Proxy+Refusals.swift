@@ -32,12 +32,9 @@ extension Proxy {
         let calleeTag = message.fromTag
         facts.begin()
         if leg == .caller {
-            facts.put(RecordField.refusedCaller, refusal)
+            facts.refuseCaller(mark: refusal)
         } else {
-            facts.message(RecordField.outs) { out in
-                out.put(OutField.toTag, bytes, calleeTag)
-                out.put(OutField.refused, refusal)
-            }
+            facts.out(bytes, calleeTag) { $0.refuse(mark: refusal) }
         }
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
     }

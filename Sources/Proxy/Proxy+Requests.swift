@@ -34,8 +34,8 @@ struct RequestPlan {
     var nextHop = Endpoint.none
     /// Where it goes instead, when that is more than one known address.
     var targets: [ForkTarget] = []
-    /// Position of the next hop in the table of probed targets, -1 for none.
-    var health: Int32 = -1
+    /// The number of the next hop in the table of targets (`targetStates`), if it has one.
+    var health: Int32?
     /// The connection of the member that it is passed to, which must send it on.
     var memberFlow: FlowFact?
     /// The connection that the member which passed it here names.
@@ -247,21 +247,28 @@ extension Proxy {
     mutating func reject(
         _ status: Int, _ plan: RequestPlan, effects: inout ProxyEffects, extra: (inout ByteWriter) -> Void = { _ in }
     ) {
+        counters.rejected += 1
+        answer(status, plan, effects: &effects, extra: extra)
+    }
+
+    /// Answers a request that ends here, without keeping anything.
+    mutating func answer(
+        _ status: Int, _ plan: RequestPlan, effects: inout ProxyEffects, extra: (inout ByteWriter) -> Void = { _ in }
+    ) {
         let received: (Endpoint, forceRport: Bool)? =
             plan.addsReceived
             ? (plan.source, forceRport: !plan.source.transport.isReliable && plan.upstream.port == plan.source.port)
             : nil
-        refuse(
+        answer(
             status, to: plan.upstream, from: plan.listener, flow: arrivalFlow, received: received, effects: &effects,
             extra: extra)
     }
 
-    private mutating func refuse(
+    private mutating func answer(
         _ status: Int, to upstream: Endpoint, from listener: ListenerID, flow: FlowID,
         received: (Endpoint, forceRport: Bool)?,
         effects: inout ProxyEffects, extra: (inout ByteWriter) -> Void = { _ in }
     ) {
-        counters.rejected += 1
         answersByClass[min(6, status / 100)] &+= 1
         if status >= 300, message.method == .invite, !message.toTag.isEmpty { isRefusalAtHand = true }
         let toTag = status > 100 && message.toTag.isEmpty ? ownToTagText(message) : []
@@ -294,15 +301,16 @@ extension Proxy {
             counters.dropped += 1
             return
         }
+        counters.rejected += 1
         guard let via = try? message.topmostVia() else {
-            refuse(status, to: source, from: listener, flow: arrivalFlow, received: nil, effects: &effects)
+            answer(status, to: source, from: listener, flow: arrivalFlow, received: nil, effects: &effects)
             return
         }
         let reply = replyPath(via: via, source: source)
         let received: (Endpoint, forceRport: Bool)? =
             reply.adds
             ? (source, forceRport: !source.transport.isReliable && reply.endpoint.port == source.port) : nil
-        refuse(
+        answer(
             status, to: reply.endpoint, from: listener, flow: arrivalFlow, received: received, effects: &effects)
     }
 

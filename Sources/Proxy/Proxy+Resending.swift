@@ -78,7 +78,7 @@ extension Proxy {
             context.kind = .forwarded
             // A re-INVITE without its ACK is no reason to end a call in which both sides talk.
             guard context.isInitial else { return }
-            shortenDeadline(did, flags: 0, isAsked: false, now: now, dialogs: &dialogs, effects: &effects)
+            shortenDeadline(did, flags: [], isAsked: false, now: now, dialogs: &dialogs, effects: &effects)
             return
         }
         // Its BYEs are due: a caller that has had no 2xx must not be given one now. Another copy of the callee's may

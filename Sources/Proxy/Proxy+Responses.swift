@@ -215,10 +215,10 @@ extension Proxy {
         let status = message.statusCode
         let toTag = Array(message.bytes[message.toTag.range])
         let isInvite = context.method == .invite
-        let isFirst = context.branches[index].final / 100 != 2
+        let isFirst = !context.branches[index].isAnswered
         context.branches[index].final = status
         close(&context)
-        if isFirst, context.branches[index].health >= 0 {
+        if isFirst, context.branches[index].health != nil {
             noteEnd(of: context.branches[index], .answered, now: now)
         }
         if isInvite {
@@ -236,7 +236,7 @@ extension Proxy {
             let record = dialogs.record(did),
             isRefused(context.cSeq, context.pass, record)
         {
-            refuseLateAnswer(did, home: record.home, endsDialog: true, now: now, effects: &effects)
+            refuseLateAnswer(did, home: record.home, .ofCall(.interrupted), now: now, effects: &effects)
             return
         }
         // The caller must have the other answer from here: an INVITE without a final answer would wait for ever.
@@ -315,7 +315,7 @@ extension Proxy {
     }
 
     private func hasFailed(_ did: DialogID, dialogs: DialogTable) -> Bool {
-        dialogs.view(did) { view, _ in view.state == .deleted && view.flags & RecordFlag.failed != 0 } ?? false
+        dialogs.view(did) { view, _ in view.state == .deleted && view.flags.contains(.failed) } ?? false
     }
 
     /// Requests wait to be handled again, or adopted INVITEs to be looked at: call `resume` when true.
@@ -333,7 +333,7 @@ extension Proxy {
         let source = context.branches.indices.contains(index) ? context.branches[index].target : .none
         let bytes = responseWithoutVia(via, from: source, to: context.sender)
         // A further copy of a dead node's INVITE came here: its sender has given up the one that the callee answers.
-        guard context.kind == .heir, context.serverKey != 0 else { return bytes }
+        guard context.kind == .heir, context.serverKey != nil else { return bytes }
         return readdress(bytes, as: context.request) ?? bytes
     }
 
@@ -381,7 +381,7 @@ extension Proxy {
         if isAcceptedInvite {  // Its retransmissions come from the callee; nothing of it is needed any more.
             context.lastResponse = []
             if context.kind != .heir { context.request = [] }
-            for index in context.branches.indices where context.branches[index].final / 100 == 2 {
+            for index in context.branches.indices where context.branches[index].isAnswered {
                 context.branches[index].sent = []
             }
         } else {

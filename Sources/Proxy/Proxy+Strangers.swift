@@ -60,8 +60,8 @@ extension Proxy {
         let isInitial = own.cseq == record.inviteCSeq && plan.leg == .caller && spiral.isFirst
         let reason = reasonLines()
         facts.begin()
-        if isInitial { facts.put(RecordField.flags, RecordFlag.cancelled) }
-        writeCancelled(own, progress: isInitial ? 0 : Progress.cancelled, reason: reason)
+        if isInitial { facts.raise(.cancelled) }
+        writeCancelled(own, progress: isInitial ? [] : .cancelled, reason: reason)
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
     }
 
@@ -163,8 +163,8 @@ extension Proxy {
         let did = token.did
         let isSuccess = cSeq.method == .invite && 200..<300 ~= message.statusCode
         if isSuccess, isRefused(cSeq.number, spiral, record) {
-            let endsDialog = cSeq.number == record.inviteCSeq
-            refuseLateAnswer(did, home: record.home, endsDialog: endsDialog, now: now, effects: &effects)
+            let answer: LateAnswer = cSeq.number == record.inviteCSeq ? .ofCall(.interrupted) : .ofReInvite
+            refuseLateAnswer(did, home: record.home, answer, now: now, effects: &effects)
             return true
         }
         if isSuccess, cSeq.number == record.inviteCSeq, spiral.isFirst, isLateAnswer(did, dialogs: dialogs) {
@@ -184,7 +184,7 @@ extension Proxy {
         if heir == nil, cSeq.method == .invite, record.state != .deleted,
             let pending = record.pendings.first(where: {
                 Text.same($0.branch, ByteRange($0.branch), message.bytes, via.branch)
-                    && $0.progress & Progress.final == 0
+                    && !$0.progress.contains(.final)
             })
         {
             heir = makeHeir(did, record, pending, now: now, effects: &effects)
@@ -203,7 +203,7 @@ extension Proxy {
     /// Whether the cluster has given the INVITE with this CSeq a final answer other than 2xx.
     func isRefused(_ cSeq: UInt32, _ spiral: SpiralPass, _ record: Record) -> Bool {
         let isInitial = cSeq == record.inviteCSeq
-        if record.state == .deleted { return !isInitial || record.flags & RecordFlag.failed != 0 }
+        if record.state == .deleted { return !isInitial || record.flags.contains(.failed) }
         return !isInitial && spiral.isFirst && max(record.rejectedCaller, record.rejectedCallee) >> 32 == UInt64(cSeq)
     }
 

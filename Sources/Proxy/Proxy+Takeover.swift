@@ -66,18 +66,10 @@ extension Proxy {
         return token
     }
 
-    /// Rendezvous of (did, branch) over the fit members: every survivor finds the same heir without a message.
+    /// Every survivor finds the same heir without a message; all branches of one request have the same.
     private func isHeir(_ did: DialogID, _ token: Branch.Token) -> Bool {
-        func weight(_ member: UInt32) -> UInt64 {
-            var stream = hash.begin()
-            stream.combine(did.rawValue)
-            stream.combine(UInt64(token.slot.index) << 32 | UInt64(token.slot.generation))
-            stream.combine(UInt64(member))
-            return stream.finish()
-        }
-        guard fitMembers.contains(settings.memberTag) else { return false }
-        let own = weight(settings.memberTag)
-        return !fitMembers.contains { $0 != settings.memberTag && weight($0) > own }
+        let transaction = UInt64(token.slot.index) << 32 | UInt64(token.slot.generation)
+        return heirs.best(for: Ranking.key(did.rawValue, transaction: transaction), first: nil) == ownName
     }
 
     // MARK: Our own transactions
@@ -123,12 +115,12 @@ extension Proxy {
         dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
         guard let record = dialogs.record(did) else { return }
-        let progress = record.pendings.reduce(0) { known, pending in
-            pending.cseq == context.cSeq && pending.leg == context.leg && pending.pass == context.pass
-                ? known | pending.progress : known
+        let progress = record.pendings.reduce(into: PendingProgress()) { known, pending in
+            guard pending.cseq == context.cSeq, pending.leg == context.leg, pending.pass == context.pass else { return }
+            known.formUnion(pending.progress)
         }
         guard context.lastStatus < 200, context.held.isEmpty,
-            context.branches.contains(where: { $0.final == 0 }) || !context.targets.isEmpty && !context.isClosed
+            context.branches.contains(where: { $0.final == nil }) || !context.targets.isEmpty && !context.isClosed
         else { return }
         let answered =
             context.isInitial || !context.pass.isFirst
@@ -152,8 +144,8 @@ extension Proxy {
         if answered {
             close(&context)
             facts.begin()
-            for index in context.branches.indices where context.branches[index].final == 0 {
-                pendingFact(context, index) { $0.put(PendingField.progress, Progress.final) }
+            for index in context.branches.indices where context.branches[index].final == nil {
+                pendingFact(context, index) { $0.mark(.final) }
                 context.branches[index].final = 487
                 terminateClient(&context, index)
             }
@@ -164,8 +156,8 @@ extension Proxy {
         }
         let cancelled =
             context.isInitial && context.pass.isFirst
-            ? record.flags & RecordFlag.cancelled != 0
-            : progress & Progress.cancelled != 0
+            ? record.flags.contains(.cancelled)
+            : progress.contains(.cancelled)
         guard cancelled, !context.cancelled else { return }
         let own = record.pendings.filter {
             $0.cseq == context.cSeq && $0.leg == context.leg && $0.pass == context.pass
@@ -221,12 +213,12 @@ extension Proxy {
         let answers = isInitial && pending.pass.isFirst ? record.outs.map(\.answer) : [pending.answer]
         let answer = answers.first { !$0.isEmpty } ?? []
         // A later INVITE that failed, and stands here for a branch of the first one (`keepsBranches`).
-        if !isInitial, pending.progress & Progress.final != 0, answer.isEmpty { return }
+        if !isInitial, pending.progress.contains(.final), answer.isEmpty { return }
         if let known {
             // A 2xx came by another node while this one was waiting or cancelling.
             guard !answer.isEmpty, var context = take(known) else { return }
             if context.kind == .heir, context.lastStatus < 200, context.held.isEmpty {
-                if context.serverKey == 0 {
+                if context.serverKey == nil {
                     discard(context, known)
                 } else {
                     standDown(&context)
@@ -306,8 +298,8 @@ extension Proxy {
         context.server = .invite(startedInviteServer(reliable: source.transport.isReliable))
         context.request = inheritedInvite(record, whole, vias: whole.vias)
         context.sessionSeconds = siblings.map(\.sessionSeconds).max() ?? 0
-        if pending.pass.isFirst && record.flags & RecordFlag.cancelled != 0
-            || siblings.contains(where: { $0.progress & Progress.cancelled != 0 })
+        if pending.pass.isFirst && record.flags.contains(.cancelled)
+            || siblings.contains(where: { $0.progress.contains(.cancelled) })
         {
             noteCancelled(&context, record.flags, siblings)
         }
@@ -331,7 +323,7 @@ extension Proxy {
 
     /// A branch as the dead owner had it; `nil` for one that has ended, or that was never sent.
     private mutating func inheritedBranch(_ record: Record, _ pending: Record.Pending) -> ClientBranch? {
-        guard pending.progress & Progress.final == 0, let token = token(of: pending),
+        guard !pending.progress.contains(.final), let token = token(of: pending),
             let target = Endpoint(fact: pending.target)
         else { return nil }
         var via = ByteWriter()
@@ -341,7 +333,7 @@ extension Proxy {
         var transaction = InviteClientTransaction(timers: settings.timers, reliable: target.transport.isReliable)
         actions.removeAll(keepingCapacity: true)
         transaction.start(actions: &actions)  // Nothing is sent: no target ever gets a second INVITE.
-        let sawProvisional = pending.progress & Progress.provisional != 0
+        let sawProvisional = pending.progress.contains(.provisional)
         if sawProvisional { transaction.receive(statusCode: 180, actions: &actions) }
         var branch = ClientBranch(
             client: .invite(transaction), sent: inheritedInvite(record, pending, vias: via.bytes), target: target,
@@ -362,7 +354,7 @@ extension Proxy {
         _ did: DialogID, _ record: Record, _ pending: Record.Pending, _ token: Branch.Token, now: Instant,
         dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
-        guard branches(of: pending, in: record).contains(where: { $0.progress & Progress.final == 0 }),
+        guard branches(of: pending, in: record).contains(where: { !$0.progress.contains(.final) }),
             let id = makeHeir(did, record, pending, now: now, effects: &effects), var context = take(id)
         else { return }
         context.server = .none  // The caller has its answer from whoever sends it again.
@@ -389,7 +381,7 @@ extension Proxy {
             reviewsDue.append(did)
         }
         var seen: [SlotID] = []
-        for pending in record.pendings where pending.progress & Progress.final == 0 && pending.pass != own {
+        for pending in record.pendings where !pending.progress.contains(.final) && pending.pass != own {
             guard let token = token(of: pending), token.member != settings.memberTag, !seen.contains(token.slot),
                 peer(token.member)?.isLive != true
             else { continue }

@@ -57,11 +57,10 @@ extension Proxy {
 
     private mutating func answerOptions(_ plan: RequestPlan, effects: inout ProxyEffects) {
         if isReady {
-            reject(200, plan, effects: &effects) { $0.put("Accept: application/sdp\r\n") }
+            answer(200, plan, effects: &effects) { $0.put("Accept: application/sdp\r\n") }
         } else {
-            reject(503, plan, effects: &effects) { $0.put("Retry-After: 5\r\n") }
+            answer(503, plan, effects: &effects) { $0.put("Retry-After: 5\r\n") }
         }
-        counters.rejected -= 1
     }
 
     /// Hash of everything that routing depends on (RFC 3261 §16.6 step 8): Request-URI, the Routes that are not ours,

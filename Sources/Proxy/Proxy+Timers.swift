@@ -53,7 +53,7 @@ extension Proxy {
         case .silence: endSilence(&context)
         case .relay:
             context.contextTimer = .none
-            if context.kind == .relayed, context.branches[0].final == 0 {
+            if context.kind == .relayed, context.branches[0].final == nil {
                 _ = relaysAnew(&context, id, now: now, effects: &effects)
             }
         case .probe: sendProbe(&context, id, now: now, effects: &effects)
@@ -109,7 +109,7 @@ extension Proxy {
         let timedOut = actions.contains(.timedOut)
         counters.retransmissionsSent += actions.contains(.send) ? 1 : 0
         performClient(&context, branch: branch, id, now: now, effects: &effects)
-        guard timedOut, context.branches[branch].final == 0 else { return }
+        guard timedOut, context.branches[branch].final == nil else { return }
         if context.kind == .probe {
             endProbe(&context, isUp: false, now: now)
             return
@@ -161,7 +161,7 @@ extension Proxy {
         dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
         context.branches[branch].timerC = .none
-        guard context.branches[branch].final == 0 else { return }
+        guard context.branches[branch].final == nil else { return }
         if context.branches[branch].sawProvisional {
             guard case .none = context.branches[branch].cancel else { return }
             context.branches[branch].cause = .unanswered
@@ -178,7 +178,7 @@ extension Proxy {
         dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
         context.branches[branch].timerC = .none
-        guard context.branches[branch].final == 0 else { return }
+        guard context.branches[branch].final == nil else { return }
         context.branches[branch].final = context.cancelled ? 487 : 408
         terminateClient(&context, branch)
         branchEnded(&context, id, branch: branch, .answered, now: now, dialogs: &dialogs, effects: &effects)

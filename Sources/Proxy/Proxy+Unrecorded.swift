@@ -87,7 +87,7 @@ extension Proxy {
         guard settings.refusesUnrecorded, context.isInitial, context.lastStatus < 200, context.held.isEmpty,
             let did = context.did
         else { return true }
-        refuseLateAnswer(did, home: dialogs.record(did)?.home, endsDialog: true, now: now, effects: &effects)
+        refuseLateAnswer(did, home: dialogs.record(did)?.home, .ofCall(.interrupted), now: now, effects: &effects)
         learnFailure(context, status: 513, now: now, dialogs: &dialogs, effects: &effects)
         respond(513, &context, id, now: now, effects: &effects)
         return false

@@ -29,8 +29,9 @@ package struct Proxy: Sendable {
     var unknownOwners = UnknownOwners()
     /// What the other members are called, the dead ones included: their Routes are ours to consume (S1-5).
     package var memberNames: [HostPort] = []
-    /// Branch tags of the fit members, this one among them: who inherits transactions.
-    package var fitMembers: [UInt32] = []
+    /// Who inherits transactions: the fit members, this one among them. None while it may not inherit.
+    package var heirs: Ranking
+    let ownName: String
     /// Whether OPTIONS to the node answers 200 (S2-14).
     package var isReady = false
     /// New dialogs are other members' (`Proxy+Relays`).
@@ -118,6 +119,8 @@ package struct Proxy: Sendable {
     package init(settings: ProxySettings, hash: KeyedHash, now: Instant) {
         self.settings = settings
         self.hash = hash
+        heirs = Ranking(hash: hash)
+        ownName = String(decoding: settings.nodeName, as: UTF8.self)
         contexts = Slab(limit: settings.contextLimit)
         wheel = TimerWheel(origin: now)
         limiter = RateLimiter(settings.limits, now: now)
@@ -261,7 +264,7 @@ package struct Proxy: Sendable {
         }
         if context.kind == .adopted { adoptedCount -= 1 }
         forgetRelay(context, id)
-        if context.serverKey != 0 { _ = serverTable.remove(hash: context.serverKey, value: id.index) }
+        if let key = context.serverKey { _ = serverTable.remove(hash: key, value: id.index) }
         if let did = context.did, context.method == .invite || context.kind == .generated {
             _ = dialogTable.remove(hash: did.rawValue, value: id.index)
         }
@@ -296,6 +299,9 @@ package struct Proxy: Sendable {
     }
 
     // MARK: Own identity
+
+    /// Whether this node may act for others.
+    var isFit: Bool { heirs.contains(ownName) }
 
     /// Who a branch's member tag names.
     func peer(_ tag: UInt32) -> PeerContact? {

@@ -78,10 +78,10 @@ struct CancelReasonTests {
 
     @Test(
         arguments: [
-            (RecordFlag.endedByOperator, "SIP ;cause=480 ;text=\"Ended by the operator\""),
-            (RecordFlag.timedOut, "SIP ;cause=408 ;text=\"Call set-up took too long\""),
+            (RecordFlags.endedByOperator, "SIP ;cause=480 ;text=\"Ended by the operator\""),
+            (RecordFlags.timedOut, "SIP ;cause=408 ;text=\"Call set-up took too long\""),
         ])
-    func `an operator's end and the early timeout say so`(flag: UInt64, reason: String) {
+    func `an operator's end and the early timeout say so`(flag: RecordFlags, reason: String) {
         var bench = ProxyBench()
         let invite = bench.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
         _ = bench.receive(Call.response(180, to: invite), from: ProxyBench.callee)
@@ -147,7 +147,7 @@ struct CancelReasonTests {
     @Test func `an heir of an operator's end tells the caller what the owner would have, and the callee why`() {
         var owner = ringing()
         _ = owner.proxy.cancelEarly(
-            owner.did, flags: RecordFlag.endedByOperator, now: owner.now, dialogs: &owner.dialogs,
+            owner.did, flags: RecordFlags.endedByOperator, now: owner.now, dialogs: &owner.dialogs,
             effects: &owner.effects)
         _ = owner.drain()
         var heir = survivor(of: owner, isLive: false)

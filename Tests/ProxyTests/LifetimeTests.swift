@@ -81,11 +81,11 @@ struct LifetimeTests {
     @Test func `the lifetime given back is the dialog's own, not the setting`() throws {
         var (bench, route) = establish("")
         var facts = FactsWriter()
-        facts.message(RecordField.deadline) {
-            $0.put(DeadlineField.generation, 2)
-            $0.put(DeadlineField.atMilliseconds, 300_000)
-            $0.put(DeadlineField.lifetimeMilliseconds, 300_000)
-        }
+        var given = RecordView.Deadline()
+        given.generation = 2
+        given.atMilliseconds = 300_000
+        given.lifetimeMilliseconds = 300_000
+        facts.deadline(given)
         try join(&bench, facts.bytes)
         refresh(&bench, "UPDATE", 2, route, Self.timer)
         #expect(remaining(bench) == 90_000 && deadline(bench)?.ordinaryMilliseconds == 300_000)
@@ -147,7 +147,7 @@ struct LifetimeTests {
 
     private func end(_ bench: inout ProxyBench, isAsked: Bool = true) {
         bench.proxy.shortenDeadline(
-            bench.did, flags: isAsked ? RecordFlag.endedByOperator : 0, isAsked: isAsked, now: bench.now,
+            bench.did, flags: isAsked ? .endedByOperator : [], isAsked: isAsked, now: bench.now,
             dialogs: &bench.dialogs, effects: &bench.effects)
         _ = bench.drain()
     }
@@ -206,12 +206,12 @@ struct LifetimeTests {
         for generation: UInt32 in [.max, 1 << 31, (1 << 31) - 1] {
             var (bench, route) = establish("")
             var facts = FactsWriter()
-            facts.message(RecordField.deadline) {
-                $0.put(DeadlineField.generation, UInt64(generation))
-                $0.put(DeadlineField.atMilliseconds, 5)
-                $0.put(DeadlineField.lifetimeMilliseconds, 5)
-                $0.put(DeadlineField.ordinaryMilliseconds, .max)
-            }
+            var given = RecordView.Deadline()
+            given.generation = generation
+            given.atMilliseconds = 5
+            given.lifetimeMilliseconds = 5
+            given.ordinaryMilliseconds = .max
+            facts.deadline(given)
             try join(&bench, facts.bytes)
             refresh(&bench, "UPDATE", 2, route, "")
             #expect(deadline(bench)?.generation == generation)

@@ -142,7 +142,7 @@ struct MissedFactsTests {
                     first.did, now: third.now, dialogs: &third.dialogs, effects: &third.effects)
                 third.proxy.resume(now: third.now, dialogs: &third.dialogs, effects: &third.effects)
                 #expect(third.drain().filter { $0.to == ProxyBench.caller }.map(\.firstLine) == ["SIP/2.0 200 OK"])
-                #expect(third.dialogs.record(first.did)?.flags == 1)
+                #expect(third.dialogs.record(first.did)?.flags == .cancelled)
             } else {
                 let sent = third.advance(milliseconds: 20)
                 #expect(sent.map(\.firstLine) == ["SIP/2.0 481 Call/Transaction Does Not Exist"])
@@ -161,7 +161,7 @@ struct MissedFactsTests {
         var stranger = secondNode(ownerIsLive: true)
         #expect(stranger.receive(cancel, from: ProxyBench.node).isEmpty)
         #expect(second.receive(cancel, from: ProxyBench.node).isEmpty, "answered where it came in")
-        #expect(second.dialogs.record(second.did)?.flags == 1)
+        #expect(second.dialogs.record(second.did)?.flags == .cancelled)
         // By another branch than the INVITE's: a balancer that failed over renews it.
         var owner = inviteSeen().first
         owner.proxy.peers = [
@@ -217,10 +217,10 @@ struct MissedFactsTests {
         var second = secondNode(ownerIsLive: false)
         replicate(from: first, to: &second)
         #expect(second.drain().map(\.firstLine) == ["SIP/2.0 480 Temporarily Unavailable"])
-        second.proxy.fitMembers = []
+        second.proxy.heirs.set([])
         let late = Call.response(200, to: invite)
         #expect(second.receive(late, from: ProxyBench.callee).isEmpty)
-        second.proxy.fitMembers = [second.proxy.settings.memberTag]
+        second.proxy.heirs.set(["n2"])
         let sent = second.receive(late, from: ProxyBench.callee)
         #expect(sent.map { String($0.firstLine.prefix(3)) } == ["ACK", "BYE"])
         #expect(sent[1].header("Via")!.hasPrefix("SIP/2.0/UDP \(ProxyBench.node);branch="), "home's, whoever sends it")

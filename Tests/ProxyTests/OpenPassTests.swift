@@ -65,7 +65,7 @@ struct OpenPassTests {
         // It has no quorum, so it is nobody's heir; where it is, it does not wait for the end.
         var lone = survivor(of: hunt.bench, isLive: true)
         lone.proxy.peers[0].isLive = false
-        lone.proxy.fitMembers = []
+        lone.proxy.heirs.set([])
         let sentAlone = lone.receive(bye(hunt.bench), from: ProxyBench.caller)
         #expect(sentAlone.contains { $0.to == Hunt.bob && $0.firstLine.hasPrefix("CANCEL") })
         var other = survivor(of: hunt.bench, isLive: false)
@@ -96,7 +96,7 @@ struct OpenPassTests {
         _ = hunt.bench.receive(request("ACK", 1, "z9hG4bKa1"), from: ProxyBench.caller)
         func isOpen() -> Bool {
             let pendings = hunt.bench.dialogs.record(hunt.bench.did)?.pendings ?? []
-            return pendings.contains { $0.cseq == 1 && $0.progress & Progress.final == 0 }
+            return pendings.contains { $0.cseq == 1 && !$0.progress.contains(.final) }
         }
         #expect(isOpen())
         let again = hunt.bench.receive(request("INVITE", 2, "z9hG4bKi2"), from: ProxyBench.caller)
@@ -145,7 +145,7 @@ struct OpenPassTests {
         _ = hunt.bench.receive(Call.response(200, to: bob, toTag: "tb"), from: Hunt.bob)
         var other = survivor(of: hunt.bench, isLive: true)
         other.proxy.peers[0].isLive = false
-        other.proxy.fitMembers = [0x2222_2222]
+        other.proxy.heirs.set(["n2"])
         other.proxy.review(other.did, now: other.now, dialogs: &other.dialogs, effects: &other.effects)
         var sent = other.drain() + other.advance(milliseconds: 1_900)
         #expect(!sent.contains { $0.firstLine.hasPrefix("CANCEL") || $0.firstLine.hasPrefix("BYE") })
@@ -205,7 +205,7 @@ struct OpenPassTests {
         #expect(late.receive(answer, from: ProxyBench.callee).isEmpty)
         var ended = Record()
         ended.state = .deleted
-        ended.flags = RecordFlag.failed
+        ended.flags = .failed
         let facts = try ended.encoded()
         _ = try late.dialogs.learn(late.did, facts: RawSpan(_elements: facts.span), age: nil, now: late.now)
         #expect(late.commit().isEmpty, "an heir has told the caller otherwise meanwhile")

@@ -130,11 +130,11 @@ struct PassTests {
         let answered = node.receive(Hunt.hopByHop("CANCEL", "renewed", to: Hunt.bob), from: Hunt.server)
         #expect(status(answered) == ["200"] && answered.count == 2, "and its owner has it, too")
         func progress(_ bench: ProxyBench) -> [UInt64] {
-            (bench.dialogs.record(bench.did)?.pendings ?? []).map { UInt64($0.progress) }
+            (bench.dialogs.record(bench.did)?.pendings ?? []).map(\.progress.rawValue)
         }
         let changed = zip(progress(hunt.bench), progress(node)).filter { $0 != $1 }
         #expect(changed.count == 1, "one pass, and not the call")
-        #expect(node.dialogs.record(node.did)?.flags == 0)
+        #expect(node.dialogs.record(node.did)?.flags == [])
         // Its owner hears of it by either way.
         copy(from: node, to: &hunt.bench)
         let acts = hunt.bench.drain()
@@ -208,7 +208,7 @@ struct PassTests {
         var other = second(of: hunt.bench, isLive: true)
         let answer = other.receive(Hunt.hopByHop("CANCEL", "s1", to: Hunt.bob), from: Hunt.server)
         #expect(status(answer) == ["200"])
-        #expect(other.dialogs.record(hunt.bench.did)?.flags == 0)
+        #expect(other.dialogs.record(hunt.bench.did)?.flags == [])
         copy(from: other, to: &hunt.bench)
         let cancels = hunt.bench.drain().filter { $0.firstLine.hasPrefix("CANCEL") }
         #expect(cancels.map(\.to) == [Hunt.bob])

@@ -61,7 +61,7 @@ struct ProxyBench {
         configure(&settings)
         proxy = Proxy(settings: settings, hash: hash, now: now)
         proxy.isReady = true
-        proxy.fitMembers = [settings.memberTag]
+        proxy.heirs.set([String(decoding: settings.nodeName, as: UTF8.self)])
         dialogs = DialogTable(buckets: 16, hash: hash, limit: 1_000)
     }
 

@@ -1,5 +1,6 @@
 // A seed is only worth something if it gives the same run again (DESIGN §8, number 10).
 
+import Primitives
 import Simulator
 import Testing
 

@@ -15,7 +15,7 @@ extension Proxy {
         _ context: inout ResponseContext, _ id: SlotID, now: Instant,
         dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
-        for branch in context.branches where branch.final == 0 || 200..<300 ~= branch.final { return }
+        for branch in context.branches where branch.final == nil || branch.isAnswered { return }
         for target in context.targets
         where !context.isClosed && (target.state == .waiting || target.state == .resolving) { return }
         wheel.cancel(context.contextTimer)
@@ -48,13 +48,14 @@ extension Proxy {
     private func bestResult(_ context: ResponseContext) -> (status: Int, branch: Int?) {
         var best = (rank: Int.max, status: context.cancelled ? 487 : 408, branch: Int?.none)
         for index in context.branches.indices where !context.branches[index].isSuperseded {
-            let status = context.branches[index].final
+            guard let status = context.branches[index].final else { continue }
             let rank = Self.rank(status, isCancelled: context.cancelled)
             if rank < best.rank { best = (rank, status, index) }
         }
-        for target in context.targets where target.failure != 0 {
-            let rank = Self.rank(target.failure, isCancelled: context.cancelled)
-            if rank < best.rank { best = (rank, target.failure, nil) }
+        for target in context.targets {
+            guard let status = target.failure else { continue }
+            let rank = Self.rank(status, isCancelled: context.cancelled)
+            if rank < best.rank { best = (rank, status, nil) }
         }
         return (best.status, best.branch)
     }

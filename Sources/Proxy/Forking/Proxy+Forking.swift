@@ -210,18 +210,17 @@ extension Proxy {
         wheel.cancel(context.branches[index].timerC)
         context.branches[index].timerC = .none
         if context.kind == .relayed, end == .failed, relaysAnew(&context, id, now: now, effects: &effects) { return }
-        if context.branches[index].health >= 0 { noteEnd(of: context.branches[index], end, now: now) }
+        if context.branches[index].health != nil { noteEnd(of: context.branches[index], end, now: now) }
         let isLoser = context.kind == .heir && context.lastStatus / 100 == 2
         if context.method == .invite, context.isForking || isLoser {
             learnFailureOfBranch(context, index, now: now, dialogs: &dialogs, effects: &effects)
         }
-        if context.branches[index].final >= 600 {
+        if let status = context.branches[index].final, status >= 600 {
             context.isClosed = true
-            let cause = CancelCause.declined(context.branches[index].final)
+            let cause = CancelCause.declined(status)
             cancelOthers(&context, id, but: index, because: cause, now: now, effects: &effects)
         }
-        let place = Int(context.branches[index].place)
-        guard place >= 0 else {
+        guard let place = context.branches[index].place.map({ Int($0) }) else {
             chooseBest(&context, id, now: now, dialogs: &dialogs, effects: &effects)
             return
         }

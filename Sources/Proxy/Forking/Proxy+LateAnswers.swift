@@ -11,6 +11,14 @@ import Dialogs
 import Primitives
 import SIP
 
+/// A 2xx that nobody waits for.
+enum LateAnswer {
+    /// To the INVITE that would make the dialog: ACK, and BYE for this cause.
+    case ofCall(ByeCause)
+    /// To one within the dialog, which goes on: ACK alone.
+    case ofReInvite
+}
+
 extension Proxy {
     /// Whether the 2xx at hand, to the INVITE that makes the dialog, is not to reach the caller because another callee
     /// has answered.
@@ -35,22 +43,18 @@ extension Proxy {
         counters.lateAnswersEnded += 1
         let toTag = message.copy(message.toTag)
         facts.begin()
-        facts.message(RecordField.outs) { out in
-            out.put(OutField.toTag, toTag)
-            out.put(OutField.state, UInt64(DialogState.deleted.rawValue))
-        }
+        facts.out(toTag) { $0.reach(.deleted) }
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
         let home = dialogs.record(did)?.home
-        refuseLateAnswer(did, home: home, endsDialog: true, isElsewhere: true, now: now, effects: &effects)
+        refuseLateAnswer(did, home: home, .ofCall(.elsewhere), now: now, effects: &effects)
     }
 
     /// ACK and BYE for the 2xx at hand (S2-11), of a re-INVITE the ACK alone.
     mutating func refuseLateAnswer(
-        _ did: DialogID, home: Record.Home?, endsDialog: Bool, isElsewhere: Bool = false, now: Instant,
-        effects: inout ProxyEffects
+        _ did: DialogID, home: Record.Home?, _ answer: LateAnswer, now: Instant, effects: inout ProxyEffects
     ) {
         // Without quorum nobody's call is ended, and the callee repeats its answer (RFC 3261 §13.3.1.4).
-        guard fitMembers.contains(settings.memberTag) else {
+        guard isFit else {
             counters.foreignAbsorbed += 1
             return
         }
@@ -67,19 +71,21 @@ extension Proxy {
         out.toTag = message.copy(message.toTag)
         out.to = message.copy(to.value)
         out.side.contact = message.copy(contact)
-        out.side.routes = recordRoutes(below: false)
+        out.side.routes = recordRoutes(of: .callee)
         if let fact = flowFact(arrivalFlow) {
             var flow = ByteWriter(capacity: FlowFact.byteCount)
             fact.write(into: &flow)
             out.side.flow = flow.bytes
         }
         record.caller.firstCSeq = cSeq.number
-        guard let request = bye(did, record, out, to: .callee, early: true, elsewhere: isElsewhere) else { return }
+        var cause = ByeCause.interrupted
+        if case .ofCall(let other) = answer { cause = other }
+        guard let request = bye(did, record, out, to: .callee, because: cause) else { return }
         acknowledge(did, record, out, of: request, cSeq: cSeq.number, now: now, effects: &effects)
-        guard endsDialog else { return }
+        if case .ofReInvite = answer { return }
         let hash = generatedHash(request.bytes)
         guard generatedTable.first(hash: hash, where: { isGenerated($0, hash) }) == nil else { return }
-        startGenerated([request], did: did, method: .bye, kind: .heir, now: now, effects: &effects)
+        startGenerated([request], did: did, kind: .heir, now: now, effects: &effects)
     }
 
     /// The ACK that goes where the BYE goes.

@@ -18,15 +18,6 @@ package import Dialogs
 package import Primitives
 import SIP
 
-extension RecordFlag {
-    /// Keep-alives go to the caller (`ka-src`).
-    package static let keepAliveToCaller: UInt64 = 64
-    /// Keep-alives go to the callee (`ka-dst`).
-    package static let keepAliveToCallee: UInt64 = 128
-    /// A side did not answer its keep-alives, or did not know the dialog.
-    package static let endedByKeepAlive: UInt64 = 256
-}
-
 extension Proxy {
     /// Whether any keep-alives are sent.
     package var keepsAlive: Bool { settings.keepAlive.interval > .zero }
@@ -40,7 +31,7 @@ extension Proxy {
             return
         }
         guard !keepAlives.contains(did), let flags = dialogs.view(did, { view, _ in view.flags }),
-            flags & (RecordFlag.keepAliveToCaller | RecordFlag.keepAliveToCallee) != 0,
+            !flags.isDisjoint(with: [.keepAliveToCaller, .keepAliveToCallee]),
             let wait = untilNextMoment(did, now: now, dialogs: dialogs)
         else { return }
         if !keepAlives.insert(did, at: now.advanced(by: wait)) { counters.keepAlivesRefused += 1 }
@@ -96,9 +87,7 @@ extension Proxy {
         context.method = .options
         context.did = did
         context.startedAt = now
-        for leg in [Leg.caller, .callee] {
-            let flag = leg == .caller ? RecordFlag.keepAliveToCaller : RecordFlag.keepAliveToCallee
-            guard record.flags & flag != 0 else { continue }
+        for leg in [Leg.caller, .callee] where record.flags.keepAlive(to: leg) {
             let number = context.branches.count
             guard let branch = keepAliveBranch(did, record, answered[0], to: leg, number, id),
                 branch.target != .none || asksForName(of: branch, number, id, now: now, effects: &effects)
@@ -185,7 +174,7 @@ extension Proxy {
         dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
         let index = Int(token.branch)
-        guard index < context.branches.count, context.branches[index].final == 0,
+        guard index < context.branches.count, context.branches[index].final == nil,
             case .nonInvite(var transaction) = context.branches[index].client
         else {
             counters.strayResponses += 1
@@ -217,24 +206,24 @@ extension Proxy {
         _ context: inout ResponseContext, _ index: Int, _ status: Int, _ end: KeepAliveEnd, now: Instant,
         dialogs: inout DialogTable, effects: inout ProxyEffects
     ) {
-        guard let did = context.did, context.branches[index].final == 0 else { return }
+        guard let did = context.did, context.branches[index].final == nil else { return }
         let leg = context.branches[index].leg
         context.branches[index].final = status
         terminateClient(&context, index)
-        if context.branches.allSatisfy({ $0.final != 0 }) { keepAlives.setUnderWay(did, false) }
+        if context.branches.allSatisfy({ $0.final != nil }) { keepAlives.setUnderWay(did, false) }
         switch end {
         case .lives: keepAlives.noteAnswer(did, leg)
         case .unknown: break
         case .failed:
             counters.keepAlivesFailed += 1
             // Cut off from its peers a node is likely cut off from the phones as well, and ends nobody's call.
-            guard fitMembers.contains(settings.memberTag),
+            guard isFit,
                 keepAlives.noteFailure(did, leg) >= settings.keepAlive.failureLimit,
                 dialogs.state(did) == .confirmed, let deadline = dialogs.deadline(did), deadline > now
             else { return }
             counters.dialogsEndedByKeepAlive += 1
             shortenDeadline(
-                did, flags: RecordFlag.endedByKeepAlive, isAsked: false, now: now, dialogs: &dialogs, effects: &effects)
+                did, flags: .endedByKeepAlive, isAsked: false, now: now, dialogs: &dialogs, effects: &effects)
         }
     }
 

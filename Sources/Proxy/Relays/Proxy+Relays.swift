@@ -191,7 +191,9 @@ extension Proxy {
     ) -> Bool {
         guard !context.cancelled, context.lastStatus < 200 else { return false }
         context.relayAttempts &+= 1
-        guard let member = takerOfCalls(context.serverKey, attempt: Int(context.relayAttempts)) else { return false }
+        guard let key = context.serverKey, let member = takerOfCalls(key, attempt: Int(context.relayAttempts)) else {
+            return false
+        }
         counters.relayedAnew += 1
         terminateClient(&context, 0)
         beginRelay(&context, id, to: member, now: now, effects: &effects)
@@ -231,7 +233,7 @@ extension Proxy {
         _ context: inout ResponseContext, _ id: SlotID, now: Instant, effects: inout ProxyEffects
     ) {
         terminateClient(&context, 0)
-        guard let member = takerOfCalls(context.serverKey, attempt: 0) else {
+        guard let key = context.serverKey, let member = takerOfCalls(key, attempt: 0) else {
             counters.relaysRefused += 1
             respond(503, &context, id, now: now, effects: &effects) { $0.put("Retry-After: 10\r\n") }
             return

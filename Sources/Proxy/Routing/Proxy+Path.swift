@@ -77,11 +77,10 @@ struct PathToken: Equatable, Sendable {
 extension Proxy {
     /// Decides whether a REGISTER that takes a route gets our Path.
     /// - Returns: False when it was refused: the route requires Path, and its sender does not support it.
-    mutating func usePath(_ use: PathUse, _ plan: inout RequestPlan, effects: inout ProxyEffects) -> Bool {
-        guard use != .never, message.method == .register else { return true }
+    mutating func usePath(_ use: PathUse?, _ plan: inout RequestPlan, effects: inout ProxyEffects) -> Bool {
+        guard let use, message.method == .register else { return true }
         let isSupported = message.lists("path", in: .supported)
         switch use {
-        case .never: break
         case .supported: plan.addsPath = isSupported
         case .always: plan.addsPath = true
         case .required:

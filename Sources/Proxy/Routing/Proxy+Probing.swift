@@ -23,7 +23,7 @@ extension Proxy {
     }
 
     /// The position of a probe's target: its context ends before the table is another.
-    private func position(of health: Int32) -> Int { Int(health - firstTarget) }
+    private func position(of context: ResponseContext) -> Int { Int(context.health - firstTarget) }
 
     private mutating func startProbing(_ index: Int, at moment: Instant, now: Instant) {
         guard let id = contexts.insert(.blank) else { return }
@@ -41,8 +41,8 @@ extension Proxy {
     mutating func sendProbe(
         _ context: inout ResponseContext, _ id: SlotID, now: Instant, effects: inout ProxyEffects
     ) {
-        if let last = context.branches.first, last.final == 0 { endProbe(&context, isUp: false, now: now) }
-        let state = targetStates[position(of: context.health)]
+        if let last = context.branches.first, last.final == nil { endProbe(&context, isUp: false, now: now) }
+        let state = targetStates[position(of: context)]
         let set = settings.targetSets[state.set]
         context.contextTimer = wheel.schedule(
             TimerToken(context: id, machine: .probe).rawValue, at: now.advanced(by: set.probeInterval))
@@ -59,12 +59,12 @@ extension Proxy {
         _ id: SlotID, _ endpoint: Endpoint?, of host: [UInt8], now: Instant, effects: inout ProxyEffects
     ) {
         guard var context = take(id) else { return }
-        let state = targetStates[position(of: context.health)]
+        let state = targetStates[position(of: context)]
         if let endpoint {
             let target = settings.targetSets[state.set].targets[state.position]
             begin(&context, id, target, endpoint, of: host, now: now, effects: &effects)
         } else {
-            note(position(of: context.health), isUp: false, now: now)
+            note(position(of: context), isUp: false, now: now)
         }
         put(context, id)
     }
@@ -87,7 +87,7 @@ extension Proxy {
         branch.serverName = serverName(host, endpoint)
         context.branches = [branch]
         counters.probes += 1
-        targetStates[position(of: context.health)].probes &+= 1
+        targetStates[position(of: context)].probes &+= 1
         start(&context, branch: 0, id, now: now, effects: &effects)
     }
 
@@ -131,13 +131,13 @@ extension Proxy {
         transaction.receive(statusCode: message.statusCode, actions: &actions)
         context.branches[0].client = .nonInvite(transaction)
         performClient(&context, branch: 0, token.slot, now: now, effects: &effects)
-        guard message.statusCode >= 200, context.branches[0].final == 0 else { return }
+        guard message.statusCode >= 200, context.branches[0].final == nil else { return }
         context.branches[0].final = message.statusCode
         endProbe(&context, isUp: message.statusCode != 408 && message.statusCode != 503, now: now)
     }
 
     mutating func endProbe(_ context: inout ResponseContext, isUp: Bool, now: Instant) {
-        if context.branches[0].final == 0 { context.branches[0].final = 408 }
-        note(position(of: context.health), isUp: isUp, now: now)
+        if context.branches[0].final == nil { context.branches[0].final = 408 }
+        note(position(of: context), isUp: isUp, now: now)
     }
 }

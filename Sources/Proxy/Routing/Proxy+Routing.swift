@@ -141,7 +141,8 @@ extension Proxy {
 
     /// How a branch to a target of a route ended.
     mutating func noteEnd(of branch: ClientBranch, _ end: BranchEnd, now: Instant) {
-        let index = Int(branch.health) - Int(firstTarget)
+        guard let health = branch.health else { return }
+        let index = Int(health) - Int(firstTarget)
         guard targetStates.indices.contains(index) else { return }
         targetStates[index].requests &+= 1
         switch end {

@@ -48,7 +48,7 @@ extension Proxy {
         let known = dialogs.view(did) { view, _ in view.deadline } ?? nil
         if let known, known.isExplicitEnd { return }
         if isEndAsked(did, dialogs: dialogs) {
-            write(ended(known, isAsked: true, did, now: now, dialogs: dialogs))
+            facts.deadline(ended(known, isAsked: true, did, now: now, dialogs: dialogs))
             return
         }
         let own = ownLifetime(known)
@@ -76,7 +76,7 @@ extension Proxy {
             case .endless: if known.ordinaryMilliseconds > 0 { next.generation = known.nextGeneration }
             }
         }
-        write(next)
+        facts.deadline(next)
     }
 
     /// An ACK came whose 2xx is not known here: the early timeout must not outlive it. What the 2xx says itself is on
@@ -88,27 +88,27 @@ extension Proxy {
         next.lifetimeMilliseconds = ownLifetime(known)
         next.atMilliseconds = age(did, now: now, dialogs: dialogs) + next.lifetimeMilliseconds
         next.generation = next.atMilliseconds > known?.atMilliseconds ?? 0 ? 0 : 1
-        write(next)
+        facts.deadline(next)
     }
 
     /// Writes the deadline as it is known: whoever missed the patch that set it has it with this one.
     mutating func repeatDeadline(_ did: DialogID, _ dialogs: DialogTable) {
         guard let known = dialogs.view(did, { view, _ in view.deadline }) ?? nil else { return }
-        write(known)
+        facts.deadline(known)
     }
 
     /// The deadline is now, in the next generation; `isAsked` for: in one that nothing voids. Of an end that was asked
     /// for before, that stands.
     package mutating func shortenDeadline(
-        _ did: DialogID, flags: UInt64, isAsked: Bool, now: Instant, dialogs: inout DialogTable,
+        _ did: DialogID, flags: RecordFlags, isAsked: Bool, now: Instant, dialogs: inout DialogTable,
         effects: inout ProxyEffects
     ) {
         let known = dialogs.view(did) { view, _ in view.deadline } ?? nil
         facts.begin()
         if !(known?.isExplicitEnd ?? false) {
-            write(ended(known, isAsked: isAsked, did, now: now, dialogs: dialogs))
+            facts.deadline(ended(known, isAsked: isAsked, did, now: now, dialogs: dialogs))
         }
-        if flags != 0 { facts.put(RecordField.flags, flags) }
+        facts.raise(flags)
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
     }
 
@@ -123,7 +123,7 @@ extension Proxy {
     }
 
     private func isEndAsked(_ did: DialogID, dialogs: DialogTable) -> Bool {
-        dialogs.view(did) { view, _ in view.flags & RecordFlag.endedByOperator != 0 } ?? false
+        dialogs.view(did) { view, _ in view.flags.contains(.endedByOperator) } ?? false
     }
 
     /// An operator ended the call while it rang, and its answer crossed that: the call is up, and no deadline says that
@@ -131,7 +131,7 @@ extension Proxy {
     package func owesEnd(_ did: DialogID, dialogs: DialogTable) -> Bool {
         dialogs.view(did) { view, _ in
             (view.state == .confirmedNotAcknowledged || view.state == .confirmed)
-                && view.flags & RecordFlag.endedByOperator != 0 && !(view.deadline?.isExplicitEnd ?? false)
+                && view.flags.contains(.endedByOperator) && !(view.deadline?.isExplicitEnd ?? false)
         } ?? false
     }
 
@@ -158,16 +158,5 @@ extension Proxy {
             }
             return found
         } ?? false
-    }
-
-    private mutating func write(_ deadline: RecordView.Deadline) {
-        facts.message(RecordField.deadline) { fields in
-            fields.put(DeadlineField.generation, UInt64(deadline.generation))
-            fields.put(DeadlineField.atMilliseconds, deadline.atMilliseconds)
-            fields.put(DeadlineField.lifetimeMilliseconds, deadline.lifetimeMilliseconds)
-            if deadline.ordinaryMilliseconds > 0 {
-                fields.put(DeadlineField.ordinaryMilliseconds, deadline.ordinaryMilliseconds)
-            }
-        }
     }
 }
