@@ -1,5 +1,5 @@
-// Each benchmark runs once, small, so that none rots, and each thing that it counts has its limit. What the limits are is
-// gated by `Deploy/benchmark`, which counts instructions too.
+// Each benchmark runs once, small, so that none rots, and each thing that it counts has its limit. What the limits are
+// is gated by `Deploy/benchmark`, which counts instructions too.
 
 import Benchmarks
 import Foundation
