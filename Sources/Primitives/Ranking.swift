@@ -1,7 +1,7 @@
 // Ranking says in which order the fit members act: for a dialog, its home first, for an INVITE that is under way, its
 // owner; then by rendezvous hash of what is acted for and the member's name. It is a pure function of that and of who
-// is fit, so a million dialogs change hands without a message, and a member that comes or goes moves only what it ranks
-// first for.
+// is fit, so a million dialogs change hands without a message (R12), and a member that comes or goes moves only what it
+// ranks first for.
 
 public struct Ranking: Sendable {
     struct Candidate: Sendable {

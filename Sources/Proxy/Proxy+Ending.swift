@@ -1,5 +1,5 @@
 // Ending a dialog: the BYEs that the cluster makes. Branch, sent-by and CSeq follow from (did, leg) alone, so a second
-// actor's BYE is a retransmission to the phone (DESIGN §3.3, S1-9, R7); Request-URI, Routes and target come from the
+// actor's BYE is a retransmission to the phone (S1-9, R7); Request-URI, Routes and target come from the
 // record of whoever asked first, and travel in the intent, so whoever continues sends the same bytes.
 //
 //   intent payload:  count, then for each BYE: leg (1 byte), length (2, big-endian) and text of the target endpoint,
@@ -283,7 +283,7 @@ extension Proxy {
         return true
     }
 
-    /// Any final answer, 408, 481 or silence until timer F ends a leg (DESIGN §3.3).
+    /// Any final answer, 408, 481 or silence until timer F ends a leg (S1-9).
     mutating func endLeg(
         _ context: inout ResponseContext, _ branch: Int, _ status: Int, effects: inout ProxyEffects
     ) {
@@ -311,10 +311,11 @@ extension Proxy {
     ) {
         let flags = dialogs.view(did) { view, _ in view.flags } ?? []
         let isExplained = !flags.isDisjoint(with: [.endedByOperator, .cancelled])
+        let wasAnswered = (dialogs.state(did) ?? .unconfirmed) >= .confirmedNotAcknowledged
         cancelOrphans(did, now: now, dialogs: &dialogs, effects: &effects)
         facts.begin()
         facts.reach(.deleted)
-        facts.raise(isExplained ? .failed : .timedOut)
+        if !isExplained { facts.raise(.timedOut) } else if !wasAnswered { facts.raise(.failed) }
         if unanswered { facts.raise(.unanswered) }
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
     }

@@ -3,7 +3,7 @@
 
 package import SIP
 
-/// `sip.force_rport`: where answers to a request go (RFC 3261 §18.2.2, RFC 3581).
+/// `sip.force_rport`: where answers to a request go (S2-16; RFC 3261 §18.2.2, RFC 3581).
 package enum ForceRport: String, CaseIterable, Sendable {
     /// To the source port when Via has rport, when the source differs from sent-by, or when it comes from a balancer.
     case auto
@@ -11,7 +11,7 @@ package enum ForceRport: String, CaseIterable, Sendable {
     case never = "false"
 }
 
-/// `takeover.early`: what becomes of a ringing call whose node died.
+/// `takeover.early`: what becomes of a ringing call whose node died (S2-11).
 package enum EarlyTakeover: String, CaseIterable, Sendable {
     case cancel
     case wait

@@ -1,4 +1,4 @@
-// `takeover`: how an heir acts.
+// `takeover`: how an heir acts (R1, R12, S2-11).
 
 package import Proxy
 
