@@ -8,8 +8,8 @@
 //                       Request-URI (the other's Contact), the From URI, the Contact, and the source
 //
 // Not taken for a dialog: a provisional without a To tag (§12.1 asks for one). What a Route of ours names is taken for
-// one also where its record is nowhere: a dialog that began anew with each re-INVITE would be ended by its own deadline,
-// and with it a live call. A call of its own whose sender puts an old Route of ours into it is forwarded, not timed.
+// one also where its record is nowhere: a dialog begun anew with each re-INVITE would be ended by its own deadline, and
+// with it a live call. A call of its own whose sender puts an old Route of ours into it goes on, and is not timed.
 
 import Dialogs
 import Primitives

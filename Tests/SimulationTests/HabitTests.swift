@@ -42,7 +42,7 @@ struct HabitTests {
     @Test func `large calls fill records that ordinary ones do not, and are up on every node`() {
         func largest(_ isLarge: Bool) -> Int {
             let world = calm(7) { $0.large = isLarge }
-            return (5...25).map { second in
+            return (5...25 as ClosedRange<Int64>).map { second in
                 world.run(untilMilliseconds: second * 1_000)
                 return world.callsInProgress.map { call in
                     (0..<world.nodeCount).map { world.record(of: call, on: $0)?.count ?? 0 }.min() ?? 0

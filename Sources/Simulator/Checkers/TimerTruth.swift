@@ -47,8 +47,8 @@ extension CallTruth {
 }
 
 extension World {
-    /// The last 2xx has come to the phone that asked, and nothing else is under way: no node has reason to keep the call
-    /// for longer than it says.
+    /// The last 2xx has come to the phone that asked, and nothing else is under way: no node has reason to keep the
+    /// call for longer than it says.
     func bound(_ call: CallTruth, by answer: Answer) {
         let isLast = call.answers.allSatisfy { $0.reachedAt <= answer.reachedAt }
         let isQuiet = [Role.caller, .callee].allSatisfy { phone($0, of: call.index).clients.allSatisfy(\.isOver) }

@@ -37,8 +37,8 @@ extension Phone {
         }
     }
 
-    /// By its To tag; one that has none speaks of the dialog that it has with who has none (RFC 3261 §12.1.1), unless it
-    /// is the INVITE itself once more.
+    /// By its To tag; one that has none speaks of the dialog that it has with who has none (RFC 3261 §12.1.1), unless
+    /// it is the INVITE itself once more.
     private func isInDialog(_ request: PhoneMessage) -> Bool {
         guard request.toTag.isEmpty else { return true }
         guard tag.isEmpty, let dialog, dialog.callID == request.callID, dialog.remoteTag == request.fromTag else {
