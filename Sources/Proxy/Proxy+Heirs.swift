@@ -199,8 +199,9 @@ extension Proxy {
     /// dead node's INVITE gets it again: from now on the transaction is found by that one's topmost Via.
     mutating func expectAcknowledgement(_ context: inout ResponseContext, _ id: SlotID) {
         guard loadStored(context.request), let via = try? stored.topmostVia() else { return }
-        context.serverKey = inviteKey(via, in: stored.bytes)
-        serverTable.insert(hash: context.serverKey, value: id.index)
+        let key = inviteKey(via, in: stored.bytes)
+        context.serverKey = key
+        serverTable.insert(hash: key, value: id.index)
     }
 
     private mutating func giveUp(_ context: inout ResponseContext, _ index: Int) {
