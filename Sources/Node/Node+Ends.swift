@@ -27,10 +27,10 @@ extension Node {
         let flags = RecordFlags.endedByOperator
         if state >= .confirmedNotAcknowledged {
             proxy.shortenDeadline(
-                did, flags: flags, isAsked: true, now: now, dialogs: &store.dialogs, effects: &effects)
+                did, flags: flags, isAsked: true, now: now, dialogs: &store.dialogs)
         } else {
-            _ = proxy.cancelEarly(did, flags: flags, now: now, dialogs: &store.dialogs, effects: &effects)
-            proxy.review(did, now: now, dialogs: &store.dialogs, effects: &effects)
+            _ = proxy.cancelEarly(did, flags: flags, now: now, dialogs: &store.dialogs)
+            proxy.review(did, now: now, dialogs: &store.dialogs)
         }
         settle(now: now, into: &out)
         finish(&out, now: now)

@@ -75,7 +75,7 @@ extension Node {
         proxy.heirs = mayInherit ? cluster.ranking : Ranking(hash: hash)
         tellReadiness(now: now)
         proxy.commits = settings.replication.commit != .async && cluster.hasPeers
-        proxy.reviewRelays(now: now, dialogs: &store.dialogs, effects: &effects)
+        proxy.reviewRelays(now: now, dialogs: &store.dialogs)
     }
 
     /// The UDP sockets of a member: whatever comes from one of them comes from it.
@@ -159,7 +159,7 @@ extension Node {
                 if !successions.isEmpty { countSuccession(did, actor: actor) }
             }
             if proxy.hasOrphan(did, now: now, dialogs: store.dialogs) {
-                proxy.review(did, now: now, dialogs: &store.dialogs, effects: &effects)
+                proxy.review(did, now: now, dialogs: &store.dialogs)
             }
         }
         walk.nextSlice = now.advanced(by: RecordWalk.pause)

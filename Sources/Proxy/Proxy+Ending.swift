@@ -103,23 +103,20 @@ extension Proxy {
 
     /// Sends the BYEs of a granted intent, and those that it had no room for. `.legsEnded` follows when each leg has
     /// answered or fallen silent.
-    package mutating func end(
-        _ did: DialogID, payload: [UInt8], dialogs: DialogTable, now: Instant, effects: inout ProxyEffects
-    ) {
+    package mutating func end(_ did: DialogID, payload: [UInt8], dialogs: DialogTable, now: Instant) {
+        self.now = now
         var requests = EndingRequest.decode(payload) ?? []
-        addLegs(leftOutOf: &requests, did, dialogs: dialogs, effects: &effects)
+        addLegs(leftOutOf: &requests, did, dialogs: dialogs)
         guard let first = requests.first.map({ generatedHash($0.bytes) }) else {
             effects.items.append(.legsEnded(did, unanswered: true))
             return
         }
         if generatedTable.first(hash: first, where: { isGenerated($0, first) }) != nil { return }  // Under way here.
-        startGenerated(requests, did: did, kind: .generated, now: now, effects: &effects)
+        startGenerated(requests, did: did, kind: .generated)
     }
 
     /// Adds the BYEs that an intent was too small for; who cannot be told is counted.
-    private mutating func addLegs(
-        leftOutOf requests: inout [EndingRequest], _ did: DialogID, dialogs: DialogTable, effects: inout ProxyEffects
-    ) {
+    private mutating func addLegs(leftOutOf requests: inout [EndingRequest], _ did: DialogID, dialogs: DialogTable) {
         guard let record = dialogs.record(did) else { return }
         var known: [UInt64] = []
         for request in requests { known.append(generatedHash(request.bytes)) }
@@ -139,12 +136,9 @@ extension Proxy {
     }
 
     /// Starts BYEs that the cluster makes, each with its own client transaction.
-    mutating func startGenerated(
-        _ requests: [EndingRequest], did: DialogID, kind: ResponseContext.Kind, now: Instant,
-        effects: inout ProxyEffects
-    ) {
+    mutating func startGenerated(_ requests: [EndingRequest], did: DialogID, kind: ResponseContext.Kind) {
         // At the limit the deadline is looked at again after intent-life.
-        guard let id = newContext(&effects) else { return }
+        guard let id = newContext() else { return }
         var context = ResponseContext()
         context.kind = kind
         context.method = .bye
@@ -164,13 +158,13 @@ extension Proxy {
         for index in context.branches.indices {
             counters.byesGenerated += 1
             if context.branches[index].target != .none {
-                start(&context, branch: index, id, now: now, effects: &effects)
+                start(&context, branch: index, id)
             } else if let name = nameOfHop(context.branches[index].sent),
-                ask(for: name, .generated(id, index), now: now, effects: &effects)
+                ask(for: name, .generated(id, index))
             {
                 continue
             } else {
-                endUnresolved(&context, index, effects: &effects)
+                endUnresolved(&context, index)
             }
         }
         finish(context, id)
@@ -178,41 +172,35 @@ extension Proxy {
 
     /// The address of a request that the cluster makes was looked up.
     mutating func generatedResolved(
-        _ id: SlotID, _ index: Int, _ endpoint: Endpoint?, of host: [UInt8], now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ id: SlotID, _ index: Int, _ endpoint: Endpoint?, of host: [UInt8], dialogs: inout DialogTable
     ) {
         guard var context = take(id) else { return }
         if context.branches.indices.contains(index), context.branches[index].final == nil {
             if let endpoint { context.branches[index].serverName = serverName(host, endpoint) }
             if context.kind == .keepAlive {
-                keepAliveResolved(&context, index, endpoint, id, now: now, dialogs: &dialogs, effects: &effects)
+                keepAliveResolved(&context, index, endpoint, id, dialogs: &dialogs)
             } else if let endpoint {
-                startGenerated(&context, index, at: endpoint, id, now: now, effects: &effects)
+                startGenerated(&context, index, at: endpoint, id)
             } else {
-                endUnresolved(&context, index, effects: &effects)
+                endUnresolved(&context, index)
             }
         }
         finish(context, id)
     }
 
     /// A leg without an address has ended: its transaction never begins.
-    private mutating func endUnresolved(
-        _ context: inout ResponseContext, _ index: Int, effects: inout ProxyEffects
-    ) {
+    private mutating func endUnresolved(_ context: inout ResponseContext, _ index: Int) {
         terminateClient(&context, index)
-        endLeg(&context, index, 503, effects: &effects)
+        endLeg(&context, index, 503)
     }
 
     /// Starts a request that the cluster makes, at the address that was found for it.
-    mutating func startGenerated(
-        _ context: inout ResponseContext, _ index: Int, at endpoint: Endpoint, _ id: SlotID, now: Instant,
-        effects: inout ProxyEffects
-    ) {
+    mutating func startGenerated(_ context: inout ResponseContext, _ index: Int, at endpoint: Endpoint, _ id: SlotID) {
         context.branches[index].sent = request(context.branches[index].sent, at: endpoint)
         context.branches[index].target = endpoint
         context.branches[index].listener = listener(ofGenerated: context.branches[index].sent, toward: endpoint)
         context.branches[index].client = clientTransaction(context.method, endpoint)
-        start(&context, branch: index, id, now: now, effects: &effects)
+        start(&context, branch: index, id)
     }
 
     /// What has to be looked up for a request as it leaves: its first Route, else its Request-URI.
@@ -242,31 +230,28 @@ extension Proxy {
         return contexts.read(id) { context in context.branches.contains { $0.generated == hash } } ?? false
     }
 
-    mutating func receiveGeneratedResponse(
-        _ hash: UInt64, from source: Endpoint, now: Instant, dialogs: inout DialogTable,
-        effects: inout ProxyEffects
-    ) {
-        guard answersGenerated(hash, now: now, effects: &effects) else {
+    mutating func receiveGeneratedResponse(_ hash: UInt64, from source: Endpoint, dialogs: inout DialogTable) {
+        guard answersGenerated(hash) else {
             counters.strayResponses += 1
-            passToPeers(from: source, effects: &effects)
+            passToPeers(from: source)
             return
         }
     }
 
     /// The answer to a BYE of the cluster's passes by on its way back through a server. Where that way leads to the
     /// address of a dead node, whose name the BYE has (R7), this is where it is seen.
-    mutating func noteAnswerPassing(now: Instant, effects: inout ProxyEffects) {
+    mutating func noteAnswerPassing() {
         guard message.count(of: .via) > 2 else { return }
         vias.removeAll(keepingCapacity: true)
         message.vias(into: &vias)
         for via in vias {
             guard case .generated(let hash) = Branch(message.bytes, via.branch, mark: settings.mark) else { continue }
-            _ = answersGenerated(hash, now: now, effects: &effects)  // Another node's learns it by its own answer.
+            _ = answersGenerated(hash)  // Another node's learns it by its own answer.
         }
     }
 
     /// The response at hand answers a request of the cluster's that this node sent.
-    private mutating func answersGenerated(_ hash: UInt64, now: Instant, effects: inout ProxyEffects) -> Bool {
+    private mutating func answersGenerated(_ hash: UInt64) -> Bool {
         guard let index = generatedTable.first(hash: hash, where: { isGenerated($0, hash) }),
             let id = contexts.id(at: index), var context = take(id)
         else { return false }
@@ -276,17 +261,15 @@ extension Proxy {
             actions.removeAll(keepingCapacity: true)
             transaction.receive(statusCode: message.statusCode, actions: &actions)
             context.branches[branch].client = .nonInvite(transaction)
-            performClient(&context, branch: branch, id, now: now, effects: &effects)
-            if message.statusCode >= 200 { endLeg(&context, branch, message.statusCode, effects: &effects) }
+            performClient(&context, branch: branch, id)
+            if message.statusCode >= 200 { endLeg(&context, branch, message.statusCode) }
         }
         finish(context, id)
         return true
     }
 
     /// Any final answer, 408, 481 or silence until timer F ends a leg (S1-9).
-    mutating func endLeg(
-        _ context: inout ResponseContext, _ branch: Int, _ status: Int, effects: inout ProxyEffects
-    ) {
+    mutating func endLeg(_ context: inout ResponseContext, _ branch: Int, _ status: Int) {
         guard context.branches[branch].final == nil else { return }
         context.branches[branch].final = status
         guard context.kind == .generated, let did = context.did,
@@ -306,30 +289,32 @@ extension Proxy {
     }
 
     /// The record becomes a tombstone: every leg has ended, or there was none to end.
-    package mutating func bury(
-        _ did: DialogID, unanswered: Bool = false, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
+    package mutating func bury(_ did: DialogID, unanswered: Bool = false, now: Instant, dialogs: inout DialogTable) {
+        self.now = now
+        defer { replayQueued(dialogs: &dialogs) }
         let flags = dialogs.view(did) { view, _ in view.flags } ?? []
         let isExplained = !flags.isDisjoint(with: [.endedByOperator, .cancelled])
         let wasAnswered = (dialogs.state(did) ?? .unconfirmed) >= .confirmedNotAcknowledged
-        cancelOrphans(did, now: now, dialogs: &dialogs, effects: &effects)
+        cancelOrphans(did, dialogs: &dialogs)
         facts.begin()
         facts.reach(.deleted)
         if !isExplained { facts.raise(.timedOut) } else if !wasAnswered { facts.raise(.failed) }
         if unanswered { facts.raise(.unanswered) }
-        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+        learn(did, dialogs: &dialogs)
     }
 
     /// Asks the owner, or the heir, of a ringing call to cancel it; the fact reaches whichever it is.
     /// - Returns: False when that was asked before.
-    package mutating func cancelEarly(
-        _ did: DialogID, flags: RecordFlags, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) -> Bool {
+    package mutating func cancelEarly(_ did: DialogID, flags: RecordFlags, now: Instant, dialogs: inout DialogTable)
+        -> Bool
+    {
+        self.now = now
+        defer { replayQueued(dialogs: &dialogs) }
         let known = dialogs.view(did) { view, _ in view.flags } ?? .cancelled
         guard !known.contains(.cancelled) else { return false }
         facts.begin()
         facts.raise(flags.union(.cancelled))
-        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+        learn(did, dialogs: &dialogs)
         return true
     }
 

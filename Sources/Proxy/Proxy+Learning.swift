@@ -10,31 +10,26 @@ extension Proxy {
     /// - Parameter room: What an unanswered INVITE teaches leaves room for what confirms it.
     /// - Returns: What the join found; `nil` when the record refused it, which is counted and noted (`+Unrecorded`).
     @discardableResult
-    mutating func learn(
-        _ did: DialogID, room: RecordRoom = .whole, now: Instant, dialogs: inout DialogTable,
-        effects: inout ProxyEffects
-    ) -> DialogTable.Learned? {
-        join(did, age: nil, room: room, now: now, dialogs: &dialogs, effects: &effects)
+    mutating func learn(_ did: DialogID, room: RecordRoom = .whole, dialogs: inout DialogTable) -> DialogTable.Learned?
+    {
+        join(did, age: nil, room: room, dialogs: &dialogs)
     }
 
     /// Makes the record of a dialog that begins here, of what is in `facts`.
     /// - Returns: False when there is no room for it, which is counted and noted.
-    private mutating func create(
-        _ did: DialogID, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) -> Bool {
-        join(did, age: .zero, room: .early, now: now, dialogs: &dialogs, effects: &effects) != nil
+    private mutating func create(_ did: DialogID, dialogs: inout DialogTable) -> Bool {
+        join(did, age: .zero, room: .early, dialogs: &dialogs) != nil
     }
 
-    private mutating func join(
-        _ did: DialogID, age: Duration?, room: RecordRoom, now: Instant, dialogs: inout DialogTable,
-        effects: inout ProxyEffects
-    ) -> DialogTable.Learned? {
+    private mutating func join(_ did: DialogID, age: Duration?, room: RecordRoom, dialogs: inout DialogTable)
+        -> DialogTable.Learned?
+    {
         let learned: DialogTable.Learned
         do {
             learned = try dialogs.learn(
                 did, facts: RawSpan(_elements: facts.bytes.span), age: age, room: room, now: now)
         } catch {
-            noteRefusal(error, did, dialogs: dialogs, effects: &effects)
+            noteRefusal(error, did, dialogs: dialogs)
             return nil
         }
         switch learned.outcome {
@@ -54,20 +49,19 @@ extension Proxy {
 
     /// - Returns: False when the dialog that the request makes can have no record.
     mutating func learnRequest(
-        _ context: ResponseContext, _ plan: RequestPlan, branch: Branch, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ context: ResponseContext, _ plan: RequestPlan, branch: Branch, dialogs: inout DialogTable
     ) -> Bool {
         guard let did = plan.did else { return true }
         if plan.createsDialog {
             writeNewRecord(context, plan, branch: branch)
-            return create(did, now: now, dialogs: &dialogs, effects: &effects)
+            return create(did, dialogs: &dialogs)
         } else if endsDialog(plan) {
-            if !context.endsOnAnswer { learnBye(did, plan.leg, now: now, dialogs: &dialogs, effects: &effects) }
+            if !context.endsOnAnswer { learnBye(did, plan.leg, dialogs: &dialogs) }
         } else if plan.isKnown, !plan.afterTheEnd {
             facts.begin()
             if message.method == .invite { writePending(context, plan, branch: branch) }
             if message.method != .bye { writeHighCSeq(did, plan, dialogs: dialogs) }
-            if !facts.isEmpty { learn(did, now: now, dialogs: &dialogs, effects: &effects) }
+            if !facts.isEmpty { learn(did, dialogs: &dialogs) }
         }
         return true
     }
@@ -144,9 +138,7 @@ extension Proxy {
     }
 
     /// A branch of a fork, as an heir needs it. What all branches share, Via stack and source, stands in the first one.
-    mutating func learnBranch(
-        _ context: ResponseContext, _ index: Int, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
+    mutating func learnBranch(_ context: ResponseContext, _ index: Int, dialogs: inout DialogTable) {
         guard context.method == .invite, !context.afterTheEnd, let did = context.did,
             dialogs.contains(did), loadStored(context.branches[index].sent), let via = try? stored.topmostVia()
         else { return }
@@ -174,7 +166,7 @@ extension Proxy {
                 }
             }
         }
-        learn(did, room: room(context), now: now, dialogs: &dialogs, effects: &effects)
+        learn(did, room: room(context), dialogs: &dialogs)
     }
 
     /// Names the pending of one branch in a patch; the rest of its facts follow in `body`.
@@ -189,10 +181,7 @@ extension Proxy {
 
     // MARK: Responses to an INVITE
 
-    mutating func learnProvisional(
-        _ context: ResponseContext, _ index: Int, first: Bool, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
+    mutating func learnProvisional(_ context: ResponseContext, _ index: Int, first: Bool, dialogs: inout DialogTable) {
         guard let did = context.did, dialogs.contains(did) else { return }
         let hasTag = context.isInitial && message.statusCode > 100 && !message.toTag.isEmpty
         guard first || hasTag else { return }
@@ -200,15 +189,14 @@ extension Proxy {
         if hasTag, context.pass.isFirst { facts.reach(.early) }
         if hasTag { writeOut(context, index, state: .early, answer: nil) }
         if first { pendingFact(context, index) { $0.mark(.provisional) } }
-        learn(did, room: room(context), now: now, dialogs: &dialogs, effects: &effects)
+        learn(did, room: room(context), dialogs: &dialogs)
     }
 
     /// A 2xx: what it confirms or refreshes. One that confirms a dialog or moves its deadline must be committed before
     /// it is sent.
-    mutating func learnSuccess(
-        _ asReceived: ResponseContext, _ index: Int, answer: [UInt8], now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) -> SuccessFact {
+    mutating func learnSuccess(_ asReceived: ResponseContext, _ index: Int, answer: [UInt8], dialogs: inout DialogTable)
+        -> SuccessFact
+    {
         var context = asReceived
         guard context.isInitial || matchAgain(&context, dialogs: dialogs) else { return .nothing }
         guard let did = context.did, let state = dialogs.state(did), state != .deleted else { return .nothing }
@@ -227,7 +215,7 @@ extension Proxy {
         }
         if isFirst || !context.isInitial {
             let calleeTag = context.leg == .caller ? message.toTag : message.fromTag
-            writeDeadline(did, sessionWord(context.method), calleeTag: calleeTag, now: now, dialogs: dialogs)
+            writeDeadline(did, sessionWord(context.method), calleeTag: calleeTag, dialogs: dialogs)
         }
         if context.method == .invite {
             let keeps = !context.isInitial || !isFirst
@@ -236,7 +224,7 @@ extension Proxy {
                 if keeps { pending.put(.answer, answer) }
             }
         }
-        guard let learned = learn(did, now: now, dialogs: &dialogs, effects: &effects) else { return .refused }
+        guard let learned = learn(did, dialogs: &dialogs) else { return .refused }
         // Of two branches answered in one millisecond the second moves no deadline, and confirms a dialog all the same.
         return learned.deadlineChanged || context.isInitial && learned.outcome == .changed ? .moves : .nothing
     }

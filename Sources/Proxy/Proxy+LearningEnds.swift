@@ -7,10 +7,7 @@ import SIP
 extension Proxy {
     /// A branch of a forked INVITE failed: its early dialogs are over, those of the others go on, and so does one whose
     /// 2xx went by another node while this one waited for an answer.
-    mutating func learnFailureOfBranch(
-        _ context: ResponseContext, _ index: Int, now: Instant, dialogs: inout DialogTable,
-        effects: inout ProxyEffects
-    ) {
+    mutating func learnFailureOfBranch(_ context: ResponseContext, _ index: Int, dialogs: inout DialogTable) {
         guard let did = context.did, dialogs.contains(did) else { return }
         facts.begin()
         for tag in context.branches[index].earlyTags
@@ -19,7 +16,7 @@ extension Proxy {
         }
         pendingFact(context, index) { $0.mark(.final) }
         settleLast(context, [index], dialogs: dialogs)
-        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+        learn(did, dialogs: &dialogs)
     }
 
     /// Where the caller's INVITE was acknowledged while branches of it were open, the end of the last one settles it.
@@ -75,16 +72,14 @@ extension Proxy {
     }
 
     /// The INVITE failed as a whole: the dialog that it would have made ends; one that it was sent in goes on.
-    mutating func learnFailure(
-        _ context: ResponseContext, status: Int, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
+    mutating func learnFailure(_ context: ResponseContext, status: Int, dialogs: inout DialogTable) {
         guard let did = context.did, let state = dialogs.state(did), state != .deleted else { return }
         guard context.pass.isFirst else {
-            learnFailureOfPass(context, did, now: now, dialogs: &dialogs, effects: &effects)
+            learnFailureOfPass(context, did, dialogs: &dialogs)
             return
         }
         if context.isInitial, state < .confirmedNotAcknowledged {
-            cancelOrphans(did, but: .first, now: now, dialogs: &dialogs, effects: &effects)
+            cancelOrphans(did, but: .first, dialogs: &dialogs)
         }
         facts.begin()
         if context.isInitial {
@@ -105,7 +100,7 @@ extension Proxy {
                 facts.reject(context.leg, mark: rejected)
             }
         }
-        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+        learn(did, dialogs: &dialogs)
     }
 
     /// What names a refused re-INVITE in the record, so that any node knows its ACK, which has the same branch
@@ -119,14 +114,12 @@ extension Proxy {
     // MARK: BYE
 
     /// A party's BYE ends the dialog as it passes; of several dialog-outs that live, only its own.
-    mutating func learnBye(
-        _ did: DialogID, _ leg: Leg, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
+    mutating func learnBye(_ did: DialogID, _ leg: Leg, dialogs: inout DialogTable) {
         if wasMadeHere() { return }
         let calleeTag = leg == .caller ? message.toTag : message.fromTag
         let goesOn = dialogs.view(did) { view, stored in livesWithout(calleeTag, view, stored) } ?? false
         let bytes = message.bytes
-        if !goesOn { cancelOrphans(did, now: now, dialogs: &dialogs, effects: &effects) }
+        if !goesOn { cancelOrphans(did, dialogs: &dialogs) }
         facts.begin()
         if goesOn {
             facts.out(bytes, calleeTag) { $0.reach(.deleted) }
@@ -134,7 +127,7 @@ extension Proxy {
             facts.reach(.deleted)
             facts.raise(leg == .caller ? .byeFromCaller : .byeFromCallee)
         }
-        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+        learn(did, dialogs: &dialogs)
     }
 
     /// The BYE at hand is one of the cluster's, and comes by again on its way through a server: whoever made it ends
@@ -182,22 +175,20 @@ extension Proxy {
     }
 
     /// The dialog ends with the last of its dialog-outs.
-    package mutating func learnSpent(
-        _ did: DialogID, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
-        cancelOrphans(did, now: now, dialogs: &dialogs, effects: &effects)
+    package mutating func learnSpent(_ did: DialogID, now: Instant, dialogs: inout DialogTable) {
+        self.now = now
+        defer { replayQueued(dialogs: &dialogs) }
+        cancelOrphans(did, dialogs: &dialogs)
         facts.begin()
         facts.reach(.deleted)
-        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+        learn(did, dialogs: &dialogs)
     }
 
     // MARK: ACK and CANCEL
 
     /// The ACK for a 2xx settles its INVITE: answers, Via stacks and branches are dropped from the record. While a
     /// branch is open, as far as is known here, they stay: should its owner die, an heir has to cancel it.
-    mutating func learnAcknowledgement(
-        _ did: DialogID, _ plan: RequestPlan, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
+    mutating func learnAcknowledgement(_ did: DialogID, _ plan: RequestPlan, dialogs: inout DialogTable) {
         guard let state = dialogs.state(did), state != .deleted else { return }
         let bytes = message.bytes
         let calleeTag = plan.leg == .caller ? message.toTag : message.fromTag
@@ -207,7 +198,7 @@ extension Proxy {
         // An ACK is proof of the 2xx: if that is still on its way here, the early timeout must not outlive it.
         let generation = (dialogs.view(did) { view, _ in view.deadline?.generation } ?? nil) ?? 0
         if isInitial {
-            if generation == 0 { guessDeadline(did, now: now, dialogs: dialogs) } else { repeatDeadline(did, dialogs) }
+            if generation == 0 { guessDeadline(did, dialogs: dialogs) } else { repeatDeadline(did, dialogs) }
         }
         let isBare =
             dialogs.view(did) { view, stored in
@@ -239,8 +230,8 @@ extension Proxy {
         } else if !keepsBranches(of: plan.leg, did, dialogs: dialogs) {
             facts.settle(plan.leg, cSeq: plan.cSeq.number)
         }
-        learn(did, now: now, dialogs: &dialogs, effects: &effects)
-        stopResending(did, effects: &effects)
+        learn(did, dialogs: &dialogs)
+        stopResending(did)
     }
 
     /// Whether the caller's INVITE was acknowledged before it was known here how its branches ended, and now they have.
@@ -252,17 +243,15 @@ extension Proxy {
     }
 
     /// All branches of the caller's INVITE have ended.
-    package mutating func learnSettled(
-        _ did: DialogID, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
+    package mutating func learnSettled(_ did: DialogID, now: Instant, dialogs: inout DialogTable) {
+        self.now = now
+        defer { replayQueued(dialogs: &dialogs) }
         facts.begin()
         facts.settle(.caller, cSeq: dialogs.view(did) { view, _ in view.inviteCSeq } ?? 0)
-        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+        learn(did, dialogs: &dialogs)
     }
 
-    mutating func learnCancelled(
-        _ context: ResponseContext, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
+    mutating func learnCancelled(_ context: ResponseContext, dialogs: inout DialogTable) {
         guard let did = context.did, let state = dialogs.state(did), state != .deleted else { return }
         facts.begin()
         if context.isInitial, context.pass.isFirst {
@@ -274,6 +263,6 @@ extension Proxy {
             }
         }
         learnReason(context)
-        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+        learn(did, dialogs: &dialogs)
     }
 }

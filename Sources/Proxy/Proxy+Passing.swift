@@ -14,11 +14,10 @@ extension Proxy {
     /// A dead node's branch has failed after another was answered, or after an heir has spoken: nothing of that is for
     /// the caller. The phone repeats it until it is acknowledged (RFC 3261 §17.1.1.3).
     mutating func failLate(
-        _ did: DialogID, _ via: Via, _ record: Record, from source: Endpoint, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ did: DialogID, _ via: Via, _ record: Record, from source: Endpoint, dialogs: inout DialogTable
     ) {
         counters.foreignAbsorbed += 1
-        acknowledgeLate(via, record, to: source, effects: &effects)
+        acknowledgeLate(via, record, to: source)
         guard record.state != .deleted else { return }
         let (bytes, tag) = (message.bytes, message.toTag)
         facts.begin()
@@ -26,12 +25,10 @@ extension Proxy {
             facts.out(bytes, tag) { $0.reach(.deleted) }
         }
         facts.pending(.caller, cSeq: record.inviteCSeq, bytes, via.branch) { $0.mark(.final) }
-        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+        learn(did, dialogs: &dialogs)
     }
 
-    private mutating func acknowledgeLate(
-        _ via: Via, _ record: Record, to source: Endpoint, effects: inout ProxyEffects
-    ) {
+    private mutating func acknowledgeLate(_ via: Via, _ record: Record, to source: Endpoint) {
         guard source != .none, !isPeerAddress(source) else { return }
         let out = record.out(toTag: message.copy(message.toTag))
         let requestURI = out.map(\.side.contact).flatMap { $0.isEmpty ? nil : $0 } ?? record.requestURI
@@ -64,8 +61,7 @@ extension Proxy {
     /// copy need wait no longer.
     /// - Returns: Whether it was such a 2xx.
     mutating func learnPassingConfirmation(
-        _ did: DialogID, _ cSeq: CSeq, _ via: Via, _ spiral: SpiralPass, now: Instant, dialogs: inout DialogTable,
-        effects: inout ProxyEffects
+        _ did: DialogID, _ cSeq: CSeq, _ via: Via, _ spiral: SpiralPass, dialogs: inout DialogTable
     ) -> Bool {
         guard cSeq.method == .invite, let state = dialogs.state(did), state != .deleted,
             dialogs.view(did, { isUnknownAnswer(cSeq.number, spiral, $0, $1) }) ?? false
@@ -81,13 +77,13 @@ extension Proxy {
         writeOut(context, 0, state: .confirmedNotAcknowledged, answer: spiral.isFirst ? answer : nil)
         if spiral.isFirst {
             facts.reach(.confirmedNotAcknowledged)
-            writeDeadline(did, sessionWord(cSeq.method), calleeTag: message.toTag, now: now, dialogs: dialogs)
+            writeDeadline(did, sessionWord(cSeq.method), calleeTag: message.toTag, dialogs: dialogs)
         }
         facts.pending(.caller, cSeq: cSeq.number, message.bytes, via.branch) { $0.mark(.final) }
-        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+        learn(did, dialogs: &dialogs)
         // An heir that repeats this 2xx from now on does not say it before it is committed: the copy at hand is held.
         holdsAnswer = true
-        review(did, now: now, dialogs: &dialogs, effects: &effects)
+        review(did, dialogs: &dialogs)
         holdsAnswer = false
         _ = loadMessage(kept)
         return true
@@ -107,9 +103,7 @@ extension Proxy {
     /// A 2xx of a dead node's transaction passes by: that both sides live is worth the refresh, and the Contact of who
     /// sent it is news.
     /// - Returns: Whether it moves the deadline, and so must be committed before it is sent on.
-    mutating func learnPassingSuccess(
-        _ did: DialogID, _ cSeq: CSeq, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) -> Bool {
+    mutating func learnPassingSuccess(_ did: DialogID, _ cSeq: CSeq, dialogs: inout DialogTable) -> Bool {
         let bytes = message.bytes
         guard let state = dialogs.state(did), state != .deleted,
             let sender = leg(of: did, from: .none, dialogs: dialogs)
@@ -132,13 +126,13 @@ extension Proxy {
         let callee = nameOfCallee(did, calleeTag, leg: sender, dialogs: dialogs)
         facts.begin()
         if confirms { facts.reach(.confirmed) }
-        writeDeadline(did, sessionWord(cSeq.method), calleeTag: calleeTag, now: now, dialogs: dialogs)
+        writeDeadline(did, sessionWord(cSeq.method), calleeTag: calleeTag, dialogs: dialogs)
         if sender == .callee { facts.caller { writeSide(&$0) } }
         facts.out(bytes, calleeTag) { out in
             if confirms { out.reach(.confirmed) }
             if sender == .caller { out.side { writeSide(&$0) } }
             if let callee { out.put(.to, bytes, callee) }
         }
-        return learn(did, now: now, dialogs: &dialogs, effects: &effects)?.deadlineChanged ?? false
+        return learn(did, dialogs: &dialogs)?.deadlineChanged ?? false
     }
 }

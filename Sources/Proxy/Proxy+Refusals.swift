@@ -14,7 +14,7 @@ import SIP
 
 extension Proxy {
     /// What is written of the refusal that was just queued for the request at hand.
-    mutating func rememberRefusal(now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects) {
+    mutating func rememberRefusal(dialogs: inout DialogTable) {
         isRefusalAtHand = false
         guard message.isRequest, message.method == .invite, let via = try? message.topmostVia() else { return }
         let cSeq = (try? message.cSeq().number) ?? 0
@@ -36,11 +36,11 @@ extension Proxy {
         } else {
             facts.out(bytes, calleeTag) { $0.refuse(mark: refusal) }
         }
-        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+        learn(did, dialogs: &dialogs)
     }
 
     /// Whether an ACK is for a refusal that this node made.
-    func isOfRefusal(_ plan: RequestPlan, now: Instant) -> Bool {
+    func isOfRefusal(_ plan: RequestPlan) -> Bool {
         refusals.count > 0 && refusals.contains(serverKey(plan, method: .ack), now: now)
     }
 

@@ -16,29 +16,34 @@ package import Primitives
 import SIP
 
 extension Proxy {
-    package mutating func review(
-        _ did: DialogID, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
+    package mutating func review(_ did: DialogID, now: Instant, dialogs: inout DialogTable) {
+        self.now = now
+        review(did, dialogs: &dialogs)
+        replayQueued(dialogs: &dialogs)
+    }
+
+    mutating func review(_ did: DialogID, dialogs: inout DialogTable) {
         guard let state = dialogs.state(did) else { return }
-        reviewOwn(did, state, now: now, dialogs: &dialogs, effects: &effects)
+        reviewOwn(did, state, dialogs: &dialogs)
         guard state != .deleted, let record = dialogs.record(did) else { return }
         for pending in record.pendings {
-            guard let token = token(of: pending), isDead(token.member, now: now), isHeir(did, token)
+            guard let token = token(of: pending), isDead(token.member), isHeir(did, token)
             else { continue }
-            inherit(did, record, pending, token, now: now, dialogs: &dialogs, effects: &effects)
+            inherit(did, record, pending, token, dialogs: &dialogs)
         }
     }
 
     /// Whether a record has a pending transaction whose owner is dead: a cheap look before `review`.
     package mutating func hasOrphan(_ did: DialogID, now: Instant, dialogs: DialogTable) -> Bool {
-        dialogs.view(did) { view, bytes in
+        self.now = now
+        return dialogs.view(did) { view, bytes in
             guard view.pendingCount > 0, view.state != .deleted else { return false }
             var found = false
             view.forEachPending(in: bytes) { pending in
                 guard !found, case .transaction(let token) = Branch(bytes, pending.branch, mark: settings.mark) else {
                     return
                 }
-                found = isDead(token.member, now: now)
+                found = isDead(token.member)
             }
             return found
         } ?? false
@@ -51,7 +56,7 @@ extension Proxy {
     package func hasContext(_ did: DialogID) -> Bool { inviteContext(of: did, where: { _ in true }) != nil }
 
     /// The owner is known to be dead, or is one that nobody will hear of any more.
-    private mutating func isDead(_ owner: UInt32, now: Instant) -> Bool {
+    private mutating func isDead(_ owner: UInt32) -> Bool {
         if owner == settings.memberTag { return false }
         if let peer = peer(owner) { return !peer.isLive }
         return unknownOwners.isDead(owner, now: now)
@@ -74,17 +79,15 @@ extension Proxy {
 
     // MARK: Our own transactions
 
-    private mutating func reviewOwn(
-        _ did: DialogID, _ state: DialogState, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
+    private mutating func reviewOwn(_ did: DialogID, _ state: DialogState, dialogs: inout DialogTable) {
         var seen: [SlotID] = []
         while let id = inviteContext(of: did, where: { _ in true }, except: seen), seen.count < 64 {
             seen.append(id)
             guard var context = take(id) else { continue }
             switch context.kind {
             case .forwarded, .heir:
-                reviewForwarded(&context, id, did, state, now: now, dialogs: &dialogs, effects: &effects)
-            case .adopted: reviewAdopted(&context, id, did, state, now: now, dialogs: dialogs, effects: &effects)
+                reviewForwarded(&context, id, did, state, dialogs: &dialogs)
+            case .adopted: reviewAdopted(&context, id, did, state, dialogs: dialogs)
             case .resending:
                 if isSettled(context, did, state, dialogs: dialogs) {
                     discard(context, id)
@@ -111,8 +114,8 @@ extension Proxy {
 
     /// What other nodes learned of a transaction of ours (S1-2e).
     private mutating func reviewForwarded(
-        _ context: inout ResponseContext, _ id: SlotID, _ did: DialogID, _ state: DialogState, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ context: inout ResponseContext, _ id: SlotID, _ did: DialogID, _ state: DialogState,
+        dialogs: inout DialogTable
     ) {
         guard let record = dialogs.record(did) else { return }
         let progress = record.pendings.reduce(into: PendingProgress()) { known, pending in
@@ -132,13 +135,13 @@ extension Proxy {
             if context.pass.isFirst || isOfPass { leaveToRecord(&context) }
             context.cancelled = true
             let cause = causeOfEnd(record.flags)
-            cancelAll(&context, id, because: cause, now: now, dialogs: &dialogs, effects: &effects)
+            cancelAll(&context, id, because: cause, dialogs: &dialogs)
             return
         }
         if answered, context.isForking, context.isInitial {
             // One of the branches was answered by way of another node: the others are ours to cancel (§16.7 step 10).
-            answeredElsewhere(&context, id, now: now, effects: &effects)
-            cancelAll(&context, id, because: .elsewhere, now: now, dialogs: &dialogs, effects: &effects)
+            answeredElsewhere(&context, id)
+            cancelAll(&context, id, because: .elsewhere, dialogs: &dialogs)
             return
         }
         if answered {
@@ -149,9 +152,9 @@ extension Proxy {
                 context.branches[index].final = 487
                 terminateClient(&context, index)
             }
-            learn(did, now: now, dialogs: &dialogs, effects: &effects)
+            learn(did, dialogs: &dialogs)
             wheel.cancel(context.contextTimer)
-            answeredElsewhere(&context, id, now: now, effects: &effects)
+            answeredElsewhere(&context, id)
             return
         }
         let cancelled =
@@ -164,17 +167,15 @@ extension Proxy {
         }
         noteCancelled(&context, record.flags, own)
         if context.kind == .heir {
-            continueAsHeir(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+            continueAsHeir(&context, id, dialogs: &dialogs)
         } else {
-            cancelAll(&context, id, because: context.cause, now: now, dialogs: &dialogs, effects: &effects)
+            cancelAll(&context, id, because: context.cause, dialogs: &dialogs)
         }
     }
 
     /// Another node has sent the 2xx on. Should that be lost, only the callee's next copy mends it, and this node,
     /// which has the transaction, is where that copy comes: it is passed on as after a 2xx of its own (RFC 6026 §7.1).
-    private mutating func answeredElsewhere(
-        _ context: inout ResponseContext, _ id: SlotID, now: Instant, effects: inout ProxyEffects
-    ) {
+    private mutating func answeredElsewhere(_ context: inout ResponseContext, _ id: SlotID) {
         guard context.isInitial, context.kind == .forwarded, case .invite(var transaction) = context.server else {
             return leaveToRecord(&context)
         }
@@ -184,7 +185,7 @@ extension Proxy {
         context.lastStatus = max(context.lastStatus, 200)
         context.lastResponse = []
         actions.removeAll { $0 == .send }
-        performServer(&context, id, now: now, effects: &effects)
+        performServer(&context, id)
     }
 
     func abandonServer(_ context: inout ResponseContext) {
@@ -202,8 +203,7 @@ extension Proxy {
     // MARK: A dead node's transaction
 
     private mutating func inherit(
-        _ did: DialogID, _ record: Record, _ pending: Record.Pending, _ token: Branch.Token, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ did: DialogID, _ record: Record, _ pending: Record.Pending, _ token: Branch.Token, dialogs: inout DialogTable
     ) {
         let known = inviteContext(of: did) {
             ($0.kind == .heir || $0.kind == .resending && !$0.repeatsForAdopted) && $0.cSeq == pending.cseq
@@ -225,9 +225,9 @@ extension Proxy {
                     put(context, known)
                 }
                 if isInitial {
-                    cancelLosers(did, record, pending, token, now: now, dialogs: &dialogs, effects: &effects)
+                    cancelLosers(did, record, pending, token, dialogs: &dialogs)
                 }
-                startResending(did, record, pending, answer, now: now, effects: &effects)
+                startResending(did, record, pending, answer)
                 return
             }
             put(context, known)
@@ -236,13 +236,13 @@ extension Proxy {
         }
         if isInitial, record.outs.contains(where: { $0.acked >= pending.cseq }) {
             // The caller has its answer and has said so: what is open is one branch too many.
-            cancelLosers(did, record, pending, token, now: now, dialogs: &dialogs, effects: &effects)
+            cancelLosers(did, record, pending, token, dialogs: &dialogs)
         } else if !answer.isEmpty {
             // Its BYEs are due: a caller that had no 2xx by now must not be given one after them.
             if let deadline = dialogs.deadline(did), deadline <= now { return }
-            if isInitial { cancelLosers(did, record, pending, token, now: now, dialogs: &dialogs, effects: &effects) }
-            startResending(did, record, pending, answer, now: now, effects: &effects)
-        } else if let id = makeHeir(did, record, pending, now: now, effects: &effects), var context = take(id) {
+            if isInitial { cancelLosers(did, record, pending, token, dialogs: &dialogs) }
+            startResending(did, record, pending, answer)
+        } else if let id = makeHeir(did, record, pending), var context = take(id) {
             counters.takeoverEarly += 1
             effects.items.append(.note(.tookOverEarly(callID: record.callID)))
             // Who acts asks first: a peer may know an answer that has not reached this node.
@@ -253,7 +253,7 @@ extension Proxy {
                 context.contextTimer = wheel.schedule(
                     TimerToken(context: id, machine: .grace, timer: .a).rawValue, at: now.advanced(by: wait))
             } else {
-                continueAsHeir(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+                continueAsHeir(&context, id, dialogs: &dialogs)
             }
             finish(context, id)
         }
@@ -276,12 +276,10 @@ extension Proxy {
     }
 
     /// A context as the dead owner had it, from the record.
-    mutating func makeHeir(
-        _ did: DialogID, _ record: Record, _ pending: Record.Pending, now: Instant, effects: inout ProxyEffects
-    ) -> SlotID? {
+    mutating func makeHeir(_ did: DialogID, _ record: Record, _ pending: Record.Pending) -> SlotID? {
         let siblings = branches(of: pending, in: record)
         guard let whole = siblings.first(where: { !$0.source.isEmpty }),
-            let source = Endpoint(fact: whole.source), let id = newContext(&effects)
+            let source = Endpoint(fact: whole.source), let id = newContext()
         else { return nil }
         var context = ResponseContext()
         context.kind = .heir
@@ -351,25 +349,21 @@ extension Proxy {
 
     /// The dead owner had an answer, and had no time to cancel the other branches (§16.7 step 10).
     private mutating func cancelLosers(
-        _ did: DialogID, _ record: Record, _ pending: Record.Pending, _ token: Branch.Token, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ did: DialogID, _ record: Record, _ pending: Record.Pending, _ token: Branch.Token, dialogs: inout DialogTable
     ) {
         guard branches(of: pending, in: record).contains(where: { !$0.progress.contains(.final) }),
-            let id = makeHeir(did, record, pending, now: now, effects: &effects), var context = take(id)
+            let id = makeHeir(did, record, pending), var context = take(id)
         else { return }
         context.server = .none  // The caller has its answer from whoever sends it again.
         context.lastStatus = 200
-        cancelAll(&context, id, because: .elsewhere, now: now, dialogs: &dialogs, effects: &effects)
+        cancelAll(&context, id, because: .elsewhere, dialogs: &dialogs)
         finish(context, id)
     }
 
     /// The dialog is about to end, and its tombstone keeps no branches. Those of a live owner are its own to cancel,
     /// when it hears of the end; those that a dead one left open have nobody else by then, whoever their heir would
     /// be. What has a transaction here is looked at when the end is written.
-    mutating func cancelOrphans(
-        _ did: DialogID, but own: SpiralPass? = nil, now: Instant, dialogs: inout DialogTable,
-        effects: inout ProxyEffects
-    ) {
+    mutating func cancelOrphans(_ did: DialogID, but own: SpiralPass? = nil, dialogs: inout DialogTable) {
         // Most calls have nothing open by then, and their record need not be decoded to see that.
         guard dialogs.view(did, { view, _ in view.pendingCount > 0 }) ?? false, let record = dialogs.record(did),
             record.state != .deleted
@@ -389,7 +383,7 @@ extension Proxy {
             let heir = inviteContext(of: did) {
                 $0.kind == .heir && $0.cSeq == pending.cseq && $0.leg == pending.leg && $0.pass == pending.pass
             }
-            if heir == nil { cancelLosers(did, record, pending, token, now: now, dialogs: &dialogs, effects: &effects) }
+            if heir == nil { cancelLosers(did, record, pending, token, dialogs: &dialogs) }
         }
     }
 

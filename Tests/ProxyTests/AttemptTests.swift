@@ -38,7 +38,7 @@ struct AttemptTests {
         for did in bench.puts {
             let bytes = bench.dialogs.bytes(did)!
             _ = try? other.dialogs.learn(did, facts: RawSpan(_elements: bytes.span), age: .zero, now: other.now)
-            other.proxy.review(did, now: other.now, dialogs: &other.dialogs, effects: &other.effects)
+            other.proxy.review(did, now: other.now, dialogs: &other.dialogs)
         }
     }
 

@@ -86,8 +86,8 @@ struct CancelReasonTests {
         let invite = bench.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
         _ = bench.receive(Call.response(180, to: invite), from: ProxyBench.callee)
         _ = bench.proxy.cancelEarly(
-            bench.did, flags: flag, now: bench.now, dialogs: &bench.dialogs, effects: &bench.effects)
-        bench.proxy.review(bench.did, now: bench.now, dialogs: &bench.dialogs, effects: &bench.effects)
+            bench.did, flags: flag, now: bench.now, dialogs: &bench.dialogs)
+        bench.proxy.review(bench.did, now: bench.now, dialogs: &bench.dialogs)
         #expect(Self.cancels(bench.drain()) == [[reason]])
     }
 
@@ -110,7 +110,7 @@ struct CancelReasonTests {
     private func replicate(from: ProxyBench, to: inout ProxyBench) {
         let bytes = from.dialogs.bytes(from.did)!
         _ = try? to.dialogs.learn(from.did, facts: RawSpan(_elements: bytes.span), age: .zero, now: to.now)
-        to.proxy.review(from.did, now: to.now, dialogs: &to.dialogs, effects: &to.effects)
+        to.proxy.review(from.did, now: to.now, dialogs: &to.dialogs)
     }
 
     private func ringing() -> ProxyBench {
@@ -147,8 +147,7 @@ struct CancelReasonTests {
     @Test func `an heir of an operator's end tells the caller what the owner would have, and the callee why`() {
         var owner = ringing()
         _ = owner.proxy.cancelEarly(
-            owner.did, flags: RecordFlags.endedByOperator, now: owner.now, dialogs: &owner.dialogs,
-            effects: &owner.effects)
+            owner.did, flags: RecordFlags.endedByOperator, now: owner.now, dialogs: &owner.dialogs)
         _ = owner.drain()
         var heir = survivor(of: owner, isLive: false)
         let cancel = heir.drain()

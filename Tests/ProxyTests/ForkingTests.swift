@@ -367,7 +367,7 @@ struct ForkTakeoverTests {
         bench.puts = owner.puts
         let bytes = owner.dialogs.bytes(owner.did)!
         _ = try? bench.dialogs.learn(owner.did, facts: RawSpan(_elements: bytes.span), age: .zero, now: bench.now)
-        bench.proxy.review(owner.did, now: bench.now, dialogs: &bench.dialogs, effects: &bench.effects)
+        bench.proxy.review(owner.did, now: bench.now, dialogs: &bench.dialogs)
         let sent = bench.drain()
         return (bench, sent)
     }
@@ -477,7 +477,7 @@ struct ForkTakeoverTests {
             Call.request("ACK", branch: "z9hG4bKa", toTag: "t0", route: [route], contact: nil), from: ProxyBench.caller)
         let learned = other.dialogs.bytes(owner.did)!
         _ = try? owner.dialogs.learn(owner.did, facts: RawSpan(_elements: learned.span), age: nil, now: owner.now)
-        owner.proxy.review(owner.did, now: owner.now, dialogs: &owner.dialogs, effects: &owner.effects)
+        owner.proxy.review(owner.did, now: owner.now, dialogs: &owner.dialogs)
         #expect(Fork.cancels(owner.drain()).contains { $0.to == invites[1].to })
     }
 }

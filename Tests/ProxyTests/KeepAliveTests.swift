@@ -230,7 +230,7 @@ struct KeepAliveTests {
         #expect(bench.dialogs.deadline(bench.did)! <= bench.now)
         #expect(bench.proxy.counters.dialogsEndedByKeepAlive == 1 && bench.proxy.counters.keepAlivesFailed == 1)
         let payload = bench.proxy.endingPayload(bench.did, dialogs: bench.dialogs)!
-        bench.proxy.end(bench.did, payload: payload, dialogs: bench.dialogs, now: bench.now, effects: &bench.effects)
+        bench.proxy.end(bench.did, payload: payload, dialogs: bench.dialogs, now: bench.now)
         let byes = bench.drain()
         #expect(byes.map(\.to) == [ProxyBench.caller, ProxyBench.callee])
         #expect(
@@ -381,8 +381,7 @@ struct KeepAliveTests {
         let invite = Array(Call.request("INVITE").utf8)
         bench.proxy.receive(
             RawSpan(_elements: invite.span), from: Endpoint(text: ProxyBench.caller)!, on: ListenerID(rawValue: 0),
-            flow: FlowID(rawValue: 8), ageMilliseconds: 0, now: bench.now, dialogs: &bench.dialogs,
-            effects: &bench.effects)
+            flow: FlowID(rawValue: 8), ageMilliseconds: 0, now: bench.now, dialogs: &bench.dialogs)
         let sent = bench.drain()[0]
         _ = bench.receive(Call.response(200, to: sent), from: ProxyBench.callee)
         _ = bench.receive(

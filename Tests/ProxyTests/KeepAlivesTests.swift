@@ -45,7 +45,7 @@ struct KeepAlivesTests {
         var proxy = Self.proxy()
         let dialogs = try Self.fill(&proxy, 100_000)
         #expect(proxy.keepAlives.count == 100_000)
-        var (effects, due, now) = (ProxyEffects(), [DialogID](), Instant.zero)
+        var (due, now) = ([DialogID](), Instant.zero)
         var largest = 0
         for round in 1...2 {
             var seen = Set<DialogID>()
@@ -56,7 +56,7 @@ struct KeepAlivesTests {
                 largest = max(largest, due.count)
                 for did in due {
                     seen.insert(did)
-                    proxy.keepAlive(did, isActor: false, now: now, dialogs: dialogs, effects: &effects)
+                    proxy.keepAlive(did, isActor: false, now: now, dialogs: dialogs)
                 }
             }
             #expect(seen.count == 100_000, "each once an interval, round \(round)")
@@ -69,7 +69,7 @@ struct KeepAlivesTests {
     @Test func `after a pause 256 are looked at in a turn, and the rest in the turns that follow`() throws {
         var proxy = Self.proxy()
         let dialogs = try Self.fill(&proxy, 3_000)
-        var (effects, due, now) = (ProxyEffects(), [DialogID](), Instant.zero.advanced(by: .seconds(31)))
+        var (due, now) = ([DialogID](), Instant.zero.advanced(by: .seconds(31)))
         var seen = Set<DialogID>()
         var turns = 0
         while seen.count < 3_000, turns < 100 {
@@ -78,7 +78,7 @@ struct KeepAlivesTests {
             #expect(due.count <= KeepAlives.turnLimit)
             for did in due {
                 #expect(seen.insert(did).inserted, "none twice before all were looked at")
-                proxy.keepAlive(did, isActor: false, now: now, dialogs: dialogs, effects: &effects)
+                proxy.keepAlive(did, isActor: false, now: now, dialogs: dialogs)
             }
             now = now.advanced(milliseconds: 10)
             turns += 1

@@ -136,7 +136,7 @@ struct LateAnswerTests {
             bench.did, facts: RawSpan(_elements: other.lastPatch.span), age: nil, now: bench.now)
         #expect(bench.proxy.isSpent(bench.did, dialogs: bench.dialogs))
         bench.proxy.learnSpent(
-            bench.did, now: bench.now, dialogs: &bench.dialogs, effects: &bench.effects)
+            bench.did, now: bench.now, dialogs: &bench.dialogs)
         #expect(bench.state == .deleted)
         #expect(!bench.proxy.isSpent(bench.did, dialogs: bench.dialogs))
     }

@@ -164,7 +164,7 @@ struct LifetimeTests {
         let lost = try #require(learned.overruled)
         #expect(remaining(other) == (isLater ? 85_000 : 90_000), "the shortening is of a higher generation")
         other.proxy.repeatRefresh(
-            other.did, lost, now: other.now, dialogs: &other.dialogs, effects: &other.effects)
+            other.did, lost, now: other.now, dialogs: &other.dialogs)
         _ = other.drain()
         guard isLater else { return #expect(remaining(other) == 90_000, "it was the last word") }
         #expect(remaining(other) == 600_000 && deadline(other)?.generation == 2)
@@ -177,7 +177,7 @@ struct LifetimeTests {
     private func end(_ bench: inout ProxyBench, isAsked: Bool = true) {
         bench.proxy.shortenDeadline(
             bench.did, flags: isAsked ? .endedByOperator : [], isAsked: isAsked, now: bench.now,
-            dialogs: &bench.dialogs, effects: &bench.effects)
+            dialogs: &bench.dialogs)
         _ = bench.drain()
     }
 

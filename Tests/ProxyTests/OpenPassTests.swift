@@ -30,7 +30,7 @@ struct OpenPassTests {
     private func copy(from bench: ProxyBench, to other: inout ProxyBench) {
         let bytes = bench.dialogs.bytes(bench.did)!
         _ = try? other.dialogs.learn(bench.did, facts: RawSpan(_elements: bytes.span), age: .zero, now: other.now)
-        other.proxy.review(bench.did, now: other.now, dialogs: &other.dialogs, effects: &other.effects)
+        other.proxy.review(bench.did, now: other.now, dialogs: &other.dialogs)
     }
 
     private func firstLines(_ sent: [Sent]) -> [String] { sent.map(\.firstLine) }
@@ -78,7 +78,7 @@ struct OpenPassTests {
         var bench = hunt.bench
         let payload = try #require(bench.proxy.endingPayload(bench.did, dialogs: bench.dialogs))
         bench.proxy.end(
-            bench.did, payload: payload, dialogs: bench.dialogs, now: bench.now, effects: &bench.effects)
+            bench.did, payload: payload, dialogs: bench.dialogs, now: bench.now)
         let bye = try #require(bench.drain().first { $0.to == Hunt.carol && $0.firstLine.hasPrefix("BYE") })
         let line = "\(bye.firstLine)\r\n"
         let back = line + "Via: SIP/2.0/UDP \(Hunt.server);branch=z9hG4bKthrough\r\n" + bye.text.dropFirst(line.count)
@@ -146,7 +146,7 @@ struct OpenPassTests {
         var other = survivor(of: hunt.bench, isLive: true)
         other.proxy.peers[0].isLive = false
         other.proxy.heirs.set(["n2"])
-        other.proxy.review(other.did, now: other.now, dialogs: &other.dialogs, effects: &other.effects)
+        other.proxy.review(other.did, now: other.now, dialogs: &other.dialogs)
         var sent = other.drain() + other.advance(milliseconds: 1_900)
         #expect(!sent.contains { $0.firstLine.hasPrefix("CANCEL") || $0.firstLine.hasPrefix("BYE") })
         // No copy of it came by the server: its own way may lead to the dead node alone.
@@ -220,7 +220,7 @@ struct OpenPassTests {
             PeerContact(
                 memberTag: 0x1111_1111, endpoint: nil, isLive: false, movesAddress: true, holdsMovedAddress: true)
         ]
-        other.proxy.review(other.did, now: other.now, dialogs: &other.dialogs, effects: &other.effects)
+        other.proxy.review(other.did, now: other.now, dialogs: &other.dialogs)
         _ = other.drain()
         _ = other.receive(Call.request("INVITE", branch: "z9hG4bKfailover"), from: ProxyBench.caller)
         for _ in 0..<2 {

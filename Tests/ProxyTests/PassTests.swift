@@ -75,7 +75,7 @@ struct PassTests {
     private func copy(from bench: ProxyBench, to other: inout ProxyBench) {
         let bytes = bench.dialogs.bytes(bench.did)!
         _ = try? other.dialogs.learn(bench.did, facts: RawSpan(_elements: bytes.span), age: .zero, now: other.now)
-        other.proxy.review(bench.did, now: other.now, dialogs: &other.dialogs, effects: &other.effects)
+        other.proxy.review(bench.did, now: other.now, dialogs: &other.dialogs)
     }
 
     @Test func `a busy branch of the server's search ends neither the call nor the next branch`() throws {
@@ -156,8 +156,7 @@ struct PassTests {
         _ = hunt.passUp(answered[0])
         let payload = try #require(hunt.bench.proxy.endingPayload(hunt.bench.did, dialogs: hunt.bench.dialogs))
         hunt.bench.proxy.end(
-            hunt.bench.did, payload: payload, dialogs: hunt.bench.dialogs, now: hunt.bench.now,
-            effects: &hunt.bench.effects)
+            hunt.bench.did, payload: payload, dialogs: hunt.bench.dialogs, now: hunt.bench.now)
         let byes = hunt.bench.drain()
         #expect(byes.map(\.to) == [ProxyBench.caller, Hunt.server])
         #expect(byes[1].firstLine == "BYE sip:bob@10.0.0.2:5060 SIP/2.0")

@@ -11,10 +11,7 @@ extension Proxy {
 
     /// When every branch has ended without a 2xx, and no target is left: the best answer goes upstream (§16.7 steps 4
     /// to 8).
-    mutating func chooseBest(
-        _ context: inout ResponseContext, _ id: SlotID, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
+    mutating func chooseBest(_ context: inout ResponseContext, _ id: SlotID, dialogs: inout DialogTable) {
         for branch in context.branches where branch.final == nil || branch.isAnswered { return }
         for target in context.targets
         where !context.isClosed && (target.state == .waiting || target.state == .resolving) { return }
@@ -23,24 +20,24 @@ extension Proxy {
         let (status, best) = bestResult(context)
         if context.method == .invite {
             let told = context.endCode != 0 ? context.endCode : status == 503 ? 500 : status
-            learnFailure(context, status: told, now: now, dialogs: &dialogs, effects: &effects)
+            learnFailure(context, status: told, dialogs: &dialogs)
         }
         let response = best.map { context.branches[$0].response } ?? []
         if context.afterTheEnd, context.method == .bye, status == 481 || status == 408 {
-            respond(200, &context, id, now: now, effects: &effects)  // S1-9: the dialog is over for both.
+            respond(200, &context, id)  // S1-9: the dialog is over for both.
         } else if context.endCode != 0 {
-            respond(context.endCode, &context, id, now: now, effects: &effects)
+            respond(context.endCode, &context, id)
         } else if status == 408, context.method != .invite {
-            endInSilence(&context, id, now: now)
+            endInSilence(&context, id)
         } else if context.cancelled, response.isEmpty {
-            respond(487, &context, id, now: now, effects: &effects)
+            respond(487, &context, id)
         } else if status == 503 {
-            respond(500, &context, id, now: now, effects: &effects)  // §16.7 step 6: ours is not overloaded.
+            respond(500, &context, id)  // §16.7 step 6: ours is not overloaded.
         } else if response.isEmpty {
-            respond(status, &context, id, now: now, effects: &effects)
+            respond(status, &context, id)
         } else if loadMessage(response), let via = try? message.topmostVia() {
             let bytes = responseWithChallenges(via, status, context, branch: best ?? 0)
-            sendUpstream(bytes, status, &context, id, now: now, effects: &effects)
+            sendUpstream(bytes, status, &context, id)
         }
     }
 
@@ -106,7 +103,7 @@ extension Proxy {
 
     /// No 408 for a request other than INVITE: its sender has given up, or is about to (RFC 4320 §4.2). Until then its
     /// repetitions are absorbed.
-    private mutating func endInSilence(_ context: inout ResponseContext, _ id: SlotID, now: Instant) {
+    private mutating func endInSilence(_ context: inout ResponseContext, _ id: SlotID) {
         let end = context.startedAt.advanced(by: settings.timers.t1 * 64)
         if now >= end {
             endSilence(&context)

@@ -45,13 +45,11 @@ extension Proxy {
     /// The deadline after a confirmation or a refresh. A confirmation opens generation 1, so that the early timeout,
     /// which may be the later one, no longer counts.
     /// - Parameter calleeTag: Names the dialog-out that the 2xx is of, in the message at hand.
-    mutating func writeDeadline(
-        _ did: DialogID, _ word: SessionWord, calleeTag: ByteRange, now: Instant, dialogs: DialogTable
-    ) {
+    mutating func writeDeadline(_ did: DialogID, _ word: SessionWord, calleeTag: ByteRange, dialogs: DialogTable) {
         let known = dialogs.view(did) { view, _ in view.deadline } ?? nil
         if let known, known.isExplicitEnd { return }
         if isEndAsked(did, dialogs: dialogs) {
-            facts.deadline(ended(known, isAsked: true, did, now: now, dialogs: dialogs))
+            facts.deadline(ended(known, isAsked: true, did, dialogs: dialogs))
             return
         }
         let own = ownLifetime(known)
@@ -66,7 +64,7 @@ extension Proxy {
             next.ordinaryMilliseconds = own
         case .endless: next.lifetimeMilliseconds = own
         }
-        next.atMilliseconds = age(did, now: now, dialogs: dialogs) + next.lifetimeMilliseconds
+        next.atMilliseconds = age(did, dialogs: dialogs) + next.lifetimeMilliseconds
         next.generation = max(1, known?.generation ?? 0)
         if let known, known.generation > 0 {
             switch word {
@@ -85,11 +83,11 @@ extension Proxy {
     /// An ACK came whose 2xx is not known here: the early timeout must not outlive it. What the 2xx says itself is on
     /// its way in generation 1, and this guess, which knows of no session timer, must not outvote it; so it stays in
     /// generation 0 where it is the later one.
-    mutating func guessDeadline(_ did: DialogID, now: Instant, dialogs: DialogTable) {
+    mutating func guessDeadline(_ did: DialogID, dialogs: DialogTable) {
         let known = dialogs.view(did) { view, _ in view.deadline } ?? nil
         var next = RecordView.Deadline()
         next.lifetimeMilliseconds = ownLifetime(known)
-        next.atMilliseconds = age(did, now: now, dialogs: dialogs) + next.lifetimeMilliseconds
+        next.atMilliseconds = age(did, dialogs: dialogs) + next.lifetimeMilliseconds
         next.generation = next.atMilliseconds > known?.atMilliseconds ?? 0 ? 0 : 1
         facts.deadline(next)
     }
@@ -104,19 +102,20 @@ extension Proxy {
     /// which the peer had not heard of, it is what the phones have agreed on last, and is written again in the
     /// shortening's generation. A shortening that is due is an end, which the cluster has decided on with what it knew.
     package mutating func repeatRefresh(
-        _ did: DialogID, _ lost: RecordView.Deadline, now: Instant, dialogs: inout DialogTable,
-        effects: inout ProxyEffects
+        _ did: DialogID, _ lost: RecordView.Deadline, now: Instant, dialogs: inout DialogTable
     ) {
+        self.now = now
+        defer { replayQueued(dialogs: &dialogs) }
         guard let known = dialogs.view(did, { view, _ in view.deadline }) ?? nil, !known.isExplicitEnd,
             lost.generation > 0, lost.generation < known.generation, lost.atMilliseconds > known.atMilliseconds,
-            known.atMilliseconds > age(did, now: now, dialogs: dialogs) + Self.dueMargin,
+            known.atMilliseconds > age(did, dialogs: dialogs) + Self.dueMargin,
             lost.writtenMilliseconds > known.writtenMilliseconds + Self.dueMargin
         else { return }
         var next = lost
         next.generation = known.generation
         facts.begin()
         facts.deadline(next)
-        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+        learn(did, dialogs: &dialogs)
     }
 
     /// Milliseconds by which two nodes may differ in a dialog's age.
@@ -125,25 +124,30 @@ extension Proxy {
     /// The deadline is now, in the next generation; `isAsked` for: in one that nothing voids. Of an end that was asked
     /// for before, that stands.
     package mutating func shortenDeadline(
-        _ did: DialogID, flags: RecordFlags, isAsked: Bool, now: Instant, dialogs: inout DialogTable,
-        effects: inout ProxyEffects
+        _ did: DialogID, flags: RecordFlags, isAsked: Bool, now: Instant, dialogs: inout DialogTable
     ) {
+        self.now = now
+        shortenDeadline(did, flags: flags, isAsked: isAsked, dialogs: &dialogs)
+        replayQueued(dialogs: &dialogs)
+    }
+
+    mutating func shortenDeadline(_ did: DialogID, flags: RecordFlags, isAsked: Bool, dialogs: inout DialogTable) {
         let known = dialogs.view(did) { view, _ in view.deadline } ?? nil
         facts.begin()
         if !(known?.isExplicitEnd ?? false) {
-            facts.deadline(ended(known, isAsked: isAsked, did, now: now, dialogs: dialogs))
+            facts.deadline(ended(known, isAsked: isAsked, did, dialogs: dialogs))
         }
         facts.raise(flags)
-        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+        learn(did, dialogs: &dialogs)
     }
 
-    private func ended(
-        _ known: RecordView.Deadline?, isAsked: Bool, _ did: DialogID, now: Instant, dialogs: DialogTable
-    ) -> RecordView.Deadline {
+    private func ended(_ known: RecordView.Deadline?, isAsked: Bool, _ did: DialogID, dialogs: DialogTable)
+        -> RecordView.Deadline
+    {
         var next = known ?? RecordView.Deadline()
         next.generation = next.nextGeneration
         if isAsked { next.generation |= RecordView.Deadline.explicitEnd }
-        next.atMilliseconds = age(did, now: now, dialogs: dialogs)
+        next.atMilliseconds = age(did, dialogs: dialogs)
         return next
     }
 
@@ -160,7 +164,7 @@ extension Proxy {
         } ?? false
     }
 
-    private func age(_ did: DialogID, now: Instant, dialogs: DialogTable) -> UInt64 {
+    private func age(_ did: DialogID, dialogs: DialogTable) -> UInt64 {
         UInt64(max(0, dialogs.age(did, now: now)?.wholeMilliseconds ?? 0))
     }
 
