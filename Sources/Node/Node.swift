@@ -24,7 +24,7 @@ package struct Node: Sendable {
     package let boot: UInt64
     let startedAt: Instant
     /// Unix time in milliseconds at `startedAt`; for display only.
-    let unixMilliseconds: Int64
+    var unixMilliseconds: Int64
     let hash: KeyedHash
 
     var store: NodeStore
