@@ -7,13 +7,15 @@ extension Message {
     package func first(_ name: HeaderName) -> HeaderField? { index.first(name) }
 
     package func forEach(_ name: HeaderName, _ body: (HeaderField) -> Void) {
-        guard index.first(name) != nil else { return }
+        guard let first = index.first(name) else { return }
+        guard index.isRepeated(name) else { return body(first) }
         for field in index.fields where field.name == name { body(field) }
     }
 
     /// How many fields of that name there are.
     package func count(of name: HeaderName) -> Int {
         guard index.first(name) != nil else { return 0 }
+        guard index.isRepeated(name) else { return 1 }
         var count = 0
         for field in index.fields where field.name == name { count += 1 }
         return count

@@ -44,6 +44,7 @@ extension Message {
             guard let field = index.first(names[position]) else {
                 throw SIPParseError(.missingHeader(names[position]), at: headersEnd)
             }
+            guard index.isRepeated(field.name) else { continue }
             for other in fields where other.name == field.name && other.line != field.line {
                 throw SIPParseError(.duplicateHeader(field.name), at: Int(other.line.start))
             }
