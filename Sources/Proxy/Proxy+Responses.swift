@@ -320,7 +320,9 @@ extension Proxy {
     }
 
     /// Requests wait to be handled again, or adopted INVITEs to be looked at: call `resume` when true.
-    package var hasReleasedRequests: Bool { !released.isEmpty || !reviewsDue.isEmpty }
+    ///
+    /// Mutating only so that it is asked in place: for a method that is not, the caller copies the whole Proxy.
+    package var hasReleasedRequests: Bool { mutating get { !released.isEmpty || !reviewsDue.isEmpty } }
 
     /// Handles what was queued behind a 2xx that has gone.
     package mutating func resume(now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects) {
