@@ -11,7 +11,7 @@
 // A block that is larger than that has a chunk to itself.
 //
 // Invariant: what is stored is never longer than its block. Limit: `RecordLimits.bytes` a record; the number of records
-// is the table's; `reserveLimit` chunks' memory is kept.
+// is the table's; `reserveCount` chunks' memory is kept.
 
 public import Primitives
 
@@ -39,7 +39,7 @@ public struct BlobStore: Sendable {
     }
 
     private static let chunkSize = 65_536
-    private static let reserveLimit = 8
+    private static let reserveCount = 8
     private static let noBlock: UInt16 = .max
     private static let noChunk: UInt32 = .max
 
@@ -92,7 +92,7 @@ public struct BlobStore: Sendable {
             swap(&memory, &chunks[index].bytes)
             chunks[index] = Chunk(bytes: [], units: 0)
             spare.append(id.chunk)
-            if memory.count == Self.chunkSize, reserve.count < Self.reserveLimit { reserve.append(memory) }
+            if memory.count == Self.chunkSize, reserve.count < Self.reserveCount { reserve.append(memory) }
         } else if !chunks[index].isLinked {
             link(id.chunk)
         }

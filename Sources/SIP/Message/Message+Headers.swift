@@ -1,5 +1,5 @@
 // Reading a message's headers on demand. Nothing here allocates but the arrays that the caller passes in, and nothing
-// is cached but what `validate` has read: a proxy reads each of the others once or twice.
+// is cached but what `identify` has read: a proxy reads each of the others once or twice.
 
 package import Primitives
 

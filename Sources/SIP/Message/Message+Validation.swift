@@ -17,8 +17,11 @@ struct MessageIdentity: Sendable {
 }
 
 extension Message {
-    /// Throws the first reason why this message must not be forwarded. What it reads on the way is kept.
-    package mutating func validate() throws(SIPParseError) {
+    /// Throws the first reason why this message must not be forwarded.
+    package func validate() throws(SIPParseError) { _ = try validated() }
+
+    /// As `validate`; the topmost Via, tags and CSeq, which it reads on the way, are kept until the next `load`.
+    package mutating func identify() throws(SIPParseError) {
         let identity = try validated()
         remember(identity)
     }

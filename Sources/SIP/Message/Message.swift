@@ -1,6 +1,6 @@
 // Message is one SIP message in a buffer of its own with an index over it (RFC 3261 §7). It is loaded again and again:
 // the datagram is copied once, the index is rebuilt, and after the first few messages nothing is allocated. Values are
-// read on demand as ranges into `bytes`, but for the topmost Via, the tags and CSeq, which are kept from `validate` on; what is to be kept longer than the next `load` is copied out (`snapshot()`).
+// read on demand as ranges into `bytes`, but for the topmost Via, the tags and CSeq, which are kept by `identify`; what is to be kept longer than the next `load` is copied out (`snapshot()`).
 //
 //     datagram ──load──▶ start line, headers, body ──validate──▶ fit to forward ──▶ Via, From, Route … on demand
 //
@@ -19,7 +19,7 @@ package struct Message: Sendable {
     /// The message, from its start line to the end of its body.
     package private(set) var bytes: [UInt8] = []
     private(set) var index = MessageIndex()
-    /// Of a message that was validated, what every question about it begins with: one element, or none. An array,
+    /// Of a message that was identified, what every question about it begins with: one element, or none. An array,
     /// because a message is passed about, and this is larger than all the rest of it.
     private(set) var identity: ContiguousArray<MessageIdentity> = []
 
@@ -28,7 +28,7 @@ package struct Message: Sendable {
         identity.reserveCapacity(1)
     }
 
-    /// Keeps what `validate` has read.
+    /// Keeps what `identify` has read.
     mutating func remember(_ identity: MessageIdentity) { self.identity.append(identity) }
 
     /// Copies and indexes one datagram, or bytes that were stored before.
