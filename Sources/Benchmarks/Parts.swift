@@ -28,7 +28,7 @@ private func loaded(_ bytes: [UInt8]) -> Message {
 private func load(_ bytes: [UInt8], into message: inout Message) {
     do throws(SIPParseError) {
         try message.load(RawSpan(_elements: bytes.span))
-        try message.validate()
+        try message.identify()
     } catch {
         preconditionFailure("a message of the benchmark must be valid: \(error)")
     }

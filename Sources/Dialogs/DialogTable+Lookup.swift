@@ -121,6 +121,12 @@ extension DialogTable {
 
     public func state(_ did: DialogID) -> DialogState? { entry(did)?.state }
 
+    /// Whether a live record has INVITEs that are not over: answered without a look into the record.
+    public func isPending(_ did: DialogID) -> Bool {
+        guard let entry = entry(did) else { return false }
+        return entry.hasPendings && entry.state != .deleted
+    }
+
     public func birth(_ did: DialogID) -> Instant? { entry(did)?.birth }
 
     public func changedAt(_ did: DialogID) -> Instant? { entry(did)?.changedAt }

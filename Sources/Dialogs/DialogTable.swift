@@ -73,6 +73,7 @@ public struct DialogTable: Sendable {
         var previousInBucket: UInt32
         var nextInBucket: UInt32
         var state: DialogState
+        var hasPendings: Bool
     }
 
     static let none: UInt32 = .max
@@ -162,7 +163,8 @@ public struct DialogTable: Sendable {
         let entry = Entry(
             did: did, birth: now.advanced(by: .zero - max(age ?? .zero, .zero)), changedAt: now,
             contentHash: contentHash(did, written), deadline: summary.deadline, blob: blobs.insert(written),
-            timer: .none, previousInBucket: Self.none, nextInBucket: Self.none, state: summary.state)
+            timer: .none, previousInBucket: Self.none, nextInBucket: Self.none, state: summary.state,
+            hasPendings: summary.hasPendings)
         guard let id = entries.insert(entry) else { throw .tableFull(limit: entries.limit) }
         byDID.insert(hash: did.rawValue, value: id.index)
         byCallID.insert(hash: callIDHash(bytes, summary.callID), value: id.index)
@@ -215,6 +217,7 @@ public struct DialogTable: Sendable {
         let summary = RecordSummary(written)
         entry.state = summary.state
         entry.deadline = summary.deadline
+        entry.hasPendings = summary.hasPendings
         entry.changedAt = now
         entry.contentHash = contentHash(entry.did, written)
         let overruled = entry.deadline < old.deadline ? deadline(of: old) : nil

@@ -39,14 +39,18 @@ struct RecordSummary {
     private(set) var state = DialogState.unconfirmed
     /// Milliseconds since birth; `.max` without a deadline.
     private(set) var deadline = UInt64.max
+    private(set) var hasPendings = false
 
     init(_ record: RawSpan) {
         var reader = ProtobufReader(0..<record.byteCount)
-        while let field = try? reader.next(in: record), field.number <= RecordField.deadline.rawValue {
+        while let field = try? reader.next(in: record), field.number <= RecordField.pendings.rawValue {
             switch RecordField(rawValue: field.number) {
             case .callID: callID = RecordView.bytes(field)
             case .state: state = DialogState(rawValue: UInt8(truncatingIfNeeded: field.value)) ?? .unconfirmed
             case .deadline: deadline = RecordView.deadline(record, RecordView.bytes(field)).atMilliseconds
+            case .pendings:
+                hasPendings = true
+                return
             default: break
             }
         }

@@ -114,9 +114,12 @@ public struct RecordView: Sendable {
 
     public init(_ bytes: [UInt8], _ range: ByteRange) {
         let span = RawSpan(_elements: bytes.span)
-        Self.walk(span, range) { field in
+        // No closure and no table of names: every question about a dialog begins here.
+        var reader = ProtobufReader(range.range)
+        while let field = try? reader.next(in: span) {
+            guard let name = RecordField(rawValue: field.number) else { continue }
             let payload = Self.bytes(field)
-            switch RecordField(rawValue: field.number) {
+            switch name {
             case .callID: callID = payload
             case .fromTag: fromTag = payload
             case .inviteCSeq: inviteCSeq = UInt32(truncatingIfNeeded: field.value)
@@ -144,7 +147,6 @@ public struct RecordView: Sendable {
                 Self.extend(&pendings, field)
             case .variables: Self.extend(&variables, field)
             case .profiles: Self.extend(&profiles, field)
-            case nil: break
             }
         }
     }

@@ -99,12 +99,17 @@ extension Node {
     }
 
     private mutating func tellReadiness(now: Instant) {
-        proxy.isReady = notReadyReason(now: now).isEmpty
+        let hasQuorum = quorumLostSince.map { now.nanoseconds(since: $0) <= Self.quorumPatience } ?? true
+        proxy.isReady = cluster.state == .up && hasQuorum
         proxy.isJoining = cluster.state == .joining
         proxy.isDraining = cluster.state == .draining || cluster.state == .left
     }
 
-    /// Why the node takes no new dialogs from a balancer; empty when it does (S2-14).
+    /// How long a node without quorum still takes new dialogs, in nanoseconds.
+    private static let quorumPatience: Int64 = 2_000_000_000
+
+    /// Why the node takes no new dialogs from a balancer; empty when it does (S2-14), which `tellReadiness` finds out for
+    /// itself: it does so in every turn.
     func notReadyReason(now: Instant) -> String {
         switch cluster.state {
         case .joining: return "joining"
@@ -112,7 +117,7 @@ extension Node {
         case .left, .down: return "leaving"
         case .up: break
         }
-        if let lost = quorumLostSince, now - lost > .seconds(2) { return "no quorum" }
+        if let lost = quorumLostSince, now.nanoseconds(since: lost) > Self.quorumPatience { return "no quorum" }
         return ""
     }
 

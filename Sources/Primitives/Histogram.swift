@@ -18,8 +18,7 @@ public struct Histogram: Equatable, Sendable {
     }
 
     public mutating func note(_ duration: Duration) {
-        let parts = duration.components
-        let microseconds = max(0, parts.seconds &* 1_000_000 &+ parts.attoseconds / 1_000_000_000_000)
+        let microseconds = max(0, duration.saturatedNanoseconds / 1_000)
         sum &+= microseconds
         var bucket = 0
         while bucket < Self.bounds.count, microseconds > Self.bounds[bucket] { bucket &+= 1 }

@@ -108,7 +108,7 @@ public struct TimerWheel: Sendable {
     public var next: Instant? {
         guard let tick = nextTick else { return nil }
         let (nanoseconds, overflow) = tick.multipliedReportingOverflow(by: Self.tickLength)
-        return overflow ? .distantFuture : origin.advanced(by: .nanoseconds(nanoseconds))
+        return overflow ? .distantFuture : origin.advanced(nanoseconds: nanoseconds)
     }
 
     private var nextTick: Int64? {
@@ -215,11 +215,11 @@ public struct TimerWheel: Sendable {
     }
 
     private func tick(notBefore instant: Instant) -> Int64 {
-        let elapsed = max((instant - origin).saturatedNanoseconds, 0)
+        let elapsed = max(instant.nanoseconds(since: origin), 0)
         return elapsed / Self.tickLength + (elapsed % Self.tickLength == 0 ? 0 : 1)
     }
 
     private func tick(reachedBy instant: Instant) -> Int64 {
-        max((instant - origin).saturatedNanoseconds, 0) / Self.tickLength
+        max(instant.nanoseconds(since: origin), 0) / Self.tickLength
     }
 }

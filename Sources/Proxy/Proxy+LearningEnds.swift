@@ -160,8 +160,10 @@ extension Proxy {
     /// Whether every callee that answered has ended and the record does not say so: their BYEs passed several nodes at
     /// once, or came before the fact of the 2xx.
     package func isSpent(_ did: DialogID, dialogs: DialogTable) -> Bool {
-        dialogs.view(did) { view, stored in
-            guard view.state == .confirmedNotAcknowledged || view.state == .confirmed else { return false }
+        guard let state = dialogs.state(did), state == .confirmedNotAcknowledged || state == .confirmed else {
+            return false
+        }
+        return dialogs.view(did) { view, stored in
             var (hasEnded, lives) = (false, false)
             view.forEachOut(in: stored) { out in
                 switch out.state {
@@ -236,8 +238,9 @@ extension Proxy {
 
     /// Whether the caller's INVITE was acknowledged before it was known here how its branches ended, and now they have.
     package func isSettleable(_ did: DialogID, dialogs: DialogTable) -> Bool {
-        dialogs.view(did) { view, stored in
-            view.state == .confirmed && view.pendingCount > 0 && view.settledCaller < view.inviteCSeq
+        guard dialogs.state(did) == .confirmed, dialogs.isPending(did) else { return false }
+        return dialogs.view(did) { view, stored in
+            view.settledCaller < view.inviteCSeq
                 && isAcknowledged(view, stored, view.inviteCSeq) && !hasOpenPending(view, stored, view.inviteCSeq)
         } ?? false
     }

@@ -36,8 +36,8 @@ extension Proxy {
     /// Whether a record has a pending transaction whose owner is dead: a cheap look before `review`.
     package mutating func hasOrphan(_ did: DialogID, now: Instant, dialogs: DialogTable) -> Bool {
         self.now = now
+        guard dialogs.isPending(did) else { return false }
         return dialogs.view(did) { view, bytes in
-            guard view.pendingCount > 0, view.state != .deleted else { return false }
             var found = false
             view.forEachPending(in: bytes) { pending in
                 guard !found, case .transaction(let token) = Branch(bytes, pending.branch, mark: settings.mark) else {

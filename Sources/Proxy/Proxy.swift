@@ -183,7 +183,7 @@ package struct Proxy: Sendable {
         if datagram.byteCount <= 4 { return }  // A keep-alive (RFC 5626 §3.5.1) or nothing.
         do {
             try message.load(datagram)
-            try message.validate()
+            try message.identify()
         } catch {
             counters.malformed += 1
             lastOutcome = .unreadable

@@ -24,4 +24,15 @@ struct InstantTests {
         #expect(Instant(nanoseconds: .min).milliseconds(since: .distantFuture) == Int64.min / 1_000_000)
         #expect(Duration.milliseconds(1_500).wholeMilliseconds == 1_500)
     }
+
+    @Test(
+        arguments: [
+            0, 1, 999, 1_000_000_000, 4_722_366_482_869, 4_722_366_482_870, 86_400_000_000_000, Int64.max, -1, -1_500,
+        ] as [Int64])
+    func `nanoseconds come out of a duration as they went in, whichever way it is divided`(nanoseconds: Int64) {
+        #expect(Duration.nanoseconds(nanoseconds).saturatedNanoseconds == nanoseconds)
+        let bit = Duration(attoseconds: nanoseconds < 0 ? -999_999_999 : 999_999_999)
+        guard nanoseconds < .max else { return }
+        #expect((Duration.nanoseconds(nanoseconds) + bit).saturatedNanoseconds == nanoseconds, "toward zero")
+    }
 }

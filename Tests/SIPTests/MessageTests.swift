@@ -26,6 +26,28 @@ struct MessageTests {
         try message.validate()
     }
 
+    @Test func `what is kept of a message is forgotten with the next one`() throws {
+        var message = try Message(lines: invite)
+        try message.identify()
+        let kept = try (message.topmostVia(), message.fromTag, message.toTag, message.cSeq())
+        var read = try Message(lines: invite)
+        #expect(try (read.topmostVia(), read.fromTag, read.toTag) == (kept.0, kept.1, kept.2))
+        #expect(try read.cSeq() == kept.3)
+        try read.identify()
+        try? read.loadText("SIP/2.0 200 OK\r\nFrom: <sip:a@b>;tag=x\r\nTo: <sip:c@d>;tag=y\r\n\r\n")
+        #expect(read.text(read.fromTag) == "x" && read.text(read.toTag) == "y")
+        #expect(throws: SIPParseError.self) { try read.topmostVia() }
+        try? message.loadText("")
+        #expect(message.fromTag.isEmpty && message.headerCount == 0)
+    }
+
+    @Test(arguments: ["Call\rID", "Call\u{1}ID", "Call ID", "C\u{e1}ll-ID"])
+    func `a name with a byte that no token has is no name`(name: String) throws {
+        var message = Message()
+        try? message.loadText("OPTIONS sip:a@b SIP/2.0\r\n\(name): x\r\nCALL-id : y\r\n\r\n")
+        #expect(message.text(message.callID) == "y")
+    }
+
     @Test func `a response is taken apart, its phrase may be empty or hold anything, RFC 4475 §3.1.1.12`() throws {
         let ringing = try Message(lines: "SIP/2.0 180 Зв= ** 2\nl:0\n\n")
         #expect(!ringing.isRequest && ringing.statusCode == 180 && ringing.method == .other)

@@ -158,9 +158,11 @@ extension Proxy {
     /// An operator ended the call while it rang, and its answer crossed that: the call is up, and no deadline says that
     /// it is to end.
     package func owesEnd(_ did: DialogID, dialogs: DialogTable) -> Bool {
-        dialogs.view(did) { view, _ in
-            (view.state == .confirmedNotAcknowledged || view.state == .confirmed)
-                && view.flags.contains(.endedByOperator) && !(view.deadline?.isExplicitEnd ?? false)
+        guard let state = dialogs.state(did), state == .confirmedNotAcknowledged || state == .confirmed else {
+            return false
+        }
+        return dialogs.view(did) { view, _ in
+            view.flags.contains(.endedByOperator) && !(view.deadline?.isExplicitEnd ?? false)
         } ?? false
     }
 

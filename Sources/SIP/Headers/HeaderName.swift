@@ -96,6 +96,40 @@ struct PackedName: Equatable {
         count &+= 1
     }
 
+    /// The bytes from `offset` to the next colon, eight a step. They need not be a token, but a name that is in the
+    /// table they are then only if they spell it: setting 0x20 makes a hyphen of a CR and of nothing else that is no
+    /// part of such a name, so no control is taken.
+    /// - Returns: `nil` when no colon is near, and nothing was found out.
+    @inline(__always)
+    init?(upToColonIn span: RawSpan, at offset: Int) {
+        let limit = span.byteCount &- 8
+        for step in 0..<3 {
+            let place = offset &+ step &* 8
+            guard place <= limit else { return nil }
+            let word = span.word(at: place)
+            let difference = word ^ 0x3A3A_3A3A_3A3A_3A3A
+            let hit = (difference &- 0x0101_0101_0101_0101) & ~difference & 0x8080_8080_8080_8080
+            let bits = UInt64(truncatingIfNeeded: hit.trailingZeroBitCount & ~7)
+            let before = hit == 0 ? UInt64.max : ~(UInt64.max << bits)
+            guard (word | word << 1) & before & 0x4040_4040_4040_4040 == before & 0x4040_4040_4040_4040 else {
+                return nil
+            }
+            let part = (word | 0x2020_2020_2020_2020) & before
+            switch step {
+            case 0: first = part
+            case 1: second = part
+            default: third = part
+            }
+            if hit != 0 {
+                count = step &* 8 &+ Int(truncatingIfNeeded: bits >> 3)
+                return
+            }
+        }
+        return nil
+    }
+
+    init() {}
+
     @inline(__always)
     var hash: Int {
         let mixed =

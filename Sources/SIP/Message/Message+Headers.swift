@@ -1,5 +1,5 @@
 // Reading a message's headers on demand. Nothing here allocates but the arrays that the caller passes in, and nothing
-// is cached: a proxy reads each of them once or twice.
+// is cached but what `identify` has read: a proxy reads each of the others once or twice.
 
 package import Primitives
 
@@ -7,13 +7,15 @@ extension Message {
     package func first(_ name: HeaderName) -> HeaderField? { index.first(name) }
 
     package func forEach(_ name: HeaderName, _ body: (HeaderField) -> Void) {
-        guard index.first(name) != nil else { return }
+        guard let first = index.first(name) else { return }
+        guard index.isRepeated(name) else { return body(first) }
         for field in index.fields where field.name == name { body(field) }
     }
 
     /// How many fields of that name there are.
     package func count(of name: HeaderName) -> Int {
         guard index.first(name) != nil else { return 0 }
+        guard index.isRepeated(name) else { return 1 }
         var count = 0
         for field in index.fields where field.name == name { count += 1 }
         return count
@@ -21,6 +23,7 @@ extension Message {
 
     /// The first via-parm: where a response to this request goes, or whose transaction this response answers.
     package func topmostVia() throws(SIPParseError) -> Via {
+        if let known = identity.first { return known.topmostVia }
         guard let field = index.first(.via) else { throw SIPParseError(.missingHeader(.via), at: headersEnd) }
         return try Via(RawSpan(_elements: bytes.span), at: Int(field.value.start), in: field)
     }
@@ -46,10 +49,10 @@ extension Message {
     package var callID: ByteRange { index.first(.callID)?.value ?? .empty }
 
     /// The From tag; empty when there is none or the header cannot be read.
-    package var fromTag: ByteRange { tag(.from) }
+    package var fromTag: ByteRange { identity.first?.fromTag ?? tag(.from) }
 
     /// The To tag; empty when there is none or the header cannot be read.
-    package var toTag: ByteRange { tag(.to) }
+    package var toTag: ByteRange { identity.first?.toTag ?? tag(.to) }
 
     private func tag(_ name: HeaderName) -> ByteRange {
         guard let field = index.first(name),
@@ -59,6 +62,7 @@ extension Message {
     }
 
     package func cSeq() throws(SIPParseError) -> CSeq {
+        if let known = identity.first { return known.cSeq }
         guard let field = index.first(.cSeq) else { throw SIPParseError(.missingHeader(.cSeq), at: headersEnd) }
         return try CSeq(RawSpan(_elements: bytes.span), field.value)
     }

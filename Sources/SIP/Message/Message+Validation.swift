@@ -8,17 +8,38 @@
 
 internal import Primitives
 
+/// The headers that say whose a message is.
+struct MessageIdentity: Sendable {
+    var topmostVia: Via
+    var fromTag: ByteRange
+    var toTag: ByteRange
+    var cSeq: CSeq
+}
+
 extension Message {
     /// Throws the first reason why this message must not be forwarded.
-    package func validate() throws(SIPParseError) {
+    package func validate() throws(SIPParseError) { _ = try validated() }
+
+    /// As `validate`; the topmost Via, tags and CSeq, which it reads on the way, are kept until the next `load`.
+    package mutating func identify() throws(SIPParseError) {
+        let identity = try validated()
+        remember(identity)
+    }
+
+    private func validated() throws(SIPParseError) -> MessageIdentity {
+        var topmostVia: Via?
+        var (fromTag, toTag) = (ByteRange.empty, ByteRange.empty)
         let fields = index.fields
         try requireOnce([.callID, .cSeq, .from, .to], fields)
         guard index.first(.via) != nil else { throw SIPParseError(.missingHeader(.via), at: headersEnd) }
         let span = RawSpan(_elements: bytes.span)
         for field in fields {
             switch field.name {
-            case .via: try validateVias(span, field)
-            case .from, .to: try validateSingleAddress(span, field)
+            case .via:
+                let via = try validateVias(span, field)
+                topmostVia = topmostVia ?? via
+            case .from: fromTag = try validateSingleAddress(span, field)
+            case .to: toTag = try validateSingleAddress(span, field)
             case .callID: try validateCallID(span, field)
             case .route: try validateRoutes(span, field)
             case .maxForwards: try validateMaxForwards(field)
@@ -26,7 +47,9 @@ extension Message {
             }
         }
         let cSeq = try cSeq()
-        guard isRequest else { return }
+        guard let topmostVia else { throw SIPParseError(.missingHeader(.via), at: headersEnd) }
+        let identity = MessageIdentity(topmostVia: topmostVia, fromTag: fromTag, toTag: toTag, cSeq: cSeq)
+        guard isRequest else { return identity }
         guard cSeq.method == method, method != .other || Text.same(bytes, cSeq.methodText, bytes, methodText) else {
             throw SIPParseError(.methodMismatch, at: Int(cSeq.methodText.start))
         }
@@ -35,6 +58,7 @@ extension Message {
         // Headers have no place in a Request-URI (§19.1.1), and would be an injection if someone applied them (RFC 4475
         // §3.1.2.11).
         guard uri.headers.isEmpty else { throw SIPParseError(.malformedURI, at: Int(uri.headers.start)) }
+        return identity
     }
 
     private func requireOnce(
@@ -44,19 +68,22 @@ extension Message {
             guard let field = index.first(names[position]) else {
                 throw SIPParseError(.missingHeader(names[position]), at: headersEnd)
             }
+            guard index.isRepeated(field.name) else { continue }
             for other in fields where other.name == field.name && other.line != field.line {
                 throw SIPParseError(.duplicateHeader(field.name), at: Int(other.line.start))
             }
         }
     }
 
-    private func validateVias(_ span: RawSpan, _ field: HeaderField) throws(SIPParseError) {
-        var offset = Int(field.value.start)
-        while true {
-            let via = try Via(span, at: offset, in: field)
-            if via.following == via.element.end { return }
-            offset = Int(via.following)
+    /// - Returns: The first one.
+    private func validateVias(_ span: RawSpan, _ field: HeaderField) throws(SIPParseError) -> Via {
+        let first = try Via(span, at: Int(field.value.start), in: field)
+        var (end, following) = (first.element.end, first.following)
+        while following != end {
+            let via = try Via(span, at: Int(following), in: field)
+            (end, following) = (via.element.end, via.following)
         }
+        return first
     }
 
     private func validateRoutes(_ span: RawSpan, _ field: HeaderField) throws(SIPParseError) {
@@ -69,11 +96,13 @@ extension Message {
         }
     }
 
-    private func validateSingleAddress(_ span: RawSpan, _ field: HeaderField) throws(SIPParseError) {
+    /// - Returns: Its tag.
+    private func validateSingleAddress(_ span: RawSpan, _ field: HeaderField) throws(SIPParseError) -> ByteRange {
         let address = try NameAddress(span, at: Int(field.value.start), in: field)
         guard address.isOnlyInField, span[Int(address.uri.start)] != 0x2A else {
             throw SIPParseError(.malformedValue(field.name), at: Int(address.element.end))
         }
+        return address.tag
     }
 
     private func validateCallID(_ span: RawSpan, _ field: HeaderField) throws(SIPParseError) {

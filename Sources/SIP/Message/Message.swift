@@ -1,6 +1,6 @@
 // Message is one SIP message in a buffer of its own with an index over it (RFC 3261 §7). It is loaded again and again:
 // the datagram is copied once, the index is rebuilt, and after the first few messages nothing is allocated. Values are
-// read on demand as ranges into `bytes`; what is to be kept longer than the next `load` is copied out (`snapshot()`).
+// read on demand as ranges into `bytes`, but for the topmost Via, the tags and CSeq, which are kept by `identify`; what is to be kept longer than the next `load` is copied out (`snapshot()`).
 //
 //     datagram ──load──▶ start line, headers, body ──validate──▶ fit to forward ──▶ Via, From, Route … on demand
 //
@@ -19,10 +19,17 @@ package struct Message: Sendable {
     /// The message, from its start line to the end of its body.
     package private(set) var bytes: [UInt8] = []
     private(set) var index = MessageIndex()
+    /// Of a message that was identified, what every question about it begins with: one element, or none. An array,
+    /// because a message is passed about, and this is larger than all the rest of it.
+    private(set) var identity: ContiguousArray<MessageIdentity> = []
 
     package init() {
         bytes.reserveCapacity(4_096)
+        identity.reserveCapacity(1)
     }
+
+    /// Keeps what `identify` has read.
+    mutating func remember(_ identity: MessageIdentity) { self.identity.append(identity) }
 
     /// Copies and indexes one datagram, or bytes that were stored before.
     ///
@@ -31,14 +38,18 @@ package struct Message: Sendable {
     /// indexed stays readable.
     package mutating func load(_ datagram: RawSpan) throws(SIPParseError) {
         bytes.removeAll(keepingCapacity: true)
-        index.reset()
+        identity.removeAll(keepingCapacity: true)
         let count = datagram.byteCount
         guard count <= Self.sizeLimit else {
+            index.reset()
             throw SIPParseError(.messageTooLarge(limit: Self.sizeLimit), at: Self.sizeLimit)
         }
         var start = 0
         while start < count, datagram[start] == 0x0D || datagram[start] == 0x0A { start &+= 1 }
-        guard start < count else { throw SIPParseError(.emptyMessage, at: 0) }
+        guard start < count else {
+            index.reset()
+            throw SIPParseError(.emptyMessage, at: 0)
+        }
         if start == 0 { bytes.append(datagram) } else { bytes.append(datagram.extracting(start..<count)) }
         let fault = index.read(bytes)
         let end = Int(index.body.end)

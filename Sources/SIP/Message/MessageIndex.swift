@@ -25,6 +25,8 @@ struct MessageIndex: Sendable {
     var fields: ContiguousArray<HeaderField> = []
     /// The position in `fields` of the first header of each name, 255 where there is none.
     private var firsts = InlineArray<40, UInt8>(repeating: 255)
+    /// Names, by the bit of their number, of which there are several fields.
+    private var repeated: UInt64 = 0
     private var fault: SIPParseError?
     private let names = HeaderNameTable.shared
 
@@ -38,6 +40,9 @@ struct MessageIndex: Sendable {
         return position < fields.count ? fields[position] : nil
     }
 
+    /// Whether there are several fields of that name.
+    func isRepeated(_ name: HeaderName) -> Bool { repeated >> UInt64(name.rawValue) & 1 != 0 }
+
     mutating func reset() {
         isRequest = true
         method = .other
@@ -50,6 +55,7 @@ struct MessageIndex: Sendable {
         body = .empty
         fields.removeAll(keepingCapacity: true)
         firsts = InlineArray(repeating: 255)
+        repeated = 0
         fault = nil
     }
 
@@ -152,17 +158,17 @@ struct MessageIndex: Sendable {
     /// Reads the header line at `start`, with its folds, and answers where the next line starts.
     @inline(__always)
     private mutating func readHeader(_ span: RawSpan, _ start: Int, _ count: Int) -> Int {
-        var packed = PackedName()
+        var name = HeaderName.other
         var offset = start
-        while offset < count {
-            let byte = span[offset]
-            guard Grammar.isToken(byte) else { break }
-            packed.append(byte)
-            offset &+= 1
+        var hasColon = false
+        if let packed = PackedName(upToColonIn: span, at: start) {
+            name = names.find(packed)
+            if name != .other {
+                offset = start &+ packed.count
+                hasColon = true
+            }
         }
-        let nameEnd = offset
-        while offset < count, span[offset] == 0x20 || span[offset] == 0x09 { offset &+= 1 }
-        let hasColon = nameEnd > start && offset < count && span[offset] == 0x3A
+        if !hasColon { (name, offset, hasColon) = readName(span, start, count) }
 
         var feed = Grammar.lineFeed(span, offset, count)
         while feed &+ 1 < count, span[feed &+ 1] == 0x20 || span[feed &+ 1] == 0x09 {
@@ -179,13 +185,32 @@ struct MessageIndex: Sendable {
         }
         let valueStart = Grammar.skipSpace(span, offset &+ 1, next)
         let valueEnd = Grammar.trimmedEnd(span, valueStart, next)
-        let name = names.find(packed)
-        if firsts[Int(name.rawValue)] == 255 { firsts[Int(name.rawValue)] = UInt8(truncatingIfNeeded: fields.count) }
+        if firsts[Int(name.rawValue)] == 255 {
+            firsts[Int(name.rawValue)] = UInt8(truncatingIfNeeded: fields.count)
+        } else {
+            repeated |= 1 << UInt64(name.rawValue)
+        }
         fields.append(
             HeaderField(
                 name: name, line: ByteRange(start: start, end: next), value: ByteRange(start: valueStart, end: valueEnd)
             ))
         return next
+    }
+
+    /// The name of a header line, byte by byte: for what is unknown, malformed, or has space before its colon.
+    private func readName(_ span: RawSpan, _ start: Int, _ count: Int) -> (HeaderName, end: Int, hasColon: Bool) {
+        var packed = PackedName()
+        var offset = start
+        while offset < count {
+            let byte = span[offset]
+            guard Grammar.isToken(byte) else { break }
+            packed.append(byte)
+            offset &+= 1
+        }
+        let nameEnd = offset
+        while offset < count, span[offset] == 0x20 || span[offset] == 0x09 { offset &+= 1 }
+        let hasColon = nameEnd > start && offset < count && span[offset] == 0x3A
+        return (names.find(packed), offset, hasColon)
     }
 
     // MARK: Body (§7.4, §18.3)
@@ -198,7 +223,7 @@ struct MessageIndex: Sendable {
         guard let length = Grammar.number(span, Int(field.value.start), Int(field.value.end)) else {
             return note(.malformedValue(.contentLength), Int(field.value.start))
         }
-        for other in fields where other.name == .contentLength && other != field {
+        for other in fields where isRepeated(.contentLength) && other.name == .contentLength && other != field {
             return note(.duplicateHeader(.contentLength), Int(other.line.start))
         }
         guard Int(length) <= available else { return note(.bodyTooShort, Int(field.value.start)) }

@@ -4,6 +4,8 @@
 // Milliseconds are kept in 32 bits: a node holds hundreds of thousands of machines, and no timer of theirs is longer
 // than minutes.
 
+internal import Primitives
+
 package enum TransactionTimer: UInt8, Sendable, CaseIterable {
     case a, b, c, d, e, f, g, h, i, j, k, l, m
 }
@@ -67,9 +69,6 @@ package struct TransactionTimers: Equatable, Sendable {
     package func doubledUpToT2(_ interval: Duration) -> Duration { min(interval * 2, t2) }
 
     private static func bounded(_ duration: Duration) -> Int32 {
-        let (seconds, attoseconds) = duration.components
-        if seconds >= 600 { return 600_000 }
-        if seconds < 0 { return 1 }
-        return max(1, Int32(seconds) * 1_000 + Int32(attoseconds / 1_000_000_000_000_000))
+        Int32(min(max(duration.wholeMilliseconds, 1), 600_000))
     }
 }

@@ -51,8 +51,10 @@ package enum Redaction {
                 appendDescription(message.extracting(next..<end), room: room, into: &kept)
                 return callID
             }
-            switch first | 0x20 {
-            case 0x61, 0x70:  // a, p
+            // Few lines are looked at further than to their second byte.
+            let second = line &+ 1 < end ? message[line &+ 1] | 0x20 : 0
+            switch (first | 0x20, second) {
+            case (0x61, 0x75), (0x70, 0x72):  // au, pr
                 if let value = credentials(message, line, feed) {
                     copy(to: value, &kept)
                     kept.put(" (not kept)\r\n")
@@ -63,18 +65,20 @@ package enum Redaction {
                     (line, copied) = (after, after)
                     continue
                 }
-            case 0x63, 0x65, 0x69:  // c, e, i
+            case (0x63, 0x61), (0x69, 0x3A), (0x69, 0x20), (0x69, 0x29):  // ca, and i before a colon or space
                 if let value = value(of: Name.callID, message, line, feed) ?? value(of: Name.i, message, line, feed) {
                     callID = trimmed(message, value, feed)
-                } else if let value = value(of: Name.contentType, message, line, feed)
+                }
+            case (0x63, 0x6F), (0x63, 0x3A), (0x63, 0x20), (0x63, 0x29):  // co, c
+                if let value = value(of: Name.contentType, message, line, feed)
                     ?? value(of: Name.c, message, line, feed)
                 {
                     isDescription = begins(message, trimmed(message, value, feed), with: Name.applicationSDP)
-                } else if value(of: Name.contentEncoding, message, line, feed) != nil
-                    || value(of: Name.e, message, line, feed) != nil
-                {
+                } else if value(of: Name.contentEncoding, message, line, feed) != nil {
                     isEncoded = true
                 }
+            case (0x65, 0x3A), (0x65, 0x20), (0x65, 0x29):  // e
+                if value(of: Name.e, message, line, feed) != nil { isEncoded = true }
             default: break
             }
             line = next
@@ -135,6 +139,10 @@ package enum Redaction {
         switch body[line] | 0x20 {
         case 0x6B: return true  // k
         case 0x61:  // a
+            switch body[line &+ 2] | 0x20 {
+            case 0x63, 0x69, 0x6B: break  // c, i, k
+            default: return false
+            }
             let attribute = ByteRange(start: line &+ 2, end: end)
             return begins(body, attribute, with: Name.crypto) || begins(body, attribute, with: Name.icePassword)
                 || begins(body, attribute, with: Name.keyManagement)
