@@ -19,6 +19,7 @@
 import NIOCore
 import NIOPosix
 import NIOSSL
+import Nanomsg
 import Primitives
 import SIP
 
