@@ -83,7 +83,7 @@ let package = Package(
             linkerSettings: [.unsafeFlags(["-Xlinker", "--build-id=sha1"])],
             plugins: ["Checkout"]),
         .plugin(name: "Checkout", capability: .buildTool(), path: "Sources/Checkout"),
-        module("Simulator", ["Primitives", "SIP", "Dialogs", "Cluster", "Node"]),
+        module("Simulator", ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Node"]),
         .executableTarget(
             name: "understudy-sim",
             dependencies: [
@@ -116,13 +116,13 @@ let package = Package(
         tests(
             "TransportsTests",
             [
-                "Primitives", "SIP", "Node", "Nanomsg", "Transports",
+                "Primitives", "SIP", "Proxy", "Node", "Nanomsg", "Transports",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ]),
-        tests("ManagementTests", ["Primitives", "SIP", "Dialogs", "Cluster", "Node", "Management"]),
-        tests("SimulationTests", ["Simulator"]),
+        tests("ManagementTests", ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Node", "Management"]),
+        tests("SimulationTests", ["Primitives", "Simulator"]),
         .testTarget(
             name: "FuzzTests", dependencies: ["Fuzzing"], exclude: ["Corpus"], swiftSettings: swiftSettings),
         tests("BenchmarksTests", ["Benchmarks"]),

@@ -209,7 +209,11 @@ private func measuredFrame(
     _ out: inout ClusterActions
 ) {
     for (index, bytes) in facts.enumerated() {
-        _ = cluster.publish(did, RawSpan(_elements: bytes.span), isPut: index == 0, now: now)
+        let facts = RawSpan(_elements: bytes.span)
+        _ =
+            index == 0
+            ? cluster.publish(record: facts, of: did, ageMilliseconds: 0, now: now)
+            : cluster.publish(patch: facts, of: did, now: now)
     }
     cluster.advance(now: now.advanced(milliseconds: 6), store: &store, out: &out)
 }

@@ -4,15 +4,24 @@ package import Primitives
 
 extension Cluster {
     /// Publishes facts about a record that our store already holds joined.
-    ///
-    /// - Parameters:
-    ///   - isPut: The facts are the whole record; `age` is then the dialog's age now.
     /// - Returns: The fact's sequence in our stream.
+    package mutating func publish(patch facts: RawSpan, of did: UInt64, now: Instant) -> UInt64 {
+        publish(.patch, did, facts, age: 0, now: now)
+    }
+
+    /// Publishes the whole record of a dialog, with its age now.
+    /// - Returns: Its sequence in our stream.
     package mutating func publish(
-        _ did: UInt64, _ facts: RawSpan, isPut: Bool, ageMilliseconds age: Int64 = 0, now: Instant
+        record: RawSpan, of did: UInt64, ageMilliseconds age: Int64, now: Instant
     ) -> UInt64 {
-        let published = outbound.publish(isPut ? .put : .patch, did: did, now: now) { writer in
-            RecordItem.write(did: did, age: isPut ? age : 0, record: facts, into: &writer)
+        publish(.put, did, record, age: age, now: now)
+    }
+
+    private mutating func publish(
+        _ kind: EntryKind, _ did: UInt64, _ facts: RawSpan, age: Int64, now: Instant
+    ) -> UInt64 {
+        let published = outbound.publish(kind, did: did, now: now) { writer in
+            RecordItem.write(did: did, age: age, record: facts, into: &writer)
         }
         if !published.isSent { push(published.sequence) }
         return published.sequence
@@ -78,7 +87,7 @@ extension Cluster {
     package mutating func cancel(_ did: UInt64) { _ = asks.close(did) }
 
     /// Asks every peer that we hear for the record, also one that joins: it may have carried calls before that.
-    /// `.applied` tells that it came.
+    /// The store sees it come.
     package mutating func fetch(_ did: UInt64) {
         for index in peers.indices where peers[index].verdict == .heard { want(did, of: index) }
     }

@@ -47,7 +47,7 @@ package struct Cluster: Sendable {
     var parked: ParkedPatches
     var asks: AskTable
     var tombstones: TombstoneLedger
-    var ranking: Ranking
+    package internal(set) var ranking: Ranking
     var inquiries = InquiryTable()
     var inquiryLedger = InquiryLedger()
     let authenticator: Authenticator?

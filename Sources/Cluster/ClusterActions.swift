@@ -38,8 +38,6 @@ package enum ClusterAction: Equatable, Sendable {
     case stateChanged(MemberState)
     /// From this moment this node may act for others, or may not.
     case fitChanged
-    /// Facts of a peer changed this record, or made it.
-    case applied(did: UInt64)
     /// A peer knew a higher boot of our name: this is ours from now on (R14).
     case rebooted(UInt64)
     /// A member asks something for an operator; the shell hands its answer to `answer`, late or never at worst.

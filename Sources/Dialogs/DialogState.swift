@@ -34,26 +34,3 @@ public enum DialogState: UInt8, Comparable, CaseIterable, Sendable {
 public enum Leg: UInt8, Sendable {
     case caller, callee
 }
-
-/// Bits of `RecordField.flags`; once set they stay.
-public enum DialogFlags {
-    public static let cancelled: UInt64 = 1
-    public static let byeFromCaller: UInt64 = 2
-    public static let byeFromCallee: UInt64 = 4
-    public static let endedByTimeout: UInt64 = 8
-    public static let endedByOperator: UInt64 = 16
-    public static let inviteFailed: UInt64 = 32
-    /// Keep-alives go to the caller, to the callee.
-    public static let keepAliveToCaller: UInt64 = 64
-    public static let keepAliveToCallee: UInt64 = 128
-    public static let endedByKeepAlive: UInt64 = 256
-}
-
-/// Bits of `PendingField.progress`; once set they stay.
-public enum PendingProgress {
-    public static let provisional: UInt64 = 1
-    public static let final: UInt64 = 2
-    public static let cancelSeen: UInt64 = 4
-    public static let acknowledgedFailure: UInt64 = 8
-    public static let cancelSent: UInt64 = 16
-}

@@ -2,60 +2,66 @@
 // come in any order and more than once; the join makes them canonical.
 //
 //     facts.begin()
-//     facts.put(RecordField.state, 2)
-//     facts.message(RecordField.outs) { out in
-//         out.put(OutField.toTag, bytes, toTag)
-//         out.put(OutField.state, 2)
+//     facts.reach(.confirmedNotAcknowledged)
+//     facts.out(bytes, toTag) { out in
+//         out.reach(.confirmedNotAcknowledged)
 //     }
 //
-// A fact about a pending names branch, leg and cseq (see RecordFields). The buffer keeps its memory from patch to
-// patch.
+// Which message of the record is being written is part of the writer's type, so that no field ends up where the join
+// reads another one. The verbs are in `Facts`; `put` and `message` are what they are made of.
 
 public import Primitives
 
-public struct FactsWriter: Sendable {
+/// Writes a record, or a patch to one.
+public typealias FactsWriter = FieldWriter<RecordField>
+
+public struct FieldWriter<Field: RawRepresentable<UInt32>>: Sendable {
     /// The patch so far.
     public private(set) var writer: ByteWriter
 
-    public init(capacity: Int = 512) {
+    public init(capacity: Int = 0) {
         writer = ByteWriter(capacity: capacity)
     }
 
     public var bytes: [UInt8] { writer.bytes }
     public var isEmpty: Bool { writer.isEmpty }
 
-    /// Starts the next patch.
+    /// Starts the next patch; the buffer keeps its memory.
     public mutating func begin() {
         writer.removeAll()
     }
 
-    public mutating func put<F: RawRepresentable<UInt32>>(_ field: F, _ value: UInt64) {
+    public mutating func put(_ field: Field, _ value: UInt64) {
         writer.putField(field.rawValue, varint: value)
     }
 
     /// Writes a fixed64, which only `HomeField.boot` is.
-    public mutating func putFixed<F: RawRepresentable<UInt32>>(_ field: F, _ value: UInt64) {
+    public mutating func putFixed(_ field: Field, _ value: UInt64) {
         writer.putField(field.rawValue, fixed: value, byteCount: 8)
     }
 
-    public mutating func put<F: RawRepresentable<UInt32>>(_ field: F, _ bytes: [UInt8]) {
+    public mutating func put(_ field: Field, _ bytes: [UInt8]) {
         writer.putField(field.rawValue, bytes: RawSpan(_elements: bytes.span))
     }
 
-    public mutating func put<F: RawRepresentable<UInt32>>(_ field: F, _ bytes: [UInt8], _ range: ByteRange) {
+    public mutating func put(_ field: Field, _ bytes: [UInt8], _ range: ByteRange) {
         writer.putField(field.rawValue, bytes: RawSpan(_elements: bytes.span).extracting(range.range))
     }
 
     /// Writes the bytes that `fill` appends; it must not touch what was there before.
-    public mutating func put<F: RawRepresentable<UInt32>>(_ field: F, _ fill: (inout ByteWriter) -> Void) {
+    public mutating func put(_ field: Field, _ fill: (inout ByteWriter) -> Void) {
         let start = writer.beginMessage(field.rawValue)
         fill(&writer)
         writer.endMessage(start)
     }
 
-    public mutating func message<F: RawRepresentable<UInt32>>(_ field: F, _ body: (inout FactsWriter) -> Void) {
+    /// Writes a message inside of this one. The buffer moves into its writer and back: nothing is copied.
+    public mutating func message<Inner>(_ field: Field, _ body: (inout FieldWriter<Inner>) -> Void) {
         let start = writer.beginMessage(field.rawValue)
-        body(&self)
+        var inner = FieldWriter<Inner>()
+        swap(&inner.writer, &writer)
+        body(&inner)
+        swap(&inner.writer, &writer)
         writer.endMessage(start)
     }
 }

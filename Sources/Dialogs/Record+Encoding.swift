@@ -13,97 +13,88 @@ extension Record {
     }
 
     private func write(into facts: inout FactsWriter) {
-        facts.put(RecordField.callID, callID)
-        facts.put(RecordField.fromTag, fromTag)
-        facts.put(RecordField.inviteCSeq, UInt64(inviteCSeq))
+        facts.put(.callID, callID)
+        facts.put(.fromTag, fromTag)
+        facts.invite(cSeq: inviteCSeq)
         if let home {
-            facts.message(RecordField.home) {
+            facts.message(.home) { (fields: inout FieldWriter<HomeField>) in
                 // Opaque to the join, so it has to be canonical here.
-                if !home.name.isEmpty { $0.put(HomeField.name, home.name) }
-                if home.boot != 0 { $0.putFixed(HomeField.boot, home.boot) }
-                if !home.sentBy.isEmpty { $0.put(HomeField.sentBy, home.sentBy) }
+                if !home.name.isEmpty { fields.put(.name, home.name) }
+                if home.boot != 0 { fields.putFixed(.boot, home.boot) }
+                if !home.sentBy.isEmpty { fields.put(.sentBy, home.sentBy) }
             }
         }
-        facts.put(RecordField.state, UInt64(state?.rawValue ?? 0))
-        if let deadline {
-            facts.message(RecordField.deadline) {
-                $0.put(DeadlineField.generation, UInt64(deadline.generation))
-                $0.put(DeadlineField.atMilliseconds, deadline.atMilliseconds)
-                $0.put(DeadlineField.lifetimeMilliseconds, deadline.lifetimeMilliseconds)
-                $0.put(DeadlineField.ordinaryMilliseconds, deadline.ordinaryMilliseconds)
+        if let state { facts.reach(state) }
+        if let deadline { facts.deadline(deadline) }
+        facts.raise(flags)
+        facts.put(.from, from)
+        facts.put(.to, to)
+        facts.put(.requestURI, requestURI)
+        facts.caller { caller.write(into: &$0) }
+        facts.settle(.caller, cSeq: settledCaller)
+        facts.settle(.callee, cSeq: settledCallee)
+        for out in outs { facts.out(out.toTag) { out.write(into: &$0) } }
+        for pending in pendings {
+            facts.pending(pending.leg, cSeq: pending.cseq, pending.branch, ByteRange(pending.branch)) {
+                pending.write(into: &$0)
             }
         }
-        facts.put(RecordField.flags, flags)
-        facts.put(RecordField.from, from)
-        facts.put(RecordField.to, to)
-        facts.put(RecordField.requestURI, requestURI)
-        facts.message(RecordField.caller) { caller.write(into: &$0) }
-        facts.put(RecordField.settledCaller, UInt64(settledCaller))
-        facts.put(RecordField.settledCallee, UInt64(settledCallee))
-        for out in outs { facts.message(RecordField.outs) { out.write(into: &$0) } }
-        for pending in pendings { facts.message(RecordField.pendings) { pending.write(into: &$0) } }
-        for variable in variables { facts.message(RecordField.variables) { variable.write(into: &$0) } }
-        for profile in profiles { facts.message(RecordField.profiles) { profile.write(into: &$0) } }
-        facts.put(RecordField.rejectedCaller, rejectedCaller)
-        facts.put(RecordField.rejectedCallee, rejectedCallee)
-        facts.put(RecordField.failure, UInt64(failure))
-        facts.put(RecordField.refusedCaller, refusedCaller)
+        for variable in variables { facts.message(.variables) { variable.write(into: &$0) } }
+        for profile in profiles { facts.message(.profiles) { profile.write(into: &$0) } }
+        facts.reject(.caller, mark: rejectedCaller)
+        facts.reject(.callee, mark: rejectedCallee)
+        facts.fail(status: Int(failure))
+        facts.refuseCaller(mark: refusedCaller)
     }
 }
 
 extension Record.Side {
-    fileprivate func write(into facts: inout FactsWriter) {
-        facts.put(SideField.cseq, UInt64(cseq))
-        facts.put(SideField.firstCSeq, UInt64(firstCSeq))
-        facts.message(SideField.target) {
-            $0.put(TargetField.cseq, UInt64(targetCSeq))
-            $0.put(TargetField.contact, contact)
-            $0.put(TargetField.routes, routes)
-            $0.put(TargetField.endpoint, endpoint)
-            $0.put(TargetField.flow, flow)
-            $0.put(TargetField.pass, pass.rawValue)
+    fileprivate func write(into facts: inout SideFacts) {
+        facts.put(.cseq, UInt64(cseq))
+        facts.put(.firstCSeq, UInt64(firstCSeq))
+        facts.target(cSeq: targetCSeq, pass: pass) { target in
+            target.put(.contact, contact)
+            target.put(.routes, routes)
+            target.put(.endpoint, endpoint)
+            target.put(.flow, flow)
         }
-        facts.put(SideField.sentBy, sentBy)
+        facts.put(.sentBy, sentBy)
     }
 }
 
 extension Record.Out {
-    fileprivate func write(into facts: inout FactsWriter) {
-        facts.put(OutField.toTag, toTag)
-        facts.put(OutField.state, UInt64(state?.rawValue ?? 0))
-        facts.message(OutField.side) { side.write(into: &$0) }
-        facts.put(OutField.answer, answer)
-        facts.put(OutField.acked, UInt64(acked))
-        facts.put(OutField.to, to)
-        facts.put(OutField.refused, refused)
+    fileprivate func write(into facts: inout OutFacts) {
+        if let state { facts.reach(state) }
+        facts.side { side.write(into: &$0) }
+        facts.put(.answer, answer)
+        facts.acknowledge(cSeq: acked)
+        facts.put(.to, to)
+        facts.refuse(mark: refused)
     }
 }
 
 extension Record.Pending {
-    fileprivate func write(into facts: inout FactsWriter) {
-        facts.put(PendingField.branch, branch)
-        facts.put(PendingField.leg, UInt64(leg.rawValue))
-        facts.put(PendingField.cseq, UInt64(cseq))
-        facts.put(PendingField.progress, progress)
-        facts.put(PendingField.vias, vias)
-        facts.put(PendingField.source, source)
-        facts.put(PendingField.requestURI, requestURI)
-        facts.put(PendingField.routes, routes)
-        facts.put(PendingField.via, via)
-        facts.put(PendingField.target, target)
-        facts.put(PendingField.answer, answer)
-        facts.put(PendingField.pass, pass.rawValue)
-        facts.put(PendingField.sessionSeconds, UInt64(sessionSeconds))
-        facts.put(PendingField.reason, reason)
+    fileprivate func write(into facts: inout PendingFacts) {
+        facts.mark(progress)
+        facts.put(.vias, vias)
+        facts.put(.source, source)
+        facts.put(.requestURI, requestURI)
+        facts.put(.routes, routes)
+        facts.put(.via, via)
+        facts.put(.target, target)
+        facts.put(.answer, answer)
+        facts.pass(pass)
+        facts.session(seconds: sessionSeconds)
+        facts.put(.reason, reason)
     }
 }
 
 extension Record.Stamped {
-    fileprivate func write(into facts: inout FactsWriter) {
-        facts.put(StampedField.key, key)
-        facts.put(StampedField.counter, counter)
-        facts.put(StampedField.node, node)
-        facts.put(StampedField.boot, boot)
-        if let value { facts.put(StampedField.value, value) }
+    fileprivate func write(into facts: inout FieldWriter<StampedField>) {
+        facts.put(.key, key)
+        facts.put(.counter, counter)
+        facts.put(.node, node)
+        facts.put(.boot, boot)
+        if let value { facts.put(.value, value) }
     }
 }

@@ -44,7 +44,7 @@ public struct Record: Equatable, Sendable {
         public var branch: [UInt8] = []
         public var leg = Leg.caller
         public var cseq: UInt32 = 0
-        public var progress: UInt64 = 0
+        public var progress: PendingProgress = []
         public var vias: [UInt8] = []
         public var source: [UInt8] = []
         public var requestURI: [UInt8] = []
@@ -75,7 +75,7 @@ public struct Record: Equatable, Sendable {
     public var home: Home?
     public var state: DialogState?
     public var deadline: RecordView.Deadline?
-    public var flags: UInt64 = 0
+    public var flags: RecordFlags = []
     public var from: [UInt8] = []
     public var to: [UInt8] = []
     public var requestURI: [UInt8] = []

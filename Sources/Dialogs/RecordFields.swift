@@ -118,68 +118,117 @@ enum RecordMessage: UInt8 {
         case unknown
     }
 
-    private static let word = UInt64(UInt32.max)
+    /// A row of the table.
+    struct Row {
+        var rule: Rule
+        /// A tombstone has the field, too; of dialog-outs `deletedOut` says what is left.
+        var outlivesDialog = false
 
-    func rule(_ field: UInt32) -> Rule {
+        init(_ rule: Rule, outlivesDialog: Bool = false) {
+            self.rule = rule
+            self.outlivesDialog = outlivesDialog
+        }
+
+        static func lasting(_ rule: Rule) -> Row { Row(rule, outlivesDialog: true) }
+    }
+
+    private static let word = UInt64(UInt32.max)
+    private static let highestState = UInt64(DialogState.deleted.rawValue)
+
+    func rule(_ field: UInt32) -> Rule { row(field).rule }
+
+    func row(_ field: UInt32) -> Row {
         switch self {
-        case .record: Self.recordRule(field)
-        case .deadline: field == 1 ? .max(Self.word) : field <= 4 ? .max(.max) : .unknown
-        case .side:
-            field == 1
-                ? .max(Self.word)
-                : field == 2
-                    ? .leastNonzero(Self.word) : field == 3 ? .picked(.target) : field == 4 ? .largerBytes : .unknown
-        case .target:
-            field == 1 ? .max(Self.word) : field <= 5 ? .largerBytes : field == 6 ? .max(.max) : .unknown
-        case .out, .settledOut: field == 4 && self == .settledOut ? .dropped : Self.outRule(field)
-        case .deletedOut: field <= 2 ? Self.outRule(field) : .dropped
-        case .pending: Self.pendingRule(field)
-        case .stamped:
-            switch field {
-            case 1, 3: .largerBytes
-            case 2, 4: .max(.max)
-            case 5: .presentBytes
-            default: .unknown
+        case .record: Self.recordRow(field)
+        case .deadline: Row(Self.deadlineRule(field))
+        case .side: Row(Self.sideRule(field))
+        case .target: Row(Self.targetRule(field))
+        case .out: Row(Self.outRule(field))
+        case .settledOut: Row(OutField(rawValue: field) == .answer ? .dropped : Self.outRule(field))
+        case .deletedOut:
+            switch OutField(rawValue: field) {
+            case .toTag, .state: Row(Self.outRule(field))
+            default: Row(.dropped)
             }
+        case .pending: Row(Self.pendingRule(field))
+        case .stamped: Row(Self.stampedRule(field))
         }
     }
 
-    private static func recordRule(_ field: UInt32) -> Rule {
-        switch field {
-        case 1, 2, 8, 9, 10: .largerBytes
-        case 3, 12, 13, 23: .max(word)
-        case 4: .leastBytes
-        case 5: .max(UInt64(DialogState.deleted.rawValue))
-        case 6: .picked(.deadline)
-        case 7: .or(word)
-        case 21, 22, 25: .max(.max)
-        case 11: .joined(.side)
-        case 16: .joinedMap(.out)
-        case 17: .joinedMap(.pending)
-        case 18, 19: .pickedMap(.stamped)
-        default: .unknown
+    private static func recordRow(_ field: UInt32) -> Row {
+        switch RecordField(rawValue: field) {
+        case .callID, .fromTag: .lasting(.largerBytes)
+        case .inviteCSeq, .failure: .lasting(.max(word))
+        case .home: .lasting(.leastBytes)
+        case .state: .lasting(.max(highestState))
+        case .flags: .lasting(.or(word))
+        case .outs: .lasting(.joinedMap(.out))
+        case .deadline: Row(.picked(.deadline))
+        case .from, .to, .requestURI: Row(.largerBytes)
+        case .caller: Row(.joined(.side))
+        case .settledCaller, .settledCallee: Row(.max(word))
+        case .pendings: Row(.joinedMap(.pending))
+        case .variables, .profiles: Row(.pickedMap(.stamped))
+        case .rejectedCaller, .rejectedCallee, .refusedCaller: Row(.max(.max))
+        case nil: Row(.unknown)
+        }
+    }
+
+    private static func deadlineRule(_ field: UInt32) -> Rule {
+        switch DeadlineField(rawValue: field) {
+        case .generation: .max(word)
+        case .atMilliseconds, .lifetimeMilliseconds, .ordinaryMilliseconds: .max(.max)
+        case nil: .unknown
+        }
+    }
+
+    private static func sideRule(_ field: UInt32) -> Rule {
+        switch SideField(rawValue: field) {
+        case .cseq: .max(word)
+        case .firstCSeq: .leastNonzero(word)
+        case .target: .picked(.target)
+        case .sentBy: .largerBytes
+        case nil: .unknown
+        }
+    }
+
+    private static func targetRule(_ field: UInt32) -> Rule {
+        switch TargetField(rawValue: field) {
+        case .cseq: .max(word)
+        case .contact, .routes, .endpoint, .flow: .largerBytes
+        case .pass: .max(.max)
+        case nil: .unknown
         }
     }
 
     private static func outRule(_ field: UInt32) -> Rule {
-        switch field {
-        case 1, 4, 6: .largerBytes
-        case 2: .max(UInt64(DialogState.deleted.rawValue))
-        case 3: .joined(.side)
-        case 5: .max(word)
-        case 7: .max(.max)
-        default: .unknown
+        switch OutField(rawValue: field) {
+        case .toTag, .answer, .to: .largerBytes
+        case .state: .max(highestState)
+        case .side: .joined(.side)
+        case .acked: .max(word)
+        case .refused: .max(.max)
+        case nil: .unknown
         }
     }
 
     private static func pendingRule(_ field: UInt32) -> Rule {
-        switch field {
-        case 2: .max(UInt64(Leg.callee.rawValue))
-        case 3, 13: .max(word)
-        case 4: .or(word)
-        case 1, 5...11, 14: .largerBytes
-        case 12: .max(.max)
-        default: .unknown
+        switch PendingField(rawValue: field) {
+        case .leg: .max(UInt64(Leg.callee.rawValue))
+        case .cseq, .sessionSeconds: .max(word)
+        case .progress: .or(word)
+        case .branch, .vias, .source, .requestURI, .routes, .via, .target, .answer, .reason: .largerBytes
+        case .pass: .max(.max)
+        case nil: .unknown
+        }
+    }
+
+    private static func stampedRule(_ field: UInt32) -> Rule {
+        switch StampedField(rawValue: field) {
+        case .key, .node: .largerBytes
+        case .counter, .boot: .max(.max)
+        case .value: .presentBytes
+        case nil: .unknown
         }
     }
 }

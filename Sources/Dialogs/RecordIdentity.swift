@@ -10,9 +10,11 @@ struct RecordIdentity {
     init(_ facts: RawSpan) throws(RecordError) {
         var reader = ProtobufReader(0..<facts.byteCount)
         while let field = try reader.next(in: facts) {
-            guard field.number <= 2, field.wireType == ProtobufReader.lengthDelimited else { continue }
-            let range = ByteRange(start: field.payload.lowerBound, end: field.payload.upperBound)
-            if field.number == 1 { callID = range } else { fromTag = range }
+            switch RecordField(rawValue: field.number) {
+            case .callID: callID = RecordView.bytes(field)
+            case .fromTag: fromTag = RecordView.bytes(field)
+            default: break
+            }
         }
     }
 
@@ -21,8 +23,8 @@ struct RecordIdentity {
         if callID.isEmpty && fromTag.isEmpty { return true }
         let bytes = RawSpan(_elements: record.span)
         var reader = ProtobufReader(range.range)
-        while let field = try reader.next(in: bytes), field.number <= 2 {
-            let mine = field.number == 1 ? callID : fromTag
+        while let field = try reader.next(in: bytes), field.number <= RecordField.fromTag.rawValue {
+            let mine = field.number == RecordField.callID.rawValue ? callID : fromTag
             if !mine.isEmpty, facts.extracting(mine.range).compared(to: bytes.extracting(field.payload)) != 0 {
                 return false
             }

@@ -35,13 +35,13 @@ extension RecordJoin {
 
     /// Whether a canonical field that nobody else has stays the same bytes in the result.
     private func isKeptAsItIs(_ field: Found, _ message: RecordMessage) -> Bool {
-        if case .dropped = message.rule(field.number) { return false }
+        let row = message.row(field.number)
+        if case .dropped = row.rule { return false }
         guard message == .record else { return true }
-        switch field.number {
-        case 1...5, 7, 23: return true
-        case 16: return !tombstone && (settled.caller == 0 || settled.isOld)
-        case 17: return !tombstone && !isSettled(field)
-        default: return !tombstone
+        switch RecordField(rawValue: field.number) {
+        case .outs: return !tombstone && (settled.caller == 0 || settled.isOld)
+        case .pendings: return !tombstone && !isSettled(field)
+        default: return !tombstone || row.outlivesDialog
         }
     }
 
@@ -49,11 +49,12 @@ extension RecordJoin {
         _ message: RecordMessage, _ group: Range<Int>, into out: inout ByteWriter
     ) throws(RecordError) {
         let number = found[group.lowerBound].number
+        let row = message.row(number)
         if message == .record {
-            if tombstone, !(number <= 5 || number == 7 || number == 16 || number == 23) { return }
-            if number == 17, isSettled(found[group.lowerBound]) { return }
+            if tombstone, !row.outlivesDialog { return }
+            if number == RecordField.pendings.rawValue, isSettled(found[group.lowerBound]) { return }
         }
-        switch message.rule(number) {
+        switch row.rule {
         case .max: put(number, group.reduce(0) { max($0, found[$1].value) }, into: &out)
         case .or: put(number, group.reduce(0) { $0 | found[$1].value }, into: &out)
         case .leastNonzero:
@@ -65,7 +66,7 @@ extension RecordJoin {
         case .largerBytes, .presentBytes:
             var best = found[group.lowerBound].payload
             for index in group.dropFirst() where order(best, found[index].payload) < 0 { best = found[index].payload }
-            if case .presentBytes = message.rule(number) {
+            if case .presentBytes = row.rule {
                 out.putField(number, bytes: RawSpan(_elements: input.span).extracting(best.range))
             } else if !best.isEmpty {
                 out.putField(number, bytes: RawSpan(_elements: input.span).extracting(best.range))
@@ -76,11 +77,10 @@ extension RecordJoin {
                 if !found[index].payload.isEmpty { best = found[index].payload }
             }
             if !best.isEmpty { out.putField(number, bytes: RawSpan(_elements: input.span).extracting(best.range)) }
-        case .joined(let inner): try joinMessages(inner, group, keepsEmpty: false, into: &out)
-        case .joinedMap(let inner):
-            try joinMessages(narrowed(inner), group, keepsEmpty: true, into: &out)
-        case .picked(let inner): try pickMessage(inner, group, keepsEmpty: false, into: &out)
-        case .pickedMap(let inner): try pickMessage(inner, group, keepsEmpty: true, into: &out)
+        case .joined(let inner): try joinMessages(inner, group, as: .part, into: &out)
+        case .joinedMap(let inner): try joinMessages(narrowed(inner), group, as: .entry, into: &out)
+        case .picked(let inner): try pickMessage(inner, group, as: .part, into: &out)
+        case .pickedMap(let inner): try pickMessage(inner, group, as: .entry, into: &out)
         case .dropped: break
         case .unknown: putUnknown(group, into: &out)
         }
@@ -100,9 +100,13 @@ extension RecordJoin {
         return bytes.extracting(left.range).compared(to: bytes.extracting(right.range))
     }
 
+    /// What a message inside of another one is: a part, which is left out when it is empty, or an entry of a map, which
+    /// is there all the same.
+    private enum Place { case part, entry }
+
     /// All messages of the group become one, field by field.
     private mutating func joinMessages(
-        _ message: RecordMessage, _ group: Range<Int>, keepsEmpty: Bool, into out: inout ByteWriter
+        _ message: RecordMessage, _ group: Range<Int>, as place: Place, into out: inout ByteWriter
     ) throws(RecordError) {
         let number = found[group.lowerBound].number
         let base = found.count
@@ -114,7 +118,7 @@ extension RecordJoin {
         let fieldStart = out.count
         let start = out.beginMessage(number)
         try reduceAll(message, from: base, into: &out)
-        if out.count == start, !keepsEmpty {
+        if out.count == start, place == .part {
             out.bytes.removeLast(out.count - fieldStart)
         } else {
             out.endMessage(start)
@@ -124,13 +128,13 @@ extension RecordJoin {
     /// Of the messages of the group, each made canonical, the largest stays. The candidates are written one behind the
     /// other and the smaller is cut out.
     private mutating func pickMessage(
-        _ message: RecordMessage, _ group: Range<Int>, keepsEmpty: Bool, into out: inout ByteWriter
+        _ message: RecordMessage, _ group: Range<Int>, as place: Place, into out: inout ByteWriter
     ) throws(RecordError) {
         let bestStart = out.count
-        try joinMessages(message, group.lowerBound..<group.lowerBound + 1, keepsEmpty: keepsEmpty, into: &out)
+        try joinMessages(message, group.lowerBound..<group.lowerBound + 1, as: place, into: &out)
         for index in group.dropFirst() {
             let start = out.count
-            try joinMessages(message, index..<index + 1, keepsEmpty: keepsEmpty, into: &out)
+            try joinMessages(message, index..<index + 1, as: place, into: &out)
             let isLarger = try pickOrder(message, bestStart..<start, start..<out.count, in: out.bytes) < 0
             out.bytes.removeSubrange(isLarger ? bestStart..<start : start..<out.count)
         }
@@ -163,13 +167,38 @@ extension RecordJoin {
             guard let contents = try outer.next(in: bytes) else { return }
             var reader = ProtobufReader(contents.payload)
             while let field = try reader.next(in: bytes) {
-                switch (message, field.number) {
-                case (.deadline, 1), (.target, 1), (.stamped, 2): first = field.value
-                case (.deadline, 2), (.stamped, 4), (.target, 6): second = field.value
-                case (.deadline, 3): third = field.value
-                case (.stamped, 3): node = field.payload
+                switch message {
+                case .deadline: read(DeadlineField(rawValue: field.number), field)
+                case .target: read(TargetField(rawValue: field.number), field)
+                case .stamped: read(StampedField(rawValue: field.number), field)
                 default: break
                 }
+            }
+        }
+
+        private mutating func read(_ name: DeadlineField?, _ field: WireField) {
+            switch name {
+            case .generation: first = field.value
+            case .atMilliseconds: second = field.value
+            case .lifetimeMilliseconds: third = field.value
+            case .ordinaryMilliseconds, nil: break
+            }
+        }
+
+        private mutating func read(_ name: TargetField?, _ field: WireField) {
+            switch name {
+            case .cseq: first = field.value
+            case .pass: second = field.value
+            case .contact, .routes, .endpoint, .flow, nil: break
+            }
+        }
+
+        private mutating func read(_ name: StampedField?, _ field: WireField) {
+            switch name {
+            case .counter: first = field.value
+            case .node: node = field.payload
+            case .boot: second = field.value
+            case .key, .value, nil: break
             }
         }
     }

@@ -120,10 +120,14 @@ public struct RecordJoin: Sendable {
             default: break
             }
         }
-        guard outs <= room.outs else { throw .tooMany(field: 16, limit: room.outs) }
+        guard outs <= room.outs else { throw .tooMany(field: RecordField.outs.rawValue, limit: room.outs) }
         guard !tombstone else { return }
-        guard pendings <= RecordLimits.pendings else { throw .tooMany(field: 17, limit: RecordLimits.pendings) }
-        guard stamped <= RecordLimits.stamped else { throw .tooMany(field: 18, limit: RecordLimits.stamped) }
+        guard pendings <= RecordLimits.pendings else {
+            throw .tooMany(field: RecordField.pendings.rawValue, limit: RecordLimits.pendings)
+        }
+        guard stamped <= RecordLimits.stamped else {
+            throw .tooMany(field: RecordField.variables.rawValue, limit: RecordLimits.stamped)
+        }
         guard unknown <= RecordLimits.unknown else { throw .tooMany(field: 0, limit: RecordLimits.unknown) }
     }
 
@@ -167,24 +171,31 @@ public struct RecordJoin: Sendable {
         }
     }
 
+    /// Reads what tells the entries of a map apart: field 1 of each, and of a pending its leg and CSeq.
     private static func readKey(
         of entry: inout Found, _ message: RecordMessage, in bytes: borrowing RawSpan
     ) throws(RecordError) {
+        let key = PendingField.branch.rawValue  // As `OutField.toTag` and `StampedField.key`.
+        let last = message == .pending ? PendingField.cseq.rawValue : key
         var reader = ProtobufReader(entry.payload.range)
         var leg: UInt64 = 0
         var cseq: UInt64 = 0
         while let field = try reader.next(in: bytes) {
-            if field.number == 1 {
-                guard field.wireType == ProtobufReader.lengthDelimited else { throw .wrongWireType(field: 1) }
-                let key = ByteRange(start: field.payload.lowerBound, end: field.payload.upperBound)
-                if compare(bytes, entry.key, key) < 0 { entry.key = key }
-            } else if message == .pending, field.number <= 3 {
+            if field.number == key {
+                guard field.wireType == ProtobufReader.lengthDelimited else { throw .wrongWireType(field: key) }
+                let found = ByteRange(start: field.payload.lowerBound, end: field.payload.upperBound)
+                if compare(bytes, entry.key, found) < 0 { entry.key = found }
+            } else if field.number <= last {
                 guard field.wireType == ProtobufReader.varint else { throw .wrongWireType(field: field.number) }
                 guard field.value <= UInt64(UInt32.max) else { throw .outOfRange(field: field.number) }
-                if field.number == 2 { leg = max(leg, field.value) } else { cseq = max(cseq, field.value) }
+                if field.number == PendingField.leg.rawValue {
+                    leg = max(leg, field.value)
+                } else {
+                    cseq = max(cseq, field.value)
+                }
             }
             // Keys come first in canonical entries; what follows was checked when it was joined.
-            if entry.isCanonical, field.number >= (message == .pending ? 3 : 1) { break }
+            if entry.isCanonical, field.number >= last { break }
         }
         entry.subkey = leg << 32 | cseq
     }

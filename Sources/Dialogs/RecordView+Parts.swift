@@ -87,7 +87,7 @@ extension RecordView {
             case .branch: pending.branch = bytes(field)
             case .leg: pending.leg = Leg(rawValue: UInt8(truncatingIfNeeded: field.value)) ?? .caller
             case .cseq: pending.cseq = UInt32(truncatingIfNeeded: field.value)
-            case .progress: pending.progress = field.value
+            case .progress: pending.progress = PendingProgress(rawValue: field.value)
             case .vias: pending.vias = bytes(field)
             case .source: pending.source = bytes(field)
             case .requestURI: pending.requestURI = bytes(field)

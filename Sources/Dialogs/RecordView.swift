@@ -59,8 +59,7 @@ public struct RecordView: Sendable {
         public var branch = ByteRange.empty
         public var leg = Leg.caller
         public var cseq: UInt32 = 0
-        /// Bits of `PendingProgress`.
-        public var progress: UInt64 = 0
+        public var progress: PendingProgress = []
         public var vias = ByteRange.empty
         public var source = ByteRange.empty
         public var requestURI = ByteRange.empty
@@ -91,8 +90,7 @@ public struct RecordView: Sendable {
     public private(set) var state = DialogState.unconfirmed
     private(set) var hasState = false
     public private(set) var deadline: Deadline?
-    /// Bits of `DialogFlags`.
-    public private(set) var flags: UInt64 = 0
+    public private(set) var flags: RecordFlags = []
     public private(set) var from = ByteRange.empty
     public private(set) var to = ByteRange.empty
     public private(set) var requestURI = ByteRange.empty
@@ -127,7 +125,7 @@ public struct RecordView: Sendable {
                 hasState = true
                 state = DialogState(rawValue: UInt8(truncatingIfNeeded: field.value)) ?? .unconfirmed
             case .deadline: deadline = Self.deadline(span, payload)
-            case .flags: flags = field.value
+            case .flags: flags = RecordFlags(rawValue: field.value)
             case .from: from = payload
             case .to: to = payload
             case .requestURI: requestURI = payload

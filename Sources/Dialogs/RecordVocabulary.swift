@@ -1,22 +1,57 @@
-// The bits that a record's flags and a pending transaction's progress are made of. Both are joined by OR, so a bit that
-// was ever set stays.
+// What a record's flags and a pending transaction's progress are made of, and what each is called in reports. Both are
+// joined by OR, so what was ever raised stays raised, and a bit is never used for anything else again.
 
-/// Bits of a pending transaction's progress; joined by OR. 8 is not used any more.
-package enum Progress {
-    package static let provisional: UInt64 = 1
-    package static let final: UInt64 = 2
-    package static let cancelled: UInt64 = 4
-    package static let cancelSent: UInt64 = 16
+/// What has happened to a dialog (`RecordField.flags`).
+public struct RecordFlags: OptionSet, Hashable, Sendable {
+    public let rawValue: UInt64
+
+    public init(rawValue: UInt64) { self.rawValue = rawValue }
+
+    public static let cancelled = Self(rawValue: 1)
+    public static let byeFromCaller = Self(rawValue: 2)
+    public static let byeFromCallee = Self(rawValue: 4)
+    public static let timedOut = Self(rawValue: 8)
+    public static let endedByOperator = Self(rawValue: 16)
+    public static let failed = Self(rawValue: 32)
+    /// Keep-alives go to the caller (`ka-src`), to the callee (`ka-dst`).
+    public static let keepAliveToCaller = Self(rawValue: 64)
+    public static let keepAliveToCallee = Self(rawValue: 128)
+    /// A side did not answer its keep-alives, or did not know the dialog.
+    public static let endedByKeepAlive = Self(rawValue: 256)
+    /// A side did not answer the cluster's BYE, or had no way for one.
+    public static let unanswered = Self(rawValue: 512)
+
+    /// What reports call them, in the order of the bits.
+    public static let allNames: [(flag: Self, name: String)] = [
+        (.cancelled, "cancelled"), (.byeFromCaller, "bye_from_caller"), (.byeFromCallee, "bye_from_callee"),
+        (.timedOut, "timed_out"), (.endedByOperator, "ended_by_operator"), (.failed, "failed"),
+        (.keepAliveToCaller, "ka-src"), (.keepAliveToCallee, "ka-dst"), (.endedByKeepAlive, "ended_by_keep_alive"),
+        (.unanswered, "unanswered"),
+    ]
+
+    public var names: [String] { Self.allNames.filter { contains($0.flag) }.map(\.name) }
+
+    public func keepAlive(to leg: Leg) -> Bool {
+        contains(leg == .caller ? .keepAliveToCaller : .keepAliveToCallee)
+    }
 }
 
-/// Bits of a record's flags; joined by OR.
-package enum RecordFlag {
-    package static let cancelled: UInt64 = 1
-    package static let byeFromCaller: UInt64 = 2
-    package static let byeFromCallee: UInt64 = 4
-    package static let timedOut: UInt64 = 8
-    package static let endedByOperator: UInt64 = 16
-    package static let failed: UInt64 = 32
-    /// A side did not answer the cluster's BYE, or had no way for one (bits between: `KeepAlives`).
-    package static let unanswered: UInt64 = 512
+/// How far an INVITE that is under way has come (`PendingField.progress`). Two further bits, 8 and 16, had a meaning
+/// once.
+public struct PendingProgress: OptionSet, Hashable, Sendable {
+    public let rawValue: UInt64
+
+    public init(rawValue: UInt64) { self.rawValue = rawValue }
+
+    public static let provisional = Self(rawValue: 1)
+    public static let final = Self(rawValue: 2)
+    /// A CANCEL came for it.
+    public static let cancelled = Self(rawValue: 4)
+
+    /// What reports call them, in the order of the bits.
+    public static let allNames: [(progress: Self, name: String)] = [
+        (.provisional, "provisional"), (.final, "final"), (.cancelled, "cancelled"),
+    ]
+
+    public var names: [String] { Self.allNames.filter { contains($0.progress) }.map(\.name) }
 }

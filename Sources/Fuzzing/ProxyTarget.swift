@@ -38,7 +38,6 @@ enum ProxyTarget {
 
         var proxy: Proxy
         var dialogs: DialogTable
-        var effects = ProxyEffects()
         var now = Instant.zero
         var commits: [CommitToken] = []
         /// The last requests that were forwarded, and what the proxy put into Record-Route or Path.
@@ -66,7 +65,7 @@ enum ProxyTarget {
             let hash = KeyedHash(key0: 1, key1: 2)
             proxy = Proxy(settings: settings, hash: hash, now: now)
             proxy.isReady = true
-            proxy.fitMembers = [settings.memberTag, 0x2222_2222]
+            proxy.heirs.set(["n1", "n2"])
             proxy.peers = [PeerContact(memberTag: 0x2222_2222, endpoint: Self.other, isLive: true)]
             dialogs = DialogTable(buckets: 16, hash: hash, limit: 16)
         }
@@ -108,7 +107,7 @@ enum ProxyTarget {
         /// The BYEs of a granted intent.
         private mutating func endDialog() {
             guard let lastDID, let payload = proxy.endingPayload(lastDID, dialogs: dialogs) else { return }
-            proxy.end(lastDID, payload: payload, dialogs: dialogs, now: now, effects: &effects)
+            proxy.end(lastDID, payload: payload, dialogs: dialogs, now: now)
             drain(mustBeValid: true, answersNothing: false)
         }
 
@@ -123,7 +122,7 @@ enum ProxyTarget {
             let isAck = message.isRequest && message.method == .ack
             proxy.receive(
                 RawSpan(_elements: bytes.span), from: source, on: ListenerID(rawValue: 0), ageMilliseconds: 0, now: now,
-                dialogs: &dialogs, effects: &effects)
+                dialogs: &dialogs)
             drain(mustBeValid: isValid, answersNothing: isAck)
         }
 
@@ -172,8 +171,7 @@ enum ProxyTarget {
             let tokens = commits
             commits = []
             for token in tokens {
-                proxy.committed(token, now: now, dialogs: dialogs, effects: &effects)
-                if proxy.hasReleasedRequests { proxy.resume(now: now, dialogs: &dialogs, effects: &effects) }
+                proxy.committed(token, now: now, dialogs: &dialogs)
             }
             drain(mustBeValid: true, answersNothing: false)
         }
@@ -183,7 +181,7 @@ enum ProxyTarget {
             var turns = 0
             while let next = proxy.nextDeadline, next <= end {
                 now = max(now, next)
-                proxy.advance(to: now, dialogs: &dialogs, effects: &effects)
+                proxy.advance(to: now, dialogs: &dialogs)
                 drain(mustBeValid: true, answersNothing: false)
                 turns += 1
                 precondition(turns < 100_000, "a proxy must not spin")
@@ -192,15 +190,15 @@ enum ProxyTarget {
         }
 
         private mutating func drain(mustBeValid: Bool, answersNothing: Bool) {
-            for item in effects.items {
+            for item in proxy.effects.items {
                 switch item {
                 case .commit(let token): commits.append(token)
                 case .put(let did), .patch(let did, _): lastDID = did
                 case .wanted, .legsEnded, .note, .resolve: break  // A resolver that never answers.
                 }
             }
-            for datagram in effects.queue.datagrams {
-                let bytes = Array(effects.queue.arena.bytes[datagram.range.range])
+            for datagram in proxy.effects.queue.datagrams {
+                let bytes = Array(proxy.effects.queue.arena.bytes[datagram.range.range])
                 check(bytes, mustBeValid: mustBeValid)
                 precondition(!answersNothing || message.isRequest, "nobody answers an ACK: \(bytes.shown)")
                 guard message.isRequest, message.method != .cancel, message.method != .ack else { continue }
@@ -210,8 +208,8 @@ enum ProxyTarget {
                     route = Array("Route: ".utf8) + message.copy(field.value) + Array("\r\n".utf8)
                 }
             }
-            effects.queue.removeAll()
-            effects.removeAll()
+            proxy.effects.queue.removeAll()
+            proxy.effects.removeAll()
             precondition(proxy.contextCount <= 24, "transactions are bounded")
         }
 

@@ -32,7 +32,7 @@ extension Node {
         proxy.takeDueKeepAlives(now: now, into: &dueDialogs)
         for did in dueDialogs {
             let isActor = cluster.rank(did: did.rawValue, home: homeName(did)) == 0
-            proxy.keepAlive(did, isActor: isActor, now: now, dialogs: store.dialogs, effects: &effects)
+            proxy.keepAlive(did, isActor: isActor, now: now, dialogs: store.dialogs)
         }
     }
 
@@ -75,7 +75,7 @@ extension Node {
                 store.dialogs.setTimer(did, at: end.advanced(by: wait))
             } else {
                 proxy.shortenDeadline(
-                    did, flags: 0, isAsked: false, now: now, dialogs: &store.dialogs, effects: &effects)
+                    did, flags: [], isAsked: false, now: now, dialogs: &store.dialogs)
             }
             return
         }
@@ -123,7 +123,7 @@ extension Node {
         guard cluster.isFit else { return store.dialogs.setTimer(did, at: now.advanced(by: Self.lookAgain)) }
         counters.intentsGranted += 1
         trace.keep(.granted, did, now: now)
-        proxy.end(did, payload: heard.intent.payload, dialogs: store.dialogs, now: now, effects: &effects)
+        proxy.end(did, payload: heard.intent.payload, dialogs: store.dialogs, now: now)
     }
 
     /// Every leg has answered: the record becomes a tombstone.
@@ -131,17 +131,17 @@ extension Node {
         cluster.cancel(did.rawValue)
         store.forgetIntent(did)
         trace.keep(.ended, did, now: now)
-        proxy.bury(did, unanswered: unanswered, now: now, dialogs: &store.dialogs, effects: &effects)
+        proxy.bury(did, unanswered: unanswered, now: now, dialogs: &store.dialogs)
     }
 
     /// A ringing call that nobody answers for `early_timeout`: its owner, or heir, cancels it. Were that to fail too,
     /// the record ends after another transaction's lifetime.
     private mutating func expireEarly(_ did: DialogID, now: Instant) {
-        if proxy.cancelEarly(did, flags: RecordFlag.timedOut, now: now, dialogs: &store.dialogs, effects: &effects) {
-            proxy.review(did, now: now, dialogs: &store.dialogs, effects: &effects)
+        if proxy.cancelEarly(did, flags: .timedOut, now: now, dialogs: &store.dialogs) {
+            proxy.review(did, now: now, dialogs: &store.dialogs)
             store.dialogs.setTimer(did, at: now.advanced(by: settings.sip.t1 * 64 + .seconds(3)))
         } else {
-            proxy.bury(did, now: now, dialogs: &store.dialogs, effects: &effects)
+            proxy.bury(did, now: now, dialogs: &store.dialogs)
         }
     }
 

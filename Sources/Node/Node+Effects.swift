@@ -18,30 +18,30 @@ extension Node {
             out.notes += notesDue
             notesDue.removeAll(keepingCapacity: true)
         }
-        while !effects.items.isEmpty || !clusterActions.items.isEmpty || !store.touched.isEmpty
-            || !store.granted.isEmpty || !store.older.isEmpty || !resolverActions.isEmpty || proxy.hasReleasedRequests
+        while !proxy.effects.items.isEmpty || !clusterActions.items.isEmpty || !store.touched.isEmpty
+            || !store.granted.isEmpty || !store.older.isEmpty || !resolverActions.isEmpty
         {
-            precondition(turns < Self.turnLimit, "proxy and cluster must come to rest: \(effects.items.first as Any)")
+            precondition(
+                turns < Self.turnLimit, "proxy and cluster must come to rest: \(proxy.effects.items.first as Any)")
             turns += 1
             carryOutProxyEffects(now: now, into: &out)
             carryOutResolverActions(now: now, into: &out)
             carryOutClusterActions(now: now, into: &out)
             lookAtTouched(now: now)
-            if proxy.hasReleasedRequests { proxy.resume(now: now, dialogs: &store.dialogs, effects: &effects) }
         }
     }
 
     private mutating func carryOutProxyEffects(now: Instant, into out: inout Outbox) {
-        guard !effects.items.isEmpty else { return }
+        guard !proxy.effects.items.isEmpty else { return }
         var items: [ProxyEffect] = []
-        swap(&items, &effects.items)
+        swap(&items, &proxy.effects.items)
         var arena = ByteWriter()
-        swap(&arena, &effects.arena)
+        swap(&arena, &proxy.effects.arena)
         for item in items {
             switch item {
             case .patch(let did, let range):
                 let bytes = RawSpan(_elements: arena.bytes.span).extracting(range.range)
-                lastSequence = cluster.publish(did.rawValue, bytes, isPut: false, now: now)
+                lastSequence = cluster.publish(patch: bytes, of: did.rawValue, now: now)
                 if store.isTombstone(did.rawValue) { cluster.bury(did.rawValue, store: &store, now: now) }
                 noteChange(did, now: now)
             case .put(let did):
@@ -49,7 +49,7 @@ extension Node {
                 guard let age = store.write(did.rawValue, into: &recordBytes, now: now) else { continue }
                 let bytes = recordBytes.bytes
                 lastSequence = cluster.publish(
-                    did.rawValue, RawSpan(_elements: bytes.span), isPut: true, ageMilliseconds: age, now: now)
+                    record: RawSpan(_elements: bytes.span), of: did.rawValue, ageMilliseconds: age, now: now)
                 noteChange(did, now: now)
                 trace.keep(.published, did, now: now)
             case .commit(let token): waitForCommit(token, now: now)
@@ -63,8 +63,8 @@ extension Node {
         }
         arena.removeAll()
         items.removeAll(keepingCapacity: true)
-        if effects.arena.isEmpty { swap(&arena, &effects.arena) }
-        if effects.items.isEmpty { swap(&items, &effects.items) }
+        if proxy.effects.arena.isEmpty { swap(&arena, &proxy.effects.arena) }
+        if proxy.effects.items.isEmpty { swap(&items, &proxy.effects.items) }
     }
 
     /// How many peers a commit waits for. A refresh and a granted end must meet in one node: commit + grants > members
@@ -105,7 +105,6 @@ extension Node {
                 counters.intentsRefused += 1
                 trace.keep(.refused, DialogID(rawValue: did), now: now)
                 armDeadline(DialogID(rawValue: did))
-            case .applied: break  // The store has it in `touched`.
             case .viewChanged:
                 scheduleReview(now: now)
                 noteSuccessions(now: now)
@@ -129,7 +128,7 @@ extension Node {
             if token.purpose == .refresh { counters.refreshUncommitted += 1 }
         }
         if let did = proxy.dialog(of: token) { trace.keep(acknowledged ? .committed : .uncommitted, did, now: now) }
-        proxy.committed(token, now: now, dialogs: store.dialogs, effects: &effects)
+        proxy.committed(token, now: now, dialogs: &store.dialogs)
     }
 
     /// What peers changed: timers, transactions of ours that wait for such facts, orphans.
@@ -138,10 +137,10 @@ extension Node {
             proxy.frozenDialogs.insert(did, until: now.advanced(by: settings.takeover.intentLife), now: now)
         }
         store.granted.removeAll(keepingCapacity: true)
-        for did in store.older { effects.items.append(.put(did)) }
+        for did in store.older { proxy.effects.items.append(.put(did)) }
         store.older.removeAll(keepingCapacity: true)
         for (did, deadline) in store.overruled {
-            proxy.repeatRefresh(did, deadline, now: now, dialogs: &store.dialogs, effects: &effects)
+            proxy.repeatRefresh(did, deadline, now: now, dialogs: &store.dialogs)
         }
         store.overruled.removeAll(keepingCapacity: true)
         guard !store.touched.isEmpty else { return }
@@ -150,20 +149,20 @@ extension Node {
         for did in touched {
             noteChange(did, now: now)
             if proxy.hasContext(did) || proxy.hasOrphan(did, now: now, dialogs: store.dialogs) {
-                proxy.review(did, now: now, dialogs: &store.dialogs, effects: &effects)
+                proxy.review(did, now: now, dialogs: &store.dialogs)
             }
             if proxy.isSpent(did, dialogs: store.dialogs) {
-                proxy.learnSpent(did, now: now, dialogs: &store.dialogs, effects: &effects)
+                proxy.learnSpent(did, now: now, dialogs: &store.dialogs)
             } else if proxy.isSettleable(did, dialogs: store.dialogs) {
-                proxy.learnSettled(did, now: now, dialogs: &store.dialogs, effects: &effects)
+                proxy.learnSettled(did, now: now, dialogs: &store.dialogs)
             }
             if proxy.owesEnd(did, dialogs: store.dialogs) {
                 proxy.shortenDeadline(
-                    did, flags: 0, isAsked: true, now: now, dialogs: &store.dialogs, effects: &effects)
+                    did, flags: [], isAsked: true, now: now, dialogs: &store.dialogs)
             }
         }
         for did in store.arrived {
-            proxy.recordArrived(did, now: now, dialogs: &store.dialogs, effects: &effects)
+            proxy.recordArrived(did, now: now, dialogs: &store.dialogs)
         }
         store.arrived.removeAll(keepingCapacity: true)
         touched.removeAll(keepingCapacity: true)

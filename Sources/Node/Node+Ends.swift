@@ -22,15 +22,15 @@ extension Node {
         if state >= .confirmedNotAcknowledged, proxy.isEnding(did) || proxy.frozenDialogs.contains(did, now: now) {
             return .endingAlready
         }
-        let isAsked = store.dialogs.view(did) { view, _ in view.flags & RecordFlag.endedByOperator != 0 } ?? false
+        let isAsked = store.dialogs.view(did) { view, _ in view.flags.contains(.endedByOperator) } ?? false
         begin(&out)
-        let flags = RecordFlag.endedByOperator
+        let flags = RecordFlags.endedByOperator
         if state >= .confirmedNotAcknowledged {
             proxy.shortenDeadline(
-                did, flags: flags, isAsked: true, now: now, dialogs: &store.dialogs, effects: &effects)
+                did, flags: flags, isAsked: true, now: now, dialogs: &store.dialogs)
         } else {
-            _ = proxy.cancelEarly(did, flags: flags, now: now, dialogs: &store.dialogs, effects: &effects)
-            proxy.review(did, now: now, dialogs: &store.dialogs, effects: &effects)
+            _ = proxy.cancelEarly(did, flags: flags, now: now, dialogs: &store.dialogs)
+            proxy.review(did, now: now, dialogs: &store.dialogs)
         }
         settle(now: now, into: &out)
         finish(&out, now: now)
@@ -43,12 +43,12 @@ extension Node {
         guard let state = record.state, state != .deleted else {
             end.phase = .ended
             end.cause = Self.cause(of: record.flags)
-            end.isAnswered = record.flags & RecordFlag.unanswered == 0
+            end.isAnswered = !record.flags.contains(.unanswered)
             return end
         }
         let isExplicit = record.deadline?.isExplicitEnd ?? false
         if state < .confirmedNotAcknowledged {
-            guard record.flags & RecordFlag.cancelled != 0 else { return end }
+            guard record.flags.contains(.cancelled) else { return end }
             end.phase = .ending
         } else if proxy.isEnding(did) || proxy.frozenDialogs.contains(did, now: now) {
             end.phase = .ending
@@ -58,18 +58,18 @@ extension Node {
             return end
         }
         end.cause = isExplicit || state < .confirmedNotAcknowledged ? Self.cause(of: record.flags) : .timeout
-        if record.flags & RecordFlag.endedByKeepAlive != 0 { end.cause = .keepAlive }
+        if record.flags.contains(.endedByKeepAlive) { end.cause = .keepAlive }
         return end
     }
 
     /// The party's own BYE comes first: what the cluster wanted beside it has found nothing to end.
-    private static func cause(of flags: UInt64) -> DialogEnd.Cause {
-        if flags & RecordFlag.byeFromCaller != 0 { return .caller }
-        if flags & RecordFlag.byeFromCallee != 0 { return .callee }
-        if flags & RecordFlag.endedByOperator != 0 { return .operator }
-        if flags & RecordFlag.endedByKeepAlive != 0 { return .keepAlive }
-        if flags & RecordFlag.timedOut != 0 { return .timeout }
-        if flags & RecordFlag.cancelled != 0 { return .cancelled }
-        return flags & RecordFlag.failed != 0 ? .failed : .none
+    private static func cause(of flags: RecordFlags) -> DialogEnd.Cause {
+        if flags.contains(.byeFromCaller) { return .caller }
+        if flags.contains(.byeFromCallee) { return .callee }
+        if flags.contains(.endedByOperator) { return .operator }
+        if flags.contains(.endedByKeepAlive) { return .keepAlive }
+        if flags.contains(.timedOut) { return .timeout }
+        if flags.contains(.cancelled) { return .cancelled }
+        return flags.contains(.failed) ? .failed : .none
     }
 }

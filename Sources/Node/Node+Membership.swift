@@ -39,7 +39,6 @@ extension Node {
         quorumLostSince = cluster.quorum == .held ? nil : quorumLostSince ?? now
         let members = cluster.members(now: now)
         var peers: [PeerContact] = []
-        var fit: [UInt32] = []
         serviceAddresses = members.compactMap { Endpoint(text: $0.hello.service) }.reduce(into: []) { found, endpoint in
             if !found.contains(endpoint), !settings.sip.listen.contains(endpoint) { found.append(endpoint) }
         }
@@ -49,7 +48,6 @@ extension Node {
         let held = members.filter(\.isLive).flatMap(\.addresses)
         for member in members {
             let tag = Self.memberTag(name: member.name, boot: member.boot, hash: hash)
-            if member.isFit { fit.append(tag) }
             if member.isSelf || member.isAbsent { continue }
             let service = member.hello.service
             let sockets = Self.sockets(of: member.hello)
@@ -73,11 +71,11 @@ extension Node {
         }
         proxy.peers = peers
         let mayInherit = cluster.isFit && cluster.hasComparedView(now: now)
-        if mayInherit, proxy.fitMembers.isEmpty { reviewAt = min(reviewAt, now.advanced(by: settings.takeover.settle)) }
-        proxy.fitMembers = mayInherit ? fit.sorted() : []
+        if mayInherit, proxy.heirs.isEmpty { reviewAt = min(reviewAt, now.advanced(by: settings.takeover.settle)) }
+        proxy.heirs = mayInherit ? cluster.ranking : Ranking(hash: hash)
         tellReadiness(now: now)
         proxy.commits = settings.replication.commit != .async && cluster.hasPeers
-        proxy.reviewRelays(now: now, dialogs: &store.dialogs, effects: &effects)
+        proxy.reviewRelays(now: now, dialogs: &store.dialogs)
     }
 
     /// The UDP sockets of a member: whatever comes from one of them comes from it.
@@ -161,7 +159,7 @@ extension Node {
                 if !successions.isEmpty { countSuccession(did, actor: actor) }
             }
             if proxy.hasOrphan(did, now: now, dialogs: store.dialogs) {
-                proxy.review(did, now: now, dialogs: &store.dialogs, effects: &effects)
+                proxy.review(did, now: now, dialogs: &store.dialogs)
             }
         }
         walk.nextSlice = now.advanced(by: RecordWalk.pause)

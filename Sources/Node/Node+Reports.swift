@@ -187,12 +187,7 @@ extension Node {
             return value
         }
         report.pendings = record.pendings.map(pending)
-        report.flags = Self.names(
-            of: record.flags,
-            [
-                "cancelled", "bye_from_caller", "bye_from_callee", "timed_out", "ended_by_operator", "failed", "ka-src",
-                "ka-dst", "ended_by_keep_alive", "unanswered",
-            ])
+        report.flags = record.flags.names
         report.end = end(did, record, now: now)
         report.bytes = store.dialogs.bytes(did)?.count ?? 0
         report.digest = store.dialogs.contentDigest(did) ?? 0
@@ -215,13 +210,9 @@ extension Node {
         report.branch = text(pending.branch)
         report.leg = pending.leg == .caller ? "caller" : "callee"
         report.cseq = pending.cseq
-        report.progress = Self.names(of: pending.progress, ["provisional", "final", "cancel", "acked", "cancelled"])
+        report.progress = pending.progress.names
         report.target = text(pending.target)
         return report
-    }
-
-    private static func names(of bits: UInt64, _ names: [String]) -> [String] {
-        names.enumerated().filter { bits & 1 << UInt64($0.offset) != 0 }.map(\.element)
     }
 
     // MARK: Membership and replicas
@@ -279,11 +270,6 @@ extension Node {
     package mutating func forget(did text: String) -> Bool {
         guard settings.management.allowsFaultInjection, let did = DialogID(hex: text) else { return false }
         return store.dialogs.remove(did)
-    }
-
-    /// Test aid: shifts the wall clock that is shown; nothing else uses it.
-    package mutating func skew(seconds: Int) {
-        unixMilliseconds += Int64(clamping: seconds) * 1_000
     }
 
     /// Unix time in milliseconds, for display.

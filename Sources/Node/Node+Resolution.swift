@@ -39,7 +39,7 @@ extension Node {
             takePeers(resolution, now: now, into: &out)
         } else {
             proxy.resolved(
-                resolution.token, endpoints: resolution.endpoints, now: now, dialogs: &store.dialogs, effects: &effects)
+                resolution.token, endpoints: resolution.endpoints, now: now, dialogs: &store.dialogs)
         }
     }
 }

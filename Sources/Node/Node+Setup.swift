@@ -41,12 +41,7 @@ extension Node {
         proxy.ownNames = names(sip)
         proxy.names = makeListenerNames(sip, proxy.listeners)
         proxy.routeParameter = Array(settings.dialogs.rrParameter.utf8)
-        proxy.forceRport =
-            switch sip.forceRport {
-            case .auto: .auto
-            case .always: .always
-            case .never: .never
-            }
+        proxy.forceRport = sip.forceRport
         proxy.balancers = sip.balancer.map(\.address)
         proxy.egress = sip.egress == .balancer ? sip.balancer.first : nil
         proxy.lenient = sip.isLenient
@@ -58,12 +53,7 @@ extension Node {
         proxy.earlyEndCode = settings.dialogs.byeEarlyCode
         proxy.earlyEndReason = Array(settings.dialogs.byeEarlyReason.utf8)
         proxy.maxForwards = sip.maxForwards
-        proxy.earlyTakeover =
-            switch settings.takeover.early {
-            case .auto: .auto
-            case .cancel: .cancel
-            case .wait: .wait
-            }
+        proxy.earlyTakeover = settings.takeover.early
         proxy.earlyGrace = settings.takeover.earlyGrace
         proxy.endsLateAnswers = sip.lateAnswer == .end
         proxy.refusesUnrecorded = settings.dialogs.unrecorded == .refuse
@@ -116,13 +106,7 @@ extension Node {
             var made = StaticRoute(set: index)
             made.methods = route.methods.map { Array($0.utf8) }
             made.sources = route.sources
-            made.path =
-                switch route.path {
-                case nil: .never
-                case .supported: .supported
-                case .always: .always
-                case .required: .required
-                }
+            made.path = route.path
             if let pattern = route.pattern { made.requestURI = { pattern.matches($0, $1.range) } }
             made.headers = route.headers.map { header in
                 StaticRoute.HeaderCondition(name: Array(header.name.utf8)) {
@@ -146,14 +130,7 @@ extension Node {
                 isTransportOpen: !uri.namesTransport && !uri.isSecure, weight: target.weight, q: target.q)
         }
         var made = TargetSet(name: set.name, targets: targets)
-        made.policy =
-            switch set.policy {
-            case .failover: .failover
-            case .roundRobin: .roundRobin
-            case .weight: .weight
-            case .hash: .hash
-            case .parallel: .parallel
-            }
+        made.policy = set.policy
         made.probeInterval = set.probeInterval
         made.upAfter = set.upAfter
         made.downAfter = set.downAfter
@@ -178,8 +155,8 @@ extension Node {
         keepAlive.interval = dialogs.keepAliveTimer == .zero ? .zero : dialogs.keepAliveInterval
         keepAlive.failureLimit = dialogs.keepAliveFailedLimit
         keepAlive.limit = dialogs.limit
-        if dialogs.keepsCallerAlive { keepAlive.flags |= RecordFlag.keepAliveToCaller }
-        if dialogs.keepsCalleeAlive { keepAlive.flags |= RecordFlag.keepAliveToCallee }
+        if dialogs.keepsCallerAlive { keepAlive.flags.insert(.keepAliveToCaller) }
+        if dialogs.keepsCalleeAlive { keepAlive.flags.insert(.keepAliveToCallee) }
         return keepAlive
     }
 

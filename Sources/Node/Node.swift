@@ -24,7 +24,7 @@ package struct Node: Sendable {
     package let boot: UInt64
     let startedAt: Instant
     /// Unix time in milliseconds at `startedAt`; for display only.
-    var unixMilliseconds: Int64
+    let unixMilliseconds: Int64
     let hash: KeyedHash
 
     var store: NodeStore
@@ -33,7 +33,6 @@ package struct Node: Sendable {
     var resolver: Resolver
     /// The nodes of `cluster.dns`; `nil` with `cluster.peers` or alone.
     var peerFinder: PeerFinder?
-    var effects = ProxyEffects()
     var clusterActions = ClusterActions()
     var resolverActions: [ResolverAction] = []
     var counters = NodeCounters()
@@ -102,13 +101,13 @@ package struct Node: Sendable {
 
     /// What is sent now goes into the outbox as it stands.
     mutating func begin(_ out: inout Outbox) {
-        swap(&effects.queue, &out.queue)
-        tracedDatagrams = effects.queue.datagrams.count
+        swap(&proxy.effects.queue, &out.queue)
+        tracedDatagrams = proxy.effects.queue.datagrams.count
     }
 
     mutating func finish(_ out: inout Outbox, now: Instant) {
         traceSent(from: tracedDatagrams, as: nil, now: now)
-        swap(&effects.queue, &out.queue)
+        swap(&proxy.effects.queue, &out.queue)
     }
 
     package mutating func receive(
@@ -116,10 +115,10 @@ package struct Node: Sendable {
         ageMilliseconds: Int64, now: Instant, into out: inout Outbox
     ) {
         begin(&out)
-        let (number, queued) = (trace.nextNumber(), effects.queue.datagrams.count)
+        let (number, queued) = (trace.nextNumber(), proxy.effects.queue.datagrams.count)
         proxy.receive(
             datagram, from: source, on: listener, flow: flow, ageMilliseconds: ageMilliseconds, now: now,
-            dialogs: &store.dialogs, effects: &effects)
+            dialogs: &store.dialogs)
         settle(now: now, into: &out)
         if trace.isOn {
             traceReceived(datagram, from: source, on: listener, number: number, queued: queued, now: now)
@@ -139,7 +138,7 @@ package struct Node: Sendable {
         unsent token: UInt64, to: Endpoint, flow: FlowID, now: Instant, into out: inout Outbox
     ) {
         begin(&out)
-        proxy.receiveUnsent(token, now: now, dialogs: &store.dialogs, effects: &effects)
+        proxy.receiveUnsent(token, now: now, dialogs: &store.dialogs)
         settle(now: now, into: &out)
         finish(&out, now: now)
     }
@@ -209,7 +208,7 @@ package struct Node: Sendable {
         cluster.advance(now: now, store: &store, out: &clusterActions)
         if now >= membershipAt { refreshMembership(now: now) }
         settle(now: now, into: &out)
-        proxy.advance(to: now, dialogs: &store.dialogs, effects: &effects)
+        proxy.advance(to: now, dialogs: &store.dialogs)
         fireDeadlines(now: now)
         fireKeepAlives(now: now)
         continueWalk(now: now)

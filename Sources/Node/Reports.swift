@@ -282,7 +282,7 @@ package struct PendingReport: Equatable, Sendable {
     /// `caller` or `callee`: who sent the request.
     package var leg = ""
     package var cseq: UInt32 = 0
-    /// Words in a fixed order: `provisional final cancel acked cancelled`.
+    /// Words in a fixed order: `provisional final cancelled`.
     package var progress: [String] = []
     package var target = ""
 

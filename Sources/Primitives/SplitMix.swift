@@ -1,6 +1,6 @@
-// SplitMix64 (Steele, Lea and Flood, 2014): the core's only source of chance, seeded by the shell, so that one seed
-// gives one trace. It spreads periodic work so that nodes started together do not work in step, and shares load by
-// weight; nothing secret comes from it.
+// SplitMix64 (Steele, Lea and Flood, 2014): the only source of chance of the core, the simulator and the tests, seeded
+// by who runs them, so that one seed gives one trace. It spreads periodic work so that nodes started together do not
+// work in step, and shares load by weight; nothing secret comes from it.
 
 public struct SplitMix: RandomNumberGenerator, Sendable {
     private var state: UInt64

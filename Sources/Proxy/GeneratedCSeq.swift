@@ -43,13 +43,12 @@ extension Proxy {
             } ?? false
         guard isHigh else { return }
         if plan.leg == .caller {
-            facts.message(RecordField.caller) { $0.put(SideField.cseq, UInt64(number)) }
+            facts.caller { $0.cSeq(number) }
             return
         }
         let calleeTag = message.fromTag
-        facts.message(RecordField.outs) { out in
-            out.put(OutField.toTag, bytes, calleeTag)
-            out.message(OutField.side) { $0.put(SideField.cseq, UInt64(number)) }
+        facts.out(bytes, calleeTag) { out in
+            out.side { $0.cSeq(number) }
         }
     }
 }

@@ -39,7 +39,7 @@ extension Proxy {
         let loop = loopHash(plan)
         return attempts(plan, dialogs: dialogs).first { did in
             dialogs.view(did) { view, stored in
-                guard view.state < .confirmed, view.flags & RecordFlag.cancelled == 0 else { return false }
+                guard view.state < .confirmed, !view.flags.contains(.cancelled) else { return false }
                 var fits = false
                 view.forEachPending(in: stored) { pending in
                     guard pending.leg == .caller, pending.pass.isFirst,
@@ -53,16 +53,14 @@ extension Proxy {
     }
 
     /// An INVITE whose dialog is here already: a live owner's goes to the owner, a dead owner's is adopted (S1-2b).
-    mutating func receiveRepeatedInvite(
-        _ plan: RequestPlan, did: DialogID, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
+    mutating func receiveRepeatedInvite(_ plan: RequestPlan, did: DialogID, dialogs: inout DialogTable) {
         guard let record = dialogs.record(did), let state = record.state else { return }
         counters.foreignAbsorbed += 1
         if state == .deleted {
             // Its final answer may have died with its owner; if a live one still repeats it, this is one more of the
             // same kind.
-            guard record.flags & RecordFlag.failed != 0 else { return }
-            answerAsFailed(record, plan, effects: &effects)
+            guard record.flags.contains(.failed) else { return }
+            answerAsFailed(record, plan)
             return
         }
         guard
@@ -71,23 +69,21 @@ extension Proxy {
             }), let token = token(of: pending)
         else { return }
         if token.member == settings.memberTag {
-            repeatLastResponse(did, plan, .caller, now: now, effects: &effects)
+            repeatLastResponse(did, plan, .caller)
             return
         }
         guard let owner = peer(token.member), owner.isLive else {
-            adopt(plan, did, now: now, dialogs: &dialogs, effects: &effects)
+            adopt(plan, did, dialogs: &dialogs)
             return
         }
         // The owner says again what it said last: its 100 may have been lost, and a caller that hears nothing gives up
         // while its callee rings.
-        pass(to: owner, from: plan.source, effects: &effects)
+        pass(to: owner, from: plan.source)
     }
 
     /// Another copy of an INVITE of ours, by a balancer that sent it to another node first: what was last said upstream
     /// is said again.
-    mutating func repeatLastResponse(
-        _ did: DialogID, _ plan: RequestPlan, _ leg: Leg, now: Instant, effects: inout ProxyEffects
-    ) {
+    mutating func repeatLastResponse(_ did: DialogID, _ plan: RequestPlan, _ leg: Leg) {
         let mine = inviteContext(of: did) {
             $0.kind == .forwarded && $0.cSeq == plan.cSeq.number && $0.leg == leg && $0.pass == plan.pass
         }
@@ -96,7 +92,7 @@ extension Proxy {
             actions.removeAll(keepingCapacity: true)
             transaction.receiveRetransmission(actions: &actions)
             context.server = .invite(transaction)
-            performServer(&context, mine, now: now, effects: &effects)
+            performServer(&context, mine)
         }
         put(context, mine)
     }
@@ -105,9 +101,7 @@ extension Proxy {
 
     /// Keeps a server transaction for an INVITE whose branches are another's: a dead node's, or those of a transaction
     /// that its sender gave up.
-    mutating func adopt(
-        _ plan: RequestPlan, _ did: DialogID, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
+    mutating func adopt(_ plan: RequestPlan, _ did: DialogID, dialogs: inout DialogTable) {
         let request = completedRequest(plan)
         let key = serverKey(plan, method: .invite)
         let heir = inviteContext(of: did) {
@@ -120,15 +114,15 @@ extension Proxy {
             context.listener = plan.listener
             context.flow = arrivalFlow
             context.relay = plan.relay
-            if context.serverKey != 0 { _ = serverTable.remove(hash: context.serverKey, value: heir.index) }
+            if let old = context.serverKey { _ = serverTable.remove(hash: old, value: heir.index) }
             context.serverKey = key
             serverTable.insert(hash: key, value: heir.index)
-            respond(100, &context, heir, now: now, effects: &effects)
+            respond(100, &context, heir)
             put(context, heir)
             return
         }
-        guard let id = newContext(&effects) else {
-            reject(503, plan, effects: &effects) { $0.put("Retry-After: 10\r\n") }
+        guard let id = newContext() else {
+            reject(503, plan) { $0.put("Retry-After: 10\r\n") }
             return
         }
         counters.adopted += 1
@@ -149,9 +143,9 @@ extension Proxy {
         context.serverKey = key
         serverTable.insert(hash: key, value: id.index)
         dialogTable.insert(hash: did.rawValue, value: id.index)
-        respond(100, &context, id, now: now, effects: &effects)
+        respond(100, &context, id)
         put(context, id)
-        review(did, now: now, dialogs: &dialogs, effects: &effects)
+        review(did, dialogs: &dialogs)
     }
 
     /// An INVITE that was adopted waits for facts of this dialog.
@@ -161,15 +155,14 @@ extension Proxy {
 
     /// An adopted INVITE is answered as the record says, through its own Via stack.
     mutating func reviewAdopted(
-        _ context: inout ResponseContext, _ id: SlotID, _ did: DialogID, _ state: DialogState, now: Instant,
-        dialogs: DialogTable, effects: inout ProxyEffects
+        _ context: inout ResponseContext, _ id: SlotID, _ did: DialogID, _ state: DialogState, dialogs: DialogTable
     ) {
         // A 2xx that this node holds for its commit is nobody's yet.
         guard context.lastStatus < 200, inviteContext(of: did, where: { !$0.held.isEmpty }) == nil,
             let record = dialogs.record(did)
         else { return }
         if state == .deleted {
-            respond(statusOfFailure(record), &context, id, now: now, effects: &effects) { [settings] writer in
+            respond(statusOfFailure(record), &context, id) { [settings] writer in
                 Self.writeRetry(record, settings, into: &writer)
             }
             return
@@ -179,24 +172,22 @@ extension Proxy {
             context.pass.isFirst
             ? record.outs.first { !$0.answer.isEmpty }?.answer : own.first { !$0.answer.isEmpty }?.answer
         if let answer, let readdressed = readdress(answer, as: context.request) {
-            sendUpstream(readdressed, 200, &context, id, now: now, effects: &effects)
-            startRepeating(context, did, readdressed, now: now, effects: &effects)
-        } else if !context.pass.isFirst, !own.isEmpty, own.allSatisfy({ $0.progress & Progress.final != 0 }) {
-            respond(settings.earlyEndCode, &context, id, now: now, effects: &effects)
+            sendUpstream(readdressed, 200, &context, id)
+            startRepeating(context, did, readdressed)
+        } else if !context.pass.isFirst, !own.isEmpty, own.allSatisfy({ $0.progress.contains(.final) }) {
+            respond(settings.earlyEndCode, &context, id)
         } else if context.lastStatus < 180, let ringing = record.outs.first(where: { $0.state == .early }) {
-            ring(ringing, &context, id, now: now, effects: &effects)
+            ring(ringing, &context, id)
         }
     }
 
     /// 180 with the tag of a callee that rings.
-    private mutating func ring(
-        _ out: Record.Out, _ context: inout ResponseContext, _ id: SlotID, now: Instant, effects: inout ProxyEffects
-    ) {
+    private mutating func ring(_ out: Record.Out, _ context: inout ResponseContext, _ id: SlotID) {
         guard !context.request.isEmpty, loadStored(context.request) else { return }
         scratch.removeAll()
         ResponseWriter.write(
             180, reason: [], to: stored, toTag: out.toTag, received: nil, extra: { _ in }, into: &scratch)
-        sendUpstream(scratch.copy(), 180, &context, id, now: now, effects: &effects)
+        sendUpstream(scratch.copy(), 180, &context, id)
     }
 
     /// The response with the Via stack of another copy of its request.
@@ -216,8 +207,8 @@ extension Proxy {
     // MARK: The failure of a call, from its tombstone
 
     /// What a further copy of a failed INVITE is answered.
-    private mutating func answerAsFailed(_ record: Record, _ plan: RequestPlan, effects: inout ProxyEffects) {
-        reject(statusOfFailure(record), plan, effects: &effects) { [settings] writer in
+    private mutating func answerAsFailed(_ record: Record, _ plan: RequestPlan) {
+        reject(statusOfFailure(record), plan) { [settings] writer in
             Self.writeRetry(record, settings, into: &writer)
         }
     }
@@ -225,7 +216,7 @@ extension Proxy {
     /// The status that a failed INVITE had. A redirection, a challenge and what else lives by its headers cannot be
     /// said again without them: who asks gets 500, and asks anew.
     private func statusOfFailure(_ record: Record) -> Int {
-        if record.failure == 0 { return record.flags & RecordFlag.cancelled != 0 ? 487 : settings.earlyEndCode }
+        if record.failure == 0 { return record.flags.contains(.cancelled) ? 487 : settings.earlyEndCode }
         return Self.needsHeaders(Int(record.failure)) ? 500 : Int(record.failure)
     }
 

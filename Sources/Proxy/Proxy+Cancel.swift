@@ -9,83 +9,75 @@ import SIP
 extension Proxy {
     // MARK: CANCEL
 
-    mutating func receiveCancel(
-        _ plan: inout RequestPlan, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
+    mutating func receiveCancel(_ plan: inout RequestPlan, dialogs: inout DialogTable) {
         if let id = serverContext(serverKey(plan, method: .invite)), var context = take(id) {
             if context.kind == .adopted, let did = context.did, !dialogs.contains(did),
-                waitsForRecord(did, plan, now: now, dialogs: dialogs)
+                waitsForRecord(did, plan, dialogs: dialogs)
             {
                 effects.items.append(.wanted(did))
                 put(context, id)
                 return
             }
-            reject(200, plan, effects: &effects)
-            counters.rejected -= 1
+            answer(200, plan)
             context.cancelled = true
             if context.reason.isEmpty { context.reason = reasonLines() }
             if context.kind == .adopted, let did = context.did {
-                learnForeignCancel(did, context.pass, plan, now: now, dialogs: &dialogs, effects: &effects)
-                cancelOwn(did, context, now: now, dialogs: &dialogs, effects: &effects)
+                learnForeignCancel(did, context.pass, plan, dialogs: &dialogs)
+                cancelOwn(did, context, dialogs: &dialogs)
             } else {
-                learnCancelled(context, now: now, dialogs: &dialogs, effects: &effects)
+                learnCancelled(context, dialogs: &dialogs)
             }
-            cancelAll(&context, id, because: .caller, now: now, dialogs: &dialogs, effects: &effects)
+            cancelAll(&context, id, because: .caller, dialogs: &dialogs)
             finish(context, id)
             return
         }
         let isFromMember = isPeerAddress(plan.source)
-        switch findCancelled(&plan, now: now, dialogs: dialogs, effects: &effects) {
+        switch findCancelled(&plan, dialogs: dialogs) {
         case .waiting: return
         case .invite(let did, let spiral):
             counters.foreignAbsorbed += 1
-            learnForeignCancel(did, spiral, plan, now: now, dialogs: &dialogs, effects: &effects)
+            learnForeignCancel(did, spiral, plan, dialogs: &dialogs)
             if !isFromMember {  // What a member passes on has been answered where it came in.
-                let isPassed = passToOwner(of: did, spiral, plan, dialogs: dialogs, effects: &effects)
+                let isPassed = passToOwner(of: did, spiral, plan, dialogs: dialogs)
                 if isPassed && isJoining {
                     // Its members may not hear this node; the CANCEL that is not answered comes again, perhaps to
                     // another.
                     counters.dropped += 1
                 } else {
-                    reject(200, plan, effects: &effects)
-                    counters.rejected -= 1
+                    answer(200, plan)
                 }
             }
             // Of an answered call, too: the INVITE may be a pass that another target than this one has answered.
             if let state = dialogs.state(did), state != .deleted {
-                review(did, now: now, dialogs: &dialogs, effects: &effects)
+                review(did, dialogs: &dialogs)
             }
         case .another:
             counters.foreignAbsorbed += 1
             guard !isFromMember else { return }
-            let isPassed = passToPeers(completing: plan, effects: &effects)
+            let isPassed = passToPeers(completing: plan)
             // For a pass that only another member knows its owner answers: what is lost on the way comes again.
             if isPassed && mayBeOfUnknownPass(plan, dialogs: dialogs) { return }
-            reject(200, plan, effects: &effects)
-            counters.rejected -= 1
+            answer(200, plan)
         case .nothing:
             // Who says nothing gets the CANCEL again, and knows the call by then.
             if isJoining {
                 counters.dropped += 1
             } else if !isFromMember {
-                reject(481, plan, effects: &effects)
+                reject(481, plan)
             }
         }
     }
 
     /// An INVITE that was adopted is cancelled, and its branches are another transaction's of this node, whatever the
     /// record still knows of it.
-    private mutating func cancelOwn(
-        _ did: DialogID, _ adopted: ResponseContext, now: Instant, dialogs: inout DialogTable,
-        effects: inout ProxyEffects
-    ) {
+    private mutating func cancelOwn(_ did: DialogID, _ adopted: ResponseContext, dialogs: inout DialogTable) {
         let own = inviteContext(of: did) {
             $0.kind == .forwarded && $0.isInitial && $0.pass == adopted.pass && $0.lastStatus < 200 && !$0.cancelled
         }
         guard let own, var context = take(own) else { return }
         context.cancelled = true
         context.reason = adopted.reason
-        cancelAll(&context, own, because: .caller, now: now, dialogs: &dialogs, effects: &effects)
+        cancelAll(&context, own, because: .caller, dialogs: &dialogs)
         finish(context, own)
     }
 
@@ -116,12 +108,10 @@ extension Proxy {
 
     /// By its topmost Via, which is its INVITE's (RFC 3261 §9.1); else the one unanswered call, or pass of
     /// one, that it can be for.
-    private mutating func findCancelled(
-        _ plan: inout RequestPlan, now: Instant, dialogs: DialogTable, effects: inout ProxyEffects
-    ) -> Cancelled {
+    private mutating func findCancelled(_ plan: inout RequestPlan, dialogs: DialogTable) -> Cancelled {
         if !message.toTag.isEmpty || namesDialog() {
             consumeRoutes(&plan, dialogs: dialogs)
-            matchDialog(&plan, now: now, dialogs: dialogs, effects: &effects)
+            matchDialog(&plan, dialogs: dialogs)
             if let did = plan.did, dialogs.contains(did) {
                 return .invite(did, passCancelled(within: did, plan, dialogs: dialogs))
             }
@@ -129,7 +119,7 @@ extension Proxy {
         let did = dialogs.did(of: inviteIdentity(plan))
         if dialogs.contains(did) { return .invite(did, .first) }
         if let found = passCancelled(plan, dialogs: dialogs) { return .invite(found.did, found.pass) }
-        if waitsForRecord(did, plan, now: now, dialogs: dialogs) {
+        if waitsForRecord(did, plan, dialogs: dialogs) {
             effects.items.append(.wanted(did))
             return .waiting
         }
@@ -141,35 +131,31 @@ extension Proxy {
 
     /// Cancels every branch that has no final response, at once or when its first provisional comes (§9.1).
     mutating func cancelAll(
-        _ context: inout ResponseContext, _ id: SlotID, because cause: CancelCause, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ context: inout ResponseContext, _ id: SlotID, because cause: CancelCause, dialogs: inout DialogTable
     ) {
         close(&context)
-        cancelOthers(&context, id, but: -1, because: cause, now: now, effects: &effects)
-        if !context.targets.isEmpty { continueFork(&context, id, now: now, dialogs: &dialogs, effects: &effects) }
+        cancelOthers(&context, id, but: nil, because: cause)
+        if !context.targets.isEmpty { continueFork(&context, id, dialogs: &dialogs) }
     }
 
     mutating func cancelOthers(
-        _ context: inout ResponseContext, _ id: SlotID, but spared: Int, because cause: CancelCause, now: Instant,
-        effects: inout ProxyEffects
+        _ context: inout ResponseContext, _ id: SlotID, but spared: Int?, because cause: CancelCause
     ) {
-        for index in context.branches.indices where index != spared && context.branches[index].final == 0 {
+        for index in context.branches.indices where index != spared && context.branches[index].final == nil {
             guard case .none = context.branches[index].cancel else { continue }
             context.branches[index].cause = cause
             if context.branches[index].sawProvisional {
-                sendCancel(&context, id, branch: index, now: now, effects: &effects)
+                sendCancel(&context, id, branch: index)
             } else {
                 context.branches[index].cancel = .wanted
                 // An heir's transaction has no timer B.
-                if context.kind == .heir { awaitEnd(&context, id, branch: index, now: now) }
+                if context.kind == .heir { awaitEnd(&context, id, branch: index) }
             }
         }
     }
 
     /// CANCEL with the INVITE's Via, Request-URI and Routes, to where the INVITE went (§9.1).
-    mutating func sendCancel(
-        _ context: inout ResponseContext, _ id: SlotID, branch index: Int, now: Instant, effects: inout ProxyEffects
-    ) {
+    mutating func sendCancel(_ context: inout ResponseContext, _ id: SlotID, branch index: Int) {
         if context.branches[index].cancelSent.isEmpty {
             guard loadStored(context.branches[index].sent) else { return }
             scratch.removeAll()
@@ -183,13 +169,11 @@ extension Proxy {
         actions.removeAll(keepingCapacity: true)
         transaction.start(actions: &actions)
         context.branches[index].cancel = .sent(transaction)
-        performCancel(&context, id, branch: index, now: now, effects: &effects)
-        awaitEnd(&context, id, branch: index, now: now)
+        performCancel(&context, id, branch: index)
+        awaitEnd(&context, id, branch: index)
     }
 
-    mutating func performCancel(
-        _ context: inout ResponseContext, _ id: SlotID, branch index: Int, now: Instant, effects: inout ProxyEffects
-    ) {
+    mutating func performCancel(_ context: inout ResponseContext, _ id: SlotID, branch index: Int) {
         for action in actions {
             switch action {
             case .send:
@@ -214,54 +198,51 @@ extension Proxy {
     }
 
     mutating func receiveCancelResponse(
-        _ context: inout ResponseContext, _ id: SlotID, branch index: Int, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ context: inout ResponseContext, _ id: SlotID, branch index: Int, dialogs: inout DialogTable
     ) {
         guard case .sent(var transaction) = context.branches[index].cancel else { return }
         actions.removeAll(keepingCapacity: true)
         transaction.receive(statusCode: message.statusCode, actions: &actions)
         context.branches[index].cancel = .sent(transaction)
         let delivered = actions.contains(.deliver)
-        performCancel(&context, id, branch: index, now: now, effects: &effects)
+        performCancel(&context, id, branch: index)
         if delivered, message.statusCode >= 200 {
-            cancelAnswered(&context, id, branch: index, now: now, dialogs: &dialogs, effects: &effects)
+            cancelAnswered(&context, id, branch: index, dialogs: &dialogs)
         }
     }
 
     /// The CANCEL could not be sent (§17.1.4, §18.4): nobody will answer it. The INVITE keeps its 64·T1, for the callee
     /// may answer it over a connection of its own.
     mutating func endUnsentCancel(
-        _ context: inout ResponseContext, _ id: SlotID, branch index: Int, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ context: inout ResponseContext, _ id: SlotID, branch index: Int, dialogs: inout DialogTable
     ) {
         guard case .sent(var transaction) = context.branches[index].cancel else { return }
         actions.removeAll(keepingCapacity: true)
         transaction.transportError(actions: &actions)
         context.branches[index].cancel = .sent(transaction)
         let hasFailed = actions.contains(.transportFailed)
-        performCancel(&context, id, branch: index, now: now, effects: &effects)
+        performCancel(&context, id, branch: index)
         guard hasFailed else { return }
         counters.transportErrors += 1
-        cancelAnswered(&context, id, branch: index, now: now, dialogs: &dialogs, effects: &effects)
+        cancelAnswered(&context, id, branch: index, dialogs: &dialogs)
     }
 
     /// The CANCEL was answered, or will never be.
     mutating func cancelAnswered(
-        _ context: inout ResponseContext, _ id: SlotID, branch index: Int, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ context: inout ResponseContext, _ id: SlotID, branch index: Int, dialogs: inout DialogTable
     ) {
         if context.kind == .heir, context.lastStatus >= 200 {
             // A provisional came after the caller had its answer; the 487 goes to the dead node.
-            if context.branches[index].final == 0 { acknowledgeUnseen(context.branches[index], effects: &effects) }
+            if context.branches[index].final == nil { acknowledgeUnseen(context.branches[index]) }
         } else if context.kind == .heir, hasCancelled(context) {
             context.heirStage = .cancelling
-            endEarlyAsHeir(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+            endEarlyAsHeir(&context, id, dialogs: &dialogs)
         }
     }
 
     /// A cancelled INVITE without a final answer within 64·T1 of its CANCEL has ended, whatever became of that (§9.1).
-    private mutating func awaitEnd(_ context: inout ResponseContext, _ id: SlotID, branch index: Int, now: Instant) {
-        guard context.branches[index].final == 0 else { return }
+    private mutating func awaitEnd(_ context: inout ResponseContext, _ id: SlotID, branch index: Int) {
+        guard context.branches[index].final == nil else { return }
         wheel.cancel(context.branches[index].timerC)
         context.branches[index].timerC = wheel.schedule(
             TimerToken(context: id, branch: index, machine: .branchEnd).rawValue,
@@ -270,9 +251,7 @@ extension Proxy {
 
     // MARK: ACK
 
-    mutating func receiveAcknowledgement(
-        _ plan: inout RequestPlan, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
+    mutating func receiveAcknowledgement(_ plan: inout RequestPlan, dialogs: inout DialogTable) {
         if let id = serverContext(serverKey(plan, method: .ack)), var context = take(id) {
             if case .invite(var transaction) = context.server,
                 transaction.phase == .completed || transaction.phase == .confirmed
@@ -280,24 +259,24 @@ extension Proxy {
                 actions.removeAll(keepingCapacity: true)
                 transaction.receiveAck(actions: &actions)
                 context.server = .invite(transaction)
-                performServer(&context, id, now: now, effects: &effects)
+                performServer(&context, id)
                 finish(context, id)
                 return
             }
             put(context, id)
         }
-        if isOfRefusal(plan, now: now) {
+        if isOfRefusal(plan) {
             counters.refusalsAcknowledged += 1
             return
         }
         if isAcknowledgementOfOurs(plan) {
             counters.foreignAbsorbed += 1
-            passToPeers(from: plan.source, effects: &effects)
+            passToPeers(from: plan.source)
             return
         }
         consumeRoutes(&plan, dialogs: dialogs)
         let isRouted = plan.did != nil
-        matchDialog(&plan, now: now, dialogs: dialogs, effects: &effects)
+        matchDialog(&plan, dialogs: dialogs)
         plan.isInDialog = plan.isKnown || isRouted || !message.toTag.isEmpty
         if isOfRecordedRefusal(plan, dialogs: dialogs) {
             counters.refusalsAcknowledged += 1
@@ -305,7 +284,7 @@ extension Proxy {
         }
         if isOfRejected(plan, dialogs: dialogs) || isOfFailed(plan, isRouted: isRouted, dialogs: dialogs) {
             counters.foreignAbsorbed += 1
-            passToPeers(from: plan.source, effects: &effects)
+            passToPeers(from: plan.source)
             return
         }
         if isPassedOn(plan) {
@@ -314,27 +293,25 @@ extension Proxy {
         }
         if !plan.isKnown, !isRouted, message.first(.route) == nil {
             counters.foreignAbsorbed += 1
-            passToPeers(from: plan.source, effects: &effects)
+            passToPeers(from: plan.source)
             return
         }
         if let did = plan.did, plan.isKnown {
-            learnAcknowledgement(did, plan, now: now, dialogs: &dialogs, effects: &effects)
+            learnAcknowledgement(did, plan, dialogs: &dialogs)
         }
         guard let hops = try? message.maxForwards() ?? 70, hops > 0,
-            findAcknowledgementHop(&plan, now: now, dialogs: dialogs, effects: &effects)
+            findAcknowledgementHop(&plan, dialogs: dialogs)
         else {
             counters.dropped += 1
             return
         }
-        forwardStatelessly(plan, now: now, effects: &effects)
+        forwardStatelessly(plan)
     }
 
     /// An ACK is never answered, so a next hop that cannot be found is a counted drop.
-    private mutating func findAcknowledgementHop(
-        _ plan: inout RequestPlan, now: Instant, dialogs: DialogTable, effects: inout ProxyEffects
-    ) -> Bool {
+    private mutating func findAcknowledgementHop(_ plan: inout RequestPlan, dialogs: DialogTable) -> Bool {
         let queued = effects.queue.datagrams.count
-        let found = findNextHop(&plan, now: now, dialogs: dialogs, effects: &effects)
+        let found = findNextHop(&plan, dialogs: dialogs)
         if !found {
             effects.queue.datagrams.removeSubrange(queued...)
             counters.rejected -= 1
@@ -366,8 +343,7 @@ extension Proxy {
             // own INVITE was not here. Should a phone that ignores its Routes have been answered by way of another
             // node, its next ACK, to the next copy of the 2xx, finds the fact.
             if state < .confirmedNotAcknowledged { return true }
-            let flags = dialogs.view(did) { view, _ in view.flags } ?? 0
-            return state == .deleted && flags & RecordFlag.failed != 0
+            return state == .deleted && dialogs.view(did) { view, _ in view.flags.contains(.failed) } ?? false
         }
     }
 

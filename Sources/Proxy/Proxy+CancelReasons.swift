@@ -20,10 +20,10 @@ enum CancelCause: Equatable, Sendable {
     case unanswered, earlyTimeout, ended, interrupted
 
     /// Why a call is cancelled that a record says is: its flags tell.
-    init(flags: UInt64) {
-        if flags & RecordFlag.endedByOperator != 0 {
+    init(flags: RecordFlags) {
+        if flags.contains(.endedByOperator) {
             self = .ended
-        } else if flags & RecordFlag.timedOut != 0 {
+        } else if flags.contains(.timedOut) {
             self = .earlyTimeout
         } else {
             self = .caller
@@ -60,23 +60,20 @@ extension Proxy {
     /// Adds the Reasons that the caller gave to the facts of the INVITE that is cancelled.
     mutating func learnReason(_ context: ResponseContext) {
         guard !context.reason.isEmpty, !context.branches.isEmpty else { return }
-        pendingFact(context, 0) { $0.put(PendingField.reason, context.reason) }
+        pendingFact(context, 0) { $0.put(.reason, context.reason) }
     }
 
     /// A CANCEL came for the INVITE of this pending.
-    mutating func writeCancelled(_ pending: Record.Pending, progress: UInt64, reason: [UInt8]) {
-        guard progress != 0 || !reason.isEmpty else { return }
-        facts.message(RecordField.pendings) { fields in
-            fields.put(PendingField.branch, pending.branch)
-            fields.put(PendingField.leg, UInt64(pending.leg.rawValue))
-            fields.put(PendingField.cseq, UInt64(pending.cseq))
-            if progress != 0 { fields.put(PendingField.progress, progress) }
-            if !reason.isEmpty { fields.put(PendingField.reason, reason) }
+    mutating func writeCancelled(_ pending: Record.Pending, progress: PendingProgress, reason: [UInt8]) {
+        guard !progress.isEmpty || !reason.isEmpty else { return }
+        facts.pending(pending.leg, cSeq: pending.cseq, pending.branch, ByteRange(pending.branch)) { fields in
+            fields.mark(progress)
+            if !reason.isEmpty { fields.put(.reason, reason) }
         }
     }
 
     /// Another node has learned that the INVITE is cancelled: by whom, and why.
-    func noteCancelled(_ context: inout ResponseContext, _ flags: UInt64, _ pendings: [Record.Pending]) {
+    func noteCancelled(_ context: inout ResponseContext, _ flags: RecordFlags, _ pendings: [Record.Pending]) {
         context.cancelled = true
         context.cause = context.isInitial && context.pass.isFirst ? CancelCause(flags: flags) : .caller
         if context.cause != .caller { context.endCode = settings.earlyEndCode }
@@ -85,9 +82,9 @@ extension Proxy {
 
     /// Why a branch is cancelled whose record is a tombstone: its caller gave up, an heir ended the set-up, or another
     /// branch was answered and its call is over.
-    func causeOfEnd(_ flags: UInt64) -> CancelCause {
-        if flags & RecordFlag.cancelled != 0 { return CancelCause(flags: flags) }
-        return flags & RecordFlag.failed != 0 ? .interrupted : .elsewhere
+    func causeOfEnd(_ flags: RecordFlags) -> CancelCause {
+        if flags.contains(.cancelled) { return CancelCause(flags: flags) }
+        return flags.contains(.failed) ? .interrupted : .elsewhere
     }
 
     /// The Reasons of a CANCEL for one of these pendings.

@@ -66,6 +66,16 @@ package struct EndingRequest: Equatable, Sendable {
     }
 }
 
+/// Why the cluster sends a BYE. Only its Reason says so (RFC 3326).
+enum ByeCause {
+    /// What the record has of it: an operator, keep-alives that failed, else its deadline.
+    case recorded
+    /// The set-up was interrupted: an heir ends a dialog that is early (S2-11).
+    case interrupted
+    /// Another callee has answered before.
+    case elsewhere
+}
+
 extension Proxy {
     /// What an intent to end this dialog carries; `nil` when no leg can be told (no confirmed dialog-out).
     package func endingPayload(_ did: DialogID, dialogs: DialogTable) -> [UInt8]? {
@@ -75,7 +85,7 @@ extension Proxy {
         var requests: [EndingRequest] = []
         var size = 0
         forEachLeg(of: record) { out, leg in
-            guard requests.count < EndingRequest.countLimit, let request = bye(did, record, out, to: leg, early: false),
+            guard requests.count < EndingRequest.countLimit, let request = bye(did, record, out, to: leg),
                 size + request.size <= EndingRequest.payloadLimit
             else { return }
             size += request.size
@@ -93,30 +103,27 @@ extension Proxy {
 
     /// Sends the BYEs of a granted intent, and those that it had no room for. `.legsEnded` follows when each leg has
     /// answered or fallen silent.
-    package mutating func end(
-        _ did: DialogID, payload: [UInt8], dialogs: DialogTable, now: Instant, effects: inout ProxyEffects
-    ) {
+    package mutating func end(_ did: DialogID, payload: [UInt8], dialogs: DialogTable, now: Instant) {
+        self.now = now
         var requests = EndingRequest.decode(payload) ?? []
-        addLegs(leftOutOf: &requests, did, dialogs: dialogs, effects: &effects)
+        addLegs(leftOutOf: &requests, did, dialogs: dialogs)
         guard let first = requests.first.map({ generatedHash($0.bytes) }) else {
             effects.items.append(.legsEnded(did, unanswered: true))
             return
         }
         if generatedTable.first(hash: first, where: { isGenerated($0, first) }) != nil { return }  // Under way here.
-        startGenerated(requests, did: did, method: .bye, kind: .generated, now: now, effects: &effects)
+        startGenerated(requests, did: did, kind: .generated)
     }
 
     /// Adds the BYEs that an intent was too small for; who cannot be told is counted.
-    private mutating func addLegs(
-        leftOutOf requests: inout [EndingRequest], _ did: DialogID, dialogs: DialogTable, effects: inout ProxyEffects
-    ) {
+    private mutating func addLegs(leftOutOf requests: inout [EndingRequest], _ did: DialogID, dialogs: DialogTable) {
         guard let record = dialogs.record(did) else { return }
         var known: [UInt64] = []
         for request in requests { known.append(generatedHash(request.bytes)) }
         var (missing, unreachable): ([EndingRequest], UInt64) = ([], 0)
         forEachLeg(of: record) { out, leg in
             guard !known.contains(generatedBranch(did, leg, .bye, toTag: out.toTag)) else { return }
-            if let request = bye(did, record, out, to: leg, early: false) {
+            if let request = bye(did, record, out, to: leg) {
                 missing.append(request)
             } else {
                 unreachable += 1
@@ -128,16 +135,13 @@ extension Proxy {
         counters.legsUnreachable += unreachable
     }
 
-    /// Starts requests that the cluster makes, each with its own client transaction.
-    mutating func startGenerated(
-        _ requests: [EndingRequest], did: DialogID, method: Method, kind: ResponseContext.Kind, now: Instant,
-        effects: inout ProxyEffects
-    ) {
+    /// Starts BYEs that the cluster makes, each with its own client transaction.
+    mutating func startGenerated(_ requests: [EndingRequest], did: DialogID, kind: ResponseContext.Kind) {
         // At the limit the deadline is looked at again after intent-life.
-        guard let id = newContext(&effects) else { return }
+        guard let id = newContext() else { return }
         var context = ResponseContext()
         context.kind = kind
-        context.method = method
+        context.method = .bye
         context.did = did
         context.startedAt = now
         for request in requests {
@@ -154,13 +158,13 @@ extension Proxy {
         for index in context.branches.indices {
             counters.byesGenerated += 1
             if context.branches[index].target != .none {
-                start(&context, branch: index, id, now: now, effects: &effects)
+                start(&context, branch: index, id)
             } else if let name = nameOfHop(context.branches[index].sent),
-                ask(for: name, .generated(id, index), now: now, effects: &effects)
+                ask(for: name, .generated(id, index))
             {
                 continue
             } else {
-                endUnresolved(&context, index, effects: &effects)
+                endUnresolved(&context, index)
             }
         }
         finish(context, id)
@@ -168,41 +172,35 @@ extension Proxy {
 
     /// The address of a request that the cluster makes was looked up.
     mutating func generatedResolved(
-        _ id: SlotID, _ index: Int, _ endpoint: Endpoint?, of host: [UInt8], now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ id: SlotID, _ index: Int, _ endpoint: Endpoint?, of host: [UInt8], dialogs: inout DialogTable
     ) {
         guard var context = take(id) else { return }
-        if context.branches.indices.contains(index), context.branches[index].final == 0 {
+        if context.branches.indices.contains(index), context.branches[index].final == nil {
             if let endpoint { context.branches[index].serverName = serverName(host, endpoint) }
             if context.kind == .keepAlive {
-                keepAliveResolved(&context, index, endpoint, id, now: now, dialogs: &dialogs, effects: &effects)
+                keepAliveResolved(&context, index, endpoint, id, dialogs: &dialogs)
             } else if let endpoint {
-                startGenerated(&context, index, at: endpoint, id, now: now, effects: &effects)
+                startGenerated(&context, index, at: endpoint, id)
             } else {
-                endUnresolved(&context, index, effects: &effects)
+                endUnresolved(&context, index)
             }
         }
         finish(context, id)
     }
 
     /// A leg without an address has ended: its transaction never begins.
-    private mutating func endUnresolved(
-        _ context: inout ResponseContext, _ index: Int, effects: inout ProxyEffects
-    ) {
+    private mutating func endUnresolved(_ context: inout ResponseContext, _ index: Int) {
         terminateClient(&context, index)
-        endLeg(&context, index, 503, effects: &effects)
+        endLeg(&context, index, 503)
     }
 
     /// Starts a request that the cluster makes, at the address that was found for it.
-    mutating func startGenerated(
-        _ context: inout ResponseContext, _ index: Int, at endpoint: Endpoint, _ id: SlotID, now: Instant,
-        effects: inout ProxyEffects
-    ) {
+    mutating func startGenerated(_ context: inout ResponseContext, _ index: Int, at endpoint: Endpoint, _ id: SlotID) {
         context.branches[index].sent = request(context.branches[index].sent, at: endpoint)
         context.branches[index].target = endpoint
         context.branches[index].listener = listener(ofGenerated: context.branches[index].sent, toward: endpoint)
         context.branches[index].client = clientTransaction(context.method, endpoint)
-        start(&context, branch: index, id, now: now, effects: &effects)
+        start(&context, branch: index, id)
     }
 
     /// What has to be looked up for a request as it leaves: its first Route, else its Request-URI.
@@ -232,31 +230,28 @@ extension Proxy {
         return contexts.read(id) { context in context.branches.contains { $0.generated == hash } } ?? false
     }
 
-    mutating func receiveGeneratedResponse(
-        _ hash: UInt64, from source: Endpoint, now: Instant, dialogs: inout DialogTable,
-        effects: inout ProxyEffects
-    ) {
-        guard answersGenerated(hash, now: now, effects: &effects) else {
+    mutating func receiveGeneratedResponse(_ hash: UInt64, from source: Endpoint, dialogs: inout DialogTable) {
+        guard answersGenerated(hash) else {
             counters.strayResponses += 1
-            passToPeers(from: source, effects: &effects)
+            passToPeers(from: source)
             return
         }
     }
 
     /// The answer to a BYE of the cluster's passes by on its way back through a server. Where that way leads to the
     /// address of a dead node, whose name the BYE has (R7), this is where it is seen.
-    mutating func noteAnswerPassing(now: Instant, effects: inout ProxyEffects) {
+    mutating func noteAnswerPassing() {
         guard message.count(of: .via) > 2 else { return }
         vias.removeAll(keepingCapacity: true)
         message.vias(into: &vias)
         for via in vias {
             guard case .generated(let hash) = Branch(message.bytes, via.branch, mark: settings.mark) else { continue }
-            _ = answersGenerated(hash, now: now, effects: &effects)  // Another node's learns it by its own answer.
+            _ = answersGenerated(hash)  // Another node's learns it by its own answer.
         }
     }
 
     /// The response at hand answers a request of the cluster's that this node sent.
-    private mutating func answersGenerated(_ hash: UInt64, now: Instant, effects: inout ProxyEffects) -> Bool {
+    private mutating func answersGenerated(_ hash: UInt64) -> Bool {
         guard let index = generatedTable.first(hash: hash, where: { isGenerated($0, hash) }),
             let id = contexts.id(at: index), var context = take(id)
         else { return false }
@@ -266,21 +261,19 @@ extension Proxy {
             actions.removeAll(keepingCapacity: true)
             transaction.receive(statusCode: message.statusCode, actions: &actions)
             context.branches[branch].client = .nonInvite(transaction)
-            performClient(&context, branch: branch, id, now: now, effects: &effects)
-            if message.statusCode >= 200 { endLeg(&context, branch, message.statusCode, effects: &effects) }
+            performClient(&context, branch: branch, id)
+            if message.statusCode >= 200 { endLeg(&context, branch, message.statusCode) }
         }
         finish(context, id)
         return true
     }
 
     /// Any final answer, 408, 481 or silence until timer F ends a leg (S1-9).
-    mutating func endLeg(
-        _ context: inout ResponseContext, _ branch: Int, _ status: Int, effects: inout ProxyEffects
-    ) {
-        guard context.branches[branch].final == 0 else { return }
+    mutating func endLeg(_ context: inout ResponseContext, _ branch: Int, _ status: Int) {
+        guard context.branches[branch].final == nil else { return }
         context.branches[branch].final = status
         guard context.kind == .generated, let did = context.did,
-            context.branches.allSatisfy({ $0.final != 0 })
+            context.branches.allSatisfy({ $0.final != nil })
         else { return }
         let isUnanswered = context.branches.contains { $0.final == 408 || $0.final == 503 }
         effects.items.append(.legsEnded(did, unanswered: isUnanswered))
@@ -291,35 +284,37 @@ extension Proxy {
         inviteContext(
             of: did,
             where: { context in
-                context.kind == .generated && context.branches.contains { $0.final == 0 }
+                context.kind == .generated && context.branches.contains { $0.final == nil }
             }) != nil
     }
 
     /// The record becomes a tombstone: every leg has ended, or there was none to end.
-    package mutating func bury(
-        _ did: DialogID, unanswered: Bool = false, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
-        let flags = dialogs.view(did) { view, _ in view.flags } ?? 0
-        let isExplained = flags & (RecordFlag.endedByOperator | RecordFlag.cancelled) != 0
+    package mutating func bury(_ did: DialogID, unanswered: Bool = false, now: Instant, dialogs: inout DialogTable) {
+        self.now = now
+        defer { replayQueued(dialogs: &dialogs) }
+        let flags = dialogs.view(did) { view, _ in view.flags } ?? []
+        let isExplained = !flags.isDisjoint(with: [.endedByOperator, .cancelled])
         let wasAnswered = (dialogs.state(did) ?? .unconfirmed) >= .confirmedNotAcknowledged
-        cancelOrphans(did, now: now, dialogs: &dialogs, effects: &effects)
+        cancelOrphans(did, dialogs: &dialogs)
         facts.begin()
-        facts.put(RecordField.state, UInt64(DialogState.deleted.rawValue))
-        let cause = !isExplained ? RecordFlag.timedOut : wasAnswered ? 0 : RecordFlag.failed
-        facts.put(RecordField.flags, unanswered ? cause | RecordFlag.unanswered : cause)
-        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+        facts.reach(.deleted)
+        if !isExplained { facts.raise(.timedOut) } else if !wasAnswered { facts.raise(.failed) }
+        if unanswered { facts.raise(.unanswered) }
+        learn(did, dialogs: &dialogs)
     }
 
     /// Asks the owner, or the heir, of a ringing call to cancel it; the fact reaches whichever it is.
     /// - Returns: False when that was asked before.
-    package mutating func cancelEarly(
-        _ did: DialogID, flags: UInt64, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) -> Bool {
-        let known = dialogs.view(did) { view, _ in view.flags } ?? RecordFlag.cancelled
-        guard known & RecordFlag.cancelled == 0 else { return false }
+    package mutating func cancelEarly(_ did: DialogID, flags: RecordFlags, now: Instant, dialogs: inout DialogTable)
+        -> Bool
+    {
+        self.now = now
+        defer { replayQueued(dialogs: &dialogs) }
+        let known = dialogs.view(did) { view, _ in view.flags } ?? .cancelled
+        guard !known.contains(.cancelled) else { return false }
         facts.begin()
-        facts.put(RecordField.flags, RecordFlag.cancelled | flags)
-        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+        facts.raise(flags.union(.cancelled))
+        learn(did, dialogs: &dialogs)
         return true
     }
 
@@ -339,11 +334,8 @@ extension Proxy {
     ///
     /// CSeq and branch are those of any other BYE to this leg: should the dialog turn out to be confirmed elsewhere,
     /// the BYE at its deadline is a retransmission of this one (S1-9).
-    /// - Parameters:
-    ///   - early: An heir ends a dialog that is early; only the Reason says so (S2-11).
-    ///   - elsewhere: So it does where another callee has answered before.
     func bye(
-        _ did: DialogID, _ record: Record, _ out: Record.Out, to leg: Leg, early: Bool, elsewhere: Bool = false
+        _ did: DialogID, _ record: Record, _ out: Record.Out, to leg: Leg, because cause: ByeCause = .recorded
     ) -> EndingRequest? {
         var side = leg == .caller ? record.caller : out.side
         // Whoever knows of the dialog by its ACK alone knows the callee by the URI that was called, and by its tag.
@@ -359,7 +351,7 @@ extension Proxy {
         let request = requestWithin(
             record, out, to: leg, method: "BYE", cSeq: cSeq, hop,
             via: { writeGeneratedVia(did, record, out, to: leg, .bye, settings.egress ?? hop.endpoint, into: &$0) },
-            extra: { Self.writeReason(record.flags, early: early, elsewhere: elsewhere, into: &$0) })
+            extra: { Self.writeReason(cause, record.flags, into: &$0) })
         return EndingRequest(leg: leg, target: hop.endpoint, bytes: request)
     }
 
@@ -379,19 +371,19 @@ extension Proxy {
     }
 
     /// Why the cluster ends a dialog (RFC 3326).
-    private static func writeReason(_ flags: UInt64, early: Bool, elsewhere: Bool, into writer: inout ByteWriter) {
-        if elsewhere { return writeCancelReason(.elsewhere, ofCaller: [], into: &writer) }
-        let (cause, text): (Int, String) =
-            if flags & RecordFlag.endedByOperator != 0 {
+    private static func writeReason(_ cause: ByeCause, _ flags: RecordFlags, into writer: inout ByteWriter) {
+        if cause == .elsewhere { return writeCancelReason(.elsewhere, ofCaller: [], into: &writer) }
+        let (code, text): (Int, String) =
+            if flags.contains(.endedByOperator) {
                 (480, "Ended by the operator")
-            } else if early {
+            } else if cause == .interrupted {
                 (480, "Call set-up was interrupted")
-            } else if flags & RecordFlag.endedByKeepAlive != 0 {
+            } else if flags.contains(.endedByKeepAlive) {
                 (408, "Keep-alive failed")
             } else {
                 (408, "Dialog lifetime expired")
             }
-        ReasonWriter.write(cause: cause, text: Array(text.utf8), into: &writer)
+        ReasonWriter.write(cause: code, text: Array(text.utf8), into: &writer)
     }
 
     /// A request of the cluster's own within a dialog-out, to one side as the other would send it (RFC 3261 §12.2.1.1).

@@ -201,33 +201,31 @@ extension Proxy {
 
     /// A request could not be sent: its branch ends as if the target had answered 503 (§16.9), unless the request may
     /// still go by UDP. What else could not be sent is left to the timers.
-    package mutating func receiveUnsent(
-        _ rawToken: UInt64, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
+    package mutating func receiveUnsent(_ rawToken: UInt64, now: Instant, dialogs: inout DialogTable) {
+        self.now = now
+        defer { replayQueued(dialogs: &dialogs) }
         guard let token = SendToken(rawValue: rawToken),
             let id = resolve(token.context, generationMask: SendToken.generationMask), var context = take(id)
         else { return }
         if context.kind == .probe {
-            if let probe = context.branches.first, probe.number == token.branch, probe.final == 0 {
-                endProbe(&context, isUp: false, now: now)
+            if let probe = context.branches.first, probe.number == token.branch, probe.final == nil {
+                endProbe(&context, isUp: false)
             }
         } else if context.branches.indices.contains(Int(token.branch)) {
             if token.isCancel {
-                endUnsentCancel(&context, id, branch: Int(token.branch), now: now, dialogs: &dialogs, effects: &effects)
+                endUnsentCancel(&context, id, branch: Int(token.branch), dialogs: &dialogs)
             } else {
-                endUnsent(&context, id, branch: Int(token.branch), now: now, dialogs: &dialogs, effects: &effects)
+                endUnsent(&context, id, branch: Int(token.branch), dialogs: &dialogs)
             }
         }
         finish(context, id)
-        replayQueued(now: now, dialogs: &dialogs, effects: &effects)
     }
 
     private mutating func endUnsent(
-        _ context: inout ResponseContext, _ id: SlotID, branch index: Int, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ context: inout ResponseContext, _ id: SlotID, branch index: Int, dialogs: inout DialogTable
     ) {
-        guard context.branches[index].final == 0 else { return }
-        if goByUDP(&context, id, branch: index, now: now, effects: &effects) { return }
+        guard context.branches[index].final == nil else { return }
+        if goByUDP(&context, id, branch: index) { return }
         actions.removeAll(keepingCapacity: true)
         switch context.branches[index].client {
         case .invite(var transaction):
@@ -238,26 +236,24 @@ extension Proxy {
             context.branches[index].client = .nonInvite(transaction)
         }
         let hasFailed = actions.contains(.transportFailed)
-        performClient(&context, branch: index, id, now: now, effects: &effects)
+        performClient(&context, branch: index, id)
         guard hasFailed else { return }  // It has had an answer meanwhile.
         counters.transportErrors += 1
         if context.kind == .keepAlive {  // That nobody takes a connection now says nothing of the call.
             counters.keepAlivesUnsendable += 1
-            endKeepAlive(&context, index, 503, .unknown, now: now, dialogs: &dialogs, effects: &effects)
+            endKeepAlive(&context, index, 503, .unknown, dialogs: &dialogs)
             return
         }
         if context.branches[index].generated != 0 {
-            endLeg(&context, index, 503, effects: &effects)
+            endLeg(&context, index, 503)
             return
         }
         context.branches[index].final = 503
-        branchEnded(&context, id, branch: index, .failed, now: now, dialogs: &dialogs, effects: &effects)
+        branchEnded(&context, id, branch: index, .failed, dialogs: &dialogs)
     }
 
     /// Begins a branch again by UDP that went by TCP for its size alone (§18.1.1).
-    private mutating func goByUDP(
-        _ context: inout ResponseContext, _ id: SlotID, branch index: Int, now: Instant, effects: inout ProxyEffects
-    ) -> Bool {
+    private mutating func goByUDP(_ context: inout ResponseContext, _ id: SlotID, branch index: Int) -> Bool {
         guard !context.branches[index].datagram.isEmpty else { return false }
         cancelTimers(context.branches[index].timers)
         context.branches[index].timers = TimerSet()
@@ -266,7 +262,7 @@ extension Proxy {
         context.branches[index].target.transport = .udp
         context.branches[index].listener = listener(for: context, toward: context.branches[index].target)
         context.branches[index].client = clientTransaction(context.method, context.branches[index].target)
-        start(&context, branch: index, id, now: now, effects: &effects)
+        start(&context, branch: index, id)
         return true
     }
 }

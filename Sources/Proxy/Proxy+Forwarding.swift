@@ -6,16 +6,14 @@ import Primitives
 import SIP
 
 extension Proxy {
-    mutating func forward(
-        _ asRouted: RequestPlan, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
+    mutating func forward(_ asRouted: RequestPlan, dialogs: inout DialogTable) {
         var plan = asRouted
         lacksDialog = plan.isInDialog && !plan.isKnown
-        guard let id = newContext(&effects) else {
+        guard let id = newContext() else {
             if !plan.isInDialog {
-                reject(503, plan, effects: &effects) { $0.put("Retry-After: 10\r\n") }
+                reject(503, plan) { $0.put("Retry-After: 10\r\n") }
             } else {
-                forwardStatelessly(plan, now: now, effects: &effects)
+                forwardStatelessly(plan)
             }
             return
         }
@@ -40,23 +38,24 @@ extension Proxy {
         context.relay = plan.relay
         context.routeListener = plan.routeListener
         context.startedAt = now
-        context.serverKey = serverKey(plan, method: message.method)
+        let key = serverKey(plan, method: message.method)
+        context.serverKey = key
         context.request = completedRequest(plan)
         let isInvite = message.method == .invite
-        if isInvite { refusals.remove(context.serverKey) }
+        if isInvite { refusals.remove(key) }
         let isReliable = plan.upstream.transport.isReliable
         context.server =
             isInvite
             ? .invite(startedInviteServer(reliable: isReliable))
             : .nonInvite(startedNonInviteServer(reliable: isReliable))
-        serverTable.insert(hash: context.serverKey, value: id.index)
+        serverTable.insert(hash: key, value: id.index)
         if isInvite, let did = plan.did { dialogTable.insert(hash: did.rawValue, value: id.index) }
         if plan.targets.isEmpty {
-            beginBranch(&context, plan, id, now: now, dialogs: &dialogs, effects: &effects)
+            beginBranch(&context, plan, id, dialogs: &dialogs)
         } else {
-            beginFork(&context, plan, id, now: now, dialogs: &dialogs, effects: &effects)
+            beginFork(&context, plan, id, dialogs: &dialogs)
         }
-        if isInvite { startTrying(&context, id, now: now, effects: &effects) }
+        if isInvite { startTrying(&context, id) }
         counters.forwarded += 1
         finish(context, id)
     }
@@ -71,24 +70,22 @@ extension Proxy {
     }
 
     /// Sends the request of a branch for the first time.
-    mutating func start(
-        _ context: inout ResponseContext, branch index: Int, _ id: SlotID, now: Instant, effects: inout ProxyEffects
-    ) {
+    mutating func start(_ context: inout ResponseContext, branch index: Int, _ id: SlotID) {
         actions.removeAll(keepingCapacity: true)
         switch context.branches[index].client {
         case .invite(var transaction):
             transaction.start(actions: &actions)
             context.branches[index].client = .invite(transaction)
-            startTimerC(&context, branch: index, id, now: now)
+            startTimerC(&context, branch: index, id)
         case .nonInvite(var transaction):
             transaction.start(actions: &actions)
             context.branches[index].client = .nonInvite(transaction)
         }
-        performClient(&context, branch: index, id, now: now, effects: &effects)
+        performClient(&context, branch: index, id)
     }
 
     /// Timer C of a branch, from the beginning (§16.6 step 11).
-    mutating func startTimerC(_ context: inout ResponseContext, branch index: Int, _ id: SlotID, now: Instant) {
+    mutating func startTimerC(_ context: inout ResponseContext, branch index: Int, _ id: SlotID) {
         wheel.cancel(context.branches[index].timerC)
         context.branches[index].timerC = wheel.schedule(
             TimerToken(context: id, branch: index, machine: .timerC, timer: .c).rawValue,
@@ -96,21 +93,17 @@ extension Proxy {
     }
 
     /// 100 Trying: when a peer has the record, or at once where there is nobody to wait for (S1-4).
-    private mutating func startTrying(
-        _ context: inout ResponseContext, _ id: SlotID, now: Instant, effects: inout ProxyEffects
-    ) {
+    private mutating func startTrying(_ context: inout ResponseContext, _ id: SlotID) {
         if commits, context.did != nil {
             effects.items.append(.commit(CommitToken(context: id, purpose: .trying)))
         } else {
-            sendTrying(&context, id, now: now, effects: &effects)
+            sendTrying(&context, id)
         }
     }
 
-    mutating func sendTrying(
-        _ context: inout ResponseContext, _ id: SlotID, now: Instant, effects: inout ProxyEffects
-    ) {
+    mutating func sendTrying(_ context: inout ResponseContext, _ id: SlotID) {
         guard context.lastStatus == 0, case .invite = context.server else { return }
-        respond(100, &context, id, now: now, effects: &effects)
+        respond(100, &context, id)
     }
 
     // MARK: The copies
@@ -215,7 +208,7 @@ extension Proxy {
     }
 
     /// Forwards without keeping anything: an ACK for a 2xx (§16.6 step 10), or under overload.
-    mutating func forwardStatelessly(_ plan: RequestPlan, now: Instant, effects: inout ProxyEffects) {
+    mutating func forwardStatelessly(_ plan: RequestPlan) {
         let token = Branch.Token(
             member: settings.memberTag, slot: Branch.stateless, did: plan.did ?? DialogID(rawValue: 0),
             loop: loopHash(plan) ^ UInt32(truncatingIfNeeded: serverKey(plan, method: message.method)))
@@ -224,7 +217,7 @@ extension Proxy {
         if let name = plan.targets.first?.name {
             let sent = forwardedRequest(plan, branch: .transaction(token))
             let near = plan.routeListener ?? plan.near
-            if !ask(for: name, .stateless(sent, near), now: now, effects: &effects) { counters.dropped += 1 }
+            if !ask(for: name, .stateless(sent, near)) { counters.dropped += 1 }
             return
         }
         var plan = plan
@@ -238,9 +231,7 @@ extension Proxy {
 
     /// Carries out what a client transaction asked for in `actions`, but for `deliver`, `timedOut` and `acknowledge`,
     /// which the caller looks for.
-    mutating func performClient(
-        _ context: inout ResponseContext, branch index: Int, _ id: SlotID, now: Instant, effects: inout ProxyEffects
-    ) {
+    mutating func performClient(_ context: inout ResponseContext, branch index: Int, _ id: SlotID) {
         for action in actions {
             switch action {
             case .send:
@@ -263,15 +254,13 @@ extension Proxy {
     }
 
     /// Carries out what the server transaction asked for in `actions`.
-    mutating func performServer(
-        _ context: inout ResponseContext, _ id: SlotID, now: Instant, effects: inout ProxyEffects
-    ) {
+    mutating func performServer(_ context: inout ResponseContext, _ id: SlotID) {
         for action in actions {
             switch action {
             case .send:
                 if context.lastResponse.isEmpty { continue }
                 counters.retransmissionsSent += 1
-                answer(context.lastResponse, context, effects: &effects)
+                answer(context.lastResponse, context)
             case .start(let timer, let delay):
                 if timer == .h, context.serverKey == 0 { expectAcknowledgement(&context, id) }
                 let token = TimerToken(context: id, machine: .server, timer: timer)

@@ -14,19 +14,16 @@ import SIP
 
 extension Proxy {
     /// What the heir waited for has not come, or cannot come any more.
-    mutating func graceOver(
-        _ context: inout ResponseContext, _ id: SlotID, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
+    mutating func graceOver(_ context: inout ResponseContext, _ id: SlotID, dialogs: inout DialogTable) {
         if context.lastStatus >= 200 {  // It waited for a provisional to cancel; the caller has its answer.
-            for index in context.branches.indices where context.branches[index].final == 0 { giveUp(&context, index) }
+            for index in context.branches.indices where context.branches[index].final == nil { giveUp(&context, index) }
             return
         }
         switch context.heirStage {
-        case .cancelling: endEarlyAsHeir(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+        case .cancelling: endEarlyAsHeir(&context, id, dialogs: &dialogs)
         case .asking(cancels: false, _) where isCancelling(context):  // A provisional came meanwhile.
-            awaitCancelAnswers(&context, id, now: now)
-        case .asking: endEarlyAsHeir(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+            awaitCancelAnswers(&context, id)
+        case .asking: endEarlyAsHeir(&context, id, dialogs: &dialogs)
         case .waiting:
             if peer(context.owner)?.isLive == true {
                 standDown(&context)
@@ -36,14 +33,12 @@ extension Proxy {
             if holds, settings.earlyTakeover == .auto, now - context.startedAt < settings.timerC {
                 wakeHeir(&context, id, at: context.startedAt.advanced(by: settings.timerC))
             } else {
-                continueAsHeir(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+                continueAsHeir(&context, id, dialogs: &dialogs)
             }
         }
     }
 
-    private mutating func askAgain(
-        _ context: inout ResponseContext, _ id: SlotID, _ did: DialogID, now: Instant, effects: inout ProxyEffects
-    ) {
+    private mutating func askAgain(_ context: inout ResponseContext, _ id: SlotID, _ did: DialogID) {
         effects.items.append(.wanted(did))
         wakeHeir(&context, id, at: now.advanced(by: Self.recordWait))
     }
@@ -56,13 +51,13 @@ extension Proxy {
 
     /// The owner lives after all, and has its transaction: it is not this node's to end.
     mutating func standDown(_ context: inout ResponseContext) {
-        for index in context.branches.indices where context.branches[index].final == 0 { giveUp(&context, index) }
+        for index in context.branches.indices where context.branches[index].final == nil { giveUp(&context, index) }
         leaveToRecord(&context)
     }
 
     /// An heir's part is over. Another copy of the INVITE that came here meanwhile is answered as the record says.
     mutating func leaveToRecord(_ context: inout ResponseContext) {
-        guard context.kind == .heir, context.serverKey != 0, let did = context.did else {
+        guard context.kind == .heir, context.serverKey != nil, let did = context.did else {
             return abandonServer(&context)
         }
         wheel.cancel(context.contextTimer)
@@ -74,29 +69,26 @@ extension Proxy {
 
     /// A callee answers a CANCEL to where its first copy came from. If that was another heir, dead by now as well,
     /// nothing ever comes back here: after four copies the end follows all the same.
-    private mutating func awaitCancelAnswers(_ context: inout ResponseContext, _ id: SlotID, now: Instant) {
+    private mutating func awaitCancelAnswers(_ context: inout ResponseContext, _ id: SlotID) {
         context.heirStage = .cancelling
         wakeHeir(&context, id, at: now.advanced(by: settings.timers.t1 * 8))
     }
 
     /// The heir acts: CANCEL where it is legal, else the end at once.
-    mutating func continueAsHeir(
-        _ context: inout ResponseContext, _ id: SlotID, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
+    mutating func continueAsHeir(_ context: inout ResponseContext, _ id: SlotID, dialogs: inout DialogTable) {
         wheel.cancel(context.contextTimer)
         context.contextTimer = .none
         guard context.lastStatus < 200, context.held.isEmpty else { return }
-        if waitsForQuorum(&context, id, now: now) { return }
-        if awaitsAnswerFromBelow(&context, id, now: now, dialogs: &dialogs, effects: &effects) { return }
+        if waitsForQuorum(&context, id) { return }
+        if awaitsAnswerFromBelow(&context, id, dialogs: &dialogs) { return }
         let cause = context.cancelled ? context.cause : .interrupted
-        cancelAll(&context, id, because: cause, now: now, dialogs: &dialogs, effects: &effects)
+        cancelAll(&context, id, because: cause, dialogs: &dialogs)
         context.heirStage = .cancelling
         if let did = context.did { effects.items.append(.wanted(did)) }
         if context.isInitial, isCancelling(context) {
-            awaitCancelAnswers(&context, id, now: now)
+            awaitCancelAnswers(&context, id)
         } else {
-            endEarlyAsHeir(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+            endEarlyAsHeir(&context, id, dialogs: &dialogs)
         }
     }
 
@@ -105,8 +97,7 @@ extension Proxy {
     /// the pass is taken for the server's.
     /// - Returns: Whether the call is answered, and not this node's to end.
     private mutating func awaitsAnswerFromBelow(
-        _ context: inout ResponseContext, _ id: SlotID, now: Instant, dialogs: inout DialogTable,
-        effects: inout ProxyEffects
+        _ context: inout ResponseContext, _ id: SlotID, dialogs: inout DialogTable
     ) -> Bool {
         guard context.isInitial, context.pass.isFirst, !context.cancelled, let did = context.did,
             let record = dialogs.record(did),
@@ -122,13 +113,13 @@ extension Proxy {
             wakeHeir(&context, id, at: until)
             return true
         }
-        guard let fromBelow, let index = context.branches.firstIndex(where: { $0.final == 0 }) else { return false }
+        guard let fromBelow, let index = context.branches.firstIndex(where: { $0.final == nil }) else { return false }
         let kept = message.snapshot()
         defer { _ = loadMessage(kept) }
         guard let bytes = answerTakenUp(fromBelow.answer, context, branch: index), loadMessage(bytes),
             let via = try? message.topmostVia(), let cSeq = try? message.cSeq()
         else { return false }
-        receive(&context, id, branch: index, cSeq, via, now: now, dialogs: &dialogs, effects: &effects)
+        receive(&context, id, branch: index, cSeq, via, dialogs: &dialogs)
         return true
     }
 
@@ -148,45 +139,42 @@ extension Proxy {
 
     /// After the CANCEL: BYE on each early dialog, one ACK for a 487 that went to the dead node, the final answer
     /// upstream.
-    mutating func endEarlyAsHeir(
-        _ context: inout ResponseContext, _ id: SlotID, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
+    mutating func endEarlyAsHeir(_ context: inout ResponseContext, _ id: SlotID, dialogs: inout DialogTable) {
         guard context.lastStatus < 200, context.held.isEmpty, let did = context.did, let record = dialogs.record(did)
         else { return }
         // The answer came by another node while the CANCEL was under way: there is nothing to end any more.
         if context.isInitial, record.state == .deleted || hasAnswered(context, record) { return }
-        if waitsForQuorum(&context, id, now: now) { return }
+        if waitsForQuorum(&context, id) { return }
         if context.isInitial, !context.heirStage.isAsking, hasAnybodyToAsk {
             // Asked once more, now that no callee can answer any more: an answer may have reached a peer while this
             // heir waited, and the caller may have it by now.
             context.heirStage = .asking(cancels: isCancelling(context), again: false)
-            askAgain(&context, id, did, now: now, effects: &effects)
+            askAgain(&context, id, did)
             return
         }
         if context.isInitial, case .asking(let cancels, again: false) = context.heirStage, hasAnybodyToAsk {
             // And at the last moment: what came while the first question was answered is not in that answer.
             context.heirStage = .asking(cancels: cancels, again: true)
-            askAgain(&context, id, did, now: now, effects: &effects)
+            askAgain(&context, id, did)
             return
         }
         if context.isInitial {
             let own = record.outs.filter {
                 $0.state != .deleted && (context.pass.isFirst || $0.side.pass == context.pass)
             }
-            let byes = own.compactMap { bye(did, record, $0, to: .callee, early: true) }
-            if !byes.isEmpty { startGenerated(byes, did: did, method: .bye, kind: .heir, now: now, effects: &effects) }
-            for branch in context.branches where branch.sawProvisional && branch.final == 0 {
-                acknowledgeUnseen(branch, effects: &effects)
+            let byes = own.compactMap { bye(did, record, $0, to: .callee, because: .interrupted) }
+            if !byes.isEmpty { startGenerated(byes, did: did, kind: .heir) }
+            for branch in context.branches where branch.sawProvisional && branch.final == nil {
+                acknowledgeUnseen(branch)
             }
         }
         let status = context.cancelled && context.endCode == 0 ? 487 : context.isInitial ? settings.earlyEndCode : 500
-        learnFailure(context, status: status, now: now, dialogs: &dialogs, effects: &effects)
-        respond(status, &context, id, now: now, effects: &effects) { writer in
+        learnFailure(context, status: status, dialogs: &dialogs)
+        respond(status, &context, id) { writer in
             if status == 500 { writer.put("Retry-After: 1\r\n") }
         }
         var waits = false
-        for index in context.branches.indices where context.branches[index].final == 0 && context.isInitial {
+        for index in context.branches.indices where context.branches[index].final == nil && context.isInitial {
             if case .wanted = context.branches[index].cancel { waits = true } else { giveUp(&context, index) }
         }
         // A provisional that still comes is answered with CANCEL; for longer than timer C none will.
@@ -199,8 +187,9 @@ extension Proxy {
     /// dead node's INVITE gets it again: from now on the transaction is found by that one's topmost Via.
     mutating func expectAcknowledgement(_ context: inout ResponseContext, _ id: SlotID) {
         guard loadStored(context.request), let via = try? stored.topmostVia() else { return }
-        context.serverKey = inviteKey(via, in: stored.bytes)
-        serverTable.insert(hash: context.serverKey, value: id.index)
+        let key = inviteKey(via, in: stored.bytes)
+        context.serverKey = key
+        serverTable.insert(hash: key, value: id.index)
     }
 
     private mutating func giveUp(_ context: inout ResponseContext, _ index: Int) {
@@ -209,8 +198,8 @@ extension Proxy {
     }
 
     /// An heir that is not fit any more, for want of quorum, ends nothing; it looks again soon.
-    private mutating func waitsForQuorum(_ context: inout ResponseContext, _ id: SlotID, now: Instant) -> Bool {
-        guard !fitMembers.contains(settings.memberTag) else { return false }
+    private mutating func waitsForQuorum(_ context: inout ResponseContext, _ id: SlotID) -> Bool {
+        guard !isFit else { return false }
         wakeHeir(&context, id, at: now.advanced(by: Self.fitnessInterval))
         return true
     }
@@ -239,7 +228,7 @@ extension Proxy {
 
     /// ACK with the INVITE's branch and no To tag: the 487 went to the dead node's address and would be repeated
     /// (S2-11).
-    mutating func acknowledgeUnseen(_ branch: ClientBranch, effects: inout ProxyEffects) {
+    mutating func acknowledgeUnseen(_ branch: ClientBranch) {
         guard loadStored(branch.sent) else { return }
         effects.queue.send(
             to: branch.target, from: branch.listener, serverName: branch.serverName

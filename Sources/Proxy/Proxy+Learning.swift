@@ -10,16 +10,26 @@ extension Proxy {
     /// - Parameter room: What an unanswered INVITE teaches leaves room for what confirms it.
     /// - Returns: What the join found; `nil` when the record refused it, which is counted and noted (`+Unrecorded`).
     @discardableResult
-    mutating func learn(
-        _ did: DialogID, asPut: Bool = false, room: RecordRoom = .whole, now: Instant, dialogs: inout DialogTable,
-        effects: inout ProxyEffects
-    ) -> DialogTable.Learned? {
+    mutating func learn(_ did: DialogID, room: RecordRoom = .whole, dialogs: inout DialogTable) -> DialogTable.Learned?
+    {
+        join(did, age: nil, room: room, dialogs: &dialogs)
+    }
+
+    /// Makes the record of a dialog that begins here, of what is in `facts`.
+    /// - Returns: False when there is no room for it, which is counted and noted.
+    private mutating func create(_ did: DialogID, dialogs: inout DialogTable) -> Bool {
+        join(did, age: .zero, room: .early, dialogs: &dialogs) != nil
+    }
+
+    private mutating func join(_ did: DialogID, age: Duration?, room: RecordRoom, dialogs: inout DialogTable)
+        -> DialogTable.Learned?
+    {
         let learned: DialogTable.Learned
         do {
             learned = try dialogs.learn(
-                did, facts: RawSpan(_elements: facts.bytes.span), age: asPut ? .zero : nil, room: room, now: now)
+                did, facts: RawSpan(_elements: facts.bytes.span), age: age, room: room, now: now)
         } catch {
-            noteRefusal(error, did, dialogs: dialogs, effects: &effects)
+            noteRefusal(error, did, dialogs: dialogs)
             return nil
         }
         switch learned.outcome {
@@ -39,21 +49,19 @@ extension Proxy {
 
     /// - Returns: False when the dialog that the request makes can have no record.
     mutating func learnRequest(
-        _ context: ResponseContext, _ plan: RequestPlan, branch: Branch, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ context: ResponseContext, _ plan: RequestPlan, branch: Branch, dialogs: inout DialogTable
     ) -> Bool {
         guard let did = plan.did else { return true }
         if plan.createsDialog {
             writeNewRecord(context, plan, branch: branch)
-            let learned = learn(did, asPut: true, room: .early, now: now, dialogs: &dialogs, effects: &effects)
-            return learned != nil
+            return create(did, dialogs: &dialogs)
         } else if endsDialog(plan) {
-            if !context.endsOnAnswer { learnBye(did, plan.leg, now: now, dialogs: &dialogs, effects: &effects) }
+            if !context.endsOnAnswer { learnBye(did, plan.leg, dialogs: &dialogs) }
         } else if plan.isKnown, !plan.afterTheEnd {
             facts.begin()
             if message.method == .invite { writePending(context, plan, branch: branch) }
             if message.method != .bye { writeHighCSeq(did, plan, dialogs: dialogs) }
-            if !facts.isEmpty { learn(did, now: now, dialogs: &dialogs, effects: &effects) }
+            if !facts.isEmpty { learn(did, dialogs: &dialogs) }
         }
         return true
     }
@@ -72,36 +80,30 @@ extension Proxy {
     private mutating func writeNewRecord(_ context: ResponseContext, _ plan: RequestPlan, branch: Branch) {
         facts.begin()
         let bytes = message.bytes
-        facts.put(RecordField.callID, bytes, message.callID)
-        facts.put(RecordField.fromTag, bytes, message.fromTag)
-        facts.put(RecordField.inviteCSeq, UInt64(plan.cSeq.number))
-        facts.message(RecordField.home) { [settings] home in
-            home.put(HomeField.name, settings.nodeName)
-            home.putFixed(HomeField.boot, settings.boot)
-            home.put(HomeField.sentBy, settings.sentBy)
-        }
-        facts.put(RecordField.state, UInt64(DialogState.unconfirmed.rawValue))
-        if settings.keepAlive.flags != 0 { facts.put(RecordField.flags, settings.keepAlive.flags) }
-        facts.message(RecordField.deadline) { [settings] deadline in
-            deadline.put(DeadlineField.atMilliseconds, UInt64(max(0, settings.earlyTimeout.wholeMilliseconds)))
-        }
-        if let from = message.first(.from) { facts.put(RecordField.from, bytes, from.value) }
-        if let to = message.first(.to) { facts.put(RecordField.to, bytes, to.value) }
-        facts.put(RecordField.requestURI, bytes, message.requestURI)
-        let routeSet = recordRoutes(below: true)
+        facts.put(.callID, bytes, message.callID)
+        facts.put(.fromTag, bytes, message.fromTag)
+        facts.invite(cSeq: plan.cSeq.number)
+        facts.home(name: settings.nodeName, boot: settings.boot, sentBy: settings.sentBy)
+        facts.reach(.unconfirmed)
+        facts.raise(settings.keepAlive.flags)
+        var deadline = RecordView.Deadline()
+        deadline.atMilliseconds = UInt64(max(0, settings.earlyTimeout.wholeMilliseconds))
+        facts.deadline(deadline)
+        if let from = message.first(.from) { facts.put(.from, bytes, from.value) }
+        if let to = message.first(.to) { facts.put(.to, bytes, to.value) }
+        facts.put(.requestURI, bytes, message.requestURI)
+        let routeSet = recordRoutes(of: .caller)
         let contact = contactURI()
         let flow = senderFlow(plan)
         let sentBy = sentByInRecord(plan.near)
-        facts.message(RecordField.caller) { side in
-            side.put(SideField.cseq, UInt64(plan.cSeq.number))
-            side.put(SideField.firstCSeq, UInt64(plan.cSeq.number))
-            if !sentBy.isEmpty { side.put(SideField.sentBy, sentBy) }
-            side.message(SideField.target) { target in
-                target.put(TargetField.cseq, UInt64(plan.cSeq.number))
-                if let contact { target.put(TargetField.contact, bytes, contact) }
-                if !routeSet.isEmpty { target.put(TargetField.routes, routeSet) }
-                target.put(TargetField.endpoint) { plan.sender.writeFact(into: &$0) }
-                if let flow { target.put(TargetField.flow) { flow.write(into: &$0) } }
+        facts.caller { side in
+            side.sends(cSeq: plan.cSeq.number)
+            if !sentBy.isEmpty { side.put(.sentBy, sentBy) }
+            side.target(cSeq: plan.cSeq.number) { target in
+                if let contact { target.put(.contact, bytes, contact) }
+                if !routeSet.isEmpty { target.put(.routes, routeSet) }
+                target.put(.endpoint) { plan.sender.writeFact(into: &$0) }
+                if let flow { target.put(.flow) { flow.write(into: &$0) } }
             }
         }
         writePending(context, plan, branch: branch)
@@ -114,47 +116,39 @@ extension Proxy {
         let listener = listener(for: plan, toward: plan.nextHop)
         var routesLeft = ByteWriter()
         writeRoutesLeft(plan, into: &routesLeft)
-        facts.message(RecordField.pendings) { pending in
-            pending.put(PendingField.branch) { branch.write(mark: settings.mark, into: &$0) }
-            pending.put(PendingField.leg, UInt64(plan.leg.rawValue))
-            pending.put(PendingField.cseq, UInt64(plan.cSeq.number))
-            pending.put(PendingField.vias) { writer in
+        facts.pending(
+            plan.leg, cSeq: plan.cSeq.number, branch: { branch.write(mark: settings.mark, into: &$0) }
+        ) { pending in
+            pending.put(.vias) { writer in
                 stored.forEach(.via) { writer.put(stored.bytes, $0.line) }
             }
-            pending.put(PendingField.source) { plan.sender.writeFact(into: &$0) }
-            if !routesLeft.isEmpty { pending.put(PendingField.routes, routesLeft.bytes) }
-            if !plan.pass.isFirst { pending.put(PendingField.pass, plan.pass.rawValue) }
-            if context.sessionSeconds > 0 { pending.put(PendingField.sessionSeconds, UInt64(context.sessionSeconds)) }
+            pending.put(.source) { plan.sender.writeFact(into: &$0) }
+            if !routesLeft.isEmpty { pending.put(.routes, routesLeft.bytes) }
+            pending.pass(plan.pass)
+            pending.session(seconds: context.sessionSeconds)
             guard plan.targets.isEmpty else { return }  // Each branch says where it goes (`learnBranch`).
             if plan.requestURI.isEmpty {
-                pending.put(PendingField.requestURI, message.bytes, message.requestURI)
+                pending.put(.requestURI, message.bytes, message.requestURI)
             } else {
-                pending.put(PendingField.requestURI, plan.requestURI)
+                pending.put(.requestURI, plan.requestURI)
             }
-            pending.put(PendingField.via) {
-                Self.writeVia(settings, branch, listener, into: &$0)
-            }
-            pending.put(PendingField.target) { plan.nextHop.writeFact(into: &$0) }
+            pending.put(.via) { Self.writeVia(settings, branch, listener, into: &$0) }
+            pending.put(.target) { plan.nextHop.writeFact(into: &$0) }
         }
     }
 
     /// A branch of a fork, as an heir needs it. What all branches share, Via stack and source, stands in the first one.
-    mutating func learnBranch(
-        _ context: ResponseContext, _ index: Int, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
+    mutating func learnBranch(_ context: ResponseContext, _ index: Int, dialogs: inout DialogTable) {
         guard context.method == .invite, !context.afterTheEnd, let did = context.did,
             dialogs.contains(did), loadStored(context.branches[index].sent), let via = try? stored.topmostVia()
         else { return }
         let (stored, target, name) = (stored, context.branches[index].target, context.branches[index].serverName)
         facts.begin()
-        facts.message(RecordField.pendings) { pending in
-            pending.put(PendingField.branch, stored.bytes, via.branch)
-            pending.put(PendingField.leg, UInt64(context.leg.rawValue))
-            pending.put(PendingField.cseq, UInt64(context.cSeq))
-            if !context.pass.isFirst { pending.put(PendingField.pass, context.pass.rawValue) }
-            pending.put(PendingField.requestURI, stored.bytes, stored.requestURI)
+        facts.pending(context.leg, cSeq: context.cSeq, stored.bytes, via.branch) { pending in
+            pending.pass(context.pass)
+            pending.put(.requestURI, stored.bytes, stored.requestURI)
             if index > 0, stored.first(.route) != nil {
-                pending.put(PendingField.routes) { writer in
+                pending.put(.routes) { writer in
                     var isFirst = true
                     stored.forEach(.route) { field in
                         if !isFirst { writer.put(", ") }
@@ -163,8 +157,8 @@ extension Proxy {
                     }
                 }
             }
-            pending.put(PendingField.via, stored.bytes, via.element)
-            pending.put(PendingField.target) { writer in
+            pending.put(.via, stored.bytes, via.element)
+            pending.put(.target) { writer in
                 target.writeFact(into: &writer)
                 if !name.isEmpty {  // A TLS server must show it to an heir as well (RFC 5922).
                     writer.put(";name=")
@@ -172,47 +166,37 @@ extension Proxy {
                 }
             }
         }
-        learn(did, room: room(context), now: now, dialogs: &dialogs, effects: &effects)
+        learn(did, room: room(context), dialogs: &dialogs)
     }
 
     /// Names the pending of one branch in a patch; the rest of its facts follow in `body`.
     mutating func pendingFact(
-        _ context: ResponseContext, _ index: Int, _ body: (inout FactsWriter) -> Void
+        _ context: ResponseContext, _ index: Int, _ body: (inout PendingFacts) -> Void
     ) {
         let sent = context.branches[index].sent
         guard !sent.isEmpty, loadStored(sent), let via = try? stored.topmostVia()
         else { return }
-        let (bytes, branch) = (stored.bytes, via.branch)
-        facts.message(RecordField.pendings) { pending in
-            pending.put(PendingField.branch, bytes, branch)
-            pending.put(PendingField.leg, UInt64(context.leg.rawValue))
-            pending.put(PendingField.cseq, UInt64(context.cSeq))
-            body(&pending)
-        }
+        facts.pending(context.leg, cSeq: context.cSeq, stored.bytes, via.branch, body)
     }
 
     // MARK: Responses to an INVITE
 
-    mutating func learnProvisional(
-        _ context: ResponseContext, _ index: Int, first: Bool, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
+    mutating func learnProvisional(_ context: ResponseContext, _ index: Int, first: Bool, dialogs: inout DialogTable) {
         guard let did = context.did, dialogs.contains(did) else { return }
         let hasTag = context.isInitial && message.statusCode > 100 && !message.toTag.isEmpty
         guard first || hasTag else { return }
         facts.begin()
-        if hasTag, context.pass.isFirst { facts.put(RecordField.state, UInt64(DialogState.early.rawValue)) }
+        if hasTag, context.pass.isFirst { facts.reach(.early) }
         if hasTag { writeOut(context, index, state: .early, answer: nil) }
-        if first { pendingFact(context, index) { $0.put(PendingField.progress, Progress.provisional) } }
-        learn(did, room: room(context), now: now, dialogs: &dialogs, effects: &effects)
+        if first { pendingFact(context, index) { $0.mark(.provisional) } }
+        learn(did, room: room(context), dialogs: &dialogs)
     }
 
     /// A 2xx: what it confirms or refreshes. One that confirms a dialog or moves its deadline must be committed before
     /// it is sent.
-    mutating func learnSuccess(
-        _ asReceived: ResponseContext, _ index: Int, answer: [UInt8], now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) -> SuccessFact {
+    mutating func learnSuccess(_ asReceived: ResponseContext, _ index: Int, answer: [UInt8], dialogs: inout DialogTable)
+        -> SuccessFact
+    {
         var context = asReceived
         guard context.isInitial || matchAgain(&context, dialogs: dialogs) else { return .nothing }
         guard let did = context.did, let state = dialogs.state(did), state != .deleted else { return .nothing }
@@ -220,27 +204,27 @@ extension Proxy {
         facts.begin()
         let isFirst = context.pass.isFirst
         if context.isInitial {
-            if isFirst { facts.put(RecordField.state, UInt64(DialogState.confirmedNotAcknowledged.rawValue)) }
+            if isFirst { facts.reach(.confirmedNotAcknowledged) }
             writeOut(context, index, state: .confirmedNotAcknowledged, answer: isFirst ? answer : nil)
         } else {
             // No INVITE is sent within a dialog before it is confirmed (RFC 3261 §14.1): its 2xx went by unseen here.
             let confirms = context.method == .invite && state < .confirmed
-            if confirms { facts.put(RecordField.state, UInt64(DialogState.confirmed.rawValue)) }
+            if confirms { facts.reach(.confirmed) }
             readRouteSets(did, calleeTag: context.leg == .caller ? message.toTag : message.fromTag, dialogs: dialogs)
             writeRefreshedSides(context, did, confirms: confirms, dialogs: dialogs)
         }
         if isFirst || !context.isInitial {
             let calleeTag = context.leg == .caller ? message.toTag : message.fromTag
-            writeDeadline(did, sessionWord(context.method), calleeTag: calleeTag, now: now, dialogs: dialogs)
+            writeDeadline(did, sessionWord(context.method), calleeTag: calleeTag, dialogs: dialogs)
         }
         if context.method == .invite {
             let keeps = !context.isInitial || !isFirst
             pendingFact(context, index) { pending in
-                pending.put(PendingField.progress, Progress.final)
-                if keeps { pending.put(PendingField.answer, answer) }
+                pending.mark(.final)
+                if keeps { pending.put(.answer, answer) }
             }
         }
-        guard let learned = learn(did, now: now, dialogs: &dialogs, effects: &effects) else { return .refused }
+        guard let learned = learn(did, dialogs: &dialogs) else { return .refused }
         // Of two branches answered in one millisecond the second moves no deadline, and confirms a dialog all the same.
         return learned.deadlineChanged || context.isInitial && learned.outcome == .changed ? .moves : .nothing
     }
@@ -262,28 +246,25 @@ extension Proxy {
         let bytes = message.bytes
         let (toTag, to) = (message.toTag, message.first(.to)?.value)
         let contact = contactURI()
-        let routeSet = recordRoutes(below: false)
+        let routeSet = recordRoutes(of: .callee)
         let target = index < context.branches.count ? context.branches[index].target : nil
         let flow = flowFact(arrivalFlow) ?? (target == nil ? nil : context.branches[index].memberFlow)
         // Only the home's own transaction knows what the home is called there.
         let isHome = context.kind == .forwarded && target != nil
         let sentBy = isHome ? sentByInRecord(context.branches[index].listener) : []
-        facts.message(RecordField.outs) { out in
-            out.put(OutField.toTag, bytes, toTag)
-            out.put(OutField.state, UInt64(state.rawValue))
-            out.message(OutField.side) { side in
-                if !sentBy.isEmpty { side.put(SideField.sentBy, sentBy) }
-                side.message(SideField.target) { fields in
-                    fields.put(TargetField.cseq, state == .early ? 0 : UInt64(context.cSeq))
-                    if let contact { fields.put(TargetField.contact, bytes, contact) }
-                    if !routeSet.isEmpty { fields.put(TargetField.routes, routeSet) }
-                    if let target { fields.put(TargetField.endpoint) { target.writeFact(into: &$0) } }
-                    if let flow { fields.put(TargetField.flow) { flow.write(into: &$0) } }
-                    if !context.pass.isFirst { fields.put(TargetField.pass, context.pass.rawValue) }
+        facts.out(bytes, toTag) { out in
+            out.reach(state)
+            out.side { side in
+                if !sentBy.isEmpty { side.put(.sentBy, sentBy) }
+                side.target(cSeq: state == .early ? 0 : context.cSeq, pass: context.pass) { fields in
+                    if let contact { fields.put(.contact, bytes, contact) }
+                    if !routeSet.isEmpty { fields.put(.routes, routeSet) }
+                    if let target { fields.put(.endpoint) { target.writeFact(into: &$0) } }
+                    if let flow { fields.put(.flow) { flow.write(into: &$0) } }
                 }
             }
-            if let answer { out.put(OutField.answer, answer) }
-            if let to { out.put(OutField.to, bytes, to) }
+            if let answer { out.put(.answer, answer) }
+            if let to { out.put(.to, bytes, to) }
         }
     }
 
@@ -296,38 +277,32 @@ extension Proxy {
     ) {
         let refreshesTarget = [.invite, .update, .subscribe, .notify, .refer].contains(context.method)
         let bytes = message.bytes
-        let (contact, cSeq) = (refreshesTarget ? contactURI() : nil, UInt64(context.cSeq))
+        let contact = refreshesTarget ? contactURI() : nil
         guard loadStored(context.request) else { return }
         let senderBytes = stored.bytes
         let senderContact = refreshesTarget ? contactURI(of: stored) : nil
         let (routesOfCaller, routesOfCallee) = (routeSets[0], routeSets[1])
         let senderFlow = flowFact(context.flow, ofSender: stored)
         let flow = flowFact(arrivalFlow) ?? context.branches.first?.memberFlow
-        func writeSide(_ side: inout FactsWriter, leg: Leg) {
+        func writeSide(_ side: inout SideFacts, leg: Leg) {
             let sends = leg == context.leg
-            if sends {
-                side.put(SideField.cseq, cSeq)
-                side.put(SideField.firstCSeq, cSeq)
-            }
+            if sends { side.sends(cSeq: context.cSeq) }
             let (source, range) = sends ? (senderBytes, senderContact) : (bytes, contact)
             guard let range, !sends || context.pass.isFirst else { return }
-            side.message(SideField.target) { target in
-                target.put(TargetField.cseq, cSeq)
-                if !context.pass.isFirst { target.put(TargetField.pass, context.pass.rawValue) }
-                target.put(TargetField.contact, source, range)
+            side.target(cSeq: context.cSeq, pass: context.pass) { target in
+                target.put(.contact, source, range)
                 let routes = leg == .caller ? routesOfCaller : routesOfCallee
-                if !routes.isEmpty { target.put(TargetField.routes, routes) }
-                if let flow = sends ? senderFlow : flow { target.put(TargetField.flow) { flow.write(into: &$0) } }
+                if !routes.isEmpty { target.put(.routes, routes) }
+                if let flow = sends ? senderFlow : flow { target.put(.flow) { flow.write(into: &$0) } }
             }
         }
         let calleeTag = context.leg == .caller ? message.toTag : message.fromTag
         let callee = nameOfCallee(did, calleeTag, leg: context.leg, dialogs: dialogs)
-        facts.message(RecordField.caller) { writeSide(&$0, leg: .caller) }
-        facts.message(RecordField.outs) { out in
-            out.put(OutField.toTag, bytes, calleeTag)
-            if confirms { out.put(OutField.state, UInt64(DialogState.confirmed.rawValue)) }
-            out.message(OutField.side) { writeSide(&$0, leg: .callee) }
-            if let callee { out.put(OutField.to, bytes, callee) }
+        facts.caller { writeSide(&$0, leg: .caller) }
+        facts.out(bytes, calleeTag) { out in
+            if confirms { out.reach(.confirmed) }
+            out.side { writeSide(&$0, leg: .callee) }
+            if let callee { out.put(.to, bytes, callee) }
         }
     }
 
@@ -353,15 +328,14 @@ extension Proxy {
         record.out(toTag: message.copy(calleeTag)) ?? record.outs.first { $0.state == .confirmed }
     }
 
-    /// Where our own entry stands in the Record-Routes of a message, and what is above or below it (S2-18).
-    /// - Parameter below: For the caller's side, those as received, read downwards; else those above ours, read
-    ///   upwards.
-    mutating func recordRoutes(below: Bool) -> [UInt8] {
+    /// The route set of one side, from the Record-Routes of the message at hand (S2-18): of the caller what is below
+    /// our own entries, as received; of the callee what is above them, read upwards.
+    mutating func recordRoutes(of leg: Leg) -> [UInt8] {
         addresses.removeAll(keepingCapacity: true)
         message.nameAddresses(.recordRoute, into: &addresses)
         guard !addresses.isEmpty else { return [] }
         var writer = ByteWriter()
-        if below {
+        if leg == .caller {
             let last = addresses.lastIndex { isOwnAddress($0) }.map { $0 + 1 } ?? 0
             for index in last..<addresses.count {
                 if !writer.isEmpty { writer.put(", ") }

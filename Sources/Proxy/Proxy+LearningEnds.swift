@@ -7,22 +7,16 @@ import SIP
 extension Proxy {
     /// A branch of a forked INVITE failed: its early dialogs are over, those of the others go on, and so does one whose
     /// 2xx went by another node while this one waited for an answer.
-    mutating func learnFailureOfBranch(
-        _ context: ResponseContext, _ index: Int, now: Instant, dialogs: inout DialogTable,
-        effects: inout ProxyEffects
-    ) {
+    mutating func learnFailureOfBranch(_ context: ResponseContext, _ index: Int, dialogs: inout DialogTable) {
         guard let did = context.did, dialogs.contains(did) else { return }
         facts.begin()
         for tag in context.branches[index].earlyTags
         where context.isInitial && !isAnswered(did, tag, dialogs: dialogs) {
-            facts.message(RecordField.outs) { out in
-                out.put(OutField.toTag, tag)
-                out.put(OutField.state, UInt64(DialogState.deleted.rawValue))
-            }
+            facts.out(tag) { $0.reach(.deleted) }
         }
-        pendingFact(context, index) { $0.put(PendingField.progress, Progress.final) }
+        pendingFact(context, index) { $0.mark(.final) }
         settleLast(context, [index], dialogs: dialogs)
-        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+        learn(did, dialogs: &dialogs)
     }
 
     /// Where the caller's INVITE was acknowledged while branches of it were open, the end of the last one settles it.
@@ -39,7 +33,7 @@ extension Proxy {
                 own.contains { Text.same(bytes, pending.branch, $0, ByteRange($0)) }
             }
         }
-        if isLast ?? false { facts.put(RecordField.settledCaller, UInt64(context.cSeq)) }
+        if isLast ?? false { facts.settle(.caller, cSeq: context.cSeq) }
     }
 
     /// A callee's 2xx to the caller's INVITE was acknowledged.
@@ -55,7 +49,7 @@ extension Proxy {
     ) -> Bool {
         var isOpen = false
         view.forEachPending(in: stored) { pending in
-            guard pending.leg == .caller, pending.cseq == cSeq, pending.progress & Progress.final == 0 else { return }
+            guard pending.leg == .caller, pending.cseq == cSeq, !pending.progress.contains(.final) else { return }
             isOpen = isOpen || !except(pending)
         }
         return isOpen
@@ -78,37 +72,35 @@ extension Proxy {
     }
 
     /// The INVITE failed as a whole: the dialog that it would have made ends; one that it was sent in goes on.
-    mutating func learnFailure(
-        _ context: ResponseContext, status: Int, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
+    mutating func learnFailure(_ context: ResponseContext, status: Int, dialogs: inout DialogTable) {
         guard let did = context.did, let state = dialogs.state(did), state != .deleted else { return }
         guard context.pass.isFirst else {
-            learnFailureOfPass(context, did, now: now, dialogs: &dialogs, effects: &effects)
+            learnFailureOfPass(context, did, dialogs: &dialogs)
             return
         }
         if context.isInitial, state < .confirmedNotAcknowledged {
-            cancelOrphans(did, but: .first, now: now, dialogs: &dialogs, effects: &effects)
+            cancelOrphans(did, but: .first, dialogs: &dialogs)
         }
         facts.begin()
         if context.isInitial {
             guard state < .confirmedNotAcknowledged else { return }
-            facts.put(RecordField.state, UInt64(DialogState.deleted.rawValue))
-            facts.put(RecordField.flags, RecordFlag.failed)
-            facts.put(RecordField.failure, UInt64(status))
+            facts.reach(.deleted)
+            facts.raise(.failed)
+            facts.fail(status: status)
         } else {
             if keepsBranches(of: context.leg, did, dialogs: dialogs) {
                 for index in context.branches.indices {
-                    pendingFact(context, index) { $0.put(PendingField.progress, Progress.final) }
+                    pendingFact(context, index) { $0.mark(.final) }
                 }
             } else {
-                facts.put(context.leg == .caller ? RecordField.settledCaller : .settledCallee, UInt64(context.cSeq))
+                facts.settle(context.leg, cSeq: context.cSeq)
             }
             if loadStored(context.request), let via = try? stored.topmostVia() {
                 let rejected = rejection(cSeq: context.cSeq, branch: via.branch, in: stored.bytes)
-                facts.put(context.leg == .caller ? RecordField.rejectedCaller : .rejectedCallee, rejected)
+                facts.reject(context.leg, mark: rejected)
             }
         }
-        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+        learn(did, dialogs: &dialogs)
     }
 
     /// What names a refused re-INVITE in the record, so that any node knows its ACK, which has the same branch
@@ -122,25 +114,20 @@ extension Proxy {
     // MARK: BYE
 
     /// A party's BYE ends the dialog as it passes; of several dialog-outs that live, only its own.
-    mutating func learnBye(
-        _ did: DialogID, _ leg: Leg, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
+    mutating func learnBye(_ did: DialogID, _ leg: Leg, dialogs: inout DialogTable) {
         if wasMadeHere() { return }
         let calleeTag = leg == .caller ? message.toTag : message.fromTag
         let goesOn = dialogs.view(did) { view, stored in livesWithout(calleeTag, view, stored) } ?? false
         let bytes = message.bytes
-        if !goesOn { cancelOrphans(did, now: now, dialogs: &dialogs, effects: &effects) }
+        if !goesOn { cancelOrphans(did, dialogs: &dialogs) }
         facts.begin()
         if goesOn {
-            facts.message(RecordField.outs) { out in
-                out.put(OutField.toTag, bytes, calleeTag)
-                out.put(OutField.state, UInt64(DialogState.deleted.rawValue))
-            }
+            facts.out(bytes, calleeTag) { $0.reach(.deleted) }
         } else {
-            facts.put(RecordField.state, UInt64(DialogState.deleted.rawValue))
-            facts.put(RecordField.flags, leg == .caller ? RecordFlag.byeFromCaller : RecordFlag.byeFromCallee)
+            facts.reach(.deleted)
+            facts.raise(leg == .caller ? .byeFromCaller : .byeFromCallee)
         }
-        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+        learn(did, dialogs: &dialogs)
     }
 
     /// The BYE at hand is one of the cluster's, and comes by again on its way through a server: whoever made it ends
@@ -188,22 +175,20 @@ extension Proxy {
     }
 
     /// The dialog ends with the last of its dialog-outs.
-    package mutating func learnSpent(
-        _ did: DialogID, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
-        cancelOrphans(did, now: now, dialogs: &dialogs, effects: &effects)
+    package mutating func learnSpent(_ did: DialogID, now: Instant, dialogs: inout DialogTable) {
+        self.now = now
+        defer { replayQueued(dialogs: &dialogs) }
+        cancelOrphans(did, dialogs: &dialogs)
         facts.begin()
-        facts.put(RecordField.state, UInt64(DialogState.deleted.rawValue))
-        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+        facts.reach(.deleted)
+        learn(did, dialogs: &dialogs)
     }
 
     // MARK: ACK and CANCEL
 
     /// The ACK for a 2xx settles its INVITE: answers, Via stacks and branches are dropped from the record. While a
     /// branch is open, as far as is known here, they stay: should its owner die, an heir has to cancel it.
-    mutating func learnAcknowledgement(
-        _ did: DialogID, _ plan: RequestPlan, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
+    mutating func learnAcknowledgement(_ did: DialogID, _ plan: RequestPlan, dialogs: inout DialogTable) {
         guard let state = dialogs.state(did), state != .deleted else { return }
         let bytes = message.bytes
         let calleeTag = plan.leg == .caller ? message.toTag : message.fromTag
@@ -213,7 +198,7 @@ extension Proxy {
         // An ACK is proof of the 2xx: if that is still on its way here, the early timeout must not outlive it.
         let generation = (dialogs.view(did) { view, _ in view.deadline?.generation } ?? nil) ?? 0
         if isInitial {
-            if generation == 0 { guessDeadline(did, now: now, dialogs: dialogs) } else { repeatDeadline(did, dialogs) }
+            if generation == 0 { guessDeadline(did, dialogs: dialogs) } else { repeatDeadline(did, dialogs) }
         }
         let isBare =
             dialogs.view(did) { view, stored in
@@ -224,30 +209,29 @@ extension Proxy {
         var way = ByteWriter()
         if isBare, passedBefore(plan) == nil { writeRoutesLeft(plan, into: &way) }
         if plan.leg == .caller, isInitial {
-            facts.put(RecordField.state, UInt64(DialogState.confirmed.rawValue))
+            facts.reach(.confirmed)
             let isOpen = dialogs.view(did) { view, stored in hasOpenPending(view, stored, plan.cSeq.number) } ?? false
-            if !isOpen { facts.put(RecordField.settledCaller, UInt64(plan.cSeq.number)) }
-            facts.message(RecordField.outs) { out in
-                out.put(OutField.toTag, bytes, calleeTag)
-                out.put(OutField.state, UInt64(DialogState.confirmed.rawValue))
-                out.put(OutField.acked, UInt64(plan.cSeq.number))
+            if !isOpen { facts.settle(.caller, cSeq: plan.cSeq.number) }
+            facts.out(bytes, calleeTag) { out in
+                out.reach(.confirmed)
+                out.acknowledge(cSeq: plan.cSeq.number)
                 // The 2xx went by unseen: the ACK names where the callee is, and the way there (RFC 3261 §12.2.1.1);
                 // CSeq 0 yields to the 2xx.
                 if isBare, !namesUs {
-                    out.message(OutField.side) { side in
-                        side.message(SideField.target) { target in
-                            target.put(TargetField.contact, bytes, requestURI)
-                            if !way.isEmpty { target.put(TargetField.routes, way.bytes) }
+                    out.side { side in
+                        side.target { target in
+                            target.put(.contact, bytes, requestURI)
+                            if !way.isEmpty { target.put(.routes, way.bytes) }
                         }
                     }
-                    if let to { out.put(OutField.to, bytes, to) }
+                    if let to { out.put(.to, bytes, to) }
                 }
             }
         } else if !keepsBranches(of: plan.leg, did, dialogs: dialogs) {
-            facts.put(plan.leg == .caller ? RecordField.settledCaller : .settledCallee, UInt64(plan.cSeq.number))
+            facts.settle(plan.leg, cSeq: plan.cSeq.number)
         }
-        learn(did, now: now, dialogs: &dialogs, effects: &effects)
-        stopResending(did, effects: &effects)
+        learn(did, dialogs: &dialogs)
+        stopResending(did)
     }
 
     /// Whether the caller's INVITE was acknowledged before it was known here how its branches ended, and now they have.
@@ -259,28 +243,26 @@ extension Proxy {
     }
 
     /// All branches of the caller's INVITE have ended.
-    package mutating func learnSettled(
-        _ did: DialogID, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
+    package mutating func learnSettled(_ did: DialogID, now: Instant, dialogs: inout DialogTable) {
+        self.now = now
+        defer { replayQueued(dialogs: &dialogs) }
         facts.begin()
-        facts.put(RecordField.settledCaller, UInt64(dialogs.view(did) { view, _ in view.inviteCSeq } ?? 0))
-        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+        facts.settle(.caller, cSeq: dialogs.view(did) { view, _ in view.inviteCSeq } ?? 0)
+        learn(did, dialogs: &dialogs)
     }
 
-    mutating func learnCancelled(
-        _ context: ResponseContext, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
+    mutating func learnCancelled(_ context: ResponseContext, dialogs: inout DialogTable) {
         guard let did = context.did, let state = dialogs.state(did), state != .deleted else { return }
         facts.begin()
         if context.isInitial, context.pass.isFirst {
             guard state < .confirmedNotAcknowledged else { return }
-            facts.put(RecordField.flags, RecordFlag.cancelled)
+            facts.raise(.cancelled)
         } else {
             for index in context.branches.indices {
-                pendingFact(context, index) { $0.put(PendingField.progress, Progress.cancelled) }
+                pendingFact(context, index) { $0.mark(.cancelled) }
             }
         }
         learnReason(context)
-        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+        learn(did, dialogs: &dialogs)
     }
 }

@@ -10,9 +10,7 @@ import SIP
 extension Proxy {
     /// - Returns: Whether it has a next hop now, or waits for one; false when it was refused, `nil` when the record
     ///   does not say where the other side is.
-    mutating func routeLeniently(
-        _ plan: inout RequestPlan, dialogs: DialogTable, effects: inout ProxyEffects
-    ) -> Bool? {
+    mutating func routeLeniently(_ plan: inout RequestPlan, dialogs: DialogTable) -> Bool? {
         guard settings.lenient, plan.isKnown, let did = plan.did, let record = dialogs.record(did) else { return nil }
         let callee = out(of: record, message.toTag) ?? record.outs.first
         var side = plan.leg == .caller ? callee?.side ?? Record.Side() : record.caller
@@ -26,7 +24,7 @@ extension Proxy {
             case .taken: return true
             case .gone where endpoint(of: target, in: contact) == nil:
                 counters.flowsGone += 1
-                reject(430, plan, effects: &effects)
+                reject(430, plan)
                 return false
             case .gone, .none: break
             }
@@ -48,7 +46,7 @@ extension Proxy {
             return true
         }
         guard let name = name(of: uri, in: bytes) else { return nil }
-        return waitsForName(name, &plan, effects: &effects)
+        return waitsForName(name, &plan)
     }
 
     /// Where the next hop is written: the first Route, else the Request-URI.

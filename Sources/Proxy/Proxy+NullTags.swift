@@ -45,15 +45,13 @@ extension Proxy {
     /// A request outside of any dialog. Where its Route names one, an INVITE waits for that record: its callee may be
     /// without a tag. One whose CSeq leaves no room for ours is refused (§8.1.1.5).
     /// - Returns: False when it waits, or was refused.
-    mutating func beginsOutside(
-        _ plan: inout RequestPlan, now: Instant, dialogs: DialogTable, effects: inout ProxyEffects
-    ) -> Bool {
+    mutating func beginsOutside(_ plan: inout RequestPlan, dialogs: DialogTable) -> Bool {
         guard message.method != .invite || UInt64(plan.cSeq.number) < GeneratedCSeq.limit else {
-            reject(400, plan, effects: &effects)
+            reject(400, plan)
             return false
         }
         guard let hint = plan.did else { return true }
-        if waitsForRecord(hint, plan, now: now, dialogs: dialogs) {
+        if waitsForRecord(hint, plan, dialogs: dialogs) {
             effects.items.append(.wanted(hint))
             return false
         }

@@ -53,7 +53,7 @@ extension Proxy {
 
 extension Proxy {
     /// Counts an answer that goes upstream, and how long its call took to be answered.
-    mutating func noteAnswer(_ status: Int, _ context: ResponseContext, now: Instant) {
+    mutating func noteAnswer(_ status: Int, _ context: ResponseContext) {
         answersByClass[min(6, status / 100)] &+= 1
         guard status / 100 == 2, context.lastStatus < 200, context.method == .invite, context.isInitial,
             context.pass.isFirst, context.kind == .forwarded

@@ -57,17 +57,14 @@ extension Proxy {
 
     /// A further pass of an INVITE: looked up before it is sent on, as a first one is.
     /// - Returns: Whether it is to be forwarded.
-    mutating func preparePass(
-        _ passage: Passage, _ plan: inout RequestPlan, now: Instant, dialogs: inout DialogTable,
-        effects: inout ProxyEffects
-    ) -> Bool {
+    mutating func preparePass(_ passage: Passage, _ plan: inout RequestPlan, dialogs: inout DialogTable) -> Bool {
         plan.pass = passage.pass
         guard message.method == .invite, let did = passage.did else { return true }
         plan.recordsRoute = true
         guard let state = dialogs.state(did) else {
             plan.did = did
             // It may be faster than the facts of its first pass.
-            guard waitsForRecord(did, plan, now: now, dialogs: dialogs) else { return true }
+            guard waitsForRecord(did, plan, dialogs: dialogs) else { return true }
             effects.items.append(.wanted(did))
             return false
         }
@@ -78,11 +75,11 @@ extension Proxy {
         }
         plan.did = did
         if state == .deleted {  // Nobody waits for an answer any more.
-            reject(487, plan, effects: &effects)
+            reject(487, plan)
             return false
         }
         if isPending(did, plan, dialogs: dialogs) {
-            receiveRepeatedInvite(plan, did: did, now: now, dialogs: &dialogs, effects: &effects)
+            receiveRepeatedInvite(plan, did: did, dialogs: &dialogs)
             return false
         }
         plan.isKnown = true
@@ -141,7 +138,7 @@ extension Proxy {
             var found: [SpiralPass] = isFirst ? [.first] : []
             view.forEachPending(in: stored) { pending in
                 guard !pending.pass.isFirst, pending.cseq == plan.cSeq.number, !found.contains(pending.pass),
-                    pending.progress & Progress.final == 0,
+                    !pending.progress.contains(.final),
                     Text.same(stored, pending.requestURI, message.bytes, message.requestURI)
                 else { return }
                 found.append(pending.pass)
@@ -173,36 +170,28 @@ extension Proxy {
     // MARK: Ends
 
     /// A further pass has failed: its branches are over, and so are the early dialogs that it told of.
-    mutating func learnFailureOfPass(
-        _ context: ResponseContext, _ did: DialogID, now: Instant, dialogs: inout DialogTable,
-        effects: inout ProxyEffects
-    ) {
+    mutating func learnFailureOfPass(_ context: ResponseContext, _ did: DialogID, dialogs: inout DialogTable) {
         facts.begin()
         if context.isInitial {
             for out in dialogs.record(did)?.outs ?? []
             where out.side.pass == context.pass && (out.state ?? .unconfirmed) < .confirmedNotAcknowledged {
-                facts.message(RecordField.outs) { fields in
-                    fields.put(OutField.toTag, out.toTag)
-                    fields.put(OutField.state, UInt64(DialogState.deleted.rawValue))
-                }
+                facts.out(out.toTag) { $0.reach(.deleted) }
             }
         }
         for index in context.branches.indices {
-            pendingFact(context, index) { $0.put(PendingField.progress, Progress.final) }
+            pendingFact(context, index) { $0.mark(.final) }
         }
         settleLast(context, Array(context.branches.indices), dialogs: dialogs)
-        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+        learn(did, dialogs: &dialogs)
     }
 
     /// The answer to a BYE that went to a server first: where the server did not send it on, the dialog ends now.
-    mutating func endOnAnswer(
-        _ context: inout ResponseContext, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
+    mutating func endOnAnswer(_ context: inout ResponseContext, dialogs: inout DialogTable) {
         guard message.statusCode < 300 || message.statusCode == 481, let did = context.did,
             let state = dialogs.state(did), state != .deleted
         else { return }
         context.endsOnAnswer = false
-        learnBye(did, context.leg, now: now, dialogs: &dialogs, effects: &effects)
+        learnBye(did, context.leg, dialogs: &dialogs)
     }
 
     /// Whether a callee has answered by way of this pass.

@@ -14,32 +14,21 @@ extension Proxy {
     /// A dead node's branch has failed after another was answered, or after an heir has spoken: nothing of that is for
     /// the caller. The phone repeats it until it is acknowledged (RFC 3261 §17.1.1.3).
     mutating func failLate(
-        _ did: DialogID, _ via: Via, _ record: Record, from source: Endpoint, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ did: DialogID, _ via: Via, _ record: Record, from source: Endpoint, dialogs: inout DialogTable
     ) {
         counters.foreignAbsorbed += 1
-        acknowledgeLate(via, record, to: source, effects: &effects)
+        acknowledgeLate(via, record, to: source)
         guard record.state != .deleted else { return }
         let (bytes, tag) = (message.bytes, message.toTag)
         facts.begin()
         if let out = record.out(toTag: message.copy(tag)), (out.state ?? .unconfirmed) < .confirmedNotAcknowledged {
-            facts.message(RecordField.outs) { out in
-                out.put(OutField.toTag, bytes, tag)
-                out.put(OutField.state, UInt64(DialogState.deleted.rawValue))
-            }
+            facts.out(bytes, tag) { $0.reach(.deleted) }
         }
-        facts.message(RecordField.pendings) { pending in
-            pending.put(PendingField.branch, bytes, via.branch)
-            pending.put(PendingField.leg, UInt64(Leg.caller.rawValue))
-            pending.put(PendingField.cseq, UInt64(record.inviteCSeq))
-            pending.put(PendingField.progress, Progress.final)
-        }
-        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+        facts.pending(.caller, cSeq: record.inviteCSeq, bytes, via.branch) { $0.mark(.final) }
+        learn(did, dialogs: &dialogs)
     }
 
-    private mutating func acknowledgeLate(
-        _ via: Via, _ record: Record, to source: Endpoint, effects: inout ProxyEffects
-    ) {
+    private mutating func acknowledgeLate(_ via: Via, _ record: Record, to source: Endpoint) {
         guard source != .none, !isPeerAddress(source) else { return }
         let out = record.out(toTag: message.copy(message.toTag))
         let requestURI = out.map(\.side.contact).flatMap { $0.isEmpty ? nil : $0 } ?? record.requestURI
@@ -72,8 +61,7 @@ extension Proxy {
     /// copy need wait no longer.
     /// - Returns: Whether it was such a 2xx.
     mutating func learnPassingConfirmation(
-        _ did: DialogID, _ cSeq: CSeq, _ via: Via, _ spiral: SpiralPass, now: Instant, dialogs: inout DialogTable,
-        effects: inout ProxyEffects
+        _ did: DialogID, _ cSeq: CSeq, _ via: Via, _ spiral: SpiralPass, dialogs: inout DialogTable
     ) -> Bool {
         guard cSeq.method == .invite, let state = dialogs.state(did), state != .deleted,
             dialogs.view(did, { isUnknownAnswer(cSeq.number, spiral, $0, $1) }) ?? false
@@ -88,20 +76,14 @@ extension Proxy {
         facts.begin()
         writeOut(context, 0, state: .confirmedNotAcknowledged, answer: spiral.isFirst ? answer : nil)
         if spiral.isFirst {
-            facts.put(RecordField.state, UInt64(DialogState.confirmedNotAcknowledged.rawValue))
-            writeDeadline(did, sessionWord(cSeq.method), calleeTag: message.toTag, now: now, dialogs: dialogs)
+            facts.reach(.confirmedNotAcknowledged)
+            writeDeadline(did, sessionWord(cSeq.method), calleeTag: message.toTag, dialogs: dialogs)
         }
-        let (bytes, branch) = (message.bytes, via.branch)
-        facts.message(RecordField.pendings) { pending in
-            pending.put(PendingField.branch, bytes, branch)
-            pending.put(PendingField.leg, UInt64(Leg.caller.rawValue))
-            pending.put(PendingField.cseq, UInt64(cSeq.number))
-            pending.put(PendingField.progress, Progress.final)
-        }
-        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+        facts.pending(.caller, cSeq: cSeq.number, message.bytes, via.branch) { $0.mark(.final) }
+        learn(did, dialogs: &dialogs)
         // An heir that repeats this 2xx from now on does not say it before it is committed: the copy at hand is held.
         holdsAnswer = true
-        review(did, now: now, dialogs: &dialogs, effects: &effects)
+        review(did, dialogs: &dialogs)
         holdsAnswer = false
         _ = loadMessage(kept)
         return true
@@ -121,9 +103,7 @@ extension Proxy {
     /// A 2xx of a dead node's transaction passes by: that both sides live is worth the refresh, and the Contact of who
     /// sent it is news.
     /// - Returns: Whether it moves the deadline, and so must be committed before it is sent on.
-    mutating func learnPassingSuccess(
-        _ did: DialogID, _ cSeq: CSeq, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) -> Bool {
+    mutating func learnPassingSuccess(_ did: DialogID, _ cSeq: CSeq, dialogs: inout DialogTable) -> Bool {
         let bytes = message.bytes
         guard let state = dialogs.state(did), state != .deleted,
             let sender = leg(of: did, from: .none, dialogs: dialogs)
@@ -135,26 +115,24 @@ extension Proxy {
         readRouteSets(did, calleeTag: sender == .caller ? message.toTag : message.fromTag, dialogs: dialogs)
         let contact = [.invite, .update].contains(cSeq.method) ? contactURI() : nil
         let routes = sender == .caller ? routeSets[1] : routeSets[0]
-        func writeSide(_ side: inout FactsWriter) {
+        func writeSide(_ side: inout SideFacts) {
             guard let contact else { return }
-            side.message(SideField.target) { target in
-                target.put(TargetField.cseq, UInt64(cSeq.number))
-                target.put(TargetField.contact, bytes, contact)
-                if !routes.isEmpty { target.put(TargetField.routes, routes) }
+            side.target(cSeq: cSeq.number) { target in
+                target.put(.contact, bytes, contact)
+                if !routes.isEmpty { target.put(.routes, routes) }
             }
         }
         let calleeTag = sender == .caller ? message.toTag : message.fromTag
         let callee = nameOfCallee(did, calleeTag, leg: sender, dialogs: dialogs)
         facts.begin()
-        if confirms { facts.put(RecordField.state, UInt64(DialogState.confirmed.rawValue)) }
-        writeDeadline(did, sessionWord(cSeq.method), calleeTag: calleeTag, now: now, dialogs: dialogs)
-        if sender == .callee { facts.message(RecordField.caller) { writeSide(&$0) } }
-        facts.message(RecordField.outs) { out in
-            out.put(OutField.toTag, bytes, calleeTag)
-            if confirms { out.put(OutField.state, UInt64(DialogState.confirmed.rawValue)) }
-            if sender == .caller { out.message(OutField.side) { writeSide(&$0) } }
-            if let callee { out.put(OutField.to, bytes, callee) }
+        if confirms { facts.reach(.confirmed) }
+        writeDeadline(did, sessionWord(cSeq.method), calleeTag: calleeTag, dialogs: dialogs)
+        if sender == .callee { facts.caller { writeSide(&$0) } }
+        facts.out(bytes, calleeTag) { out in
+            if confirms { out.reach(.confirmed) }
+            if sender == .caller { out.side { writeSide(&$0) } }
+            if let callee { out.put(.to, bytes, callee) }
         }
-        return learn(did, now: now, dialogs: &dialogs, effects: &effects)?.deadlineChanged ?? false
+        return learn(did, dialogs: &dialogs)?.deadlineChanged ?? false
     }
 }

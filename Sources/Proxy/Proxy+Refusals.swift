@@ -14,7 +14,7 @@ import SIP
 
 extension Proxy {
     /// What is written of the refusal that was just queued for the request at hand.
-    mutating func rememberRefusal(now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects) {
+    mutating func rememberRefusal(dialogs: inout DialogTable) {
         isRefusalAtHand = false
         guard message.isRequest, message.method == .invite, let via = try? message.topmostVia() else { return }
         let cSeq = (try? message.cSeq().number) ?? 0
@@ -32,18 +32,15 @@ extension Proxy {
         let calleeTag = message.fromTag
         facts.begin()
         if leg == .caller {
-            facts.put(RecordField.refusedCaller, refusal)
+            facts.refuseCaller(mark: refusal)
         } else {
-            facts.message(RecordField.outs) { out in
-                out.put(OutField.toTag, bytes, calleeTag)
-                out.put(OutField.refused, refusal)
-            }
+            facts.out(bytes, calleeTag) { $0.refuse(mark: refusal) }
         }
-        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+        learn(did, dialogs: &dialogs)
     }
 
     /// Whether an ACK is for a refusal that this node made.
-    func isOfRefusal(_ plan: RequestPlan, now: Instant) -> Bool {
+    func isOfRefusal(_ plan: RequestPlan) -> Bool {
         refusals.count > 0 && refusals.contains(serverKey(plan, method: .ack), now: now)
     }
 

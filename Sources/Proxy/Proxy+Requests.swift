@@ -34,8 +34,8 @@ struct RequestPlan {
     var nextHop = Endpoint.none
     /// Where it goes instead, when that is more than one known address.
     var targets: [ForkTarget] = []
-    /// Position of the next hop in the table of probed targets, -1 for none.
-    var health: Int32 = -1
+    /// The number of the next hop in the table of targets (`targetStates`), if it has one.
+    var health: Int32?
     /// The connection of the member that it is passed to, which must send it on.
     var memberFlow: FlowFact?
     /// The connection that the member which passed it here names.
@@ -69,49 +69,46 @@ struct RequestPlan {
 }
 
 extension Proxy {
-    mutating func receiveRequest(
-        from source: Endpoint, on listener: ListenerID, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
+    mutating func receiveRequest(from source: Endpoint, on listener: ListenerID, dialogs: inout DialogTable) {
         guard let via = try? message.topmostVia(), let cSeq = try? message.cSeq() else {
             counters.malformed += 1
             return
         }
         defer {
-            if isRefusalAtHand { rememberRefusal(now: now, dialogs: &dialogs, effects: &effects) }
+            if isRefusalAtHand { rememberRefusal(dialogs: &dialogs) }
         }
         let reply = replyPath(via: via, source: source)
         var plan = RequestPlan(
             source: source, listener: listener, upstream: reply.endpoint, addsReceived: reply.adds, cSeq: cSeq, via: via
         )
         readRelay(&plan)
-        guard isAllowed(plan, effects: &effects) else { return }
+        guard isAllowed(plan) else { return }
         switch message.method {
         case .ack:
-            receiveAcknowledgement(&plan, now: now, dialogs: &dialogs, effects: &effects)
+            receiveAcknowledgement(&plan, dialogs: &dialogs)
             return
         case .cancel:
-            receiveCancel(&plan, now: now, dialogs: &dialogs, effects: &effects)
+            receiveCancel(&plan, dialogs: &dialogs)
             return
         default: break
         }
-        if absorbRetransmission(plan, now: now, effects: &effects) { return }
+        if absorbRetransmission(plan) { return }
         if let problem = checkRequest() {
-            reject(problem, plan, effects: &effects)
+            reject(problem, plan)
             return
         }
         consumeRoutes(&plan, dialogs: dialogs)
         plan.isInDialog = isWithinDialog(plan, dialogs: dialogs)
         if !plan.isInDialog {
-            guard beginsOutside(&plan, now: now, dialogs: dialogs, effects: &effects) else { return }
-            guard prepareInitial(&plan, now: now, dialogs: &dialogs, effects: &effects) else { return }
+            guard beginsOutside(&plan, dialogs: dialogs) else { return }
+            guard prepareInitial(&plan, dialogs: &dialogs) else { return }
         } else {
-            guard prepareInDialog(&plan, now: now, dialogs: dialogs, effects: &effects) else { return }
+            guard prepareInDialog(&plan, dialogs: dialogs) else { return }
         }
-        guard readBreadth(&plan, effects: &effects),
-            findNextHop(&plan, now: now, dialogs: dialogs, effects: &effects)
+        guard readBreadth(&plan),
+            findNextHop(&plan, dialogs: dialogs)
         else { return }
-        forward(plan, now: now, dialogs: &dialogs, effects: &effects)
+        forward(plan, dialogs: &dialogs)
     }
 
     // MARK: Reply path
@@ -195,7 +192,7 @@ extension Proxy {
     }
 
     /// Answers or swallows a request that this node has already (§17.2).
-    mutating func absorbRetransmission(_ plan: RequestPlan, now: Instant, effects: inout ProxyEffects) -> Bool {
+    mutating func absorbRetransmission(_ plan: RequestPlan) -> Bool {
         guard let id = serverContext(serverKey(plan, method: message.method)), var context = take(id) else {
             return false
         }
@@ -210,7 +207,7 @@ extension Proxy {
             context.server = .nonInvite(transaction)
         case .none: break
         }
-        performServer(&context, id, now: now, effects: &effects)
+        performServer(&context, id)
         put(context, id)
         return true
     }
@@ -240,37 +237,37 @@ extension Proxy {
 
     /// Reads how many branches the request may have.
     /// - Returns: False when it may have none, or says what cannot be read; it was refused then.
-    private mutating func readBreadth(_ plan: inout RequestPlan, effects: inout ProxyEffects) -> Bool {
+    private mutating func readBreadth(_ plan: inout RequestPlan) -> Bool {
         do {
             plan.breadth = try message.maxBreadth() ?? MaxBreadth.assumed
         } catch {
-            reject(error.statusCode, plan, effects: &effects)
+            reject(error.statusCode, plan)
             return false
         }
-        if plan.breadth == 0 { reject(440, plan, effects: &effects) }
+        if plan.breadth == 0 { reject(440, plan) }
         return plan.breadth > 0
     }
 
     /// Refuses a request without keeping anything (§8.2.7): our To tag is a function of the request, so the ACK is
     /// known again; within a dialog by its branch (`Refusals`).
-    mutating func reject(
-        _ status: Int, _ plan: RequestPlan, effects: inout ProxyEffects, extra: (inout ByteWriter) -> Void = { _ in }
-    ) {
+    mutating func reject(_ status: Int, _ plan: RequestPlan, extra: (inout ByteWriter) -> Void = { _ in }) {
+        counters.rejected += 1
+        answer(status, plan, extra: extra)
+    }
+
+    /// Answers a request that ends here, without keeping anything.
+    mutating func answer(_ status: Int, _ plan: RequestPlan, extra: (inout ByteWriter) -> Void = { _ in }) {
         let received: (Endpoint, forceRport: Bool)? =
             plan.addsReceived
             ? (plan.source, forceRport: !plan.source.transport.isReliable && plan.upstream.port == plan.source.port)
             : nil
-        refuse(
-            status, to: plan.upstream, from: plan.listener, flow: arrivalFlow, received: received, effects: &effects,
-            extra: extra)
+        answer(status, to: plan.upstream, from: plan.listener, flow: arrivalFlow, received: received, extra: extra)
     }
 
-    private mutating func refuse(
+    private mutating func answer(
         _ status: Int, to upstream: Endpoint, from listener: ListenerID, flow: FlowID,
-        received: (Endpoint, forceRport: Bool)?,
-        effects: inout ProxyEffects, extra: (inout ByteWriter) -> Void = { _ in }
+        received: (Endpoint, forceRport: Bool)?, extra: (inout ByteWriter) -> Void = { _ in }
     ) {
-        counters.rejected += 1
         answersByClass[min(6, status / 100)] &+= 1
         if status >= 300, message.method == .invite, !message.toTag.isEmpty { isRefusalAtHand = true }
         let toTag = status > 100 && message.toTag.isEmpty ? ownToTagText(message) : []
@@ -296,23 +293,21 @@ extension Proxy {
 
     /// Refuses what could not be understood (RFC 4475): what is there of From, To, Call-ID and CSeq is copied. Without
     /// any Via there is nobody to tell; where the topmost one cannot be read, the answer goes back to the source.
-    mutating func rejectStatelessly(
-        _ status: Int, source: Endpoint, listener: ListenerID, effects: inout ProxyEffects
-    ) {
+    mutating func rejectStatelessly(_ status: Int, source: Endpoint, listener: ListenerID) {
         guard message.first(.via) != nil else {
             counters.dropped += 1
             return
         }
+        counters.rejected += 1
         guard let via = try? message.topmostVia() else {
-            refuse(status, to: source, from: listener, flow: arrivalFlow, received: nil, effects: &effects)
+            answer(status, to: source, from: listener, flow: arrivalFlow, received: nil)
             return
         }
         let reply = replyPath(via: via, source: source)
         let received: (Endpoint, forceRport: Bool)? =
             reply.adds
             ? (source, forceRport: !source.transport.isReliable && reply.endpoint.port == source.port) : nil
-        refuse(
-            status, to: reply.endpoint, from: listener, flow: arrivalFlow, received: received, effects: &effects)
+        answer(status, to: reply.endpoint, from: listener, flow: arrivalFlow, received: received)
     }
 
     // MARK: §16.4

@@ -6,10 +6,7 @@ import Primitives
 import SIP
 
 extension Proxy {
-    mutating func startResending(
-        _ did: DialogID, _ record: Record, _ pending: Record.Pending, _ answer: [UInt8], now: Instant,
-        effects: inout ProxyEffects
-    ) {
+    mutating func startResending(_ did: DialogID, _ record: Record, _ pending: Record.Pending, _ answer: [UInt8]) {
         // What the branches of a fork share stands in the first one.
         let whole = branches(of: pending, in: record).first { !$0.source.isEmpty } ?? pending
         guard let source = Endpoint(fact: whole.source) else {
@@ -24,15 +21,13 @@ extension Proxy {
         context.pass = pending.pass
         context.upstream = source
         context.listener = egressListener(source)
-        guard keepResending(did, answer, context, now: now, effects: &effects) else { return }
+        guard keepResending(did, answer, context) else { return }
         if !(holdsAnswer && commits) { effects.queue.send(answer, to: source, from: egressListener(source)) }
     }
 
     /// The 2xx to an INVITE that was adopted has been sent by its Vias. The callee's copies go by those that were given
     /// up, so it is this node that repeats it (RFC 3261 §13.3.1.4).
-    mutating func startRepeating(
-        _ adopted: ResponseContext, _ did: DialogID, _ answer: [UInt8], now: Instant, effects: inout ProxyEffects
-    ) {
+    mutating func startRepeating(_ adopted: ResponseContext, _ did: DialogID, _ answer: [UInt8]) {
         var context = ResponseContext()
         context.cSeq = adopted.cSeq
         context.isInitial = adopted.isInitial
@@ -42,13 +37,11 @@ extension Proxy {
         context.flow = adopted.flow
         context.relay = adopted.relay
         context.repeatsForAdopted = true
-        _ = keepResending(did, answer, context, now: now, effects: &effects)  // Counted where there is no room.
+        _ = keepResending(did, answer, context)  // Counted where there is no room.
     }
 
-    private mutating func keepResending(
-        _ did: DialogID, _ answer: [UInt8], _ draft: ResponseContext, now: Instant, effects: inout ProxyEffects
-    ) -> Bool {
-        guard let id = newContext(&effects) else { return false }
+    private mutating func keepResending(_ did: DialogID, _ answer: [UInt8], _ draft: ResponseContext) -> Bool {
+        guard let id = newContext() else { return false }
         var context = draft
         context.kind = .resending
         context.did = did
@@ -63,10 +56,7 @@ extension Proxy {
         return true
     }
 
-    mutating func resendAnswer(
-        _ context: inout ResponseContext, _ id: SlotID, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
+    mutating func resendAnswer(_ context: inout ResponseContext, _ id: SlotID, dialogs: inout DialogTable) {
         context.contextTimer = .none
         guard context.kind == .resending, let did = context.did, let state = dialogs.state(did),
             !isSettled(context, did, state, dialogs: dialogs)
@@ -78,13 +68,13 @@ extension Proxy {
             context.kind = .forwarded
             // A re-INVITE without its ACK is no reason to end a call in which both sides talk.
             guard context.isInitial else { return }
-            shortenDeadline(did, flags: 0, isAsked: false, now: now, dialogs: &dialogs, effects: &effects)
+            shortenDeadline(did, flags: [], isAsked: false, dialogs: &dialogs)
             return
         }
         // Its BYEs are due: a caller that has had no 2xx must not be given one now. Another copy of the callee's may
         // still move the deadline.
         if let deadline = dialogs.deadline(did), deadline > now {
-            answer(context.lastResponse, context, effects: &effects)
+            answer(context.lastResponse, context)
         }
         context.resendInterval = min(context.resendInterval * 2, settings.timers.t2)
         context.contextTimer = wheel.schedule(
@@ -92,7 +82,7 @@ extension Proxy {
     }
 
     /// An ACK was seen: whoever repeats the 2xx stops.
-    mutating func stopResending(_ did: DialogID, effects: inout ProxyEffects) {
+    mutating func stopResending(_ did: DialogID) {
         while let id = inviteContext(of: did, where: { $0.kind == .resending }), let context = take(id) {
             discard(context, id)
         }

@@ -7,22 +7,19 @@ package import Primitives
 import SIP
 
 extension Proxy {
-    mutating func receiveResponse(
-        from source: Endpoint, on listener: ListenerID, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
+    mutating func receiveResponse(from source: Endpoint, on listener: ListenerID, dialogs: inout DialogTable) {
         guard let via = try? message.topmostVia(), let cSeq = try? message.cSeq() else {
             counters.malformed += 1
             return
         }
         switch Branch(message.bytes, via.branch, mark: settings.mark) {
         case .foreign:
-            if receiveRelayed(via, cSeq, from: source, now: now, dialogs: &dialogs, effects: &effects) { return }
+            if receiveRelayed(via, cSeq, from: source, dialogs: &dialogs) { return }
             counters.strayResponses += 1
         case .generated(let hash):
-            receiveGeneratedResponse(hash, from: source, now: now, dialogs: &dialogs, effects: &effects)
+            receiveGeneratedResponse(hash, from: source, dialogs: &dialogs)
         case .transaction(let token) where token.member == settings.memberTag:
-            receiveOwnResponse(token, via, cSeq, from: source, now: now, dialogs: &dialogs, effects: &effects)
+            receiveOwnResponse(token, via, cSeq, from: source, dialogs: &dialogs)
         case .transaction(let token):
             if let peer = peer(token.member), peer.isLive, let endpoint = peer.endpoint {
                 guard !isPeerAddress(source) else {  // Passing on happens once.
@@ -35,7 +32,7 @@ extension Proxy {
                 counters.strayResponses += 1
             } else {
                 let via = completeSession(cSeq, of: token.did, dialogs: dialogs) ?? via
-                receiveHeirResponse(token, via, cSeq, from: source, now: now, dialogs: &dialogs, effects: &effects)
+                receiveHeirResponse(token, via, cSeq, from: source, dialogs: &dialogs)
             }
         }
     }
@@ -46,15 +43,14 @@ extension Proxy {
     }
 
     private mutating func receiveOwnResponse(
-        _ token: Branch.Token, _ via: Via, _ cSeq: CSeq, from source: Endpoint, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ token: Branch.Token, _ via: Via, _ cSeq: CSeq, from source: Endpoint, dialogs: inout DialogTable
     ) {
         guard contexts.contains(token.slot), var context = take(token.slot) else {
             // Its context is gone: a 2xx repeated after 64·T1, or one for a call that an heir has ended meanwhile.
             counters.strayResponses += 1
             if cSeq.method == .invite, 200..<300 ~= message.statusCode {
                 let via = completeSession(cSeq, of: token.did, dialogs: dialogs) ?? via
-                receiveHeirResponse(token, via, cSeq, from: source, now: now, dialogs: &dialogs, effects: &effects)
+                receiveHeirResponse(token, via, cSeq, from: source, dialogs: &dialogs)
             }
             return
         }
@@ -67,17 +63,16 @@ extension Proxy {
             return
         }
         if context.kind == .probe {
-            receiveProbeResponse(&context, token, now: now, effects: &effects)
+            receiveProbeResponse(&context, token)
             put(context, token.slot)
             return
         }
         if context.kind == .keepAlive {
-            receiveKeepAliveResponse(&context, token, now: now, dialogs: &dialogs, effects: &effects)
+            receiveKeepAliveResponse(&context, token, dialogs: &dialogs)
             finish(context, token.slot)
             return
         }
-        receive(
-            &context, token.slot, branch: Int(token.branch), cSeq, via, now: now, dialogs: &dialogs, effects: &effects)
+        receive(&context, token.slot, branch: Int(token.branch), cSeq, via, dialogs: &dialogs)
         finish(context, token.slot)
     }
 
@@ -106,12 +101,12 @@ extension Proxy {
 
     /// One response to a branch of a context.
     mutating func receive(
-        _ context: inout ResponseContext, _ id: SlotID, branch index: Int, _ cSeq: CSeq, _ via: Via, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ context: inout ResponseContext, _ id: SlotID, branch index: Int, _ cSeq: CSeq, _ via: Via,
+        dialogs: inout DialogTable
     ) {
         guard index < context.branches.count else { return }
         if cSeq.method == .cancel, context.method != .cancel {
-            receiveCancelResponse(&context, id, branch: index, now: now, dialogs: &dialogs, effects: &effects)
+            receiveCancelResponse(&context, id, branch: index, dialogs: &dialogs)
             return
         }
         let status = message.statusCode
@@ -125,25 +120,23 @@ extension Proxy {
             context.branches[index].client = .nonInvite(transaction)
         }
         let delivers = actions.contains(.deliver) || isLateSuccess(context, branch: index)
-        if actions.contains(.acknowledge) { acknowledge(context.branches[index], effects: &effects) }
-        performClient(&context, branch: index, id, now: now, effects: &effects)
+        if actions.contains(.acknowledge) { acknowledge(context.branches[index]) }
+        performClient(&context, branch: index, id)
         guard delivers else { return }
         if status >= 200 {
             wheel.cancel(context.branches[index].timerC)
             context.branches[index].timerC = .none
-            if context.method == .bye { noteAnswerPassing(now: now, effects: &effects) }
-            if context.endsOnAnswer { endOnAnswer(&context, now: now, dialogs: &dialogs, effects: &effects) }
+            if context.method == .bye { noteAnswerPassing() }
+            if context.endsOnAnswer { endOnAnswer(&context, dialogs: &dialogs) }
         }
         if status < 200 {
-            receiveProvisional(&context, id, branch: index, via, now: now, dialogs: &dialogs, effects: &effects)
+            receiveProvisional(&context, id, branch: index, via, dialogs: &dialogs)
         } else if status < 300 {
-            receiveSuccess(&context, id, branch: index, via, now: now, dialogs: &dialogs, effects: &effects)
+            receiveSuccess(&context, id, branch: index, via, dialogs: &dialogs)
         } else {
             context.branches[index].final = status
             context.branches[index].response = message.snapshot()
-            branchEnded(
-                &context, id, branch: index, status == 503 ? .failed : .answered, now: now, dialogs: &dialogs,
-                effects: &effects)
+            branchEnded(&context, id, branch: index, status == 503 ? .failed : .answered, dialogs: &dialogs)
         }
     }
 
@@ -157,7 +150,7 @@ extension Proxy {
     }
 
     /// ACK for a non-2xx, made by the proxy (§17.1.1.3).
-    mutating func acknowledge(_ branch: ClientBranch, effects: inout ProxyEffects) {
+    mutating func acknowledge(_ branch: ClientBranch) {
         guard loadStored(branch.sent) else { return }
         effects.queue.send(
             to: branch.target, from: branch.listener, flow: branch.flow, serverName: branch.serverName
@@ -167,26 +160,24 @@ extension Proxy {
     }
 
     private mutating func receiveProvisional(
-        _ context: inout ResponseContext, _ id: SlotID, branch index: Int, _ via: Via, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ context: inout ResponseContext, _ id: SlotID, branch index: Int, _ via: Via, dialogs: inout DialogTable
     ) {
         let first = !context.branches[index].sawProvisional
         context.branches[index].sawProvisional = true
         if case .wanted = context.branches[index].cancel {
-            sendCancel(&context, id, branch: index, now: now, effects: &effects)
+            sendCancel(&context, id, branch: index)
         }
         let status = message.statusCode
         if context.method == .invite {
             if context.isForking { rememberEarlyTag(&context, branch: index) }
-            learnProvisional(context, index, first: first, now: now, dialogs: &dialogs, effects: &effects)
+            learnProvisional(context, index, first: first, dialogs: &dialogs)
             if status > 100, case .none = context.branches[index].cancel {
                 stopGrace(&context)
-                startTimerC(&context, branch: index, id, now: now)
+                startTimerC(&context, branch: index, id)
             }
         }
         guard status > 100, context.lastStatus < 200 else { return }
-        sendUpstream(
-            responseWithoutVia(via, context, branch: index), status, &context, id, now: now, effects: &effects)
+        sendUpstream(responseWithoutVia(via, context, branch: index), status, &context, id)
     }
 
     /// An answer has reached an heir, so the dead node's address is here: it waits as the owner would have.
@@ -208,35 +199,34 @@ extension Proxy {
     }
 
     private mutating func receiveSuccess(
-        _ context: inout ResponseContext, _ id: SlotID, branch index: Int, _ asReceived: Via, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ context: inout ResponseContext, _ id: SlotID, branch index: Int, _ asReceived: Via, dialogs: inout DialogTable
     ) {
         let via = completeSession(context.sessionSeconds) ?? asReceived
         let status = message.statusCode
         let toTag = Array(message.bytes[message.toTag.range])
         let isInvite = context.method == .invite
-        let isFirst = context.branches[index].final / 100 != 2
+        let isFirst = !context.branches[index].isAnswered
         context.branches[index].final = status
         close(&context)
-        if isFirst, context.branches[index].health >= 0 {
-            noteEnd(of: context.branches[index], .answered, now: now)
+        if isFirst, context.branches[index].health != nil {
+            noteEnd(of: context.branches[index], .answered)
         }
         if isInvite {
             stopGrace(&context)
             if isFirst {
-                cancelOthers(&context, id, but: index, because: .elsewhere, now: now, effects: &effects)
+                cancelOthers(&context, id, but: index, because: .elsewhere)
             }
             if context.held.contains(where: { $0.toTag == toTag }) {
                 counters.retransmissionsAbsorbed += 1  // Held for its commit; one copy is enough.
                 return
             }
         }
-        if isInvite, awaitsRecord(&context, dialogs: dialogs, effects: &effects) { return }
+        if isInvite, awaitsRecord(&context, dialogs: dialogs) { return }
         if isInvite, context.isInitial, !mayStillAnswer(context), let did = context.did,
             let record = dialogs.record(did),
             isRefused(context.cSeq, context.pass, record)
         {
-            refuseLateAnswer(did, home: record.home, endsDialog: true, now: now, effects: &effects)
+            refuseLateAnswer(did, home: record.home, .ofCall(.interrupted))
             return
         }
         // The caller must have the other answer from here: an INVITE without a final answer would wait for ever.
@@ -244,13 +234,13 @@ extension Proxy {
         if isInvite, isAnswered, context.isInitial, context.pass.isFirst, let did = context.did,
             isLateAnswer(did, dialogs: dialogs)
         {
-            endLateAnswer(did, now: now, dialogs: &dialogs, effects: &effects)
+            endLateAnswer(did, dialogs: &dialogs)
             return
         }
         let bytes = responseWithoutVia(via, context, branch: index)
-        let fact = learnSuccessAsFits(context, index, answer: bytes, now: now, dialogs: &dialogs, effects: &effects)
+        let fact = learnSuccessAsFits(context, index, answer: bytes, dialogs: &dialogs)
         if fact == .refused,
-            !confirmsUnrecorded(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+            !confirmsUnrecorded(&context, id, dialogs: &dialogs)
         {
             return
         }
@@ -260,7 +250,7 @@ extension Proxy {
         let isHeld = commits && (fact == .moves || isFurther && context.did.map { dialogs.contains($0) } ?? false)
         guard isHeld, context.held.count < ResponseContext.heldLimit else {
             counters.holdsRefused += isHeld ? 1 : 0
-            sendUpstream(bytes, status, &context, id, now: now, effects: &effects)
+            sendUpstream(bytes, status, &context, id)
             return
         }
         counters.heldResponses += 1
@@ -278,9 +268,7 @@ extension Proxy {
 
     /// The record of an answered dialog has got lost here: it is fetched, and the callee's next copy of its 2xx, T1
     /// later, finds it again. Twice at most; then the answer goes on without a record.
-    private func awaitsRecord(
-        _ context: inout ResponseContext, dialogs: DialogTable, effects: inout ProxyEffects
-    ) -> Bool {
+    private mutating func awaitsRecord(_ context: inout ResponseContext, dialogs: DialogTable) -> Bool {
         guard commits, let did = context.did, !context.isUnrecorded, !dialogs.contains(did), context.fetches < 2
         else { return false }
         context.fetches += 1
@@ -288,13 +276,13 @@ extension Proxy {
         return true
     }
 
-    /// The peers' word on a commit, or the timeout's.
-    package mutating func committed(
-        _ token: CommitToken, now: Instant, dialogs: DialogTable, effects: inout ProxyEffects
-    ) {
+    /// The peers' word on a commit, or the timeout's. What was queued behind a 2xx that has gone is handled then.
+    package mutating func committed(_ token: CommitToken, now: Instant, dialogs: inout DialogTable) {
+        self.now = now
+        defer { replayQueued(dialogs: &dialogs) }
         guard let id = resolve(token.context, generationMask: 0x3fff_ffff), var context = take(id) else { return }
         switch token.purpose {
-        case .trying: sendTrying(&context, id, now: now, effects: &effects)
+        case .trying: sendTrying(&context, id)
         case .confirmation, .refresh, .inheritance:
             guard !context.held.isEmpty else { break }
             let response = context.held.removeFirst()
@@ -304,7 +292,7 @@ extension Proxy {
             if isForDead, let did = context.did, hasFailed(did, dialogs: dialogs) {
                 counters.strayResponses += 1
             } else {
-                sendUpstream(response.bytes, response.status, &context, id, now: now, effects: &effects)
+                sendUpstream(response.bytes, response.status, &context, id)
             }
             if let did = context.did, hasAdopted(did) { reviewsDue.append(did) }
             if context.held.isEmpty {
@@ -316,15 +304,7 @@ extension Proxy {
     }
 
     private func hasFailed(_ did: DialogID, dialogs: DialogTable) -> Bool {
-        dialogs.view(did) { view, _ in view.state == .deleted && view.flags & RecordFlag.failed != 0 } ?? false
-    }
-
-    /// Requests wait to be handled again, or adopted INVITEs to be looked at: call `resume` when true.
-    package var hasReleasedRequests: Bool { !released.isEmpty || !reviewsDue.isEmpty }
-
-    /// Handles what was queued behind a 2xx that has gone.
-    package mutating func resume(now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects) {
-        replayQueued(now: now, dialogs: &dialogs, effects: &effects)
+        dialogs.view(did) { view, _ in view.state == .deleted && view.flags.contains(.failed) } ?? false
     }
 
     // MARK: Upstream
@@ -334,7 +314,7 @@ extension Proxy {
         let source = context.branches.indices.contains(index) ? context.branches[index].target : .none
         let bytes = responseWithoutVia(via, from: source, to: context.sender)
         // A further copy of a dead node's INVITE came here: its sender has given up the one that the callee answers.
-        guard context.kind == .heir, context.serverKey != 0 else { return bytes }
+        guard context.kind == .heir, context.serverKey != nil else { return bytes }
         return readdress(bytes, as: context.request) ?? bytes
     }
 
@@ -349,10 +329,7 @@ extension Proxy {
     }
 
     /// Sends a response through the server transaction.
-    mutating func sendUpstream(
-        _ bytes: [UInt8], _ status: Int, _ context: inout ResponseContext, _ id: SlotID, now: Instant,
-        effects: inout ProxyEffects
-    ) {
+    mutating func sendUpstream(_ bytes: [UInt8], _ status: Int, _ context: inout ResponseContext, _ id: SlotID) {
         actions.removeAll(keepingCapacity: true)
         let isAcceptedInvite: Bool
         switch context.server {
@@ -371,18 +348,18 @@ extension Proxy {
         case .none:
             // A loser's 2xx at an heir whose caller has another one: a proxy passes every 2xx on (§16.7 step 5).
             if context.kind == .heir || context.kind == .passing, status / 100 == 2 {
-                answer(bytes, context, effects: &effects)
+                answer(bytes, context)
             }
             return
         }
-        noteAnswer(status, context, now: now)
+        noteAnswer(status, context)
         context.lastStatus = max(context.lastStatus, status)
-        answer(bytes, context, effects: &effects)
+        answer(bytes, context)
         actions.removeAll { $0 == .send }
         if isAcceptedInvite {  // Its retransmissions come from the callee; nothing of it is needed any more.
             context.lastResponse = []
             if context.kind != .heir { context.request = [] }
-            for index in context.branches.indices where context.branches[index].final / 100 == 2 {
+            for index in context.branches.indices where context.branches[index].isAnswered {
                 context.branches[index].sent = []
             }
         } else {
@@ -392,13 +369,12 @@ extension Proxy {
                 for index in context.branches.indices { context.branches[index].sent = [] }
             }
         }
-        performServer(&context, id, now: now, effects: &effects)
+        performServer(&context, id)
     }
 
     /// Answers upstream ourselves, from the request as received.
     mutating func respond(
-        _ status: Int, _ context: inout ResponseContext, _ id: SlotID, now: Instant, effects: inout ProxyEffects,
-        extra: (inout ByteWriter) -> Void = { _ in }
+        _ status: Int, _ context: inout ResponseContext, _ id: SlotID, extra: (inout ByteWriter) -> Void = { _ in }
     ) {
         guard !context.request.isEmpty, loadStored(context.request) else { return }
         let toTag = status > 100 && stored.toTag.isEmpty ? ownToTagText(stored) : []
@@ -406,6 +382,6 @@ extension Proxy {
         let reason = status == settings.earlyEndCode ? settings.earlyEndReason : []
         ResponseWriter.write(
             status, reason: reason, to: stored, toTag: toTag, received: nil, extra: extra, into: &scratch)
-        sendUpstream(scratch.copy(), status, &context, id, now: now, effects: &effects)
+        sendUpstream(scratch.copy(), status, &context, id)
     }
 }

@@ -7,7 +7,7 @@ import SIP
 
 extension Proxy {
     /// Gives the message at hand to the live member that it belongs to. Once: what comes from a member goes no further.
-    mutating func pass(to owner: PeerContact, from source: Endpoint, effects: inout ProxyEffects) {
+    mutating func pass(to owner: PeerContact, from source: Endpoint) {
         guard let endpoint = owner.endpoint, !isPeerAddress(source) else { return }
         counters.passedToOwner += 1
         effects.queue.send(message.bytes, to: endpoint, from: egressListener(endpoint))
@@ -17,9 +17,7 @@ extension Proxy {
     /// what it said last; for a dead one its sender is told to try once more (S2-10). One that has come back through a
     /// server is another pass.
     /// - Returns: Whether it is a repetition, and has been dealt with.
-    mutating func isRepeatedReInvite(
-        _ did: DialogID, _ plan: RequestPlan, now: Instant, dialogs: DialogTable, effects: inout ProxyEffects
-    ) -> Bool {
+    mutating func isRepeatedReInvite(_ did: DialogID, _ plan: RequestPlan, dialogs: DialogTable) -> Bool {
         let known = dialogs.view(did) { view, stored -> Branch.Token? in
             var found: RecordView.Pending?
             view.forEachPending(in: stored) { pending in
@@ -35,14 +33,14 @@ extension Proxy {
         guard let token = known ?? nil else { return false }
         counters.foreignAbsorbed += 1
         if token.member == settings.memberTag {
-            repeatLastResponse(did, plan, plan.leg, now: now, effects: &effects)
+            repeatLastResponse(did, plan, plan.leg)
             return true
         }
         guard let owner = peer(token.member), owner.isLive else {
-            reject(500, plan, effects: &effects) { $0.put("Retry-After: 1\r\n") }
+            reject(500, plan) { $0.put("Retry-After: 1\r\n") }
             return true
         }
-        pass(to: owner, from: plan.source, effects: &effects)
+        pass(to: owner, from: plan.source)
         return true
     }
 
@@ -51,8 +49,7 @@ extension Proxy {
     /// Turns a CANCEL for another node's INVITE into the fact `cancelled` (S1-2c). One that is answered already is not
     /// changed by it (RFC 3261 §9.2).
     mutating func learnForeignCancel(
-        _ did: DialogID, _ spiral: SpiralPass, _ plan: RequestPlan, now: Instant, dialogs: inout DialogTable,
-        effects: inout ProxyEffects
+        _ did: DialogID, _ spiral: SpiralPass, _ plan: RequestPlan, dialogs: inout DialogTable
     ) {
         guard let record = dialogs.record(did), record.state != .deleted else { return }
         let own = record.pendings.first { $0.leg == plan.leg && $0.cseq == plan.cSeq.number && $0.pass == spiral }
@@ -60,22 +57,21 @@ extension Proxy {
         let isInitial = own.cseq == record.inviteCSeq && plan.leg == .caller && spiral.isFirst
         let reason = reasonLines()
         facts.begin()
-        if isInitial { facts.put(RecordField.flags, RecordFlag.cancelled) }
-        writeCancelled(own, progress: isInitial ? 0 : Progress.cancelled, reason: reason)
-        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+        if isInitial { facts.raise(.cancelled) }
+        writeCancelled(own, progress: isInitial ? [] : .cancelled, reason: reason)
+        learn(did, dialogs: &dialogs)
     }
 
     /// The owner gets the CANCEL itself, too: the fact may be long in coming where the bus is cut and SIP is not.
     /// - Returns: False when it is not live.
-    mutating func passToOwner(
-        of did: DialogID, _ spiral: SpiralPass, _ plan: RequestPlan, dialogs: DialogTable, effects: inout ProxyEffects
-    ) -> Bool {
+    mutating func passToOwner(of did: DialogID, _ spiral: SpiralPass, _ plan: RequestPlan, dialogs: DialogTable) -> Bool
+    {
         let pendings =
             dialogs.record(did)?.pendings.filter { $0.cseq == plan.cSeq.number && $0.pass == spiral } ?? []
         for pending in pendings {
             guard let token = token(of: pending), let owner = peer(token.member), owner.isLive, owner.endpoint != nil
             else { continue }
-            pass(to: owner, from: plan.source, effects: &effects)
+            pass(to: owner, from: plan.source)
             return true
         }
         return false
@@ -83,15 +79,15 @@ extension Proxy {
 
     /// Gives every live member a copy of a message that only its unknown owner can use: an ACK for a final answer of
     /// the cluster's, an answer to a request that the cluster made.
-    mutating func passToPeers(from source: Endpoint, effects: inout ProxyEffects) {
+    mutating func passToPeers(from source: Endpoint) {
         guard source != .none else { return }
-        for peer in peers where peer.isLive { pass(to: peer, from: source, effects: &effects) }
+        for peer in peers where peer.isLive { pass(to: peer, from: source) }
     }
 
     /// The same for a request that its owner is to answer itself: with its topmost Via completed, which says where its
     /// sender is.
     /// - Returns: False when there is no live member to pass it to.
-    mutating func passToPeers(completing plan: RequestPlan, effects: inout ProxyEffects) -> Bool {
+    mutating func passToPeers(completing plan: RequestPlan) -> Bool {
         let endpoints = peers.filter(\.isLive).compactMap(\.endpoint)
         guard !endpoints.isEmpty, !isPeerAddress(plan.source) else { return false }
         editor.begin()
@@ -119,18 +115,17 @@ extension Proxy {
 
     /// An answer whose Via names a member that is not live: its address moved here, or it comes by rport to an heir.
     mutating func receiveHeirResponse(
-        _ token: Branch.Token, _ via: Via, _ cSeq: CSeq, from source: Endpoint, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ token: Branch.Token, _ via: Via, _ cSeq: CSeq, from source: Endpoint, dialogs: inout DialogTable
     ) {
         let did = token.did
         let spiral = passOfResponse()
         if cSeq.method == .invite || cSeq.method == .cancel, did.rawValue != 0, let record = dialogs.record(did),
-            isInherited(token, via, cSeq, spiral, record, from: source, now: now, dialogs: &dialogs, effects: &effects)
+            isInherited(token, via, cSeq, spiral, record, from: source, dialogs: &dialogs)
         {
             return
         }
         if cSeq.method == .invite, 200..<300 ~= message.statusCode, did.rawValue != 0,
-            awaitsRecord(did, now: now, dialogs: dialogs, effects: &effects)
+            awaitsRecord(did, dialogs: dialogs)
         {
             return
         }
@@ -143,32 +138,32 @@ extension Proxy {
         if 200..<300 ~= message.statusCode, Self.refreshing(cSeq.method) {
             let isConfirmation = isAnswerOfCall(did, cSeq, dialogs: dialogs)
             let learned =
-                learnPassingConfirmation(did, cSeq, via, spiral, now: now, dialogs: &dialogs, effects: &effects)
-                || learnPassingSuccess(did, cSeq, now: now, dialogs: &dialogs, effects: &effects)
+                learnPassingConfirmation(did, cSeq, via, spiral, dialogs: &dialogs)
+                || learnPassingSuccess(did, cSeq, dialogs: &dialogs)
             // Each copy: what an earlier one taught may not have reached anybody yet.
             if commits, isConfirmation || learned {
                 let purpose: CommitToken.Purpose = isConfirmation ? .inheritance : .refresh
-                if holdPassing(did, via, purpose, from: source, now: now, effects: &effects) { return }
+                if holdPassing(did, via, purpose, from: source) { return }
             }
         }
-        forwardResponseStatelessly(via, from: source, effects: &effects)
+        forwardResponseStatelessly(via, from: source)
     }
 
     /// An answer to a dead node's INVITE or CANCEL whose record is here.
     /// - Returns: Whether it has been dealt with.
     private mutating func isInherited(
-        _ token: Branch.Token, _ via: Via, _ cSeq: CSeq, _ spiral: SpiralPass, _ record: Record,
-        from source: Endpoint, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ token: Branch.Token, _ via: Via, _ cSeq: CSeq, _ spiral: SpiralPass, _ record: Record, from source: Endpoint,
+        dialogs: inout DialogTable
     ) -> Bool {
         let did = token.did
         let isSuccess = cSeq.method == .invite && 200..<300 ~= message.statusCode
         if isSuccess, isRefused(cSeq.number, spiral, record) {
-            let endsDialog = cSeq.number == record.inviteCSeq
-            refuseLateAnswer(did, home: record.home, endsDialog: endsDialog, now: now, effects: &effects)
+            let answer: LateAnswer = cSeq.number == record.inviteCSeq ? .ofCall(.interrupted) : .ofReInvite
+            refuseLateAnswer(did, home: record.home, answer)
             return true
         }
         if isSuccess, cSeq.number == record.inviteCSeq, spiral.isFirst, isLateAnswer(did, dialogs: dialogs) {
-            endLateAnswer(did, now: now, dialogs: &dialogs, effects: &effects)
+            endLateAnswer(did, dialogs: &dialogs)
             return true
         }
         var heir = inviteContext(of: did) {
@@ -178,40 +173,38 @@ extension Proxy {
         if heir == nil, cSeq.method == .invite, message.statusCode >= 300, spiral.isFirst,
             isDecided(cSeq.number, record)
         {
-            failLate(did, via, record, from: source, now: now, dialogs: &dialogs, effects: &effects)
+            failLate(did, via, record, from: source, dialogs: &dialogs)
             return true
         }
         if heir == nil, cSeq.method == .invite, record.state != .deleted,
             let pending = record.pendings.first(where: {
                 Text.same($0.branch, ByteRange($0.branch), message.bytes, via.branch)
-                    && $0.progress & Progress.final == 0
+                    && !$0.progress.contains(.final)
             })
         {
-            heir = makeHeir(did, record, pending, now: now, effects: &effects)
+            heir = makeHeir(did, record, pending)
         }
         if let heir, var context = take(heir) {
             if let branch = context.branches.firstIndex(where: { $0.number == token.branch }) {
-                receive(&context, heir, branch: branch, cSeq, via, now: now, dialogs: &dialogs, effects: &effects)
+                receive(&context, heir, branch: branch, cSeq, via, dialogs: &dialogs)
             }
             finish(context, heir)
             return true
         }
-        if cSeq.method == .cancel { passToPeers(from: source, effects: &effects) }
+        if cSeq.method == .cancel { passToPeers(from: source) }
         return cSeq.method == .cancel
     }
 
     /// Whether the cluster has given the INVITE with this CSeq a final answer other than 2xx.
     func isRefused(_ cSeq: UInt32, _ spiral: SpiralPass, _ record: Record) -> Bool {
         let isInitial = cSeq == record.inviteCSeq
-        if record.state == .deleted { return !isInitial || record.flags & RecordFlag.failed != 0 }
+        if record.state == .deleted { return !isInitial || record.flags.contains(.failed) }
         return !isInitial && spiral.isFirst && max(record.rejectedCaller, record.rejectedCallee) >> 32 == UInt64(cSeq)
     }
 
     /// A dead node's INVITE is answered, and its record is not here: it is fetched, and the callee's next copy of the
     /// 2xx finds it (R2). Twice at most for a dialog; then the answer goes on without.
-    private mutating func awaitsRecord(
-        _ did: DialogID, now: Instant, dialogs: DialogTable, effects: inout ProxyEffects
-    ) -> Bool {
+    private mutating func awaitsRecord(_ did: DialogID, dialogs: DialogTable) -> Bool {
         guard commits, !dialogs.contains(did) else { return false }
         let wait = waitingRoom.letPass(did, now: now)
         counters.awaitedForgotten += wait.hasForgotten ? 1 : 0
@@ -220,7 +213,7 @@ extension Proxy {
     }
 
     /// Sends a response on by the Via below ours (§16.11): nothing of its transaction is here.
-    mutating func forwardResponseStatelessly(_ via: Via, from source: Endpoint, effects: inout ProxyEffects) {
+    mutating func forwardResponseStatelessly(_ via: Via, from source: Endpoint) {
         guard let endpoint = endpointBelow() else {
             counters.strayResponses += 1
             return
@@ -238,11 +231,10 @@ extension Proxy {
     /// must not take for granted what only this node knows.
     /// - Returns: False when there is no room; then it goes on uncommitted, and is counted.
     private mutating func holdPassing(
-        _ did: DialogID, _ via: Via, _ purpose: CommitToken.Purpose, from source: Endpoint, now: Instant,
-        effects: inout ProxyEffects
+        _ did: DialogID, _ via: Via, _ purpose: CommitToken.Purpose, from source: Endpoint
     ) -> Bool {
         guard let endpoint = endpointBelow() else { return false }
-        guard let id = newContext(&effects) else { return false }
+        guard let id = newContext() else { return false }
         var context = ResponseContext()
         context.kind = .passing
         context.did = did

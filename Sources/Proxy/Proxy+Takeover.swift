@@ -16,29 +16,34 @@ package import Primitives
 import SIP
 
 extension Proxy {
-    package mutating func review(
-        _ did: DialogID, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
+    package mutating func review(_ did: DialogID, now: Instant, dialogs: inout DialogTable) {
+        self.now = now
+        review(did, dialogs: &dialogs)
+        replayQueued(dialogs: &dialogs)
+    }
+
+    mutating func review(_ did: DialogID, dialogs: inout DialogTable) {
         guard let state = dialogs.state(did) else { return }
-        reviewOwn(did, state, now: now, dialogs: &dialogs, effects: &effects)
+        reviewOwn(did, state, dialogs: &dialogs)
         guard state != .deleted, let record = dialogs.record(did) else { return }
         for pending in record.pendings {
-            guard let token = token(of: pending), isDead(token.member, now: now), isHeir(did, token)
+            guard let token = token(of: pending), isDead(token.member), isHeir(did, token)
             else { continue }
-            inherit(did, record, pending, token, now: now, dialogs: &dialogs, effects: &effects)
+            inherit(did, record, pending, token, dialogs: &dialogs)
         }
     }
 
     /// Whether a record has a pending transaction whose owner is dead: a cheap look before `review`.
     package mutating func hasOrphan(_ did: DialogID, now: Instant, dialogs: DialogTable) -> Bool {
-        dialogs.view(did) { view, bytes in
+        self.now = now
+        return dialogs.view(did) { view, bytes in
             guard view.pendingCount > 0, view.state != .deleted else { return false }
             var found = false
             view.forEachPending(in: bytes) { pending in
                 guard !found, case .transaction(let token) = Branch(bytes, pending.branch, mark: settings.mark) else {
                     return
                 }
-                found = isDead(token.member, now: now)
+                found = isDead(token.member)
             }
             return found
         } ?? false
@@ -51,7 +56,7 @@ extension Proxy {
     package func hasContext(_ did: DialogID) -> Bool { inviteContext(of: did, where: { _ in true }) != nil }
 
     /// The owner is known to be dead, or is one that nobody will hear of any more.
-    private mutating func isDead(_ owner: UInt32, now: Instant) -> Bool {
+    private mutating func isDead(_ owner: UInt32) -> Bool {
         if owner == settings.memberTag { return false }
         if let peer = peer(owner) { return !peer.isLive }
         return unknownOwners.isDead(owner, now: now)
@@ -66,33 +71,23 @@ extension Proxy {
         return token
     }
 
-    /// Rendezvous of (did, branch) over the fit members: every survivor finds the same heir without a message.
+    /// Every survivor finds the same heir without a message; all branches of one request have the same.
     private func isHeir(_ did: DialogID, _ token: Branch.Token) -> Bool {
-        func weight(_ member: UInt32) -> UInt64 {
-            var stream = hash.begin()
-            stream.combine(did.rawValue)
-            stream.combine(UInt64(token.slot.index) << 32 | UInt64(token.slot.generation))
-            stream.combine(UInt64(member))
-            return stream.finish()
-        }
-        guard fitMembers.contains(settings.memberTag) else { return false }
-        let own = weight(settings.memberTag)
-        return !fitMembers.contains { $0 != settings.memberTag && weight($0) > own }
+        let transaction = UInt64(token.slot.index) << 32 | UInt64(token.slot.generation)
+        return heirs.best(for: Ranking.key(did.rawValue, transaction: transaction), first: nil) == ownName
     }
 
     // MARK: Our own transactions
 
-    private mutating func reviewOwn(
-        _ did: DialogID, _ state: DialogState, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
+    private mutating func reviewOwn(_ did: DialogID, _ state: DialogState, dialogs: inout DialogTable) {
         var seen: [SlotID] = []
         while let id = inviteContext(of: did, where: { _ in true }, except: seen), seen.count < 64 {
             seen.append(id)
             guard var context = take(id) else { continue }
             switch context.kind {
             case .forwarded, .heir:
-                reviewForwarded(&context, id, did, state, now: now, dialogs: &dialogs, effects: &effects)
-            case .adopted: reviewAdopted(&context, id, did, state, now: now, dialogs: dialogs, effects: &effects)
+                reviewForwarded(&context, id, did, state, dialogs: &dialogs)
+            case .adopted: reviewAdopted(&context, id, did, state, dialogs: dialogs)
             case .resending:
                 if isSettled(context, did, state, dialogs: dialogs) {
                     discard(context, id)
@@ -119,16 +114,16 @@ extension Proxy {
 
     /// What other nodes learned of a transaction of ours (S1-2e).
     private mutating func reviewForwarded(
-        _ context: inout ResponseContext, _ id: SlotID, _ did: DialogID, _ state: DialogState, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ context: inout ResponseContext, _ id: SlotID, _ did: DialogID, _ state: DialogState,
+        dialogs: inout DialogTable
     ) {
         guard let record = dialogs.record(did) else { return }
-        let progress = record.pendings.reduce(0) { known, pending in
-            pending.cseq == context.cSeq && pending.leg == context.leg && pending.pass == context.pass
-                ? known | pending.progress : known
+        let progress = record.pendings.reduce(into: PendingProgress()) { known, pending in
+            guard pending.cseq == context.cSeq, pending.leg == context.leg, pending.pass == context.pass else { return }
+            known.formUnion(pending.progress)
         }
         guard context.lastStatus < 200, context.held.isEmpty,
-            context.branches.contains(where: { $0.final == 0 }) || !context.targets.isEmpty && !context.isClosed
+            context.branches.contains(where: { $0.final == nil }) || !context.targets.isEmpty && !context.isClosed
         else { return }
         let answered =
             context.isInitial || !context.pass.isFirst
@@ -140,49 +135,47 @@ extension Proxy {
             if context.pass.isFirst || isOfPass { leaveToRecord(&context) }
             context.cancelled = true
             let cause = causeOfEnd(record.flags)
-            cancelAll(&context, id, because: cause, now: now, dialogs: &dialogs, effects: &effects)
+            cancelAll(&context, id, because: cause, dialogs: &dialogs)
             return
         }
         if answered, context.isForking, context.isInitial {
             // One of the branches was answered by way of another node: the others are ours to cancel (§16.7 step 10).
-            answeredElsewhere(&context, id, now: now, effects: &effects)
-            cancelAll(&context, id, because: .elsewhere, now: now, dialogs: &dialogs, effects: &effects)
+            answeredElsewhere(&context, id)
+            cancelAll(&context, id, because: .elsewhere, dialogs: &dialogs)
             return
         }
         if answered {
             close(&context)
             facts.begin()
-            for index in context.branches.indices where context.branches[index].final == 0 {
-                pendingFact(context, index) { $0.put(PendingField.progress, Progress.final) }
+            for index in context.branches.indices where context.branches[index].final == nil {
+                pendingFact(context, index) { $0.mark(.final) }
                 context.branches[index].final = 487
                 terminateClient(&context, index)
             }
-            learn(did, now: now, dialogs: &dialogs, effects: &effects)
+            learn(did, dialogs: &dialogs)
             wheel.cancel(context.contextTimer)
-            answeredElsewhere(&context, id, now: now, effects: &effects)
+            answeredElsewhere(&context, id)
             return
         }
         let cancelled =
             context.isInitial && context.pass.isFirst
-            ? record.flags & RecordFlag.cancelled != 0
-            : progress & Progress.cancelled != 0
+            ? record.flags.contains(.cancelled)
+            : progress.contains(.cancelled)
         guard cancelled, !context.cancelled else { return }
         let own = record.pendings.filter {
             $0.cseq == context.cSeq && $0.leg == context.leg && $0.pass == context.pass
         }
         noteCancelled(&context, record.flags, own)
         if context.kind == .heir {
-            continueAsHeir(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+            continueAsHeir(&context, id, dialogs: &dialogs)
         } else {
-            cancelAll(&context, id, because: context.cause, now: now, dialogs: &dialogs, effects: &effects)
+            cancelAll(&context, id, because: context.cause, dialogs: &dialogs)
         }
     }
 
     /// Another node has sent the 2xx on. Should that be lost, only the callee's next copy mends it, and this node,
     /// which has the transaction, is where that copy comes: it is passed on as after a 2xx of its own (RFC 6026 §7.1).
-    private mutating func answeredElsewhere(
-        _ context: inout ResponseContext, _ id: SlotID, now: Instant, effects: inout ProxyEffects
-    ) {
+    private mutating func answeredElsewhere(_ context: inout ResponseContext, _ id: SlotID) {
         guard context.isInitial, context.kind == .forwarded, case .invite(var transaction) = context.server else {
             return leaveToRecord(&context)
         }
@@ -192,7 +185,7 @@ extension Proxy {
         context.lastStatus = max(context.lastStatus, 200)
         context.lastResponse = []
         actions.removeAll { $0 == .send }
-        performServer(&context, id, now: now, effects: &effects)
+        performServer(&context, id)
     }
 
     func abandonServer(_ context: inout ResponseContext) {
@@ -210,8 +203,7 @@ extension Proxy {
     // MARK: A dead node's transaction
 
     private mutating func inherit(
-        _ did: DialogID, _ record: Record, _ pending: Record.Pending, _ token: Branch.Token, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ did: DialogID, _ record: Record, _ pending: Record.Pending, _ token: Branch.Token, dialogs: inout DialogTable
     ) {
         let known = inviteContext(of: did) {
             ($0.kind == .heir || $0.kind == .resending && !$0.repeatsForAdopted) && $0.cSeq == pending.cseq
@@ -221,21 +213,21 @@ extension Proxy {
         let answers = isInitial && pending.pass.isFirst ? record.outs.map(\.answer) : [pending.answer]
         let answer = answers.first { !$0.isEmpty } ?? []
         // A later INVITE that failed, and stands here for a branch of the first one (`keepsBranches`).
-        if !isInitial, pending.progress & Progress.final != 0, answer.isEmpty { return }
+        if !isInitial, pending.progress.contains(.final), answer.isEmpty { return }
         if let known {
             // A 2xx came by another node while this one was waiting or cancelling.
             guard !answer.isEmpty, var context = take(known) else { return }
             if context.kind == .heir, context.lastStatus < 200, context.held.isEmpty {
-                if context.serverKey == 0 {
+                if context.serverKey == nil {
                     discard(context, known)
                 } else {
                     standDown(&context)
                     put(context, known)
                 }
                 if isInitial {
-                    cancelLosers(did, record, pending, token, now: now, dialogs: &dialogs, effects: &effects)
+                    cancelLosers(did, record, pending, token, dialogs: &dialogs)
                 }
-                startResending(did, record, pending, answer, now: now, effects: &effects)
+                startResending(did, record, pending, answer)
                 return
             }
             put(context, known)
@@ -244,13 +236,13 @@ extension Proxy {
         }
         if isInitial, record.outs.contains(where: { $0.acked >= pending.cseq }) {
             // The caller has its answer and has said so: what is open is one branch too many.
-            cancelLosers(did, record, pending, token, now: now, dialogs: &dialogs, effects: &effects)
+            cancelLosers(did, record, pending, token, dialogs: &dialogs)
         } else if !answer.isEmpty {
             // Its BYEs are due: a caller that had no 2xx by now must not be given one after them.
             if let deadline = dialogs.deadline(did), deadline <= now { return }
-            if isInitial { cancelLosers(did, record, pending, token, now: now, dialogs: &dialogs, effects: &effects) }
-            startResending(did, record, pending, answer, now: now, effects: &effects)
-        } else if let id = makeHeir(did, record, pending, now: now, effects: &effects), var context = take(id) {
+            if isInitial { cancelLosers(did, record, pending, token, dialogs: &dialogs) }
+            startResending(did, record, pending, answer)
+        } else if let id = makeHeir(did, record, pending), var context = take(id) {
             counters.takeoverEarly += 1
             effects.items.append(.note(.tookOverEarly(callID: record.callID)))
             // Who acts asks first: a peer may know an answer that has not reached this node.
@@ -261,7 +253,7 @@ extension Proxy {
                 context.contextTimer = wheel.schedule(
                     TimerToken(context: id, machine: .grace, timer: .a).rawValue, at: now.advanced(by: wait))
             } else {
-                continueAsHeir(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+                continueAsHeir(&context, id, dialogs: &dialogs)
             }
             finish(context, id)
         }
@@ -284,12 +276,10 @@ extension Proxy {
     }
 
     /// A context as the dead owner had it, from the record.
-    mutating func makeHeir(
-        _ did: DialogID, _ record: Record, _ pending: Record.Pending, now: Instant, effects: inout ProxyEffects
-    ) -> SlotID? {
+    mutating func makeHeir(_ did: DialogID, _ record: Record, _ pending: Record.Pending) -> SlotID? {
         let siblings = branches(of: pending, in: record)
         guard let whole = siblings.first(where: { !$0.source.isEmpty }),
-            let source = Endpoint(fact: whole.source), let id = newContext(&effects)
+            let source = Endpoint(fact: whole.source), let id = newContext()
         else { return nil }
         var context = ResponseContext()
         context.kind = .heir
@@ -306,8 +296,8 @@ extension Proxy {
         context.server = .invite(startedInviteServer(reliable: source.transport.isReliable))
         context.request = inheritedInvite(record, whole, vias: whole.vias)
         context.sessionSeconds = siblings.map(\.sessionSeconds).max() ?? 0
-        if pending.pass.isFirst && record.flags & RecordFlag.cancelled != 0
-            || siblings.contains(where: { $0.progress & Progress.cancelled != 0 })
+        if pending.pass.isFirst && record.flags.contains(.cancelled)
+            || siblings.contains(where: { $0.progress.contains(.cancelled) })
         {
             noteCancelled(&context, record.flags, siblings)
         }
@@ -331,7 +321,7 @@ extension Proxy {
 
     /// A branch as the dead owner had it; `nil` for one that has ended, or that was never sent.
     private mutating func inheritedBranch(_ record: Record, _ pending: Record.Pending) -> ClientBranch? {
-        guard pending.progress & Progress.final == 0, let token = token(of: pending),
+        guard !pending.progress.contains(.final), let token = token(of: pending),
             let target = Endpoint(fact: pending.target)
         else { return nil }
         var via = ByteWriter()
@@ -341,7 +331,7 @@ extension Proxy {
         var transaction = InviteClientTransaction(timers: settings.timers, reliable: target.transport.isReliable)
         actions.removeAll(keepingCapacity: true)
         transaction.start(actions: &actions)  // Nothing is sent: no target ever gets a second INVITE.
-        let sawProvisional = pending.progress & Progress.provisional != 0
+        let sawProvisional = pending.progress.contains(.provisional)
         if sawProvisional { transaction.receive(statusCode: 180, actions: &actions) }
         var branch = ClientBranch(
             client: .invite(transaction), sent: inheritedInvite(record, pending, vias: via.bytes), target: target,
@@ -359,25 +349,21 @@ extension Proxy {
 
     /// The dead owner had an answer, and had no time to cancel the other branches (§16.7 step 10).
     private mutating func cancelLosers(
-        _ did: DialogID, _ record: Record, _ pending: Record.Pending, _ token: Branch.Token, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ did: DialogID, _ record: Record, _ pending: Record.Pending, _ token: Branch.Token, dialogs: inout DialogTable
     ) {
-        guard branches(of: pending, in: record).contains(where: { $0.progress & Progress.final == 0 }),
-            let id = makeHeir(did, record, pending, now: now, effects: &effects), var context = take(id)
+        guard branches(of: pending, in: record).contains(where: { !$0.progress.contains(.final) }),
+            let id = makeHeir(did, record, pending), var context = take(id)
         else { return }
         context.server = .none  // The caller has its answer from whoever sends it again.
         context.lastStatus = 200
-        cancelAll(&context, id, because: .elsewhere, now: now, dialogs: &dialogs, effects: &effects)
+        cancelAll(&context, id, because: .elsewhere, dialogs: &dialogs)
         finish(context, id)
     }
 
     /// The dialog is about to end, and its tombstone keeps no branches. Those of a live owner are its own to cancel,
     /// when it hears of the end; those that a dead one left open have nobody else by then, whoever their heir would
     /// be. What has a transaction here is looked at when the end is written.
-    mutating func cancelOrphans(
-        _ did: DialogID, but own: SpiralPass? = nil, now: Instant, dialogs: inout DialogTable,
-        effects: inout ProxyEffects
-    ) {
+    mutating func cancelOrphans(_ did: DialogID, but own: SpiralPass? = nil, dialogs: inout DialogTable) {
         // Most calls have nothing open by then, and their record need not be decoded to see that.
         guard dialogs.view(did, { view, _ in view.pendingCount > 0 }) ?? false, let record = dialogs.record(did),
             record.state != .deleted
@@ -389,7 +375,7 @@ extension Proxy {
             reviewsDue.append(did)
         }
         var seen: [SlotID] = []
-        for pending in record.pendings where pending.progress & Progress.final == 0 && pending.pass != own {
+        for pending in record.pendings where !pending.progress.contains(.final) && pending.pass != own {
             guard let token = token(of: pending), token.member != settings.memberTag, !seen.contains(token.slot),
                 peer(token.member)?.isLive != true
             else { continue }
@@ -397,7 +383,7 @@ extension Proxy {
             let heir = inviteContext(of: did) {
                 $0.kind == .heir && $0.cSeq == pending.cseq && $0.leg == pending.leg && $0.pass == pending.pass
             }
-            if heir == nil { cancelLosers(did, record, pending, token, now: now, dialogs: &dialogs, effects: &effects) }
+            if heir == nil { cancelLosers(did, record, pending, token, dialogs: &dialogs) }
         }
     }
 

@@ -8,39 +8,37 @@ import SIP
 extension Proxy {
     /// Looks a request without To tag up before anything is created.
     /// - Returns: Whether it is to be forwarded.
-    mutating func prepareInitial(
-        _ plan: inout RequestPlan, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) -> Bool {
+    mutating func prepareInitial(_ plan: inout RequestPlan, dialogs: inout DialogTable) -> Bool {
         if message.method == .options, plan.consumedRoutes == routes.count, isForThisNode() {
-            answerOptions(plan, effects: &effects)
+            answerOptions(plan)
             return false
         }
         if let passage = passedBefore(plan) {
             if passage.returned {
-                reject(482, plan, effects: &effects)
+                reject(482, plan)
                 return false
             }
-            if relays(plan, now: now, effects: &effects) { return false }
-            return preparePass(passage, &plan, now: now, dialogs: &dialogs, effects: &effects)
+            if relays(plan) { return false }
+            return preparePass(passage, &plan, dialogs: &dialogs)
         }
-        guard plan.relay != nil || isWithinLimits(plan, now: now, effects: &effects) else { return false }
+        guard plan.relay != nil || isWithinLimits(plan) else { return false }
         guard message.method == .invite else { return true }
         let did = dialogs.did(of: inviteIdentity(plan))
         plan.did = did
         if dialogs.contains(did) {
-            receiveRepeatedInvite(plan, did: did, now: now, dialogs: &dialogs, effects: &effects)
+            receiveRepeatedInvite(plan, did: did, dialogs: &dialogs)
             return false
         }
-        if relays(plan, now: now, effects: &effects) { return false }
+        if relays(plan) { return false }
         if let known = attemptTriedAgain(plan, dialogs: dialogs) {
             counters.foreignAbsorbed += 1
-            adopt(plan, known, now: now, dialogs: &dialogs, effects: &effects)
+            adopt(plan, known, dialogs: &dialogs)
             return false
         }
         if dialogs.isFull {  // New dialogs are shed first, requests in a dialog never.
             counters.overloaded += 1
             effects.items.append(.note(.overloaded))
-            reject(503, plan, effects: &effects) { $0.put("Retry-After: 10\r\n") }
+            reject(503, plan) { $0.put("Retry-After: 10\r\n") }
             return false
         }
         counters.callsTried += 1
@@ -55,13 +53,12 @@ extension Proxy {
         return uri.user.isEmpty && isOwn(uri, in: message.bytes)
     }
 
-    private mutating func answerOptions(_ plan: RequestPlan, effects: inout ProxyEffects) {
+    private mutating func answerOptions(_ plan: RequestPlan) {
         if isReady {
-            reject(200, plan, effects: &effects) { $0.put("Accept: application/sdp\r\n") }
+            answer(200, plan) { $0.put("Accept: application/sdp\r\n") }
         } else {
-            reject(503, plan, effects: &effects) { $0.put("Retry-After: 5\r\n") }
+            answer(503, plan) { $0.put("Retry-After: 5\r\n") }
         }
-        counters.rejected -= 1
     }
 
     /// Hash of everything that routing depends on (RFC 3261 §16.6 step 8): Request-URI, the Routes that are not ours,
@@ -87,20 +84,18 @@ extension Proxy {
     }
 
     /// Finds the dialog of a request with a To tag; it is forwarded without one just as well.
-    mutating func prepareInDialog(
-        _ plan: inout RequestPlan, now: Instant, dialogs: DialogTable, effects: inout ProxyEffects
-    ) -> Bool {
+    mutating func prepareInDialog(_ plan: inout RequestPlan, dialogs: DialogTable) -> Bool {
         let hint = plan.did
-        matchDialog(&plan, now: now, dialogs: dialogs, effects: &effects)
+        matchDialog(&plan, dialogs: dialogs)
         if let hint, !plan.isKnown, Self.refreshing(message.method),
-            waitsForRecord(hint, plan, now: now, dialogs: dialogs)
+            waitsForRecord(hint, plan, dialogs: dialogs)
         {
             return false
         }
         guard let did = plan.did, plan.isKnown else { return true }
         plan.afterTheEnd = dialogs.state(did) == .deleted
         if message.method == .invite, let passage = passedBefore(plan) { plan.pass = passage.pass }
-        if message.method == .invite, isRepeatedReInvite(did, plan, now: now, dialogs: dialogs, effects: &effects) {
+        if message.method == .invite, isRepeatedReInvite(did, plan, dialogs: dialogs) {
             return false
         }
         if plan.leg == .callee,
@@ -110,7 +105,7 @@ extension Proxy {
             return false
         }
         if frozenDialogs.contains(did, now: now), message.method != .bye, !isKeepAlive(plan) {
-            rejectFrozen(did, plan, now: now, dialogs: dialogs, effects: &effects)
+            rejectFrozen(did, plan, dialogs: dialogs)
             return false
         }
         return true
@@ -119,22 +114,18 @@ extension Proxy {
     /// Refuses a request whose dialog a member may be ending just now (R1). Where a later deadline has come since the
     /// end was granted, the call most likely goes on, and 481 would make its sender hang up (RFC 3261 §12.2.1.2): it is
     /// told to ask once more.
-    private mutating func rejectFrozen(
-        _ did: DialogID, _ plan: RequestPlan, now: Instant, dialogs: DialogTable, effects: inout ProxyEffects
-    ) {
+    private mutating func rejectFrozen(_ did: DialogID, _ plan: RequestPlan, dialogs: DialogTable) {
         if let deadline = dialogs.deadline(did), deadline > now {
-            reject(500, plan, effects: &effects) { $0.put("Retry-After: 1\r\n") }
+            reject(500, plan) { $0.put("Retry-After: 1\r\n") }
         } else {
-            reject(481, plan, effects: &effects)
+            reject(481, plan)
         }
     }
 
     /// Keeps a request that would refresh a dialog, or cancel it, until its record has been fetched, 200 ms at most:
     /// facts are published only of records that are here (R2). After that it goes by its Route, as any request does
     /// without a record (S1-7).
-    mutating func waitsForRecord(
-        _ did: DialogID, _ plan: RequestPlan, now: Instant, dialogs: DialogTable
-    ) -> Bool {
+    mutating func waitsForRecord(_ did: DialogID, _ plan: RequestPlan, dialogs: DialogTable) -> Bool {
         guard commits, !hasWaited, !dialogs.contains(did), peers.contains(where: \.isLive) else { return false }
         let request = QueuedRequest(
             bytes: message.snapshot(), source: plan.arrivedFrom, listener: plan.listener, flow: arrivalFlow,
@@ -145,9 +136,7 @@ extension Proxy {
     }
 
     /// Verifies the hint or falls back to Call-ID and tags (S3-21).
-    mutating func matchDialog(
-        _ plan: inout RequestPlan, now: Instant, dialogs: DialogTable, effects: inout ProxyEffects
-    ) {
+    mutating func matchDialog(_ plan: inout RequestPlan, dialogs: DialogTable) {
         let bytes = message.bytes
         if let hint = plan.did {
             if let leg = leg(of: hint, from: plan.source, dialogs: dialogs) {
@@ -156,7 +145,7 @@ extension Proxy {
                 return
             }
             if !dialogs.contains(hint) {
-                park(hint, now: now, effects: &effects)
+                park(hint)
             } else if let leg = legOfUnansweredDialog(hint, dialogs: dialogs) {
                 plan.leg = leg
                 plan.isKnown = true
@@ -192,16 +181,16 @@ extension Proxy {
 
     /// Keeps a message whose dialog is not here for what it will teach when the record comes (R2); it is forwarded
     /// meanwhile.
-    private mutating func park(_ did: DialogID, now: Instant, effects: inout ProxyEffects) {
+    private mutating func park(_ did: DialogID) {
         effects.items.append(.wanted(did))
         guard message.method == .ack || message.method == .bye else { return }
         counters.parkedRefused += waitingRoom.park(message.snapshot(), of: did, now: now) ? 0 : 1
     }
 
     /// A record came that was wanted: what was parked of it is learned, nothing is forwarded again.
-    package mutating func recordArrived(
-        _ did: DialogID, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
+    package mutating func recordArrived(_ did: DialogID, now: Instant, dialogs: inout DialogTable) {
+        self.now = now
+        defer { replayQueued(dialogs: &dialogs) }
         let came = waitingRoom.take(did)
         released += came.requests
         for bytes in came.messages {
@@ -213,12 +202,12 @@ extension Proxy {
                 via: via)
             consumeRoutes(&plan, dialogs: dialogs)
             plan.did = did
-            matchDialog(&plan, now: now, dialogs: dialogs, effects: &effects)
+            matchDialog(&plan, dialogs: dialogs)
             guard plan.isKnown, plan.did == did else { continue }
             if message.method == .ack {
-                learnAcknowledgement(did, plan, now: now, dialogs: &dialogs, effects: &effects)
+                learnAcknowledgement(did, plan, dialogs: &dialogs)
             } else {
-                learnBye(did, plan.leg, now: now, dialogs: &dialogs, effects: &effects)
+                learnBye(did, plan.leg, dialogs: &dialogs)
             }
         }
     }
@@ -237,32 +226,30 @@ extension Proxy {
 
     /// Decides the next hop (§16.5, §16.6 steps 6, 7).
     /// - Returns: False when the request was refused.
-    mutating func findNextHop(
-        _ plan: inout RequestPlan, now: Instant, dialogs: DialogTable, effects: inout ProxyEffects
-    ) -> Bool {
+    mutating func findNextHop(_ plan: inout RequestPlan, dialogs: DialogTable) -> Bool {
         if plan.consumedRoutes < routes.count {
             let next = routes[plan.consumedRoutes]
             guard let uri = try? URI(message.bytes, next.uri) else {
-                reject(400, plan, effects: &effects)
+                reject(400, plan)
                 return false
             }
             plan.nextHopIsStrict = !uri.hasLooseRoute(in: message.bytes)
-            return resolve(uri, next.uri, &plan, effects: &effects)
+            return resolve(uri, next.uri, &plan)
         }
         guard let uri = try? URI(message.bytes, message.requestURI) else {
-            reject(416, plan, effects: &effects)
+            reject(416, plan)
             return false
         }
         switch takePath(&plan) {
         case .taken: return true
         case .gone:
             counters.flowsGone += 1
-            reject(430, plan, effects: &effects)
+            reject(430, plan)
             return false
         case .none: break
         }
         if plan.isInDialog, isOwn(uri, in: message.bytes),
-            let isRouted = routeLeniently(&plan, dialogs: dialogs, effects: &effects)
+            let isRouted = routeLeniently(&plan, dialogs: dialogs)
         {
             return isRouted
         }
@@ -270,7 +257,7 @@ extension Proxy {
         case .taken: return true
         case .gone where !isOwn(uri, in: message.bytes) && endpoint(of: uri, in: message.bytes) == nil:
             counters.flowsGone += 1
-            reject(430, plan, effects: &effects)
+            reject(430, plan)
             return false
         case .gone, .none: break
         }
@@ -278,26 +265,24 @@ extension Proxy {
         case .taken: return true
         case .gone where endpoint(of: uri, in: message.bytes) == nil:
             counters.flowsGone += 1
-            reject(430, plan, effects: &effects)
+            reject(430, plan)
             return false
         case .gone, .none: break
         }
         if !plan.isInDialog, let route = settings.routes.first(where: { matches($0, plan) }) {
-            return follow(route, &plan, now: now, effects: &effects)
+            return follow(route, &plan)
         }
         if isOwn(uri, in: message.bytes) {
-            reject(404, plan, effects: &effects)
+            reject(404, plan)
             return false
         }
-        return resolve(uri, message.requestURI, &plan, effects: &effects)
+        return resolve(uri, message.requestURI, &plan)
     }
 
-    private mutating func resolve(
-        _ uri: URI, _ range: ByteRange, _ plan: inout RequestPlan, effects: inout ProxyEffects
-    ) -> Bool {
+    private mutating func resolve(_ uri: URI, _ range: ByteRange, _ plan: inout RequestPlan) -> Bool {
         if isOwn(uri, in: message.bytes) {  // What is then still ours is never sent to (S1-5).
             effects.items.append(.note(.hairpin(callID: Array(message.bytes[message.callID.range]))))
-            reject(483, plan, effects: &effects)
+            reject(483, plan)
             return false
         }
         if let egress = settings.egress {
@@ -306,10 +291,10 @@ extension Proxy {
         }
         guard let endpoint = endpoint(of: uri, in: message.bytes) else {
             if let name = name(of: uri, in: message.bytes) {
-                return waitsForName(name, &plan, effects: &effects)
+                return waitsForName(name, &plan)
             }
             effects.items.append(.note(.unresolvable(uri: Array(message.bytes[range.range]))))
-            reject(502, plan, effects: &effects)
+            reject(502, plan)
             return false
         }
         plan.nextHop = endpoint
@@ -318,13 +303,11 @@ extension Proxy {
     }
 
     /// The next hop has to be looked up first, unless too many wait for that already.
-    mutating func waitsForName(
-        _ name: ResolutionTarget, _ plan: inout RequestPlan, effects: inout ProxyEffects
-    ) -> Bool {
+    mutating func waitsForName(_ name: ResolutionTarget, _ plan: inout RequestPlan) -> Bool {
         guard resolutions.count < Self.resolutionLimit else {
             counters.overloaded += 1
             effects.items.append(.note(.overloaded))
-            reject(503, plan, effects: &effects) { $0.put("Retry-After: 5\r\n") }
+            reject(503, plan) { $0.put("Retry-After: 5\r\n") }
             return false
         }
         var target = ForkTarget(requestURI: plan.requestURI, group: 0, candidates: [], name: name)

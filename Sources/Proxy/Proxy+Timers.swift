@@ -7,14 +7,15 @@ import SIP
 
 extension Proxy {
     /// Handles every timer due by `now`.
-    package mutating func advance(to now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects) {
+    package mutating func advance(to now: Instant, dialogs: inout DialogTable) {
+        self.now = now
         if let next = waitingRoom.next, next <= now {
             let late = waitingRoom.expire(now: now)
             released += late.requests
             counters.parkedExpired += UInt64(late.forgotten)
         }
-        expireResolutions(now: now, dialogs: &dialogs, effects: &effects)
-        replayQueued(now: now, dialogs: &dialogs, effects: &effects)
+        expireResolutions(dialogs: &dialogs)
+        replayQueued(dialogs: &dialogs)
         guard let next = wheel.next, next <= now else { return }
         dueTokens.removeAll(keepingCapacity: true)
         wheel.advance(to: now, due: &dueTokens)
@@ -22,49 +23,46 @@ extension Proxy {
             guard let token = TimerToken(rawValue: raw),
                 let id = resolve(token.context, generationMask: 0xffff), var context = take(id)
             else { continue }
-            fire(token, &context, id, now: now, dialogs: &dialogs, effects: &effects)
+            fire(token, &context, id, dialogs: &dialogs)
             finish(context, id)
         }
-        replayQueued(now: now, dialogs: &dialogs, effects: &effects)
+        replayQueued(dialogs: &dialogs)
     }
 
     private mutating func fire(
-        _ token: TimerToken, _ context: inout ResponseContext, _ id: SlotID, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ token: TimerToken, _ context: inout ResponseContext, _ id: SlotID, dialogs: inout DialogTable
     ) {
         let branch = Int(token.branch)
         switch token.machine {
         case .server:
-            if token.timer == .l { checkAcknowledged(context, dialogs: dialogs, effects: &effects) }
-            fireServer(token.timer, &context, id, now: now, effects: &effects)
+            if token.timer == .l { checkAcknowledged(context, dialogs: dialogs) }
+            fireServer(token.timer, &context, id)
         case .client where branch < context.branches.count:
-            fireClient(token.timer, &context, id, branch, now: now, dialogs: &dialogs, effects: &effects)
+            fireClient(token.timer, &context, id, branch, dialogs: &dialogs)
         case .cancel where branch < context.branches.count:
-            fireCancel(token.timer, &context, id, branch, now: now, dialogs: &dialogs, effects: &effects)
+            fireCancel(token.timer, &context, id, branch, dialogs: &dialogs)
         case .timerC where branch < context.branches.count:
-            fireTimerC(&context, id, branch, now: now, dialogs: &dialogs, effects: &effects)
+            fireTimerC(&context, id, branch, dialogs: &dialogs)
         case .branchEnd where branch < context.branches.count:
-            endCancelled(&context, id, branch, now: now, dialogs: &dialogs, effects: &effects)
+            endCancelled(&context, id, branch, dialogs: &dialogs)
         case .client, .cancel, .timerC, .branchEnd: break
-        case .resend: resendAnswer(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+        case .resend: resendAnswer(&context, id, dialogs: &dialogs)
         case .grace:
             context.contextTimer = .none
-            if context.kind == .heir { graceOver(&context, id, now: now, dialogs: &dialogs, effects: &effects) }
+            if context.kind == .heir { graceOver(&context, id, dialogs: &dialogs) }
         case .silence: endSilence(&context)
         case .relay:
             context.contextTimer = .none
-            if context.kind == .relayed, context.branches[0].final == 0 {
-                _ = relaysAnew(&context, id, now: now, effects: &effects)
+            if context.kind == .relayed, context.branches[0].final == nil {
+                _ = relaysAnew(&context, id)
             }
-        case .probe: sendProbe(&context, id, now: now, effects: &effects)
+        case .probe: sendProbe(&context, id)
         }
     }
 
     /// The time for an ACK is over (64·T1 after the 2xx): a dialog without one is talked about, never ended for it
     /// (S1-5).
-    private mutating func checkAcknowledged(
-        _ context: ResponseContext, dialogs: DialogTable, effects: inout ProxyEffects
-    ) {
+    private mutating func checkAcknowledged(_ context: ResponseContext, dialogs: DialogTable) {
         guard context.isInitial, context.pass.isFirst, let did = context.did,
             dialogs.state(did) == .confirmedNotAcknowledged
         else { return }
@@ -75,10 +73,7 @@ extension Proxy {
         }
     }
 
-    private mutating func fireServer(
-        _ timer: TransactionTimer, _ context: inout ResponseContext, _ id: SlotID, now: Instant,
-        effects: inout ProxyEffects
-    ) {
+    private mutating func fireServer(_ timer: TransactionTimer, _ context: inout ResponseContext, _ id: SlotID) {
         actions.removeAll(keepingCapacity: true)
         switch context.server {
         case .invite(var transaction):
@@ -89,12 +84,12 @@ extension Proxy {
             context.server = .nonInvite(transaction)
         case .none: return
         }
-        performServer(&context, id, now: now, effects: &effects)
+        performServer(&context, id)
     }
 
     private mutating func fireClient(
-        _ timer: TransactionTimer, _ context: inout ResponseContext, _ id: SlotID, _ branch: Int, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ timer: TransactionTimer, _ context: inout ResponseContext, _ id: SlotID, _ branch: Int,
+        dialogs: inout DialogTable
     ) {
         actions.removeAll(keepingCapacity: true)
         switch context.branches[branch].client {
@@ -104,85 +99,79 @@ extension Proxy {
         case .nonInvite(var transaction):
             transaction.timerFired(timer, actions: &actions)
             context.branches[branch].client = .nonInvite(transaction)
-            if timer == .e { sendLateTrying(&context, id, now: now, effects: &effects) }
+            if timer == .e { sendLateTrying(&context, id) }
         }
         let timedOut = actions.contains(.timedOut)
         counters.retransmissionsSent += actions.contains(.send) ? 1 : 0
-        performClient(&context, branch: branch, id, now: now, effects: &effects)
-        guard timedOut, context.branches[branch].final == 0 else { return }
+        performClient(&context, branch: branch, id)
+        guard timedOut, context.branches[branch].final == nil else { return }
         if context.kind == .probe {
-            endProbe(&context, isUp: false, now: now)
+            endProbe(&context, isUp: false)
             return
         }
         if context.kind == .keepAlive {
-            endKeepAlive(&context, branch, 408, .failed, now: now, dialogs: &dialogs, effects: &effects)
+            endKeepAlive(&context, branch, 408, .failed, dialogs: &dialogs)
             return
         }
         if context.branches[branch].generated != 0 {
-            endLeg(&context, branch, 408, effects: &effects)
+            endLeg(&context, branch, 408)
             return
         }
         context.branches[branch].final = 408
         context.branches[branch].response = []
         let isSilent = !context.branches[branch].sawProvisional
-        branchEnded(
-            &context, id, branch: branch, isSilent ? .failed : .answered, now: now, dialogs: &dialogs,
-            effects: &effects)
+        branchEnded(&context, id, branch: branch, isSilent ? .failed : .answered, dialogs: &dialogs)
     }
 
     /// 100 for a request other than INVITE, when its timer E is set to T2 and not before (RFC 4320 §4.1): T1 doubles up
     /// to there, which takes T2 - T1.
-    private mutating func sendLateTrying(
-        _ context: inout ResponseContext, _ id: SlotID, now: Instant, effects: inout ProxyEffects
-    ) {
+    private mutating func sendLateTrying(_ context: inout ResponseContext, _ id: SlotID) {
         guard context.kind == .forwarded, context.lastStatus == 0,
             now - context.startedAt >= settings.timers.t2 - settings.timers.t1
         else { return }
         let kept = actions
-        respond(100, &context, id, now: now, effects: &effects)
+        respond(100, &context, id)
         actions = kept
     }
 
     private mutating func fireCancel(
-        _ timer: TransactionTimer, _ context: inout ResponseContext, _ id: SlotID, _ branch: Int, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ timer: TransactionTimer, _ context: inout ResponseContext, _ id: SlotID, _ branch: Int,
+        dialogs: inout DialogTable
     ) {
         guard case .sent(var transaction) = context.branches[branch].cancel else { return }
         actions.removeAll(keepingCapacity: true)
         transaction.timerFired(timer, actions: &actions)
         context.branches[branch].cancel = .sent(transaction)
         let timedOut = actions.contains(.timedOut)
-        performCancel(&context, id, branch: branch, now: now, effects: &effects)
-        if timedOut { cancelAnswered(&context, id, branch: branch, now: now, dialogs: &dialogs, effects: &effects) }
+        performCancel(&context, id, branch: branch)
+        if timedOut { cancelAnswered(&context, id, branch: branch, dialogs: &dialogs) }
     }
 
     /// Timer C (RFC 3261 §16.8): a branch that had a provisional is cancelled, another counts as 408.
     private mutating func fireTimerC(
-        _ context: inout ResponseContext, _ id: SlotID, _ branch: Int, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ context: inout ResponseContext, _ id: SlotID, _ branch: Int, dialogs: inout DialogTable
     ) {
         context.branches[branch].timerC = .none
-        guard context.branches[branch].final == 0 else { return }
+        guard context.branches[branch].final == nil else { return }
         if context.branches[branch].sawProvisional {
             guard case .none = context.branches[branch].cancel else { return }
             context.branches[branch].cause = .unanswered
-            sendCancel(&context, id, branch: branch, now: now, effects: &effects)
+            sendCancel(&context, id, branch: branch)
             return
         }
         context.branches[branch].final = 408
-        branchEnded(&context, id, branch: branch, .failed, now: now, dialogs: &dialogs, effects: &effects)
+        branchEnded(&context, id, branch: branch, .failed, dialogs: &dialogs)
     }
 
     /// A cancelled INVITE has had no final answer for 64·T1 (§9.1).
     private mutating func endCancelled(
-        _ context: inout ResponseContext, _ id: SlotID, _ branch: Int, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ context: inout ResponseContext, _ id: SlotID, _ branch: Int, dialogs: inout DialogTable
     ) {
         context.branches[branch].timerC = .none
-        guard context.branches[branch].final == 0 else { return }
+        guard context.branches[branch].final == nil else { return }
         context.branches[branch].final = context.cancelled ? 487 : 408
         terminateClient(&context, branch)
-        branchEnded(&context, id, branch: branch, .answered, now: now, dialogs: &dialogs, effects: &effects)
+        branchEnded(&context, id, branch: branch, .answered, dialogs: &dialogs)
     }
 
     /// Ends a client transaction from outside: what it waits for cannot matter any more.

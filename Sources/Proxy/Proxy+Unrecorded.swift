@@ -29,9 +29,7 @@ extension Proxy {
     func room(_ context: ResponseContext) -> RecordRoom { context.isInitial ? .early : .whole }
 
     /// Counts why a record refused what was learned.
-    mutating func noteRefusal(
-        _ error: RecordError, _ did: DialogID, dialogs: DialogTable, effects: inout ProxyEffects
-    ) {
+    mutating func noteRefusal(_ error: RecordError, _ did: DialogID, dialogs: DialogTable) {
         let isFirst: Bool
         switch error {
         case .tooLarge, .tooMany:
@@ -51,21 +49,18 @@ extension Proxy {
 
     /// Learns a 2xx, without its bytes where they do not fit.
     mutating func learnSuccessAsFits(
-        _ context: ResponseContext, _ index: Int, answer: [UInt8], now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ context: ResponseContext, _ index: Int, answer: [UInt8], dialogs: inout DialogTable
     ) -> SuccessFact {
-        let fact = learnSuccess(context, index, answer: answer, now: now, dialogs: &dialogs, effects: &effects)
+        let fact = learnSuccess(context, index, answer: answer, dialogs: &dialogs)
         guard fact == .refused, context.method == .invite else { return fact }
         counters.answersNotKept += 1
-        return learnSuccess(context, index, answer: [], now: now, dialogs: &dialogs, effects: &effects)
+        return learnSuccess(context, index, answer: [], dialogs: &dialogs)
     }
 
     /// The INVITE can have no record.
     /// - Returns: Whether it goes on all the same.
-    mutating func goesOnUnrecorded(
-        _ context: inout ResponseContext, _ id: SlotID, now: Instant, effects: inout ProxyEffects
-    ) -> Bool {
-        noteUnrecorded(effects: &effects)
+    mutating func goesOnUnrecorded(_ context: inout ResponseContext, _ id: SlotID) -> Bool {
+        noteUnrecorded()
         context.isUnrecorded = true
         guard settings.refusesUnrecorded else { return true }
         for index in context.branches.indices {
@@ -73,27 +68,25 @@ extension Proxy {
             terminateClient(&context, index)
         }
         close(&context)
-        respond(513, &context, id, now: now, effects: &effects)
+        respond(513, &context, id)
         return false
     }
 
     /// The 2xx at hand confirms a dialog, and its record does not take that.
     /// - Returns: Whether the 2xx goes on all the same.
-    mutating func confirmsUnrecorded(
-        _ context: inout ResponseContext, _ id: SlotID, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) -> Bool {
-        noteUnrecorded(effects: &effects)
+    mutating func confirmsUnrecorded(_ context: inout ResponseContext, _ id: SlotID, dialogs: inout DialogTable) -> Bool
+    {
+        noteUnrecorded()
         guard settings.refusesUnrecorded, context.isInitial, context.lastStatus < 200, context.held.isEmpty,
             let did = context.did
         else { return true }
-        refuseLateAnswer(did, home: dialogs.record(did)?.home, endsDialog: true, now: now, effects: &effects)
-        learnFailure(context, status: 513, now: now, dialogs: &dialogs, effects: &effects)
-        respond(513, &context, id, now: now, effects: &effects)
+        refuseLateAnswer(did, home: dialogs.record(did)?.home, .ofCall(.interrupted))
+        learnFailure(context, status: 513, dialogs: &dialogs)
+        respond(513, &context, id)
         return false
     }
 
-    private mutating func noteUnrecorded(effects: inout ProxyEffects) {
+    private mutating func noteUnrecorded() {
         counters.unrecorded += 1
         guard counters.unrecorded == 1 else { return }
         effects.items.append(

@@ -7,6 +7,9 @@
 //            │                           └ a dead member's ─▶ as its heir would (Proxy+Takeover)
 //            └ request ─▶ retransmission? ─▶ Route ─▶ dialog? ─▶ server transaction ─▶ branch ─▶ next hop
 //
+// An event enters by a `package` function that is given the time and the dialogs. The time is kept for all that follows
+// from it, as is what it gives rise to (`effects`); what it has set free is handled before the function returns.
+//
 // Files: +Requests (§16.3 to §16.5), +Forwarding (§16.6), +Responses (§16.7), Forking (several branches, best answer,
 // names), Routing (static routes, probed targets, access and rate limits), +Cancel (§16.10 and ACK), +Learning and
 // +LearningEnds (facts), +Timers, +Takeover and +Heirs (what heirs do), +Ending (BYEs that the cluster makes),
@@ -22,6 +25,10 @@ package import SIP
 package struct Proxy: Sendable {
     package var settings: ProxySettings
     package internal(set) var counters = ProxyCounters()
+    /// When the event happens that is being handled: each sets it where it enters.
+    var now: Instant
+    /// What events have given rise to since the node last took it, in order.
+    package var effects = ProxyEffects()
     /// The other members, sorted by tag; the node keeps it current.
     package var peers: [PeerContact] = [] {
         didSet { unknownOwners.peersChanged(from: oldValue, to: peers) }
@@ -29,8 +36,9 @@ package struct Proxy: Sendable {
     var unknownOwners = UnknownOwners()
     /// What the other members are called, the dead ones included: their Routes are ours to consume (S1-5).
     package var memberNames: [HostPort] = []
-    /// Branch tags of the fit members, this one among them: who inherits transactions.
-    package var fitMembers: [UInt32] = []
+    /// Who inherits transactions: the fit members, this one among them. None while it may not inherit.
+    package var heirs: Ranking
+    let ownName: String
     /// Whether OPTIONS to the node answers 200 (S2-14).
     package var isReady = false
     /// New dialogs are other members' (`Proxy+Relays`).
@@ -118,11 +126,14 @@ package struct Proxy: Sendable {
     package init(settings: ProxySettings, hash: KeyedHash, now: Instant) {
         self.settings = settings
         self.hash = hash
+        self.now = now
+        heirs = Ranking(hash: hash)
+        ownName = String(decoding: settings.nodeName, as: UTF8.self)
         contexts = Slab(limit: settings.contextLimit)
         wheel = TimerWheel(origin: now)
         limiter = RateLimiter(settings.limits, now: now)
         keepAlives = KeepAlives(limit: settings.keepAlive.limit, now: now)
-        placeTargets(now: now)
+        placeTargets()
     }
 
     /// Transactions kept, those that only absorb retransmissions any more among them.
@@ -160,8 +171,9 @@ package struct Proxy: Sendable {
     ///   is dropped, since its sender has gone elsewhere (S2-15).
     package mutating func receive(
         _ datagram: RawSpan, from source: Endpoint, on listener: ListenerID, flow: FlowID = .none,
-        ageMilliseconds: Int64, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
+        ageMilliseconds: Int64, now: Instant, dialogs: inout DialogTable
     ) {
+        self.now = now
         arrivalFlow = flow
         lastOutcome = .keepAlive
         lacksDialog = false
@@ -174,8 +186,8 @@ package struct Proxy: Sendable {
             counters.malformed += 1
             lastOutcome = .unreadable
             if message.isRequest, message.method != .ack {
-                rejectStatelessly(error.statusCode, source: source, listener: listener, effects: &effects)
-                if isRefusalAtHand { rememberRefusal(now: now, dialogs: &dialogs, effects: &effects) }
+                rejectStatelessly(error.statusCode, source: source, listener: listener)
+                if isRefusalAtHand { rememberRefusal(dialogs: &dialogs) }
             }
             return
         }
@@ -188,21 +200,20 @@ package struct Proxy: Sendable {
                 counters.staleDropped += 1
                 return
             }
-            receiveRequest(from: source, on: listener, now: now, dialogs: &dialogs, effects: &effects)
-            replayQueued(now: now, dialogs: &dialogs, effects: &effects)
+            receiveRequest(from: source, on: listener, dialogs: &dialogs)
         } else {
             counters.responses += 1
-            receiveResponse(from: source, on: listener, now: now, dialogs: &dialogs, effects: &effects)
-            replayQueued(now: now, dialogs: &dialogs, effects: &effects)
+            receiveResponse(from: source, on: listener, dialogs: &dialogs)
         }
+        replayQueued(dialogs: &dialogs)
     }
 
     /// Adopted INVITEs whose record has changed, and requests that were queued behind a 2xx which has gone now.
-    mutating func replayQueued(now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects) {
+    mutating func replayQueued(dialogs: inout DialogTable) {
         while !released.isEmpty || !reviewsDue.isEmpty {
             let dids = reviewsDue
             reviewsDue.removeAll(keepingCapacity: true)
-            for did in dids { review(did, now: now, dialogs: &dialogs, effects: &effects) }
+            for did in dids { review(did, dialogs: &dialogs) }
             let batch = released
             released.removeAll(keepingCapacity: true)
             for request in batch {
@@ -210,8 +221,7 @@ package struct Proxy: Sendable {
                 hasWaited = request.hasWaited
                 arrivalFlow = request.flow
                 defer { hasWaited = false }
-                receiveRequest(
-                    from: request.source, on: request.listener, now: now, dialogs: &dialogs, effects: &effects)
+                receiveRequest(from: request.source, on: request.listener, dialogs: &dialogs)
             }
         }
     }
@@ -229,7 +239,7 @@ package struct Proxy: Sendable {
     // MARK: Contexts
 
     /// A slot for a transaction; `nil` at the limit, which is counted and noted.
-    mutating func newContext(_ effects: inout ProxyEffects) -> SlotID? {
+    mutating func newContext() -> SlotID? {
         if let id = contexts.insert(.blank) { return id }
         counters.overloaded += 1
         effects.items.append(.note(.overloaded))
@@ -261,7 +271,7 @@ package struct Proxy: Sendable {
         }
         if context.kind == .adopted { adoptedCount -= 1 }
         forgetRelay(context, id)
-        if context.serverKey != 0 { _ = serverTable.remove(hash: context.serverKey, value: id.index) }
+        if let key = context.serverKey { _ = serverTable.remove(hash: key, value: id.index) }
         if let did = context.did, context.method == .invite || context.kind == .generated {
             _ = dialogTable.remove(hash: did.rawValue, value: id.index)
         }
@@ -296,6 +306,9 @@ package struct Proxy: Sendable {
     }
 
     // MARK: Own identity
+
+    /// Whether this node may act for others.
+    var isFit: Bool { heirs.contains(ownName) }
 
     /// Who a branch's member tag names.
     func peer(_ tag: UInt32) -> PeerContact? {

@@ -1,5 +1,8 @@
 // ProxyEffects is what the proxy asks of the rest of the node: datagrams to send, facts to publish, commits to wait
 // for. Their order matters: a commit follows the fact it waits for, and the node carries them out in the order given.
+//
+// They gather in `Proxy.effects` while an event is handled. The node takes them out after it, and lends the queue that
+// the shell sends: both by swapping, so nothing is copied.
 
 package import Dialogs
 package import Primitives

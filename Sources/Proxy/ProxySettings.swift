@@ -3,20 +3,20 @@
 
 package import SIP
 
-/// Where answers to a request go (RFC 3261 §18.2.2, RFC 3581).
-package enum ForceRport: String, Sendable {
+/// `sip.force_rport`: where answers to a request go (S2-16; RFC 3261 §18.2.2, RFC 3581).
+package enum ForceRport: String, CaseIterable, Sendable {
     /// To the source port when Via has rport, when the source differs from sent-by, or when it comes from a balancer.
     case auto
     case always = "true"
     case never = "false"
 }
 
-/// What an heir does with a ringing call (S2-11).
-package enum EarlyTakeover: String, Sendable {
-    /// Wait for the answer while a live member holds the dead node's service address, else cancel.
-    case auto
+/// `takeover.early`: what becomes of a ringing call whose node died (S2-11).
+package enum EarlyTakeover: String, CaseIterable, Sendable {
     case cancel
     case wait
+    /// Wait for the answer while a live member holds the dead node's service address, else cancel.
+    case auto
 }
 
 package struct ProxySettings: Sendable {

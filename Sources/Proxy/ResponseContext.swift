@@ -49,7 +49,8 @@ struct ResponseContext: Sendable {
     var server = Server.none
     /// The request as received, its Via completed; empty for what was not received.
     var request: [UInt8] = []
-    var serverKey: UInt64 = 0
+    /// Finds the server transaction by its request's retransmissions.
+    var serverKey: UInt64?
     var upstream = Endpoint.none
     var listener = ListenerID(rawValue: 0)
     /// The connection that the request came on.
@@ -184,10 +185,10 @@ struct ClientBranch: Sendable {
     var listener: ListenerID
     /// Its number in the branch parameter.
     var number: UInt8 = 0
-    /// Position in the context's targets.
-    var place: Int16 = -1
-    /// Position in the table of probed targets.
-    var health: Int32 = -1
+    /// Position in the context's targets, if it has any.
+    var place: Int16?
+    /// The number of its target in the table of targets (`targetStates`), if it has one.
+    var health: Int32?
     /// The connection that it goes over, if it must be a certain one.
     var flow = FlowID.none
     /// The connection of the member that it was passed to, which is the callee's.
@@ -210,14 +211,17 @@ struct ClientBranch: Sendable {
     /// The hash in its branch, for what the cluster makes itself; 0 otherwise.
     var generated: UInt64 = 0
     var sawProvisional = false
-    /// The final status, 0 while there is none; 408 also stands for silence.
-    var final = 0
+    /// The final status, once there is one; 408 also stands for silence.
+    var final: Int?
     /// Another address of the same target was tried instead (RFC 3263 §4.3): its result does not count.
     var isSuperseded = false
     /// To tags of its early dialogs, which end with it; kept where there are other branches.
     var earlyTags: [[UInt8]] = []
     /// The non-2xx final as it came, for the best response (§16.7 step 6).
     var response: [UInt8] = []
+
+    /// It has had a 2xx.
+    var isAnswered: Bool { final.map { 200..<300 ~= $0 } ?? false }
 }
 
 /// The timers of one transaction: no state arms two of the same group at once.

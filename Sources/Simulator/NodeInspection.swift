@@ -93,7 +93,7 @@ enum NodeInspection {
                 var found = false
                 view.forEachPending(in: stored) { pending in
                     let uri = stored[Int(pending.requestURI.start)..<Int(pending.requestURI.end)]
-                    let mayCancel = pending.progress & Progress.provisional != 0
+                    let mayCancel = pending.progress.contains(.provisional)
                     found = found || !pending.pass.isFirst && mayCancel && uri.starts(with: prefix)
                 }
                 return found

@@ -2,6 +2,8 @@
 // the seed and what the command line fixes, and is complete before the run begins; what the run draws later (latencies,
 // which node a fault strikes) comes from generators that the plan seeds.
 
+import Primitives
+
 /// What the command line fixes; everything else is drawn from the seed.
 package struct PlanOptions: Equatable, Sendable {
     /// 2…5; drawn when absent.

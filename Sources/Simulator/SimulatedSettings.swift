@@ -2,6 +2,7 @@
 // refresh race, and waits that are meant for operators' mistakes cut down to fit in a run.
 
 internal import Node
+import Proxy
 internal import SIP
 
 extension World {

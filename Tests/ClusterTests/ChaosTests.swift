@@ -11,13 +11,13 @@ import Testing
 
 struct Chaos {
     let net: Net
-    private var random: TestRandom
+    private var random: SplitMix
     private let count: Int
     private var dids: UInt64 = 0
     private var tokens: UInt64 = 0
 
     init(seed: UInt64) {
-        var random = TestRandom(state: seed &* 77 &+ 5)
+        var random = SplitMix(seed: seed &* 77 &+ 5)
         count = [2, 3, 3, 4, 5][Int(random.next() % 5)]
         net = Net(count, seed: seed) {
             $0.loneGrace = .seconds(2)

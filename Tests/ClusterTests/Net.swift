@@ -8,14 +8,7 @@
 import Cluster
 import Primitives
 
-struct TestRandom: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var mixed = (state ^ state >> 30) &* 0xbf58_476d_1ce4_e5b9
-        mixed = (mixed ^ mixed >> 27) &* 0x94d0_49bb_1331_11eb
-        return mixed ^ mixed >> 31
-    }
+extension SplitMix {
     mutating func chance(_ probability: Double) -> Bool { Double(next() >> 11) / Double(1 << 53) < probability }
 }
 
@@ -56,7 +49,7 @@ final class Net {
 
     let names: [String]
     var processes: [Process] = []
-    var random: TestRandom
+    var random: SplitMix
     var now = Instant(nanoseconds: 1_000_000_000)
     var loss = 0.0
     var duplication = 0.0
@@ -93,7 +86,7 @@ final class Net {
 
     init(_ count: Int, seed: UInt64, configure: @escaping (inout ClusterSettings) -> Void = { _ in }) {
         names = (1...count).map { "n\($0)" }
-        random = TestRandom(state: seed)
+        random = SplitMix(seed: seed)
         self.configure = configure
         boots = Array(repeating: 100, count: count)
         for index in 0..<count { processes.append(make(index)) }
@@ -263,7 +256,7 @@ final class Net {
             case .rebooted(let boot): boots[index] = boot
             case .inquiry(let id, let text): answer?(index, id, text)
             case .inquired(let token, let outcome): process.inquired.append((token, outcome))
-            case .recycle, .viewChanged, .fitChanged, .applied: break
+            case .recycle, .viewChanged, .fitChanged: break
             }
         }
     }
@@ -395,9 +388,13 @@ extension Net {
         let now = now
         return act(index) { cluster, store, _ in
             let bytes = ToyStore.bytes(1, value, padding: store.padding)
-            let isPut = store.entries[did] == nil
+            let isNew = store.entries[did] == nil
             _ = store.join(did, RawSpan(_elements: bytes.span), ageMilliseconds: 0, now: now)
-            let sequence = cluster.publish(did, RawSpan(_elements: bytes.span), isPut: isPut, now: now)
+            let facts = RawSpan(_elements: bytes.span)
+            let sequence =
+                isNew
+                ? cluster.publish(record: facts, of: did, ageMilliseconds: 0, now: now)
+                : cluster.publish(patch: facts, of: did, now: now)
             if value == ToyStore.tombstone { cluster.bury(did, store: &store, now: now) }
             return sequence
         }

@@ -137,7 +137,7 @@ struct ViewAgreementTests {
 
     @Test func `random interleavings never decide two values in one epoch`() {
         for seed in 0..<300 as Range<UInt64> {
-            var random = TestRandom(state: seed)
+            var random = SplitMix(seed: seed)
             var table = Table(5)
             var decisions: Set<[MemberID]> = []
             for _ in 0..<400 {

@@ -198,7 +198,7 @@ struct StrangerTests {
 
     @Test func `any byte of a frame may be wrong, and the cluster goes on`() {
         var (cluster, store, out) = cluster()
-        var random = TestRandom(state: 3)
+        var random = SplitMix(seed: 3)
         var now = Instant(nanoseconds: 5_000_000_000)
         for round in 0..<4_000 {
             var frame = Self.frames[round % Self.frames.count]

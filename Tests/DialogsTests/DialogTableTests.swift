@@ -143,7 +143,7 @@ struct DialogTableTests {
 
     @Test func `thousands of calls leave nothing behind: counts, digests, memory`() throws {
         var table = makeTable(limit: 300)
-        var random = SeededGenerator(seed: 5)
+        var random = SplitMix(seed: 5)
         var alive: [String] = []
         var peak = 0
         for round in 0..<2_500 {

@@ -66,7 +66,7 @@ extension Record {
             value.ordinaryMilliseconds = theirs.deadline.ordinaryMs
             deadline = value
         }
-        flags = UInt64(theirs.flags)
+        flags = RecordFlags(rawValue: UInt64(theirs.flags))
         from = Array(theirs.from)
         to = Array(theirs.to)
         requestURI = Array(theirs.requestUri)
@@ -118,7 +118,7 @@ extension Record.Pending {
         branch = Array(theirs.branch)
         leg = theirs.leg == 0 ? .caller : .callee
         cseq = theirs.cseq
-        progress = UInt64(theirs.progress)
+        progress = PendingProgress(rawValue: UInt64(theirs.progress))
         vias = Array(theirs.vias)
         source = Array(theirs.source)
         requestURI = Array(theirs.requestUri)

@@ -9,21 +9,21 @@ import Testing
 struct RecordBytesTests {
     private static func example() -> FactsWriter {
         var facts = FactsWriter()
-        facts.message(RecordField.outs) { out in
-            out.message(OutField.side) { side in
-                side.put(SideField.firstCSeq, 1)
-                side.message(SideField.target) { $0.put(TargetField.contact, Array("sip:b".utf8)) }
+        facts.message(.outs) { (out: inout OutFacts) in
+            out.side { side in
+                side.put(.firstCSeq, 1)
+                side.target { $0.put(.contact, Array("sip:b".utf8)) }
             }
-            out.put(OutField.state, 4)
-            out.put(OutField.toTag, Array("t".utf8))
+            out.reach(.confirmed)
+            out.put(.toTag, Array("t".utf8))
         }
-        facts.put(RecordField.state, 4)
-        facts.put(RecordField.inviteCSeq, 300)
-        facts.put(RecordField.callID, Array("c@h".utf8))
-        facts.put(RecordField.fromTag) { $0.put("f") }
-        facts.message(RecordField.home) {
-            $0.put(HomeField.name, Array("n1".utf8))
-            $0.putFixed(HomeField.boot, 0x0102)
+        facts.put(.state, 4)
+        facts.put(.inviteCSeq, 300)
+        facts.put(.callID, Array("c@h".utf8))
+        facts.put(.fromTag) { $0.put("f") }
+        facts.message(.home) { (home: inout FieldWriter<HomeField>) in
+            home.put(.name, Array("n1".utf8))
+            home.putFixed(.boot, 0x0102)
         }
         return facts
     }
@@ -103,9 +103,9 @@ struct RecordBytesTests {
     private static func entries(_ field: RecordField, _ count: Int) -> [UInt8] {
         var facts = FactsWriter()
         for index in 0..<count {
-            facts.message(field) {
-                $0.put(OutField.toTag, [UInt8(index / 256), UInt8(index % 256)])
-                if field == .pendings { $0.put(PendingField.cseq, 9) }
+            facts.message(field) { (entry: inout PendingFacts) in  // Every map has its key in field 1.
+                entry.put(.branch, [UInt8(index / 256), UInt8(index % 256)])
+                if field == .pendings { entry.put(.cseq, 9) }
             }
         }
         return facts.bytes
@@ -129,7 +129,7 @@ struct RecordBytesTests {
         let half = Self.entries(.variables, 200)
         #expect(throws: RecordError.self) { try joined(half, Self.entries(.profiles, 57)) }
         var facts = FactsWriter()
-        facts.put(RecordField.from, Array(repeating: 65, count: RecordLimits.bytes - 4))
+        facts.put(.from, Array(repeating: 65, count: RecordLimits.bytes - 4))
         #expect(try joined(facts.bytes).count == RecordLimits.bytes)
         #expect(throws: RecordError.tooLarge(limit: RecordLimits.bytes)) { try joined(facts.bytes, [0x28, 1]) }
         #expect(throws: RecordError.tooLarge(limit: RecordLimits.bytes)) { try joined(facts.bytes + [0x28, 1]) }

@@ -5,13 +5,13 @@ import Dialogs
 import Primitives
 
 struct RecordGenerator {
-    var random: SeededGenerator
+    var random: SplitMix
     /// SwiftProtobuf writes unknown fields last, so only those behind all known ones keep its bytes equal to ours.
     var unknownNumbers: [UInt32] = [14, 15, 100, 4_000]
     var states: ClosedRange<UInt64> = 0...5
 
     init(seed: UInt64) {
-        random = SeededGenerator(seed: seed)
+        random = SplitMix(seed: seed)
     }
 
     private struct Number: RawRepresentable {
@@ -37,13 +37,13 @@ struct RecordGenerator {
     }
 
     private func field(_ number: UInt32, _ value: UInt64) -> [UInt8] {
-        var facts = FactsWriter()
+        var facts = FieldWriter<Number>()
         facts.put(Number(rawValue: number), value)
         return facts.bytes
     }
 
     private func field(_ number: UInt32, _ bytes: [UInt8]) -> [UInt8] {
-        var facts = FactsWriter()
+        var facts = FieldWriter<Number>()
         facts.put(Number(rawValue: number), bytes)
         return facts.bytes
     }
@@ -55,7 +55,7 @@ struct RecordGenerator {
         case 0: parts.append(field(number, word()))
         case 1: parts.append(field(number, text()))
         default:
-            var facts = FactsWriter()
+            var facts = FieldWriter<Number>()
             facts.putFixed(Number(rawValue: number), word())
             parts.append(facts.bytes)
         }

@@ -172,14 +172,14 @@ struct RecordJoinTests {
                 },
                 record {
                     $0.state = .deleted
-                    $0.flags = DialogFlags.byeFromCaller
+                    $0.flags = .byeFromCaller
                 }))
         var expected = Record()
         expected.callID = Array("c".utf8)
         expected.fromTag = Array("f".utf8)
         expected.inviteCSeq = 1
         expected.state = .deleted
-        expected.flags = DialogFlags.byeFromCaller
+        expected.flags = .byeFromCaller
         var out = Record.Out()
         out.toTag = Array("t".utf8)
         out.state = .confirmed
@@ -188,16 +188,11 @@ struct RecordJoinTests {
     }
 
     @Test func `of two passes that tell of one side the deeper one counts, unless the CSeq is higher`() throws {
-        func facts(_ cseq: UInt64, _ pass: SpiralPass, _ contact: String) -> [UInt8] {
+        func facts(_ cseq: UInt32, _ pass: SpiralPass, _ contact: String) -> [UInt8] {
             var facts = FactsWriter()
-            facts.message(RecordField.outs) { out in
-                out.put(OutField.toTag, Array("t".utf8))
-                out.message(OutField.side) { side in
-                    side.message(SideField.target) { target in
-                        target.put(TargetField.cseq, cseq)
-                        target.put(TargetField.contact, Array(contact.utf8))
-                        if !pass.isFirst { target.put(TargetField.pass, pass.rawValue) }
-                    }
+            facts.out(Array("t".utf8)) { out in
+                out.side { side in
+                    side.target(cSeq: cseq, pass: pass) { $0.put(.contact, Array(contact.utf8)) }
                 }
             }
             return facts.bytes
@@ -216,9 +211,9 @@ struct RecordJoinTests {
 
     @Test func `a tombstone keeps the status of the failure`() throws {
         var facts = FactsWriter()
-        facts.put(RecordField.callID, Array("c".utf8))
-        facts.put(RecordField.state, 5)
-        facts.put(RecordField.failure, 486)
+        facts.put(.callID, Array("c".utf8))
+        facts.reach(.deleted)
+        facts.fail(status: 486)
         let bytes = try joined(facts.bytes, facts.bytes)
         let record = try Record(RawSpan(_elements: bytes.span))
         #expect(record.failure == 486 && record.state == .deleted)

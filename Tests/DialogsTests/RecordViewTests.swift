@@ -20,27 +20,19 @@ struct RecordViewTests {
 
     @Test func `a view finds each part in a buffer that holds other things too`() throws {
         var facts = FactsWriter()
-        facts.put(RecordField.callID, Array("c".utf8))
-        facts.message(RecordField.home) {
-            $0.put(HomeField.name, Array("n1".utf8))
-            $0.putFixed(HomeField.boot, 77)
-            $0.put(HomeField.sentBy, Array("10.0.0.1:5060".utf8))
-        }
-        for (tag, state) in [("a", 2), ("b", 4), ("d", 5)] as [(String, UInt64)] {
-            facts.message(RecordField.outs) {
-                $0.put(OutField.toTag, Array(tag.utf8))
-                $0.put(OutField.state, state)
-                $0.message(OutField.side) { side in
-                    side.message(SideField.target) { $0.put(TargetField.contact, Array("sip:\(tag)".utf8)) }
+        facts.put(.callID, Array("c".utf8))
+        facts.home(name: Array("n1".utf8), boot: 77, sentBy: Array("10.0.0.1:5060".utf8))
+        for (tag, state) in [("a", .early), ("b", .confirmed), ("d", .deleted)] as [(String, DialogState)] {
+            facts.out(Array(tag.utf8)) { out in
+                out.reach(state)
+                out.side { side in
+                    side.target { $0.put(.contact, Array("sip:\(tag)".utf8)) }
                 }
             }
         }
-        facts.message(RecordField.pendings) {
-            $0.put(PendingField.branch, Array("z9".utf8))
-            $0.put(PendingField.cseq, 3)
-            $0.put(PendingField.progress, PendingProgress.provisional | PendingProgress.cancelSeen)
-        }
-        facts.message(RecordField.profiles) { $0.put(StampedField.key, Array("p".utf8)) }
+        let branch = Token("z9")
+        facts.pending(.caller, cSeq: 3, branch.bytes, branch.range) { $0.mark([.provisional, .cancelled]) }
+        facts.message(.profiles) { (profile: inout FieldWriter<StampedField>) in profile.put(.key, Array("p".utf8)) }
         let record = try joined(facts.bytes)
         let buffer = Array("before".utf8) + record + Array("after".utf8)
         let view = RecordView(buffer, ByteRange(start: 6, end: 6 + record.count))
@@ -52,9 +44,8 @@ struct RecordViewTests {
         #expect(Text.string(buffer, main.side.contact) == "sip:b" && main.state == .confirmed)
         let tag = Token("d")
         #expect(view.out(toTag: tag.bytes, tag.range, in: buffer)?.state == .deleted)
-        let branch = Token("z9")
         let pending = try #require(view.pending(branch: branch.bytes, branch.range, in: buffer))
-        #expect(pending.cseq == 3 && pending.progress == 5 && pending.leg == .caller)
+        #expect(pending.cseq == 3 && pending.progress == [.provisional, .cancelled] && pending.leg == .caller)
         var keys: [String] = []
         view.forEachProfile(in: buffer) { keys.append(Text.string(buffer, $0.key) + ($0.value == nil ? "-" : "+")) }
         #expect(keys == ["p-"])

@@ -62,25 +62,24 @@ extension DialogTable {
 /// A put as the home makes it from an INVITE.
 func invite(_ callID: String, from tag: String, cseq: UInt64 = 1, extra: Int = 0) -> [UInt8] {
     var facts = FactsWriter()
-    facts.put(RecordField.callID, Array(callID.utf8))
-    facts.put(RecordField.fromTag, Array(tag.utf8))
-    facts.put(RecordField.inviteCSeq, cseq)
-    facts.put(RecordField.state, 1)
-    facts.put(RecordField.from, Array(repeating: UInt8(ascii: "f"), count: extra))
+    facts.put(.callID, Array(callID.utf8))
+    facts.put(.fromTag, Array(tag.utf8))
+    facts.put(.inviteCSeq, cseq)
+    facts.reach(.unconfirmed)
+    facts.put(.from, Array(repeating: UInt8(ascii: "f"), count: extra))
     return facts.bytes
 }
 
 func patch(state: DialogState, to tag: String? = nil, deadline: UInt64? = nil) -> [UInt8] {
     var facts = FactsWriter()
-    facts.put(RecordField.state, UInt64(state.rawValue))
+    facts.reach(state)
     if let tag {
-        facts.message(RecordField.outs) {
-            $0.put(OutField.toTag, Array(tag.utf8))
-            $0.put(OutField.state, UInt64(state.rawValue))
-        }
+        facts.out(Array(tag.utf8)) { $0.reach(state) }
     }
     if let deadline {
-        facts.message(RecordField.deadline) { $0.put(DeadlineField.atMilliseconds, deadline) }
+        facts.message(.deadline) { (fields: inout FieldWriter<DeadlineField>) in
+            fields.put(.atMilliseconds, deadline)
+        }
     }
     return facts.bytes
 }

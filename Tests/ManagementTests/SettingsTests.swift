@@ -2,6 +2,7 @@
 
 import Management
 import Node
+import Proxy
 import SIP
 import Testing
 

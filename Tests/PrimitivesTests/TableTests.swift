@@ -8,7 +8,7 @@ struct TableTests {
     /// Few distinct hashes and long runs, so that deletion has to shift over the end of the array.
     @Test(arguments: [1, 2, 3, 4, 5, 6] as [UInt64])
     func `a flat table holds what a dictionary holds, whatever is deleted`(seed: UInt64) {
-        var random = SeededGenerator(seed: seed)
+        var random = SplitMix(seed: seed)
         var table = FlatTable(minimumCapacity: 0)
         var model: [UInt64: [UInt32]] = [:]
         var entries = 0

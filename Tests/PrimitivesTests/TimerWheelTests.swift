@@ -23,7 +23,7 @@ struct TimerWheelTests {
 
     @Test(arguments: 1...12 as ClosedRange<UInt64>)
     func `timers fire in the order of ticks, then of scheduling, as a sorted list would`(seed: UInt64) {
-        var random = SeededGenerator(seed: seed)
+        var random = SplitMix(seed: seed)
         let origin = Instant(nanoseconds: Int64.random(in: -1_000_000_000...1_000_000_000_000, using: &random))
         var wheel = TimerWheel(origin: origin)
         var model: [Expected] = []

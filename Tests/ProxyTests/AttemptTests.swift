@@ -38,7 +38,7 @@ struct AttemptTests {
         for did in bench.puts {
             let bytes = bench.dialogs.bytes(did)!
             _ = try? other.dialogs.learn(did, facts: RawSpan(_elements: bytes.span), age: .zero, now: other.now)
-            other.proxy.review(did, now: other.now, dialogs: &other.dialogs, effects: &other.effects)
+            other.proxy.review(did, now: other.now, dialogs: &other.dialogs)
         }
     }
 
@@ -185,8 +185,8 @@ struct AttemptTests {
             Call.request("CANCEL", uri: "sip:bob@\(host):5060", branch: "z9hG4bKnew", contact: nil)
         }
         let clear = other.receive(cancel("10.0.0.2"), from: ProxyBench.caller)
-        #expect(status(clear) == ["200"] && other.dialogs.record(bench.puts[0])?.flags == 1)
-        #expect(other.dialogs.record(bench.puts[1])?.flags == 0)
+        #expect(status(clear) == ["200"] && other.dialogs.record(bench.puts[0])?.flags == .cancelled)
+        #expect(other.dialogs.record(bench.puts[1])?.flags == [])
         let unclear = other.receive(cancel("10.0.0.4"), from: ProxyBench.caller)
         #expect(unclear.map(\.to) == [ProxyBench.node], "another pass may be known there, and its owner answers")
         #expect(other.receive(cancel("10.0.0.4"), from: ProxyBench.node).isEmpty, "once")

@@ -61,7 +61,7 @@ struct CallFlowTests {
             from: ProxyBench.callee)
         #expect(bye.map(\.to) == [ProxyBench.caller])
         #expect(bench.state == .deleted)
-        #expect(bench.dialogs.record(bench.did)?.flags == RecordFlag.byeFromCallee)
+        #expect(bench.dialogs.record(bench.did)?.flags == .byeFromCallee)
         let ok = bench.receive(Call.response(200, to: bye[0], toTag: "", contact: nil), from: ProxyBench.caller)
         #expect(ok.map(\.to) == [ProxyBench.callee])
     }
@@ -187,7 +187,7 @@ struct CallFlowTests {
         var bench = ProxyBench()
         _ = establish(&bench)
         let payload = bench.proxy.endingPayload(bench.did, dialogs: bench.dialogs)!
-        bench.proxy.end(bench.did, payload: payload, dialogs: bench.dialogs, now: bench.now, effects: &bench.effects)
+        bench.proxy.end(bench.did, payload: payload, dialogs: bench.dialogs, now: bench.now)
         let byes = bench.drain()
         #expect(Set(byes.map(\.to)) == [ProxyBench.caller, ProxyBench.callee])
         for bye in byes {

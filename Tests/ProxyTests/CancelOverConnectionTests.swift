@@ -168,7 +168,7 @@ struct CancelOverConnectionTests {
         let question = try #require(owner.bench.questions.first)
         owner.bench.proxy.resolved(
             question.token, endpoints: [StreamBench.endpoint("10.0.0.2:5061", .tls)], now: owner.bench.now,
-            dialogs: &owner.bench.dialogs, effects: &owner.bench.effects)
+            dialogs: &owner.bench.dialogs)
         let invite = try #require(owner.drain().first)
         #expect(invite.serverName == "gw.example.org" && invite.transport == .tls)
         _ = owner.receive(Call.response(180, to: invite.sent), from: "10.0.0.2:5061", .tls, flow: 9)
@@ -179,7 +179,7 @@ struct CancelOverConnectionTests {
         _ = try heir.bench.dialogs.learn(
             owner.bench.did, facts: RawSpan(_elements: record.span), age: .zero, now: heir.bench.now)
         heir.bench.proxy.review(
-            owner.bench.did, now: heir.bench.now, dialogs: &heir.bench.dialogs, effects: &heir.bench.effects)
+            owner.bench.did, now: heir.bench.now, dialogs: &heir.bench.dialogs)
         let cancel = try #require(heir.drain().first { $0.sent.firstLine.hasPrefix("CANCEL") })
         #expect(cancel.serverName == "gw.example.org" && cancel.sent.to == "10.0.0.2:5061")
     }

@@ -78,16 +78,16 @@ struct CancelReasonTests {
 
     @Test(
         arguments: [
-            (RecordFlag.endedByOperator, "SIP ;cause=480 ;text=\"Ended by the operator\""),
-            (RecordFlag.timedOut, "SIP ;cause=408 ;text=\"Call set-up took too long\""),
+            (RecordFlags.endedByOperator, "SIP ;cause=480 ;text=\"Ended by the operator\""),
+            (RecordFlags.timedOut, "SIP ;cause=408 ;text=\"Call set-up took too long\""),
         ])
-    func `an operator's end and the early timeout say so`(flag: UInt64, reason: String) {
+    func `an operator's end and the early timeout say so`(flag: RecordFlags, reason: String) {
         var bench = ProxyBench()
         let invite = bench.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
         _ = bench.receive(Call.response(180, to: invite), from: ProxyBench.callee)
         _ = bench.proxy.cancelEarly(
-            bench.did, flags: flag, now: bench.now, dialogs: &bench.dialogs, effects: &bench.effects)
-        bench.proxy.review(bench.did, now: bench.now, dialogs: &bench.dialogs, effects: &bench.effects)
+            bench.did, flags: flag, now: bench.now, dialogs: &bench.dialogs)
+        bench.proxy.review(bench.did, now: bench.now, dialogs: &bench.dialogs)
         #expect(Self.cancels(bench.drain()) == [[reason]])
     }
 
@@ -110,7 +110,7 @@ struct CancelReasonTests {
     private func replicate(from: ProxyBench, to: inout ProxyBench) {
         let bytes = from.dialogs.bytes(from.did)!
         _ = try? to.dialogs.learn(from.did, facts: RawSpan(_elements: bytes.span), age: .zero, now: to.now)
-        to.proxy.review(from.did, now: to.now, dialogs: &to.dialogs, effects: &to.effects)
+        to.proxy.review(from.did, now: to.now, dialogs: &to.dialogs)
     }
 
     private func ringing() -> ProxyBench {
@@ -147,8 +147,7 @@ struct CancelReasonTests {
     @Test func `an heir of an operator's end tells the caller what the owner would have, and the callee why`() {
         var owner = ringing()
         _ = owner.proxy.cancelEarly(
-            owner.did, flags: RecordFlag.endedByOperator, now: owner.now, dialogs: &owner.dialogs,
-            effects: &owner.effects)
+            owner.did, flags: RecordFlags.endedByOperator, now: owner.now, dialogs: &owner.dialogs)
         _ = owner.drain()
         var heir = survivor(of: owner, isLive: false)
         let cancel = heir.drain()

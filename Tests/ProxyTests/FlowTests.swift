@@ -236,8 +236,8 @@ struct FlowTests {
             PeerContact(memberTag: 0x2222_2223, endpoint: Endpoint(text: member)!, isLive: true)
         ]
         holder.bench.proxy.bury(
-            holder.bench.did, now: holder.bench.now, dialogs: &holder.bench.dialogs, effects: &holder.bench.effects)
-        holder.bench.effects.removeAll()
+            holder.bench.did, now: holder.bench.now, dialogs: &holder.bench.dialogs)
+        holder.bench.proxy.effects.removeAll()
         func bye(_ branch: String, flow: String) -> String {
             Call.request(
                 "BYE", uri: Self.browser, via: "10.0.0.2:5060", branch: branch, cSeq: 102, toTag: "alice",

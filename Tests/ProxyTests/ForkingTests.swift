@@ -83,7 +83,7 @@ struct ForkingTests {
         let invites = Fork.invites(bench.receive(Call.request("INVITE"), from: ProxyBench.caller))
         #expect(Fork.upstream(Fork.answer(180, invites[1], tag: "t2", &bench)) == ["180"])
         let record = bench.dialogs.record(bench.did)!
-        #expect(record.pendings.map(\.progress) == [0, 1])
+        #expect(record.pendings.map(\.progress.rawValue) == [0, 1])
         #expect(record.out(toTag: Array("t2".utf8))?.side.endpoint == Array(Fork.phone(2).utf8))
     }
 
@@ -367,7 +367,7 @@ struct ForkTakeoverTests {
         bench.puts = owner.puts
         let bytes = owner.dialogs.bytes(owner.did)!
         _ = try? bench.dialogs.learn(owner.did, facts: RawSpan(_elements: bytes.span), age: .zero, now: bench.now)
-        bench.proxy.review(owner.did, now: bench.now, dialogs: &bench.dialogs, effects: &bench.effects)
+        bench.proxy.review(owner.did, now: bench.now, dialogs: &bench.dialogs)
         let sent = bench.drain()
         return (bench, sent)
     }
@@ -400,7 +400,7 @@ struct ForkTakeoverTests {
     @Test func `branches that have failed are left alone, and one without a provisional waits for it`() {
         var (owner, invites) = fork(3, ringing: [0, 1])
         _ = Fork.answer(486, invites[0], tag: "t0", &owner)
-        #expect(owner.dialogs.record(owner.did)!.pendings.map(\.progress) == [3, 1, 0])
+        #expect(owner.dialogs.record(owner.did)!.pendings.map(\.progress.rawValue) == [3, 1, 0])
         var (bench, sent) = heir(of: owner)
         #expect(Fork.cancels(sent).map(\.to) == [invites[1].to])
         _ = bench.receive(Call.response(200, to: sent[0], contact: nil), from: sent[0].to)
@@ -477,7 +477,7 @@ struct ForkTakeoverTests {
             Call.request("ACK", branch: "z9hG4bKa", toTag: "t0", route: [route], contact: nil), from: ProxyBench.caller)
         let learned = other.dialogs.bytes(owner.did)!
         _ = try? owner.dialogs.learn(owner.did, facts: RawSpan(_elements: learned.span), age: nil, now: owner.now)
-        owner.proxy.review(owner.did, now: owner.now, dialogs: &owner.dialogs, effects: &owner.effects)
+        owner.proxy.review(owner.did, now: owner.now, dialogs: &owner.dialogs)
         #expect(Fork.cancels(owner.drain()).contains { $0.to == invites[1].to })
     }
 }

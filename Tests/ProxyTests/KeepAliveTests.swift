@@ -9,12 +9,12 @@ import Testing
 
 @Suite("Keep-alives within dialogs: ka-src, ka-dst, ka_interval, ka_failed_limit")
 struct KeepAliveTests {
-    static let both = RecordFlag.keepAliveToCaller | RecordFlag.keepAliveToCallee
+    static let both: RecordFlags = [.keepAliveToCaller, .keepAliveToCallee]
     static let interval = Duration.seconds(30)
 
     /// A node with keep-alives to the sides in `flags`, and a call that is confirmed; its CSeq is 7.
     private static func bench(
-        flags: UInt64 = both, limit: Int = 1, cSeq: Int = 7, interval: Duration = interval,
+        flags: RecordFlags = both, limit: Int = 1, cSeq: Int = 7, interval: Duration = interval,
         _ configure: (inout ProxySettings) -> Void = { _ in }
     ) -> ProxyBench {
         var bench = ProxyBench { settings in
@@ -51,7 +51,7 @@ struct KeepAliveTests {
 
     private static func isEnded(_ bench: ProxyBench) -> Bool {
         let record = bench.dialogs.record(bench.did)!
-        return record.deadline!.generation == 2 && record.flags & RecordFlag.endedByKeepAlive != 0
+        return record.deadline!.generation == 2 && record.flags.contains(.endedByKeepAlive)
     }
 
     // MARK: Asking
@@ -97,13 +97,13 @@ struct KeepAliveTests {
         #expect(sent.map { $0.headers("Route") } == [["<sip:10.0.0.8:5060;lr>"], ["<sip:10.0.0.9:5060;lr>"]])
     }
 
-    private static let sidesAsked: [(UInt64, [String])] = [
-        (RecordFlag.keepAliveToCaller, [ProxyBench.caller]), (RecordFlag.keepAliveToCallee, [ProxyBench.callee]),
-        (0, []),
+    private static let sidesAsked: [(RecordFlags, [String])] = [
+        (RecordFlags.keepAliveToCaller, [ProxyBench.caller]), (RecordFlags.keepAliveToCallee, [ProxyBench.callee]),
+        ([], []),
     ]
 
     @Test(arguments: sidesAsked)
-    func `the sides that the record's flags name are asked, no other`(flags: UInt64, sides: [String]) {
+    func `the sides that the record's flags name are asked, no other`(flags: RecordFlags, sides: [String]) {
         var bench = Self.bench(flags: flags)
         #expect(bench.dialogs.record(bench.did)?.flags == flags)
         #expect(Self.ask(&bench).map(\.to) == sides)
@@ -111,9 +111,9 @@ struct KeepAliveTests {
     }
 
     @Test func `without an interval nothing is watched, and a record says what it said before`() {
-        var bench = Self.bench(flags: 0, interval: .zero)
+        var bench = Self.bench(flags: [], interval: .zero)
         #expect(bench.proxy.keepAlives.count == 0 && bench.proxy.keepAlives.next == nil)
-        #expect(bench.dialogs.record(bench.did)?.flags == 0)
+        #expect(bench.dialogs.record(bench.did)?.flags == [])
         #expect(Self.ask(&bench).isEmpty)
         var flagged = Self.bench(interval: .zero)
         #expect(Self.ask(&flagged).isEmpty, "the flags are for a node that asks")
@@ -192,10 +192,7 @@ struct KeepAliveTests {
         var bench = Self.bench()
         var facts = FactsWriter()
         facts.begin()
-        facts.message(RecordField.outs) { out in
-            out.put(OutField.toTag, Array("carol".utf8))
-            out.put(OutField.state, UInt64(DialogState.confirmed.rawValue))
-        }
+        facts.out(Array("carol".utf8)) { $0.reach(.confirmed) }
         _ = try? bench.dialogs.learn(bench.did, facts: RawSpan(_elements: facts.bytes.span), age: nil, now: bench.now)
         #expect(Self.ask(&bench).isEmpty && bench.proxy.keepAlives.count == 1)
     }
@@ -233,7 +230,7 @@ struct KeepAliveTests {
         #expect(bench.dialogs.deadline(bench.did)! <= bench.now)
         #expect(bench.proxy.counters.dialogsEndedByKeepAlive == 1 && bench.proxy.counters.keepAlivesFailed == 1)
         let payload = bench.proxy.endingPayload(bench.did, dialogs: bench.dialogs)!
-        bench.proxy.end(bench.did, payload: payload, dialogs: bench.dialogs, now: bench.now, effects: &bench.effects)
+        bench.proxy.end(bench.did, payload: payload, dialogs: bench.dialogs, now: bench.now)
         let byes = bench.drain()
         #expect(byes.map(\.to) == [ProxyBench.caller, ProxyBench.callee])
         #expect(
@@ -297,10 +294,10 @@ struct KeepAliveTests {
     @Test func `a node that may not act ends no dialog: it may be the one that is cut off`() {
         var bench = Self.bench()
         _ = Self.ask(&bench)
-        bench.proxy.fitMembers = []
+        bench.proxy.heirs.set([])
         _ = bench.advance(milliseconds: 33_000)
         #expect(bench.proxy.counters.keepAlivesFailed == 2 && !Self.isEnded(bench))
-        bench.proxy.fitMembers = [bench.proxy.settings.memberTag]
+        bench.proxy.heirs.set(["n1"])
         let next = Self.ask(&bench)
         _ = bench.receive(Call.response(481, to: next[0], contact: nil), from: next[0].to)
         #expect(Self.isEnded(bench))
@@ -384,8 +381,7 @@ struct KeepAliveTests {
         let invite = Array(Call.request("INVITE").utf8)
         bench.proxy.receive(
             RawSpan(_elements: invite.span), from: Endpoint(text: ProxyBench.caller)!, on: ListenerID(rawValue: 0),
-            flow: FlowID(rawValue: 8), ageMilliseconds: 0, now: bench.now, dialogs: &bench.dialogs,
-            effects: &bench.effects)
+            flow: FlowID(rawValue: 8), ageMilliseconds: 0, now: bench.now, dialogs: &bench.dialogs)
         let sent = bench.drain()[0]
         _ = bench.receive(Call.response(200, to: sent), from: ProxyBench.callee)
         _ = bench.receive(
@@ -404,7 +400,7 @@ struct KeepAliveTests {
         var bench = ProxyBench { settings in
             settings.keepAlive.interval = Self.interval
             settings.keepAlive.failureLimit = 1
-            settings.keepAlive.flags = RecordFlag.keepAliveToCallee
+            settings.keepAlive.flags = .keepAliveToCallee
         }
         let invite = bench.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
         _ = bench.receive(Call.response(200, to: invite, contact: "sip:bob@phone.example.org"), from: ProxyBench.callee)

@@ -30,10 +30,10 @@ struct KeepAlivesTests {
         var facts = FactsWriter()
         for number in 0..<count {
             facts.begin()
-            facts.put(RecordField.callID, Array("c\(number)".utf8))
-            facts.put(RecordField.fromTag, Array("a".utf8))
-            facts.put(RecordField.state, UInt64(DialogState.confirmed.rawValue))
-            facts.put(RecordField.flags, RecordFlag.keepAliveToCaller)
+            facts.put(.callID, Array("c\(number)".utf8))
+            facts.put(.fromTag, Array("a".utf8))
+            facts.reach(.confirmed)
+            facts.raise(.keepAliveToCaller)
             let did = did(number)
             _ = try dialogs.learn(did, facts: RawSpan(_elements: facts.bytes.span), age: .zero, now: .zero)
             proxy.watch(did, now: .zero, dialogs: dialogs)
@@ -45,7 +45,7 @@ struct KeepAlivesTests {
         var proxy = Self.proxy()
         let dialogs = try Self.fill(&proxy, 100_000)
         #expect(proxy.keepAlives.count == 100_000)
-        var (effects, due, now) = (ProxyEffects(), [DialogID](), Instant.zero)
+        var (due, now) = ([DialogID](), Instant.zero)
         var largest = 0
         for round in 1...2 {
             var seen = Set<DialogID>()
@@ -56,7 +56,7 @@ struct KeepAlivesTests {
                 largest = max(largest, due.count)
                 for did in due {
                     seen.insert(did)
-                    proxy.keepAlive(did, isActor: false, now: now, dialogs: dialogs, effects: &effects)
+                    proxy.keepAlive(did, isActor: false, now: now, dialogs: dialogs)
                 }
             }
             #expect(seen.count == 100_000, "each once an interval, round \(round)")
@@ -69,7 +69,7 @@ struct KeepAlivesTests {
     @Test func `after a pause 256 are looked at in a turn, and the rest in the turns that follow`() throws {
         var proxy = Self.proxy()
         let dialogs = try Self.fill(&proxy, 3_000)
-        var (effects, due, now) = (ProxyEffects(), [DialogID](), Instant.zero.advanced(by: .seconds(31)))
+        var (due, now) = ([DialogID](), Instant.zero.advanced(by: .seconds(31)))
         var seen = Set<DialogID>()
         var turns = 0
         while seen.count < 3_000, turns < 100 {
@@ -78,7 +78,7 @@ struct KeepAlivesTests {
             #expect(due.count <= KeepAlives.turnLimit)
             for did in due {
                 #expect(seen.insert(did).inserted, "none twice before all were looked at")
-                proxy.keepAlive(did, isActor: false, now: now, dialogs: dialogs, effects: &effects)
+                proxy.keepAlive(did, isActor: false, now: now, dialogs: dialogs)
             }
             now = now.advanced(milliseconds: 10)
             turns += 1
@@ -99,10 +99,10 @@ struct KeepAlivesTests {
         var late = DialogTable(buckets: 16, hash: Self.hash, limit: 10)
         var facts = FactsWriter()
         facts.begin()
-        facts.put(RecordField.callID, Array("c0".utf8))
-        facts.put(RecordField.fromTag, Array("a".utf8))
-        facts.put(RecordField.state, UInt64(DialogState.confirmed.rawValue))
-        facts.put(RecordField.flags, RecordFlag.keepAliveToCaller)
+        facts.put(.callID, Array("c0".utf8))
+        facts.put(.fromTag, Array("a".utf8))
+        facts.reach(.confirmed)
+        facts.raise(.keepAliveToCaller)
         let now = Instant.zero.advanced(by: .seconds(70))
         _ = try late.learn(Self.did(0), facts: RawSpan(_elements: facts.bytes.span), age: .seconds(70), now: now)
         second.watch(Self.did(0), now: now, dialogs: late)

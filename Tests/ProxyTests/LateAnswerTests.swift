@@ -78,9 +78,9 @@ struct LateAnswerTests {
 
     @Test func `without quorum nobody is ended, and the callee repeats its answer`() {
         var (bench, invites) = Self.answered { $0.endsLateAnswers = true }
-        bench.proxy.fitMembers = []
+        bench.proxy.heirs.set([])
         #expect(Fork.answer(200, invites[1], tag: "t2", &bench).isEmpty)
-        bench.proxy.fitMembers = [bench.proxy.settings.memberTag]
+        bench.proxy.heirs.set(["n1"])
         #expect(Fork.answer(200, invites[1], tag: "t2", &bench).count == 2)
     }
 
@@ -136,7 +136,7 @@ struct LateAnswerTests {
             bench.did, facts: RawSpan(_elements: other.lastPatch.span), age: nil, now: bench.now)
         #expect(bench.proxy.isSpent(bench.did, dialogs: bench.dialogs))
         bench.proxy.learnSpent(
-            bench.did, now: bench.now, dialogs: &bench.dialogs, effects: &bench.effects)
+            bench.did, now: bench.now, dialogs: &bench.dialogs)
         #expect(bench.state == .deleted)
         #expect(!bench.proxy.isSpent(bench.did, dialogs: bench.dialogs))
     }

@@ -81,11 +81,11 @@ struct LifetimeTests {
     @Test func `the lifetime given back is the dialog's own, not the setting`() throws {
         var (bench, route) = establish("")
         var facts = FactsWriter()
-        facts.message(RecordField.deadline) {
-            $0.put(DeadlineField.generation, 2)
-            $0.put(DeadlineField.atMilliseconds, 300_000)
-            $0.put(DeadlineField.lifetimeMilliseconds, 300_000)
-        }
+        var given = RecordView.Deadline()
+        given.generation = 2
+        given.atMilliseconds = 300_000
+        given.lifetimeMilliseconds = 300_000
+        facts.deadline(given)
         try join(&bench, facts.bytes)
         refresh(&bench, "UPDATE", 2, route, Self.timer)
         #expect(remaining(bench) == 90_000 && deadline(bench)?.ordinaryMilliseconds == 300_000)
@@ -164,7 +164,7 @@ struct LifetimeTests {
         let lost = try #require(learned.overruled)
         #expect(remaining(other) == (isLater ? 85_000 : 90_000), "the shortening is of a higher generation")
         other.proxy.repeatRefresh(
-            other.did, lost, now: other.now, dialogs: &other.dialogs, effects: &other.effects)
+            other.did, lost, now: other.now, dialogs: &other.dialogs)
         _ = other.drain()
         guard isLater else { return #expect(remaining(other) == 90_000, "it was the last word") }
         #expect(remaining(other) == 600_000 && deadline(other)?.generation == 2)
@@ -176,8 +176,8 @@ struct LifetimeTests {
 
     private func end(_ bench: inout ProxyBench, isAsked: Bool = true) {
         bench.proxy.shortenDeadline(
-            bench.did, flags: isAsked ? RecordFlag.endedByOperator : 0, isAsked: isAsked, now: bench.now,
-            dialogs: &bench.dialogs, effects: &bench.effects)
+            bench.did, flags: isAsked ? .endedByOperator : [], isAsked: isAsked, now: bench.now,
+            dialogs: &bench.dialogs)
         _ = bench.drain()
     }
 
@@ -235,12 +235,12 @@ struct LifetimeTests {
         for generation: UInt32 in [.max, 1 << 31, (1 << 31) - 1] {
             var (bench, route) = establish("")
             var facts = FactsWriter()
-            facts.message(RecordField.deadline) {
-                $0.put(DeadlineField.generation, UInt64(generation))
-                $0.put(DeadlineField.atMilliseconds, 5)
-                $0.put(DeadlineField.lifetimeMilliseconds, 5)
-                $0.put(DeadlineField.ordinaryMilliseconds, .max)
-            }
+            var given = RecordView.Deadline()
+            given.generation = generation
+            given.atMilliseconds = 5
+            given.lifetimeMilliseconds = 5
+            given.ordinaryMilliseconds = .max
+            facts.deadline(given)
             try join(&bench, facts.bytes)
             refresh(&bench, "UPDATE", 2, route, "")
             #expect(deadline(bench)?.generation == generation)

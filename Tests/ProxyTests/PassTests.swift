@@ -75,7 +75,7 @@ struct PassTests {
     private func copy(from bench: ProxyBench, to other: inout ProxyBench) {
         let bytes = bench.dialogs.bytes(bench.did)!
         _ = try? other.dialogs.learn(bench.did, facts: RawSpan(_elements: bytes.span), age: .zero, now: other.now)
-        other.proxy.review(bench.did, now: other.now, dialogs: &other.dialogs, effects: &other.effects)
+        other.proxy.review(bench.did, now: other.now, dialogs: &other.dialogs)
     }
 
     @Test func `a busy branch of the server's search ends neither the call nor the next branch`() throws {
@@ -130,11 +130,11 @@ struct PassTests {
         let answered = node.receive(Hunt.hopByHop("CANCEL", "renewed", to: Hunt.bob), from: Hunt.server)
         #expect(status(answered) == ["200"] && answered.count == 2, "and its owner has it, too")
         func progress(_ bench: ProxyBench) -> [UInt64] {
-            (bench.dialogs.record(bench.did)?.pendings ?? []).map { UInt64($0.progress) }
+            (bench.dialogs.record(bench.did)?.pendings ?? []).map(\.progress.rawValue)
         }
         let changed = zip(progress(hunt.bench), progress(node)).filter { $0 != $1 }
         #expect(changed.count == 1, "one pass, and not the call")
-        #expect(node.dialogs.record(node.did)?.flags == 0)
+        #expect(node.dialogs.record(node.did)?.flags == [])
         // Its owner hears of it by either way.
         copy(from: node, to: &hunt.bench)
         let acts = hunt.bench.drain()
@@ -156,8 +156,7 @@ struct PassTests {
         _ = hunt.passUp(answered[0])
         let payload = try #require(hunt.bench.proxy.endingPayload(hunt.bench.did, dialogs: hunt.bench.dialogs))
         hunt.bench.proxy.end(
-            hunt.bench.did, payload: payload, dialogs: hunt.bench.dialogs, now: hunt.bench.now,
-            effects: &hunt.bench.effects)
+            hunt.bench.did, payload: payload, dialogs: hunt.bench.dialogs, now: hunt.bench.now)
         let byes = hunt.bench.drain()
         #expect(byes.map(\.to) == [ProxyBench.caller, Hunt.server])
         #expect(byes[1].firstLine == "BYE sip:bob@10.0.0.2:5060 SIP/2.0")
@@ -208,7 +207,7 @@ struct PassTests {
         var other = second(of: hunt.bench, isLive: true)
         let answer = other.receive(Hunt.hopByHop("CANCEL", "s1", to: Hunt.bob), from: Hunt.server)
         #expect(status(answer) == ["200"])
-        #expect(other.dialogs.record(hunt.bench.did)?.flags == 0)
+        #expect(other.dialogs.record(hunt.bench.did)?.flags == [])
         copy(from: other, to: &hunt.bench)
         let cancels = hunt.bench.drain().filter { $0.firstLine.hasPrefix("CANCEL") }
         #expect(cancels.map(\.to) == [Hunt.bob])

@@ -13,7 +13,7 @@ struct PathTests {
 
     /// A proxy whose REGISTERs go to the registrar, with this use of Path.
     private static func bench(
-        _ use: PathUse, _ change: (inout ProxySettings) -> Void = { _ in }
+        _ use: PathUse?, _ change: (inout ProxySettings) -> Void = { _ in }
     ) -> StreamBench {
         StreamBench { settings in
             let target = TargetSet.Target(
@@ -46,12 +46,12 @@ struct PathTests {
 
     @Test(
         arguments: [
-            (.never, "Supported: path\r\n", 0, false), (.supported, "Supported: path\r\n", 1, false),
+            (nil, "Supported: path\r\n", 0, false), (.supported, "Supported: path\r\n", 1, false),
             (.supported, "k: gruu, PATH\r\n", 1, false), (.supported, "", 0, false), (.always, "", 1, false),
             (.required, "Supported: path\r\n", 1, true), (.required, "Supported: path\r\nRequire: path\r\n", 1, true),
-        ] as [(PathUse, String, Int, Bool)])
+        ] as [(PathUse?, String, Int, Bool)])
     func `a REGISTER gets our Path by the route's word and its sender's support`(
-        use: PathUse, extra: String, count: Int, requires: Bool
+        use: PathUse?, extra: String, count: Int, requires: Bool
     ) {
         var bench = Self.bench(use)
         let sent = bench.receive(Self.register(extra), from: ProxyBench.caller)

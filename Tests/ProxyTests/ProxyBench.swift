@@ -30,7 +30,6 @@ struct ProxyBench {
 
     var proxy: Proxy
     var dialogs: DialogTable
-    var effects = ProxyEffects()
     var now = Instant.zero
     var commits: [CommitToken] = []
     var patches = 0
@@ -61,7 +60,7 @@ struct ProxyBench {
         configure(&settings)
         proxy = Proxy(settings: settings, hash: hash, now: now)
         proxy.isReady = true
-        proxy.fitMembers = [settings.memberTag]
+        proxy.heirs.set([String(decoding: settings.nodeName, as: UTF8.self)])
         dialogs = DialogTable(buckets: 16, hash: hash, limit: 1_000)
     }
 
@@ -70,7 +69,7 @@ struct ProxyBench {
         let bytes = Array(text.utf8)
         proxy.receive(
             RawSpan(_elements: bytes.span), from: Endpoint(text: source)!, on: ListenerID(rawValue: 0),
-            ageMilliseconds: age, now: now, dialogs: &dialogs, effects: &effects)
+            ageMilliseconds: age, now: now, dialogs: &dialogs)
         return drain()
     }
 
@@ -87,11 +86,11 @@ struct ProxyBench {
 
     /// What a node does when time has passed.
     private mutating func turn() -> [Sent] {
-        proxy.advance(to: now, dialogs: &dialogs, effects: &effects)
+        proxy.advance(to: now, dialogs: &dialogs)
         var due: [DialogID] = []
         proxy.takeDueKeepAlives(now: now, into: &due)
         for did in due {
-            proxy.keepAlive(did, isActor: isActor, now: now, dialogs: dialogs, effects: &effects)
+            proxy.keepAlive(did, isActor: isActor, now: now, dialogs: dialogs)
         }
         return drain()
     }
@@ -100,15 +99,14 @@ struct ProxyBench {
         let tokens = commits
         commits = []
         for token in tokens {
-            proxy.committed(token, now: now, dialogs: dialogs, effects: &effects)
-            if proxy.hasReleasedRequests { proxy.resume(now: now, dialogs: &dialogs, effects: &effects) }
+            proxy.committed(token, now: now, dialogs: &dialogs)
         }
         return drain()
     }
 
     /// The shell could not send this.
     mutating func fail(_ sent: Sent) -> [Sent] {
-        proxy.receiveUnsent(sent.token, now: now, dialogs: &dialogs, effects: &effects)
+        proxy.receiveUnsent(sent.token, now: now, dialogs: &dialogs)
         return drain()
     }
 
@@ -116,19 +114,17 @@ struct ProxyBench {
     mutating func answer(_ endpoints: [String]) -> [Sent] {
         let question = questions.removeFirst()
         proxy.resolved(
-            question.token, endpoints: endpoints.map { Endpoint(text: $0)! }, now: now, dialogs: &dialogs,
-            effects: &effects)
+            question.token, endpoints: endpoints.map { Endpoint(text: $0)! }, now: now, dialogs: &dialogs)
         return drain()
     }
 
     mutating func drain() -> [Sent] {
-        if proxy.hasReleasedRequests { proxy.resume(now: now, dialogs: &dialogs, effects: &effects) }
-        for item in effects.items {
+        for item in proxy.effects.items {
             switch item {
             case .commit(let token): commits.append(token)
             case .patch(let did, let range):
                 patches += 1
-                lastPatch = Array(effects.arena.bytes[range.range])
+                lastPatch = Array(proxy.effects.arena.bytes[range.range])
                 proxy.watch(did, now: now, dialogs: dialogs)
             case .put(let did): puts.append(did)
             case .legsEnded(let did, _): endedLegs.append(did)
@@ -137,13 +133,13 @@ struct ProxyBench {
             case .note: break
             }
         }
-        let sent = effects.queue.datagrams.map { datagram in
+        let sent = proxy.effects.queue.datagrams.map { datagram in
             Sent(
-                text: String(decoding: effects.queue.arena.bytes[datagram.range.range], as: UTF8.self),
+                text: String(decoding: proxy.effects.queue.arena.bytes[datagram.range.range], as: UTF8.self),
                 to: datagram.to.text, token: datagram.token)
         }
-        effects.queue.removeAll()
-        effects.removeAll()
+        proxy.effects.queue.removeAll()
+        proxy.effects.removeAll()
         return sent
     }
 

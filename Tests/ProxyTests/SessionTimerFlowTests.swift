@@ -79,11 +79,11 @@ struct SessionTimerFlowTests {
         var bench = ProxyBench()
         let route = establish(&bench, "")
         var facts = FactsWriter()
-        facts.message(RecordField.deadline) {
-            $0.put(DeadlineField.generation, 7)
-            $0.put(DeadlineField.atMilliseconds, 5)
-            $0.put(DeadlineField.lifetimeMilliseconds, .max)
-        }
+        var given = RecordView.Deadline()
+        given.generation = 7
+        given.atMilliseconds = 5
+        given.lifetimeMilliseconds = .max
+        facts.deadline(given)
         _ = try bench.dialogs.learn(bench.did, facts: RawSpan(_elements: facts.bytes.span), age: nil, now: bench.now)
         _ = bench.advance(milliseconds: 1_000)
         refresh(&bench, "INFO", 2, route, "")

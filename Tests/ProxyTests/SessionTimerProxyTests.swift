@@ -205,7 +205,7 @@ struct SessionTimerProxyTests {
         let bytes = owner.dialogs.bytes(owner.did)!
         _ = try heir.dialogs.learn(owner.did, facts: RawSpan(_elements: bytes.span), age: .zero, now: heir.now)
         if isKnown {
-            heir.proxy.review(heir.did, now: heir.now, dialogs: &heir.dialogs, effects: &heir.effects)
+            heir.proxy.review(heir.did, now: heir.now, dialogs: &heir.dialogs)
             _ = heir.drain()
         }
         let sent = heir.receive(Call.response(200, to: invite), from: ProxyBench.callee)

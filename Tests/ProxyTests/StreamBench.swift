@@ -61,17 +61,17 @@ struct StreamBench {
         bench.proxy.receive(
             RawSpan(_elements: bytes.span), from: Self.endpoint(source, transport),
             on: ListenerID(rawValue: UInt8(listener)), flow: FlowID(rawValue: flow), ageMilliseconds: 0,
-            now: bench.now, dialogs: &bench.dialogs, effects: &bench.effects)
+            now: bench.now, dialogs: &bench.dialogs)
         return drain()
     }
 
     mutating func fail(_ token: UInt64) -> [Out] {
-        bench.proxy.receiveUnsent(token, now: bench.now, dialogs: &bench.dialogs, effects: &bench.effects)
+        bench.proxy.receiveUnsent(token, now: bench.now, dialogs: &bench.dialogs)
         return drain()
     }
 
     mutating func drain() -> [Out] {
-        let (datagrams, arena) = (bench.effects.queue.datagrams, bench.effects.queue.arena.bytes)
+        let (datagrams, arena) = (bench.proxy.effects.queue.datagrams, bench.proxy.effects.queue.arena.bytes)
         return zip(bench.drain(), datagrams).map { sent, datagram in
             Out(
                 sent: sent, transport: datagram.to.transport, listener: datagram.from.rawValue, flow: datagram.flow,

@@ -29,7 +29,7 @@ struct TakeoverTests {
     private func replicate(_ did: DialogID, from: ProxyBench, to: inout ProxyBench) {
         let bytes = from.dialogs.bytes(did)!
         _ = try? to.dialogs.learn(did, facts: RawSpan(_elements: bytes.span), age: .zero, now: to.now)
-        to.proxy.review(did, now: to.now, dialogs: &to.dialogs, effects: &to.effects)
+        to.proxy.review(did, now: to.now, dialogs: &to.dialogs)
     }
 
     /// The owner has a ringing call, and the survivor its record.
@@ -173,7 +173,7 @@ struct TakeoverTests {
             PeerContact(
                 memberTag: Self.owner, endpoint: nil, isLive: false, movesAddress: true, holdsMovedAddress: true)
         ]
-        survivor.proxy.review(owner.did, now: survivor.now, dialogs: &survivor.dialogs, effects: &survivor.effects)
+        survivor.proxy.review(owner.did, now: survivor.now, dialogs: &survivor.dialogs)
         #expect(survivor.drain().isEmpty, "auto waits while a live member holds the address")
         let sent = survivor.receive(Call.response(200, to: invite), from: ProxyBench.callee)
         #expect(sent.map(\.to) == [ProxyBench.caller])
@@ -190,7 +190,7 @@ struct TakeoverTests {
                 "SIP/2.0 100 Trying", "SIP/2.0 180 Ringing", "CANCEL sip:bob@10.0.0.2:5060 SIP/2.0",
             ])
         let rest = survivor.receive(Call.response(200, to: adopted[2], contact: nil), from: ProxyBench.callee)
-        survivor.proxy.review(owner.did, now: survivor.now, dialogs: &survivor.dialogs, effects: &survivor.effects)
+        survivor.proxy.review(owner.did, now: survivor.now, dialogs: &survivor.dialogs)
         let finals = (rest + survivor.drain()).filter { $0.firstLine.hasPrefix("SIP/2.0 480") }
         #expect(finals.contains { $0.headers("Via").first?.contains("z9hG4bKfailover") ?? false })
     }
@@ -203,7 +203,7 @@ struct TakeoverTests {
                 memberTag: Self.owner, endpoint: Endpoint(text: ProxyBench.node), isLive: false, movesAddress: true,
                 holdsMovedAddress: true)
         ]
-        survivor.proxy.review(owner.did, now: survivor.now, dialogs: &survivor.dialogs, effects: &survivor.effects)
+        survivor.proxy.review(owner.did, now: survivor.now, dialogs: &survivor.dialogs)
         #expect(survivor.drain().isEmpty, "an heir waits while a live member holds the address")
         let adopted = survivor.receive(
             Call.request("INVITE", branch: "z9hG4bKfailover"), from: ProxyBench.caller)

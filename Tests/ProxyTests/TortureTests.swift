@@ -83,7 +83,7 @@ private struct TortureBench {
     mutating func receive(_ bytes: [UInt8]) -> [Sent] {
         bench.proxy.receive(
             RawSpan(_elements: bytes.span), from: Endpoint(text: "10.0.0.77:5099")!, on: ListenerID(rawValue: 0),
-            ageMilliseconds: 0, now: bench.now, dialogs: &bench.dialogs, effects: &bench.effects)
+            ageMilliseconds: 0, now: bench.now, dialogs: &bench.dialogs)
         return bench.drain()
     }
 

@@ -15,10 +15,10 @@ struct UnrecordedTests {
     private func fill(_ bench: inout ProxyBench, to count: Int) {
         var facts = FactsWriter()
         let missing = count - (bench.dialogs.bytes(bench.did)?.count ?? 0) - 24
-        facts.message(RecordField.variables) {
-            $0.put(StampedField.key, Array("filler".utf8))
-            $0.put(StampedField.counter, 1)
-            $0.put(StampedField.value, Array(repeating: 65, count: missing))
+        facts.message(.variables) { (variable: inout FieldWriter<StampedField>) in
+            variable.put(.key, Array("filler".utf8))
+            variable.put(.counter, 1)
+            variable.put(.value, Array(repeating: 65, count: missing))
         }
         let learned = try? bench.dialogs.learn(
             bench.did, facts: RawSpan(_elements: facts.bytes.span), age: nil, now: bench.now)
@@ -104,20 +104,18 @@ struct UnrecordedTests {
         _ = bench.receive(Call.request("INVITE"), from: ProxyBench.caller)
         // A dozen callees have answered, each by a way of its own that takes 3 KB to write.
         var facts = FactsWriter()
-        facts.put(RecordField.state, 4)
+        facts.reach(.confirmed)
         for number in 1...12 {
-            facts.message(RecordField.outs) { out in
-                out.put(OutField.toTag, Array("bob\(number)".utf8))
-                out.put(OutField.state, 4)
-                out.put(OutField.to, Array("<sip:bob@example.org>;tag=bob\(number)".utf8))
-                out.message(OutField.side) { side in
-                    side.message(SideField.target) { target in
-                        target.put(TargetField.cseq, 1)
+            facts.out(Array("bob\(number)".utf8)) { out in
+                out.reach(.confirmed)
+                out.put(.to, Array("<sip:bob@example.org>;tag=bob\(number)".utf8))
+                out.side { side in
+                    side.target(cSeq: 1) { target in
                         if number < 12 {
                             let contact = "sip:\(Self.text(3_000))@10.0.2.\(number):5060"
-                            target.put(TargetField.contact, Array(contact.utf8))
+                            target.put(.contact, Array(contact.utf8))
                         } else {
-                            target.put(TargetField.contact, Array("mailto:bob@example.org".utf8))
+                            target.put(.contact, Array("mailto:bob@example.org".utf8))
                         }
                     }
                 }
@@ -128,7 +126,7 @@ struct UnrecordedTests {
         let payload = bench.proxy.endingPayload(bench.did, dialogs: bench.dialogs)!
         #expect(payload.count <= 30_720, "it fits a frame")
         bench.proxy.end(
-            bench.did, payload: payload, dialogs: bench.dialogs, now: bench.now, effects: &bench.effects)
+            bench.did, payload: payload, dialogs: bench.dialogs, now: bench.now)
         let byes = bench.drain()
         #expect(Set(byes.map(\.to)) == Set((1...11).map { "10.0.2.\($0):5060" } + [ProxyBench.caller]))
         #expect(byes.count == 23, "eleven callees, and the caller for each of twelve")

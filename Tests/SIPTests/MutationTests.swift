@@ -6,17 +6,11 @@ import Primitives
 import SIP
 import Testing
 
-/// SplitMix64: the same sequence everywhere for one seed.
-private struct Mutator: RandomNumberGenerator {
-    var state: UInt64
+/// The same damage everywhere for one seed.
+private struct Mutator {
+    var random: SplitMix
 
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ mixed >> 31
-    }
+    init(seed: UInt64) { random = SplitMix(seed: seed) }
 
     mutating func mutate(_ bytes: inout [UInt8]) {
         for _ in 0...below(3) {
@@ -29,12 +23,12 @@ private struct Mutator: RandomNumberGenerator {
             case 3: bytes.insert(contentsOf: Array(bytes[place..<min(bytes.count, place + 1 + below(60))]), at: place)
             case 4: bytes[place] = Array(";,<>\"\\:@ \t\r\n=[]%*?&/\0".utf8)[below(21)]
             case 5: bytes.insert(contentsOf: Array("\r\n ".utf8).prefix(1 + below(3)), at: place)
-            default: bytes[place] = UInt8(truncatingIfNeeded: next())
+            default: bytes[place] = UInt8(truncatingIfNeeded: random.next())
             }
         }
     }
 
-    private mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
+    private mutating func below(_ bound: Int) -> Int { random.next(below: bound) }
 }
 
 @Suite("Damaged messages never trap")
@@ -71,7 +65,7 @@ struct MutationTests {
 
     @Test(arguments: 1...4 as ClosedRange<UInt64>)
     func `5000 mutations of valid messages from one seed`(seed: UInt64) {
-        var mutator = Mutator(state: seed)
+        var mutator = Mutator(seed: seed)
         var exercise = MessageExercise()
         for round in 0..<5_000 {
             var bytes = Self.seeds[round % Self.seeds.count]

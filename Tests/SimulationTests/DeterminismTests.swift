@@ -1,6 +1,7 @@
 // A seed is only worth something if it gives the same run again (Architecture, "What must hold on every seed", number
 // 10).
 
+import Primitives
 import Simulator
 import Testing
 

@@ -23,7 +23,7 @@ enum Checks {
             "NIOHTTP1", "Logging", "Yams", "Foundation", "FoundationEssentials", "FoundationNetworking", "Glibc",
             "Synchronization",
         ],
-        "Simulator": ["Primitives", "SIP", "Dialogs", "Cluster", "Node"],
+        "Simulator": ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Node"],
         "understudy": [
             "Primitives", "SIP", "Dialogs", "Cluster", "Node", "Nanomsg", "Transports", "Management", "ArgumentParser",
             "Crypto", "Logging", "Foundation", "FoundationEssentials", "Glibc", "Synchronization", "Dispatch",

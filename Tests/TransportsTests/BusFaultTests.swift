@@ -36,7 +36,7 @@ struct BusFaultTests {
         let (one, two) = try (Loopback.bus(11), Loopback.bus(12))
         let target = try BusEnd(one, [two])
         let peer = try BusEnd(two, [one])
-        var generator = SplitMix(state: 0x5EED)
+        var generator = SplitMix(seed: 0x5EED)
         for number in 0..<200 {
             let address = number.isMultiple(of: 2) ? one : one.repair
             guard let stranger = Stranger.connected(to: address) else {
@@ -187,17 +187,5 @@ struct BusFaultTests {
         }
         #expect(isAnswered)
         for thread in threads { thread.stop() }
-    }
-}
-
-/// A seeded generator, so that the garbage is the same in every run.
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }

@@ -52,7 +52,6 @@ struct TombstoneLedger: Sendable {
     }
 
     var count: Int { queue.count - head }
-    var isMarkDue: Bool { count > 0 && marks.count < Self.markLimit }
     var nextDeadline: Instant? { count > 0 ? nextMark : nil }
 
     /// - Returns: A tombstone that must go early to make room.

@@ -154,7 +154,6 @@ extension Cluster {
         let outcome = store.join(did, span, ageMilliseconds: age, now: now)
         switch outcome {
         case .applied:
-            out.append(.applied(did: did))
             if store.isTombstone(did) { bury(did, store: &store, now: now) }
         case .refused: counters.recordsRefused += 1
         case .unchanged, .unknown: break

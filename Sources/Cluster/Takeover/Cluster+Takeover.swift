@@ -14,16 +14,6 @@ extension Cluster {
         return ranking.rank(of: localMember.name, for: did, first: home)
     }
 
-    /// How many members act for a pending transaction before us: its owner if live, else by rank of (did, branch).
-    package func rank(did: UInt64, branch: UInt64, owner: MemberID?) -> Int? {
-        guard isFit else { return nil }
-        let first = owner.flatMap { isLive($0) ? $0.name : nil }
-        if let first, !ranking.candidates.contains(where: { $0.name == first }) {
-            return ranking.rank(of: localMember.name, for: SplitMix.mix(did) ^ branch, first: nil).map { $0 + 1 }
-        }
-        return ranking.rank(of: localMember.name, for: SplitMix.mix(did) ^ branch, first: first)
-    }
-
     /// Who acts for the dialog now, as this node sees it.
     package func actor(did: UInt64, home: String?) -> String? { ranking.best(for: did, first: home) }
 

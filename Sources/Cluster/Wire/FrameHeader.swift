@@ -122,6 +122,4 @@ enum EntryKind: UInt8, Sendable {
     /// An operator's, of one member through another.
     case inquiry
     case inquiryPart
-
-    var isSequenced: Bool { self == .put || self == .patch }
 }

@@ -1,6 +1,7 @@
 // `routes`: a static routing table for nodes without a script. The first route whose conditions all hold for an initial
 // request says to which targets it goes: its own (`to`), or a named set (`set`).
 
+package import Proxy
 package import SIP
 
 package struct Route: Equatable, Sendable {
@@ -17,15 +18,6 @@ package struct Route: Equatable, Sendable {
         case own(RouteSet)
     }
 
-    /// `path`: which REGISTER requests get our Path (RFC 3327 §5.2); left out: none.
-    package enum Path: String, CaseIterable, Sendable {
-        /// Those with `Supported: path`.
-        case supported
-        case always
-        /// All, with `Require: path`; one without `Supported: path` gets 421.
-        case required
-    }
-
     /// `match`, over the Request-URI; `nil` takes every one.
     package var pattern: RoutePattern?
     /// `method`, at most 16; none: every method.
@@ -34,7 +26,7 @@ package struct Route: Equatable, Sendable {
     package var sources: [Subnet] = []
     /// `header`, at most 8, each `Name: PATTERN`; all must hold.
     package var headers: [HeaderMatch] = []
-    package var path: Path?
+    package var path: PathUse?
     package var destination: Destination
 
     package static let methodLimit = 16
@@ -68,9 +60,9 @@ package struct Route: Equatable, Sendable {
         route.sources = readSources(row["source"] ?? [], &faults)
         route.headers = readHeaders(row["header"] ?? [], &faults)
         if let texts = row["path"] {
-            route.path = texts.count == 1 ? Path(rawValue: texts[0].trimmed) : nil
+            route.path = texts.count == 1 ? PathUse(rawValue: texts[0].trimmed) : nil
             if route.path == nil {
-                faults.add("path is one of \(Path.allCases.map(\.rawValue).joined(separator: ", "))")
+                faults.add("path is one of \(PathUse.allCases.map(\.rawValue).joined(separator: ", "))")
             }
         }
         let hasCondition = ["match", "method", "source", "header"].contains { row[$0] != nil }

@@ -1,5 +1,7 @@
 // `sets`: named groups of targets that several routes may share, and what a route with targets of its own has, too.
 
+package import Proxy
+
 /// A target with what the set's policy needs of it: `sip:192.0.2.1:5080 weight=3 q=0.5`.
 package struct RouteTarget: Equatable, Sendable {
     package var uri: ConfiguredURI
@@ -14,21 +16,12 @@ package struct RouteTarget: Equatable, Sendable {
 }
 
 package struct RouteSet: Equatable, Sendable {
-    /// `policy`: in which order the targets are tried.
-    package enum Policy: String, CaseIterable, Sendable {
-        case failover
-        case roundRobin = "round-robin"
-        case weight
-        case hash
-        case parallel
-    }
-
     /// `name`, as `node.name`; of a route's own targets `routes[N]`.
     package var name: String
     /// `to`, 1 to 16.
     package var targets: [RouteTarget]
     /// `policy`, default failover.
-    package var policy = Policy.failover
+    package var policy = TargetPolicy.failover
     /// `probe-interval-s`, seconds between two OPTIONS to a target, 1 to 3600, or 0 (default): none.
     package var probeInterval = Duration.zero
     /// `up-after`, answers in a row that bring a target back, 1 to 100, default 1.
@@ -72,10 +65,10 @@ package struct RouteSet: Equatable, Sendable {
             if let twin { faults.add("\(twin.uri.text) and \(target.uri.text) are the same (RFC 3261 §16.5, §19.1.4)") }
         }
         if let text = row["policy"]?.first {
-            if let policy = Policy(rawValue: text.trimmed.lowercased()) {
+            if let policy = TargetPolicy(rawValue: text.trimmed.lowercased()) {
                 set.policy = policy
             } else {
-                let known = Policy.allCases.map(\.rawValue).joined(separator: ", ")
+                let known = TargetPolicy.allCases.map(\.rawValue).joined(separator: ", ")
                 faults.add("policy '\(text)' is not one of \(known)")
             }
         }

@@ -1,16 +1,9 @@
 // `sip`: where SIP comes in, what goes into Via and Record-Route, and the transaction timers.
 
+package import Proxy
 package import SIP
 
 package struct SIPSettings: Equatable, Sendable {
-    /// `sip.force_rport`: where a response goes (S2-16).
-    package enum ForceRport: String, CaseIterable, Sendable {
-        /// To the source port when Via has rport, when the source differs from sent-by, or when it is the balancer's.
-        case auto
-        case always = "true"
-        case never = "false"
-    }
-
     /// `sip.egress`: where requests leave.
     package enum Egress: String, CaseIterable, Sendable {
         case direct

@@ -1,6 +1,7 @@
 // The table of keys. Reading a text is here; ranges and what must fit together are in each struct's `problems()`, so
 // that values written directly, by a test or the simulator, are held to the same rules.
 
+import Proxy
 import SIP
 
 extension SettingKey {

@@ -1,16 +1,10 @@
 // `takeover`: how an heir acts (R1, R12, S2-11).
 
-package struct TakeoverSettings: Equatable, Sendable {
-    /// `takeover.early`: what becomes of a ringing call whose node died.
-    package enum Early: String, CaseIterable, Sendable {
-        case cancel
-        case wait
-        /// Wait while a live member holds the dead node's service address, else cancel.
-        case auto
-    }
+package import Proxy
 
+package struct TakeoverSettings: Equatable, Sendable {
     /// `takeover.early`, `cancel|wait|auto`, default auto.
-    package var early: Early = .auto
+    package var early: EarlyTakeover = .auto
     /// `takeover.early-grace-ms`, milliseconds, 0 to 60 000, default 1500: how long the address may take to move.
     package var earlyGrace: Duration = .milliseconds(1_500)
     /// `takeover.settle-ms`, milliseconds, 0 to 10 000, default 150: lets a refresh in flight be joined before acting.

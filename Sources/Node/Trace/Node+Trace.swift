@@ -30,7 +30,7 @@ extension Node {
 
     /// Keeps what was queued since: as what came, or, when time alone has caused it, as what it is.
     mutating func traceSent(from queued: Int, as lane: TraceLane?, now: Instant) {
-        let queue = effects.queue
+        let queue = proxy.effects.queue
         guard trace.isOn, queue.datagrams.count > queued else { return }
         tracedDatagrams = queue.datagrams.count
         let arena = RawSpan(_elements: queue.arena.bytes.span)

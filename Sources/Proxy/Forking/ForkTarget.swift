@@ -30,15 +30,15 @@ package struct ForkTarget: Sendable {
     package var name: ResolutionTarget?
     /// The transport was not written: a large request may go by TCP.
     var isTransportOpen = false
-    /// Position in the table of probed targets, -1 for none.
-    package var health: Int32 = -1
+    /// Its number in the table of targets (`Proxy.targetStates`), if it has one.
+    package var health: Int32?
     var state = State.waiting
     /// Its share of the request's Max-Breadth, once its turn has come.
     var breadth = 0
     /// The candidate to try next.
     var next = 0
-    /// What became of it when it never had a branch; 0 otherwise.
-    var failure = 0
+    /// What became of it when it never had a branch.
+    var failure: Int?
 
     package init(requestURI: [UInt8], group: Int, candidates: [Endpoint], name: ResolutionTarget? = nil) {
         self.requestURI = requestURI

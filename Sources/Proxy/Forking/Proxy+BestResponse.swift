@@ -11,11 +11,8 @@ extension Proxy {
 
     /// When every branch has ended without a 2xx, and no target is left: the best answer goes upstream (§16.7 steps 4
     /// to 8).
-    mutating func chooseBest(
-        _ context: inout ResponseContext, _ id: SlotID, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
-        for branch in context.branches where branch.final == 0 || 200..<300 ~= branch.final { return }
+    mutating func chooseBest(_ context: inout ResponseContext, _ id: SlotID, dialogs: inout DialogTable) {
+        for branch in context.branches where branch.final == nil || branch.isAnswered { return }
         for target in context.targets
         where !context.isClosed && (target.state == .waiting || target.state == .resolving) { return }
         wheel.cancel(context.contextTimer)
@@ -23,24 +20,24 @@ extension Proxy {
         let (status, best) = bestResult(context)
         if context.method == .invite {
             let told = context.endCode != 0 ? context.endCode : status == 503 ? 500 : status
-            learnFailure(context, status: told, now: now, dialogs: &dialogs, effects: &effects)
+            learnFailure(context, status: told, dialogs: &dialogs)
         }
         let response = best.map { context.branches[$0].response } ?? []
         if context.afterTheEnd, context.method == .bye, status == 481 || status == 408 {
-            respond(200, &context, id, now: now, effects: &effects)  // S1-9: the dialog is over for both.
+            respond(200, &context, id)  // S1-9: the dialog is over for both.
         } else if context.endCode != 0 {
-            respond(context.endCode, &context, id, now: now, effects: &effects)
+            respond(context.endCode, &context, id)
         } else if status == 408, context.method != .invite {
-            endInSilence(&context, id, now: now)
+            endInSilence(&context, id)
         } else if context.cancelled, response.isEmpty {
-            respond(487, &context, id, now: now, effects: &effects)
+            respond(487, &context, id)
         } else if status == 503 {
-            respond(500, &context, id, now: now, effects: &effects)  // §16.7 step 6: ours is not overloaded.
+            respond(500, &context, id)  // §16.7 step 6: ours is not overloaded.
         } else if response.isEmpty {
-            respond(status, &context, id, now: now, effects: &effects)
+            respond(status, &context, id)
         } else if loadMessage(response), let via = try? message.topmostVia() {
             let bytes = responseWithChallenges(via, status, context, branch: best ?? 0)
-            sendUpstream(bytes, status, &context, id, now: now, effects: &effects)
+            sendUpstream(bytes, status, &context, id)
         }
     }
 
@@ -48,13 +45,14 @@ extension Proxy {
     private func bestResult(_ context: ResponseContext) -> (status: Int, branch: Int?) {
         var best = (rank: Int.max, status: context.cancelled ? 487 : 408, branch: Int?.none)
         for index in context.branches.indices where !context.branches[index].isSuperseded {
-            let status = context.branches[index].final
+            guard let status = context.branches[index].final else { continue }
             let rank = Self.rank(status, isCancelled: context.cancelled)
             if rank < best.rank { best = (rank, status, index) }
         }
-        for target in context.targets where target.failure != 0 {
-            let rank = Self.rank(target.failure, isCancelled: context.cancelled)
-            if rank < best.rank { best = (rank, target.failure, nil) }
+        for target in context.targets {
+            guard let status = target.failure else { continue }
+            let rank = Self.rank(status, isCancelled: context.cancelled)
+            if rank < best.rank { best = (rank, status, nil) }
         }
         return (best.status, best.branch)
     }
@@ -105,7 +103,7 @@ extension Proxy {
 
     /// No 408 for a request other than INVITE: its sender has given up, or is about to (RFC 4320 §4.2). Until then its
     /// repetitions are absorbed.
-    private mutating func endInSilence(_ context: inout ResponseContext, _ id: SlotID, now: Instant) {
+    private mutating func endInSilence(_ context: inout ResponseContext, _ id: SlotID) {
         let end = context.startedAt.advanced(by: settings.timers.t1 * 64)
         if now >= end {
             endSilence(&context)

@@ -21,8 +21,7 @@ import SIP
 extension Proxy {
     /// The first branch of a request with one address.
     mutating func beginBranch(
-        _ context: inout ResponseContext, _ plan: RequestPlan, _ id: SlotID, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ context: inout ResponseContext, _ plan: RequestPlan, _ id: SlotID, dialogs: inout DialogTable
     ) {
         var plan = plan
         let branch = firstBranch(plan, id)
@@ -41,24 +40,23 @@ extension Proxy {
         client.memberFlow = plan.memberFlow
         client.datagram = datagram
         context.branches = [client]
-        let isRecorded = learnRequest(context, plan, branch: branch, now: now, dialogs: &dialogs, effects: &effects)
-        guard isRecorded || goesOnUnrecorded(&context, id, now: now, effects: &effects) else { return }
-        start(&context, branch: 0, id, now: now, effects: &effects)
+        let isRecorded = learnRequest(context, plan, branch: branch, dialogs: &dialogs)
+        guard isRecorded || goesOnUnrecorded(&context, id) else { return }
+        start(&context, branch: 0, id)
     }
 
     /// Keeps a target set, and begins its first group.
     mutating func beginFork(
-        _ context: inout ResponseContext, _ plan: RequestPlan, _ id: SlotID, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ context: inout ResponseContext, _ plan: RequestPlan, _ id: SlotID, dialogs: inout DialogTable
     ) {
         let branch = firstBranch(plan, id)
         context.template = forwardedRequest(plan, branch: nil)
         context.loop = loopHash(plan)
         context.targets = plan.targets
         context.breadth = plan.breadth
-        let isRecorded = learnRequest(context, plan, branch: branch, now: now, dialogs: &dialogs, effects: &effects)
-        guard isRecorded || goesOnUnrecorded(&context, id, now: now, effects: &effects) else { return }
-        continueFork(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+        let isRecorded = learnRequest(context, plan, branch: branch, dialogs: &dialogs)
+        guard isRecorded || goesOnUnrecorded(&context, id) else { return }
+        continueFork(&context, id, dialogs: &dialogs)
     }
 
     private func firstBranch(_ plan: RequestPlan, _ id: SlotID) -> Branch {
@@ -69,10 +67,7 @@ extension Proxy {
     }
 
     /// Begins what may begin now; when nothing is left, the best answer goes upstream.
-    mutating func continueFork(
-        _ context: inout ResponseContext, _ id: SlotID, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
+    mutating func continueFork(_ context: inout ResponseContext, _ id: SlotID, dialogs: inout DialogTable) {
         while !context.isClosed {
             let running = context.targets.filter { $0.state == .running || $0.state == .resolving }
             guard running.count < ForkTarget.parallelLimit,
@@ -82,9 +77,9 @@ extension Proxy {
                 let share = share(context, running, group: context.targets[next].group)
             else { break }
             context.targets[next].breadth = share
-            begin(&context, target: next, id, now: now, dialogs: &dialogs, effects: &effects)
+            begin(&context, target: next, id, dialogs: &dialogs)
         }
-        chooseBest(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+        chooseBest(&context, id, dialogs: &dialogs)
     }
 
     /// What the next branch of a group gets of the request's Max-Breadth, beside those that run: an equal part of what
@@ -99,16 +94,15 @@ extension Proxy {
 
     /// A target's turn has come.
     private mutating func begin(
-        _ context: inout ResponseContext, target place: Int, _ id: SlotID, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ context: inout ResponseContext, target place: Int, _ id: SlotID, dialogs: inout DialogTable
     ) {
         if context.targets[place].candidates.isEmpty, let name = context.targets[place].name {
             context.targets[place].state = .resolving
-            if !ask(for: name, .target(id, place), now: now, effects: &effects) {
+            if !ask(for: name, .target(id, place)) {
                 counters.overloaded += 1
                 fail(&context, target: place, 503)
             }
-        } else if !beginCandidate(&context, target: place, id, now: now, dialogs: &dialogs, effects: &effects) {
+        } else if !beginCandidate(&context, target: place, id, dialogs: &dialogs) {
             fail(&context, target: place, 502)
         }
     }
@@ -121,8 +115,7 @@ extension Proxy {
     /// Sends the request to the next address of a target.
     /// - Returns: False when there is none, or there were enough branches.
     private mutating func beginCandidate(
-        _ context: inout ResponseContext, target place: Int, _ id: SlotID, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ context: inout ResponseContext, target place: Int, _ id: SlotID, dialogs: inout DialogTable
     ) -> Bool {
         let target = context.targets[place]
         let number = context.branches.count
@@ -153,8 +146,8 @@ extension Proxy {
         branch.place = Int16(place)
         branch.health = target.health
         context.branches.append(branch)
-        learnBranch(context, number, now: now, dialogs: &dialogs, effects: &effects)
-        start(&context, branch: number, id, now: now, effects: &effects)
+        learnBranch(context, number, dialogs: &dialogs)
+        start(&context, branch: number, id)
         if number > 0 { counters.branchesAdded += 1 }
         return true
     }
@@ -204,25 +197,23 @@ extension Proxy {
 
     /// A branch has its final status, but for 2xx: the rest of the fork follows from it.
     mutating func branchEnded(
-        _ context: inout ResponseContext, _ id: SlotID, branch index: Int, _ end: BranchEnd, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ context: inout ResponseContext, _ id: SlotID, branch index: Int, _ end: BranchEnd, dialogs: inout DialogTable
     ) {
         wheel.cancel(context.branches[index].timerC)
         context.branches[index].timerC = .none
-        if context.kind == .relayed, end == .failed, relaysAnew(&context, id, now: now, effects: &effects) { return }
-        if context.branches[index].health >= 0 { noteEnd(of: context.branches[index], end, now: now) }
+        if context.kind == .relayed, end == .failed, relaysAnew(&context, id) { return }
+        if context.branches[index].health != nil { noteEnd(of: context.branches[index], end) }
         let isLoser = context.kind == .heir && context.lastStatus / 100 == 2
         if context.method == .invite, context.isForking || isLoser {
-            learnFailureOfBranch(context, index, now: now, dialogs: &dialogs, effects: &effects)
+            learnFailureOfBranch(context, index, dialogs: &dialogs)
         }
-        if context.branches[index].final >= 600 {
+        if let status = context.branches[index].final, status >= 600 {
             context.isClosed = true
-            let cause = CancelCause.declined(context.branches[index].final)
-            cancelOthers(&context, id, but: index, because: cause, now: now, effects: &effects)
+            let cause = CancelCause.declined(status)
+            cancelOthers(&context, id, but: index, because: cause)
         }
-        let place = Int(context.branches[index].place)
-        guard place >= 0 else {
-            chooseBest(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+        guard let place = context.branches[index].place.map({ Int($0) }) else {
+            chooseBest(&context, id, dialogs: &dialogs)
             return
         }
         context.targets[place].state = .ended
@@ -230,12 +221,12 @@ extension Proxy {
         let isLate = context.method != .invite && now - context.startedAt >= settings.timers.t1 * 64
         if isLate { context.isClosed = true }
         if end == .failed, !context.isClosed,
-            beginCandidate(&context, target: place, id, now: now, dialogs: &dialogs, effects: &effects)
+            beginCandidate(&context, target: place, id, dialogs: &dialogs)
         {
             context.branches[index].isSuperseded = true
             counters.failovers += 1
         }
-        continueFork(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+        continueFork(&context, id, dialogs: &dialogs)
     }
 
     /// No branch begins any more.
@@ -247,21 +238,18 @@ extension Proxy {
     }
 
     /// Addresses for a target came, or there are none.
-    mutating func targetResolved(
-        _ id: SlotID, _ place: Int, _ endpoints: [Endpoint], now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
+    mutating func targetResolved(_ id: SlotID, _ place: Int, _ endpoints: [Endpoint], dialogs: inout DialogTable) {
         guard var context = take(id) else { return }
         if context.targets.indices.contains(place), context.targets[place].state == .resolving {
             context.targets[place].candidates = endpoints
             context.targets[place].state = .ended
-            if !beginCandidate(&context, target: place, id, now: now, dialogs: &dialogs, effects: &effects) {
+            if !beginCandidate(&context, target: place, id, dialogs: &dialogs) {
                 context.targets[place].failure = 502
                 if let name = context.targets[place].name {
                     effects.items.append(.note(.unresolvable(uri: name.host)))
                 }
             }
-            continueFork(&context, id, now: now, dialogs: &dialogs, effects: &effects)
+            continueFork(&context, id, dialogs: &dialogs)
         }
         finish(context, id)
     }

@@ -11,6 +11,14 @@ import Dialogs
 import Primitives
 import SIP
 
+/// A 2xx that nobody waits for.
+enum LateAnswer {
+    /// To the INVITE that would make the dialog: ACK, and BYE for this cause.
+    case ofCall(ByeCause)
+    /// To one within the dialog, which goes on: ACK alone.
+    case ofReInvite
+}
+
 extension Proxy {
     /// Whether the 2xx at hand, to the INVITE that makes the dialog, is not to reach the caller because another callee
     /// has answered.
@@ -29,28 +37,20 @@ extension Proxy {
     }
 
     /// Ends the callee of the 2xx at hand; its dialog-out is over.
-    mutating func endLateAnswer(
-        _ did: DialogID, now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
+    mutating func endLateAnswer(_ did: DialogID, dialogs: inout DialogTable) {
         counters.lateAnswersEnded += 1
         let toTag = message.copy(message.toTag)
         facts.begin()
-        facts.message(RecordField.outs) { out in
-            out.put(OutField.toTag, toTag)
-            out.put(OutField.state, UInt64(DialogState.deleted.rawValue))
-        }
-        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+        facts.out(toTag) { $0.reach(.deleted) }
+        learn(did, dialogs: &dialogs)
         let home = dialogs.record(did)?.home
-        refuseLateAnswer(did, home: home, endsDialog: true, isElsewhere: true, now: now, effects: &effects)
+        refuseLateAnswer(did, home: home, .ofCall(.elsewhere))
     }
 
     /// ACK and BYE for the 2xx at hand (S2-11), of a re-INVITE the ACK alone.
-    mutating func refuseLateAnswer(
-        _ did: DialogID, home: Record.Home?, endsDialog: Bool, isElsewhere: Bool = false, now: Instant,
-        effects: inout ProxyEffects
-    ) {
+    mutating func refuseLateAnswer(_ did: DialogID, home: Record.Home?, _ answer: LateAnswer) {
         // Without quorum nobody's call is ended, and the callee repeats its answer (RFC 3261 §13.3.1.4).
-        guard fitMembers.contains(settings.memberTag) else {
+        guard isFit else {
             counters.foreignAbsorbed += 1
             return
         }
@@ -67,25 +67,26 @@ extension Proxy {
         out.toTag = message.copy(message.toTag)
         out.to = message.copy(to.value)
         out.side.contact = message.copy(contact)
-        out.side.routes = recordRoutes(below: false)
+        out.side.routes = recordRoutes(of: .callee)
         if let fact = flowFact(arrivalFlow) {
             var flow = ByteWriter(capacity: FlowFact.byteCount)
             fact.write(into: &flow)
             out.side.flow = flow.bytes
         }
         record.caller.firstCSeq = cSeq.number
-        guard let request = bye(did, record, out, to: .callee, early: true, elsewhere: isElsewhere) else { return }
-        acknowledge(did, record, out, of: request, cSeq: cSeq.number, now: now, effects: &effects)
-        guard endsDialog else { return }
+        var cause = ByeCause.interrupted
+        if case .ofCall(let other) = answer { cause = other }
+        guard let request = bye(did, record, out, to: .callee, because: cause) else { return }
+        acknowledge(did, record, out, of: request, cSeq: cSeq.number)
+        if case .ofReInvite = answer { return }
         let hash = generatedHash(request.bytes)
         guard generatedTable.first(hash: hash, where: { isGenerated($0, hash) }) == nil else { return }
-        startGenerated([request], did: did, method: .bye, kind: .heir, now: now, effects: &effects)
+        startGenerated([request], did: did, kind: .heir)
     }
 
     /// The ACK that goes where the BYE goes.
     private mutating func acknowledge(
-        _ did: DialogID, _ record: Record, _ out: Record.Out, of bye: EndingRequest, cSeq: UInt32, now: Instant,
-        effects: inout ProxyEffects
+        _ did: DialogID, _ record: Record, _ out: Record.Out, of bye: EndingRequest, cSeq: UInt32
     ) {
         guard let hop = nextHop(out.side) else { return }
         let sent = requestWithin(
@@ -95,7 +96,7 @@ extension Proxy {
         if target != .none {
             effects.queue.send(sent, to: target, from: listener(ofGenerated: sent, toward: target))
         } else if let name = nameOfHop(sent) {
-            if !ask(for: name, .stateless(sent, nil), now: now, effects: &effects) { counters.dropped += 1 }
+            if !ask(for: name, .stateless(sent, nil)) { counters.dropped += 1 }
         }
     }
 }

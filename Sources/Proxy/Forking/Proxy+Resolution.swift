@@ -53,9 +53,7 @@ extension Proxy {
     }
 
     /// - Returns: False when there are too many already.
-    mutating func ask(
-        for name: ResolutionTarget, _ purpose: Resolution.Purpose, now: Instant, effects: inout ProxyEffects
-    ) -> Bool {
+    mutating func ask(for name: ResolutionTarget, _ purpose: Resolution.Purpose) -> Bool {
         guard resolutions.count < Self.resolutionLimit else { return false }
         resolutionToken &+= 1
         resolutions.append(
@@ -68,36 +66,31 @@ extension Proxy {
 
     /// Answers `.resolve`: addresses in the order in which they are to be tried, none when there are none. A token that
     /// is not waited for any more is ignored.
-    package mutating func resolved(
-        _ token: UInt64, endpoints: [Endpoint], now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
+    package mutating func resolved(_ token: UInt64, endpoints: [Endpoint], now: Instant, dialogs: inout DialogTable) {
+        self.now = now
+        defer { replayQueued(dialogs: &dialogs) }
         guard let position = resolutions.firstIndex(where: { $0.token == token }) else { return }
         let resolution = resolutions.remove(at: position)
-        end(resolution, endpoints, now: now, dialogs: &dialogs, effects: &effects)
-        replayQueued(now: now, dialogs: &dialogs, effects: &effects)
+        end(resolution, endpoints, dialogs: &dialogs)
     }
 
     /// Look-ups that have taken too long count as fruitless.
-    mutating func expireResolutions(now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects) {
+    mutating func expireResolutions(dialogs: inout DialogTable) {
         while let first = resolutions.first, first.until <= now {
             resolutions.removeFirst()
-            end(first, [], now: now, dialogs: &dialogs, effects: &effects)
+            end(first, [], dialogs: &dialogs)
         }
     }
 
-    private mutating func end(
-        _ resolution: Resolution, _ endpoints: [Endpoint], now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) {
+    private mutating func end(_ resolution: Resolution, _ endpoints: [Endpoint], dialogs: inout DialogTable) {
         // A name that leads back to the cluster is never sent to (S1-5).
         let usable = endpoints.filter { !isOwn($0) && settings.reaches($0) }.prefix(ForkTarget.candidateLimit)
         switch resolution.purpose {
         case .target(let id, let place):
-            targetResolved(id, place, Array(usable), now: now, dialogs: &dialogs, effects: &effects)
+            targetResolved(id, place, Array(usable), dialogs: &dialogs)
         case .generated(let id, let index):
-            generatedResolved(
-                id, index, usable.first, of: resolution.host, now: now, dialogs: &dialogs, effects: &effects)
-        case .probe(let id): probeResolved(id, usable.first, of: resolution.host, now: now, effects: &effects)
+            generatedResolved(id, index, usable.first, of: resolution.host, dialogs: &dialogs)
+        case .probe(let id): probeResolved(id, usable.first, of: resolution.host)
         case .stateless(let bytes, let near):
             guard let endpoint = usable.first else {
                 counters.dropped += 1

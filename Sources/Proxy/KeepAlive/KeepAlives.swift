@@ -22,8 +22,8 @@ package struct KeepAliveSettings: Sendable {
     package var interval = Duration.zero
     /// Failures of one side in a row that end the dialog.
     package var failureLimit = 1
-    /// The sides asked in dialogs that begin here: bits of `RecordFlag`.
-    package var flags: UInt64 = 0
+    /// The sides asked in dialogs that begin here: keep-alive flags.
+    package var flags: RecordFlags = []
     /// Dialogs watched at once.
     package var limit = 1_000_000
 

@@ -18,15 +18,6 @@ package import Dialogs
 package import Primitives
 import SIP
 
-extension RecordFlag {
-    /// Keep-alives go to the caller (`ka-src`).
-    package static let keepAliveToCaller: UInt64 = 64
-    /// Keep-alives go to the callee (`ka-dst`).
-    package static let keepAliveToCallee: UInt64 = 128
-    /// A side did not answer its keep-alives, or did not know the dialog.
-    package static let endedByKeepAlive: UInt64 = 256
-}
-
 extension Proxy {
     /// Whether any keep-alives are sent.
     package var keepsAlive: Bool { settings.keepAlive.interval > .zero }
@@ -34,28 +25,29 @@ extension Proxy {
     /// Looks at a dialog that has changed: watches it from its confirmation to its end. Without keep-alives that is one
     /// comparison.
     package mutating func watch(_ did: DialogID, now: Instant, dialogs: DialogTable) {
+        self.now = now
         guard keepsAlive else { return }
         guard dialogs.state(did) == .confirmed else {
             keepAlives.remove(did)
             return
         }
         guard !keepAlives.contains(did), let flags = dialogs.view(did, { view, _ in view.flags }),
-            flags & (RecordFlag.keepAliveToCaller | RecordFlag.keepAliveToCallee) != 0,
-            let wait = untilNextMoment(did, now: now, dialogs: dialogs)
+            !flags.isDisjoint(with: [.keepAliveToCaller, .keepAliveToCallee]),
+            let wait = untilNextMoment(did, dialogs: dialogs)
         else { return }
         if !keepAlives.insert(did, at: now.advanced(by: wait)) { counters.keepAlivesRefused += 1 }
     }
 
     /// Appends the dialogs that are to be given to `keepAlive` now.
     package mutating func takeDueKeepAlives(now: Instant, into dids: inout [DialogID]) {
+        self.now = now
         counters.keepAlivesPutOff += UInt64(keepAlives.takeDue(now: now, into: &dids))
     }
 
     /// A dialog's moment: its next one is set, and if this node acts for it, its phones are asked.
-    package mutating func keepAlive(
-        _ did: DialogID, isActor: Bool, now: Instant, dialogs: DialogTable, effects: inout ProxyEffects
-    ) {
-        guard dialogs.state(did) == .confirmed, var wait = untilNextMoment(did, now: now, dialogs: dialogs) else {
+    package mutating func keepAlive(_ did: DialogID, isActor: Bool, now: Instant, dialogs: DialogTable) {
+        self.now = now
+        guard dialogs.state(did) == .confirmed, var wait = untilNextMoment(did, dialogs: dialogs) else {
             keepAlives.remove(did)  // Its record is gone from here.
             return
         }
@@ -70,11 +62,11 @@ extension Proxy {
         }
         // Its deadline has passed: BYEs are under way, or about to be.
         guard !keepAlives.isUnderWay(did), let deadline = dialogs.deadline(did), deadline > now else { return }
-        askPhones(did, now: now, dialogs: dialogs, effects: &effects)
+        askPhones(did, dialogs: dialogs)
     }
 
     /// Birth + phase + k · interval, from now.
-    private func untilNextMoment(_ did: DialogID, now: Instant, dialogs: DialogTable) -> Duration? {
+    private func untilNextMoment(_ did: DialogID, dialogs: DialogTable) -> Duration? {
         guard let age = dialogs.age(did, now: now) else { return nil }
         let interval = settings.keepAlive.interval.saturatedNanoseconds
         let phase = Int64(did.rawValue % UInt64(interval))
@@ -84,24 +76,20 @@ extension Proxy {
 
     // MARK: Asking
 
-    private mutating func askPhones(
-        _ did: DialogID, now: Instant, dialogs: DialogTable, effects: inout ProxyEffects
-    ) {
+    private mutating func askPhones(_ did: DialogID, dialogs: DialogTable) {
         guard let record = dialogs.record(did) else { return }
         let answered = record.outs.filter { $0.state == .confirmedNotAcknowledged || $0.state == .confirmed }
         guard answered.count == 1 else { return }
-        guard let id = newContext(&effects) else { return }
+        guard let id = newContext() else { return }
         var context = ResponseContext()
         context.kind = .keepAlive
         context.method = .options
         context.did = did
         context.startedAt = now
-        for leg in [Leg.caller, .callee] {
-            let flag = leg == .caller ? RecordFlag.keepAliveToCaller : RecordFlag.keepAliveToCallee
-            guard record.flags & flag != 0 else { continue }
+        for leg in [Leg.caller, .callee] where record.flags.keepAlive(to: leg) {
             let number = context.branches.count
             guard let branch = keepAliveBranch(did, record, answered[0], to: leg, number, id),
-                branch.target != .none || asksForName(of: branch, number, id, now: now, effects: &effects)
+                branch.target != .none || asksForName(of: branch, number, id)
             else {
                 counters.keepAlivesUnsendable += 1
                 continue
@@ -115,31 +103,28 @@ extension Proxy {
         keepAlives.setUnderWay(did, true)
         for index in context.branches.indices where context.branches[index].target != .none {
             counters.keepAlivesSent += 1
-            start(&context, branch: index, id, now: now, effects: &effects)
+            start(&context, branch: index, id)
         }
         put(context, id)
     }
 
     /// Has the name looked up that a keep-alive goes to.
-    private mutating func asksForName(
-        of branch: ClientBranch, _ number: Int, _ id: SlotID, now: Instant, effects: inout ProxyEffects
-    ) -> Bool {
+    private mutating func asksForName(of branch: ClientBranch, _ number: Int, _ id: SlotID) -> Bool {
         guard let name = nameOfHop(branch.sent) else { return false }
-        return ask(for: name, .generated(id, number), now: now, effects: &effects)
+        return ask(for: name, .generated(id, number))
     }
 
     /// The address of a keep-alive was looked up, or there is none: nothing is known of the side then.
     mutating func keepAliveResolved(
-        _ context: inout ResponseContext, _ index: Int, _ endpoint: Endpoint?, _ id: SlotID, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ context: inout ResponseContext, _ index: Int, _ endpoint: Endpoint?, _ id: SlotID, dialogs: inout DialogTable
     ) {
         guard let endpoint else {
             counters.keepAlivesUnsendable += 1
-            endKeepAlive(&context, index, 503, .unknown, now: now, dialogs: &dialogs, effects: &effects)
+            endKeepAlive(&context, index, 503, .unknown, dialogs: &dialogs)
             return
         }
         counters.keepAlivesSent += 1
-        startGenerated(&context, index, at: endpoint, id, now: now, effects: &effects)
+        startGenerated(&context, index, at: endpoint, id)
     }
 
     /// OPTIONS for one side, without a target where a name has to be looked up first; `nil` where no way leads there.
@@ -181,11 +166,10 @@ extension Proxy {
     enum KeepAliveEnd { case lives, failed, unknown }
 
     mutating func receiveKeepAliveResponse(
-        _ context: inout ResponseContext, _ token: Branch.Token, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ context: inout ResponseContext, _ token: Branch.Token, dialogs: inout DialogTable
     ) {
         let index = Int(token.branch)
-        guard index < context.branches.count, context.branches[index].final == 0,
+        guard index < context.branches.count, context.branches[index].final == nil,
             case .nonInvite(var transaction) = context.branches[index].client
         else {
             counters.strayResponses += 1
@@ -195,7 +179,7 @@ extension Proxy {
         actions.removeAll(keepingCapacity: true)
         transaction.receive(statusCode: status, actions: &actions)
         context.branches[index].client = .nonInvite(transaction)
-        performClient(&context, branch: index, token.slot, now: now, effects: &effects)
+        performClient(&context, branch: index, token.slot)
         guard status >= 200 else { return }
         let end: KeepAliveEnd =
             switch status {
@@ -204,7 +188,7 @@ extension Proxy {
             default: .lives
             }
         if end == .unknown { counters.strayResponses += 1 }
-        endKeepAlive(&context, index, status, end, now: now, dialogs: &dialogs, effects: &effects)
+        endKeepAlive(&context, index, status, end, dialogs: &dialogs)
     }
 
     /// The response has the To tag of the request that it answers.
@@ -214,27 +198,25 @@ extension Proxy {
 
     /// One side has answered, or will not. Its context ends with the last one: a late copy of an answer is a stray.
     mutating func endKeepAlive(
-        _ context: inout ResponseContext, _ index: Int, _ status: Int, _ end: KeepAliveEnd, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
+        _ context: inout ResponseContext, _ index: Int, _ status: Int, _ end: KeepAliveEnd, dialogs: inout DialogTable
     ) {
-        guard let did = context.did, context.branches[index].final == 0 else { return }
+        guard let did = context.did, context.branches[index].final == nil else { return }
         let leg = context.branches[index].leg
         context.branches[index].final = status
         terminateClient(&context, index)
-        if context.branches.allSatisfy({ $0.final != 0 }) { keepAlives.setUnderWay(did, false) }
+        if context.branches.allSatisfy({ $0.final != nil }) { keepAlives.setUnderWay(did, false) }
         switch end {
         case .lives: keepAlives.noteAnswer(did, leg)
         case .unknown: break
         case .failed:
             counters.keepAlivesFailed += 1
             // Cut off from its peers a node is likely cut off from the phones as well, and ends nobody's call.
-            guard fitMembers.contains(settings.memberTag),
+            guard isFit,
                 keepAlives.noteFailure(did, leg) >= settings.keepAlive.failureLimit,
                 dialogs.state(did) == .confirmed, let deadline = dialogs.deadline(did), deadline > now
             else { return }
             counters.dialogsEndedByKeepAlive += 1
-            shortenDeadline(
-                did, flags: RecordFlag.endedByKeepAlive, isAsked: false, now: now, dialogs: &dialogs, effects: &effects)
+            shortenDeadline(did, flags: .endedByKeepAlive, isAsked: false, dialogs: &dialogs)
         }
     }
 

@@ -57,7 +57,7 @@ extension Proxy {
     }
 
     /// Sends an answer to where its request came from.
-    mutating func answer(_ bytes: [UInt8], _ context: ResponseContext, effects: inout ProxyEffects) {
+    mutating func answer(_ bytes: [UInt8], _ context: ResponseContext) {
         if let relay = context.relay, peer(relay.member)?.isLive != true {
             effects.queue.send(bytes, to: relay.sender, from: egressListener(relay.sender, near: relay.listener))
         } else {

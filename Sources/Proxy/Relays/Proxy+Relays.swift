@@ -28,18 +28,18 @@ import SIP
 extension Proxy {
     /// Relays the INVITE at hand if this node drains.
     /// - Returns: Whether it has been dealt with.
-    mutating func relays(_ plan: RequestPlan, now: Instant, effects: inout ProxyEffects) -> Bool {
+    mutating func relays(_ plan: RequestPlan) -> Bool {
         guard isDraining, message.method == .invite, plan.relay == nil, plan.namedFlow == .none,
             !isPeerAddress(plan.source)
         else { return false }
         let key = serverKey(plan, method: .invite)
         guard let member = takerOfCalls(key, attempt: 0) else {
             counters.relaysRefused += 1
-            reject(503, plan, effects: &effects) { $0.put("Retry-After: 10\r\n") }
+            reject(503, plan) { $0.put("Retry-After: 10\r\n") }
             return true
         }
-        guard let id = newContext(&effects) else {
-            reject(503, plan, effects: &effects) { $0.put("Retry-After: 10\r\n") }
+        guard let id = newContext() else {
+            reject(503, plan) { $0.put("Retry-After: 10\r\n") }
             return true
         }
         counters.relayed += 1
@@ -58,7 +58,7 @@ extension Proxy {
         context.server = .invite(startedInviteServer(reliable: plan.upstream.transport.isReliable))
         serverTable.insert(hash: key, value: id.index)
         dialogTable.insert(hash: context.relayKey, value: id.index)
-        beginRelay(&context, id, to: member, now: now, effects: &effects)
+        beginRelay(&context, id, to: member)
         finish(context, id)
         return true
     }
@@ -82,9 +82,7 @@ extension Proxy {
         return stream.finish() | 1
     }
 
-    private mutating func beginRelay(
-        _ context: inout ResponseContext, _ id: SlotID, to member: Endpoint, now: Instant, effects: inout ProxyEffects
-    ) {
+    private mutating func beginRelay(_ context: inout ResponseContext, _ id: SlotID, to member: Endpoint) {
         guard loadStored(context.request) else { return }
         let mark = RelayMark(listener: context.listener, flow: context.flow)
         editor.begin()
@@ -102,7 +100,7 @@ extension Proxy {
             context.branches[0].client = .invite(transaction)
         }
         // No timer C: the member has one.
-        performClient(&context, branch: 0, id, now: now, effects: &effects)
+        performClient(&context, branch: 0, id)
         wheel.cancel(context.contextTimer)
         context.contextTimer = wheel.schedule(
             TimerToken(context: id, machine: .relay).rawValue, at: now.advanced(by: settings.timers.t1 * 3))
@@ -112,10 +110,7 @@ extension Proxy {
 
     /// An answer whose topmost Via is not ours, from a member: to an INVITE that was relayed to it, or to the CANCEL.
     /// - Returns: Whether it is that.
-    mutating func receiveRelayed(
-        _ via: Via, _ cSeq: CSeq, from source: Endpoint, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) -> Bool {
+    mutating func receiveRelayed(_ via: Via, _ cSeq: CSeq, from source: Endpoint, dialogs: inout DialogTable) -> Bool {
         guard let member = peer(at: source) else { return false }
         guard let id = relayContext(relayKey(via, cSeq)), var context = take(id) else {
             // This process has no part in it any more, or is another than the one that had. There may still be a way.
@@ -126,9 +121,9 @@ extension Proxy {
         }
         if let endpoint = member.endpoint { context.branches[0].target = endpoint }
         if cSeq.method == .cancel {
-            receiveCancelResponse(&context, id, branch: 0, now: now, dialogs: &dialogs, effects: &effects)
+            receiveCancelResponse(&context, id, branch: 0, dialogs: &dialogs)
         } else {
-            receiveRelayed(&context, id, now: now, effects: &effects)
+            receiveRelayed(&context, id)
         }
         finish(context, id)
         return true
@@ -152,17 +147,15 @@ extension Proxy {
         return Endpoint(address: address, port: port, transport: via.transport)
     }
 
-    private mutating func receiveRelayed(
-        _ context: inout ResponseContext, _ id: SlotID, now: Instant, effects: inout ProxyEffects
-    ) {
+    private mutating func receiveRelayed(_ context: inout ResponseContext, _ id: SlotID) {
         guard case .invite(var transaction) = context.branches[0].client else { return }
         let status = message.statusCode
         actions.removeAll(keepingCapacity: true)
         transaction.receive(statusCode: status, actions: &actions)
         context.branches[0].client = .invite(transaction)
         let delivers = actions.contains(.deliver)
-        if actions.contains(.acknowledge) { acknowledge(context.branches[0], effects: &effects) }
-        performClient(&context, branch: 0, id, now: now, effects: &effects)
+        if actions.contains(.acknowledge) { acknowledge(context.branches[0]) }
+        performClient(&context, branch: 0, id)
         guard delivers else { return }
         wheel.cancel(context.contextTimer)
         context.contextTimer = .none
@@ -172,12 +165,12 @@ extension Proxy {
             wheel.cancel(context.branches[0].timerC)
             context.branches[0].timerC = .none
         } else if case .wanted = context.branches[0].cancel {
-            sendCancel(&context, id, branch: 0, now: now, effects: &effects)
+            sendCancel(&context, id, branch: 0)
         }
         if status == 100 {
-            sendTrying(&context, id, now: now, effects: &effects)
+            sendTrying(&context, id)
         } else if context.lastStatus < 200 || status / 100 == 2 {
-            sendUpstream(message.snapshot(), status, &context, id, now: now, effects: &effects)
+            sendUpstream(message.snapshot(), status, &context, id)
         }
     }
 
@@ -186,21 +179,23 @@ extension Proxy {
     /// The member says nothing, or cannot be reached: the next one gets the INVITE. Should the first have begun the
     /// call, the record says so there.
     /// - Returns: False when there is none that has not been tried.
-    mutating func relaysAnew(
-        _ context: inout ResponseContext, _ id: SlotID, now: Instant, effects: inout ProxyEffects
-    ) -> Bool {
+    mutating func relaysAnew(_ context: inout ResponseContext, _ id: SlotID) -> Bool {
         guard !context.cancelled, context.lastStatus < 200 else { return false }
         context.relayAttempts &+= 1
-        guard let member = takerOfCalls(context.serverKey, attempt: Int(context.relayAttempts)) else { return false }
+        guard let key = context.serverKey, let member = takerOfCalls(key, attempt: Int(context.relayAttempts)) else {
+            return false
+        }
         counters.relayedAnew += 1
         terminateClient(&context, 0)
-        beginRelay(&context, id, to: member, now: now, effects: &effects)
+        beginRelay(&context, id, to: member)
         return true
     }
 
     /// Members have come or gone: what was relayed to one that is gone is answered from its record, or relayed to
     /// another member.
-    package mutating func reviewRelays(now: Instant, dialogs: inout DialogTable, effects: inout ProxyEffects) {
+    package mutating func reviewRelays(now: Instant, dialogs: inout DialogTable) {
+        self.now = now
+        defer { replayQueued(dialogs: &dialogs) }
         guard relayCount > 0 else { return }
         let live = peers.filter(\.isLive).compactMap(\.endpoint)
         var orphans: [SlotID] = []
@@ -213,13 +208,13 @@ extension Proxy {
         }
         for id in orphans {
             guard var context = take(id) else { continue }
-            if !adoptsRelayed(&context, id, now: now, dialogs: &dialogs, effects: &effects) {
+            if !adoptsRelayed(&context, id, dialogs: &dialogs) {
                 if context.cancelled {
                     terminateClient(&context, 0)
-                    respond(487, &context, id, now: now, effects: &effects)
+                    respond(487, &context, id)
                 } else {
                     context.relayAttempts = 0
-                    goOn(&context, id, now: now, effects: &effects)
+                    goOn(&context, id)
                 }
             }
             finish(context, id)
@@ -227,24 +222,21 @@ extension Proxy {
     }
 
     /// Relays an INVITE to a member that lives, or refuses it for want of one.
-    private mutating func goOn(
-        _ context: inout ResponseContext, _ id: SlotID, now: Instant, effects: inout ProxyEffects
-    ) {
+    private mutating func goOn(_ context: inout ResponseContext, _ id: SlotID) {
         terminateClient(&context, 0)
-        guard let member = takerOfCalls(context.serverKey, attempt: 0) else {
+        guard let key = context.serverKey, let member = takerOfCalls(key, attempt: 0) else {
             counters.relaysRefused += 1
-            respond(503, &context, id, now: now, effects: &effects) { $0.put("Retry-After: 10\r\n") }
+            respond(503, &context, id) { $0.put("Retry-After: 10\r\n") }
             return
         }
         counters.relayedAnew += 1
-        beginRelay(&context, id, to: member, now: now, effects: &effects)
+        beginRelay(&context, id, to: member)
     }
 
     /// The call's record is here: the INVITE is answered from it from now on, through this node's own transaction.
-    private mutating func adoptsRelayed(
-        _ context: inout ResponseContext, _ id: SlotID, now: Instant,
-        dialogs: inout DialogTable, effects: inout ProxyEffects
-    ) -> Bool {
+    private mutating func adoptsRelayed(_ context: inout ResponseContext, _ id: SlotID, dialogs: inout DialogTable)
+        -> Bool
+    {
         guard loadMessage(context.request), let via = try? message.topmostVia(), let cSeq = try? message.cSeq() else {
             return false
         }
@@ -266,7 +258,7 @@ extension Proxy {
         context.pass = plan.pass
         dialogTable.insert(hash: did.rawValue, value: id.index)
         if context.cancelled {
-            learnForeignCancel(did, plan.pass, plan, now: now, dialogs: &dialogs, effects: &effects)
+            learnForeignCancel(did, plan.pass, plan, dialogs: &dialogs)
         }
         reviewsDue.append(did)
         return true

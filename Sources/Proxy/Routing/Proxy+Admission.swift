@@ -27,18 +27,18 @@ package struct AccessList: Equatable, Sendable {
 }
 
 extension Proxy {
-    mutating func isAllowed(_ plan: RequestPlan, effects: inout ProxyEffects) -> Bool {
+    mutating func isAllowed(_ plan: RequestPlan) -> Bool {
         let access = settings.access
         if access.allow.isEmpty && access.deny.isEmpty || plan.relay != nil { return true }
         let address = plan.source.address
         if access.allows(address) || settings.balancers.contains(address) || isPeerAddress(plan.source) { return true }
         counters.accessDenied += 1
-        if !access.isSilent, message.method != .ack { reject(403, plan, effects: &effects) }
+        if !access.isSilent, message.method != .ack { reject(403, plan) }
         return false
     }
 
     /// Whether a request outside of a dialog may be begun now.
-    mutating func isWithinLimits(_ plan: RequestPlan, now: Instant, effects: inout ProxyEffects) -> Bool {
+    mutating func isWithinLimits(_ plan: RequestPlan) -> Bool {
         guard message.method != .bye, limiter.isActive else { return true }
         let isBalancer = settings.balancers.contains(plan.source.address)
         switch limiter.take(source: isBalancer ? nil : plan.source.address, hash: hash, now: now) {
@@ -46,7 +46,7 @@ extension Proxy {
         case .source: counters.rateLimitedSource += 1
         case .total: counters.rateLimitedTotal += 1
         }
-        reject(503, plan, effects: &effects) { $0.put("Retry-After: 5\r\n") }
+        reject(503, plan) { $0.put("Retry-After: 5\r\n") }
         return false
     }
 }

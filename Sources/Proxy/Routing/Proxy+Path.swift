@@ -77,16 +77,15 @@ struct PathToken: Equatable, Sendable {
 extension Proxy {
     /// Decides whether a REGISTER that takes a route gets our Path.
     /// - Returns: False when it was refused: the route requires Path, and its sender does not support it.
-    mutating func usePath(_ use: PathUse, _ plan: inout RequestPlan, effects: inout ProxyEffects) -> Bool {
-        guard use != .never, message.method == .register else { return true }
+    mutating func usePath(_ use: PathUse?, _ plan: inout RequestPlan) -> Bool {
+        guard let use, message.method == .register else { return true }
         let isSupported = message.lists("path", in: .supported)
         switch use {
-        case .never: break
         case .supported: plan.addsPath = isSupported
         case .always: plan.addsPath = true
         case .required:
             guard isSupported else {
-                reject(421, plan, effects: &effects) { $0.put("Require: path\r\n") }
+                reject(421, plan) { $0.put("Require: path\r\n") }
                 return false
             }
             plan.addsPath = true

@@ -10,22 +10,22 @@ import SIP
 
 extension Proxy {
     /// Makes the table of targets, and begins to probe.
-    mutating func placeTargets(now: Instant) {
+    mutating func placeTargets() {
         for (index, set) in settings.targetSets.enumerated() {
             setStates.append((first: targetStates.count, choices: 0))
             for position in set.targets.indices {
                 targetStates.append(TargetState(set: index, position: position, changedAt: now))
                 guard set.probeInterval > .zero else { continue }
                 let offset = set.probeInterval / set.targets.count * position
-                startProbing(targetStates.count - 1, at: now.advanced(by: offset), now: now)
+                startProbing(targetStates.count - 1, at: now.advanced(by: offset))
             }
         }
     }
 
     /// The position of a probe's target: its context ends before the table is another.
-    private func position(of health: Int32) -> Int { Int(health - firstTarget) }
+    private func position(of context: ResponseContext) -> Int { Int(context.health - firstTarget) }
 
-    private mutating func startProbing(_ index: Int, at moment: Instant, now: Instant) {
+    private mutating func startProbing(_ index: Int, at moment: Instant) {
         guard let id = contexts.insert(.blank) else { return }
         probes.append(id)
         var context = ResponseContext()
@@ -38,40 +38,36 @@ extension Proxy {
     }
 
     /// The next OPTIONS is due; one that has no answer yet has failed.
-    mutating func sendProbe(
-        _ context: inout ResponseContext, _ id: SlotID, now: Instant, effects: inout ProxyEffects
-    ) {
-        if let last = context.branches.first, last.final == 0 { endProbe(&context, isUp: false, now: now) }
-        let state = targetStates[position(of: context.health)]
+    mutating func sendProbe(_ context: inout ResponseContext, _ id: SlotID) {
+        if let last = context.branches.first, last.final == nil { endProbe(&context, isUp: false) }
+        let state = targetStates[position(of: context)]
         let set = settings.targetSets[state.set]
         context.contextTimer = wheel.schedule(
             TimerToken(context: id, machine: .probe).rawValue, at: now.advanced(by: set.probeInterval))
         let target = set.targets[state.position]
         if let endpoint = settings.egress ?? target.endpoint {
-            begin(&context, id, target, endpoint, now: now, effects: &effects)
+            begin(&context, id, target, endpoint)
         } else if let name = target.name {
-            if !ask(for: name, .probe(id), now: now, effects: &effects) { counters.overloaded += 1 }
+            if !ask(for: name, .probe(id)) { counters.overloaded += 1 }
         }
     }
 
     /// The address of a target that is probed came, or there is none: then it cannot be reached.
-    mutating func probeResolved(
-        _ id: SlotID, _ endpoint: Endpoint?, of host: [UInt8], now: Instant, effects: inout ProxyEffects
-    ) {
+    mutating func probeResolved(_ id: SlotID, _ endpoint: Endpoint?, of host: [UInt8]) {
         guard var context = take(id) else { return }
-        let state = targetStates[position(of: context.health)]
+        let state = targetStates[position(of: context)]
         if let endpoint {
             let target = settings.targetSets[state.set].targets[state.position]
-            begin(&context, id, target, endpoint, of: host, now: now, effects: &effects)
+            begin(&context, id, target, endpoint, of: host)
         } else {
-            note(position(of: context.health), isUp: false, now: now)
+            note(position(of: context), isUp: false)
         }
         put(context, id)
     }
 
     private mutating func begin(
         _ context: inout ResponseContext, _ id: SlotID, _ target: TargetSet.Target, _ endpoint: Endpoint,
-        of host: [UInt8] = [], now: Instant, effects: inout ProxyEffects
+        of host: [UInt8] = []
     ) {
         for branch in context.branches { cancelTimers(branch.timers) }
         context.cSeq = context.cSeq % 0x7fff_ffff + 1
@@ -87,8 +83,8 @@ extension Proxy {
         branch.serverName = serverName(host, endpoint)
         context.branches = [branch]
         counters.probes += 1
-        targetStates[position(of: context.health)].probes &+= 1
-        start(&context, branch: 0, id, now: now, effects: &effects)
+        targetStates[position(of: context)].probes &+= 1
+        start(&context, branch: 0, id)
     }
 
     private func probeRequest(
@@ -118,9 +114,7 @@ extension Proxy {
         return writer.bytes
     }
 
-    mutating func receiveProbeResponse(
-        _ context: inout ResponseContext, _ token: Branch.Token, now: Instant, effects: inout ProxyEffects
-    ) {
+    mutating func receiveProbeResponse(_ context: inout ResponseContext, _ token: Branch.Token) {
         guard context.branches.first?.number == token.branch, token.loop == context.cSeq,
             case .nonInvite(var transaction) = context.branches[0].client
         else {
@@ -130,14 +124,14 @@ extension Proxy {
         actions.removeAll(keepingCapacity: true)
         transaction.receive(statusCode: message.statusCode, actions: &actions)
         context.branches[0].client = .nonInvite(transaction)
-        performClient(&context, branch: 0, token.slot, now: now, effects: &effects)
-        guard message.statusCode >= 200, context.branches[0].final == 0 else { return }
+        performClient(&context, branch: 0, token.slot)
+        guard message.statusCode >= 200, context.branches[0].final == nil else { return }
         context.branches[0].final = message.statusCode
-        endProbe(&context, isUp: message.statusCode != 408 && message.statusCode != 503, now: now)
+        endProbe(&context, isUp: message.statusCode != 408 && message.statusCode != 503)
     }
 
-    mutating func endProbe(_ context: inout ResponseContext, isUp: Bool, now: Instant) {
-        if context.branches[0].final == 0 { context.branches[0].final = 408 }
-        note(position(of: context.health), isUp: isUp, now: now)
+    mutating func endProbe(_ context: inout ResponseContext, isUp: Bool) {
+        if context.branches[0].final == nil { context.branches[0].final = 408 }
+        note(position(of: context), isUp: isUp)
     }
 }

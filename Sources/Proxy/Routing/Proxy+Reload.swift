@@ -7,6 +7,7 @@ package import SIP
 extension Proxy {
     /// Buckets of the rate limits begin full; those of limits that stay as they are are kept.
     package mutating func adopt(access: AccessList, trusted: [Subnet], limits: RateLimits, now: Instant) {
+        self.now = now
         settings.access = access
         settings.trusted = trusted
         guard settings.limits != limits else { return }
@@ -17,6 +18,7 @@ extension Proxy {
     /// Routes and sets in place of those that there are. What is known of a target that stays in its set is kept; what
     /// is under way to the old ones says nothing of the new.
     package mutating func adopt(routes: [StaticRoute], targetSets: [TargetSet], now: Instant) {
+        self.now = now
         for id in probes {
             if let context = take(id) { discard(context, id) }
         }
@@ -26,7 +28,7 @@ extension Proxy {
         settings.targetSets = targetSets
         firstTarget &+= Int32(oldStates.count)
         (targetStates, setStates) = ([], [])
-        placeTargets(now: now)
+        placeTargets()
         for (index, set) in targetSets.enumerated() {
             guard let old = oldSets.firstIndex(where: { $0.name == set.name }) else { continue }
             setStates[index].choices = oldChoices[old].choices

@@ -43,22 +43,20 @@ extension Proxy {
 
     /// Sends a request where a route says.
     /// - Returns: False when it was refused.
-    mutating func follow(
-        _ route: StaticRoute, _ plan: inout RequestPlan, now: Instant, effects: inout ProxyEffects
-    ) -> Bool {
-        guard usePath(route.path, &plan, effects: &effects) else { return false }
+    mutating func follow(_ route: StaticRoute, _ plan: inout RequestPlan) -> Bool {
+        guard usePath(route.path, &plan) else { return false }
         let set = settings.targetSets[route.set]
-        let order = order(of: set, at: route.set, now: now)
+        let order = order(of: set, at: route.set)
         if order.count == 1 {
             let target = set.targets[order[0].position]
             if target.namesUser { plan.requestURI = target.uri }
             plan.health = firstTarget + Int32(setStates[route.set].first + order[0].position)
             guard let hop = settings.egress ?? target.endpoint else {
                 guard let name = target.name else {
-                    reject(502, plan, effects: &effects)
+                    reject(502, plan)
                     return false
                 }
-                return waitsForName(name, &plan, effects: &effects)
+                return waitsForName(name, &plan)
             }
             plan.nextHop = hop
             plan.isTransportOpen = target.isTransportOpen
@@ -78,7 +76,7 @@ extension Proxy {
     }
 
     /// The targets of a set in the order in which they are tried, with the group of each.
-    private mutating func order(of set: TargetSet, at index: Int, now: Instant) -> [(position: Int, group: Int)] {
+    private mutating func order(of set: TargetSet, at index: Int) -> [(position: Int, group: Int)] {
         let all = Array(set.targets.indices.prefix(ForkTarget.limit))
         setStates[index].choices &+= 1
         let order: [Int] =
@@ -140,20 +138,21 @@ extension Proxy {
     // MARK: What requests say of a target
 
     /// How a branch to a target of a route ended.
-    mutating func noteEnd(of branch: ClientBranch, _ end: BranchEnd, now: Instant) {
-        let index = Int(branch.health) - Int(firstTarget)
+    mutating func noteEnd(of branch: ClientBranch, _ end: BranchEnd) {
+        guard let health = branch.health else { return }
+        let index = Int(health) - Int(firstTarget)
         guard targetStates.indices.contains(index) else { return }
         targetStates[index].requests &+= 1
         switch end {
-        case .answered: note(index, isUp: true, now: now)
+        case .answered: note(index, isUp: true)
         case .failed where branch.response.isEmpty:
             targetStates[index].silences &+= 1
-            note(index, isUp: false, now: now)
+            note(index, isUp: false)
         case .failed: break  // 503: it is there, and overloaded.
         }
     }
 
-    mutating func note(_ index: Int, isUp: Bool, now: Instant) {
+    mutating func note(_ index: Int, isUp: Bool) {
         let set = settings.targetSets[targetStates[index].set]
         switch targetStates[index].note(isUp: isUp, upAfter: set.upAfter, downAfter: set.downAfter, now: now) {
         case .none: break

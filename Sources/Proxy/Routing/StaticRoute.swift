@@ -35,8 +35,8 @@ package struct StaticRoute: Sendable {
     package var requestURI: Pattern?
     /// All of these.
     package var headers: [HeaderCondition] = []
-    /// Whether a REGISTER gets our Path (RFC 3327).
-    package var path = PathUse.never
+    /// Whether a REGISTER gets our Path (RFC 3327); `nil`: none does.
+    package var path: PathUse?
     /// Position in `ProxySettings.targetSets`.
     package var set: Int
 
@@ -45,18 +45,17 @@ package struct StaticRoute: Sendable {
     }
 }
 
-/// Which REGISTER requests get our Path (RFC 3327 §5.2).
-package enum PathUse: Sendable {
-    case never
-    /// Those whose sender supports it.
+/// `path` of a route: which REGISTER requests get our Path (RFC 3327 §5.2).
+package enum PathUse: String, CaseIterable, Sendable {
+    /// Those with `Supported: path`.
     case supported
     /// All of them: a registrar without Path ignores it.
     case always
-    /// All of them, with `Require: path`; a sender that does not support it gets 421.
+    /// All of them, with `Require: path`; one without `Supported: path` gets 421.
     case required
 }
 
-/// In which order the targets of a set are tried.
+/// `policy` of a set: in which order its targets are tried.
 package enum TargetPolicy: String, CaseIterable, Sendable {
     /// As listed, higher q first.
     case failover

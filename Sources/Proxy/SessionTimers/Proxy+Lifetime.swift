@@ -45,13 +45,11 @@ extension Proxy {
     /// The deadline after a confirmation or a refresh. A confirmation opens generation 1, so that the early timeout,
     /// which may be the later one, no longer counts.
     /// - Parameter calleeTag: Names the dialog-out that the 2xx is of, in the message at hand.
-    mutating func writeDeadline(
-        _ did: DialogID, _ word: SessionWord, calleeTag: ByteRange, now: Instant, dialogs: DialogTable
-    ) {
+    mutating func writeDeadline(_ did: DialogID, _ word: SessionWord, calleeTag: ByteRange, dialogs: DialogTable) {
         let known = dialogs.view(did) { view, _ in view.deadline } ?? nil
         if let known, known.isExplicitEnd { return }
         if isEndAsked(did, dialogs: dialogs) {
-            write(ended(known, isAsked: true, did, now: now, dialogs: dialogs))
+            facts.deadline(ended(known, isAsked: true, did, dialogs: dialogs))
             return
         }
         let own = ownLifetime(known)
@@ -66,7 +64,7 @@ extension Proxy {
             next.ordinaryMilliseconds = own
         case .endless: next.lifetimeMilliseconds = own
         }
-        next.atMilliseconds = age(did, now: now, dialogs: dialogs) + next.lifetimeMilliseconds
+        next.atMilliseconds = age(did, dialogs: dialogs) + next.lifetimeMilliseconds
         next.generation = max(1, known?.generation ?? 0)
         if let known, known.generation > 0 {
             switch word {
@@ -79,37 +77,38 @@ extension Proxy {
             case .endless: if known.ordinaryMilliseconds > 0 { next.generation = known.nextGeneration }
             }
         }
-        write(next)
+        facts.deadline(next)
     }
 
     /// An ACK came whose 2xx is not known here: the early timeout must not outlive it. What the 2xx says itself is on
     /// its way in generation 1, and this guess, which knows of no session timer, must not outvote it; so it stays in
     /// generation 0 where it is the later one.
-    mutating func guessDeadline(_ did: DialogID, now: Instant, dialogs: DialogTable) {
+    mutating func guessDeadline(_ did: DialogID, dialogs: DialogTable) {
         let known = dialogs.view(did) { view, _ in view.deadline } ?? nil
         var next = RecordView.Deadline()
         next.lifetimeMilliseconds = ownLifetime(known)
-        next.atMilliseconds = age(did, now: now, dialogs: dialogs) + next.lifetimeMilliseconds
+        next.atMilliseconds = age(did, dialogs: dialogs) + next.lifetimeMilliseconds
         next.generation = next.atMilliseconds > known?.atMilliseconds ?? 0 ? 0 : 1
-        write(next)
+        facts.deadline(next)
     }
 
     /// Writes the deadline as it is known: whoever missed the patch that set it has it with this one.
     mutating func repeatDeadline(_ did: DialogID, _ dialogs: DialogTable) {
         guard let known = dialogs.view(did, { view, _ in view.deadline }) ?? nil else { return }
-        write(known)
+        facts.deadline(known)
     }
 
     /// A peer's shortening has taken the place of the deadline that was known here. Where that came of a later 2xx,
     /// which the peer had not heard of, it is what the phones have agreed on last, and is written again in the
     /// shortening's generation. The end of a call that was never acknowledged or whose phone is gone stands.
     package mutating func repeatRefresh(
-        _ did: DialogID, _ lost: RecordView.Deadline, now: Instant, dialogs: inout DialogTable,
-        effects: inout ProxyEffects
+        _ did: DialogID, _ lost: RecordView.Deadline, now: Instant, dialogs: inout DialogTable
     ) {
+        self.now = now
+        defer { replayQueued(dialogs: &dialogs) }
         let isEnd =
             dialogs.view(did) { view, _ in
-                view.state != .confirmed || view.flags & RecordFlag.endedByKeepAlive != 0
+                view.state != .confirmed || view.flags.contains(.endedByKeepAlive)
             } ?? true
         guard !isEnd, let known = dialogs.view(did, { view, _ in view.deadline }) ?? nil, !known.isExplicitEnd,
             lost.generation > 0, lost.generation < known.generation, lost.atMilliseconds > known.atMilliseconds,
@@ -118,8 +117,8 @@ extension Proxy {
         var next = lost
         next.generation = known.generation
         facts.begin()
-        write(next)
-        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+        facts.deadline(next)
+        learn(did, dialogs: &dialogs)
     }
 
     /// Milliseconds by which two nodes may differ in a dialog's age.
@@ -128,30 +127,35 @@ extension Proxy {
     /// The deadline is now, in the next generation; `isAsked` for: in one that nothing voids. Of an end that was asked
     /// for before, that stands.
     package mutating func shortenDeadline(
-        _ did: DialogID, flags: UInt64, isAsked: Bool, now: Instant, dialogs: inout DialogTable,
-        effects: inout ProxyEffects
+        _ did: DialogID, flags: RecordFlags, isAsked: Bool, now: Instant, dialogs: inout DialogTable
     ) {
+        self.now = now
+        shortenDeadline(did, flags: flags, isAsked: isAsked, dialogs: &dialogs)
+        replayQueued(dialogs: &dialogs)
+    }
+
+    mutating func shortenDeadline(_ did: DialogID, flags: RecordFlags, isAsked: Bool, dialogs: inout DialogTable) {
         let known = dialogs.view(did) { view, _ in view.deadline } ?? nil
         facts.begin()
         if !(known?.isExplicitEnd ?? false) {
-            write(ended(known, isAsked: isAsked, did, now: now, dialogs: dialogs))
+            facts.deadline(ended(known, isAsked: isAsked, did, dialogs: dialogs))
         }
-        if flags != 0 { facts.put(RecordField.flags, flags) }
-        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+        facts.raise(flags)
+        learn(did, dialogs: &dialogs)
     }
 
-    private func ended(
-        _ known: RecordView.Deadline?, isAsked: Bool, _ did: DialogID, now: Instant, dialogs: DialogTable
-    ) -> RecordView.Deadline {
+    private func ended(_ known: RecordView.Deadline?, isAsked: Bool, _ did: DialogID, dialogs: DialogTable)
+        -> RecordView.Deadline
+    {
         var next = known ?? RecordView.Deadline()
         next.generation = next.nextGeneration
         if isAsked { next.generation |= RecordView.Deadline.explicitEnd }
-        next.atMilliseconds = age(did, now: now, dialogs: dialogs)
+        next.atMilliseconds = age(did, dialogs: dialogs)
         return next
     }
 
     private func isEndAsked(_ did: DialogID, dialogs: DialogTable) -> Bool {
-        dialogs.view(did) { view, _ in view.flags & RecordFlag.endedByOperator != 0 } ?? false
+        dialogs.view(did) { view, _ in view.flags.contains(.endedByOperator) } ?? false
     }
 
     /// An operator ended the call while it rang, and its answer crossed that: the call is up, and no deadline says that
@@ -159,11 +163,11 @@ extension Proxy {
     package func owesEnd(_ did: DialogID, dialogs: DialogTable) -> Bool {
         dialogs.view(did) { view, _ in
             (view.state == .confirmedNotAcknowledged || view.state == .confirmed)
-                && view.flags & RecordFlag.endedByOperator != 0 && !(view.deadline?.isExplicitEnd ?? false)
+                && view.flags.contains(.endedByOperator) && !(view.deadline?.isExplicitEnd ?? false)
         } ?? false
     }
 
-    private func age(_ did: DialogID, now: Instant, dialogs: DialogTable) -> UInt64 {
+    private func age(_ did: DialogID, dialogs: DialogTable) -> UInt64 {
         UInt64(max(0, dialogs.age(did, now: now)?.wholeMilliseconds ?? 0))
     }
 
@@ -186,16 +190,5 @@ extension Proxy {
             }
             return found
         } ?? false
-    }
-
-    private mutating func write(_ deadline: RecordView.Deadline) {
-        facts.message(RecordField.deadline) { fields in
-            fields.put(DeadlineField.generation, UInt64(deadline.generation))
-            fields.put(DeadlineField.atMilliseconds, deadline.atMilliseconds)
-            fields.put(DeadlineField.lifetimeMilliseconds, deadline.lifetimeMilliseconds)
-            if deadline.ordinaryMilliseconds > 0 {
-                fields.put(DeadlineField.ordinaryMilliseconds, deadline.ordinaryMilliseconds)
-            }
-        }
     }
 }

@@ -1,6 +1,8 @@
 // A call as its two users mean it to go: when it starts, how long it rings, how it is answered, when it is refreshed
 // and by whom, who hangs up. Faults may have other ideas.
 
+import Primitives
+
 enum Role: Int, Hashable, Sendable {
     case caller
     case callee

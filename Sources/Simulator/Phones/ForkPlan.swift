@@ -1,6 +1,8 @@
 // A fork as its users mean it to go: who is called at once and who after whom, and what each does about it. The nodes
 // know the callees by a static route; the caller knows only the one name that it calls.
 
+import Primitives
+
 /// What one callee does with the INVITE.
 struct CalleePlan: Sendable {
     enum Answer: Sendable {

@@ -2,6 +2,8 @@
 // tag or both the same (RFC 2543 §6.21), their answers and route sets are as large as a datagram allows. A call of
 // ordinary phones has none of it.
 
+import Primitives
+
 struct HabitPlan: Sendable {
     var tags = Tags.own
     var session: SessionPlan?

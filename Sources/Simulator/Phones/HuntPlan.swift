@@ -5,6 +5,8 @@
 // for a target of its own (R16). So each attempt is a call of the plan, with its own truth, and is judged as any call
 // is. The proxy and the phone behind it are one party here: the nodes see no more than the two Vias.
 
+import Primitives
+
 struct HuntPlan: Sendable {
     /// It gives a transaction up that nobody has decided, and sends the INVITE again by a new branch (RFC 3263 §4.3).
     struct Retry: Sendable {

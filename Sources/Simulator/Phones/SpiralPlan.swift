@@ -2,6 +2,8 @@
 // server, and the server sends it to one target after another, or to several at once, by way of the nodes again
 // (S2-17). The call is a forked one whose forking is done elsewhere: `ForkPlan` holds whom it is for and what they do.
 
+import Primitives
+
 struct SpiralPlan: Sendable {
     /// The server stays in the way of the calls that it makes.
     let recordRoutes: Bool

@@ -3,6 +3,7 @@
 import Nanomsg
 import Node
 import Primitives
+import Proxy
 import SIP
 import Testing
 import Transports

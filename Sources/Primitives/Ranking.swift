@@ -1,10 +1,9 @@
-// Ranking says in which order the fit members act for a dialog: home first, then by rendezvous hash of (did, member).
-// It is a pure function of (did, who is fit), so a million dialogs change hands without a message (R12), and a
-// member that comes or goes moves only the dialogs that it ranks first for.
+// Ranking says in which order the fit members act: for a dialog, its home first, for an INVITE that is under way, its
+// owner; then by rendezvous hash of what is acted for and the member's name. It is a pure function of that and of who
+// is fit, so a million dialogs change hands without a message (R12), and a member that comes or goes moves only what it
+// ranks first for.
 
-internal import Primitives
-
-struct Ranking: Sendable {
+public struct Ranking: Sendable {
     struct Candidate: Sendable {
         var name: String
         var hash: UInt64
@@ -14,9 +13,9 @@ struct Ranking: Sendable {
     private(set) var candidates: [Candidate] = []
     private let hash: KeyedHash
 
-    init(hash: KeyedHash) { self.hash = hash }
+    public init(hash: KeyedHash) { self.hash = hash }
 
-    mutating func set(_ names: [String]) {
+    public mutating func set(_ names: [String]) {
         guard names != candidates.map(\.name) else { return }
         candidates = names.map { name in
             var stream = hash.begin()
@@ -26,8 +25,16 @@ struct Ranking: Sendable {
         }
     }
 
+    public var isEmpty: Bool { candidates.isEmpty }
+
+    /// Whether a member is fit to act.
+    public func contains(_ name: String) -> Bool { candidates.contains { $0.name == name } }
+
+    /// What an INVITE of a dialog is ranked by: it need not have the same heir as the dialog.
+    public static func key(_ did: UInt64, transaction: UInt64) -> UInt64 { SplitMix.mix(did) ^ transaction }
+
     /// How many fit members act before `name`; `nil` when it is not fit itself.
-    func rank(of name: String, for key: UInt64, first: String?) -> Int? {
+    public func rank(of name: String, for key: UInt64, first: String?) -> Int? {
         guard let own = candidates.first(where: { $0.name == name }) else { return nil }
         if name == first { return 0 }
         let score = weight(own, key)
@@ -40,8 +47,8 @@ struct Ranking: Sendable {
     }
 
     /// Who acts first.
-    func best(for key: UInt64, first: String?) -> String? {
-        if let first, candidates.contains(where: { $0.name == first }) { return first }
+    public func best(for key: UInt64, first: String?) -> String? {
+        if let first, contains(first) { return first }
         return candidates.max { (weight($0, key), $0.name) < (weight($1, key), $1.name) }?.name
     }
 

@@ -1,24 +1,12 @@
-// SplitMix is the simulator's only source of chance: everything a run does follows from the state it starts with.
+// What the simulator draws of SplitMix, its only source of chance: everything a run does follows from the state it
+// starts with.
 //
-// The generator is splitmix64 (Steele, Lea, Flood 2014): one addition and three mixes a draw, and any 64-bit seed is a
-// good one, so seeds 1, 2, 3, … give unrelated runs. The draws below avoid floating-point library functions, whose last
-// bit differs between machines; a seed must replay anywhere.
+// Any 64-bit seed is a good one, so seeds 1, 2, 3, … give unrelated runs. The draws below avoid floating-point library
+// functions, whose last bit differs between machines; a seed must replay anywhere.
 
-package struct SplitMix: RandomNumberGenerator, Sendable {
-    private var state: UInt64
+package import Primitives
 
-    package init(seed: UInt64) {
-        state = seed
-    }
-
-    package mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
-
+extension SplitMix {
     /// A generator of its own for one part of the run, so that a draw more there moves nothing elsewhere.
     package mutating func fork() -> SplitMix {
         SplitMix(seed: next())
@@ -26,8 +14,7 @@ package struct SplitMix: RandomNumberGenerator, Sendable {
 
     /// A number in 0 ..< `bound`; 0 when the bound is not positive.
     package mutating func below(_ bound: Int) -> Int {
-        guard bound > 0 else { return 0 }
-        return Int(next() % UInt64(bound))
+        bound > 0 ? next(below: bound) : 0
     }
 
     /// A number in the closed range.
