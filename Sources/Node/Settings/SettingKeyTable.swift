@@ -129,6 +129,8 @@ extension SettingKey {
         integer("limits.total-per-second", \.limits.totalPerSecond),
         integer("limits.total-burst", \.limits.totalBurst),
         integer("limits.sources", \.limits.sources),
+        duration("limits.overload-ms", \.limits.overloadDelay, unit: .milliseconds),
+        integer("limits.emergency-reserve", \.limits.emergencyReserve),
     ]
 
     private static let takeoverKeys = [
