@@ -50,7 +50,7 @@ package struct ProxySettings: Sendable {
     package var earlyEndCode = 480
     /// `ims_dialog.bye_early_reason`; empty takes the code's own phrase.
     package var earlyEndReason: [UInt8] = []
-    /// Max-Forwards of a request that came without one (`sip.max-forwards`).
+    /// Max-Forwards of a request that came without one, and of the cluster's own (`sip.max-forwards`).
     package var maxForwards = 70
     package var earlyTakeover = EarlyTakeover.auto
     package var earlyGrace = Duration.milliseconds(1_500)
@@ -64,7 +64,10 @@ package struct ProxySettings: Sendable {
     package var sessionInterval: UInt32 = 0
     /// The trust domain of RFC 3325; none: identities pass as they are (`access.trusted`).
     package var trusted: [Subnet] = []
-    package var routes: [StaticRoute] = []
+    package var routes: [StaticRoute] = [] {
+        didSet { hasEmergencyRoutes = routes.contains(where: \.isEmergency) }
+    }
+    private(set) var hasEmergencyRoutes = false
     package var targetSets: [TargetSet] = []
     package var access = AccessList()
     package var limits = RateLimits()

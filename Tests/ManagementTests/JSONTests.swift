@@ -6,12 +6,22 @@ import Testing
 @Suite("JSON, RFC 8259")
 struct JSONTests {
     @Test(arguments: [
-        #"{"a":1,"b":[true,false,null],"c":"x"}"#, "[]", "{}", #""""#, "-0", "12345678901234567",
-        #"{"z":1,"a":2}"#, #"["\u0001\"\\\n"]"#,
+        #"{"a":1,"b":[true,false,null],"c":"x"}"#, "[]", "{}", #""""#, "12345678901234567", #"{"z":1,"a":2}"#,
+        #"["\u0001\"\\\n\té"]"#, "[1.5,-2]",
     ])
-    func `what is written is read again, members in their order`(text: String) throws {
-        let value = try JSONValue(parsing: text)
-        #expect(try JSONValue(parsing: value.bytes) == value)
+    func `what is written compactly is written again as it was, members in their order`(text: String) throws {
+        #expect(String(decoding: try JSONValue(parsing: text).bytes, as: UTF8.self) == text)
+    }
+
+    @Test func `a value and its text stand for each other`() throws {
+        let value: JSONValue = .object([
+            .init("z", .array([.null, .bool(true), .integer(-7), .number(0.25)])),
+            .init("a", .string("x\"y\u{1}")),
+        ])
+        let text = #"{"z":[null,true,-7,0.25],"a":"x\"y\u0001"}"#
+        #expect(String(decoding: value.bytes, as: UTF8.self) == text)
+        #expect(try JSONValue(parsing: text) == value)
+        #expect(try JSONValue(parsing: " { \"z\" : [ ] } ") == .object([.init("z", .array([]))]))
     }
 
     @Test func `whole numbers stay whole, others become numbers`() throws {

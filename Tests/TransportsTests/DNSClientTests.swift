@@ -41,6 +41,9 @@ struct DNSClientTests {
         }
     }
 
+    /// An address at which nobody listens: the kernel gave it to a socket that is closed again.
+    private static func nobody() throws -> Endpoint { try UDPSocket(Loopback.endpoint(22, 0)).endpoint }
+
     private static var pointer: [UInt8] {
         var data: [UInt8] = [0, 50, 0, 90, 1, 0x73, 7]
         data += Array("SIP+D2T".utf8)
@@ -50,7 +53,7 @@ struct DNSClientTests {
 
     @Test func `each type of record comes as the server has it, with its time to live`() throws {
         let server = try NameServer(
-            21, port: 5300,
+            21,
             [
                 "x.example 35": ScriptedAnswer(records: [(35, Self.pointer)], ttl: 11),
                 "_sip._udp.x.example 33": ScriptedAnswer(
@@ -78,7 +81,7 @@ struct DNSClientTests {
 
     @Test func `no such name, and no such record, with the time of the SOA`() throws {
         let server = try NameServer(
-            21, port: 5301,
+            21,
             [
                 "gone.example 1": ScriptedAnswer(code: 3, negativeTTL: 17),
                 "empty.example 1": ScriptedAnswer(negativeTTL: 18),
@@ -94,7 +97,7 @@ struct DNSClientTests {
     @Test func `an answer that was cut is asked for again over TCP`() throws {
         let many = (0..<60).map { (type: UInt16(1), data: [10, 0, 0, UInt8($0)] as [UInt8]) }
         let server = try NameServer(
-            21, port: 5302, ["h.example 1": ScriptedAnswer(records: many, isCutOverUDP: true)])
+            21, ["h.example 1": ScriptedAnswer(records: many, isCutOverUDP: true)])
         defer { server.stop() }
         let asker = try Asker([server.endpoint])
         defer { asker.client.stop() }
@@ -104,7 +107,7 @@ struct DNSClientTests {
     }
 
     @Test func `silence is a failure after the timeout, and no sooner`() throws {
-        let server = try NameServer(21, port: 5303, ["h.example 1": .silent])
+        let server = try NameServer(21, ["h.example 1": .silent])
         defer { server.stop() }
         let asker = try Asker([server.endpoint], timeout: 600)
         defer { asker.client.stop() }
@@ -117,18 +120,18 @@ struct DNSClientTests {
 
     @Test func `a lost question is asked again, and a dead server passed over`() throws {
         let answer = ScriptedAnswer(records: [(1, [192, 0, 2, 1])], silences: 1)
-        let server = try NameServer(21, port: 5304, ["h.example 1": answer])
+        let server = try NameServer(21, ["h.example 1": answer])
         defer { server.stop() }
         let asker = try Asker([server.endpoint])
         defer { asker.client.stop() }
         #expect(asker.ask("h.example", .a) == .addresses([Address(text: "192.0.2.1")!], ttl: 60))
-        let other = try Asker([Loopback.endpoint(22, 5399), server.endpoint])
+        let other = try Asker([try Self.nobody(), server.endpoint])
         defer { other.client.stop() }
         #expect(other.ask("h.example", .a) == .addresses([Address(text: "192.0.2.1")!], ttl: 60))
     }
 
     @Test func `nobody there is unreachable, long before the timeout`() throws {
-        let asker = try Asker([Loopback.endpoint(22, 5398)], timeout: 8_000)
+        let asker = try Asker([try Self.nobody()], timeout: 8_000)
         defer { asker.client.stop() }
         let start = BootClock.now
         #expect(asker.ask("h.example", .a) == .failed(.unreachable))
@@ -137,7 +140,7 @@ struct DNSClientTests {
 
     @Test(arguments: [(2, 2), (4, 4), (5, 5)] as [(UInt8, UInt8)])
     func `a server's error code is told`(code: UInt8, expected: UInt8) throws {
-        let server = try NameServer(21, port: 5310 + UInt16(code), ["h.example 1": ScriptedAnswer(code: code)])
+        let server = try NameServer(21, ["h.example 1": ScriptedAnswer(code: code)])
         defer { server.stop() }
         let asker = try Asker([server.endpoint])
         defer { asker.client.stop() }
@@ -146,7 +149,7 @@ struct DNSClientTests {
 
     @Test func `nonsense is not believed, and a broken record is told as such`() throws {
         let server = try NameServer(
-            21, port: 5305,
+            21,
             [
                 "a.example 1": ScriptedAnswer(garbage: [0x85, 0x80] + [UInt8](repeating: 0xFF, count: 40)),
                 "b.example 1": ScriptedAnswer(garbage: []),
@@ -169,7 +172,7 @@ struct DNSClientTests {
     }
 
     @Test func `a thousand questions at once each get one answer`() throws {
-        let server = try NameServer(21, port: 5306, [:])
+        let server = try NameServer(21, [:])
         defer { server.stop() }
         let asker = try Asker([server.endpoint], timeout: 8_000)
         defer { asker.client.stop() }
@@ -182,7 +185,7 @@ struct DNSClientTests {
     }
 
     @Test func `4096 questions wait to be asked, and one more is busy at once`() throws {
-        let asker = try Asker([Loopback.endpoint(22, 5397)])
+        let asker = try Asker([try Self.nobody()])
         defer { asker.client.stop() }
         let questions = (0..<DNSClient.queueLimit + 3).map { DNSQuestion(name: Array("h\($0).example".utf8), type: .a) }
         asker.client.ask(questions)
@@ -205,7 +208,7 @@ struct DNSClientTests {
     }
 
     @Test func `a stop does not wait for questions under way`() throws {
-        let server = try NameServer(21, port: 5307, ["h.example 1": .silent])
+        let server = try NameServer(21, ["h.example 1": .silent])
         defer { server.stop() }
         let asker = try Asker([server.endpoint], timeout: 20_000)
         asker.client.ask([DNSQuestion(name: Array("h.example".utf8), type: .a)])
@@ -223,14 +226,14 @@ struct DNSClientTests {
     }
 
     @Test func `questions of the SIP thread are answered on the SIP thread`() async throws {
-        let server = try NameServer(21, port: 5308, ["h.example 1": ScriptedAnswer(records: [(1, [192, 0, 2, 1])])])
+        let server = try NameServer(21, ["h.example 1": ScriptedAnswer(records: [(1, [192, 0, 2, 1])])])
         defer { server.stop() }
         let signal = Signal()
         var settings = DNSClientSettings()
         settings.servers = [server.endpoint]
         let client = try DNSClient(settings, signal: signal)
         let thread = try SIPThread(
-            machine: EchoMachine(), sockets: [UDPSocket(Loopback.endpoint(23, 5060))], bus: nil, dns: client,
+            machine: EchoMachine(), sockets: [UDPSocket(Loopback.endpoint(23, 0))], bus: nil, dns: client,
             signal: signal, note: { _ in })
         let question = DNSQuestion(name: Array("h.example".utf8), type: .a)
         thread.performBlocking { _, _, out in out.questions.append(question) }
@@ -245,7 +248,7 @@ struct DNSClientTests {
 
     @Test func `without a DNS thread questions are counted, not lost in silence`() async throws {
         let thread = try SIPThread(
-            machine: EchoMachine(), sockets: [UDPSocket(Loopback.endpoint(23, 5061))], bus: nil, signal: Signal(),
+            machine: EchoMachine(), sockets: [UDPSocket(Loopback.endpoint(23, 0))], bus: nil, signal: Signal(),
             note: { _ in })
         thread.performBlocking { _, _, out in out.questions.append(DNSQuestion(name: [0x61], type: .a)) }
         thread.performBlocking { _, _, _ in }

@@ -34,12 +34,13 @@ final class NameServer: Sendable {
     private let script: [String: ScriptedAnswer]
     private let thread = Mutex<WorkerThread?>(nil)
 
+    /// The kernel chooses its port, for UDP and with it for TCP.
     /// - Parameter script: By name and type number, `h.example 1`; another name does not exist.
-    init(_ number: Int, port: UInt16, _ script: [String: ScriptedAnswer]) throws {
-        endpoint = Loopback.endpoint(number, port)
+    init(_ number: Int, _ script: [String: ScriptedAnswer]) throws {
+        let socket = try UDPSocket(Loopback.endpoint(number, 0))
+        endpoint = socket.endpoint
         self.script = script
-        let socket = try UDPSocket(endpoint)
-        let address = try Loopback.bus(number, port: port)
+        let address = try Loopback.bus(number, port: endpoint.port)
         let running = try WorkerThread(name: "name-server") { [self] in run(socket, address) }
         thread.withLock { $0 = running }
     }

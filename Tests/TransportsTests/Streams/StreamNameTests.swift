@@ -61,7 +61,7 @@ struct StreamNameTests {
         let records = hosts.map { host in
             (type: UInt16(1), data: Loopback.host(host).split(separator: ".").compactMap { UInt8($0) })
         }
-        let names = try NameServer(22, port: port, ["sip.example.org 1": ScriptedAnswer(records: records)])
+        let names = try NameServer(22, ["sip.example.org 1": ScriptedAnswer(records: records)])
         var settings = Settings()
         settings.node.name = "n1"
         settings.sip.t1 = .milliseconds(200)
