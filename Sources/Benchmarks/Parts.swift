@@ -129,7 +129,7 @@ private func measuredJoin(
 // MARK: Streams
 
 /// A store that takes everything and keeps nothing.
-private struct NoStore: RecordStore {
+private struct NoStore: ReplicatedRecords {
     mutating func join(_ did: UInt64, _ record: RawSpan, ageMilliseconds: Int64?, now: Instant) -> JoinOutcome {
         .applied
     }

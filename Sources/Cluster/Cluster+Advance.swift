@@ -4,7 +4,7 @@ package import Primitives
 
 extension Cluster {
     /// Does what is due, and hands over the frames and requests that the events since the last call have made.
-    package mutating func advance(now: Instant, store: inout some RecordStore, out: inout ClusterActions) {
+    package mutating func advance(now: Instant, store: inout some ReplicatedRecords, out: inout ClusterActions) {
         beginEvent(now, &out)
         probe(now, &out)
         if isMembershipStale || now >= evaluateAt {
@@ -90,7 +90,7 @@ extension Cluster {
 
     // MARK: Tombstones
 
-    private mutating func forgetTombstones(store: inout some RecordStore, now: Instant) {
+    private mutating func forgetTombstones(store: inout some ReplicatedRecords, now: Instant) {
         guard let due = tombstones.nextDeadline, due <= now else { return }
         let mark = state.isServing ? takeMark(now) : nil
         // Taken out while it asks us, so that its queue is never copied.
@@ -141,7 +141,7 @@ extension Cluster {
 
     // MARK: What leaves
 
-    private mutating func emit(_ store: some RecordStore, now: Instant, out: inout ClusterActions) {
+    private mutating func emit(_ store: some ReplicatedRecords, now: Instant, out: inout ClusterActions) {
         if now >= arePositionsDue {
             arePositionsDue = .distantFuture
             appendPositions(now)

@@ -37,7 +37,7 @@ extension Cluster {
     }
 
     /// A record of ours became a tombstone by our own doing; called after its fact was published.
-    package mutating func bury(_ did: UInt64, store: inout some RecordStore, now: Instant) {
+    package mutating func bury(_ did: UInt64, store: inout some ReplicatedRecords, now: Instant) {
         guard let early = tombstones.insert(did, now: now) else { return }
         counters.tombstonesForced += 1
         store.forget(early)
@@ -72,7 +72,7 @@ extension Cluster {
 
     /// Asks whether this dialog may be ended, again and again until `.granted`, `.refused` or `cancel` (R1).
     package mutating func ask(
-        _ intent: Intent, store: inout some RecordStore, now: Instant, out: inout ClusterActions
+        _ intent: Intent, store: inout some ReplicatedRecords, now: Instant, out: inout ClusterActions
     ) {
         guard asks.open(intent, again: now.advanced(by: settings.askInterval)) else {
             counters.asksRefused += 1

@@ -155,7 +155,7 @@ package struct Cluster: Sendable {
     package var servingPeerCount: Int { peers.count { isServing($0) } }
 
     /// Some peer that is up has every fact of ours and the same live records, so we may leave without a loss (R18).
-    package func hasEqualPeer(_ store: some RecordStore) -> Bool {
+    package func hasEqualPeer(_ store: some ReplicatedRecords) -> Bool {
         let root = store.rootDigest
         return peers.contains { isServing($0) && $0.heartbeat.root == root && $0.acknowledged >= outbound.last }
     }

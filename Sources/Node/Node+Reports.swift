@@ -272,6 +272,11 @@ extension Node {
         return store.dialogs.remove(did)
     }
 
+    /// Test aid: shifts the wall clock that is shown; nothing else uses it.
+    package mutating func skew(seconds: Int) {
+        unixMilliseconds += Int64(clamping: seconds) * 1_000
+    }
+
     /// Unix time in milliseconds, for display.
     package func unixTime(at now: Instant) -> Int64 {
         unixMilliseconds + now.milliseconds(since: startedAt)

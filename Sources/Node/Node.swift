@@ -24,10 +24,10 @@ package struct Node: Sendable {
     package let boot: UInt64
     let startedAt: Instant
     /// Unix time in milliseconds at `startedAt`; for display only.
-    let unixMilliseconds: Int64
+    var unixMilliseconds: Int64
     let hash: KeyedHash
 
-    var store: NodeStore
+    var store: Replica
     var proxy: Proxy
     var cluster: Cluster
     var resolver: Resolver
@@ -86,7 +86,7 @@ package struct Node: Sendable {
         hash = Self.makeHash(settings)
         let dialogs = DialogTable(
             buckets: settings.dialogs.hashSize, hash: hash, limit: settings.dialogs.limit, origin: now)
-        store = NodeStore(dialogs: dialogs)
+        store = Replica(dialogs: dialogs)
         proxy = Proxy(settings: Self.makeProxySettings(settings, boot: boot, hash: hash), hash: hash, now: now)
         cluster = Cluster(
             settings: Self.makeClusterSettings(settings), boot: boot, hello: Self.makeHello(settings), hash: hash,

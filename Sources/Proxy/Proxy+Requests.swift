@@ -228,15 +228,6 @@ extension Proxy {
         return isTooBrief() ? 422 : nil
     }
 
-    /// Whether a session would have to be refreshed more often than is wanted here, and its sender can be told so (RFC
-    /// 4028 §8.1).
-    private func isTooBrief() -> Bool {
-        guard settings.minimumSession > 0, message.method == .invite || message.method == .update,
-            let asked = (try? message.sessionExpires()) ?? nil
-        else { return false }
-        return asked.seconds < settings.minimumSession && message.lists("timer", in: .supported)
-    }
-
     /// Reads how many branches the request may have.
     /// - Returns: False when it may have none, or says what cannot be read; it was refused then.
     private mutating func readBreadth(_ plan: inout RequestPlan) -> Bool {
@@ -283,11 +274,7 @@ extension Proxy {
                         _ = message.writeUnsupported(.proxyRequire, known: [], into: &writer)
                         writer.put("\r\n")
                     }
-                    if status == 422 {
-                        writer.put("Min-SE: ")
-                        writer.putDecimal(UInt64(minimumSession))
-                        writer.put("\r\n")
-                    }
+                    if status == 422 { Self.writeMinimumSession(minimumSession, into: &writer) }
                     extra(&writer)
                 }, into: &writer)
         }

@@ -20,25 +20,12 @@ extension Proxy {
             receiveGeneratedResponse(hash, from: source, dialogs: &dialogs)
         case .transaction(let token) where token.member == settings.memberTag:
             receiveOwnResponse(token, via, cSeq, from: source, dialogs: &dialogs)
-        case .transaction(let token):
-            if let peer = peer(token.member), peer.isLive, let endpoint = peer.endpoint {
-                guard !isPeerAddress(source) else {  // Passing on happens once.
-                    counters.strayResponses += 1
-                    return
-                }
-                counters.passedToOwner += 1
-                effects.queue.send(message.bytes, to: endpoint, from: egressListener(endpoint))
-            } else if cSeq.method != .cancel, isForUsAlone(via) {
-                counters.strayResponses += 1
-            } else {
-                let via = completeSession(cSeq, of: token.did, dialogs: dialogs) ?? via
-                receiveHeirResponse(token, via, cSeq, from: source, dialogs: &dialogs)
-            }
+        case .transaction(let token): receiveForeignAnswer(token, via, cSeq, from: source, dialogs: &dialogs)
         }
     }
 
     /// Without a Via below ours a response is meant for this element, and must not be forwarded (§16.7 step 3).
-    private func isForUsAlone(_ via: Via) -> Bool {
+    func isForUsAlone(_ via: Via) -> Bool {
         via.following == via.element.end && message.count(of: .via) == 1
     }
 
@@ -50,7 +37,7 @@ extension Proxy {
             counters.strayResponses += 1
             if cSeq.method == .invite, 200..<300 ~= message.statusCode {
                 let via = completeSession(cSeq, of: token.did, dialogs: dialogs) ?? via
-                receiveHeirResponse(token, via, cSeq, from: source, dialogs: &dialogs)
+                receiveAnswerForTheDead(token, via, cSeq, from: source, dialogs: &dialogs)
             }
             return
         }

@@ -10,10 +10,12 @@
 // An event enters by a `package` function that is given the time and the dialogs. The time is kept for all that follows
 // from it, as is what it gives rise to (`effects`); what it has set free is handled before the function returns.
 //
-// Files: +Requests (§16.3 to §16.5), +Forwarding (§16.6), +Responses (§16.7), Forking (several branches, best answer,
-// names), Routing (static routes, probed targets, access and rate limits), +Cancel (§16.10 and ACK), +Learning and
-// +LearningEnds (facts), +Timers, +Takeover and +Heirs (what heirs do), +Ending (BYEs that the cluster makes),
-// KeepAlive (OPTIONS within dialogs), Relays (a draining node's new calls), +Flows (connections).
+// Files, in the order of a request's way: +Requests (§16.3, §16.4), +Matching (its dialog), +Waiting, +NextHop (§16.5),
+// +Forwarding (§16.6), +Responses (§16.7); Forking (several branches, best answer, names), Routing (static routes,
+// probed targets, access and rate limits), +Cancel (§16.10), +Acknowledgement, +Timers; +Learning and +LearningEnds
+// (facts); WrongNode (messages of other nodes' transactions), +Attempts (copies of INVITEs), +Takeover and +Heirs (what
+// heirs do); +Ending (BYEs that the cluster makes), KeepAlive (OPTIONS within dialogs), SessionTimers (RFC 4028, 422),
+// Relays (a draining node's new calls), +Flows (connections).
 //
 // Limits: `ProxySettings.contextLimit` transactions; 16 held responses and 16 queued requests a context; those of
 // `ForkTarget`. Not attempted here: looking names up.
@@ -212,24 +214,6 @@ package struct Proxy: Sendable {
             receiveResponse(from: source, on: listener, dialogs: &dialogs)
         }
         replayQueued(dialogs: &dialogs)
-    }
-
-    /// Adopted INVITEs whose record has changed, and requests that were queued behind a 2xx which has gone now.
-    mutating func replayQueued(dialogs: inout DialogTable) {
-        while !released.isEmpty || !reviewsDue.isEmpty {
-            let dids = reviewsDue
-            reviewsDue.removeAll(keepingCapacity: true)
-            for did in dids { review(did, dialogs: &dialogs) }
-            let batch = released
-            released.removeAll(keepingCapacity: true)
-            for request in batch {
-                guard loadMessage(request.bytes) else { continue }
-                hasWaited = request.hasWaited
-                arrivalFlow = request.flow
-                defer { hasWaited = false }
-                receiveRequest(from: request.source, on: request.listener, dialogs: &dialogs)
-            }
-        }
     }
 
     /// Reads stored bytes of ours into `stored`; false for what is not a message.

@@ -6,7 +6,7 @@
 import Cluster
 import Primitives
 
-struct ToyStore: RecordStore {
+struct ToyStore: ReplicatedRecords {
     struct Entry: Equatable {
         var value: UInt64
         var birth: Instant

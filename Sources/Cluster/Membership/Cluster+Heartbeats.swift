@@ -3,7 +3,7 @@
 internal import Primitives
 
 extension Cluster {
-    func heartbeat(_ store: some RecordStore, now: Instant) -> Heartbeat {
+    func heartbeat(_ store: some ReplicatedRecords, now: Instant) -> Heartbeat {
         var beat = Heartbeat()
         beat.state = state
         beat.isFit = isFit

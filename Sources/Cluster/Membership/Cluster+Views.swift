@@ -6,7 +6,7 @@
 internal import Primitives
 
 extension Cluster {
-    mutating func evaluate(_ store: some RecordStore, now: Instant, out: inout ClusterActions) {
+    mutating func evaluate(_ store: some ReplicatedRecords, now: Instant, out: inout ClusterActions) {
         isMembershipStale = false
         judgePeers(now, &out)
         forgetPeers(now)

@@ -27,7 +27,7 @@ extension Cluster {
         return max(next, lanes[lane].pauseUntil)
     }
 
-    mutating func pump(_ store: some RecordStore, now: Instant, out: inout ClusterActions) {
+    mutating func pump(_ store: some ReplicatedRecords, now: Instant, out: inout ClusterActions) {
         if now >= chunkWindow.advanced(by: Self.chunkWindowLength) {
             chunkWindow = now
             chunksInWindow = 0
@@ -78,7 +78,7 @@ extension Cluster {
 
     /// Writes what is wanted of a peer; answers whether a step of a comparison is among it.
     private mutating func write(
-        wantsOf at: Int, _ store: some RecordStore, now: Instant, into writer: inout ByteWriter
+        wantsOf at: Int, _ store: some ReplicatedRecords, now: Instant, into writer: inout ByteWriter
     ) -> Bool {
         let start = writer.count
         var later: [UInt64] = []
@@ -110,7 +110,7 @@ extension Cluster {
 
     /// Writes a record as it stands; without one only its number, which then means "no longer known".
     mutating func writeItem(
-        _ did: UInt64, sequence: UInt64, _ store: some RecordStore, now: Instant, into writer: inout ByteWriter
+        _ did: UInt64, sequence: UInt64, _ store: some ReplicatedRecords, now: Instant, into writer: inout ByteWriter
     ) {
         scratch.removeAll()
         let age = store.write(did, into: &scratch, now: now) ?? 0
@@ -125,7 +125,7 @@ extension Cluster {
 
     /// What a peer answered, or `nil` when it did not.
     package mutating func receive(
-        reply: RawSpan?, to id: UInt64, from lane: Int, store: inout some RecordStore, now: Instant,
+        reply: RawSpan?, to id: UInt64, from lane: Int, store: inout some ReplicatedRecords, now: Instant,
         out: inout ClusterActions
     ) {
         beginEvent(now, &out)
@@ -153,7 +153,7 @@ extension Cluster {
 
     private mutating func take(
         _ bytes: [UInt8], _ start: Int, _ header: FrameHeader, _ asked: RequestLane.Outstanding,
-        store: inout some RecordStore, now: Instant, out: inout ClusterActions
+        store: inout some ReplicatedRecords, now: Instant, out: inout ClusterActions
     ) {
         let sender = header.sender
         guard let at = position(of: sender), peers[at].salt == header.salt else { return }
@@ -196,7 +196,8 @@ extension Cluster {
     }
 
     private mutating func take(
-        _ item: RecordItem, _ bytes: [UInt8], _ transit: Int64, of sender: MemberID, store: inout some RecordStore,
+        _ item: RecordItem, _ bytes: [UInt8], _ transit: Int64, of sender: MemberID,
+        store: inout some ReplicatedRecords,
         now: Instant, out: inout ClusterActions
     ) -> JoinOutcome {
         var outcome = JoinOutcome.unchanged

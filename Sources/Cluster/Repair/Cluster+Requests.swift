@@ -8,7 +8,7 @@ package import Primitives
 extension Cluster {
     /// A peer asks; the answer leaves at once.
     package mutating func receive(
-        request: RawSpan, token: UInt64, store: inout some RecordStore, now: Instant, out: inout ClusterActions
+        request: RawSpan, token: UInt64, store: inout some ReplicatedRecords, now: Instant, out: inout ClusterActions
     ) {
         beginEvent(now, &out)
         counters.requestsIn += 1
@@ -34,7 +34,7 @@ extension Cluster {
 
     /// What comes with a question and is not answered at once: facts that a commit waits for, and inquiries.
     private mutating func take(
-        pushed bytes: [UInt8], _ start: Int, _ header: FrameHeader, store: inout some RecordStore, now: Instant,
+        pushed bytes: [UInt8], _ start: Int, _ header: FrameHeader, store: inout some ReplicatedRecords, now: Instant,
         out: inout ClusterActions
     ) {
         guard let at = position(of: header.sender), peers[at].salt == header.salt else { return }
@@ -62,7 +62,7 @@ extension Cluster {
     }
 
     private mutating func answer(
-        _ bytes: [UInt8], _ start: Int, _ header: FrameHeader, _ store: some RecordStore, now: Instant,
+        _ bytes: [UInt8], _ start: Int, _ header: FrameHeader, _ store: some ReplicatedRecords, now: Instant,
         into writer: inout ByteWriter, from: Int
     ) {
         if let at = position(of: header.sender), let position = peers[at].stream.position {
@@ -98,7 +98,8 @@ extension Cluster {
     }
 
     private mutating func answer(
-        _ request: RepairRequest, _ store: some RecordStore, now: Instant, into writer: inout ByteWriter, limit: Int
+        _ request: RepairRequest, _ store: some ReplicatedRecords, now: Instant, into writer: inout ByteWriter,
+        limit: Int
     ) {
         guard request.boot == localMember.boot else { return }
         var sent: Set<UInt64> = []
@@ -128,7 +129,7 @@ extension Cluster {
 
     /// One chunk: the records of the buckets that differ, from the cursor on.
     private mutating func answer(
-        _ request: SyncRequest, _ store: some RecordStore, now: Instant, into writer: inout ByteWriter, limit: Int
+        _ request: SyncRequest, _ store: some ReplicatedRecords, now: Instant, into writer: inout ByteWriter, limit: Int
     ) {
         let isComparable = request.buckets == store.bucketCount
         let from = request.cursor.bucket

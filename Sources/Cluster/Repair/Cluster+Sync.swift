@@ -14,7 +14,7 @@ internal import Primitives
 
 extension Cluster {
     /// Chooses a peer to compare with, now and then.
-    mutating func scheduleComparison(_ store: some RecordStore, now: Instant) {
+    mutating func scheduleComparison(_ store: some ReplicatedRecords, now: Instant) {
         guard now >= nextCompare else { return }
         let interval = settings.compareInterval.saturatedNanoseconds
         let jitter = Int64(random.next(below: 512)) - 256
@@ -29,7 +29,9 @@ extension Cluster {
     }
 
     /// Writes the next step of the comparison with a peer, if there is one and the pace allows it.
-    mutating func writeSync(_ at: Int, _ store: some RecordStore, now: Instant, into writer: inout ByteWriter) -> Bool {
+    mutating func writeSync(_ at: Int, _ store: some ReplicatedRecords, now: Instant, into writer: inout ByteWriter)
+        -> Bool
+    {
         if let wanted = peers[at].wants.sync,
             peers[at].session.map({ wanted > $0.reason || $0.boot != peers[at].boot }) ?? true
         {

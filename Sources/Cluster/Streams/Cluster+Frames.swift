@@ -9,7 +9,7 @@ package import Primitives
 extension Cluster {
     /// A frame that a peer published.
     package mutating func receive(
-        frame: RawSpan, store: inout some RecordStore, now: Instant, out: inout ClusterActions
+        frame: RawSpan, store: inout some ReplicatedRecords, now: Instant, out: inout ClusterActions
     ) {
         beginEvent(now, &out)
         counters.framesIn += 1
@@ -88,7 +88,7 @@ extension Cluster {
     }
 
     private mutating func receive(
-        _ rawKind: UInt8, _ payload: Range<Int>, in frame: inout InboundFrame, store: inout some RecordStore,
+        _ rawKind: UInt8, _ payload: Range<Int>, in frame: inout InboundFrame, store: inout some ReplicatedRecords,
         now: Instant,
         out: inout ClusterActions
     ) {
@@ -121,7 +121,7 @@ extension Cluster {
     }
 
     private mutating func receiveFact(
-        _ kind: EntryKind, _ payload: Range<Int>, in frame: inout InboundFrame, store: inout some RecordStore,
+        _ kind: EntryKind, _ payload: Range<Int>, in frame: inout InboundFrame, store: inout some ReplicatedRecords,
         now: Instant,
         out: inout ClusterActions
     ) throws(WireError) {
@@ -147,7 +147,8 @@ extension Cluster {
 
     /// Joins what came from a peer, then what waited for it.
     mutating func join(
-        _ did: UInt64, _ bytes: [UInt8], _ record: Range<Int>, age: Int64?, store: inout some RecordStore, now: Instant,
+        _ did: UInt64, _ bytes: [UInt8], _ record: Range<Int>, age: Int64?, store: inout some ReplicatedRecords,
+        now: Instant,
         out: inout ClusterActions
     ) -> JoinOutcome {
         let span = RawSpan(_elements: bytes.span).extracting(record)
@@ -210,7 +211,7 @@ extension Cluster {
     }
 
     private mutating func refused(
-        _ answer: IntentAnswer, in frame: InboundFrame, store: inout some RecordStore, now: Instant,
+        _ answer: IntentAnswer, in frame: InboundFrame, store: inout some ReplicatedRecords, now: Instant,
         out: inout ClusterActions
     ) throws(WireError) {
         if !answer.record.isEmpty {

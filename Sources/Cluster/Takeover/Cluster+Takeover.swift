@@ -19,7 +19,7 @@ extension Cluster {
 
     /// Publishes a question, with our own answer to it.
     mutating func raise(
-        _ intent: Intent, store: inout some RecordStore, now: Instant, out: inout ClusterActions
+        _ intent: Intent, store: inout some ReplicatedRecords, now: Instant, out: inout ClusterActions
     ) {
         guard state.isServing, isMember else { return }
         switch store.consider(intent, now: now) {
@@ -34,7 +34,7 @@ extension Cluster {
         if !outbound.append(.intent, now: now, { intent.write(into: &$0) }) { counters.unsentEntries += 1 }
     }
 
-    mutating func askAgain(store: inout some RecordStore, now: Instant, out: inout ClusterActions) {
+    mutating func askAgain(store: inout some ReplicatedRecords, now: Instant, out: inout ClusterActions) {
         guard let next = asks.nextDeadline, next <= now else { return }
         for intent in asks.due(now, interval: settings.askInterval) {
             raise(intent, store: &store, now: now, out: &out)
@@ -43,7 +43,7 @@ extension Cluster {
 
     /// A peer asks; we answer what our record says, or nothing.
     mutating func answer(
-        _ intent: Intent, from asker: MemberID, store: inout some RecordStore, now: Instant
+        _ intent: Intent, from asker: MemberID, store: inout some ReplicatedRecords, now: Instant
     ) {
         guard state.isServing, isMember, view.contains(asker) else { return }
         let answer = IntentAnswer(to: intent, from: asker)

@@ -29,6 +29,22 @@ struct SessionChange: Equatable, Sendable {
 }
 
 extension Proxy {
+    /// Whether a session would have to be refreshed more often than is wanted here, and its sender can be told so (RFC
+    /// 4028 §8.1).
+    func isTooBrief() -> Bool {
+        guard settings.minimumSession > 0, message.method == .invite || message.method == .update,
+            let asked = (try? message.sessionExpires()) ?? nil
+        else { return false }
+        return asked.seconds < settings.minimumSession && message.lists("timer", in: .supported)
+    }
+
+    /// Min-SE of a 422 (RFC 4028 §5).
+    static func writeMinimumSession(_ seconds: UInt32, into writer: inout ByteWriter) {
+        writer.put("Min-SE: ")
+        writer.putDecimal(UInt64(seconds))
+        writer.put("\r\n")
+    }
+
     /// Reads what is to become of the request at hand.
     func sessionChange() -> SessionChange {
         var change = SessionChange()

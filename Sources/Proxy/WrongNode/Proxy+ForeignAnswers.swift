@@ -1,120 +1,32 @@
-// Messages that belong to another node's transaction (S1-2): an INVITE repeated to the wrong node, a CANCEL or ACK that
-// landed elsewhere, an answer for a member that is dead.
+// Answers to another node's transaction (S1-2a): a live owner gets them; those for a dead one are an heir's, or teach
+// what they can and go on by the Via below ours.
 
 import Dialogs
 import Primitives
 import SIP
 
 extension Proxy {
-    /// Gives the message at hand to the live member that it belongs to. Once: what comes from a member goes no further.
-    mutating func pass(to owner: PeerContact, from source: Endpoint) {
-        guard let endpoint = owner.endpoint, !isPeerAddress(source) else { return }
-        counters.passedToOwner += 1
-        effects.queue.send(message.bytes, to: endpoint, from: egressListener(endpoint))
-    }
-
-    /// A re-INVITE that some node has sent on already (S1-2b): no target gets a second one. A live owner says again
-    /// what it said last; for a dead one its sender is told to try once more (S2-10). One that has come back through a
-    /// server is another pass.
-    /// - Returns: Whether it is a repetition, and has been dealt with.
-    mutating func isRepeatedReInvite(_ did: DialogID, _ plan: RequestPlan, dialogs: DialogTable) -> Bool {
-        let known = dialogs.view(did) { view, stored -> Branch.Token? in
-            var found: RecordView.Pending?
-            view.forEachPending(in: stored) { pending in
-                guard found == nil, pending.leg == plan.leg, pending.cseq == plan.cSeq.number,
-                    pending.pass == plan.pass
-                else { return }
-                found = pending
-            }
-            guard let found, case .transaction(let token) = Branch(stored, found.branch, mark: settings.mark)
-            else { return nil }
-            return token
-        }
-        guard let token = known ?? nil else { return false }
-        counters.foreignAbsorbed += 1
-        if token.member == settings.memberTag {
-            repeatLastResponse(did, plan, plan.leg)
-            return true
-        }
-        guard let owner = peer(token.member), owner.isLive else {
-            reject(500, plan) { $0.put("Retry-After: 1\r\n") }
-            return true
-        }
-        pass(to: owner, from: plan.source)
-        return true
-    }
-
-    // MARK: CANCEL and ACK
-
-    /// Turns a CANCEL for another node's INVITE into the fact `cancelled` (S1-2c). One that is answered already is not
-    /// changed by it (RFC 3261 §9.2).
-    mutating func learnForeignCancel(
-        _ did: DialogID, _ spiral: SpiralPass, _ plan: RequestPlan, dialogs: inout DialogTable
+    /// An answer to another member's transaction: a live one gets it (S1-2a), for a dead one this node does its part.
+    mutating func receiveForeignAnswer(
+        _ token: Branch.Token, _ via: Via, _ cSeq: CSeq, from source: Endpoint, dialogs: inout DialogTable
     ) {
-        guard let record = dialogs.record(did), record.state != .deleted else { return }
-        let own = record.pendings.first { $0.leg == plan.leg && $0.cseq == plan.cSeq.number && $0.pass == spiral }
-        guard let own else { return }
-        let isInitial = own.cseq == record.inviteCSeq && plan.leg == .caller && spiral.isFirst
-        let reason = reasonLines()
-        facts.begin()
-        if isInitial { facts.raise(.cancelled) }
-        writeCancelled(own, progress: isInitial ? [] : .cancelled, reason: reason)
-        learn(did, dialogs: &dialogs)
-    }
-
-    /// The owner gets the CANCEL itself, too: the fact may be long in coming where the bus is cut and SIP is not.
-    /// - Returns: False when it is not live.
-    mutating func passToOwner(of did: DialogID, _ spiral: SpiralPass, _ plan: RequestPlan, dialogs: DialogTable) -> Bool
-    {
-        let pendings =
-            dialogs.record(did)?.pendings.filter { $0.cseq == plan.cSeq.number && $0.pass == spiral } ?? []
-        for pending in pendings {
-            guard let token = token(of: pending), let owner = peer(token.member), owner.isLive, owner.endpoint != nil
-            else { continue }
-            pass(to: owner, from: plan.source)
-            return true
-        }
-        return false
-    }
-
-    /// Gives every live member a copy of a message that only its unknown owner can use: an ACK for a final answer of
-    /// the cluster's, an answer to a request that the cluster made.
-    mutating func passToPeers(from source: Endpoint) {
-        guard source != .none else { return }
-        for peer in peers where peer.isLive { pass(to: peer, from: source) }
-    }
-
-    /// The same for a request that its owner is to answer itself: with its topmost Via completed, which says where its
-    /// sender is.
-    /// - Returns: False when there is no live member to pass it to.
-    mutating func passToPeers(completing plan: RequestPlan) -> Bool {
-        let endpoints = peers.filter(\.isLive).compactMap(\.endpoint)
-        guard !endpoints.isEmpty, !isPeerAddress(plan.source) else { return false }
-        editor.begin()
-        completeVia(plan)
-        scratch.removeAll()
-        editor.write(message, into: &scratch)
-        for endpoint in endpoints {
+        if let peer = peer(token.member), peer.isLive, let endpoint = peer.endpoint {
+            guard !isPeerAddress(source) else {  // Passing on happens once.
+                counters.strayResponses += 1
+                return
+            }
             counters.passedToOwner += 1
-            effects.queue.send(scratch.bytes, to: endpoint, from: egressListener(endpoint))
+            effects.queue.send(message.bytes, to: endpoint, from: egressListener(endpoint))
+        } else if cSeq.method != .cancel, isForUsAlone(via) {
+            counters.strayResponses += 1
+        } else {
+            let via = completeSession(cSeq, of: token.did, dialogs: dialogs) ?? via
+            receiveAnswerForTheDead(token, via, cSeq, from: source, dialogs: &dialogs)
         }
-        return true
     }
-
-    /// Whether an ACK belongs to a re-INVITE that was refused: the record remembers the last one of each side.
-    func isOfRejected(_ plan: RequestPlan, dialogs: DialogTable) -> Bool {
-        guard let did = plan.did, plan.isKnown else { return false }
-        let known =
-            dialogs.view(did) { view, _ in
-                plan.leg == .caller ? view.rejectedCaller : view.rejectedCallee
-            } ?? 0
-        return known != 0 && known == rejection(cSeq: plan.cSeq.number, branch: plan.via.branch, in: message.bytes)
-    }
-
-    // MARK: Answers for the dead
 
     /// An answer whose Via names a member that is not live: its address moved here, or it comes by rport to an heir.
-    mutating func receiveHeirResponse(
+    mutating func receiveAnswerForTheDead(
         _ token: Branch.Token, _ via: Via, _ cSeq: CSeq, from source: Endpoint, dialogs: inout DialogTable
     ) {
         let did = token.did
@@ -125,7 +37,7 @@ extension Proxy {
             return
         }
         if cSeq.method == .invite, 200..<300 ~= message.statusCode, did.rawValue != 0,
-            awaitsRecord(did, dialogs: dialogs)
+            awaitsRecordOfTheDead(did, dialogs: dialogs)
         {
             return
         }
@@ -204,7 +116,7 @@ extension Proxy {
 
     /// A dead node's INVITE is answered, and its record is not here: it is fetched, and the callee's next copy of the
     /// 2xx finds it (R2). Twice at most for a dialog; then the answer goes on without.
-    private mutating func awaitsRecord(_ did: DialogID, dialogs: DialogTable) -> Bool {
+    private mutating func awaitsRecordOfTheDead(_ did: DialogID, dialogs: DialogTable) -> Bool {
         guard commits, !dialogs.contains(did) else { return false }
         let wait = waitingRoom.letPass(did, now: now)
         counters.awaitedForgotten += wait.hasForgotten ? 1 : 0

@@ -41,7 +41,7 @@ package struct Intent: Equatable, Sendable {
     }
 }
 
-package protocol RecordStore {
+package protocol ReplicatedRecords {
     /// Joins facts into the record of `did`. `ageMilliseconds` is the dialog's age when the facts are a whole record (a
     /// put), `nil` when they are a patch.
     mutating func join(_ did: UInt64, _ record: RawSpan, ageMilliseconds: Int64?, now: Instant) -> JoinOutcome

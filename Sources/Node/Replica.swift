@@ -1,4 +1,4 @@
-// NodeStore is the node's records as the cluster sees them: opaque bytes that are joined, compared and handed out. It
+// Replica is the node's records as the cluster sees them: opaque bytes that are joined, compared and handed out. It
 // also keeps the intents that were heard, and the list of dialogs that peers have changed, which the node looks at
 // after each batch.
 //
@@ -8,7 +8,7 @@ import Cluster
 import Dialogs
 import Primitives
 
-struct NodeStore: RecordStore {
+struct Replica: ReplicatedRecords {
     var dialogs: DialogTable
     private(set) var intents = HeardIntents()
     /// Changed by peers since the node last looked, in order, repetitions included.

@@ -1,0 +1,136 @@
+// ACK (RFC 3261 §17.1.1.3, §13.2.2.4), wherever in the cluster it arrives: one for a non-2xx on another node than its
+// INVITE's ends there, and every live member gets it once (S1-2d); one for a 2xx is forwarded by its Routes and settles
+// the INVITE. That of a refusal of the cluster's own within a dialog is in `Proxy+Refusals`.
+
+import Dialogs
+import Primitives
+import SIP
+
+extension Proxy {
+    mutating func receiveAcknowledgement(_ plan: inout RequestPlan, dialogs: inout DialogTable) {
+        if let id = serverContext(serverKey(plan, method: .ack)), var context = take(id) {
+            if case .invite(var transaction) = context.server,
+                transaction.phase == .completed || transaction.phase == .confirmed
+            {
+                actions.removeAll(keepingCapacity: true)
+                transaction.receiveAck(actions: &actions)
+                context.server = .invite(transaction)
+                performServer(&context, id)
+                finish(context, id)
+                return
+            }
+            put(context, id)
+        }
+        if isOfRefusal(plan) {
+            counters.refusalsAcknowledged += 1
+            return
+        }
+        if isAcknowledgementOfOurs(plan) {
+            counters.foreignAbsorbed += 1
+            passToPeers(from: plan.source)
+            return
+        }
+        consumeRoutes(&plan, dialogs: dialogs)
+        let isRouted = plan.did != nil
+        matchDialog(&plan, dialogs: dialogs)
+        plan.isInDialog = plan.isKnown || isRouted || !message.toTag.isEmpty
+        if isOfRecordedRefusal(plan, dialogs: dialogs) {
+            counters.refusalsAcknowledged += 1
+            return
+        }
+        if isOfRejected(plan, dialogs: dialogs) || isOfFailed(plan, isRouted: isRouted, dialogs: dialogs) {
+            counters.foreignAbsorbed += 1
+            passToPeers(from: plan.source)
+            return
+        }
+        if isPassedOn(plan) {
+            counters.foreignAbsorbed += 1
+            return
+        }
+        if !plan.isKnown, !isRouted, message.first(.route) == nil {
+            counters.foreignAbsorbed += 1
+            passToPeers(from: plan.source)
+            return
+        }
+        if let did = plan.did, plan.isKnown {
+            learnAcknowledgement(did, plan, dialogs: &dialogs)
+        }
+        guard let hops = try? message.maxForwards() ?? 70, hops > 0,
+            findAcknowledgementHop(&plan, dialogs: dialogs)
+        else {
+            counters.dropped += 1
+            return
+        }
+        forwardStatelessly(plan)
+    }
+
+    /// An ACK is never answered, so a next hop that cannot be found is a counted drop.
+    private mutating func findAcknowledgementHop(_ plan: inout RequestPlan, dialogs: DialogTable) -> Bool {
+        let queued = effects.queue.datagrams.count
+        let found = findNextHop(&plan, dialogs: dialogs)
+        if !found {
+            effects.queue.datagrams.removeSubrange(queued...)
+            counters.rejected -= 1
+        }
+        return found
+    }
+
+    /// Whether an ACK is for the failure of an INVITE: it has that one's topmost Via (RFC 3261 §17.1.1.3), or, where a
+    /// balancer that fails over has renewed the branch, none of our Routes names a dialog, and a call of that Call-ID,
+    /// From tag and CSeq has failed or is about to. Who has the INVITE's transaction gets it; the phone that the
+    /// Request-URI names has no use for it.
+    private mutating func isOfFailed(_ plan: RequestPlan, isRouted: Bool, dialogs: DialogTable) -> Bool {
+        func isAnswered(_ did: DialogID) -> Bool {
+            dialogs.state(did) == .confirmedNotAcknowledged || dialogs.state(did) == .confirmed
+        }
+        let own = dialogs.did(of: inviteIdentity(plan))
+        if dialogs.contains(own) { return !isAnswered(own) }
+        if isRouted { return false }
+        // Of a pass of a spiral: whoever has that knows it by the server's branch, and the call has not been answered.
+        if passCancelled(plan, dialogs: dialogs) != nil { return true }
+        if plan.isKnown, let did = plan.did, isAnswered(did) {
+            let (bytes, tag) = (message.bytes, message.toTag)
+            let state = dialogs.view(did) { view, stored in view.out(toTag: bytes, tag, in: stored)?.state } ?? nil
+            return state == .early || state == .deleted
+        }
+        return attempts(plan, dialogs: dialogs).contains { did in
+            guard let state = dialogs.state(did) else { return false }
+            // Nobody has answered, as far as is known here: it is for a pass of a spiral that another node has, if its
+            // own INVITE was not here. Should a phone that ignores its Routes have been answered by way of another
+            // node, its next ACK, to the next copy of the 2xx, finds the fact.
+            if state < .confirmedNotAcknowledged { return true }
+            return state == .deleted && dialogs.view(did) { view, _ in view.flags.contains(.failed) } ?? false
+        }
+    }
+
+    /// Whether an ACK belongs to a re-INVITE that was refused: the record remembers the last one of each side.
+    func isOfRejected(_ plan: RequestPlan, dialogs: DialogTable) -> Bool {
+        guard let did = plan.did, plan.isKnown else { return false }
+        let known =
+            dialogs.view(did) { view, _ in
+                plan.leg == .caller ? view.rejectedCaller : view.rejectedCallee
+            } ?? 0
+        return known != 0 && known == rejection(cSeq: plan.cSeq.number, branch: plan.via.branch, in: message.bytes)
+    }
+
+    /// A member has passed it on for whoever has its transaction (`passToPeers`), as it came: it goes no further. What
+    /// a member forwards has the member's Via, or Routes.
+    private mutating func isPassedOn(_ plan: RequestPlan) -> Bool {
+        guard isPeerAddress(plan.source),
+            case .foreign = Branch(message.bytes, plan.via.branch, mark: settings.mark)
+        else { return false }
+        return message.first(.route) == nil || relayMark() != nil
+    }
+
+    /// The To tag is one that the cluster gave: the ACK is for a final answer of ours.
+    private func isAcknowledgementOfOurs(_ plan: RequestPlan) -> Bool {
+        let tag = message.toTag
+        guard tag.count == 18, message.bytes[Int(tag.start)] == UInt8(ascii: "u"),
+            message.bytes[Int(tag.start) + 1] == UInt8(ascii: "s"),
+            let number = Text.hex(message.bytes, ByteRange(start: Int(tag.start) + 2, end: Int(tag.end)))
+        else { return false }
+        return number
+            == ownToTag(
+                callID: message.callID, fromTag: message.fromTag, cSeq: plan.cSeq.number, in: message.bytes)
+    }
+}

@@ -1,0 +1,172 @@
+// Which dialog a request belongs to (S1-2b, S1-7, S2-17): one outside of any may be a copy, a spiral or the beginning of
+// a call; one within is matched by the did in its Route, else by Call-ID and tags, and forwarded without a record just
+// as well.
+
+import Dialogs
+import Primitives
+import SIP
+
+extension Proxy {
+    /// Looks a request without To tag up before anything is created.
+    /// - Returns: Whether it is to be forwarded.
+    mutating func prepareInitial(_ plan: inout RequestPlan, dialogs: inout DialogTable) -> Bool {
+        if message.method == .options, plan.consumedRoutes == routes.count, isForThisNode() {
+            answerOptions(plan)
+            return false
+        }
+        if let passage = passedBefore(plan) {
+            if passage.returned {
+                reject(482, plan)
+                return false
+            }
+            if relays(plan) { return false }
+            return preparePass(passage, &plan, dialogs: &dialogs)
+        }
+        plan.isEmergency = isEmergency(plan)
+        guard plan.relay != nil || plan.isEmergency || isWithinLimits(plan) else { return false }
+        guard message.method == .invite else { return !isShed(plan) }
+        let did = dialogs.did(of: inviteIdentity(plan))
+        plan.did = did
+        if dialogs.contains(did) {
+            receiveRepeatedInvite(plan, did: did, dialogs: &dialogs)
+            return false
+        }
+        if relays(plan) { return false }
+        if let known = attemptTriedAgain(plan, dialogs: dialogs) {
+            counters.foreignAbsorbed += 1
+            adopt(plan, known, dialogs: &dialogs)
+            return false
+        }
+        if isShed(plan) { return false }
+        if isFull(for: plan, dialogs) {  // New dialogs are shed first, requests in a dialog never.
+            counters.overloaded += 1
+            effects.items.append(.note(.overloaded))
+            reject(503, plan) { $0.put("Retry-After: 10\r\n") }
+            return false
+        }
+        counters.callsTried += 1
+        counters.emergencyCalls += plan.isEmergency ? 1 : 0
+        plan.createsDialog = true
+        plan.recordsRoute = true
+        return true
+    }
+
+    /// The Request-URI is the node or the cluster itself, without a user part.
+    private func isForThisNode() -> Bool {
+        guard let uri = try? URI(message.bytes, message.requestURI) else { return false }
+        return uri.user.isEmpty && isOwn(uri, in: message.bytes)
+    }
+
+    private mutating func answerOptions(_ plan: RequestPlan) {
+        if isReady {
+            answer(200, plan) { $0.put("Accept: application/sdp\r\n") }
+        } else {
+            answer(503, plan) { $0.put("Retry-After: 5\r\n") }
+        }
+    }
+
+    /// Hash of everything that routing depends on (RFC 3261 §16.6 step 8): Request-URI, the Routes that are not ours,
+    /// the connection that a Path of ours or a member names, and the headers that decide who may pass.
+    func loopHash(_ plan: RequestPlan) -> UInt32 {
+        var stream = hash.begin()
+        stream.combine(message.bytes, message.requestURI)
+        stream.combine(message.bytes, message.callID)
+        stream.combine(message.bytes, message.fromTag)
+        stream.combine(message.bytes, message.toTag)
+        stream.combine(UInt64(plan.cSeq.number))
+        for route in routes.dropFirst(plan.ownRoutes) { stream.combine(message.bytes, route.element) }
+        if plan.namedFlow != .none { stream.combine(plan.namedFlow.rawValue) }
+        if let path = plan.path {
+            stream.combine(path.flow.map { UInt64($0.member) << 32 ^ $0.flow.rawValue } ?? 0)
+            stream.combine(path.source.address.high ^ UInt64(path.source.port))
+            stream.combine(path.source.address.low)
+        }
+        message.forEach(.proxyRequire) { stream.combine(message.bytes, $0.value) }
+        message.forEach(.proxyAuthorization) { stream.combine(message.bytes, $0.value) }
+        message.forEach(.authorization) { stream.combine(message.bytes, $0.value) }
+        return UInt32(truncatingIfNeeded: stream.finish())
+    }
+
+    /// Finds the dialog of a request with a To tag; it is forwarded without one just as well.
+    mutating func prepareInDialog(_ plan: inout RequestPlan, dialogs: DialogTable) -> Bool {
+        let hint = plan.did
+        matchDialog(&plan, dialogs: dialogs)
+        if let hint, !plan.isKnown, Self.refreshing(message.method),
+            waitsForRecord(hint, plan, dialogs: dialogs)
+        {
+            return false
+        }
+        guard let did = plan.did, plan.isKnown else { return true }
+        plan.afterTheEnd = dialogs.state(did) == .deleted
+        if message.method == .invite, let passage = passedBefore(plan) { plan.pass = passage.pass }
+        if message.method == .invite, isRepeatedReInvite(did, plan, dialogs: dialogs) {
+            return false
+        }
+        if plan.leg == .callee,
+            let id = inviteContext(of: did, where: { !$0.held.isEmpty })
+        {
+            queueBehindHeld(plan, id)
+            return false
+        }
+        if frozenDialogs.contains(did, now: now), message.method != .bye, !isKeepAlive(plan) {
+            rejectFrozen(did, plan, dialogs: dialogs)
+            return false
+        }
+        return true
+    }
+
+    /// Refuses a request whose dialog a member may be ending just now (R1). Where a later deadline has come since the
+    /// end was granted, the call most likely goes on, and 481 would make its sender hang up (RFC 3261 §12.2.1.2): it is
+    /// told to ask once more.
+    private mutating func rejectFrozen(_ did: DialogID, _ plan: RequestPlan, dialogs: DialogTable) {
+        if let deadline = dialogs.deadline(did), deadline > now {
+            reject(500, plan) { $0.put("Retry-After: 1\r\n") }
+        } else {
+            reject(481, plan)
+        }
+    }
+
+    /// Verifies the hint or falls back to Call-ID and tags (S3-21).
+    mutating func matchDialog(_ plan: inout RequestPlan, dialogs: DialogTable) {
+        let bytes = message.bytes
+        if let hint = plan.did {
+            if let leg = leg(of: hint, from: plan.source, dialogs: dialogs) {
+                plan.leg = leg
+                plan.isKnown = true
+                return
+            }
+            if !dialogs.contains(hint) {
+                park(hint)
+            } else if let leg = legOfUnansweredDialog(hint, dialogs: dialogs) {
+                plan.leg = leg
+                plan.isKnown = true
+                return
+            } else {
+                counters.routeHintMismatches += 1
+                plan.did = nil
+            }
+        }
+        let found = dialogs.find(
+            callID: bytes, message.callID, fromTag: bytes, message.fromTag, toTag: bytes, message.toTag)
+        if let (did, leg) = found {
+            plan.did = did
+            plan.leg = hasEqualTags ? sender(did, from: plan.source, dialogs: dialogs) ?? leg : leg
+            plan.isKnown = true
+        }
+    }
+
+    /// The 2xx with the other To tag may still be on its way to this node: Call-ID and the caller's tag have to do
+    /// until then.
+    func legOfUnansweredDialog(_ did: DialogID, dialogs: DialogTable) -> Leg? {
+        dialogs.view(did) { view, bytes -> Leg? in
+            guard view.state < .confirmed, Text.same(bytes, view.callID, message.bytes, message.callID) else {
+                return nil
+            }
+            if hasEqualTags, Text.same(bytes, view.fromTag, message.bytes, message.fromTag) {
+                return sender(did, from: .none, dialogs: dialogs) ?? .caller
+            }
+            if Text.same(bytes, view.fromTag, message.bytes, message.fromTag) { return .caller }
+            return Text.same(bytes, view.fromTag, message.bytes, message.toTag) ? .callee : nil
+        } ?? nil
+    }
+}

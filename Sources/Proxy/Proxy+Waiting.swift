@@ -1,0 +1,84 @@
+// Messages that wait: for the record of their dialog (R2, `WaitingRoom`), or behind a 2xx that is held for its commit
+// (S2-12). What is let go is handled before the event that let it go returns.
+
+package import Dialogs
+package import Primitives
+import SIP
+
+extension Proxy {
+    /// Keeps a request that would refresh a dialog, or cancel it, until its record has been fetched, 200 ms at most:
+    /// facts are published only of records that are here (R2). After that it goes by its Route, as any request does
+    /// without a record (S1-7).
+    mutating func waitsForRecord(_ did: DialogID, _ plan: RequestPlan, dialogs: DialogTable) -> Bool {
+        guard commits, !hasWaited, !dialogs.contains(did), peers.contains(where: \.isLive) else { return false }
+        let request = QueuedRequest(
+            bytes: message.snapshot(), source: plan.arrivedFrom, listener: plan.listener, flow: arrivalFlow,
+            hasWaited: true)
+        let isKept = waitingRoom.keep(request, for: did, now: now)
+        counters.waitsRefused += isKept ? 0 : 1
+        return isKept
+    }
+
+    /// Keeps a message whose dialog is not here for what it will teach when the record comes (R2); it is forwarded
+    /// meanwhile.
+    mutating func park(_ did: DialogID) {
+        effects.items.append(.wanted(did))
+        guard message.method == .ack || message.method == .bye else { return }
+        counters.parkedRefused += waitingRoom.park(message.snapshot(), of: did, now: now) ? 0 : 1
+    }
+
+    /// A record came that was wanted: what was parked of it is learned, nothing is forwarded again.
+    package mutating func recordArrived(_ did: DialogID, now: Instant, dialogs: inout DialogTable) {
+        self.now = now
+        defer { replayQueued(dialogs: &dialogs) }
+        let came = waitingRoom.take(did)
+        released += came.requests
+        for bytes in came.messages {
+            guard loadMessage(bytes),
+                let via = try? message.topmostVia(), let cSeq = try? message.cSeq()
+            else { continue }
+            var plan = RequestPlan(
+                source: .none, listener: ListenerID(rawValue: 0), upstream: .none, addsReceived: false, cSeq: cSeq,
+                via: via)
+            consumeRoutes(&plan, dialogs: dialogs)
+            plan.did = did
+            matchDialog(&plan, dialogs: dialogs)
+            guard plan.isKnown, plan.did == did else { continue }
+            if message.method == .ack {
+                learnAcknowledgement(did, plan, dialogs: &dialogs)
+            } else {
+                learnBye(did, plan.leg, dialogs: &dialogs)
+            }
+        }
+    }
+
+    mutating func queueBehindHeld(_ plan: RequestPlan, _ id: SlotID) {
+        let request = QueuedRequest(
+            bytes: message.snapshot(), source: plan.source, listener: plan.listener, flow: arrivalFlow)
+        let admitted =
+            contexts.update(id) { context in
+                guard context.queued.count < ResponseContext.queuedLimit else { return false }
+                context.queued.append(request)
+                return true
+            } ?? false
+        if !admitted { counters.queuesRefused += 1 }  // Its sender repeats it.
+    }
+
+    /// Adopted INVITEs whose record has changed, and requests that were queued behind a 2xx which has gone now.
+    mutating func replayQueued(dialogs: inout DialogTable) {
+        while !released.isEmpty || !reviewsDue.isEmpty {
+            let dids = reviewsDue
+            reviewsDue.removeAll(keepingCapacity: true)
+            for did in dids { review(did, dialogs: &dialogs) }
+            let batch = released
+            released.removeAll(keepingCapacity: true)
+            for request in batch {
+                guard loadMessage(request.bytes) else { continue }
+                hasWaited = request.hasWaited
+                arrivalFlow = request.flow
+                defer { hasWaited = false }
+                receiveRequest(from: request.source, on: request.listener, dialogs: &dialogs)
+            }
+        }
+    }
+}
