@@ -33,7 +33,7 @@ struct OverloadTests {
     private func firstLine(_ sent: [Sent]) -> String { sent.first { $0.firstLine.hasPrefix("SIP") }?.firstLine ?? "" }
 
     /// Whether an INVITE goes on.
-    private func begins(_ bench: inout ProxyBench, _ uri: String = ordinary, _ number: Int, age: Int64 = 0) -> Bool {
+    private func begins(_ bench: inout ProxyBench, _ number: Int, _ uri: String = ordinary, age: Int64 = 0) -> Bool {
         bench.receive(invite(uri, number), from: ProxyBench.caller, age: age).contains {
             $0.firstLine.hasPrefix("INVITE")
         }
@@ -63,21 +63,21 @@ struct OverloadTests {
         var behind = bench()
         _ = begins(&behind, 1, age: 100)
         _ = behind.advance(milliseconds: 300)
-        let whileBehind = [begins(&behind, 2, age: 100), begins(&behind, uri, 3, age: 100)]
+        let whileBehind = [begins(&behind, 2, age: 100), begins(&behind, 3, uri, age: 100)]
         #expect(whileBehind == [false, true])
         var limited = bench { ($0.limits.totalPerSecond, $0.limits.totalBurst) = (1, 1) }
-        let overLimit = [begins(&limited, 1), begins(&limited, 2)] + (3...6).map { begins(&limited, uri, $0) }
+        let overLimit = [begins(&limited, 1), begins(&limited, 2)] + (3...6).map { begins(&limited, $0, uri) }
         #expect(overLimit == [true, false, true, true, true, true])
         var draining = bench()
         draining.proxy.isDraining = true
-        let whileDraining = [begins(&draining, 1), begins(&draining, uri, 2)]
+        let whileDraining = [begins(&draining, 1), begins(&draining, 2, uri)]
         #expect(whileDraining == [false, true] && draining.proxy.counters.emergencyCalls == 1)
     }
 
     @Test func `ordinary calls leave the reserve, emergency calls use it to the last place`() {
         var bench = bench { $0.contextLimit = 50 }
         let ordinary = (0..<80).count { begins(&bench, $0) }
-        let urgent = (80..<120).count { begins(&bench, Self.sos, $0) }
+        let urgent = (80..<120).count { begins(&bench, $0, Self.sos) }
         #expect(ordinary == 45 && urgent == 5, "\(ordinary) and \(urgent)")
         #expect(bench.proxy.counters.overloaded == 35 + 35)
     }
