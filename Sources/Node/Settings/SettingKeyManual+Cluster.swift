@@ -266,6 +266,6 @@ extension SettingManual {
             """
             Adds `fault.forget`, `fault.pause_bus` and `fault.skew`
             """,
-            range: "true only when `management.http` is loopback"),
+            range: "`true`, `false`; `true` only when `management.http` is loopback"),
     ]
 }
