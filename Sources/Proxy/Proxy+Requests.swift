@@ -219,7 +219,7 @@ extension Proxy {
     /// The status to refuse the request with, if it must be.
     mutating func checkRequest() -> Int? {
         guard let requestURI = try? URI(message.bytes, message.requestURI) else { return 416 }
-        if requestURI.scheme == .other, !namesEmergencyService() { return 416 }
+        if requestURI.scheme == .other, !message.namesEmergencyService { return 416 }
         let hops: Int?
         do { hops = try message.maxForwards() } catch { return error.statusCode }
         if hops == 0, message.method != .options { return 483 }

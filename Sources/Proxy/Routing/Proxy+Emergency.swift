@@ -13,18 +13,8 @@ import Primitives
 import SIP
 
 extension Proxy {
-    /// The Request-URI at hand is `urn:service:sos`, or a service below it.
-    func namesEmergencyService() -> Bool {
-        let uri = message.requestURI
-        let name: StaticString = "urn:service:sos"
-        guard uri.count >= name.utf8CodeUnitCount else { return false }
-        let start = ByteRange(start: Int(uri.start), end: Int(uri.start) + name.utf8CodeUnitCount)
-        guard Text.equalsIgnoringCase(message.bytes, start, name) else { return false }
-        return uri.count == start.count || message.bytes[Int(start.end)] == UInt8(ascii: ".")
-    }
-
     func isEmergency(_ plan: RequestPlan) -> Bool {
-        if namesEmergencyService() { return true }
+        if message.namesEmergencyService { return true }
         guard settings.hasEmergencyRoutes else { return false }
         return settings.routes.first { matches($0, plan) }?.isEmergency ?? false
     }
