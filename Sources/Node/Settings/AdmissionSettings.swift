@@ -46,9 +46,9 @@ package struct LimitSettings: Equatable, Sendable {
     package var totalBurst = 0
     /// `limits.sources`, sources remembered, 16 to 1 000 000, default 16 384, rounded up to a power of two.
     package var sources = 16_384
-    /// `limits.overload-ms`, milliseconds, 0 (never) or 5 to 1000, default 50: when requests have stood in the socket
+    /// `limits.overload-ms`, milliseconds, 0 (never) or 5 to 1000, default 100: when requests have stood in the socket
     /// for longer than this for a quarter of a second, new ones get 503 until the queue is shorter.
-    package var overloadDelay: Duration = .milliseconds(50)
+    package var overloadDelay: Duration = .milliseconds(100)
     /// `limits.emergency-reserve`, percent, 0 to 50, default 2: the part of `dialogs.limit` and of the transactions
     /// that only emergency calls may use (`emergency` of a route, `urn:service:sos` of RFC 5031).
     package var emergencyReserve = 2
