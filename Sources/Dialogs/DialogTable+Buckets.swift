@@ -99,6 +99,11 @@ extension DialogTable {
     /// No further dialog fits: `dialogs.limit` is reached.
     public var isFull: Bool { entries.count >= entries.limit }
 
+    /// No further dialog fits that leaves so many percent of them free.
+    public func isFull(leaving percent: Int) -> Bool {
+        entries.count >= entries.limit - entries.limit * percent / 100
+    }
+
     /// Keyed hash of a record's did and bytes: equal on two nodes exactly when the records are.
     public func contentDigest(_ did: DialogID) -> UInt64? { entry(did)?.contentHash }
 }

@@ -32,6 +32,10 @@ extension Node {
             counter("sip_rejected", "Requests the proxy refused itself", sip.rejected),
             counter("sip_overloaded", "Requests refused because too many transactions were open", sip.overloaded),
             counter(
+                "sip_shed", "New requests refused since datagrams stood in the socket for too long (limits.overload-ms)",
+                sip.shed),
+            counter("sip_emergency_calls", "Emergency calls tried on this node", sip.emergencyCalls),
+            counter(
                 "sip_retransmissions_absorbed", "Repeated messages that went no further", sip.retransmissionsAbsorbed),
             counter("sip_retransmissions_sent", "Messages this node sent again", sip.retransmissionsSent),
             counter("sip_stray_responses", "Responses that belong to nothing here", sip.strayResponses),

@@ -106,6 +106,7 @@ extension Node {
             var made = StaticRoute(set: index)
             made.methods = route.methods.map { Array($0.utf8) }
             made.sources = route.sources
+            made.isEmergency = route.isEmergency
             made.path = route.path
             if let pattern = route.pattern { made.requestURI = { pattern.matches($0, $1.range) } }
             made.headers = route.headers.map { header in
@@ -148,6 +149,8 @@ extension Node {
         proxy.limits.totalPerSecond = limits.totalPerSecond
         proxy.limits.totalBurst = limits.effectiveTotalBurst
         proxy.limits.sources = limits.sources
+        proxy.limits.overloadMilliseconds = limits.overloadDelay.wholeMilliseconds
+        proxy.limits.emergencyReserve = limits.emergencyReserve
     }
 
     private static func makeKeepAlive(_ dialogs: DialogSettings) -> KeepAliveSettings {

@@ -22,8 +22,9 @@ extension Proxy {
             if relays(plan) { return false }
             return preparePass(passage, &plan, dialogs: &dialogs)
         }
-        guard plan.relay != nil || isWithinLimits(plan) else { return false }
-        guard message.method == .invite else { return true }
+        plan.isEmergency = isEmergency(plan)
+        guard plan.relay != nil || plan.isEmergency || isWithinLimits(plan) else { return false }
+        guard message.method == .invite else { return !isShed(plan) }
         let did = dialogs.did(of: inviteIdentity(plan))
         plan.did = did
         if dialogs.contains(did) {
@@ -36,13 +37,15 @@ extension Proxy {
             adopt(plan, known, dialogs: &dialogs)
             return false
         }
-        if dialogs.isFull {  // New dialogs are shed first, requests in a dialog never.
+        if isShed(plan) { return false }
+        if isFull(for: plan, dialogs) {  // New dialogs are shed first, requests in a dialog never.
             counters.overloaded += 1
             effects.items.append(.note(.overloaded))
             reject(503, plan) { $0.put("Retry-After: 10\r\n") }
             return false
         }
         counters.callsTried += 1
+        counters.emergencyCalls += plan.isEmergency ? 1 : 0
         plan.createsDialog = true
         plan.recordsRoute = true
         return true

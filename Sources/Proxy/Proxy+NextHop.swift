@@ -58,6 +58,10 @@ extension Proxy {
             reject(404, plan)
             return false
         }
+        if uri.scheme == .other {  // A service that no route takes (RFC 5031 §4): nothing else leads there.
+            reject(416, plan)
+            return false
+        }
         return resolve(uri, message.requestURI, &plan)
     }
 

@@ -58,6 +58,8 @@ struct RequestPlan {
     var nextHopIsStrict = false
     /// Who must see a dialog's requests is in its route set, on each pass (RFC 3261 §16.6 step 4).
     var recordsRoute = false
+    /// It begins an emergency call, which is shed last.
+    var isEmergency = false
     /// Which pass of a spiral it is.
     var pass = SpiralPass.first
     /// Branches it may have at once, here and further down (RFC 5393 §5.3.3).
@@ -217,7 +219,7 @@ extension Proxy {
     /// The status to refuse the request with, if it must be.
     mutating func checkRequest() -> Int? {
         guard let requestURI = try? URI(message.bytes, message.requestURI) else { return 416 }
-        if requestURI.scheme == .other { return 416 }
+        if requestURI.scheme == .other, !message.namesEmergencyService { return 416 }
         let hops: Int?
         do { hops = try message.maxForwards() } catch { return error.statusCode }
         if hops == 0, message.method != .options { return 483 }

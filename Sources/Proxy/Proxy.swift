@@ -103,6 +103,7 @@ package struct Proxy: Sendable {
     /// Where each set begins in `targetStates`, and how often it was chosen from.
     var setStates: [(first: Int, choices: UInt64)] = []
     var limiter: RateLimiter
+    var overload: OverloadDetector
     /// Dialogs whose phones are asked whether they still have them.
     package internal(set) var keepAlives: KeepAlives
 
@@ -134,6 +135,7 @@ package struct Proxy: Sendable {
         contexts = Slab(limit: settings.contextLimit)
         wheel = TimerWheel(origin: now)
         limiter = RateLimiter(settings.limits, now: now)
+        overload = OverloadDetector(delay: settings.limits.overloadMilliseconds)
         keepAlives = KeepAlives(limit: settings.keepAlive.limit, now: now)
         placeTargets()
     }
@@ -179,7 +181,11 @@ package struct Proxy: Sendable {
         arrivalFlow = flow
         lastOutcome = .keepAlive
         lacksDialog = false
-        if flow != .none { flows[flow] = LiveFlow(remote: source, listener: listener) }
+        if flow == .none {
+            overload.note(ageMilliseconds: ageMilliseconds, now: now)
+        } else {
+            flows[flow] = LiveFlow(remote: source, listener: listener)
+        }
         if datagram.byteCount <= 4 { return }  // A keep-alive (RFC 5626 §3.5.1) or nothing.
         do {
             try message.load(datagram)

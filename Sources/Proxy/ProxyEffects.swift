@@ -126,6 +126,10 @@ package struct ProxyCounters: Equatable, Sendable {
     package var byesGenerated: UInt64 = 0
     package var heldResponses: UInt64 = 0
     package var overloaded: UInt64 = 0
+    /// New requests refused since datagrams stood in the socket for too long.
+    package var shed: UInt64 = 0
+    /// Emergency calls tried, those that were relayed to another member not among them.
+    package var emergencyCalls: UInt64 = 0
     /// Branches beyond the first of their request.
     package var branchesAdded: UInt64 = 0
     /// Branches that the limit of one request did not allow.

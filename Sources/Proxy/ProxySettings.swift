@@ -64,7 +64,10 @@ package struct ProxySettings: Sendable {
     package var sessionInterval: UInt32 = 0
     /// The trust domain of RFC 3325; none: identities pass as they are (`access.trusted`).
     package var trusted: [Subnet] = []
-    package var routes: [StaticRoute] = []
+    package var routes: [StaticRoute] = [] {
+        didSet { hasEmergencyRoutes = routes.contains(where: \.isEmergency) }
+    }
+    private(set) var hasEmergencyRoutes = false
     package var targetSets: [TargetSet] = []
     package var access = AccessList()
     package var limits = RateLimits()

@@ -39,6 +39,9 @@ package struct NodeWatch: Sendable {
             metric: "understudy_sip_overloaded_total", begins: "requests are refused: a table is full",
             ends: "no more requests are refused for a full table", key: ""),
         Subject(
+            metric: "understudy_sip_shed_total", begins: "new requests are refused: this node cannot keep up",
+            ends: "this node keeps up again", key: "limits.overload-ms"),
+        Subject(
             metric: "understudy_sip_malformed_total", begins: "messages arrive that cannot be read",
             ends: "no more messages arrive that cannot be read", key: ""),
         Subject(

@@ -46,6 +46,12 @@ package struct LimitSettings: Equatable, Sendable {
     package var totalBurst = 0
     /// `limits.sources`, sources remembered, 16 to 1 000 000, default 16 384, rounded up to a power of two.
     package var sources = 16_384
+    /// `limits.overload-ms`, milliseconds, 0 (never) or 5 to 1000, default 100: when requests have stood in the socket
+    /// for longer than this for a quarter of a second, new ones get 503 until the queue is shorter.
+    package var overloadDelay: Duration = .milliseconds(100)
+    /// `limits.emergency-reserve`, percent, 0 to 50, default 2: the part of `dialogs.limit` and of the transactions
+    /// that only emergency calls may use (`emergency` of a route, `urn:service:sos` of RFC 5031).
+    package var emergencyReserve = 2
 
     package init() {}
 
@@ -59,6 +65,8 @@ package struct LimitSettings: Equatable, Sendable {
         list.range("limits.total-per-second", totalPerSecond)
         list.range("limits.total-burst", totalBurst)
         list.range("limits.sources", sources)
+        list.range("limits.overload-ms", overloadDelay)
+        list.range("limits.emergency-reserve", emergencyReserve)
         if sourceBurst > 0, sourcePerSecond == 0 { list.add("limits.source-burst", "needs limits.source-per-second") }
         if totalBurst > 0, totalPerSecond == 0 { list.add("limits.total-burst", "needs limits.total-per-second") }
         return list.problems

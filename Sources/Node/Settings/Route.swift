@@ -27,12 +27,15 @@ package struct Route: Equatable, Sendable {
     /// `header`, at most 8, each `Name: PATTERN`; all must hold.
     package var headers: [HeaderMatch] = []
     package var path: PathUse?
+    /// `emergency`, true or false, default false: its calls are shed last. They are exempt from `limits`, may use the
+    /// reserve of `limits.emergency-reserve`, and are served while the node drains and no other is there.
+    package var isEmergency = false
     package var destination: Destination
 
     package static let methodLimit = 16
     package static let sourceLimit = 64
     package static let headerLimit = 8
-    private static let fields = ["match", "method", "source", "header", "path", "to", "set"]
+    private static let fields = ["match", "method", "source", "header", "path", "emergency", "to", "set"]
 
     package init(pattern: RoutePattern?, destination: Destination) {
         self.pattern = pattern
@@ -63,6 +66,13 @@ package struct Route: Equatable, Sendable {
             route.path = texts.count == 1 ? PathUse(rawValue: texts[0].trimmed) : nil
             if route.path == nil {
                 faults.add("path is one of \(PathUse.allCases.map(\.rawValue).joined(separator: ", "))")
+            }
+        }
+        if let texts = row["emergency"] {
+            switch texts.count == 1 ? texts[0].trimmed : "" {
+            case "true": route.isEmergency = true
+            case "false": break
+            default: faults.add("emergency is true or false")
             }
         }
         let hasCondition = ["match", "method", "source", "header"].contains { row[$0] != nil }
@@ -117,9 +127,9 @@ package struct Route: Equatable, Sendable {
     }
 
     /// The one-line form of `--set` and the environment: `MATCH => URI [weight=N] [q=X] URI … [policy=NAME]
-    /// [path=USE] …`, or `MATCH => @SET [path=USE]`.
+    /// [path=USE] [emergency=true] …`, or `MATCH => @SET [path=USE] [emergency=true]`.
     package static func parse(_ text: String, number: Int, problems: inout [SettingProblem]) -> Route? {
-        guard let (match, row) = RouteSet.row(ofLine: text, and: ["path"]) else {
+        guard let (match, row) = RouteSet.row(ofLine: text, and: ["path", "emergency"]) else {
             problems.append(SettingProblem(key: "routes", message: "'\(text)' is not of the form MATCH => URI"))
             return nil
         }

@@ -130,6 +130,8 @@ extension SettingKey {
         integer("limits.total-per-second", \.limits.totalPerSecond, in: 0...1_000_000),
         integer("limits.total-burst", \.limits.totalBurst, in: 0...1_000_000),
         integer("limits.sources", \.limits.sources, in: 16...1_000_000),
+        duration("limits.overload-ms", \.limits.overloadDelay, unit: .milliseconds, in: 5...1_000, orZero: true),
+        integer("limits.emergency-reserve", \.limits.emergencyReserve, in: 0...50),
     ]
 
     private static let takeoverKeys = [

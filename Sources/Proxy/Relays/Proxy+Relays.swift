@@ -16,7 +16,7 @@
 // that a record knows. Requests other than INVITE are served as ever: they make no dialog, and are over in 64·T1. A
 // further pass of a spiral is relayed like a first one: it would ring here just as long.
 // Never relayed: what comes from a member, so that two draining nodes do not pass a call to and fro. Without a member
-// to take it the INVITE gets 503 with Retry-After.
+// to take it the INVITE gets 503 with Retry-After; an emergency call is served here after all.
 //
 // Tried and dropped: our Via on top, as for a connection of another member's. It reads as a pass of a spiral, changes
 // the did, and makes heirs answer to a node that is about to end.
@@ -34,6 +34,7 @@ extension Proxy {
         else { return false }
         let key = serverKey(plan, method: .invite)
         guard let member = takerOfCalls(key, attempt: 0) else {
+            if plan.isEmergency { return false }
             counters.relaysRefused += 1
             reject(503, plan) { $0.put("Retry-After: 10\r\n") }
             return true

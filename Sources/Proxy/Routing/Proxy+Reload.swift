@@ -13,6 +13,7 @@ extension Proxy {
         guard settings.limits != limits else { return }
         settings.limits = limits
         limiter = RateLimiter(limits, now: now)
+        overload = OverloadDetector(delay: limits.overloadMilliseconds)
     }
 
     /// Routes and sets in place of those that there are. What is known of a target that stays in its set is kept; what

@@ -17,6 +17,11 @@ package struct RateLimits: Equatable, Sendable {
     package var totalBurst = 0
     /// Source addresses remembered, rounded up to a power of two.
     package var sources = 16_384
+    /// Milliseconds that datagrams may stand in the socket before new requests are refused; 0: any
+    /// (`limits.overload-ms`).
+    package var overloadMilliseconds: Int64 = 0
+    /// Percent of the dialogs and transactions that only emergency calls may use (`limits.emergency-reserve`).
+    package var emergencyReserve = 0
 
     package init() {}
 }

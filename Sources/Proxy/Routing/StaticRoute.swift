@@ -37,6 +37,8 @@ package struct StaticRoute: Sendable {
     package var headers: [HeaderCondition] = []
     /// Whether a REGISTER gets our Path (RFC 3327); `nil`: none does.
     package var path: PathUse?
+    /// Its calls are emergency calls, shed last.
+    package var isEmergency = false
     /// Position in `ProxySettings.targetSets`.
     package var set: Int
 

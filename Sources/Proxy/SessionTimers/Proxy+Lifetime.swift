@@ -100,16 +100,19 @@ extension Proxy {
 
     /// A peer's shortening has taken the place of the deadline that was known here. Where that came of a later 2xx,
     /// which the peer had not heard of, it is what the phones have agreed on last, and is written again in the
-    /// shortening's generation. A shortening that is due is an end, which the cluster has decided on with what it knew.
+    /// shortening's generation. The end of a call that was never acknowledged or whose phone is gone stands.
     package mutating func repeatRefresh(
         _ did: DialogID, _ lost: RecordView.Deadline, now: Instant, dialogs: inout DialogTable
     ) {
         self.now = now
         defer { replayQueued(dialogs: &dialogs) }
-        guard let known = dialogs.view(did, { view, _ in view.deadline }) ?? nil, !known.isExplicitEnd,
+        let isEnd =
+            dialogs.view(did) { view, _ in
+                view.state != .confirmed || view.flags.contains(.endedByKeepAlive)
+            } ?? true
+        guard !isEnd, let known = dialogs.view(did, { view, _ in view.deadline }) ?? nil, !known.isExplicitEnd,
             lost.generation > 0, lost.generation < known.generation, lost.atMilliseconds > known.atMilliseconds,
-            known.atMilliseconds > age(did, dialogs: dialogs) + Self.dueMargin,
-            lost.writtenMilliseconds > known.writtenMilliseconds + Self.dueMargin
+            lost.writtenMilliseconds > known.writtenMilliseconds + Self.ageMargin
         else { return }
         var next = lost
         next.generation = known.generation
@@ -119,7 +122,7 @@ extension Proxy {
     }
 
     /// Milliseconds by which two nodes may differ in a dialog's age.
-    private static let dueMargin: UInt64 = 100
+    private static let ageMargin: UInt64 = 100
 
     /// The deadline is now, in the next generation; `isAsked` for: in one that nothing voids. Of an end that was asked
     /// for before, that stands.

@@ -54,11 +54,23 @@ extension Message {
             throw SIPParseError(.methodMismatch, at: Int(cSeq.methodText.start))
         }
         let uri = try URI(span, requestURI)
-        guard uri.scheme != .other else { throw SIPParseError(.unsupportedScheme, at: Int(requestURI.start)) }
+        guard uri.scheme != .other || namesEmergencyService else {
+            throw SIPParseError(.unsupportedScheme, at: Int(requestURI.start))
+        }
         // Headers have no place in a Request-URI (§19.1.1), and would be an injection if someone applied them (RFC 4475
         // §3.1.2.11).
         guard uri.headers.isEmpty else { throw SIPParseError(.malformedURI, at: Int(uri.headers.start)) }
         return identity
+    }
+
+    /// The Request-URI is `urn:service:sos`, or a service below it (RFC 5031 §4.2).
+    package var namesEmergencyService: Bool {
+        let name: StaticString = "urn:service:sos"
+        let length = name.utf8CodeUnitCount
+        guard requestURI.count >= length else { return false }
+        let start = ByteRange(start: Int(requestURI.start), end: Int(requestURI.start) + length)
+        guard Text.equalsIgnoringCase(bytes, start, name) else { return false }
+        return requestURI.count == length || bytes[Int(start.end)] == UInt8(ascii: ".")
     }
 
     private func requireOnce(
