@@ -102,6 +102,40 @@ COMMAND_LINE = [
     ("help dialogs lst", 64, r"did you mean 'understudy dialogs list'"),
     ("--node @ status", 64, r"wants a command before --node"),
     ("status --node --json", 64, r"--node wants a value before --json"),
+    ("stop", 64, r"a node drains and leaves on SIGTERM, as from systemctl"),
+    ("restart", 64, r"a node drains and leaves on SIGTERM"),
+    ("start", 64, r"did you mean 'understudy serve'"),
+    ("members", 64, r"did you mean 'understudy status'"),
+    ("calls", 64, r"did you mean 'understudy dialogs list'"),
+    ("logs", 64, r"a node's log is its standard error, and journalctl has it"),
+    ("status \u2014json", 64, r"begins with a typographic dash; write --json"),
+    ("status --token x", 64, r"'--token' is not an option of 'understudy status'; did you mean --token-file\?"),
+    ("status -node x", 64, r"did you mean --node\?"),
+    ("serve --conf x.yaml", 64, r"did you mean --config\?"),
+    ("serve -f x.yaml", 64, r"takes its file by an option: understudy serve --config x.yaml"),
+    ("drain n1 --timeout", 64, r"--timeout wants a value, and none stands behind it"),
+    ("drain n1 --timeout=", 64, r"--timeout wants a value, and none stands behind it"),
+    ("drain n1 --timeout 5", 64, r"--timeout belongs to --wait"),
+    ("dialogs end x --timeout 5", 64, r"--timeout belongs to --wait"),
+    ("config check x.yaml --set", 64, r"--set wants a value, and none stands behind it"),
+    ("config check -c x.yaml", 64, r"takes its file without -c: understudy config check x.yaml"),
+    ("config check --config x.yaml", 64, r"takes its file without --config"),
+    ("config check /dev/null", 2, r"/dev/null cannot be read: it is a device, not a file"),
+    ("config check /etc/hostname/x", 2, r"a part of its path is a file, not a folder"),
+    ("serve -c /dev/null", 2, r"it is a device, not a file"),
+    ("status --token-file /dev/null --node @", 2, r"it is a device, not a file"),
+    ("key new -", 2, r"'-' is not the name of a file"),
+    ("key new /etc/hostname/x", 2, r"a part of its path is a file, not a folder"),
+    ("status --node http://[::1]:9", 2, r"cannot ask http://\[::1\]:9: connection refused"),
+    ("status --node ::1", 2, r"cannot ask http://\[::1\]:8080: connection refused"),
+    ("status --node [fe80::1%lo]:8080", 2, r"is not a management URL like"),
+    ("status --node http://u:p@%:8080", 2, r"is not a management URL like"),
+    ("status --node https://localhost:9", 2, r"cannot ask https://localhost:9: connection refused"),
+    ("dialogs list --node @ --state ,", 1, r"must be one or several of unconfirmed"),
+    ("config check x.yaml --set sip=x", 2, r"cannot be read: no such file"),
+    ("config check --set sip=x", 2, r"sip: is a section, not a key; it has listen"),
+    ("config check --set =x", 2, r"'=x' is not of the form KEY=VALUE"),
+    ("config check --set sip.t1-ms=1 --set sip.t1-ms=2", 2, r"sip.t1-ms: is set twice"),
 ]
 
 HEAD = "node: {name: x1}\nsip:\n  listen: [udp://127.0.77.41:5060]\n"
@@ -167,6 +201,30 @@ CONFIGURATIONS = [
     (HEAD + "  session-expires: 30\n", 2, r"sip.session-expires: must be 90 to 86400 seconds"),
     (HEAD + "  tls: {cert: /nope.pem}\n", 2, r"did you mean sip.tls.certificate-file\?"),
     (HEAD + "  egress: balancer\n", 2, r"balancer needs sip.balancer"),
+    ("# mine\r\n" + HEAD.replace("\n", "\r\n"), 0, r": good, node x1$"),
+    (HEAD + "  via: M\udcfcnchen\n", 2, r"is not UTF-8; save it as UTF-8 \(line 4\)"),
+    (HEAD + "  via: \u201cown\u201d\n", 2, r"a typographic quotation mark; write .* \(U\+201C\) \(line 4\)"),
+    (HEAD + "  t1\u2013ms: 500\n", 2, r"a typographic dash; write - \(U\+2013\) \(line 4\)"),
+    (HEAD + "  t1-ms:\u00a0500\n", 2, r"a space that is not the plain one"),
+    (HEAD + "<<<<<<< HEAD\n", 2, r"a merge was left unfinished here"),
+    (HEAD + "  tls: {certificate-file:/c.pem}\n", 2, r"a space is missing behind 'certificate-file:'"),
+    ("node:\n  name:x1\nsip: {listen: [udp://127.0.77.41:5060]}\n", 2, r"node: a space is missing behind 'name:'"),
+    (HEAD + "cluster: production\n", 2, r"cluster: is a section, not a key; it has name, bus"),
+    (HEAD + "routes:\n  -\n", 2, r"has an entry without a value"),
+    (HEAD + "routes:\n  - {match: \".*\", to: [sip:127.0.0.1, {uri: sip:127.0.0.2}]}\n", 2, r"has a field, to, that is neither"),
+    (HEAD + "routes:\n  - {match: \"sip:[[:alpha:]]+\", to: [sip:127.0.0.1]}\n", 2, r"'\[:' is not available"),
+    (HEAD + "routes:\n  - {match: \"sip:*@a.b\", to: [sip:127.0.0.1]}\n", 0, r"warning: routes: .*repeats the ':' before it"),
+    (HEAD + "routes:\n  - {match: \"a\\.b\", to: [sip:127.0.0.1]}\n", 2, r"in double quotes a .* begins an escape"),
+    (HEAD + "  balancer: [udp://[::1]:5060]\n", 2, r"an address with brackets wants quotation marks"),
+    (HEAD + "  via: @own\n", 2, r"a value that begins with '@', '`' or '%' wants quotation marks"),
+    (HEAD + "...\nx: y\n", 2, r"a line with '...' has ended the document"),
+    (HEAD.replace("127.0.77.41", "224.0.1.75"), 2, r"is a multicast address"),
+    (HEAD + "cluster: {bus: \"tcp://[fe80::1%eth0]:7400\"}\n", 2, r"a zone says nothing to a peer"),
+    (HEAD.replace("]", ", tcp://127.0.77.41:7401]") + "cluster: {bus: \"127.0.77.41:7400\"}\n", 2, r"is taken by cluster.bus"),
+    (HEAD + "ims_dialog: {rr_param: transport}\n", 2, r"has a meaning of its own in a SIP URI"),
+    (HEAD + "access: {allow: [10.0.0.1/8]}\n", 2, r"has bits set behind the first 8; write 10.0.0.0/8"),
+    (HEAD + "  via: |\n    a\n    b\n", 2, r"'a\\nb\\n' is not one of own, advertise \(line 4\)$"),
+    (HEAD + "cluster: {bus: \"127.0.77.41:7400\", key-file: /dev/zero}\n", 2, r"it is a device, not a file"),
     ("nodes: {name: x1}\nsip: {listen: [udp://127.0.77.41:5060]}\n", 2, r"did you mean node.name\?"),
     ("[node]\nname = x1\n", 2, r"is no YAML: a section is a word and a colon"),
     ("node.name = x1\n", 2, r"has no sections like"),
@@ -275,8 +333,8 @@ def mistakes(report, quick):
             rows = []
             for text, code, pattern in CONFIGURATIONS:
                 path = os.path.join(folder, "x.yaml")
-                with open(path, "w", encoding="utf-8") as file:
-                    file.write(text)
+                with open(path, "wb") as file:
+                    file.write(text.encode("utf-8", "surrogateescape"))
                 got, said = run(binary, ["config", "check", path])
                 rows.append((text[-60:], got == code and says(said, pattern), f"exit {got}: {said.strip()[:200]}"))
             for variable, code, pattern in (

@@ -134,11 +134,12 @@ struct EndDialog: AsyncParsableCommand {
     @OptionGroup var options: NodeOptions
     @Argument(help: "A did or a Call-ID.") var dialog: String
     @Flag(name: .shortAndLong, help: "Wait until it has ended, and say how.") var wait = false
-    @Option(help: ArgumentHelp("How long --wait waits, 1 to 600.", valueName: "SECONDS")) var timeout = 40
+    @Option(help: ArgumentHelp("How long --wait waits, 1 to 600; else 40.", valueName: "SECONDS")) var timeout: Int?
     @Flag(name: .shortAndLong, help: "Print JSON with sorted keys.") var json = false
 
     func validate() throws {
-        guard (1...600).contains(timeout) else { throw ValidationError("--timeout must be 1 to 600") }
+        guard (1...600).contains(timeout ?? 1) else { throw ValidationError("--timeout must be 1 to 600") }
+        if timeout != nil, !wait { throw ValidationError("--timeout belongs to --wait: without it nothing is waited for") }
     }
 
     func run() async throws {
@@ -148,7 +149,7 @@ struct EndDialog: AsyncParsableCommand {
             let verb = outcome["outcome"].map(Cell.text) ?? "ending"
             return Console.print(json ? outcome.sorted.printed : "\(verb) \(did)")
         }
-        let found = try await Ending.waitFor(did, options, seconds: timeout)
+        let found = try await Ending.waitFor(did, options, seconds: timeout ?? 40)
         Console.print(json ? found.sorted.printed : "\(did) \(Ending.sentence(found["end"] ?? .null))")
         if found["end"]?["phase"]?.text != "ended" { throw Console.negative }
     }
