@@ -100,6 +100,14 @@ let package = Package(
         module("Fuzzing", ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Node"]),
         .executableTarget(name: "understudy-fuzz", dependencies: ["Fuzzing"], swiftSettings: swiftSettings),
 
+        // What a call and its parts cost, counted by `Deploy/benchmark`.
+        .target(name: "CAllocations"),
+        .target(
+            name: "Benchmarks", dependencies: ["Primitives", "SIP", "Dialogs", "Cluster", "Node"],
+            exclude: ["Thresholds.txt"], swiftSettings: swiftSettings),
+        .executableTarget(
+            name: "understudy-bench", dependencies: ["Benchmarks", "CAllocations"], swiftSettings: swiftSettings),
+
         // Tests: one folder per module, then whole-system suites.
         tests("PrimitivesTests", ["Primitives"]),
         tests("SIPTests", ["Primitives", "SIP", "Fuzzing"]),
@@ -121,6 +129,7 @@ let package = Package(
         tests("SimulationTests", ["Simulator"]),
         .testTarget(
             name: "FuzzTests", dependencies: ["Fuzzing"], exclude: ["Corpus"], swiftSettings: swiftSettings),
+        tests("BenchmarksTests", ["Benchmarks"]),
         tests("ConformanceTests"),
         tests("TidyTests"),
     ]

@@ -1,4 +1,4 @@
-// Deadline decides, when a dialog's time is up, whether this node ends it (DESIGN §3.2, §3.3).
+// Deadline decides, when a dialog's time is up, whether this node ends it (Architecture, "Three ideas").
 //
 //     armed ──deadline + settle + rank × stagger──▶ asking ──majority grants──▶ BYEs ──every leg ended──▶ tombstone
 //       ▲                                             │
@@ -97,9 +97,10 @@ extension Node {
         // BYEs under way here: the question is repeated, so that no other node takes this one for dead.
         let isEnding = proxy.isEnding(did)
         let heard = store.intent(did, generation: deadline.generation, milliseconds: deadline.atMilliseconds)
-        if let heard, !isEnding, now < heard.heardAt.advanced(by: life), !cluster.isAsking(did.rawValue) {
-            store.dialogs.setTimer(did, at: heard.heardAt.advanced(by: life))
-            return
+        // Whoever asked may have died: then the next in rank goes on, and each further one a stagger later.
+        if let heard, !isEnding, !cluster.isAsking(did.rawValue) {
+            let over = heard.heardAt.advanced(by: life + settings.takeover.stagger * min(rank, Self.rankLimit))
+            guard now >= over else { return store.dialogs.setTimer(did, at: over) }
         }
         let payload = heard?.intent.payload ?? proxy.endingPayload(did, dialogs: store.dialogs) ?? [0]
         let intent = Intent(

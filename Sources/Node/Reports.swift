@@ -9,7 +9,7 @@
 
 package import Primitives
 
-/// How many dialogs a node holds, by state (DESIGN §7, `status`).
+/// How many dialogs a node holds, by state (`understudy status`).
 package struct DialogCounts: Equatable, Sendable {
     package var unconfirmed = 0
     package var early = 0

@@ -1,5 +1,5 @@
 // Ending a dialog: the BYEs that the cluster makes. Branch, sent-by and CSeq follow from (did, leg) alone, so a second
-// actor's BYE is a retransmission to the phone (DESIGN §3.3, S1-9, R7); Request-URI, Routes and target come from the
+// actor's BYE is a retransmission to the phone (S1-9, R7); Request-URI, Routes and target come from the
 // record of whoever asked first, and travel in the intent, so whoever continues sends the same bytes.
 //
 //   intent payload:  count, then for each BYE: leg (1 byte), length (2, big-endian) and text of the target endpoint,
@@ -273,7 +273,7 @@ extension Proxy {
         return true
     }
 
-    /// Any final answer, 408, 481 or silence until timer F ends a leg (DESIGN §3.3).
+    /// Any final answer, 408, 481 or silence until timer F ends a leg (S1-9).
     mutating func endLeg(
         _ context: inout ResponseContext, _ branch: Int, _ status: Int, effects: inout ProxyEffects
     ) {
@@ -301,10 +301,11 @@ extension Proxy {
     ) {
         let flags = dialogs.view(did) { view, _ in view.flags } ?? 0
         let isExplained = flags & (RecordFlag.endedByOperator | RecordFlag.cancelled) != 0
+        let wasAnswered = (dialogs.state(did) ?? .unconfirmed) >= .confirmedNotAcknowledged
         cancelOrphans(did, now: now, dialogs: &dialogs, effects: &effects)
         facts.begin()
         facts.put(RecordField.state, UInt64(DialogState.deleted.rawValue))
-        let cause = isExplained ? RecordFlag.failed : RecordFlag.timedOut
+        let cause = !isExplained ? RecordFlag.timedOut : wasAnswered ? 0 : RecordFlag.failed
         facts.put(RecordField.flags, unanswered ? cause | RecordFlag.unanswered : cause)
         learn(did, now: now, dialogs: &dialogs, effects: &effects)
     }

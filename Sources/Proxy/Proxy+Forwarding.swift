@@ -273,6 +273,7 @@ extension Proxy {
                 counters.retransmissionsSent += 1
                 answer(context.lastResponse, context, effects: &effects)
             case .start(let timer, let delay):
+                if timer == .h, context.serverKey == 0 { expectAcknowledgement(&context, id) }
                 let token = TimerToken(context: id, machine: .server, timer: timer)
                 wheel.cancel(context.timers[timer])
                 context.timers[timer] = wheel.schedule(token.rawValue, at: now.advanced(by: delay))

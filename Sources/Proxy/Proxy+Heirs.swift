@@ -195,6 +195,14 @@ extension Proxy {
             TimerToken(context: id, machine: .grace, timer: .a).rawValue, at: now.advanced(by: settings.timerC))
     }
 
+    /// The failure that an heir has sent is acknowledged as any other (RFC 3261 §17.2.1), and a further copy of the
+    /// dead node's INVITE gets it again: from now on the transaction is found by that one's topmost Via.
+    mutating func expectAcknowledgement(_ context: inout ResponseContext, _ id: SlotID) {
+        guard loadStored(context.request), let via = try? stored.topmostVia() else { return }
+        context.serverKey = inviteKey(via, in: stored.bytes)
+        serverTable.insert(hash: context.serverKey, value: id.index)
+    }
+
     private mutating func giveUp(_ context: inout ResponseContext, _ index: Int) {
         context.branches[index].final = 487
         terminateClient(&context, index)

@@ -177,6 +177,15 @@ extension Proxy {
         return stream.finish() | 1
     }
 
+    /// The key of the INVITE with this Via, whose branch has the magic cookie, and of its ACK.
+    func inviteKey(_ via: Via, in bytes: [UInt8]) -> UInt64 {
+        var stream = hash.begin()
+        stream.combine(UInt64(Method.invite.rawValue))
+        stream.combine(bytes, via.branch)
+        stream.combine(bytes, via.sentBy)
+        return stream.finish() | 1
+    }
+
     func serverContext(_ key: UInt64) -> SlotID? {
         let index = serverTable.first(hash: key) { index in
             guard let id = contexts.id(at: index) else { return false }

@@ -130,12 +130,13 @@ extension Proxy {
             effects: &effects)
     }
 
-    /// 100 for a request other than INVITE, not before its timer E has reached T2 (RFC 4320 §4.1).
+    /// 100 for a request other than INVITE, when its timer E is set to T2 and not before (RFC 4320 §4.1): T1 doubles up
+    /// to there, which takes T2 - T1.
     private mutating func sendLateTrying(
         _ context: inout ResponseContext, _ id: SlotID, now: Instant, effects: inout ProxyEffects
     ) {
         guard context.kind == .forwarded, context.lastStatus == 0,
-            now - context.startedAt >= settings.timers.t2
+            now - context.startedAt >= settings.timers.t2 - settings.timers.t1
         else { return }
         let kept = actions
         respond(100, &context, id, now: now, effects: &effects)

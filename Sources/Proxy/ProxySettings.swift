@@ -11,7 +11,7 @@ package enum ForceRport: String, Sendable {
     case never = "false"
 }
 
-/// What an heir does with a ringing call (DESIGN §5).
+/// What an heir does with a ringing call (S2-11).
 package enum EarlyTakeover: String, Sendable {
     /// Wait for the answer while a live member holds the dead node's service address, else cancel.
     case auto

@@ -1,4 +1,4 @@
-// The laws of the join on generated records (DESIGN 3.1; replication rules R2, R2b, R8, R16), and each rule by an
+// The laws of the join on generated records (Architecture, "Three ideas"; R2, R2b, R8, R16), and each rule by an
 // example.
 
 import Dialogs

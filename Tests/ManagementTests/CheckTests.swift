@@ -81,7 +81,7 @@ final class CheckWorld: Sendable {
     }
 }
 
-@Suite("Comparing replicas, DESIGN §7 check")
+@Suite("Comparing replicas: understudy check")
 struct CheckTests {
     let dialogs = (1...40).map { DialogReport.confirmed($0) }
 
@@ -200,7 +200,7 @@ struct CheckTests {
     }
 }
 
-@Suite("The JSON of the command line, DESIGN §7")
+@Suite("The JSON of the command line")
 struct CommandLineShapeTests {
     @Test func `status has its documented shape`() {
         var status = StatusReport()

@@ -5,7 +5,7 @@ import Node
 import Synchronization
 import Testing
 
-@Suite("Management address, DESIGN §7, §10")
+@Suite("Management address: token off loopback")
 struct HTTPTests {
     let node = FakeNode("n1", [.confirmed(1)])
 

@@ -21,7 +21,7 @@ func load(
     ).load()
 }
 
-@Suite("Settings, DESIGN §7")
+@Suite("Settings")
 struct SettingsTests {
     @Test func `a name and a listener are enough`() {
         let loaded = load(leastOverrides)

@@ -1,5 +1,6 @@
-// ClusterBench is three nodes on a bus that loses nothing and takes no time, and the phones of one call: for what a
-// simulated world is too large for, and one node too little. The simulator has the faults.
+// ClusterBench is a few nodes on a bus (`+Bus`) that loses nothing and takes no time unless it is told to, and the
+// phones of one call: for what a simulated world is too large for, and one node too little. The simulator has the
+// faults by chance; here each is a line of a test, or of a scenario (`Scenarios/Stage`).
 
 import Node
 import Primitives
@@ -12,6 +13,10 @@ struct ClusterBench {
         var text: String
         var to: String
         var at: Instant
+        /// The address that it comes from.
+        var source = ""
+        /// It goes over a connection, not as a datagram.
+        var isStream = false
 
         func header(_ name: String) -> String? {
             text.split(separator: "\r\n").first { $0.hasPrefix("\(name): ") }.map {
@@ -23,27 +28,41 @@ struct ClusterBench {
     static let caller = "10.0.9.1:5060"
     static let callee = "10.0.9.2:5060"
 
-    private(set) var nodes: [Node?] = []
-    private(set) var now = Instant.zero
+    /// What a phone sends at once for what it got, and which node it reaches.
+    struct Reply {
+        var text: String
+        var from: String
+        var node: Int
+        /// The phone's connection, if it has one to that node.
+        var flow = FlowID.none
+    }
+
+    var nodes: [Node?] = []
+    var now = Instant.zero
     private(set) var sent: [Sent] = []
-    var notes: [(node: Int, note: Note)] = []
+    var notes: [(node: Int, note: Note, at: Instant)] = []
     /// What a phone answers to a request of the cluster's; 0: nothing. The address it was sent to decides.
     var status: [String: Int] = [caller: 200, callee: 200]
+    /// Phones that do more than `status` says; then that says nothing.
+    var phones: ((Sent, ClusterBench) -> [Reply])?
+    /// Whether a message has a way to its phone.
+    var reaches: ((Sent) -> Bool)?
+    /// Sees what nodes send each other's SIP sockets.
+    var watch: ((Sent, _ isLost: Bool) -> Void)?
 
     private let change: (inout Settings) -> Void
-    private var outs: [Outbox] = []
-    /// Who waits for the reply with this token.
-    private var questions: [UInt64: (asker: Int, id: UInt64, peer: Int)] = [:]
-    private var lastToken: UInt64 = 0
+    var outs: [Outbox] = []
+    var bus = BenchBus()
+    /// Which host has a service address, by whose it was.
+    var holders: [Int] = []
     private var boots: UInt64 = 0
 
-    init(_ change: @escaping (inout Settings) -> Void) {
+    init(nodes count: Int = 3, _ change: @escaping (inout Settings) -> Void) {
         self.change = change
-        for index in 0..<3 {
-            nodes.append(nil)
-            outs.append(Outbox())
-            start(index)
-        }
+        holders = Array(0..<count)
+        nodes = Array(repeating: nil, count: count)
+        outs = Array(repeating: Outbox(), count: count)
+        for index in 0..<count { start(index) }
     }
 
     /// Starts a process; its boot is above those before.
@@ -52,16 +71,21 @@ struct ClusterBench {
         settings.node.name = "n\(index + 1)"
         settings.sip.listen = [Self.address(index)]
         settings.cluster.bus = Self.bus(index)
-        settings.cluster.peers = (0..<3).filter { $0 != index }.map(Self.bus)
+        settings.cluster.peers = nodes.indices.filter { $0 != index }.map(Self.bus)
         change(&settings)
         boots += 1
         nodes[index] = Node(settings: settings, boot: boots, seed: boots, now: now, unixMilliseconds: 0)
         outs[index].removeAll()
+        bus.processStarted(index)
+        if settings.sip.serviceAddress != nil { tellAddresses(of: index) }
     }
 
     /// An operator asks a node to end the call.
     mutating func end(through index: Int) -> EndReport? {
-        let did = nodes[index]?.dialogs(DialogQuery(), now: now).dialogs.first?.did ?? ""
+        end(did: nodes[index]?.dialogs(DialogQuery(), now: now).dialogs.first?.did ?? "", through: index)
+    }
+
+    mutating func end(did: String, through index: Int) -> EndReport? {
         let report = nodes[index]?.endDialog(did: did, now: now, into: &outs[index])
         deliver()
         return report
@@ -92,20 +116,78 @@ struct ClusterBench {
     mutating func kill(_ index: Int) {
         nodes[index] = nil
         outs[index].removeAll()
+        bus.processEnded(index)
+    }
+
+    /// SIGSTOP: what reaches the process waits, and its timers do.
+    mutating func pause(_ index: Int) { bus.paused.insert(index) }
+
+    /// SIGCONT: what the bus has brought first, then datagrams with their age, then timers (S2-15).
+    mutating func resume(_ index: Int) {
+        let waiting = bus.resumed(index)
+        for arrival in waiting where !arrival.event.isDatagram { hand(arrival.event, to: index, arrived: arrival.at) }
+        deliver()
+        for arrival in waiting where arrival.event.isDatagram { hand(arrival.event, to: index, arrived: arrival.at) }
+        deliver()
     }
 
     static func address(_ index: Int) -> Endpoint { Endpoint(text: "10.0.1.\(index + 1):5060")! }
+    /// Where a node has one of its own that moves when it dies.
+    static func serviceAddress(_ index: Int) -> Endpoint { Endpoint(text: "10.0.2.\(index + 1):5060")! }
     private static func bus(_ index: Int) -> Endpoint { Endpoint(text: "10.0.0.\(index + 1):7400")! }
-    private static func host(of peer: Int, seenBy index: Int) -> Int { peer < index ? peer : peer + 1 }
-    private static func peer(of host: Int, seenBy index: Int) -> Int { host < index ? host : host - 1 }
+
+    /// A service address moves to another host.
+    mutating func moveServiceAddress(of index: Int, to host: Int) {
+        let before = holders[index]
+        holders[index] = host
+        for node in [before, host] { tellAddresses(of: node) }
+        deliver()
+    }
+
+    private mutating func tellAddresses(of index: Int) {
+        let held = holders.indices.filter { holders[$0] == index }.map { Self.serviceAddress($0).address }
+        nodes[index]?.hold(addresses: held, now: now, into: &outs[index])
+    }
+
+    /// Who has this address now, and the socket it is read from.
+    func host(of endpoint: Endpoint) -> (node: Int, listener: ListenerID)? {
+        if let node = nodes.indices.first(where: { Self.address($0) == endpoint }) {
+            return (node, ListenerID(rawValue: 0))
+        }
+        guard let owner = nodes.indices.first(where: { Self.serviceAddress($0) == endpoint }) else { return nil }
+        let holder = holders[owner]
+        guard let place = serviceSockets(of: holder).firstIndex(of: endpoint) else { return nil }
+        return (holder, ListenerID(rawValue: UInt8(place + 1)))
+    }
+
+    /// The sockets behind those of the configuration: the node's own service address, then the others'.
+    private func serviceSockets(of index: Int) -> [Endpoint] {
+        let own = Self.serviceAddress(index)
+        let known = nodes[index]?.serviceAddresses ?? []
+        return (known.contains(own) ? [own] : []) + known.filter { $0 != own }
+    }
+
+    private func source(_ listener: ListenerID, of index: Int) -> Endpoint {
+        let place = Int(listener.rawValue) - 1
+        let known = serviceSockets(of: index)
+        return known.indices.contains(place) ? known[place] : Self.address(index)
+    }
 
     // MARK: Time and messages
 
     mutating func advance(milliseconds: Int64) {
         let end = now.advanced(milliseconds: milliseconds)
-        while let next = nodes.compactMap({ $0?.nextDeadline }).min(), next <= end {
+        while true {
+            let wake = nodes.indices.filter { !bus.paused.contains($0) }.compactMap { nodes[$0]?.nextDeadline }.min()
+            let next = min(wake ?? .distantFuture, bus.nextArrival)
+            guard next <= end else { break }
             now = max(now, next)
-            for index in nodes.indices where (nodes[index]?.nextDeadline ?? .distantFuture) <= now {
+            while let arrival = bus.take(until: now) {
+                arrive(arrival.event, at: arrival.node)
+                deliver()
+            }
+            for index in nodes.indices where !bus.paused.contains(index) {
+                guard (nodes[index]?.nextDeadline ?? .distantFuture) <= now else { continue }
                 nodes[index]?.advance(to: now, into: &outs[index])
             }
             deliver()
@@ -128,66 +210,75 @@ struct ClusterBench {
         deliver()
     }
 
-    private mutating func hand(_ bytes: [UInt8], from: Endpoint, to index: Int) {
-        nodes[index]?.receive(
-            datagram: RawSpan(_elements: bytes.span), from: from, on: ListenerID(rawValue: 0), ageMilliseconds: 0,
-            now: now, into: &outs[index])
+    private mutating func hand(
+        _ bytes: [UInt8], from: Endpoint, to index: Int, on listener: ListenerID = ListenerID(rawValue: 0),
+        flow: FlowID = .none
+    ) {
+        arrive(.datagram(bytes, from: from, on: listener, flow: flow), at: index)
+    }
+
+    /// A phone's message reaches an address, and whoever has it now; or a node, over a connection of the phone's.
+    mutating func receive(_ text: String, from: String, to address: Endpoint, flow: FlowID = .none) {
+        guard let host = host(of: address), var source = Endpoint(text: from) else { return }
+        if flow != .none { source.transport = .tcp }
+        // The listener of connections stands behind that of datagrams.
+        let listener = flow == .none ? host.listener : ListenerID(rawValue: 1)
+        hand(Array(text.utf8), from: source, to: host.node, on: listener, flow: flow)
+        deliver()
+    }
+
+    /// A phone's connection has ended.
+    mutating func close(_ flow: FlowID, of index: Int) {
+        nodes[index]?.receive(closed: flow, now: now, into: &outs[index])
+        deliver()
     }
 
     /// Until nobody has anything to say.
-    private mutating func deliver() {
+    mutating func deliver() {
         while let index = outs.indices.first(where: { !outs[$0].isEmpty }) {
             let out = outs[index]
             outs[index].removeAll()
             for datagram in out.datagrams {
                 let bytes = Array(out.arena[datagram.range.range])
-                if let host = (0..<3).first(where: { Self.address($0) == datagram.to }) {
-                    hand(bytes, from: Self.address(index), to: host)
+                if let host = host(of: datagram.to) {
+                    watch?(
+                        Sent(node: index, text: Self.text(bytes), to: "n\(host.node + 1)", at: now),
+                        nodes[host.node] == nil)
+                    hand(bytes, from: source(datagram.from, of: index), to: host.node, on: host.listener)
                 } else {
-                    leave(String(decoding: bytes, as: UTF8.self), to: datagram.to.text, from: index)
+                    let source = source(datagram.from, of: index).text
+                    leave(
+                        Sent(
+                            node: index, text: Self.text(bytes), to: datagram.to.text, at: now, source: source,
+                            isStream: datagram.to.transport != .udp), datagram)
                 }
             }
-            notes += out.notes.map { (index, $0) }
+            notes += out.notes.map { (index, $0, now) }
             for action in out.bus { perform(action, out.busArena, of: index) }
         }
     }
 
-    private mutating func leave(_ text: String, to: String, from index: Int) {
-        let message = Sent(node: index, text: text, to: to, at: now)
+    private static func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
+
+    private mutating func leave(_ message: Sent, _ datagram: Datagram) {
+        let (text, to, index) = (message.text, message.to, message.node)
         sent.append(message)
+        if reaches?(message) == false {
+            let token = datagram.token
+            guard token != 0 else { return }
+            nodes[index]?.receive(unsent: token, to: datagram.to, flow: datagram.flow, now: now, into: &outs[index])
+            return
+        }
+        if let phones {
+            for reply in phones(message, self) {
+                var source = Endpoint(text: reply.from)!
+                if reply.flow != .none { source.transport = .tcp }
+                hand(Array(reply.text.utf8), from: source, to: reply.node, flow: reply.flow)
+            }
+            return
+        }
         guard text.hasPrefix("OPTIONS ") || text.hasPrefix("BYE "), let status = status[to], status > 0 else { return }
         hand(Array(Self.answer(status, to: message).utf8), from: Endpoint(text: to)!, to: index)
-    }
-
-    private mutating func perform(_ action: BusAction, _ arena: [UInt8], of index: Int) {
-        switch action {
-        case .publish(let range):
-            let bytes = Array(arena[range.range])
-            for host in nodes.indices where host != index {
-                nodes[host]?.receive(frame: RawSpan(_elements: bytes.span), now: now, into: &outs[host])
-            }
-        case .request(let peer, let id, let range):
-            let bytes = Array(arena[range.range])
-            let host = Self.host(of: peer, seenBy: index)
-            guard nodes[host] != nil else {
-                nodes[index]?.receiveNoReply(to: id, from: peer, now: now, into: &outs[index])
-                return
-            }
-            lastToken += 1
-            questions[lastToken] = (index, id, peer)
-            nodes[host]?.receive(
-                request: RawSpan(_elements: bytes.span), token: lastToken, now: now, into: &outs[host])
-        case .reply(let token, let range):
-            guard let question = questions.removeValue(forKey: token) else { return }
-            let bytes = Array(arena[range.range])
-            nodes[question.asker]?.receive(
-                reply: RawSpan(_elements: bytes.span), to: question.id, from: question.peer, now: now,
-                into: &outs[question.asker])
-        case .probe(let peer):
-            let isAlive = nodes[Self.host(of: peer, seenBy: index)] != nil
-            nodes[index]?.receive(probe: isAlive ? .connected : .refused, of: peer, now: now, into: &outs[index])
-        case .recycle, .connect, .disconnect: break
-        }
     }
 
     // MARK: The call

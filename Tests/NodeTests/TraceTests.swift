@@ -116,7 +116,7 @@ struct TraceTests {
         bench.advance(milliseconds: 3_000)
         let told = bench.notes.filter { $0.note.message.hasPrefix("the dialogs of a ") }
         #expect(told.map(\.node).sorted() == [1, 2])
-        for (_, note) in told {
+        for (_, note, _) in told {
             #expect(note.level == (leaves ? .notice : .warning))
             let values = Dictionary(uniqueKeysWithValues: note.metadata)
             #expect(values["member"] == "n1" && values["dialogs"] == "15")

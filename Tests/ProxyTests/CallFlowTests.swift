@@ -111,7 +111,9 @@ struct CallFlowTests {
     @Test func `a CANCEL before any provisional waits for it, §9_1`() {
         var bench = ProxyBench()
         let invite = bench.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
-        #expect(bench.receive(Call.request("CANCEL", contact: nil), from: ProxyBench.caller).count == 1)
+        let answer = bench.receive(Call.request("CANCEL", contact: nil), from: ProxyBench.caller)
+        #expect(answer.map(\.firstLine) == ["SIP/2.0 200 OK"] && answer[0].to == ProxyBench.caller)
+        #expect(answer[0].header("CSeq") == "1 CANCEL")
         let sent = bench.receive(Call.response(180, to: invite), from: ProxyBench.callee)
         #expect(sent.map(\.firstLine).contains("CANCEL sip:bob@10.0.0.2:5060 SIP/2.0"))
     }

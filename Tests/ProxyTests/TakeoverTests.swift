@@ -139,8 +139,9 @@ struct TakeoverTests {
         _ = owner.receive(Call.response(200, to: invite), from: ProxyBench.callee)
         var survivor = survivorBench(ownerIsLive: false)
         replicate(owner.did, from: owner, to: &survivor)
-        let copies = survivor.advance(milliseconds: 40_000).count
-        #expect(copies >= 8 && copies <= 12, "T1 doubling to T2: 0.5, 1.5, 3.5, 7.5, then each 4 s")
+        let copies = survivor.advance(milliseconds: 40_000)
+        #expect(copies.count == 11, "at once, then T1 doubling to T2: 0.5, 1.5, 3.5, 7.5, then each 4 s up to 31.5")
+        #expect(copies.allSatisfy { $0.to == ProxyBench.caller && $0.firstLine == "SIP/2.0 200 Whatever" })
         #expect(survivor.dialogs.record(owner.did)?.deadline?.generation == 2)
     }
 

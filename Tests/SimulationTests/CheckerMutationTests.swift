@@ -1,5 +1,5 @@
 // A checker that never fires proves nothing. Each test breaks one thing in a world where nothing is wrong, and wants
-// the checker for it, by its number in DESIGN §8, to say so.
+// the checker for it, by its number in Architecture, "What must hold on every seed", to say so.
 
 import Simulator
 import Testing

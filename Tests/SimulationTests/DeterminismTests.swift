@@ -1,4 +1,5 @@
-// A seed is only worth something if it gives the same run again (DESIGN §8, number 10).
+// A seed is only worth something if it gives the same run again (Architecture, "What must hold on every seed", number
+// 10).
 
 import Simulator
 import Testing

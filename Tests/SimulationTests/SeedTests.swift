@@ -4,7 +4,7 @@
 import Simulator
 import Testing
 
-@Suite("Simulation: what must hold on every seed, DESIGN §8")
+@Suite("Simulation: what must hold on every seed")
 struct SeedTests {
     static func expectNoViolation(
         seed: UInt64, faults: [FaultKind]?, deals: Bool = false, nodes: Int? = nil, keepAlive: Bool = false,
@@ -38,7 +38,7 @@ struct SeedTests {
     }
 
     @Test(arguments: 1...12 as ClosedRange<UInt64>)
-    func `with the faults a seed draws, nothing of DESIGN §8 is violated`(seed: UInt64) {
+    func `with the faults a seed draws, nothing that must hold is violated`(seed: UInt64) {
         Self.expectNoViolation(seed: seed, faults: nil)
     }
 

@@ -33,6 +33,8 @@ enum Checks {
         ],
         "Checkout": ["Foundation", "PackagePlugin"],
         "Fuzzing": ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Node"],
+        "Benchmarks": ["Primitives", "SIP", "Dialogs", "Cluster", "Node"],
+        "understudy-bench": ["Benchmarks", "CAllocations", "Glibc"],
         "understudy-fuzz": ["Fuzzing", "Foundation", "Glibc"],
     ]
 

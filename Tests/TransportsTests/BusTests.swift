@@ -75,7 +75,7 @@ final class BusEnd {
     }
 }
 
-@Suite("Bus, DESIGN §6, over loopback", .serialized)
+@Suite("Bus over loopback", .serialized)
 struct BusTests {
     @Test func `three nodes deliver every frame to each other, in order`() throws {
         let addresses = try (1...3).map { try Loopback.bus($0) }

@@ -10,7 +10,7 @@ import Synchronization
 import Testing
 import Transports
 
-@Suite("SIP thread, DESIGN §4, over loopback", .serialized)
+@Suite("SIP thread over loopback", .serialized)
 struct SIPThreadTests {
     private func start(
         _ sockets: [UDPSocket], machine: sending EchoMachine = EchoMachine(),

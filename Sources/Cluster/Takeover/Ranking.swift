@@ -1,5 +1,5 @@
 // Ranking says in which order the fit members act for a dialog: home first, then by rendezvous hash of (did, member).
-// It is a pure function of (did, who is fit), so a million dialogs change hands without a message (DESIGN 3.2), and a
+// It is a pure function of (did, who is fit), so a million dialogs change hands without a message (R12), and a
 // member that comes or goes moves only the dialogs that it ranks first for.
 
 internal import Primitives

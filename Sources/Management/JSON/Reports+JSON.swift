@@ -1,6 +1,6 @@
-// Reports as the JSON of `cluster.*` and of `--json` (DESIGN §7). Names are lower case with underscores and the unit
-// last; times in seconds have three decimals. A dialog of a list is flat, without objects inside, so that line and
-// pattern tools can pick fields out of a long list; `show` gives everything.
+// Reports as the JSON of `cluster.*` and of `--json` (Methods, "What the commands ask"). Names are lower case with
+// underscores and the unit last; times in seconds have three decimals. A dialog of a list is flat, without objects
+// inside, so that line and pattern tools can pick fields out of a long list; `show` gives everything.
 
 package import Node
 

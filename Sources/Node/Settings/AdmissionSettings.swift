@@ -1,4 +1,5 @@
-// `access` and `limits`: who may send requests, how many new ones, and whose word is believed (DESIGN §10).
+// `access` and `limits`: who may send requests, how many new ones, and whose word is believed (Configuration, "access
+// and limits").
 
 package import SIP
 

@@ -1,4 +1,4 @@
-// `cluster`: who the peers are and when a node may act without them (DESIGN §6, Membership).
+// `cluster`: who the peers are and when a node may act without them (Configuration, "cluster"; R3, R4).
 // The node maps it, with `takeover` and `replication`, into what the Cluster room works with.
 
 package import SIP

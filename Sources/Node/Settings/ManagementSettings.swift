@@ -1,4 +1,4 @@
-// `management`: where operators and probes come in (DESIGN §7, §10).
+// `management`: where operators and probes come in (Configuration, "management").
 
 package import SIP
 

@@ -1,4 +1,4 @@
-// `replication`: how long a 2xx may wait for a peer, and a fact for company in its frame (DESIGN §6).
+// `replication`: how long a 2xx may wait for a peer, and a fact for company in its frame (R9, R10).
 
 package struct ReplicationSettings: Equatable, Sendable {
     /// `replication.commit`: how many peers must have a dialog before its 2xx goes on.

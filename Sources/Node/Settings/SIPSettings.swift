@@ -3,7 +3,7 @@
 package import SIP
 
 package struct SIPSettings: Equatable, Sendable {
-    /// `sip.force_rport`: where a response goes (DESIGN §5).
+    /// `sip.force_rport`: where a response goes (S2-16).
     package enum ForceRport: String, CaseIterable, Sendable {
         /// To the source port when Via has rport, when the source differs from sent-by, or when it is the balancer's.
         case auto

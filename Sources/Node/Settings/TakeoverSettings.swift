@@ -1,4 +1,4 @@
-// `takeover`: how an heir acts (DESIGN §3.2, §3.3).
+// `takeover`: how an heir acts (R1, R12, S2-11).
 
 package struct TakeoverSettings: Equatable, Sendable {
     /// `takeover.early`: what becomes of a ringing call whose node died.

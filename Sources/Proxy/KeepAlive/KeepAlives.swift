@@ -9,7 +9,7 @@
 // A dialog's moments are birth + phase + k · interval, its phase a function of the did. So they are spread evenly over
 // the interval, however many calls were confirmed or came with a snapshot at once, and every node that holds the record
 // has the same ones: an heir goes on where the dead node would have. Each node watches; whose turn it is, is found when
-// a moment comes (DESIGN §3.2), so neither a change of view nor a take-over touches anything here.
+// a moment comes (R12), so neither a change of view nor a take-over touches anything here.
 //
 // Limits: `limit` dialogs, about 85 bytes each; `turnLimit` looked at in one turn, what is due beyond that (after a
 // pause) is put off, as many a tick. Failures are counted here, not in the record: an heir counts from none.

@@ -1,7 +1,7 @@
-// Who may send requests here, and how many new ones (DESIGN §10). The access list looks at the address that a datagram
-// came from, before anything else; the limits look at what would make work that lasts: requests outside of a dialog.
-// What belongs to something that is already there, in a dialog, ACK, CANCEL and BYE, is never shed: shedding it would
-// leave calls half open.
+// Who may send requests here, and how many new ones (Configuration, "access and limits"). The access list looks at
+// the address that a datagram came from, before anything else; the limits look at what would make work that lasts:
+// requests outside of a dialog. What belongs to something that is already there, in a dialog, ACK, CANCEL and BYE, is
+// never shed: shedding it would leave calls half open.
 //
 // Members of the cluster and `sip.balancer` are not judged by the access list, and balancers have no bucket of their
 // own: their packets come for others.

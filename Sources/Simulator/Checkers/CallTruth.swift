@@ -6,7 +6,7 @@
 
 internal import SIP
 
-/// A BYE that a node made (DESIGN 3.3), as it left.
+/// A BYE that a node made (S1-9), as it left.
 struct GeneratedBye {
     let leg: Role
     /// Which callee the dialog is with.

@@ -55,7 +55,7 @@ final class CheckState {
 
     func frameLeaves(_ bytes: Int, _ world: World) {
         frames += 1
-        // DESIGN §6: never above 32 KiB.
+        // Never above 32 KiB (WireFormat, "Limits").
         if bytes > 32_768 + 256 { world.violate("8", "a frame of \(bytes) bytes") }
     }
 
@@ -227,7 +227,7 @@ final class CheckState {
         world.violate("R2", call: truth.index, text + "; it has the record")
     }
 
-    /// A 2xx that confirms a dialog leaves only when a peer has the dialog (DESIGN §6, commit).
+    /// A 2xx that confirms a dialog leaves only when a peer has the dialog (S1-3).
     private func checkCommit(
         _ host: Host, _ truth: CallTruth, _ place: Int, _ knowing: [ProcessID], isUncommitted: Bool, _ world: World
     ) {

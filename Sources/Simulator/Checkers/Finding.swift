@@ -1,18 +1,18 @@
-// What a run found. A violation is a rule of DESIGN §8 that did not hold; what is left by nature, because everyone who
-// knew was dead or out of reach, or because two nodes with `auto` were in a partition, is counted apart with its
-// reason.
+// What a run found. A violation is a rule (Architecture, "What must hold on every seed") that did not hold; what is
+// left by nature, because everyone who knew was dead or out of reach, or because two nodes with `auto` were in a
+// partition, is counted apart with its reason.
 
 /// One thing that a checker saw.
 package struct Finding: Equatable, Sendable {
-    /// A number of DESIGN §8, a rule of the replication or SIP specification, or a word of this simulator:
-    /// `sip` an unusable or misdirected message, `bus` a misuse of the bus, `spin` a machine that wakes for nothing,
-    /// `calm` a call that failed with nothing wrong, `ka` one that keep-alives should have ended; of a forked call
-    /// `fork-ring` a callee that was never told that another was answered, `fork-final` a caller that was told two
-    /// things, `fork-lost` a dialog without a record, `fork-ghost` a record of a dialog that is over; of an attempt of
-    /// a proxy above `hunt-did` one that has another's record, `hunt-target` and `hunt-reach` one at a wrong target or
-    /// at none, `hunt-final` one whose caller is told what its target did not say, `hunt-lost` and `hunt-ghost` as
-    /// above; of a call that a server sends back `spiral-end` one that is over before the server is, `spiral-route` a
-    /// BYE that misses it.
+    /// A number of Architecture, "What must hold on every seed", a rule of the replication or SIP specification, or a
+    /// word of this simulator: `sip` an unusable or misdirected message, `bus` a misuse of the bus, `spin` a machine
+    /// that wakes for nothing, `calm` a call that failed with nothing wrong, `ka` one that keep-alives should have
+    /// ended; of a forked call `fork-ring` a callee that was never told that another was answered, `fork-final` a
+    /// caller that was told two things, `fork-lost` a dialog without a record, `fork-ghost` a record of a dialog that
+    /// is over; of an attempt of a proxy above `hunt-did` one that has another's record, `hunt-target` and
+    /// `hunt-reach` one at a wrong target or at none, `hunt-final` one whose caller is told what its target did not
+    /// say, `hunt-lost` and `hunt-ghost` as above; of a call that a server sends back `spiral-end` one that is over
+    /// before the server is, `spiral-route` a BYE that misses it.
     package var code: String
     package var isByNature: Bool
     /// Milliseconds of virtual time.

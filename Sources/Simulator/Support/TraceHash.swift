@@ -1,6 +1,6 @@
-// TraceHash condenses every delivered event of a run into one number: the same seed must give the same number, in this
-// process, in another one and on another machine (DESIGN §8, number 10). In the manner of FNV-1a, but eight bytes a
-// round: it has to notice a difference, not to withstand an attacker.
+// TraceHash condenses every delivered event of a run into one number: the same seed must give the same number, in
+// this process, in another one and on another machine (Architecture, "What must hold on every seed", number 10). In
+// the manner of FNV-1a, but eight bytes a round: it has to notice a difference, not to withstand an attacker.
 
 internal import Primitives
 

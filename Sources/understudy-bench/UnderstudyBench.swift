@@ -1,0 +1,33 @@
+// understudy-bench runs one benchmark so many times and prints what it counted. `Deploy/benchmark` runs it under
+// callgrind, once with n and once with 2n, and compares the differences with the thresholds:
+//
+//     swift run -c release understudy-bench NAME COUNT
+//
+// The time is printed for whoever looks; nothing depends on it.
+
+import Benchmarks
+import CAllocations
+import Glibc
+
+@main
+enum UnderstudyBench {
+    static func main() {
+        let arguments = CommandLine.arguments
+        guard arguments.count == 3, let benchmark = Benchmark.named(arguments[1]), let count = Int(arguments[2]),
+            count > 0
+        else {
+            print("usage: understudy-bench NAME COUNT")
+            for benchmark in Benchmark.all { print("  \(benchmark.name): \(benchmark.summary)") }
+            exit(2)
+        }
+        let began = milliseconds()
+        for (name, value) in benchmark.run(count, 1_000, callocations_count) { print("\(name)=\(value)") }
+        print("# \(milliseconds() - began) ms of processor time in all")
+    }
+
+    private static func milliseconds() -> Int {
+        var time = timespec()
+        guard unsafe clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time) == 0 else { return 0 }
+        return time.tv_sec * 1_000 + time.tv_nsec / 1_000_000
+    }
+}

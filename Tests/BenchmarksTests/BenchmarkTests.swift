@@ -1,0 +1,41 @@
+// Each benchmark runs once, small, so that none rots, and each thing that it counts has its limit. What the limits are
+// is gated by `Deploy/benchmark`, which counts instructions too.
+
+import Benchmarks
+import Foundation
+import Testing
+
+@Suite("Benchmarks")
+struct BenchmarkTests {
+    private static let limits: [String] = {
+        let file = URL(filePath: #filePath).deletingLastPathComponent()
+            .appending(path: "../../Sources/Benchmarks/Thresholds.txt").standardizedFileURL
+        let text = (try? String(contentsOf: file, encoding: .utf8)) ?? ""
+        return text.split(separator: "\n").filter { !$0.hasPrefix("#") }.compactMap {
+            $0.split(separator: " ").first.map(String.init)
+        }
+    }()
+
+    @Test(arguments: Benchmark.all.map(\.name))
+    func `a benchmark runs, and what it counts has a limit`(name: String) throws {
+        let benchmark = try #require(Benchmark.named(name))
+        let counts = benchmark.run(2, 1) { 0 }
+        #expect(!counts.isEmpty)
+        for count in counts { #expect(Self.limits.contains("\(name).\(count.name)")) }
+        let prefix = name == "call" ? ["call.owner", "call.replica"] : [name]
+        for role in prefix { #expect(Self.limits.contains("\(role).instructions")) }
+    }
+
+    @Test func `every limit is one of a benchmark that there is`() {
+        let names = Set(Benchmark.all.map(\.name))
+        #expect(Self.limits.count > names.count)
+        for limit in Self.limits { #expect(names.contains(String(limit.prefix { $0 != "." }))) }
+    }
+
+    @Test func `an owner publishes what it learns of its calls`() throws {
+        let benchmark = try #require(Benchmark.named("call"))
+        let counts = benchmark.run(3, 0) { 0 }
+        let bytes = try #require(counts.first { $0.name == "bytes" })
+        #expect(bytes.value > 3 * 1_000)
+    }
+}
