@@ -67,8 +67,8 @@ def floods(report, quick):
         counters = metrics(node)
         began = now()
         senders = {
-            "strange": start("strange", stage.host(31), node.host, 10_000, seconds),
-            "refused": start("refused", stage.host(32), node.host, 1_000, seconds),
+            "strange": start("strange", stage.cluster.host(31), node.host, 10_000, seconds),
+            "refused": start("refused", stage.cluster.host(32), node.host, 1_000, seconds),
         }
         count = (seconds + 4) * rate
         # Half of the calls by the balancer, half straight to the node that is flooded.

@@ -38,6 +38,23 @@ struct DialogFilters: ParsableArguments {
                 throw ValidationError("\(name) wants an age like 90, 90s, 15m or 2h, not '\(text)'")
             }
         }
+        if let older, let younger, let least = AgeText.seconds(older), let most = AgeText.seconds(younger), least >= most {
+            throw ValidationError("nothing is older than \(older) and younger than \(younger)")
+        }
+        // A variable that a script has not set must not become all of them.
+        if !state.isEmpty, !state.contains(where: { $0.contains { $0 != "," && $0 != " " } }) {
+            throw ValidationError("--state wants one or several of \(Self.states.joined(separator: ", "))")
+        }
+        let texts = [("--home", home), ("--actor", actor), ("--call-id", callID), ("--from", from), ("--to", to)]
+        for (name, text) in texts where text?.isEmpty == true { throw ValidationError("\(name) wants a text that is not empty") }
+    }
+
+    /// Why there is nothing, when a node was named that nobody knows; `nil` otherwise.
+    func unknownNode(_ status: JSONValue) -> String? {
+        let others = (status["members"]?.elements ?? []).compactMap { $0["name"]?.text }.filter { !$0.isEmpty }
+        let names = Set(others + [status["node"]?.text ?? ""]).sorted()
+        guard let name = [home, actor].compactMap(\.self).first(where: { !names.contains($0) }) else { return nil }
+        return "no dialog is of \(name), and no member is called so; there are: \(names.joined(separator: ", "))"
     }
 
     /// Every page, one after the other.
@@ -97,8 +114,14 @@ struct ListDialogs: AsyncParsableCommand {
         }
         let rows = list.rows()
         Console.clearProgress()
+        if json, !rows.isEmpty { return Console.print(JSONValue.array(rows).sorted.printed) }
+        let status = try await Asking.call(client, "cluster.status", [])
+        if rows.isEmpty, let sentence = filters.unknownNode(status) {
+            Console.complain(sentence)
+            throw Console.failed
+        }
         if json { return Console.print(JSONValue.array(rows).sorted.printed) }
-        let held = Int(clamping: try await Asking.call(client, "cluster.status", [])["dialogs"]?["held"]?.whole ?? 0)
+        let held = Int(clamping: status["dialogs"]?["held"]?.whole ?? 0)
         let footer = list.footer(shown: rows.count, held: held)
         guard !rows.isEmpty else { return Console.print(footer) }
         let table = DialogList.table(rows, width: wide ? .max : Console.width)
