@@ -12,8 +12,9 @@ struct InitConfiguration: AsyncParsableCommand {
         commandName: "init", abstract: "Write the configuration of a new cluster, its balancer's and its key.",
         discussion: """
             Asks for what no option gives: the cluster's name, its nodes' addresses, which balancer stands in front \
-            and where, where calls go, and whether phones come over TLS, too, where the balancer passes it on. Writes n1.yaml, n2.yaml and so on, the balancer's configuration, and \
-            cluster.key with mode 600, into one folder. Nothing that exists is written over.
+            and where, where calls go, and whether phones come over TLS, too, where the balancer passes it on. Writes \
+            n1.yaml, n2.yaml and so on, the balancer's configuration, and cluster.key with mode 600, into one folder. \
+            Nothing that exists is written over.
 
             Exit codes: 0 written; 2 an answer cannot be used, or a file could not be written.
             """)
@@ -31,7 +32,8 @@ struct InitConfiguration: AsyncParsableCommand {
     var to: String?
     @Flag(
         inversion: .prefixedNo,
-        help: "Phones come over TLS, too, on port 5061: with nginx, haproxy or none. The certificate is yours to bring.")
+        help: "Phones come over TLS, too, on port 5061: with nginx, haproxy or none. The certificate is yours to bring."
+    )
     var tls: Bool?
     @Option(
         name: .shortAndLong,
@@ -166,14 +168,16 @@ struct InitConfiguration: AsyncParsableCommand {
         ]
         if plan.hasTLS {
             lines += [
-                "TLS: bring \(plan.certificateFile) and \(plan.certificateKeyFile) (mode 600), PEM, to every node; for a trial:",
+                "TLS: bring \(plan.certificateFile) and \(plan.certificateKeyFile) (mode 600), PEM, to every node;",
+                "for a trial make them so:",
                 "  \(plan.trialCertificate)",
             ]
         }
         switch plan.balancer {
         case .kamailio: lines.append("The balancer: kamailio -f \(plan.folder)/kamailio.cfg -m 256 -DD -E")
         case .nginx: lines.append("The balancer: nginx -c \(plan.folder)/nginx.conf")
-        case .haproxy: lines.append("The balancer, of TCP\(plan.hasTLS ? " and TLS" : ""): haproxy -f \(plan.folder)/haproxy.cfg")
+        case .haproxy:
+            lines.append("The balancer, of TCP\(plan.hasTLS ? " and TLS" : ""): haproxy -f \(plan.folder)/haproxy.cfg")
         case .none: break
         }
         return lines

@@ -38,7 +38,9 @@ struct DialogFilters: ParsableArguments {
                 throw ValidationError("\(name) wants an age like 90, 90s, 15m or 2h, not '\(text)'")
             }
         }
-        if let older, let younger, let least = AgeText.seconds(older), let most = AgeText.seconds(younger), least >= most {
+        if let older, let younger, let least = AgeText.seconds(older), let most = AgeText.seconds(younger),
+            least >= most
+        {
             throw ValidationError("nothing is older than \(older) and younger than \(younger)")
         }
         // A variable that a script has not set must not become all of them.
@@ -46,7 +48,9 @@ struct DialogFilters: ParsableArguments {
             throw ValidationError("--state wants one or several of \(Self.states.joined(separator: ", "))")
         }
         let texts = [("--home", home), ("--actor", actor), ("--call-id", callID), ("--from", from), ("--to", to)]
-        for (name, text) in texts where text?.isEmpty == true { throw ValidationError("\(name) wants a text that is not empty") }
+        for (name, text) in texts where text?.isEmpty == true {
+            throw ValidationError("\(name) wants a text that is not empty")
+        }
     }
 
     /// Why there is nothing, when a node was named that nobody knows; `nil` otherwise.
@@ -162,7 +166,9 @@ struct EndDialog: AsyncParsableCommand {
 
     func validate() throws {
         guard (1...600).contains(timeout ?? 1) else { throw ValidationError("--timeout must be 1 to 600") }
-        if timeout != nil, !wait { throw ValidationError("--timeout belongs to --wait: without it nothing is waited for") }
+        if timeout != nil, !wait {
+            throw ValidationError("--timeout belongs to --wait: without it nothing is waited for")
+        }
     }
 
     func run() async throws {

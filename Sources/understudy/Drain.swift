@@ -23,7 +23,9 @@ struct Drain: AsyncParsableCommand {
 
     func validate() throws {
         guard (1...86_400).contains(timeout ?? 1) else { throw ValidationError("--timeout must be 1 to 86400") }
-        if timeout != nil, !wait { throw ValidationError("--timeout belongs to --wait: without it nothing is waited for") }
+        if timeout != nil, !wait {
+            throw ValidationError("--timeout belongs to --wait: without it nothing is waited for")
+        }
     }
 
     func run() async throws {

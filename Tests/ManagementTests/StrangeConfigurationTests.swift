@@ -7,7 +7,8 @@ import Testing
 
 @Suite("Strange configurations")
 struct StrangeConfigurationTests {
-    private static let head = "node: {name: x1}\nsip:\n  listen: [\"udp://127.0.5.41:5060\", \"tcp://127.0.5.41:5060\"]\n"
+    private static let head =
+        "node: {name: x1}\nsip:\n  listen: [\"udp://127.0.5.41:5060\", \"tcp://127.0.5.41:5060\"]\n"
 
     private func read(_ bytes: [UInt8]) -> SettingsLoader.Loaded {
         SettingsLoader(
@@ -87,8 +88,10 @@ struct StrangeConfigurationTests {
         ("routes:\n  - {match: \"sip:(?!a)\", to: [sip:127.0.0.1]}\n", "'(?' is not available"),
         ("routes:\n  - {match: \"sip:[[:alpha:]]+\", to: [sip:127.0.0.1]}\n", "'[:' is not available"),
         ("routes:\n  - {match: 'sip:[\\d]+', to: [sip:127.0.0.1]}\n", "'\\d' is not available in [ ]"),
-        ("routes:\n  - {match: \"sip:.*\", set: gatways}\nsets: [{name: gateways, to: [sip:127.0.0.1]}]\n",
-            "'gatways' is none of sets; did you mean gateways?"),
+        (
+            "routes:\n  - {match: \"sip:.*\", set: gatways}\nsets: [{name: gateways, to: [sip:127.0.0.1]}]\n",
+            "'gatways' is none of sets; did you mean gateways?"
+        ),
         ("routes:\n  - {match: \"sip:.*\", to: [\"sip:0.0.0.0\"]}\n", "sip:0.0.0.0: is no address to send to"),
         ("routes:\n  - {match: \"sip:.*\", to: [\"sip:224.0.1.75\"]}\n", "224.0.1.75 is a multicast address"),
         ("routes:\n  - {source: [10.0.0.1/8], to: [sip:127.0.0.1]}\n", "write 10.0.0.0/8"),
@@ -133,17 +136,28 @@ struct StrangeConfigurationTests {
         ("access: {allow: [\"2001:db8::/32\"]}\n", "access.allow: has no IPv4 address"),
         ("access: {trusted: [0.0.0.0/0]}\n", "access.trusted: 0.0.0.0/0 believes everybody"),
         ("  tls: {certificate-file: /k, key-file: /k}\n", "sip.tls.certificate-file: is of no use"),
-        ("  advertise: [\"sip:127.0.5.10\", \"sip:127.0.5.10;transport=tcp\"]\n  balancer: [127.0.5.10, 127.0.5.10]\n",
-            "sip.balancer: 127.0.5.10:5060 is there twice"),
-        ("  advertise: [\"sip:127.0.5.10\", \"sip:127.0.5.10;transport=tcp\"]\n  balancer: [\"2001:db8::1\"]\n",
-            "sip.balancer: [2001:db8::1]:5060 is of no use"),
-        ("cluster: {bus: \"10.0.0.1:7400\", peers: [\"127.0.0.1:7400\"], key-file: /k}\n",
-            "cluster.peers: 127.0.0.1:7400 is this host itself"),
-        ("cluster: {bus: \"127.0.0.1:7400\", peers: [\"10.0.0.1:7400\"], key-file: /k}\n",
-            "cluster.bus: 127.0.0.1:7400 is a loopback address, which 10.0.0.1:7400 cannot reach"),
+        (
+            "  advertise: [\"sip:127.0.5.10\", \"sip:127.0.5.10;transport=tcp\"]\n"
+                + "  balancer: [127.0.5.10, 127.0.5.10]\n",
+            "sip.balancer: 127.0.5.10:5060 is there twice"
+        ),
+        (
+            "  advertise: [\"sip:127.0.5.10\", \"sip:127.0.5.10;transport=tcp\"]\n  balancer: [\"2001:db8::1\"]\n",
+            "sip.balancer: [2001:db8::1]:5060 is of no use"
+        ),
+        (
+            "cluster: {bus: \"10.0.0.1:7400\", peers: [\"127.0.0.1:7400\"], key-file: /k}\n",
+            "cluster.peers: 127.0.0.1:7400 is this host itself"
+        ),
+        (
+            "cluster: {bus: \"127.0.0.1:7400\", peers: [\"10.0.0.1:7400\"], key-file: /k}\n",
+            "cluster.bus: 127.0.0.1:7400 is a loopback address, which 10.0.0.1:7400 cannot reach"
+        ),
         ("management: {token-file: /t}\n", "management.token-file: is of no use without management.http"),
-        ("cluster: {bus: \"127.0.5.41:7400\", key-file: /k}\nmanagement: {http: 127.0.0.1:8080, token-file: /k}\n",
-            "management.token-file: is cluster.key-file too"),
+        (
+            "cluster: {bus: \"127.0.5.41:7400\", key-file: /k}\nmanagement: {http: 127.0.0.1:8080, token-file: /k}\n",
+            "management.token-file: is cluster.key-file too"
+        ),
     ])
     func `what is of no use is told`(yaml: String, sentence: String) {
         let loaded = load(yaml: Self.head + yaml, files: ["/k": "0123456789abcdef", "/t": "fedcba9876543210"])
@@ -184,7 +198,8 @@ struct StrangeOverrideTests {
 
     @Test(arguments: [
         (["sip.via='own'"], "sip.via: the quotation marks around 'own'"), ([""], "'' is not of the form KEY=VALUE"),
-        (["=x"], "'=x' is not of the form KEY=VALUE"), (["sip.t1-ms: 5"], "'sip.t1-ms: 5' is not of the form KEY=VALUE"),
+        (["=x"], "'=x' is not of the form KEY=VALUE"),
+        (["sip.t1-ms: 5"], "'sip.t1-ms: 5' is not of the form KEY=VALUE"),
         (["sip=x"], "sip: is a section, not a key"), (["UNDERSTUDY_SIP_T1_MS=500"], "did you mean sip.t1-ms?"),
         (["sip.t1-ms=500", "SIP.T1_MS=600"], "sip.t1-ms: is set twice; give one --set of it (--set)"),
     ])

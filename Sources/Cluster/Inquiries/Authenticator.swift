@@ -1,11 +1,12 @@
-// Authenticator makes the code that shows that an inquiry, or its answer, comes from who has the cluster's key. The function is given
-// by the shell (HMAC-SHA-256): the core has no cryptography of its own, and stays pure, as the function is.
+// Authenticator makes the code that shows that an inquiry, or its answer, comes from who has the cluster's key. The
+// function is given by the shell (HMAC-SHA-256): the core has no cryptography of its own, and stays pure, as the
+// function is.
 //
 // The code covers who asks and its boot, who is asked and its boot, the number and the text. So an inquiry that
 // somebody recorded is of no use: to another member or a later process it says nothing, and the one that it was for has
-// read its number. The code of an answer covers its part of the answer, and where in the whole it stands, with both ends
-// and the number that the asker has given out once: what answered another question, or came from elsewhere, is none.
-// It hides nothing; the bus is not sealed.
+// read its number. The code of an answer covers its part of the answer, and where in the whole it stands, with both
+// ends and the number that the asker has given out once: what answered another question, or came from elsewhere, is
+// none. It hides nothing; the bus is not sealed.
 
 package struct Authenticator: Sendable {
     /// The code of some bytes under the cluster's key, 32 bytes.

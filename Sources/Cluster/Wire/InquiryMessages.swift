@@ -4,8 +4,8 @@
 //   message InquiryPart { uint64 number = 1; uint32 state = 2; uint64 total = 3; uint64 offset = 4; bytes part = 5;
 //                         bytes code = 6; }
 //
-// The text is opaque here. `number` grows with each inquiry of an asker's boot, `boot` is the answerer's, a `code`
-// is a message authentication code (`Authenticator`). An answer is fetched part by part: the same inquiry is sent again with
+// The text is opaque here. `number` grows with each inquiry of an asker's boot, `boot` is the answerer's, a `code` is a
+// message authentication code (`Authenticator`). An answer is fetched part by part: the same inquiry is sent again with
 // the offset that is wanted next. State: 1 being worked on, 2 a part, 3 refused, 4 the answer is too long.
 //
 // A reader of an older version skips both kinds: its reply has no part, by which the asker knows.

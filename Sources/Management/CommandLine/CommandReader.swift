@@ -101,7 +101,9 @@ package struct CommandReader: Sendable {
         var unfinished: String?
     }
 
-    private static let dashes: Set<Character> = ["\u{2010}", "\u{2011}", "\u{2012}", "\u{2013}", "\u{2014}", "\u{2212}"]
+    private static let dashes: Set<Character> = [
+        "\u{2010}", "\u{2011}", "\u{2012}", "\u{2013}", "\u{2014}", "\u{2212}",
+    ]
 
     private func readLeaf(
         _ command: CommandTree, _ path: [String], _ head: [String], _ words: [String]

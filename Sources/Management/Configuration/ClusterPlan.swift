@@ -2,8 +2,8 @@
 // Pure: texts in, texts out; `understudy config init` asks and writes.
 //
 // The balancer's files are those of `Deploy/balancer` with other addresses, so that what is written there of rules and
-// traps is at hand where they are used. What they have for TLS is left out unless it was asked for: nginx and HAProxy pass
-// it through to the nodes, whose certificate whoever runs the cluster has to bring.
+// traps is at hand where they are used. What they have for TLS is left out unless it was asked for: nginx and HAProxy
+// pass it through to the nodes, whose certificate whoever runs the cluster has to bring.
 
 package import Node
 import SIP

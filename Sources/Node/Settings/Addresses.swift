@@ -86,7 +86,8 @@ extension Settings {
             list.add("management.http", "\(http.text) is taken by cluster.bus, which uses its port and the next")
         }
         if let moving = sip.serviceAddress, sip.listen.contains(moving) {
-            list.add("sip.service-address", "\(moving.text) is in sip.listen; name the address that moves between hosts")
+            list.add(
+                "sip.service-address", "\(moving.text) is in sip.listen; name the address that moves between hosts")
         }
         return list.problems
     }

@@ -93,7 +93,9 @@ package struct DialogSettings: Equatable, Sendable {
     }
 
     /// Of URIs (RFC 3261 §19.1.1, RFC 5626, RFC 5627, RFC 3486, RFC 4244).
-    private static let takenParameters = ["lr", "transport", "user", "method", "ttl", "maddr", "ob", "gr", "comp", "cause"]
+    private static let takenParameters = [
+        "lr", "transport", "user", "method", "ttl", "maddr", "ob", "gr", "comp", "cause",
+    ]
 
     static func isToken(_ text: String) -> Bool {
         !text.isEmpty

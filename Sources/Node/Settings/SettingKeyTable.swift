@@ -23,7 +23,9 @@ extension SettingKey {
 
     private static let sipKeys = [
         endpoints("sip.listen", \.sip.listen, like: "udp://192.0.2.1:5060", schemes: .sip, defaultPort: nil),
-        list("sip.advertise", \.sip.advertise, { "'\($0)' is not a SIP URI like sip:192.0.2.1:5060" }) { ConfiguredURI($0) },
+        list("sip.advertise", \.sip.advertise, { "'\($0)' is not a SIP URI like sip:192.0.2.1:5060" }) {
+            ConfiguredURI($0)
+        },
         endpoints(
             "sip.balancer", \.sip.balancer, like: "192.0.2.1 or 192.0.2.1:5060", schemes: .none, defaultPort: 5_060),
         choice("sip.force_rport", \.sip.forceRport),
@@ -316,7 +318,9 @@ extension Endpoint {
             let port = isAddress(parts.dropLast()) ? String(parts[parts.count - 1]) : "5060"
             return "'\(text)': an IPv6 address stands in brackets before its port, like \(scheme)[\(host)]:\(port)"
         }
-        if rest.contains("%") { return "'\(text)': a zone says nothing to a peer; name an address that is valid everywhere" }
+        if rest.contains("%") {
+            return "'\(text)': a zone says nothing to a peer; name an address that is valid everywhere"
+        }
         if rest.hasPrefix("["), !rest.contains("]") { return "'\(text)': the '[' is not closed by a ']'" }
         let isWithPort = rest.hasPrefix("[") ? rest.contains("]:") : parts.count == 2
         if isWithPort, let last = parts.last, !last.isEmpty, last.allSatisfy(\.isNumber),

@@ -1,5 +1,5 @@
-// MessageOutline is what the index of a message tells whoever keeps it: that it has no credentials, where its Call-ID is,
-// and whether its body may be kept (`Redaction`).
+// MessageOutline is what the index of a message tells whoever keeps it: that it has no credentials, where its Call-ID
+// is, and whether its body may be kept (`Redaction`).
 
 package import Primitives
 

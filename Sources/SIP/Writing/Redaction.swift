@@ -4,10 +4,11 @@
 //   body that is not SDP, or is encoded    left out
 //   SDP: k=, a=crypto, a=ice-pwd, a=key-mgmt     the line is left out (RFC 4566 §5.12, RFC 4568, RFC 8839, RFC 4567)
 //
-// It is one pass over the lines, sixteen bytes at a time, and looks at nothing but how each begins: it is done for every
-// message of every call. A line whose first eight bytes begin none of the names is passed by; what remains between two
-// lines that matter is copied at once. What is no message is not given to it. It finds the Call-ID on the way. Of a
-// message that has just been parsed the index knows all this already (`MessageOutline`), and its head is one copy.
+// It is one pass over the lines, sixteen bytes at a time, and looks at nothing but how each begins: it is done for
+// every message of every call. A line whose first eight bytes begin none of the names is passed by; what remains
+// between two lines that matter is copied at once. What is no message is not given to it. It finds the Call-ID on the
+// way. Of a message that has just been parsed the index knows all this already (`MessageOutline`), and its head is one
+// copy.
 //
 // Limit: `limit` bytes of the copy; the rest is left out, whole lines of it.
 
@@ -117,7 +118,7 @@ package enum Redaction {
         switch start {
         case 0x7a69_726f_6874_7561, 0x7561_2d79_786f_7270: return true  // "authoriz", "proxy-au"
         case 0x2d74_6e65_746e_6f63: return ninth | 0x20 == 0x74 || ninth | 0x20 == 0x65  // "content-", then t or e
-        case 0x3a64_692d_6c6c_6163, 0x2064_692d_6c6c_6163, 0x2964_692d_6c6c_6163: return true  // "call-id" and : or space
+        case 0x3a64_692d_6c6c_6163, 0x2064_692d_6c6c_6163, 0x2964_692d_6c6c_6163: return true  // "call-id", : or space
         default: break
         }
         // The compact forms: one letter, then : or space.
