@@ -124,7 +124,11 @@ struct ClusterPlanTests {
         // Nothing is wrong with a node's file but what its owner has to bring.
         let lacking = settings(files[0], of: files).problems
         #expect(lacking.map(\.key) == ["sip.tls.certificate-file", "sip.tls.key-file"])
-        files += ["tls.pem", "tls.key"].map { PlannedFile(name: $0, text: "-----BEGIN") }
+        for name in ["tls.pem", "tls.key"] {
+            var brought = files[0]
+            (brought.name, brought.text) = (name, "-----BEGIN")
+            files.append(brought)
+        }
         let loaded = settings(files[0], of: files)
         #expect(loaded.problems == [] && loaded.warnings == [], "\(loaded.problems) \(loaded.warnings)")
         #expect(loaded.settings.sip.listen.contains { $0.transport == .tls && $0.port == 5_061 })

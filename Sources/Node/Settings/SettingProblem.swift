@@ -16,12 +16,12 @@ package struct SettingProblem: Error, Hashable, Sendable, CustomStringConvertibl
     }
 
     package var description: String {
-        let subject = (key.isEmpty ? message : "\(key): \(message)").shortened(to: Self.lengthLimit)
+        let subject = (key.isEmpty ? message : "\(key): \(message)").shortened(to: Self.mostCharacters)
         return (origin.isEmpty ? subject : "\(subject) (\(origin))").printable
     }
 
     /// Characters of a sentence: whoever wrote a value of pages knows how it goes on.
-    private static let lengthLimit = 600
+    private static let mostCharacters = 600
 }
 
 extension String {
