@@ -163,7 +163,7 @@ def refusals(report, folder):
         other = os.path.join(folder, "refused")
         base = flags("kamailio", other)
         at = base.index(words[0])
-        base[at : at + 2] = ["--to=", "--tls"] if words[1] == "--tls" else words
+        base[at : at + 2] = ["--to", "", "--tls"] if words[1] == "--tls" else words
         code, said = run(*base)
         report.claim(f"refused: {' '.join(words)}", code == 2 and sentence in said and not os.path.exists(other), said.strip()[:160])
     code, said = run("config", "init", "--output", os.path.join(folder, "unasked"))

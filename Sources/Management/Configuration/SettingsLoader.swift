@@ -67,7 +67,7 @@ package struct SettingsLoader: Sendable {
             entries += read.entries
         }
         entries += variables(&loaded.problems, &loaded.warnings)
-        entries += options(&loaded.problems)
+        entries += options(&loaded.problems, &loaded.warnings)
 
         var origins: [String: String] = [:]
         for entry in entries {
@@ -171,21 +171,26 @@ package struct SettingsLoader: Sendable {
         return entries
     }
 
-    private func options(_ problems: inout [SettingProblem]) -> [ConfigurationEntry] {
+    private func options(
+        _ problems: inout [SettingProblem], _ warnings: inout [SettingProblem]
+    ) -> [ConfigurationEntry] {
         var entries: [ConfigurationEntry] = []
         var taken: Set<String> = []
         for option in overrides {
             let key = String((option.split(separator: "=", omittingEmptySubsequences: false).first ?? "").trimming)
             guard let equals = option.firstIndex(of: "="), !key.isEmpty else {
-                let message = "'\(option)' is not of the form KEY=VALUE"
-                problems.append(SettingProblem(key: "", message: message, origin: "--set"))
+                let isNamed = !key.isEmpty
+                let message = "\(isNamed ? "" : "'\(option)' ")is not of the form KEY=VALUE"
+                problems.append(SettingProblem(key: isNamed ? option : "", message: message, origin: "--set"))
                 continue
             }
             let text = String(option[option.index(after: equals)...])
             let known = SettingKey.named(key)
-            var objection = known.flatMap { Self.objection(to: text, for: $0) }
-            if !taken.insert(SettingKey.fold(key)).inserted { objection = "is set twice; give one --set of it" }
-            if let objection {
+            if !taken.insert(SettingKey.fold(key)).inserted {
+                let message = "is set twice; the last one holds"
+                warnings.append(SettingProblem(key: known?.name ?? key, message: message, origin: "--set"))
+            }
+            if let objection = known.flatMap({ Self.objection(to: text, for: $0) }) {
                 problems.append(SettingProblem(key: known?.name ?? key, message: objection, origin: "--set"))
             } else {
                 entries.append(ConfigurationEntry(key: key, value: .list([text]), origin: "--set"))
