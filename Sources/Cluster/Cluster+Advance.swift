@@ -60,10 +60,15 @@ extension Cluster {
         var timedOut: UInt64 = 0
         var oldest = UInt64.max
         var pushes: [UInt64] = []
+        let positions = acknowledgedPositions()
         waits.advance(now) { event in
             switch event {
             case .push(let sequence): pushes.append(sequence)
-            case .timedOut(let sequence, let token):
+            case .timedOut(let sequence, let token, let enough)
+            where positions.count(where: { $0 >= sequence }) >= enough:
+                counters.commits += 1
+                out.append(.committed(token: token, acknowledged: true))
+            case .timedOut(let sequence, let token, _):
                 timedOut += 1
                 oldest = min(oldest, sequence)
                 out.append(.committed(token: token, acknowledged: false))

@@ -35,9 +35,10 @@ extension Cluster {
     }
 
     /// Answers `.committed` with this token once `count` peers have every fact up to `sequence` in their records, at
-    /// the timeout at the latest, and at once when no peer is there to wait for.
+    /// the timeout at the latest, and at once when no peer is there to wait for. With `enough` below `count`, so many
+    /// do when that time is over.
     package mutating func wait(
-        for sequence: UInt64, peers count: Int, token: UInt64, timeout: Duration, now: Instant,
+        for sequence: UInt64, peers count: Int, enough: Int? = nil, token: UInt64, timeout: Duration, now: Instant,
         out: inout ClusterActions
     ) {
         let positions = acknowledgedPositions()
@@ -54,7 +55,9 @@ extension Cluster {
             counters.waitsRefused += 1
             return out.append(.committed(token: token, acknowledged: false))
         }
-        waits.insert(.init(sequence: sequence, peers: count, token: token, began: now, timeout: timeout))
+        waits.insert(
+            .init(
+                sequence: sequence, peers: count, enough: enough ?? count, token: token, began: now, timeout: timeout))
         outbound.requestAcknowledgement(now: now)
     }
 

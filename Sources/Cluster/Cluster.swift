@@ -82,6 +82,9 @@ package struct Cluster: Sendable {
     /// Since when a live process with our name and another boot has been told of.
     var namesakeSince: Instant?
 
+    /// Records whose age was told by somebody who cannot be asked any more, 4096 at most, until another is heard.
+    var unaskedAges: [UInt64] = []
+
     /// When the positions of the streams we follow are to be told.
     var arePositionsDue = Instant.distantFuture
     var nextCompare: Instant

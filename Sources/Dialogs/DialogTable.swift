@@ -36,6 +36,8 @@ public struct DialogTable: Sendable {
         /// The dialog is older than was known here, by more than `birthTolerance`: an age was told wrong, by a frame
         /// that had waited, and whoever has it from here has it wrong as well.
         public var isOlder: Bool
+        /// The later deadline that stood here before, where a shortening has taken its place.
+        public var overruled: RecordView.Deadline?
 
         public init(
             outcome: Outcome, before: DialogState?, after: DialogState, deadlineChanged: Bool, isOlder: Bool = false
@@ -215,13 +217,22 @@ public struct DialogTable: Sendable {
         entry.deadline = summary.deadline
         entry.changedAt = now
         entry.contentHash = contentHash(entry.did, written)
+        let overruled = entry.deadline < old.deadline ? deadline(of: old) : nil
         entry.blob = blobs.replace(old.blob, with: written)
         count(old, by: -1, now: now)
         count(entry, by: 1, now: now)
         _ = entries.update(id) { $0 = entry }
         let deadlineChanged = entry.deadline != old.deadline || (entry.birth != old.birth && entry.deadline != .max)
-        return Learned(
+        var learned = Learned(
             outcome: .changed, before: old.state, after: entry.state, deadlineChanged: deadlineChanged)
+        learned.overruled = overruled
+        return learned
+    }
+
+    private func deadline(of entry: Entry) -> RecordView.Deadline? {
+        guard entry.deadline != .max else { return nil }
+        let stored = blobs.location(entry.blob)
+        return RecordView(stored.bytes, stored.range).deadline
     }
 
     /// Forgets a record: a tombstone's end, or `fault.forget`.

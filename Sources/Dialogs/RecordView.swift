@@ -21,6 +21,8 @@ public struct RecordView: Sendable {
         public static let explicitEnd: UInt32 = 1 << 31
         /// Somebody has asked for the end: no refresh writes here.
         public var isExplicitEnd: Bool { generation >= Self.explicitEnd }
+        /// When the 2xx came that set it, in milliseconds since the dialog's birth; of an end it says nothing.
+        public var writtenMilliseconds: UInt64 { atMilliseconds - min(atMilliseconds, lifetimeMilliseconds) }
         /// The generation of a shortening; the last one is its own.
         public var nextGeneration: UInt32 { generation + 1 < Self.explicitEnd ? generation + 1 : generation }
 

@@ -74,8 +74,10 @@ extension Node {
         var peers = settings.replication.commit == .majority ? members / 2 : 1
         traceHeld(token, now: now)
         if token.purpose == .refresh { peers = max(peers, members - members / 2 - 1) }
+        let enough = max(1, peers)
+        peers = token.purpose == .inheritance ? max(enough, cluster.livePeerCount) : enough
         cluster.wait(
-            for: lastSequence, peers: max(1, peers), token: token.rawValue,
+            for: lastSequence, peers: peers, enough: enough, token: token.rawValue,
             timeout: settings.replication.commitTimeout, now: now, out: &clusterActions)
     }
 
@@ -138,6 +140,10 @@ extension Node {
         store.granted.removeAll(keepingCapacity: true)
         for did in store.older { effects.items.append(.put(did)) }
         store.older.removeAll(keepingCapacity: true)
+        for (did, deadline) in store.overruled {
+            proxy.repeatRefresh(did, deadline, now: now, dialogs: &store.dialogs, effects: &effects)
+        }
+        store.overruled.removeAll(keepingCapacity: true)
         guard !store.touched.isEmpty else { return }
         var touched: [DialogID] = []
         swap(&touched, &store.touched)

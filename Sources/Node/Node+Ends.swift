@@ -18,6 +18,10 @@ extension Node {
         guard let did = DialogID(hex: text), let state = store.dialogs.state(did) else { return .unknown }
         if state == .deleted { return .alreadyEnded }
         guard cluster.isFit else { return .refused("this node has no quorum or is not up yet; ask another member") }
+        // An end that is granted goes on, for the reason that its BYEs give: whoever repeats them must say the same.
+        if state >= .confirmedNotAcknowledged, proxy.isEnding(did) || proxy.frozenDialogs.contains(did, now: now) {
+            return .endingAlready
+        }
         let isAsked = store.dialogs.view(did) { view, _ in view.flags & RecordFlag.endedByOperator != 0 } ?? false
         begin(&out)
         let flags = RecordFlag.endedByOperator

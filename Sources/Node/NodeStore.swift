@@ -15,6 +15,8 @@ struct NodeStore: RecordStore {
     var touched: [DialogID] = []
     /// Records whose age was known wrong here: it is told again, or whoever has it from here keeps it wrong.
     var older: [DialogID] = []
+    /// Deadlines of ours that a peer's shortening has overruled.
+    var overruled: [(did: DialogID, deadline: RecordView.Deadline)] = []
     /// Records that came for the first time.
     var arrived: [DialogID] = []
     /// Dialogs whose end was granted here.
@@ -35,6 +37,7 @@ struct NodeStore: RecordStore {
             return .refused
         }
         if learned.isOlder, learned.after != .deleted { older.append(id) }
+        if let deadline = learned.overruled, learned.after != .deleted { overruled.append((id, deadline)) }
         switch learned.outcome {
         case .created:
             touched.append(id)

@@ -248,9 +248,11 @@ extension Proxy {
     /// A request in a dialog whose record was not here may have it by now: then it is known who sent it.
     private func matchAgain(_ context: inout ResponseContext, dialogs: DialogTable) -> Bool {
         if context.isKnown || context.kind != .forwarded { return true }
-        guard let did = context.did, let leg = leg(of: did, from: context.sender, dialogs: dialogs) else {
-            return false
-        }
+        // The record may have come without what the callee has answered to the INVITE.
+        guard let did = context.did,
+            let leg = leg(of: did, from: context.sender, dialogs: dialogs)
+                ?? legOfUnansweredDialog(did, dialogs: dialogs)
+        else { return false }
         context.leg = leg
         return true
     }

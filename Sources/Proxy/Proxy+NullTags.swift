@@ -7,8 +7,9 @@
 //   whose request       where both tags are the same, what only one side would write decides, in this order: the
 //                       Request-URI (the other's Contact), the From URI, the Contact, and the source
 //
-// Not taken for a dialog: a provisional without a To tag (§12.1 asks for one), and an INVITE whose Route names a record
-// that is not this node's, once it has been looked for: it may be a call of its own.
+// Not taken for a dialog: a provisional without a To tag (§12.1 asks for one). What a Route of ours names is taken for
+// one also where its record is nowhere: a dialog begun anew with each re-INVITE would be ended by its own deadline, and
+// with it a live call. A call of its own whose sender puts an old Route of ours into it goes on, and is not timed.
 
 import Dialogs
 import Primitives
@@ -19,7 +20,7 @@ extension Proxy {
     func isWithinDialog(_ plan: RequestPlan, dialogs: DialogTable) -> Bool {
         if !message.toTag.isEmpty || plan.namesSubscription { return true }
         if let hint = plan.did {
-            guard dialogs.contains(hint) else { return message.method != .invite }
+            guard dialogs.contains(hint) else { return true }
             guard let leg = leg(of: hint, from: plan.source, dialogs: dialogs) else {
                 return message.method != .invite && legOfUnansweredDialog(hint, dialogs: dialogs) != nil
             }

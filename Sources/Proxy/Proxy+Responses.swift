@@ -265,7 +265,8 @@ extension Proxy {
         }
         counters.heldResponses += 1
         context.held.append(HeldResponse(bytes: bytes, toTag: toTag, status: status, heldAt: now))
-        let purpose: CommitToken.Purpose = context.isInitial ? .confirmation : .refresh
+        let purpose: CommitToken.Purpose =
+            !context.isInitial ? .refresh : context.kind == .heir ? .inheritance : .confirmation
         effects.items.append(.commit(CommitToken(context: id, purpose: purpose)))
     }
 
@@ -294,7 +295,7 @@ extension Proxy {
         guard let id = resolve(token.context, generationMask: 0x3fff_ffff), var context = take(id) else { return }
         switch token.purpose {
         case .trying: sendTrying(&context, id, now: now, effects: &effects)
-        case .confirmation, .refresh:
+        case .confirmation, .refresh, .inheritance:
             guard !context.held.isEmpty else { break }
             let response = context.held.removeFirst()
             commitWaits.note(now - response.heldAt)

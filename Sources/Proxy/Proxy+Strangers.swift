@@ -147,7 +147,7 @@ extension Proxy {
                 || learnPassingSuccess(did, cSeq, now: now, dialogs: &dialogs, effects: &effects)
             // Each copy: what an earlier one taught may not have reached anybody yet.
             if commits, isConfirmation || learned {
-                let purpose: CommitToken.Purpose = isConfirmation ? .confirmation : .refresh
+                let purpose: CommitToken.Purpose = isConfirmation ? .inheritance : .refresh
                 if holdPassing(did, via, purpose, from: source, now: now, effects: &effects) { return }
             }
         }

@@ -14,6 +14,9 @@ package struct CommitToken: Hashable, Sendable {
         case confirmation
         /// A 2xx that moves a deadline.
         case refresh
+        /// A 2xx to a dead node's INVITE. Who ends that call as its heir does so where this node may not have heard of
+        /// it yet: all who are there are waited for, and the news of an end comes before their word (S2-11).
+        case inheritance
     }
 
     package var context: SlotID

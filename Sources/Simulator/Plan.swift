@@ -24,6 +24,12 @@ package struct PlanOptions: Equatable, Sendable {
     package var spirals: Bool?
     /// Operators end calls while their phones talk; in one seed of three when absent.
     package var ends: Bool?
+    /// Phones agree on session timers and give them up; in one seed of four when absent.
+    package var timers: Bool?
+    /// Phones without a tag, or with equal ones; in one seed of four when absent.
+    package var tagless: Bool?
+    /// Answers and route sets near the bounds; in one seed of four when absent.
+    package var large: Bool?
 
     package init() {}
 }
@@ -60,6 +66,10 @@ package struct Plan: Sendable {
     let dies: Bool
     let calls: [CallPlan]
     let faultTimes: [(time: Nanoseconds, kind: FaultKind)]
+    /// What the nodes ask for where no phone does, seconds; 0 for nothing (`sip.session-expires`).
+    let sessionSeconds: Int
+    /// A call that can have no record is refused (`dialogs.unrecorded`).
+    let refusesUnrecorded: Bool
     /// When an operator asks for the end of which call.
     let askedEnds: [(time: Nanoseconds, call: Int)]
     let randomSeed: UInt64
@@ -98,9 +108,12 @@ package struct Plan: Sendable {
         balancerRenewsBranch = random.chance(perMille: 300) && !options.deals
         dealsAnswers = random.chance(perMille: 500)
         dies = chosen.contains(.attrition)
-        let plain = Plan.drawCalls(
+        var plain = Plan.drawCalls(
             count: options.calls ?? 12 + random.below(17), lifetime: .seconds(Int64(lifetimeSeconds)),
             options: options, using: &random)
+        sessionSeconds = Plan.drawTimers(seed, of: &plain, lifetimeSeconds, options)
+        Plan.drawTags(seed, of: &plain, options)
+        refusesUnrecorded = Plan.drawSizes(seed, of: &plain, options)
         let hunts = Plan.drawHunts(seed, after: plain.count, lifetimeSeconds, options)
         calls = plain + hunts + Plan.drawSpirals(seed, after: plain.count + hunts.count, lifetimeSeconds, options)
         faultTimes = Plan.drawTimes(of: chosen, using: &random)
@@ -192,6 +205,38 @@ package struct Plan: Sendable {
             let after = random.between(.milliseconds(300), 2 * .seconds(Int64(lifetimeSeconds)) + .seconds(3))
             return (min(call.start + after, converged), call.index)
         }
+    }
+
+    /// Session timers for half of the calls that do not fork: of two callees each agrees for itself.
+    private static func drawTimers(
+        _ seed: UInt64, of calls: inout [CallPlan], _ lifetimeSeconds: Int, _ options: PlanOptions
+    ) -> Int {
+        var random = SplitMix(seed: seed ^ 0x5469_6D65_5469_6D65)
+        guard options.timers ?? random.chance(perMille: 250) else { return 0 }
+        for index in calls.indices where calls[index].fork == nil && random.chance(perMille: 500) {
+            let session = SessionPlan(lifetimeSeconds: lifetimeSeconds, using: &random)
+            calls[index].habits.session = session
+            let shortest = min(lifetimeSeconds, session.seconds.first.map(Int.init) ?? lifetimeSeconds)
+            calls[index].steps = CallPlan.drawSteps(lifetime: .seconds(Int64(shortest)), using: &random)
+        }
+        return random.pick([0, 0, lifetimeSeconds, 6])
+    }
+
+    private static func drawTags(_ seed: UInt64, of calls: inout [CallPlan], _ options: PlanOptions) {
+        var random = SplitMix(seed: seed ^ 0x5461_6773_5461_6773)
+        guard options.tagless ?? random.chance(perMille: 250) else { return }
+        for index in calls.indices where calls[index].fork == nil && random.chance(perMille: 500) {
+            calls[index].habits.tags = random.pick([.callerHasNone, .calleeHasNone, .nobodyHas, .same])
+        }
+    }
+
+    private static func drawSizes(_ seed: UInt64, of calls: inout [CallPlan], _ options: PlanOptions) -> Bool {
+        var random = SplitMix(seed: seed ^ 0x4C61_7267_4C61_7267)
+        guard options.large ?? random.chance(perMille: 250) else { return false }
+        for index in calls.indices where random.chance(perMille: 400) {
+            calls[index].habits.size = SizePlan(using: &random)
+        }
+        return random.chance(perMille: 500)
     }
 
     private static func drawTimes(

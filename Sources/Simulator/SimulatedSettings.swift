@@ -22,6 +22,8 @@ extension World {
         settings.dialogs.hashSize = 64
         settings.dialogs.defaultTimeout = .seconds(plan.lifetimeSeconds)
         settings.dialogs.limit = 10_000
+        settings.dialogs.unrecorded = plan.refusesUnrecorded ? .refuse : .forward
+        settings.sip.sessionInterval = .seconds(plan.sessionSeconds)
         if plan.options.keepAlive {
             settings.dialogs.keepAliveTimer = .seconds(1)
             settings.dialogs.keepAliveInterval = .nanoseconds(Plan.keepAliveInterval)

@@ -239,7 +239,7 @@ package final class World {
         for end in plan.askedEnds { queue.push(.operatorEnds(call: end.call), at: end.time) }
         queue.push(.fault(.heal), at: Plan.heal)
         queue.push(.settlePoint(.converged), at: Plan.converged)
-        queue.push(.settlePoint(.final), at: Plan.converged + plan.lifetime + .seconds(8))
+        queue.push(.settlePoint(.final), at: Plan.converged + plan.longestLifetime + .seconds(8))
         queue.push(.balancerProbe, at: .milliseconds(500))
         queue.push(.sample, at: .seconds(1))
     }

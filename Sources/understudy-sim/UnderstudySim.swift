@@ -50,6 +50,15 @@ struct UnderstudySim: AsyncParsableCommand {
     @Flag(inversion: .prefixedNo, help: "Operators end calls that are up; in one seed of three when left out.")
     var ends: Bool?
 
+    @Flag(inversion: .prefixedNo, help: "Phones agree on session timers and give them up; in one seed of four.")
+    var timers: Bool?
+
+    @Flag(inversion: .prefixedNo, help: "Phones without a tag, or with equal ones; in one seed of four.")
+    var tagless: Bool?
+
+    @Flag(inversion: .prefixedNo, help: "Answers and route sets near the bounds; in one seed of four.")
+    var large: Bool?
+
     @Flag(name: .customLong("trace"), help: "Print what happens; a number after it names the call to follow.")
     var traces = false
 
@@ -79,6 +88,9 @@ struct UnderstudySim: AsyncParsableCommand {
         options.hunts = hunts
         options.spirals = spirals
         options.ends = ends
+        options.timers = timers
+        options.tagless = tagless
+        options.large = large
         if let faults {
             let names = faults.split(separator: ",").map(String.init).filter { $0 != "none" }
             options.faults = try names.map { name in
@@ -113,6 +125,9 @@ struct UnderstudySim: AsyncParsableCommand {
         if forks { words.append("--forks") }
         if let spirals { words.append(spirals ? "--spirals" : "--no-spirals") }
         if let ends { words.append(ends ? "--ends" : "--no-ends") }
+        if let timers { words.append(timers ? "--timers" : "--no-timers") }
+        if let tagless { words.append(tagless ? "--tagless" : "--no-tagless") }
+        if let large { words.append(large ? "--large" : "--no-large") }
         if let hunts { words.append(hunts ? "--hunts" : "--no-hunts") }
         return words.joined(separator: " ")
     }

@@ -30,6 +30,17 @@ struct BoundTests {
         #expect(peer.misaged.count == Peer.agedLimit)
     }
 
+    @Test func `the ages that a peer told are asked of another when it is gone, unless its clock was known`() {
+        for (roundTrip, isKnown) in [(nil, false), (100, true), (101, false)] as [(Int64?, Bool)] {
+            var peer = Peer(MemberID(name: "n2", boot: 1), salt: Salt(high: 1, low: 2), now: at(0))
+            expect { peer.noteAge(of: 1) && peer.noteAge(of: 2) }
+            if let roundTrip { peer.noteRoundTrip(.milliseconds(roundTrip)) }
+            expect { peer.noteAge(of: 3) }
+            #expect(peer.takeMisaged() == (isKnown ? [] : [1, 2, 3]))
+            #expect(peer.takeMisaged().isEmpty, "once")
+        }
+    }
+
     @Test func `questions at the limit are not asked, and no more than 256 are asked again in a turn`() {
         var table = AskTable(limit: 600)
         func intent(_ did: UInt64) -> Intent { Intent(did: did, generation: 0, deadlineMilliseconds: 5, payload: []) }

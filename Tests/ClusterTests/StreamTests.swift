@@ -125,13 +125,13 @@ struct StreamTests {
 
     @Test func `a wait is pushed at a quarter and at half, and ends once (R10)`() {
         var waits = CommitWaits(limit: 8)
-        waits.insert(.init(sequence: 5, peers: 1, token: 50, began: at(0), timeout: .milliseconds(40)))
+        waits.insert(.init(sequence: 5, peers: 1, enough: 1, token: 50, began: at(0), timeout: .milliseconds(40)))
         var events: [CommitWaits.Event] = []
         #expect(waits.nextDeadline == at(10))
         for time in [9, 10, 15, 20, 30] as [Int64] { waits.advance(at(time)) { events.append($0) } }
         #expect(events == [.push(sequence: 5), .push(sequence: 5)])
         waits.advance(at(40)) { events.append($0) }
-        #expect(events.last == .timedOut(sequence: 5, token: 50))
+        #expect(events.last == .timedOut(sequence: 5, token: 50, enough: 1))
         #expect(waits.count == 0)
         waits.advance(at(99)) { events.append($0) }
         #expect(events.count == 3)
@@ -139,15 +139,15 @@ struct StreamTests {
 
     @Test func `as many as asked for must have acknowledged, or everyone whose word counts`() {
         var waits = CommitWaits(limit: 8)
-        waits.insert(.init(sequence: 5, peers: 2, token: 50, began: at(0), timeout: .milliseconds(40)))
-        waits.insert(.init(sequence: 6, peers: 1, token: 60, began: at(0), timeout: .milliseconds(40)))
+        waits.insert(.init(sequence: 5, peers: 2, enough: 2, token: 50, began: at(0), timeout: .milliseconds(40)))
+        waits.insert(.init(sequence: 6, peers: 1, enough: 1, token: 60, began: at(0), timeout: .milliseconds(40)))
         var done: [UInt64: Bool] = [:]
         waits.settle(acknowledged: [6, 4]) { done[$0] = $1 }
         #expect(done == [60: true])
         waits.settle(acknowledged: [6]) { done[$0] = $1 }
         #expect(done == [60: true, 50: false])
         for index in 0..<8 as Range<UInt64> {
-            waits.insert(.init(sequence: index, peers: 1, token: index, began: at(0), timeout: .zero))
+            waits.insert(.init(sequence: index, peers: 1, enough: 1, token: index, began: at(0), timeout: .zero))
         }
         #expect(waits.isFull)
     }

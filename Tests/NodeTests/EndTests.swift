@@ -79,6 +79,21 @@ struct EndTests {
         }
     }
 
+    @Test(arguments: 0..<3)
+    func `what ends for want of a refresh is not ended by an operator, too: its BYEs have one reason`(node: Int) {
+        var bench = Self.bench { $0.dialogs.defaultTimeout = .seconds(3) }
+        bench.status = [ClusterBench.caller: 0, ClusterBench.callee: 0]  // Neither answers.
+        bench.advance(milliseconds: 3_400)
+        #expect(bench.sent.contains { $0.text.hasPrefix("BYE") })
+        #expect(bench.end(through: node) == .endingAlready)
+        bench.advance(milliseconds: 100)
+        bench.kill(bench.sent.last { $0.text.hasPrefix("BYE") }!.node)
+        bench.advance(milliseconds: 8_000)
+        let byes = bench.sent.filter { $0.text.hasPrefix("BYE") }
+        #expect(Set(byes.map(\.node)).count >= 2, "an heir repeats them")
+        #expect(Set(byes.map(\.text)).count == 2, "one for each side, in every byte")
+    }
+
     @Test(arguments: [0, 3, 20, 200] as [Int64], [0, 1, 2])
     func `an answer that crosses the end of a ringing call leaves nobody in it`(delay: Int64, node: Int) {
         var bench = ClusterBench { $0.dialogs.defaultTimeout = .seconds(60) }

@@ -143,6 +143,35 @@ struct LifetimeTests {
         #expect(remaining(other) == 90_000 && deadline(bench) == deadline(other))
     }
 
+    @Test(arguments: [true, false])
+    func `a refresh that a shortening of before overrules on another node is written again`(isLater: Bool) throws {
+        var (bench, route) = establish("Session-Expires: 600;refresher=uac\r\n")
+        var other = bench
+        for shortens in [isLater, !isLater] {
+            _ = bench.advance(milliseconds: 5_000)
+            _ = other.advance(milliseconds: 5_000)
+            if shortens {
+                refresh(&bench, "UPDATE", 2, route, Self.timer)
+                #expect(deadline(bench)?.generation == 2 && remaining(bench) == 90_000)
+            } else {
+                refresh(&other, "INVITE", 3, route, "Session-Expires: 600;refresher=uac\r\n")
+                #expect(deadline(other)?.generation == 1 && remaining(other) == 600_000)
+            }
+        }
+        let bytes = bench.lastPatch
+        let learned = try other.dialogs.learn(
+            other.did, facts: RawSpan(_elements: bytes.span), age: nil, now: other.now)
+        let lost = try #require(learned.overruled)
+        #expect(remaining(other) == (isLater ? 85_000 : 90_000), "the shortening is of a higher generation")
+        other.proxy.repeatRefresh(
+            other.did, lost, now: other.now, dialogs: &other.dialogs, effects: &other.effects)
+        _ = other.drain()
+        guard isLater else { return #expect(remaining(other) == 90_000, "it was the last word") }
+        #expect(remaining(other) == 600_000 && deadline(other)?.generation == 2)
+        try join(&bench, other.lastPatch)
+        #expect(deadline(bench) == deadline(other))
+    }
+
     // MARK: Ends that were asked for
 
     private func end(_ bench: inout ProxyBench, isAsked: Bool = true) {

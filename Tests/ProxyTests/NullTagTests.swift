@@ -196,4 +196,15 @@ struct NullTagTests {
             call.request("BYE", .caller, branch: "z9hG4bKb1", cSeq: 2), from: ProxyBench.caller)
         #expect(sent.map(\.to) == [ProxyBench.callee])
     }
+
+    @Test(arguments: [true, false])
+    func `a re-INVITE whose record is nowhere is of its dialog by its Route, and makes none`(isJoining: Bool) {
+        var call = TagCall("alice", "")
+        call.route = "<sip:\(ProxyBench.shared);lr;did=0123456789abcdef>"
+        call.bench.proxy.isJoining = isJoining
+        let sent = call.bench.receive(
+            call.request("INVITE", .caller, branch: "z9hG4bKr1", cSeq: 2), from: ProxyBench.caller)
+        #expect(sent.count { $0.to == ProxyBench.callee } == 1)
+        #expect(call.bench.puts.isEmpty)
+    }
 }

@@ -8,7 +8,8 @@ import Testing
 struct SeedTests {
     static func expectNoViolation(
         seed: UInt64, faults: [FaultKind]?, deals: Bool = false, nodes: Int? = nil, keepAlive: Bool = false,
-        forks: Bool = false, hunts: Bool? = false, spirals: Bool = false, ends: Bool = false
+        forks: Bool = false, hunts: Bool? = false, spirals: Bool = false, ends: Bool = false,
+        timers: Bool = false, tagless: Bool = false, large: Bool = false
     ) {
         var options = PlanOptions()
         options.faults = faults
@@ -20,6 +21,7 @@ struct SeedTests {
         options.hunts = hunts
         options.spirals = spirals
         options.ends = ends
+        (options.timers, options.tagless, options.large) = (timers, tagless, large)
         let report = World.run(Plan(seed: seed, options: options))
         var command = "swift run -c release understudy-sim --seed \(seed)"
         if let nodes { command += " --nodes \(nodes)" }
@@ -32,6 +34,9 @@ struct SeedTests {
         if let hunts { command += hunts ? " --hunts" : " --no-hunts" }
         command += spirals ? " --spirals" : " --no-spirals"
         command += ends ? " --ends" : " --no-ends"
+        command += timers ? " --timers" : " --no-timers"
+        command += tagless ? " --tagless" : " --no-tagless"
+        command += large ? " --large" : " --no-large"
         let found = report.violations.map { "\($0.code) \($0.line)" }.joined(separator: "\n")
         #expect(report.violations.isEmpty, "\(found)\nreplay: \(command)")
         #expect(report.confirmed > 0)

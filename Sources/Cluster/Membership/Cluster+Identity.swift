@@ -39,6 +39,7 @@ extension Cluster {
             counters.duplicateName += 1
             return nil
         }
+        askOthersForAges(insteadOf: at)
         var peer = Peer(sender, salt: header.salt, now: now)
         peer.index = known.index
         peers[at] = peer

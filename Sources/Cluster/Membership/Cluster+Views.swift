@@ -65,6 +65,7 @@ extension Cluster {
             if !verdict.isDead { peers[index].downSince = nil }
             if verdict != .heard { askOthersForAges(insteadOf: index) }
         }
+        if !unaskedAges.isEmpty { placeAges() }
         if changed {
             isHeartbeatUrgent = true
             out.append(.fitChanged)  // Who is live is asked with every message.
@@ -74,10 +75,16 @@ extension Cluster {
 
     /// Records whose age a peer told wrong, and which it cannot be asked for any more, are asked of another: a deadline
     /// that is seconds late here would keep a refresh from moving it.
-    private mutating func askOthersForAges(insteadOf index: Int) {
-        guard let other = peers.firstIndex(where: { $0.verdict == .heard && $0.index != nil }) else { return }
-        let misaged = peers[index].takeMisaged()
-        peers[other].takeOver(misaged: misaged)
+    mutating func askOthersForAges(insteadOf index: Int) {
+        unaskedAges += peers[index].takeMisaged().prefix(max(0, Peer.agedLimit - unaskedAges.count))
+    }
+
+    /// As soon as somebody is there to be asked: who joins may have no ages but ours.
+    private mutating func placeAges() {
+        let other = peers.firstIndex { $0.verdict == .heard && $0.index != nil && $0.heartbeat.state.isServing }
+        guard let other else { return }
+        peers[other].takeOver(misaged: unaskedAges)
+        unaskedAges = []
     }
 
     private mutating func forgetPeers(_ now: Instant) {

@@ -21,6 +21,9 @@ struct Peer: Sendable {
     /// Dialogs whose age its first frames told, 4096 at most, and those whose age is to be asked for again.
     private(set) var aged: [UInt64] = []
     private(set) var misaged: [UInt64] = []
+    /// It has answered so soon that what its clock says is known: the ages that it tells are right from there on. One
+    /// of which only a backlog was ever read, and that died, has told ages that nobody else would doubt.
+    private(set) var isTimed = false
     /// Those of them that a request under way asks for.
     private var askedAges: [UInt64] = []
     static let agedLimit = 4_096
@@ -79,6 +82,7 @@ struct Peer: Sendable {
     /// Notes whose age this peer told, and what to think of the ages it told before.
     /// - Returns: `false` at the limit: this age is believed.
     mutating func noteAge(of did: UInt64) -> Bool {
+        if isTimed { return true }
         guard aged.count < Self.agedLimit else { return false }
         aged.append(did)
         return true
@@ -89,6 +93,15 @@ struct Peer: Sendable {
         misaged += aged.prefix(max(0, Self.agedLimit - misaged.count))
         aged = []
     }
+
+    /// How long a question and its answer were on their way: a frame of this peer's is no older than it seems by more.
+    mutating func noteRoundTrip(_ duration: Duration) {
+        guard duration <= Self.quickRoundTrip else { return }
+        isTimed = true
+        aged = []
+    }
+
+    static let quickRoundTrip: Duration = .milliseconds(100)
 
     /// Moves ages to be asked for again into the next request, as many as it takes.
     mutating func wantMisaged() {
@@ -107,6 +120,7 @@ struct Peer: Sendable {
     /// Hands over the ages that it cannot be asked for any more.
     mutating func takeMisaged() -> [UInt64] {
         endAsking(isAnswered: false)
+        if !isTimed { distrustAges() }
         defer { misaged = [] }
         return misaged
     }

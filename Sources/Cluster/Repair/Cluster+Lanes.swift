@@ -159,6 +159,7 @@ extension Cluster {
         guard let at = position(of: sender), peers[at].salt == header.salt else { return }
         let transit = peers[at].offset.transit(clock: header.clock, now: now)
         if peers[at].offset.hasImproved { peers[at].distrustAges() }
+        peers[at].noteRoundTrip(now - asked.sentAt)
         let before = peers[at].stream.position
         var chunk: SyncAnswer?
         var part: InquiryPart?

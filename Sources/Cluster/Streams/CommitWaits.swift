@@ -13,7 +13,10 @@ internal import Primitives
 struct CommitWaits: Sendable {
     struct Wait: Sendable {
         var sequence: UInt64
+        /// So many end it before its time.
         var peers: Int
+        /// So many are enough when that is over.
+        var enough: Int
         var token: UInt64
         var began: Instant
         var timeout: Duration
@@ -31,7 +34,7 @@ struct CommitWaits: Sendable {
 
     enum Event: Equatable {
         case push(sequence: UInt64)
-        case timedOut(sequence: UInt64, token: UInt64)
+        case timedOut(sequence: UInt64, token: UInt64, enough: Int)
     }
 
     private var waits: [Wait] = []
@@ -59,7 +62,7 @@ struct CommitWaits: Sendable {
         waits.removeAll { wait in
             let needed = min(wait.peers, sorted.count)
             if needed == 0 || sorted[needed - 1] >= wait.sequence {
-                done(wait.token, needed == wait.peers && needed > 0)
+                done(wait.token, needed >= min(wait.peers, wait.enough) && needed > 0)
                 return true
             }
             return false
@@ -79,7 +82,7 @@ struct CommitWaits: Sendable {
         nextDeadline = .distantFuture
         waits.removeAll { wait in
             guard now >= wait.began.advanced(by: wait.timeout) else { return false }
-            event(.timedOut(sequence: wait.sequence, token: wait.token))
+            event(.timedOut(sequence: wait.sequence, token: wait.token, enough: wait.enough))
             return true
         }
         for index in waits.indices {

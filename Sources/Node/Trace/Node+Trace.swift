@@ -46,7 +46,7 @@ extension Node {
     func traceHeldKind(_ purpose: CommitToken.Purpose) -> TraceKind {
         switch purpose {
         case .trying: .heldTrying
-        case .confirmation: .heldConfirmation
+        case .confirmation, .inheritance: .heldConfirmation
         case .refresh: .heldRefresh
         }
     }

@@ -11,6 +11,9 @@
 // what the cluster has seen or missed (a keep-alive that failed, an ACK that never came) is a shortening: a refresh
 // that comes all the same proves it wrong.
 //
+// A shortening that meets a refresh which came after it, on a node that had not heard of the shortening, does not void
+// that one: who knows the refresh writes it again in the generation of the shortening (`repeatRefresh`).
+//
 // A session timer (RFC 4028) is agreed on with every answer anew. While there is one, the dialog's own lifetime is kept
 // beside it, and a 2xx to INVITE or UPDATE without Session-Expires gives it back.
 
@@ -96,6 +99,28 @@ extension Proxy {
         guard let known = dialogs.view(did, { view, _ in view.deadline }) ?? nil else { return }
         write(known)
     }
+
+    /// A peer's shortening has taken the place of the deadline that was known here. Where that came of a later 2xx,
+    /// which the peer had not heard of, it is what the phones have agreed on last, and is written again in the
+    /// shortening's generation. A shortening that is due is an end, which the cluster has decided on with what it knew.
+    package mutating func repeatRefresh(
+        _ did: DialogID, _ lost: RecordView.Deadline, now: Instant, dialogs: inout DialogTable,
+        effects: inout ProxyEffects
+    ) {
+        guard let known = dialogs.view(did, { view, _ in view.deadline }) ?? nil, !known.isExplicitEnd,
+            lost.generation > 0, lost.generation < known.generation, lost.atMilliseconds > known.atMilliseconds,
+            known.atMilliseconds > age(did, now: now, dialogs: dialogs) + Self.dueMargin,
+            lost.writtenMilliseconds > known.writtenMilliseconds + Self.dueMargin
+        else { return }
+        var next = lost
+        next.generation = known.generation
+        facts.begin()
+        write(next)
+        learn(did, now: now, dialogs: &dialogs, effects: &effects)
+    }
+
+    /// Milliseconds by which two nodes may differ in a dialog's age.
+    private static let dueMargin: UInt64 = 100
 
     /// The deadline is now, in the next generation; `isAsked` for: in one that nothing voids. Of an end that was asked
     /// for before, that stands.

@@ -14,7 +14,7 @@ extension CheckState {
         // One Via: nobody else's request is forwarded here.
         guard message.vias.count == 1, let call = world.call(of: packet.bytes) else { return .go }
         let truth = world.truth[call]
-        let leg: Role = message.toTag == world.phones[2 * call].tag ? .caller : .callee
+        let leg = world.asker(message.to, call: call)
         let place = world.place(of: leg == .caller ? message.fromTag : message.toTag, call: call)
         let bye = GeneratedBye(
             leg: leg, place: place, process: host.process, at: world.now, branch: message.branch,

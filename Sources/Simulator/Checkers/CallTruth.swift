@@ -33,6 +33,8 @@ struct Answer {
     let method: SIP.Method
     /// When a node first had it.
     var reachedAt: Nanoseconds
+    /// How long the call lives from then on, as the 2xx said when it last left.
+    var lifetime: Nanoseconds = 0
     /// When a node first sent it on.
     var leftAt: Nanoseconds?
     var isUncommitted = false
@@ -73,6 +75,10 @@ final class CallTruth {
     var deadlineKnowers: [ProcessID] = []
     /// No node can have a later one.
     var latestDeadline: Nanoseconds = 0
+    /// A test has said what the latest deadline is.
+    var isBoundFixed = false
+    /// When a 2xx last reached a node that brings the deadline nearer.
+    var shortenedAt: Nanoseconds = .min / 2
     /// When a node was last made to lose its record.
     var recordLostAt: Nanoseconds = .min / 2
     /// When an operator first asked for its end, at a node that took the wish.
@@ -148,7 +154,7 @@ final class CallTruth {
     }
 
     func reInviteBranch(_ request: PhoneMessage, at now: Nanoseconds, _ world: World) {
-        let asker: Role = request.fromTag == world.caller(of: index).tag ? .caller : .callee
+        let asker = world.asker(request.from, call: index)
         let earlier = reInviteBranches.first { $0.cseq == request.cseq && $0.asker == asker }
         if let earlier, earlier.branch != request.branch {
             world.checkSecondBranch(self, "re-INVITE", branch: request.branch, firstAt: earlier.at)

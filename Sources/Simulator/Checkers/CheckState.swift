@@ -86,6 +86,7 @@ final class CheckState {
             Answer(
                 asker: found.asker, place: found.place, cseq: found.cseq, method: found.method,
                 reachedAt: world.now))
+        truth.mayShorten(packet.bytes, world)
     }
 
     /// Any request or answer inside of a call may move its deadline; no node can know a later one than this.
@@ -93,14 +94,16 @@ final class CheckState {
         guard let call = world.call(of: packet.bytes) else { return }
         let truth = world.truth[call]
         noteTransaction(packet.bytes, truth)
-        truth.latestDeadline = max(truth.latestDeadline, world.now + world.plan.lifetime)
+        guard !truth.isBoundFixed else { return }
+        truth.latestDeadline = max(truth.latestDeadline, world.now + truth.longest(world.plan))
     }
 
     /// An INVITE that makes a dialog, by what makes it one transaction (R16): no pass of a spiral, which has a Via of
     /// a node's, and no re-INVITE.
     private func noteTransaction(_ bytes: [UInt8], _ truth: CallTruth) {
         guard bytes.starts(with: "INVITE ".utf8), bytes.header("To")?.parameter("tag") == nil,
-            !bytes.contains(text: "z9hG4bKus"), let branch = bytes.header("Via")?.parameter("branch")
+            bytes.header("Route")?.contains(";did=") != true, !bytes.contains(text: "z9hG4bKus"),
+            let branch = bytes.header("Via")?.parameter("branch")
         else { return }
         truth.transactions.insert(branch)
     }
@@ -139,7 +142,7 @@ final class CheckState {
             noteRefusal(host, truth, found, world)
         }
         guard bytes[8] == 50 else { return .go }
-        let fate = answerLeaves(host, truth, found, isUncommitted: isUncommitted, world)
+        let fate = answerLeaves(host, truth, found, bytes, isUncommitted: isUncommitted, world)
         if case .node(let relay) = next, let index = truth.answers.firstIndex(where: { $0.isFor(found) }) {
             truth.answers[index].relays.insert(world.hosts[relay].process)
         }
@@ -165,14 +168,16 @@ final class CheckState {
     }
 
     private func answerLeaves(
-        _ host: Host, _ truth: CallTruth, _ found: AnswerName, isUncommitted: Bool, _ world: World
+        _ host: Host, _ truth: CallTruth, _ found: AnswerName, _ bytes: [UInt8], isUncommitted: Bool, _ world: World
     ) -> Fate {
         guard let index = truth.answers.firstIndex(where: { $0.isFor(found) }),
             !truth.answers[index].relays.contains(host.process)  // It was judged where it left the member.
         else { return .go }
         let isFirst = truth.answers[index].leftAt == nil
         truth.answers[index].leftAt = truth.answers[index].leftAt ?? world.now
-        let deadline = truth.answers[index].reachedAt + world.plan.lifetime - CheckState.tolerance
+        let lifetime = truth.lifetime(saying: bytes, world.plan)
+        truth.answers[index].lifetime = lifetime
+        let deadline = truth.answers[index].reachedAt + lifetime - CheckState.tolerance
         let knowing = knowers(of: truth, place: found.place, world) { known in
             guard known.state >= .confirmedNotAcknowledged, known.state != .deleted else { return false }
             return known.deadline >= deadline
@@ -314,9 +319,9 @@ struct AnswerName {
         self.call = call
         self.cseq = cseq
         self.method = method
-        let fromTag = from.parameter("tag")
-        asker = fromTag == world.phones[2 * call].tag ? .caller : .callee
-        place = world.place(of: asker == .caller ? bytes.header("To")?.parameter("tag") : fromTag, call: call)
+        asker = world.asker(from, call: call)
+        let other = asker == .caller ? bytes.header("To") : from
+        place = world.place(of: other?.parameter("tag"), call: call)
     }
 }
 

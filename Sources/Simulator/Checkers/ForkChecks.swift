@@ -16,6 +16,11 @@ extension World {
         return callees(of: call).firstIndex { $0.tag == tag } ?? 0
     }
 
+    /// Which side a From or To speaks of. Not by its tag: phones may have none, or the same.
+    func asker(_ address: String, call: Int) -> Role {
+        address.contains("<sip:\(phones[2 * call].user)@example.org>") ? .caller : .callee
+    }
+
     // MARK: Told by the caller
 
     /// A 2xx of a second callee made a dialog, too.

@@ -56,7 +56,9 @@ extension World {
 
 extension Phone {
     /// A Route that leads to the proxy above, which it is one with.
-    func isOwn(_ route: String) -> Bool { plan.hunt?.recordRoutes == true && Endpoint(uriText: route) == endpoint }
+    func isOwn(_ route: String) -> Bool {
+        (plan.hunt?.recordRoutes == true || plan.habits.size != nil) && Endpoint(uriText: route) == endpoint
+    }
 
     /// What the caller called, before any proxy looked where that is.
     var calledURI: String { plan.hunt.map { "sip:\(World.team($0.first))@example.org" } ?? inviteText.uri }

@@ -105,8 +105,10 @@ extension World {
             }
         } else if !call.isForked, callees[0].isRinging {
             let text = "the callee rings on; the caller was told \(call.failure?.code ?? 0); known at \(names(known))"
-            // Its owner lives and heard of nothing: timer C ends it, after this run.
-            let knowing = knowsPending(call) && call.wasRefused ? [] : knewAlive(call.dialog.earlyHolders)
+            // Its owner lives and heard of nothing: timer C ends it, after this run. The callee of a pass is cancelled
+            // by who has that pass.
+            let holders = call.plan.spiral == nil ? call.dialog.earlyHolders : call.dialog.passHolders
+            let knowing = knowsPending(call) && call.wasRefused ? [] : knewAlive(holders)
             untold("S2-11", call, knowing, text)
         }
         for (place, dialog) in call.dialogs.enumerated() where dialog.unacknowledgedAt[.callee] != nil {

@@ -81,8 +81,9 @@ extension World {
             $0.asker == asker && $0.place == call.kept && $0.cseq == cseq && $0.method == method
         }
         guard let answer, answer.leftAt != nil, !answer.isUncommitted else { return }
-        let deadline = answer.reachedAt + plan.lifetime
-        guard deadline > call.committedDeadline else { return }
+        let deadline = answer.reachedAt + answer.lifetime
+        if call.plan.habits.session != nil || plan.sessionSeconds > 0 { bound(call, by: answer) }
+        guard deadline > call.committedDeadline, answer.reachedAt >= call.shortenedAt else { return }
         call.committedDeadline = deadline
         call.deadlineKnowers = answer.knowers
         log(

@@ -67,6 +67,16 @@ extension World {
         }
     }
 
+    /// Calls whose deadline a 2xx has brought nearer.
+    package var callsShortened: Int { truth.count { $0.shortenedAt > 0 } }
+
+    /// Makes the checkers believe that a session has a second to go, and no node; only a test does.
+    package func tamper(endingSessionOf call: Int) {
+        truth[call].latestDeadline = now + .seconds(1)
+        truth[call].committedDeadline = now
+        truth[call].isBoundFixed = true
+    }
+
     /// A new process that hears and reaches nobody, and no checker knows of a fault.
     package func tamper(restartingWithoutNetwork host: Int) {
         crash(host: host, power: false)
@@ -83,7 +93,8 @@ extension World {
         let (target, other) = toCaller ? (caller, callee) : (callee, caller)
         var text = "BYE \(target.contactURI) SIP/2.0\r\n"
         text += "Via: SIP/2.0/UDP \(hosts[host].address.text);branch=\(branch);rport\r\nMax-Forwards: 70\r\n"
-        text += "From: <sip:x@example.org>;tag=\(other.tag)\r\nTo: <sip:y@example.org>;tag=\(target.tag)\r\n"
+        text += "From: <sip:\(other.user)@example.org>;tag=\(other.tag)\r\n"
+        text += "To: <sip:\(target.user)@example.org>;tag=\(target.tag)\r\n"
         text += "Call-ID: \(target.inviteText.callID)\r\nCSeq: 16777300 BYE\r\nContent-Length: 0\r\n\r\n"
         let packet = Packet(
             bytes: [UInt8](text.utf8), source: hosts[host].address, to: target.endpoint, sender: .node(host))

@@ -36,7 +36,7 @@ struct CallPlan: Sendable {
     let cancelAfter: Nanoseconds?
     /// Between a 2xx and its ACK.
     let acknowledgeDelay: Nanoseconds
-    let steps: [Step]
+    var steps: [Step]
     /// One of the phones falls silent for good so long after the call was confirmed: no network, no battery.
     let vanishes: (role: Role, after: Nanoseconds)?
     /// One of the phones loses the call so long after it was confirmed, and tells nobody: it was started again.
@@ -45,6 +45,7 @@ struct CallPlan: Sendable {
     let hunt: HuntPlan?
     /// A server behind the cluster sends it back through it.
     let spiral: SpiralPlan?
+    var habits = HabitPlan.ordinary
 
     init(
         index: Int, start: Nanoseconds, lifetime: Nanoseconds, options: PlanOptions, using random: inout SplitMix
@@ -108,7 +109,7 @@ struct CallPlan: Sendable {
         return spiral?.isAnswered(fork) ?? fork.isAnswered
     }
 
-    private static func drawSteps(lifetime: Nanoseconds, using random: inout SplitMix) -> [Step] {
+    static func drawSteps(lifetime: Nanoseconds, using random: inout SplitMix) -> [Step] {
         var steps: [Step] = []
         var time: Nanoseconds = 0
         // One call in six is refreshed as long as the run lasts, so that some are alive when the replicas are compared.

@@ -17,9 +17,11 @@ extension Phone {
         var text = "INVITE \(inviteText.uri) SIP/2.0\r\n"
         text += "Via: SIP/2.0/UDP \(endpoint.text);branch=\(branch);rport\r\n\(viaBehind)Max-Forwards: 70\r\n"
         if plan.hunt?.recordRoutes == true { text += "Record-Route: <sip:\(endpoint.text);lr>\r\n" }
-        text += "From: <sip:\(user)@example.org>;tag=\(tag)\r\nTo: <\(calledURI)>\r\n"
+        for route in hops.reversed() { text += "Record-Route: \(route)\r\n" }
+        text += "From: <sip:\(user)@example.org>\(tagParameter)\r\nTo: <\(calledURI)>\r\n"
         text += "Call-ID: \(inviteText.callID)\r\nCSeq: \(firstCSeq) INVITE\r\nContact: <\(contactURI)>\r\n"
-        text += Phone.bodyText(offer)
+        text += timerText(.invite, cseq: firstCSeq)
+        text += Phone.bodyText(offer(filledTo: plan.habits.size?.offer ?? 0))
         inviteClient = begin(
             .invite, branch: branch, cseq: firstCSeq, isInDialog: false, bytes: [UInt8](text.utf8), to: outbound, world)
     }
@@ -136,7 +138,7 @@ extension Phone {
         let invite = clients[index]
         var text = "CANCEL \(inviteText.uri) SIP/2.0\r\n"
         text += "Via: SIP/2.0/UDP \(endpoint.text);branch=\(invite.branch);rport\r\nMax-Forwards: 70\r\n"
-        text += "From: <sip:\(user)@example.org>;tag=\(tag)\r\nTo: <\(calledURI)>\r\n"
+        text += "From: <sip:\(user)@example.org>\(tagParameter)\r\nTo: <\(calledURI)>\r\n"
         text += "Call-ID: \(inviteText.callID)\r\nCSeq: \(invite.cseq) CANCEL\r\nContent-Length: 0\r\n\r\n"
         begin(
             .cancel, branch: invite.branch, cseq: invite.cseq, isInDialog: false, bytes: [UInt8](text.utf8),

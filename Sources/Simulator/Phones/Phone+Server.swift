@@ -28,13 +28,24 @@ extension Phone {
         servers.append(
             ServerTransaction(
                 request: request, destination: destination,
-                isInitial: request.method == .invite && request.toTag.isEmpty))
+                isInitial: request.method == .invite && !isInDialog(request)))
         if request.method == .cancel { return receiveCANCEL(index, world) }
-        if request.toTag.isEmpty {
+        if !isInDialog(request) {
             receiveInitial(index, source, world)
         } else {
             receiveInDialog(index, source, world)
         }
+    }
+
+    /// By its To tag; one that has none speaks of the dialog that it has with who has none (RFC 3261 §12.1.1), unless
+    /// it is the INVITE itself once more.
+    private func isInDialog(_ request: PhoneMessage) -> Bool {
+        guard request.toTag.isEmpty else { return true }
+        guard tag.isEmpty, let dialog, dialog.callID == request.callID, dialog.remoteTag == request.fromTag else {
+            return false
+        }
+        let initial = servers.first(where: \.isInitial)?.request.cseq
+        return request.method != .invite || initial.map { request.cseq > $0 } ?? (role == .caller)
     }
 
     private func receiveInitial(_ index: Int, _ source: Endpoint, _ world: World) {
@@ -54,9 +65,9 @@ extension Phone {
             return
         }
         dialog = PhoneDialog(
-            state: .early, callID: request.callID, local: "\(request.to);tag=\(tag)", remote: request.from,
+            state: .early, callID: request.callID, local: request.to + tagParameter, remote: request.from,
             localTag: tag, remoteTag: request.fromTag, localCSeq: UInt32(firstCSeq), remoteCSeq: request.cseq,
-            routeSet: request.recordRoutes, remoteTarget: request.contact)
+            routeSet: request.recordRoutes.filter { !isOwn($0) }, remoteTarget: request.contact)
         world.rings(self, request)
         switch behaviour.answer {
         case .accepts where behaviour.ring == 0:
@@ -180,7 +191,9 @@ extension Phone {
     func respond(_ statusCode: Int, server index: Int, _ world: World) {
         let request = servers[index].request
         let source = servers[index].destination
-        let body = statusCode == 200 && request.method == .invite ? offer : ""
+        let isLarge = statusCode == 200 && servers[index].isInitial
+        let size = isLarge ? plan.habits.size?.answer ?? 0 : 0
+        let body = statusCode == 200 && request.method == .invite ? offer(filledTo: size) : ""
         let bytes = response(statusCode, to: request, source: source, body: body)
         servers[index].response = bytes
         servers[index].statusCode = statusCode

@@ -55,7 +55,7 @@ final class Phone {
         self.place = place
         self.endpoint = endpoint
         self.user = user
-        tag = "t-\(user)"
+        tag = plan.habits.tags.tag(role, of: user, call: call)
         self.plan = plan
         behaviour = plan.callees[place]
         self.outbound = outbound

@@ -34,7 +34,34 @@ extension Phone {
     /// Our Contact URI; a target refresh changes its user part.
     var contactURI: String {
         let version = dialog?.contactVersion ?? 0
-        return "sip:\(user)\(version == 0 ? "" : "-v\(version)")@\(endpoint.text)"
+        let filling = SizePlan.filled("x", plan.habits.size?.uri ?? 0)
+        return "sip:\(user)\(version == 0 ? "" : "-v\(version)")@\(endpoint.text)\(filling)"
+    }
+
+    var tagParameter: String { tag.isEmpty ? "" : ";tag=\(tag)" }
+
+    /// Proxies between this phone and the cluster that stay in the way.
+    var hops: [String] {
+        guard let size = plan.habits.size else { return [] }
+        return size.routes(role == .caller ? size.hopsAbove : size.hopsBelow, at: endpoint.text)
+    }
+
+    /// What a request says of the session's timer.
+    func timerText(_ method: SIP.Method, cseq: UInt32) -> String {
+        guard let session = plan.habits.session, method == .invite || method == .update else { return "" }
+        let supported = role == .callee || session.callerHasTimers ? "Supported: timer\r\n" : ""
+        guard case .asks(let seconds, _) = session.word(role, number: Int(cseq - firstCSeq)) else { return supported }
+        return supported + "Session-Expires: \(seconds)\r\n"
+    }
+
+    /// What a 2xx says of it: as the request asked, or nothing.
+    private func timerText(answering request: PhoneMessage) -> String {
+        guard let session = plan.habits.session, let asked = request.sessionExpires,
+            request.method == .invite || request.method == .update
+        else { return "" }
+        // By the CSeq alone: both sides count from numbers that the other does not know.
+        guard case .asks(_, true) = session.words[Int(request.cseq) % session.words.count] else { return "" }
+        return "Require: timer\r\nSession-Expires: \(asked);refresher=uac\r\n"
     }
 
     func newBranch() -> String {
@@ -53,6 +80,8 @@ extension Phone {
         text += "From: \(dialog.local)\r\nTo: \(dialog.remote)\r\nCall-ID: \(dialog.callID)\r\n"
         text += "CSeq: \(cseq) \(method)\r\n"
         if method == "INVITE" || method == "UPDATE" { text += "Contact: <\(contactURI)>\r\n" }
+        if method == "INVITE" { text += timerText(.invite, cseq: cseq) }
+        if method == "UPDATE" { text += timerText(.update, cseq: cseq) }
         text += Phone.bodyText(body)
         return ([UInt8](text.utf8), next)
     }
@@ -63,9 +92,14 @@ extension Phone {
     }
 
     /// A session description short enough to be read in a trace.
-    var offer: String {
-        "v=0\r\no=\(user) 1 1 IN IP4 \(endpoint.address.text)\r\ns=-\r\nc=IN IP4 \(endpoint.address.text)\r\n"
+    var offer: String { offer(filledTo: 0) }
+
+    func offer(filledTo count: Int) -> String {
+        let text =
+            "v=0\r\no=\(user) 1 1 IN IP4 \(endpoint.address.text)\r\ns=-\r\nc=IN IP4 \(endpoint.address.text)\r\n"
             + "t=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
+        guard count > text.utf8.count + 8 else { return text }
+        return text + "a=x\(SizePlan.filled("x", count - text.utf8.count - 8).dropFirst(2))\r\n"
     }
 
     /// A response to `request` (§8.2.6): every Via, the topmost with `received` and `rport` filled in.
@@ -75,14 +109,16 @@ extension Phone {
             text += "Via: \(index == 0 ? Phone.stamped(via, source: source) : via.text)\r\n"
         }
         if statusCode < 300 && request.method == .invite {
+            if request.toTag.isEmpty && statusCode > 100 { for hop in hops { text += "Record-Route: \(hop)\r\n" } }
             for entry in request.recordRoutes { text += "Record-Route: \(entry)\r\n" }
         }
-        let to = request.toTag.isEmpty && statusCode > 100 ? "\(request.to);tag=\(tag)" : request.to
+        let to = request.toTag.isEmpty && statusCode > 100 ? request.to + tagParameter : request.to
         text += "From: \(request.from)\r\nTo: \(to)\r\nCall-ID: \(request.callID)\r\n"
         text += "CSeq: \(request.cseq) \(request.methodName)\r\n"
         if statusCode < 300 && (request.method == .invite || request.method == .update) {
             text += "Contact: <\(contactURI)>\r\n"
         }
+        if 200..<300 ~= statusCode { text += timerText(answering: request) }
         text += Phone.bodyText(body)
         return [UInt8](text.utf8)
     }

@@ -32,6 +32,8 @@ struct PhoneMessage {
     var recordRoutes: [String] = []
     var routes: [String] = []
     var retryAfter: Int64?
+    /// Seconds.
+    var sessionExpires: UInt32?
     var bytes: [UInt8] = []
 
     var branch: String { vias.first?.branch ?? "" }
@@ -79,6 +81,7 @@ struct PhoneMessage {
         if let field = message.first(.from) { from = bytes.text(field.value) }
         if let field = message.first(.to) { to = bytes.text(field.value) }
         if let field = message.first(.retryAfter) { retryAfter = Int64(bytes.text(field.value)) }
+        sessionExpires = ((try? message.sessionExpires()) ?? nil)?.seconds
         var names: [NameAddress] = []
         message.nameAddresses(.contact, into: &names)
         if let first = names.first { contact = bytes.text(first.uri) }
