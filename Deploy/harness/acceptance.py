@@ -19,6 +19,7 @@ import cases_balancers
 import cases_calls
 import cases_cluster
 import cases_drain
+import cases_flood
 import cases_hosts
 import cases_hunting
 import cases_image
@@ -80,6 +81,7 @@ CASES = [
     ("trace", cases_trace.trace, 90, 90),
     ("operator-mistakes", cases_operator.mistakes, 180, 180),
     ("operator-told", cases_operator.told, 180, 180),
+    ("operator-floods", cases_flood.floods, 180, 90),
     ("operator-reload", cases_reload.reload, 120, 120),
     ("operator-init", cases_init.init, 180, 120),
     ("operator-hosts", cases_hosts.three_hosts, 180, 120),

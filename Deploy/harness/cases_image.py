@@ -224,7 +224,7 @@ def kubernetes(report, quick):
         with open(path, "w") as file:
             file.write(text)
         settings = environment_of(container, {"status.podIP": "127.0.77.11", "metadata.name": "understudy-0"})
-        for keys, wanted in ((kinds["Secret"]["stringData"], 2), ({"cluster.key": "k" * 64, "token": "t" * 64}, 0)):
+        for keys, wanted in ((kinds["Secret"]["stringData"], 2), ({"cluster.key": os.urandom(32).hex(), "token": os.urandom(32).hex()}, 0)):
             for name, value in keys.items():
                 with open(os.open(os.path.join(secret, name), os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
                     file.write(value)

@@ -3,6 +3,8 @@
 import os
 import re
 import shutil
+import socket
+import ssl
 import stat
 import subprocess
 import tempfile
@@ -58,6 +60,89 @@ def place_calls(report, cluster, count):
         phones.close()
 
 
+def speak(address, port, request, seconds=5):
+    """Sends one request over TLS; the connection, and the final response's text."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    connection = context.wrap_socket(socket.create_connection((address, port), timeout=seconds))
+    return connection, exchange(connection, request)
+
+
+def exchange(connection, request):
+    """The final response to a request on a connection of its own; headers only are looked at."""
+    connection.sendall(request.encode())
+    text = b""
+    while True:
+        head, separator, rest = text.partition(b"\r\n\r\n")
+        if separator:
+            length = re.search(rb"(?im)^(?:content-length|l)\s*:\s*(\d+)", head)
+            size = int(length[1]) if length else 0
+            if len(rest) >= size:
+                if not head.startswith(b"SIP/2.0 1"):
+                    return head.decode(errors="replace")
+                text = rest[size:]
+                continue
+        part = connection.recv(65536)
+        if not part:
+            return text.decode(errors="replace")
+        text += part
+
+
+def message(method, uri, front, number, *more, to_tag="", route=()):
+    lines = [f"{method} {uri} SIP/2.0", f"Via: SIP/2.0/TLS {NET}.22:5099;rport;branch=z9hG4bKinit{method}{number}"]
+    lines += [f"Route: {value}" for value in route]
+    lines += [f"From: <sip:a@{NET}.22>;tag=init{number}", f"To: <sip:b@{front}>{to_tag}", f"Call-ID: init-{number}@{NET}.22"]
+    lines += [f"CSeq: {2 if method == 'BYE' else 1} {method}", f"Contact: <sip:a@{NET}.22:5099;transport=tls>", "Max-Forwards: 70"]
+    return "\r\n".join([*lines, *more, "Content-Length: 0", "", ""])
+
+
+def over_tls(report, folder, kind, start):
+    """`config init --tls`, the certificate that it tells how to make, three nodes, the balancer, and a call over TLS."""
+    place, front = os.path.join(folder, f"{kind}-tls"), f"{NET}.10"
+    words = flags(kind, place)
+    words[words.index("--to") + 1] = f"sip:{NET}.21:5070"
+    code, said = run(*words, "--tls")
+    command = next((line.strip() for line in said.splitlines() if "openssl req" in line), "")
+    report.claim(f"{kind}: with TLS it says what to bring", code == 0 and bool(command), said.strip()[-200:])
+    subprocess.run(command.split(), capture_output=True, check=True, timeout=60)
+    os.chmod(os.path.join(place, "tls.key"), 0o600)
+    checks = [run("config", "check", "--strict", os.path.join(place, f"n{number}.yaml")) for number in (1, 2, 3)]
+    report.claim(f"{kind}: config check has nothing to say then", all(code == 0 for code, _ in checks), [said.strip()[-160:] for _, said in checks])
+    phones = Phones((f"{NET}.22", 5080), (f"{NET}.21", 5070))
+    with Cluster(os.path.join(folder, f"stage-{kind}-tls"), 3, net=NET) as cluster:
+        for node in cluster.nodes:
+            with open(os.path.join(place, node.name + ".yaml")) as file:
+                node.configuration = lambda text=file.read(): text
+        balancer = None
+        try:
+            # HAProxy's checks make management open, with a token: what `start` waits for is asked of the log.
+            for node in cluster.nodes:
+                node.start(wait=False)
+            end = now() + 20
+            while now() < end and not all(node.has_logged("node ready") for node in cluster.nodes):
+                phones.wait(lambda: False, 0.1)
+            balancer = subprocess.Popen(start(place), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+            cluster.processes.note("balancer", balancer.pid)
+            phones.wait(lambda: False, 2.5)
+            uri = f"sip:b@{front}"
+            connection, answer = speak(front, 5061, message("INVITE", uri, front, 1))
+            routes = re.findall(r"(?im)^record-route\s*:\s*(.*)$", answer)
+            tag = re.search(r"(?im)^to\s*:.*(;tag=[^\s;]+)", answer)
+            contact = re.search(r"(?im)^(?:contact|m)\s*:\s*<([^>]+)>", answer)
+            good = answer.startswith("SIP/2.0 200") and any(f"{front}:5061;transport=tls" in route for route in routes)
+            report.claim(f"{kind}: a call over TLS is answered, and the balancer is in its route", good and tag and contact, answer[:300])
+            if good and tag and contact:
+                route = [route.strip() for route in routes]
+                connection.sendall(message("ACK", contact[1], front, 1, to_tag=tag[1], route=route).encode())
+                answer = exchange(connection, message("BYE", contact[1], front, 1, to_tag=tag[1], route=route))
+                report.claim(f"{kind}: and its BYE", answer.startswith("SIP/2.0 200"), answer.splitlines()[:1])
+            connection.close()
+        finally:
+            phones.close()
+            if balancer is not None:
+                balancer.terminate()
+
+
 def refusals(report, folder):
     """Answers that cannot be used, missing ones, files that are there."""
     first = os.path.join(folder, "kamailio")
@@ -72,12 +157,13 @@ def refusals(report, folder):
         (["--balancer-address", NODES[0]], "--balancer-address: is a node's"),
         (["--to", "gateway"], "--to: 'gateway' is not a SIP URI"),
         (["--cluster-name", "a b"], "--cluster-name: 'a b' is not a name"),
+        (["--to", "--tls"], "--tls: kamailio.cfg is for UDP"),
     ]
     for words, sentence in rows:
         other = os.path.join(folder, "refused")
         base = flags("kamailio", other)
         at = base.index(words[0])
-        base[at : at + 2] = words
+        base[at : at + 2] = ["--to", "", "--tls"] if words[1] == "--tls" else words
         code, said = run(*base)
         report.claim(f"refused: {' '.join(words)}", code == 2 and sentence in said and not os.path.exists(other), said.strip()[:160])
     code, said = run("config", "init", "--output", os.path.join(folder, "unasked"))
@@ -114,6 +200,8 @@ def init(report, quick):
             name = os.path.join(folder, program, "nginx.conf" if program == "nginx" else "haproxy.cfg")
             result = subprocess.run([path, *words, name], capture_output=True, text=True, timeout=20, check=False)
             report.claim(f"{program} takes its file", result.returncode == 0, (result.stdout + result.stderr).strip()[-200:])
+            start = (lambda place, path=path: [path, "-e", "stderr", "-g", "daemon off;", "-c", os.path.join(place, "nginx.conf")]) if program == "nginx" else (lambda place, path=path: [path, "-db", "-f", os.path.join(place, "haproxy.cfg")])
+            over_tls(report, folder, program, start)
         refusals(report, folder)
         place = os.path.join(folder, "kamailio")
         with Cluster(os.path.join(folder, "stage"), 3, net=NET) as cluster:

@@ -32,6 +32,8 @@ package enum ClusterNote: Equatable, Sendable {
     case tooManyMembers
     /// An inquiry without the code that only holders of the cluster's key can make; noted once for each name.
     case inquiryRefused(MemberID)
+    /// An answer to an inquiry without that code; likewise.
+    case answerForged(MemberID)
 }
 
 package struct ClusterCounters: Equatable, Sendable {
@@ -96,6 +98,7 @@ package struct ClusterCounters: Equatable, Sendable {
     package var inquiriesUnanswered: UInt64 = 0
     package var inquiriesLeftOut: UInt64 = 0
     package var inquiriesRefused: UInt64 = 0
+    package var inquiriesForged: UInt64 = 0
     package var inquiriesTooLong: UInt64 = 0
 
     package init() {}

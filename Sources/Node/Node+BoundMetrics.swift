@@ -59,6 +59,7 @@ extension Node {
             counter("tombstones_forced", "Tombstones forgotten early: too many were kept", bus.tombstonesForced),
             counter("inquiries_left_out", "Operators' inquiries not sent on: too many are open", bus.inquiriesLeftOut),
             counter("inquiries_refused", "Inquiries without their code, or sent again", bus.inquiriesRefused),
+            counter("inquiries_forged", "Answers to inquiries without their code", bus.inquiriesForged),
             counter("inquiries_too_long", "Inquiries whose answer is too long", bus.inquiriesTooLong),
         ]
     }

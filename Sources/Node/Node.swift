@@ -93,6 +93,7 @@ package struct Node: Sendable {
             seed: seed, authenticator: authenticator, now: now)
         resolver = Resolver(Self.makeResolverSettings(settings), random: SplitMix(seed: seed))
         trace = TraceRing(memory: settings.trace.memory << 20)
+        proxy.keepsOutline = trace.isOn
         peerFinder = settings.cluster.dns.map { PeerFinder(name: $0, now: now) }
         refreshMembership(now: now)
     }

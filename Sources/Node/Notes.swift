@@ -93,6 +93,10 @@ extension Note {
             self.init(
                 .warning, "what an operator is said to ask through a member comes without the cluster key's code",
                 member(id))
+        case .answerForged(let id):
+            self.init(
+                .warning, "what is said to be a member's answer to an operator comes without the cluster key's code",
+                member(id))
         }
     }
 }

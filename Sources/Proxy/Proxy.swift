@@ -49,6 +49,9 @@ package struct Proxy: Sendable {
     package var isJoining = false
     /// What the message that was received last is.
     package private(set) var lastOutcome = MessageOutcome.keepAlive
+    /// What its index tells whoever keeps it; `nil` unless `keepsOutline`, or where that has to look for itself.
+    package private(set) var outline: MessageOutline?
+    package var keepsOutline = false
     /// It is sent on as of a dialog, and none is known here.
     var lacksDialog = false
     /// Requests received, by `Method`; answers sent, by the first digit of their status.
@@ -179,6 +182,7 @@ package struct Proxy: Sendable {
         arrivalFlow = flow
         lastOutcome = .keepAlive
         lacksDialog = false
+        outline = nil
         if flow != .none { flows[flow] = LiveFlow(remote: source, listener: listener) }
         if datagram.byteCount <= 4 { return }  // A keep-alive (RFC 5626 §3.5.1) or nothing.
         do {
@@ -193,6 +197,7 @@ package struct Proxy: Sendable {
             }
             return
         }
+        if keepsOutline { outline = message.outline(ofBytes: datagram.byteCount) }
         let (before, isAck) = (marks(), message.isRequest && message.method == .ack)
         defer { lastOutcome = outcome(since: before, isAck: isAck) }
         if message.isRequest {

@@ -12,8 +12,9 @@ struct InitConfiguration: AsyncParsableCommand {
         commandName: "init", abstract: "Write the configuration of a new cluster, its balancer's and its key.",
         discussion: """
             Asks for what no option gives: the cluster's name, its nodes' addresses, which balancer stands in front \
-            and where, and where calls go. Writes n1.yaml, n2.yaml and so on, the balancer's configuration, and \
-            cluster.key with mode 600, into one folder. Nothing that exists is written over.
+            and where, where calls go, and whether phones come over TLS, too, where the balancer passes it on. Writes \
+            n1.yaml, n2.yaml and so on, the balancer's configuration, and cluster.key with mode 600, into one folder. \
+            Nothing that exists is written over.
 
             Exit codes: 0 written; 2 an answer cannot be used, or a file could not be written.
             """)
@@ -29,6 +30,11 @@ struct InitConfiguration: AsyncParsableCommand {
         help: ArgumentHelp(
             "Where calls go: SIP URIs, separated by commas; none: each by its Request-URI.", valueName: "URI,…"))
     var to: String?
+    @Flag(
+        inversion: .prefixedNo,
+        help: "Phones come over TLS, too, on port 5061: with nginx, haproxy or none. The certificate is yours to bring."
+    )
+    var tls: Bool?
     @Option(
         name: .shortAndLong,
         help: ArgumentHelp("The folder to write into; made if it is not there.", valueName: "FOLDER"),
@@ -76,6 +82,12 @@ struct InitConfiguration: AsyncParsableCommand {
         try ask(
             "Where do calls go, like sip:192.0.2.30; nothing: each by its Request-URI?", to, "--to", standard: "", &plan
         ) { $0.targets = $1 == "none" ? [] : Self.list($1) }
+        // Nobody is asked for what kamailio.cfg does not do.
+        guard plan.balancer != .kamailio || tls == true else { return }
+        try ask(
+            "Do phones come over TLS, too: yes or no?", tls.map { $0 ? "yes" : "no" }, "--tls", standard: "no",
+            allowed: ["yes", "no"], isLast: true, &plan
+        ) { $0.hasTLS = $1 == "yes" }
     }
 
     private static func list(_ text: String) -> [String] {
@@ -85,11 +97,11 @@ struct InitConfiguration: AsyncParsableCommand {
     /// Takes the option's value, or asks until the answer can be used.
     private func ask(
         _ question: String, _ given: String?, _ option: String, standard: String? = nil, allowed: [String]? = nil,
-        _ plan: inout ClusterPlan, _ take: (inout ClusterPlan, String) -> Void
+        isLast: Bool = false, _ plan: inout ClusterPlan, _ take: (inout ClusterPlan, String) -> Void
     ) throws {
         var given = given
         while true {
-            let text = try given ?? Self.read(question, option, standard)
+            let text = try given ?? Self.read(question, option, standard, isLast: isLast)
             var tried = plan
             take(&tried, text)
             var problems = tried.problems().filter { $0.key == option }
@@ -107,10 +119,14 @@ struct InitConfiguration: AsyncParsableCommand {
         }
     }
 
-    private static func read(_ question: String, _ option: String, _ standard: String?) throws -> String {
+    /// - Parameter isLast: Answers that end before it have given its usual one.
+    private static func read(
+        _ question: String, _ option: String, _ standard: String?, isLast: Bool
+    ) throws -> String {
         let hint = standard.map { $0.isEmpty ? " [none] " : " [\($0)] " } ?? " "
         Console.ask(question + hint)
         guard let line = readLine() else {
+            if isLast, let standard { return standard }
             Console.complain("\(option) is missing: \(question)")
             throw Console.failed
         }
@@ -150,10 +166,18 @@ struct InitConfiguration: AsyncParsableCommand {
             "then on each: understudy serve --config \(plan.folder)/n1.yaml (its own), and anywhere: understudy check",
             "To look at a file before: \(check)",
         ]
+        if plan.hasTLS {
+            lines += [
+                "TLS: bring \(plan.certificateFile) and \(plan.certificateKeyFile) (mode 600), PEM, to every node;",
+                "for a trial make them so:",
+                "  \(plan.trialCertificate)",
+            ]
+        }
         switch plan.balancer {
         case .kamailio: lines.append("The balancer: kamailio -f \(plan.folder)/kamailio.cfg -m 256 -DD -E")
         case .nginx: lines.append("The balancer: nginx -c \(plan.folder)/nginx.conf")
-        case .haproxy: lines.append("The balancer, of TCP: haproxy -f \(plan.folder)/haproxy.cfg")
+        case .haproxy:
+            lines.append("The balancer, of TCP\(plan.hasTLS ? " and TLS" : ""): haproxy -f \(plan.folder)/haproxy.cfg")
         case .none: break
         }
         return lines

@@ -4,6 +4,7 @@
 import ArgumentParser
 import Foundation
 import Glibc
+import Node
 
 enum Console {
     /// The codes that the help names.
@@ -14,7 +15,7 @@ enum Console {
 
     static func complain(_ text: String) {
         clearProgress()
-        write("understudy: \(text)\n", to: STDERR_FILENO)
+        write("understudy: \(text.printable)\n", to: STDERR_FILENO)
     }
 
     /// A question whose answer comes on the same line.
@@ -85,20 +86,45 @@ enum Console {
         }
     }
 
-    struct IsDirectory: Error {}
+    /// A path that leads to no file.
+    struct NoFile: Error {
+        var reason: String
+    }
 
     /// Reads a whole file.
     static func read(_ path: String) throws -> [UInt8] {
-        var isDirectory: ObjCBool = false
-        // Sound: the call fills the flag that it is lent.
-        let exists = unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory)
-        if exists, isDirectory.boolValue { throw IsDirectory() }
-        return Array(try Data(contentsOf: URL(fileURLWithPath: path)))
+        guard !path.isEmpty else { throw NoFile(reason: "its name is empty") }
+        guard !path.utf8.contains(0) else { throw NoFile(reason: "its name has a byte 0") }
+        var found = stat()
+        // Sound: the calls fill the struct that they are lent.
+        guard unsafe stat(path, &found) == 0 else {
+            let code = errno
+            let isLink = unsafe lstat(path, &found) == 0
+            throw NoFile(reason: reason(code, isLink: isLink))
+        }
+        switch found.st_mode & S_IFMT {
+        case S_IFREG: return Array(try Data(contentsOf: URL(fileURLWithPath: path)))
+        case S_IFDIR: throw NoFile(reason: "it is a directory")
+        case S_IFIFO: throw NoFile(reason: "it is a pipe, not a file")
+        case S_IFSOCK: throw NoFile(reason: "it is a socket, not a file")
+        default: throw NoFile(reason: "it is a device, not a file")
+        }
+    }
+
+    private static func reason(_ code: Int32, isLink: Bool) -> String {
+        switch code {
+        case ENOENT: isLink ? "it is a symbolic link to a file that is not there" : "no such file"
+        case EACCES: "permission denied"
+        case ELOOP: "its symbolic links lead round in a circle"
+        case ENOTDIR: "a part of its path is a file, not a folder"
+        case ENAMETOOLONG: "its name is too long"
+        default: unsafe String(cString: strerror(code))
+        }
     }
 
     /// Why a file could not be read, in a few words.
     static func reason(_ error: any Error) -> String {
-        if error is IsDirectory { return "it is a directory" }
+        if let error = error as? NoFile { return error.reason }
         return switch (error as? CocoaError)?.code {
         case .fileReadNoSuchFile, .fileNoSuchFile: "no such file"
         case .fileReadNoPermission: "permission denied"

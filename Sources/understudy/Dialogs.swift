@@ -38,6 +38,27 @@ struct DialogFilters: ParsableArguments {
                 throw ValidationError("\(name) wants an age like 90, 90s, 15m or 2h, not '\(text)'")
             }
         }
+        if let older, let younger, let least = AgeText.seconds(older), let most = AgeText.seconds(younger),
+            least >= most
+        {
+            throw ValidationError("nothing is older than \(older) and younger than \(younger)")
+        }
+        // A variable that a script has not set must not become all of them.
+        if !state.isEmpty, !state.contains(where: { $0.contains { $0 != "," && $0 != " " } }) {
+            throw ValidationError("--state wants one or several of \(Self.states.joined(separator: ", "))")
+        }
+        let texts = [("--home", home), ("--actor", actor), ("--call-id", callID), ("--from", from), ("--to", to)]
+        for (name, text) in texts where text?.isEmpty == true {
+            throw ValidationError("\(name) wants a text that is not empty")
+        }
+    }
+
+    /// Why there is nothing, when a node was named that nobody knows; `nil` otherwise.
+    func unknownNode(_ status: JSONValue) -> String? {
+        let others = (status["members"]?.elements ?? []).compactMap { $0["name"]?.text }.filter { !$0.isEmpty }
+        let names = Set(others + [status["node"]?.text ?? ""]).sorted()
+        guard let name = [home, actor].compactMap(\.self).first(where: { !names.contains($0) }) else { return nil }
+        return "no dialog is of \(name), and no member is called so; there are: \(names.joined(separator: ", "))"
     }
 
     /// Every page, one after the other.
@@ -97,8 +118,14 @@ struct ListDialogs: AsyncParsableCommand {
         }
         let rows = list.rows()
         Console.clearProgress()
+        if json, !rows.isEmpty { return Console.print(JSONValue.array(rows).sorted.printed) }
+        let status = try await Asking.call(client, "cluster.status", [])
+        if rows.isEmpty, let sentence = filters.unknownNode(status) {
+            Console.complain(sentence)
+            throw Console.failed
+        }
         if json { return Console.print(JSONValue.array(rows).sorted.printed) }
-        let held = Int(clamping: try await Asking.call(client, "cluster.status", [])["dialogs"]?["held"]?.whole ?? 0)
+        let held = Int(clamping: status["dialogs"]?["held"]?.whole ?? 0)
         let footer = list.footer(shown: rows.count, held: held)
         guard !rows.isEmpty else { return Console.print(footer) }
         let table = DialogList.table(rows, width: wide ? .max : Console.width)
@@ -134,11 +161,14 @@ struct EndDialog: AsyncParsableCommand {
     @OptionGroup var options: NodeOptions
     @Argument(help: "A did or a Call-ID.") var dialog: String
     @Flag(name: .shortAndLong, help: "Wait until it has ended, and say how.") var wait = false
-    @Option(help: ArgumentHelp("How long --wait waits, 1 to 600.", valueName: "SECONDS")) var timeout = 40
+    @Option(help: ArgumentHelp("How long --wait waits, 1 to 600; else 40.", valueName: "SECONDS")) var timeout: Int?
     @Flag(name: .shortAndLong, help: "Print JSON with sorted keys.") var json = false
 
     func validate() throws {
-        guard (1...600).contains(timeout) else { throw ValidationError("--timeout must be 1 to 600") }
+        guard (1...600).contains(timeout ?? 1) else { throw ValidationError("--timeout must be 1 to 600") }
+        if timeout != nil, !wait {
+            throw ValidationError("--timeout belongs to --wait: without it nothing is waited for")
+        }
     }
 
     func run() async throws {
@@ -148,7 +178,7 @@ struct EndDialog: AsyncParsableCommand {
             let verb = outcome["outcome"].map(Cell.text) ?? "ending"
             return Console.print(json ? outcome.sorted.printed : "\(verb) \(did)")
         }
-        let found = try await Ending.waitFor(did, options, seconds: timeout)
+        let found = try await Ending.waitFor(did, options, seconds: timeout ?? 40)
         Console.print(json ? found.sorted.printed : "\(did) \(Ending.sentence(found["end"] ?? .null))")
         if found["end"]?["phase"]?.text != "ended" { throw Console.negative }
     }

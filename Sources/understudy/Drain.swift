@@ -19,16 +19,19 @@ struct Drain: AsyncParsableCommand {
     @Argument(help: "The node: its name, or its management URL.") var target: String
     @OptionGroup var options: NodeOptions
     @Flag(name: .shortAndLong, help: "Wait until the node has no open transaction.") var wait = false
-    @Option(help: ArgumentHelp("How long --wait waits, 1 to 86400.", valueName: "SECONDS")) var timeout = 300
+    @Option(help: ArgumentHelp("How long --wait waits, 1 to 86400; else 300.", valueName: "SECONDS")) var timeout: Int?
 
     func validate() throws {
-        guard (1...86_400).contains(timeout) else { throw ValidationError("--timeout must be 1 to 86400") }
+        guard (1...86_400).contains(timeout ?? 1) else { throw ValidationError("--timeout must be 1 to 86400") }
+        if timeout != nil, !wait {
+            throw ValidationError("--timeout belongs to --wait: without it nothing is waited for")
+        }
     }
 
     func run() async throws {
         let (client, name) = try await Draining.set(target, options, "cluster.drain")
         guard wait else { return }
-        try await Draining.follow(client, name, seconds: timeout)
+        try await Draining.follow(client, name, seconds: timeout ?? 300)
     }
 }
 

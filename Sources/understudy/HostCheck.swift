@@ -37,7 +37,9 @@ enum HostCheck {
 
     /// Who else may read or write a secret; `nil` when nobody may.
     static func exposure(of path: String) -> String? {
-        let attributes = try? FileManager.default.attributesOfItem(atPath: path)
+        // Of what a symbolic link leads to; it itself has the mode 777, which says nothing.
+        let target = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
+        let attributes = try? FileManager.default.attributesOfItem(atPath: target)
         guard let mode = (attributes?[.posixPermissions] as? NSNumber)?.intValue else { return nil }
         let octal = String(mode & 0o777, radix: 8)
         // A group that may read is how a service is given its key; a group that may write is not.

@@ -40,6 +40,10 @@ struct NewKey: AsyncParsableCommand {
 /// A file that is not there yet; what exists is never written over.
 enum NewFile {
     static func write(_ text: String, to path: String, mode: UInt32) throws {
+        guard !path.isEmpty, path != "-", !path.utf8.contains(0) else {
+            Console.complain("'\(path)' is not the name of a file; name the one to make")
+            throw Console.failed
+        }
         let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
         guard descriptor >= 0 else {
             let reason =
@@ -47,6 +51,7 @@ enum NewFile {
                 case EEXIST: "it exists, and is not written over"
                 case ENOENT: "there is no such folder"
                 case EACCES, EPERM: "permission denied"
+                case ENOTDIR: "a part of its path is a file, not a folder"
                 case let code: unsafe String(cString: strerror(code))
                 }
             Console.complain("\(path) cannot be written: \(reason)")

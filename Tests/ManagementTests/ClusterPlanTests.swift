@@ -112,6 +112,46 @@ struct ClusterPlanTests {
         #expect(Self.files(Self.plan(.none)).map(\.name) == ["n1.yaml", "n2.yaml", "n3.yaml", "cluster.key"])
     }
 
+    @Test(arguments: [ClusterPlan.Balancer.nginx, .haproxy, .none])
+    func `with TLS the nodes listen to it, the balancer passes it on, and a certificate is asked for`(
+        balancer: ClusterPlan.Balancer
+    ) throws {
+        let nodes = ["10.1.0.1", "10.1.0.2", "10.1.0.3", "10.1.0.4"]
+        var plan = Self.plan(balancer, nodes: nodes, front: "10.1.0.9")
+        plan.hasTLS = true
+        #expect(plan.problems() == [])
+        var files = Self.files(plan)
+        // Nothing is wrong with a node's file but what its owner has to bring.
+        let lacking = settings(files[0], of: files).problems
+        #expect(lacking.map(\.key) == ["sip.tls.certificate-file", "sip.tls.key-file"])
+        for name in ["tls.pem", "tls.key"] {
+            var brought = files[0]
+            (brought.name, brought.text) = (name, "-----BEGIN")
+            files.append(brought)
+        }
+        let loaded = settings(files[0], of: files)
+        #expect(loaded.problems == [] && loaded.warnings == [], "\(loaded.problems) \(loaded.warnings)")
+        #expect(loaded.settings.sip.listen.contains { $0.transport == .tls && $0.port == 5_061 })
+        let names = balancer == .none ? "IP:10.1.0.1,IP:10.1.0.2,IP:10.1.0.3,IP:10.1.0.4" : "IP:10.1.0.9"
+        #expect(plan.trialCertificate.contains("subjectAltName=\(names) -keyout /etc/understudy/tls.key"))
+        guard balancer != .none else { return }
+        #expect(loaded.settings.sip.advertise.map(\.text).contains("sip:10.1.0.9:5061;transport=tls"))
+        let text = try #require(files.first { $0.name == (balancer == .nginx ? "nginx.conf" : "haproxy.cfg") }?.text)
+        for port in [5_060, 5_061] {
+            for node in nodes {
+                let servers = text.split(separator: "\n").filter { $0.contains("\(node):\(port)") }
+                #expect(servers.count == 1 && servers[0].contains("server "), "\(servers)")
+            }
+            #expect(text.contains("10.1.0.9:\(port)"))
+        }
+    }
+
+    @Test func `TLS is refused where the balancer does not pass it on`() {
+        var plan = Self.plan(.kamailio)
+        plan.hasTLS = true
+        #expect(plan.problems().map(\.key) == ["--tls"])
+    }
+
     @Test func `secrets are marked, each its own, and no file holds another's`() {
         var count = 0
         let files = Self.plan(.haproxy).files(Self.templates) {

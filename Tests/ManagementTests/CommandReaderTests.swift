@@ -23,6 +23,8 @@ struct CommandReaderTests {
         {"kind":"short","name":"l"}]}]},
             {"commandName":"show","arguments":[
               {"kind":"positional","isRepeating":false,"isOptional":false,"valueName":"dialog"}]}]},
+          {"commandName":"check","arguments":[
+            {"kind":"positional","isRepeating":false,"isOptional":true,"valueName":"file"}]},
           {"commandName":"rpc","arguments":[
             {"kind":"positional","isRepeating":false,"isOptional":false,"valueName":"method"},
             {"kind":"positional","isRepeating":true,"isOptional":true,"valueName":"parameters"},
@@ -37,10 +39,10 @@ struct CommandReaderTests {
     @Test(arguments: [
         ("statsu --node u", "'statsu' is not a command of 'tool'; did you mean 'tool status'?"),
         ("stat", "'stat' is not a command of 'tool'; did you mean 'tool status'?"),
-        ("profiles", "'profiles' is not a command of 'tool'; there are serve, status, dialogs, rpc"),
+        ("profiles", "'profiles' is not a command of 'tool'; there are serve, status, dialogs, check, rpc"),
         (
             "--node u status",
-            "'tool' wants a command before --node, one of serve, status, dialogs, rpc: tool serve --node …"
+            "'tool' wants a command before --node, one of serve, status, dialogs, check, rpc: tool serve --node …"
         ),
         (
             "dialogs --node u",
@@ -56,6 +58,21 @@ struct CommandReaderTests {
         ("serve FILE", "'tool serve' takes its file by an option: tool serve --config FILE"),
         ("status http://h:8080", "'tool status' takes the node by an option: tool status --node http://h:8080"),
         ("status --node --json", "--node wants a value before --json"),
+        ("stop", "'stop' is not a command of 'tool': a node drains and leaves on SIGTERM, as from systemctl"),
+        ("start", "'start' is not a command of 'tool'; did you mean 'tool serve'?"),
+        ("members", "'members' is not a command of 'tool'; did you mean 'tool status'?"),
+        ("calls", "'calls' is not a command of 'tool'; did you mean 'tool dialogs list'?"),
+        ("logs", "'logs' is not a command of 'tool': a node's log is its standard error, and journalctl has it"),
+        ("status \u{2014}json", "'\u{2014}json' begins with a typographic dash; write --json"),
+        ("status \u{2013}n u", "'\u{2013}n' begins with a typographic dash; write -n"),
+        ("status --jsn u", "'--jsn' is not an option of 'tool status'; did you mean --json?"),
+        ("status -node u", "'-node' is not an option of 'tool status'; did you mean --node?"),
+        ("serve --confg f", "'--confg' is not an option of 'tool serve'; did you mean --config?"),
+        ("serve -f f", "'tool serve' takes its file by an option: tool serve --config f"),
+        ("rpc m --node", "--node wants a value, and none stands behind it"),
+        ("rpc m --node=", "--node wants a value, and none stands behind it"),
+        ("check -c f", "'tool check' takes its file without -c: tool check f"),
+        ("check --config f", "'tool check' takes its file without --config: tool check f"),
     ])
     func `a mistake is one sentence`(line: String, sentence: String) throws {
         #expect(try read(line) == .mistake(sentence))

@@ -44,6 +44,55 @@ struct RedactionTests {
         #expect(!feeds.contains("SECRET") && feeds.contains("a=sendrecv"))
     }
 
+    /// The same by what the parser has seen; `nil` when that must not be trusted with it.
+    private func outlined(_ text: String) throws -> (text: String, callID: String)? {
+        let bytes = Array(text.utf8)
+        var message = Message()
+        try message.load(RawSpan(_elements: bytes.span))
+        guard let outline = message.outline(ofBytes: bytes.count) else { return nil }
+        var writer = ByteWriter()
+        Redaction.append(RawSpan(_elements: bytes.span), outline, into: &writer)
+        return (
+            String(decoding: writer.bytes, as: UTF8.self),
+            String(decoding: bytes[outline.callID.range], as: UTF8.self)
+        )
+    }
+
+    @Test(arguments: [
+        "c: application/sdp\r\n\r\n\(description)", "Content-Type: application/sdp;x=y\r\n\r\n\(description)",
+        "c: application/sdp\r\n\r\n\(description)k=clear:SECRET\r\na=sendrecv\r\n",
+        "c: application/sdp\r\n\r\n\(description)a=CRYPTO:1 SECRET\r\n", "c: text/plain\r\n\r\nSECRET",
+        "c: application/sdp\r\n\r\n\(description)a=ice-pwd:SECRET\r\n", "l: 0\r\n\r\n", "X-Long: y\r\n\r\n",
+        "c: application/sdp\r\n\r\n\(description)a=key-mgmt:mikey SECRET\r\na=sendonly\r\n",
+    ])
+    func `by the parser's index the same is kept, and nothing more`(rest: String) throws {
+        let message = "\(Self.head)Call-ID: x@y\r\n\(rest)"
+        let expected = kept(message)
+        let found = try #require(try outlined(message))
+        #expect(found == expected)
+        #expect(!found.text.contains("SECRET") && found.callID == "x@y")
+    }
+
+    @Test func `a long head is cut as ever`() throws {
+        let long = String(repeating: "X-Long: \(String(repeating: "y", count: 90))\r\n", count: 100)
+        let message = "\(Self.head)Call-ID: x\r\n\(long)l: 0\r\n\r\n"
+        #expect(try outlined(message)?.text == kept(message).text)
+    }
+
+    @Test(arguments: [
+        "Authorization: SECRET\r\n", "proxy-authorization : SECRET\r\n", "PROXY-AUTHORIZATION:\r\n SECRET\r\n",
+        "c: application/sdp\r\nContent-Encoding: gzip\r\n", "c: application/sdp\r\ne: gzip\r\n",
+    ])
+    func `credentials and encoded bodies are left to whoever keeps the message`(line: String) throws {
+        #expect(try outlined("\(Self.head)\(line)Call-ID: x\r\n\r\nSECRET") == nil)
+        #expect(!kept("\(Self.head)\(line)Call-ID: x\r\n\r\nSECRET").text.contains("SECRET"))
+    }
+
+    @Test func `what is not as it came is not trusted`() throws {
+        #expect(try outlined("\r\n\(Self.head)Call-ID: x\r\n\r\n") == nil)
+        #expect(try outlined("\(Self.head)Call-ID: x\r\nContent-Length: 0\r\n\r\nSECRET") == nil)
+    }
+
     @Test func `a body that is not SDP, or is encoded, is left out`() {
         for head in ["Content-Type: multipart/mixed", "X: y", "c: application/sdp\r\nContent-Encoding: gzip"] {
             let (text, _) = kept("\(Self.head)\(head)\r\n\r\nSECRET\r\n")

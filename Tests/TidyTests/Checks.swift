@@ -20,8 +20,7 @@ enum Checks {
         ],
         "Management": [
             "Primitives", "SIP", "Dialogs", "Cluster", "Node", "Hummingbird", "HTTPTypes", "NIOCore", "NIOPosix",
-            "NIOHTTP1", "Logging", "Yams", "Foundation", "FoundationEssentials", "FoundationNetworking", "Glibc",
-            "Synchronization",
+            "NIOHTTP1", "NIOSSL", "Logging", "Yams", "Foundation", "FoundationEssentials", "Glibc", "Synchronization",
         ],
         "Simulator": ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Node"],
         "understudy": [

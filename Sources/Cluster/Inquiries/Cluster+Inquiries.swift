@@ -5,8 +5,8 @@
 //                  ▲                           ◀═reply: InquiryPart═  parts ◀── answer ◀──┘
 //                  └── `.inquired` ◀── all parts, or why not
 //
-// With a cluster key every inquiry carries a code that only its holders can make, and a number that is taken once;
-// which questions are answered at all is the shell's to say.
+// With a cluster key every inquiry, and every part of an answer, carries a code that only its holders can make, and an
+// inquiry a number that is taken once; which questions are answered at all is the shell's to say.
 
 package import Primitives
 
@@ -60,6 +60,14 @@ extension Cluster {
         case .refused: endInquiry(number, .refused, &out)
         case .tooLong: endInquiry(number, .tooLong, &out)
         case .part:
+            if settings.requiresCodes {
+                let isProven = authenticator?.accepts(part, bytes[part.part], by: sender, to: localMember) ?? false
+                guard isProven else {
+                    counters.inquiriesForged += 1
+                    noteOnce("answer \(sender.name)", .answerForged(sender), &out)
+                    return endInquiry(number, .forged, &out)
+                }
+            }
             if let outcome = inquiries.take(part, bytes[part.part], now: now) { endInquiry(number, outcome, &out) }
         }
     }
@@ -148,6 +156,9 @@ extension Cluster {
             }
         } else if let heard, heard.isPending(now), message.number > heard.number {
             part.state = .pending
+        }
+        if part.state == .part, let authenticator {
+            part.code = authenticator.code(of: part, bytes, by: localMember, to: asker)
         }
         writer.put(EntryKind.inquiryPart.rawValue)
         writer.putLengthDelimited { part.write(bytes, into: &$0) }

@@ -2,7 +2,7 @@
 //
 //   waiting ──the lane to its member is free──▶ asked ──a part──▶ asked for the next ── … ──all parts──▶ answered
 //      │                                          │ being worked on: again after 10 ms
-//      └──no part for `patience`, the member is no longer heard, or it refuses──▶ not answered
+//      └──no part for `patience`, the member is no longer heard, or it refuses, or a code is wrong──▶ not answered
 //
 // A member is asked one thing at a time, in order. Limits: `limit` inquiries, answers of `answerLimit` bytes.
 
@@ -21,6 +21,8 @@ package enum InquiryOutcome: Equatable, Sendable {
     case silent
     /// It refused the code or the number, or forgot the inquiry.
     case refused
+    /// What came for an answer has not its code: it is somebody else's, or of an older version.
+    case forged
     /// It does not know inquiries.
     case notUnderstood
     /// Text or answer.

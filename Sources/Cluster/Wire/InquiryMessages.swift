@@ -1,9 +1,10 @@
 // What an operator asks of a member through another goes over the repair socket, beside what the nodes ask themselves.
 //
 //   message Inquiry     { uint64 number = 1; fixed64 boot = 2; uint64 offset = 3; bytes text = 4; bytes code = 5; }
-//   message InquiryPart { uint64 number = 1; uint32 state = 2; uint64 total = 3; uint64 offset = 4; bytes part = 5; }
+//   message InquiryPart { uint64 number = 1; uint32 state = 2; uint64 total = 3; uint64 offset = 4; bytes part = 5;
+//                         bytes code = 6; }
 //
-// The text is opaque here. `number` grows with each inquiry of an asker's boot, `boot` is the answerer's, `code` is a
+// The text is opaque here. `number` grows with each inquiry of an asker's boot, `boot` is the answerer's, a `code` is a
 // message authentication code (`Authenticator`). An answer is fetched part by part: the same inquiry is sent again with
 // the offset that is wanted next. State: 1 being worked on, 2 a part, 3 refused, 4 the answer is too long.
 //
@@ -60,6 +61,7 @@ struct InquiryPart: Equatable {
     var total: UInt64 = 0
     var offset: UInt64 = 0
     var part: Range<Int> = 0..<0
+    var code: [UInt8] = []
 
     /// Bytes of an answer in one reply.
     static let sizeLimit = 65_536
@@ -75,6 +77,7 @@ struct InquiryPart: Equatable {
         writer.putField(3, varint: total)
         writer.putField(4, varint: offset)
         writer.putField(5, bytes: Array(bytes))
+        writer.putField(6, bytes: code)
     }
 
     init(_ bytes: [UInt8], _ range: Range<Int>) throws(WireError) {
@@ -87,6 +90,11 @@ struct InquiryPart: Equatable {
             case 3: total = field.integer
             case 4: offset = field.integer
             case 5: part = field.range
+            case 6:
+                guard field.range.count <= InquiryMessage.codeLimit else {
+                    throw WireError(.tooLong, at: range.lowerBound)
+                }
+                code = Array(bytes[field.range])
             default: break
             }
         }

@@ -1,12 +1,7 @@
 // The client half of management: one JSON-RPC call over HTTP, with errors that are one clear sentence each.
-// It uses the system's URLSession, so `https://` works where a proxy terminates TLS in front of a node.
+// `https://` works where a proxy terminates TLS in front of a node.
 
-import Foundation
 package import Node
-
-#if canImport(FoundationNetworking)
-    import FoundationNetworking
-#endif
 
 /// Why a call gave nothing; `description` is a sentence for an operator.
 package enum ClientError: Error, Equatable, Sendable, CustomStringConvertible {
@@ -68,16 +63,14 @@ extension RPCCaller {
 
 package struct RPCClient: RPCCaller {
     package let label: String
-    private let url: URL
+    private let url: ManagementURL
     private let token: Secret
     private let timeout: Duration
 
     /// - Parameter base: `http://127.0.0.1:8080`; a bare `127.0.0.1:8080` or `127.0.0.1` is taken too.
     package init(_ base: String, token: Secret = Secret([]), timeout: Duration = .seconds(10)) throws(ClientError) {
-        guard let management = ManagementURL(base), let url = URL(string: management.text + "/rpc") else {
-            throw .badURL(base)
-        }
-        label = management.text
+        guard let url = ManagementURL(base) else { throw .badURL(base) }
+        label = url.text
         self.url = url
         self.token = token
         self.timeout = timeout
@@ -96,48 +89,26 @@ package struct RPCClient: RPCCaller {
     }
 
     private func post(_ message: JSONValue) async throws(ClientError) -> (status: Int, body: [UInt8]) {
-        var request = URLRequest(url: url)
-        request.httpMethod = "POST"
-        request.timeoutInterval = Double(timeout.wholeMilliseconds) / 1_000
-        request.setValue("application/json", forHTTPHeaderField: "Content-Type")
+        var headers = [(name: "Content-Type", value: "application/json")]
         if !token.isEmpty {
-            let text = String(decoding: token.bytes, as: UTF8.self)
-            request.setValue("Bearer \(text)", forHTTPHeaderField: "Authorization")
+            headers.append((name: "Authorization", value: "Bearer \(String(decoding: token.bytes, as: UTF8.self))"))
         }
-        request.httpBody = Data(message.bytes)
-        do {
-            let (data, response) = try await URLSession.shared.data(for: request)
-            guard let response = response as? HTTPURLResponse else { throw ClientError.notUnderstood(url: label) }
-            return (response.statusCode, Array(data))
-        } catch let error as ClientError {
-            throw error
-        } catch let error as URLError where Self.isNoTLS(error) {
-            throw .noTLS(url: label)
-        } catch let error as URLError where Self.isNoHTTP(error) {
-            throw .notHTTP(url: label)
-        } catch let error as URLError {
-            throw .unreachable(url: label, reason: Self.reason(error))
+        let exchange = HTTPExchange(url: url, path: "/rpc", headers: headers, body: message.bytes)
+        do throws(ExchangeError) {
+            let answer = try await exchange.run(timeout: timeout)
+            return (answer.status, answer.body)
         } catch {
-            throw .unreachable(url: label, reason: "\(error.localizedDescription)")
-        }
-    }
-
-    /// The system's library tells these two in its own words only.
-    private static func isNoTLS(_ error: URLError) -> Bool {
-        error.code == .secureConnectionFailed || "\(error)".contains("wrong version number")
-    }
-
-    private static func isNoHTTP(_ error: URLError) -> Bool {
-        [.cannotParseResponse, .badServerResponse].contains(error.code) || "\(error)".contains("HTTP/0.9")
-    }
-
-    private static func reason(_ error: URLError) -> String {
-        switch error.code {
-        case .cannotConnectToHost: "connection refused"
-        case .timedOut: "no answer in time"
-        case .cannotFindHost, .dnsLookupFailed: "no such host"
-        case .networkConnectionLost: "the connection was lost"
-        default: error.localizedDescription
+            switch error {
+            case .notHTTP: throw .notHTTP(url: label)
+            case .notTLS: throw .noTLS(url: label)
+            case .refused: throw .unreachable(url: label, reason: "connection refused")
+            case .tooLate: throw .unreachable(url: label, reason: "no answer in time")
+            case .noSuchHost: throw .unreachable(url: label, reason: "no such host")
+            case .lost: throw .unreachable(url: label, reason: "the connection was lost")
+            case .untrusted:
+                throw .unreachable(url: label, reason: "its certificate is not one that this host trusts for that name")
+            case .other(let reason): throw .unreachable(url: label, reason: reason)
+            }
         }
     }
 }

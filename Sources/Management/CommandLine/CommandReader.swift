@@ -54,6 +54,7 @@ package struct CommandReader: Sendable {
         guard !word.hasPrefix("-") else {
             return "'\(start)' wants a command before \(word), one of \(list): \(start) \(names.first ?? "") \(word) …"
         }
+        if path.count == 1, let sentence = elsewhere(word, start) { return sentence }
         if let near = NearMiss.of(word, among: names) {
             return "'\(word)' is not a command of '\(start)'; did you mean '\(start) \(near)'?"
         }
@@ -67,6 +68,26 @@ package struct CommandReader: Sendable {
         return "'\(word)' is not a command of '\(start)'; there are \(list)"
     }
 
+    /// What other programs of the kind have as a command.
+    private func elsewhere(_ word: String, _ start: String) -> String? {
+        switch word.lowercased() {
+        case "stop", "restart", "kill", "quit", "shutdown":
+            return "'\(word)' is not a command of '\(start)': a node drains and leaves on SIGTERM, as from systemctl"
+        case "start", "run", "up": return meant(word, start, "serve")
+        case "nodes", "members", "peers", "cluster", "health", "info": return meant(word, start, "status")
+        case "calls", "sessions", "ps": return meant(word, start, "dialogs list")
+        case "log", "logs":
+            return "'\(word)' is not a command of '\(start)': a node's log is its standard error, and journalctl has it"
+        default: return nil
+        }
+    }
+
+    private func meant(_ word: String, _ start: String, _ command: String) -> String? {
+        let group = String(command.prefix { $0 != " " })
+        guard tree.command(group) != nil else { return nil }
+        return "'\(word)' is not a command of '\(start)'; did you mean '\(start) \(command)'?"
+    }
+
     // MARK: Options and values
 
     /// What was typed after the command, sorted into options and the rest.
@@ -74,7 +95,15 @@ package struct CommandReader: Sendable {
         var options: [String] = []
         var positionals: [String] = []
         var hasNegative = false
+        /// Options that the command does not have.
+        var unknown: [String] = []
+        /// An option at the end whose value is missing.
+        var unfinished: String?
     }
+
+    private static let dashes: Set<Character> = [
+        "\u{2010}", "\u{2011}", "\u{2012}", "\u{2013}", "\u{2014}", "\u{2212}",
+    ]
 
     private func readLeaf(
         _ command: CommandTree, _ path: [String], _ head: [String], _ words: [String]
@@ -91,12 +120,21 @@ package struct CommandReader: Sendable {
                 leaf.hasNegative = true
                 break
             }
+            if let first = word.first, Self.dashes.contains(first) {
+                let rest = word.drop { Self.dashes.contains($0) || $0 == "-" }
+                let plain = (rest.count == 1 ? "-" : "--") + rest
+                return .mistake("'\(word)' begins with a typographic dash; write \(plain)")
+            }
             if Self.isNegativeNumber(word) {
                 leaf.positionals.append(word)
                 leaf.hasNegative = true
             } else if word.hasPrefix("-"), word != "-" {
                 let written = String(word.prefix { $0 != "=" })
                 let option = command.option(written)
+                if option == nil, !["-h", "--help", "--version"].contains(written) { leaf.unknown.append(written) }
+                if let option, option.takesValue, word.hasSuffix("=") || !word.contains("=") && at == words.count {
+                    leaf.unfinished = written
+                }
                 if let option, option.takesValue, !option.isRepeating, !seen.insert(option.names.joined()).inserted {
                     return .mistake("\(written) was given twice; '\(name)' takes it once")
                 }
@@ -119,6 +157,10 @@ package struct CommandReader: Sendable {
                 leaf.positionals.append(word)
             }
         }
+        // The parser would take a word that stands elsewhere for the missing value.
+        if let option = leaf.unfinished, !leaf.positionals.isEmpty {
+            return .mistake("\(option) wants a value, and none stands behind it")
+        }
         if let mistake = surplus(command, name, leaf) { return .mistake(mistake) }
         let rest = leaf.hasNegative && !leaf.positionals.isEmpty ? ["--"] + leaf.positionals : leaf.positionals
         return .arguments(head + leaf.options + rest)
@@ -126,8 +168,20 @@ package struct CommandReader: Sendable {
 
     /// A word that belongs behind an option.
     private func surplus(_ command: CommandTree, _ name: String, _ leaf: Leaf) -> String? {
+        if command.positionals.first?.name == "file", let word = leaf.positionals.first,
+            let option = leaf.unknown.first(where: { ["-c", "--config", "-f", "--file"].contains($0) })
+        {
+            return "'\(name)' takes its file without \(option): \(name) \(word)"
+        }
         guard command.positionals.isEmpty, command.commands.isEmpty, let word = leaf.positionals.first else {
             return nil
+        }
+        if let option = leaf.unknown.first {
+            let known = command.options.flatMap(\.names).filter { $0.hasPrefix("--") }
+            if let near = NearMiss.of(option, among: known) {
+                return "'\(option)' is not an option of '\(name)'; did you mean \(near)?"
+            }
+            guard ["-f", "--file"].contains(option) else { return nil }
         }
         if command.option("--config") != nil {
             return "'\(name)' takes its file by an option: \(name) --config \(word)"

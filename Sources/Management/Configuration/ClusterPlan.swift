@@ -2,8 +2,8 @@
 // Pure: texts in, texts out; `understudy config init` asks and writes.
 //
 // The balancer's files are those of `Deploy/balancer` with other addresses, so that what is written there of rules and
-// traps is at hand where they are used. What they have for TLS is left out: it needs certificates, which nobody has
-// asked for yet.
+// traps is at hand where they are used. What they have for TLS is left out unless it was asked for: nginx and HAProxy
+// pass it through to the nodes, whose certificate whoever runs the cluster has to bring.
 
 package import Node
 import SIP
@@ -19,6 +19,8 @@ package struct ClusterPlan: Equatable, Sendable {
     package var balancerAddress = ""
     /// SIP URIs that every call goes to; none: each goes by its own Request-URI.
     package var targets: [String] = []
+    /// Phones come over TLS, too.
+    package var hasTLS = false
     /// Where the files stand on the nodes, an absolute path.
     package var folder = "/etc/understudy"
 
@@ -51,6 +53,9 @@ package struct ClusterPlan: Equatable, Sendable {
                 let kind = balancer.rawValue
                 add("--balancer-address", "'\(balancerAddress)' is not an address like 192.0.2.10; \(kind) needs one")
             }
+        }
+        if hasTLS, balancer == .kamailio {
+            add("--tls", "kamailio.cfg is for UDP; name nginx or haproxy, which pass TLS through to the nodes, or none")
         }
         for target in targets where ConfiguredURI(target) == nil {
             add("--to", "'\(target)' is not a SIP URI like sip:192.0.2.30")
@@ -104,16 +109,30 @@ extension ClusterPlan {
         address.contains(":") && !address.hasPrefix("[") ? "[\(address)]" : address
     }
 
+    private static func port(_ transport: String) -> Int { transport == "tls" ? 5_061 : 5_060 }
+
     private var front: String { Self.host(balancerAddress) }
 
     /// HAProxy asks `/readyz` of every node.
     private var isManagementOpen: Bool { balancer == .haproxy }
 
+    /// Where the nodes look for what their owner has to bring.
+    package var certificateFile: String { "\(folder)/tls.pem" }
+    package var certificateKeyFile: String { "\(folder)/tls.key" }
+
+    /// How a certificate is made that is good enough for a trial.
+    package var trialCertificate: String {
+        let names = (balancer == .none ? nodes : [balancerAddress]).map { "IP:\($0)" }.joined(separator: ",")
+        return "openssl req -x509 -newkey rsa:2048 -nodes -days 90 -subj /CN=\(name) "
+            + "-addext subjectAltName=\(names) -keyout \(certificateKeyFile) -out \(certificateFile)"
+    }
+
     // MARK: A node
 
     private func configuration(of index: Int) -> String {
         let own = Self.host(nodes[index])
-        let transports = balancer == .nginx || balancer == .haproxy ? ["udp", "tcp"] : ["udp"]
+        let isByTCP = balancer == .nginx || balancer == .haproxy
+        let transports = ["udp"] + (isByTCP ? ["tcp"] : []) + (hasTLS ? ["tls"] : [])
         let peers = nodes.indices.filter { $0 != index }.map { "tcp://\(Self.host(nodes[$0])):7400" }
         var lines = [
             "# Node \(Self.node(index)) of \(nodes.count) of an Understudy cluster, made by understudy config init.",
@@ -122,10 +141,16 @@ extension ClusterPlan {
             "node: {name: \(Self.node(index))}",
             "",
             "sip:",
-            "  listen: [\(list(transports.map { "\($0)://\(own):5060" }))]",
+            "  listen: [\(list(transports.map { "\($0)://\(own):\(Self.port($0))" }))]",
         ]
+        if hasTLS {
+            lines += [
+                "  tls:   # bring them: PEM, the certificate with its chain; on every node the same",
+                "    certificate-file: \(quoted(certificateFile))", "    key-file: \(quoted(certificateKeyFile))",
+            ]
+        }
         if balancer != .none {
-            let names = transports.map { "sip:\(front):5060" + ($0 == "udp" ? "" : ";transport=\($0)") }
+            let names = transports.map { "sip:\(front):\(Self.port($0))" + ($0 == "udp" ? "" : ";transport=\($0)") }
             lines.append("  advertise: [\(list(names))]   # goes into Record-Route: the balancer's address")
             lines.append("  balancer: [\(list([front]))]   # whose packets come for others")
         }
@@ -174,15 +199,16 @@ extension ClusterPlan {
     }
 
     private func nginx(_ template: String) -> String {
-        servers(withoutTLS(template)) { "        server \(Self.host($0.address)):5060 max_fails=1 fail_timeout=2s;" }
+        servers(fitting(template)) { "        server \(Self.host($0.address)):\($0.port) max_fails=1 fail_timeout=2s;" }
     }
 
     private func haproxy(_ template: String) -> String {
-        servers(withoutTLS(template)) { "    server \($0.name) \(Self.host($0.address)):5060" }
+        servers(fitting(template)) { "    server \($0.name) \(Self.host($0.address)):\($0.port)" }
     }
 
-    /// The blocks, one after another with an empty line between, that are for TLS alone.
-    private func withoutTLS(_ template: String) -> String {
+    /// Without the blocks, one after another with an empty line between, that are for TLS alone, unless there is TLS.
+    private func fitting(_ template: String) -> String {
+        guard !hasTLS else { return template }
         var blocks: [[Substring]] = [[]]
         for line in template.split(separator: "\n", omittingEmptySubsequences: false) {
             if line.isEmpty { blocks.append([]) } else { blocks[blocks.count - 1].append(line) }
@@ -196,7 +222,9 @@ extension ClusterPlan {
     }
 
     /// The servers of the template are three; those of the cluster stand in their place.
-    private func servers(_ template: String, _ line: ((name: String, address: String)) -> String) -> String {
+    private func servers(
+        _ template: String, _ line: ((name: String, address: String, port: Int)) -> String
+    ) -> String {
         var lines: [String] = []
         var isWritten = false
         for text in template.split(separator: "\n", omittingEmptySubsequences: false) {
@@ -206,7 +234,8 @@ extension ClusterPlan {
                 lines.append(replace("192.0.2.10", in: String(text), by: front))
                 continue
             }
-            if !isWritten { lines += nodes.indices.map { line((Self.node($0), nodes[$0])) } }
+            let port = text.contains(":5061") ? 5_061 : 5_060
+            if !isWritten { lines += nodes.indices.map { line((Self.node($0), nodes[$0], port)) } }
             isWritten = true
         }
         return lines.joined(separator: "\n")

@@ -64,13 +64,33 @@ package struct ConfigurationFile: Sendable {
                 continue
             }
             switch node {
-            case .scalar(let scalar):
-                if !scalar.string.isEmpty || scalar.style != .plain { add(key, .list([scalar.string]), at: name) }
+            case .scalar(let scalar): readScalar(scalar, word: word, key: key, at: name)
             case .sequence(let sequence): readList(Array(sequence), key: key, at: name)
             case .mapping(let inner): readSection(inner, key: key, at: name, depth: depth)
             case .alias: add(problem: "aliases are not read", at: name, key: key)
             }
         }
+    }
+
+    /// A key without a value is as if it were not there, if it is one.
+    private mutating func readScalar(_ scalar: Yams.Node.Scalar, word: String, key: String, at name: Yams.Node) {
+        let text = SettingKey.isSection(key) ? scalar.string : ""
+        if SettingKey.named(key) == nil, let begun = Self.unspaced(word) ?? Self.unspaced(text) {
+            // What the word begins is not missing.
+            let said = begun == word.prefix(begun.count) ? String(key.dropLast(word.count)) + begun : key
+            return add(problem: "a space is missing behind '\(begun):'", at: name, key: said)
+        }
+        let isEmpty = scalar.string.isEmpty && scalar.style == .plain
+        if isEmpty, SettingKey.named(key) != nil || SettingKey.isSection(key) { return }
+        add(key, .list([scalar.string]), at: name)
+    }
+
+    /// `name` for `name:x1`, which is one word to YAML.
+    private static func unspaced(_ text: String) -> String? {
+        guard let colon = text.firstIndex(of: ":"), !text.contains("://"), text[colon...].count > 1 else { return nil }
+        let begun = text[..<colon]
+        let isWord = begun.allSatisfy { $0.isLetter || $0.isNumber || "-_.".contains($0) }
+        return begun.first?.isLetter == true && isWord ? String(begun) : nil
     }
 
     /// A mapping under a key that takes a value is told once, not once for each of its own keys.
@@ -84,18 +104,24 @@ package struct ConfigurationFile: Sendable {
 
     private mutating func readList(_ nodes: [Yams.Node], key: String, at name: Yams.Node) {
         let scalars = nodes.compactMap { $0.scalar?.string }
+        for node in nodes where node.scalar.map({ $0.string.isEmpty && $0.style == .plain }) ?? false {
+            return add(problem: "has an entry without a value; write one behind the '-'", at: node, key: key)
+        }
         if scalars.count == nodes.count { return add(key, .list(scalars), at: name) }
         var rows: [[String: [String]]] = []
         for node in nodes {
+            if node.sequence != nil { return add(problem: "has a list within its list", at: node, key: key) }
             guard case .mapping(let mapping) = node else {
                 return add(problem: "mixes plain values and mappings", at: node, key: key)
             }
             var row: [String: [String]] = [:]
             for (field, value) in mapping {
-                let texts =
-                    value.sequence.map { $0.compactMap { $0.scalar?.string } } ?? value.scalar.map { [$0.string] }
-                guard let word = field.scalar?.string, let texts else {
-                    return add(problem: "has a field that is neither a value nor a list", at: field, key: key)
+                let values = value.sequence.map { Array($0) } ?? [value]
+                let texts = values.compactMap { $0.scalar?.string }
+                guard let word = field.scalar?.string, texts.count == values.count else {
+                    let what = field.scalar.map { ", \($0.string)," } ?? ""
+                    let problem = "has a field\(what) that is neither a value nor a list of values"
+                    return add(problem: problem, at: field, key: key)
                 }
                 row[word] = texts
             }

@@ -33,9 +33,18 @@ struct ConfigurationText {
             let offset = bytes.distance(from: bytes.startIndex, to: strange)
             throw refuse("\(name) is no text: byte \(offset) is \(bytes[strange])")
         }
-        yaml = String(decoding: bytes, as: UTF8.self)
+        let plain = Self.withPlainLineEnds(bytes)
+        guard let text = String(validating: plain, as: UTF8.self) else {
+            let rows = plain.split(separator: 10, omittingEmptySubsequences: false)
+            let wrong = rows.firstIndex { String(validating: $0, as: UTF8.self) == nil }
+            throw refuse("\(name) is not UTF-8; save it as UTF-8", line: wrong.map { $0 + 1 })
+        }
+        yaml = text
         self.name = name
         lines = yaml.split(separator: "\n", omittingEmptySubsequences: false)
+        for (index, line) in lines.enumerated() {
+            if let what = Self.disguise(in: line) { throw refuse("not YAML: \(what)", line: index + 1) }
+        }
         let said = lines.filter { line in
             line.contains { $0 != " " && $0 != "\t" && $0 != "\r" } && !Self.isComment(line)
         }
@@ -46,6 +55,47 @@ struct ConfigurationText {
         }
         if yaml.hasPrefix("#!KAMAILIO") || yaml.hasPrefix("#!SER") || said.contains(where: Self.isKamailios) {
             throw refuse("\(name) is a configuration of Kamailio's; \(Self.least)")
+        }
+    }
+
+    /// Windows ends a line with CR LF, and the first Macintosh did with CR.
+    private static func withPlainLineEnds(_ bytes: ArraySlice<UInt8>) -> [UInt8] {
+        guard bytes.contains(13) else { return Array(bytes) }
+        var plain: [UInt8] = []
+        plain.reserveCapacity(bytes.count)
+        var wasReturn = false
+        for byte in bytes {
+            if byte != 10 || !wasReturn { plain.append(byte == 13 ? 10 : byte) }
+            wasReturn = byte == 13
+        }
+        return plain
+    }
+
+    /// What an editor, a browser or a merge has put there that looks like something else.
+    private static func disguise(in line: Substring) -> String? {
+        if line.hasPrefix("<<<<<<< ") || line.hasPrefix(">>>>>>> ") || line == "=======" {
+            return "a merge was left unfinished here; keep one of its sides"
+        }
+        guard line.utf8.contains(where: { $0 >= 0x7F }), !isComment(line) else { return nil }
+        let said = line.firstRange(of: " #").map { line[..<$0.lowerBound] } ?? line
+        for scalar in said.unicodeScalars {
+            guard let what = disguise(scalar) else { continue }
+            let digits = String(scalar.value, radix: 16, uppercase: true)
+            return "\(what) (U+\(String(repeating: "0", count: max(0, 4 - digits.utf8.count)))\(digits))"
+        }
+        return nil
+    }
+
+    private static func disguise(_ scalar: Unicode.Scalar) -> String? {
+        switch scalar.value {
+        case 0x7F...0x84, 0x86...0x9F: "a control character; delete it"
+        case 0x85, 0x2028, 0x2029: "a line end that is none here; begin a new line"
+        case 0xA0, 0x2000...0x200A, 0x202F, 0x205F, 0x3000: "a space that is not the plain one; write it anew"
+        case 0xAD, 0x200B...0x200F, 0x202A...0x202E, 0x2060...0x2069, 0xFEFF: "a character that is not seen; delete it"
+        case 0xAB, 0xBB, 0x2018...0x201F: "a typographic quotation mark; write \" or '"
+        case 0x2010...0x2015, 0x2212: "a typographic dash; write -"
+        case 0xFF01...0xFF5E: "a character of full width; write the plain one"
+        default: nil
         }
     }
 
@@ -82,6 +132,23 @@ struct ConfigurationText {
         if let tab = tabbedLine(upTo: line) { return told("a tab: YAML is indented with spaces only", tab) }
         if problem.contains("found another document") {
             return told("a second document begins here; a file holds one", line)
+        }
+        if problem.contains("unknown escape character") {
+            return told("in double quotes a '\\' begins an escape; write '\\\\', or single quotes around it", line)
+        }
+        if problem.contains("cannot start any token") {
+            return told("a value that begins with '@', '`' or '%' wants quotation marks", line)
+        }
+        if problem.contains("expected <document start>") {
+            return told("a line with '...' has ended the document; nothing may follow it", line)
+        }
+        if problem.contains("nesting level") { return told("this is nested too deeply", line) }
+        if begun.contains("flow"), lines.indices.contains(start - 1) {
+            let text = lines[start - 1]
+            if text.contains("://[") {
+                return told("an address with brackets wants quotation marks, like \"udp://[2001:db8::1]:5060\"", start)
+            }
+            if text.contains("${") { return told("a value with braces wants quotation marks", start) }
         }
         if begun.contains("flow sequence") { return told("the '[' that opens here is not closed by a ']'", start) }
         if begun.contains("flow mapping") { return told("the '{' that opens here is not closed by a '}'", start) }

@@ -67,7 +67,7 @@ package struct SettingsLoader: Sendable {
             entries += read.entries
         }
         entries += variables(&loaded.problems, &loaded.warnings)
-        entries += options(&loaded.problems)
+        entries += options(&loaded.problems, &loaded.warnings)
 
         var origins: [String: String] = [:]
         for entry in entries {
@@ -89,7 +89,7 @@ package struct SettingsLoader: Sendable {
             return String(problem.message[range.upperBound...].prefix { $0 != "?" })
         }
         let complained = Set(loaded.problems.map(\.key) + meant)
-        for var problem in loaded.settings.problems() where !complained.contains(problem.key) {
+        for var problem in loaded.settings.problems() where !Self.isTold(problem.key, among: complained) {
             problem.origin = origins[problem.key] ?? ""
             loaded.problems.append(problem)
         }
@@ -104,6 +104,16 @@ package struct SettingsLoader: Sendable {
         }
         loaded.warnings = Self.ordered(loaded.warnings)
         return loaded
+    }
+
+    /// Of a section that could not be read, nothing is said to be missing.
+    private static func isTold(_ key: String, among complained: Set<String>) -> Bool {
+        var key = Substring(key)
+        while true {
+            if complained.contains(String(key)) { return true }
+            guard let dot = key.lastIndex(of: ".") else { return false }
+            key = key[..<dot]
+        }
     }
 
     /// As a reader finds them: by the lines of the file, then what came from elsewhere, in the order it was found.
@@ -152,22 +162,54 @@ package struct SettingsLoader: Sendable {
                 problems.append(SettingProblem(key: variable, message: message, origin: "environment"))
                 continue
             }
+            if let objection = Self.objection(to: text, for: key) {
+                problems.append(SettingProblem(key: key.name, message: objection, origin: variable))
+                continue
+            }
             entries.append(ConfigurationEntry(key: key.name, value: .list([text]), origin: variable))
         }
         return entries
     }
 
-    private func options(_ problems: inout [SettingProblem]) -> [ConfigurationEntry] {
+    private func options(
+        _ problems: inout [SettingProblem], _ warnings: inout [SettingProblem]
+    ) -> [ConfigurationEntry] {
         var entries: [ConfigurationEntry] = []
+        var taken: Set<String> = []
         for option in overrides {
-            guard let equals = option.firstIndex(of: "=") else {
-                problems.append(SettingProblem(key: option, message: "is not of the form KEY=VALUE", origin: "--set"))
+            let key = String((option.split(separator: "=", omittingEmptySubsequences: false).first ?? "").trimming)
+            guard let equals = option.firstIndex(of: "="), !key.isEmpty else {
+                let isNamed = !key.isEmpty
+                let message = "\(isNamed ? "" : "'\(option)' ")is not of the form KEY=VALUE"
+                problems.append(SettingProblem(key: isNamed ? option : "", message: message, origin: "--set"))
                 continue
             }
-            let value = SettingValue.list([String(option[option.index(after: equals)...])])
-            entries.append(ConfigurationEntry(key: String(option[..<equals]), value: value, origin: "--set"))
+            let text = String(option[option.index(after: equals)...])
+            let known = SettingKey.named(key)
+            if !taken.insert(SettingKey.fold(key)).inserted {
+                let message = "is set twice; the last one holds"
+                warnings.append(SettingProblem(key: known?.name ?? key, message: message, origin: "--set"))
+            }
+            if let objection = known.flatMap({ Self.objection(to: text, for: $0) }) {
+                problems.append(SettingProblem(key: known?.name ?? key, message: objection, origin: "--set"))
+            } else {
+                entries.append(ConfigurationEntry(key: key, value: .list([text]), origin: "--set"))
+            }
         }
         return entries
+    }
+
+    /// What a value of one line brings along that belongs into a file's YAML.
+    private static func objection(to text: String, for key: SettingKey) -> String? {
+        let text = text.trimming
+        guard text.utf8.count > 1, let first = text.first, let last = text.last else { return nil }
+        if first == last, first == "\"" || first == "'" {
+            return "the quotation marks around \(text) are taken for a part of the value here; leave them out"
+        }
+        guard first == "[", last == "]", key.isList, text.contains(",") || text.contains("/") || text.count == 2 else {
+            return nil
+        }
+        return "a list is written without brackets here, its values separated by commas"
     }
 
     private func readSecrets(_ loaded: inout Loaded, _ origins: [String: String]) {
@@ -224,5 +266,15 @@ package struct SettingsLoader: Sendable {
         var bytes = bytes
         while let last = bytes.last, last == UInt8(ascii: "\n") || last == UInt8(ascii: "\r") { bytes.removeLast() }
         return bytes
+    }
+}
+
+extension StringProtocol {
+    /// Without spaces at both ends.
+    fileprivate var trimming: Substring {
+        var text = Substring(self)
+        while text.first?.isWhitespace == true { text.removeFirst() }
+        while text.last?.isWhitespace == true { text.removeLast() }
+        return text
     }
 }

@@ -51,6 +51,9 @@ enum ClusterAsk: RPCMethod {
         case .notHeard: return "\(status.node) does not hear \(member)"
         case .silent: return "\(member) did not answer \(status.node) over the bus in time"
         case .refused: return "\(member) refused what \(status.node) asked: see the log of \(member)"
+        case .forged:
+            return "what came as the answer of \(member) has not the code of the cluster's key, and is not believed: "
+                + "somebody else has answered, or its version is older"
         case .notUnderstood: return "\(member) answers nothing over the bus: its version is older"
         case .tooLong: return "the answer of \(member) is too long for the bus"
         case .tooMany: return "\(status.node) asks too much of other members already; try again"

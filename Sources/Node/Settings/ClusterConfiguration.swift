@@ -61,6 +61,8 @@ package struct ClusterConfiguration: Equatable, Sendable {
         }
         if !keyFile.isEmpty, key.bytes.count < Self.keyMinimum {
             list.add("cluster.key-file", "\(keyFile) holds \(key.bytes.count) bytes; at least \(Self.keyMinimum)")
+        } else if !keyFile.isEmpty, Set(key.bytes).count == 1 {
+            list.add("cluster.key-file", "\(keyFile) holds one byte again and again; make one with understudy key new")
         }
         list.range("cluster.bootstrap-after", bootstrapAfter)
         list.range("cluster.forget-after", forgetAfter)

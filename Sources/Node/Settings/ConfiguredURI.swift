@@ -116,13 +116,13 @@ package struct ConfiguredURI: Hashable, Sendable {
             let after = text[text.index(after: close)...]
             guard Address(text: host)?.isIPv6 == true else { return nil }
             if after.isEmpty { return (host, nil) }
-            guard after.hasPrefix(":"), let port = UInt16(after.dropFirst()), port > 0 else { return nil }
+            guard after.hasPrefix(":"), let port = after.dropFirst().portNumber else { return nil }
             return (host, port)
         }
         let pair = text.split(separator: ":", omittingEmptySubsequences: false)
         guard let host = pair.first, !host.isEmpty, pair.count <= 2 else { return nil }
         guard pair.count == 2 else { return (String(host), nil) }
-        guard let port = UInt16(pair[1]), port > 0 else { return nil }
+        guard let port = pair[1].portNumber else { return nil }
         return (String(host), port)
     }
 
@@ -157,11 +157,20 @@ extension TransportProtocol {
 }
 
 extension StringProtocol {
-    /// Without spaces and tabs at both ends.
+    /// Without spaces, tabs and line ends at both ends.
     var trimmed: String {
+        func isSpace(_ character: Character) -> Bool {
+            character == " " || character == "\t" || character == "\n" || character == "\r" || character == "\r\n"
+        }
         var text = Substring(self)
-        while let first = text.first, first == " " || first == "\t" { text.removeFirst() }
-        while let last = text.last, last == " " || last == "\t" { text.removeLast() }
+        while let first = text.first, isSpace(first) { text.removeFirst() }
+        while let last = text.last, isSpace(last) { text.removeLast() }
         return String(text)
+    }
+
+    /// A port in decimal digits alone, 1 to 65535.
+    var portNumber: UInt16? {
+        guard utf8.allSatisfy({ $0 >= 48 && $0 <= 57 }), let number = UInt16(self), number > 0 else { return nil }
+        return number
     }
 }

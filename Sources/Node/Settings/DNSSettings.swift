@@ -70,7 +70,7 @@ package struct PeerName: Hashable, Sendable {
     /// Reads `understudy.example.org:7400`, with or without `tcp://`.
     package init?(_ text: String) {
         let rest = text.hasPrefix("tcp://") ? text.dropFirst(6) : text[...]
-        guard let colon = rest.lastIndex(of: ":"), let port = UInt16(rest[rest.index(after: colon)...]), port > 0,
+        guard let colon = rest.lastIndex(of: ":"), let port = rest[rest.index(after: colon)...].portNumber,
             port < .max
         else { return nil }
         var host = Array(rest[..<colon].lowercased().utf8)

@@ -57,9 +57,10 @@ package struct DialogSettings: Equatable, Sendable {
         if hashSize < 16 || hashSize > Self.hashSizeLimit || hashSize & (hashSize - 1) != 0 {
             list.add("ims_dialog.hash_size", "must be a power of two, 16 to \(Self.hashSizeLimit)")
         }
-        if !Self.isToken(rrParameter) || rrParameter.utf8.count > 16 || rrParameter.lowercased() == "lr" {
-            list.add(
-                "ims_dialog.rr_param", "must be a parameter name of 1 to 16 letters, digits, '-', '_' or '.', not lr")
+        if !Self.isToken(rrParameter) || rrParameter.utf8.count > 16 {
+            list.add("ims_dialog.rr_param", "must be a parameter name of 1 to 16 letters, digits, '-', '_' or '.'")
+        } else if Self.takenParameters.contains(rrParameter.lowercased()) {
+            list.add("ims_dialog.rr_param", "\(rrParameter) has a meaning of its own in a SIP URI; choose another name")
         }
         list.range("ims_dialog.default_timeout", defaultTimeout)
         list.range("ims_dialog.early_timeout", earlyTimeout)
@@ -85,6 +86,11 @@ package struct DialogSettings: Equatable, Sendable {
         }
         list.range("ims_dialog.ka_failed_limit", keepAliveFailedLimit)
     }
+
+    /// Of URIs (RFC 3261 §19.1.1, RFC 5626, RFC 5627, RFC 3486, RFC 4244).
+    private static let takenParameters = [
+        "lr", "transport", "user", "method", "ttl", "maddr", "ob", "gr", "comp", "cause",
+    ]
 
     static func isToken(_ text: String) -> Bool {
         !text.isEmpty

@@ -39,7 +39,14 @@ package struct ManagementSettings: Equatable, Sendable {
         if !isLoopback, tokenFile.isEmpty {
             list.add("management.token-file", "is required unless management.http is a loopback address")
         }
-        if !tokenFile.isEmpty, token.bytes.count < Self.tokenMinimum {
+        if !tokenFile.isEmpty, token.isEmpty {
+            list.add("management.token-file", "the first line of \(tokenFile) is empty; the token stands there")
+        } else if !tokenFile.isEmpty, !token.bytes.allSatisfy({ $0 > 32 && $0 < 127 }) {
+            list.add(
+                "management.token-file",
+                "\(tokenFile) holds a token with a space, or a byte that is not ASCII, which no HTTP header carries; "
+                    + "make one with understudy key new")
+        } else if !tokenFile.isEmpty, token.bytes.count < Self.tokenMinimum {
             list.add(
                 "management.token-file",
                 "\(tokenFile) holds a token of \(token.bytes.count) characters; at least \(Self.tokenMinimum)")

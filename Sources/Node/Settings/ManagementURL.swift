@@ -14,6 +14,11 @@ package struct ManagementURL: Equatable, Sendable {
     package let text: String
     /// The host when it is an address.
     package let address: Address?
+    /// Name or address; an IPv6 address without its brackets.
+    package let host: String
+    package let port: UInt16
+    /// `https`
+    package let isSecure: Bool
 
     /// `nil` when the text is no such URL; a bare `192.0.2.11:8080` or `192.0.2.11` is one.
     package init?(_ written: String) {
@@ -30,6 +35,7 @@ package struct ManagementURL: Equatable, Sendable {
         while rest.hasSuffix("/") { rest.removeLast() }
         guard let (host, written) = Self.split(rest) else { return nil }
         let port = written ?? (isSecure ? 443 : Self.defaultPort)
+        (self.host, self.port, self.isSecure) = (host, port, isSecure)
         address = Address(text: host)
         guard address.map({ !$0.isUnspecified }) ?? ConfiguredURI.isHostName(host) else { return nil }
         let shown = address?.isIPv6 == true ? "[\(host)]" : host
@@ -42,7 +48,7 @@ package struct ManagementURL: Equatable, Sendable {
         var host = text
         var port: UInt16?
         if let colon = text.lastIndex(of: ":"), !text[colon...].contains("]") {
-            guard let number = UInt16(text[text.index(after: colon)...]), number > 0 else { return nil }
+            guard let number = text[text.index(after: colon)...].portNumber else { return nil }
             port = number
             host = text[..<colon]
         }

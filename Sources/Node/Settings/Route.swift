@@ -99,7 +99,7 @@ package struct Route: Equatable, Sendable {
         if texts.count > sourceLimit { faults.add("source: at most \(sourceLimit)") }
         return texts.compactMap { text in
             let subnet = Subnet(text: text.trimmed)
-            if subnet == nil { faults.add("source: '\(text)' is not an address or a block like 192.0.2.0/24") }
+            if subnet == nil { faults.add("source: \(Subnet.objection(to: text))") }
             return subnet
         }
     }

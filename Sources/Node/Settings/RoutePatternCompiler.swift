@@ -120,6 +120,9 @@ struct RoutePatternCompiler {
         position += 1
         switch byte {
         case UInt8(ascii: "("):
+            if position < text.count, text[position] == UInt8(ascii: "?") {
+                throw PatternError(reason: "'(?' is not available; write a group as ( )")
+            }
             guard depth < 32 else { throw PatternError(reason: "groups nested more than 32 deep") }
             depth += 1
             let piece = try alternatives()
@@ -155,15 +158,17 @@ struct RoutePatternCompiler {
         guard position < text.count else { throw PatternError(reason: "ends with a lone backslash") }
         let byte = text[position]
         position += 1
-        let isLetterOrDigit =
-            (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte)
-        guard !isLetterOrDigit else {
+        guard !Self.isLetterOrDigit(byte) else {
             throw PatternError(
                 reason: "'\\\(Character(Unicode.Scalar(byte)))' is not available; write a set like [0-9]")
         }
         var set = RoutePattern.ByteSet()
         set.insert(byte)
         return set
+    }
+
+    private static func isLetterOrDigit(_ byte: UInt8) -> Bool {
+        (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte)
     }
 
     private mutating func set() throws(PatternError) -> RoutePattern.ByteSet {
@@ -173,6 +178,9 @@ struct RoutePatternCompiler {
         var isFirst = true
         while position < text.count, isFirst || text[position] != UInt8(ascii: "]") {
             isFirst = false
+            if text[position] == UInt8(ascii: "["), position + 1 < text.count, text[position + 1] == UInt8(ascii: ":") {
+                throw PatternError(reason: "'[:' is not available; write the ranges, like [A-Za-z0-9]")
+            }
             let low = try setByte()
             var high = low
             let hasRange =
@@ -192,7 +200,14 @@ struct RoutePatternCompiler {
     }
 
     private mutating func setByte() throws(PatternError) -> UInt8 {
-        if text[position] == UInt8(ascii: "\\") { position += 1 }
+        if text[position] == UInt8(ascii: "\\") {
+            position += 1
+            // The same characters as outside of a set.
+            if position < text.count, Self.isLetterOrDigit(text[position]) {
+                let name = Character(Unicode.Scalar(text[position]))
+                throw PatternError(reason: "'\\\(name)' is not available in [ ]; write a range like 0-9")
+            }
+        }
         guard position < text.count else { throw PatternError(reason: "ends with a lone backslash") }
         defer { position += 1 }
         return text[position]

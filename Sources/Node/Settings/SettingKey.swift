@@ -81,6 +81,12 @@ package struct SettingKey: Sendable {
         "UNDERSTUDY_" + String(name.uppercased().map { $0 == "." || $0 == "-" ? "_" : $0 })
     }
 
+    /// Whether it is what keys stand below.
+    package static func isSection(_ key: String) -> Bool {
+        let start = fold(key) + "."
+        return all.contains { fold($0.name).hasPrefix(start) }
+    }
+
     /// What an unknown key is told: the key that is meant, if one is near, else those of its section.
     package static func unknown(_ key: String) -> String {
         let folded = fold(key)
@@ -88,6 +94,11 @@ package struct SettingKey: Sendable {
         let leaf = String(folded.split(separator: ".").last ?? "")
         func meaning(_ name: String) -> String { "is not a known key; did you mean \(name)?" }
 
+        if let variable = named(variable: key) { return meaning(variable.name) }
+        if isSection(key) {
+            let below = all.filter { fold($0.name).hasPrefix("\(folded).") }.map { $0.name.dropFirst(folded.count + 1) }
+            return "is a section, not a key; it has \(below.joined(separator: ", "))"
+        }
         let neighbours = all.filter { fold($0.name).hasPrefix("\(section).") }
         let begun = neighbours.filter { fold($0.name).hasPrefix(folded) }
         if begun.count == 1, leaf.utf8.count >= 3 { return meaning(begun[0].name) }
@@ -121,6 +132,8 @@ package struct SettingKey: Sendable {
 
     /// A known variable that somebody meant who wrote another; `nil` when none is near.
     package static func nearest(toVariable variable: String) -> String? {
+        let ended = all.filter { $0.variable.hasSuffix(variable.dropFirst("UNDERSTUDY".count)) }
+        if ended.count == 1 { return ended[0].variable }
         let near = NearMiss.of(variable, among: all.map { $0.variable.lowercased() })
         return near.flatMap { near in
             let prefix = "UNDERSTUDY_".count

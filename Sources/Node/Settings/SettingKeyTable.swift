@@ -25,7 +25,9 @@ extension SettingKey {
 
     private static let sipKeys = [
         endpoints("sip.listen", \.sip.listen, like: "udp://192.0.2.1:5060", schemes: .sip, defaultPort: nil),
-        list("sip.advertise", \.sip.advertise, "is not a SIP URI like sip:192.0.2.1:5060") { ConfiguredURI($0) },
+        list("sip.advertise", \.sip.advertise, { "'\($0)' is not a SIP URI like sip:192.0.2.1:5060" }) {
+            ConfiguredURI($0)
+        },
         endpoints(
             "sip.balancer", \.sip.balancer, like: "192.0.2.1 or 192.0.2.1:5060", schemes: .none, defaultPort: 5_060),
         choice("sip.force_rport", \.sip.forceRport),
@@ -121,10 +123,10 @@ extension SettingKey {
     ]
 
     private static let admissionKeys = [
-        list("access.allow", \.access.allow, "is not an address or a block like 192.0.2.0/24") { Subnet(text: $0) },
-        list("access.deny", \.access.deny, "is not an address or a block like 192.0.2.0/24") { Subnet(text: $0) },
+        list("access.allow", \.access.allow, Subnet.objection) { Subnet(text: $0) },
+        list("access.deny", \.access.deny, Subnet.objection) { Subnet(text: $0) },
         choice("access.answer", \.access.answer),
-        list("access.trusted", \.access.trusted, "is not an address or a block like 192.0.2.0/24") { Subnet(text: $0) },
+        list("access.trusted", \.access.trusted, Subnet.objection) { Subnet(text: $0) },
         integer("limits.source-per-second", \.limits.sourcePerSecond, in: 0...1_000_000),
         integer("limits.source-burst", \.limits.sourceBurst, in: 0...1_000_000),
         integer("limits.total-per-second", \.limits.totalPerSecond, in: 0...1_000_000),
@@ -238,15 +240,16 @@ extension SettingKey {
     }
 
     static func list<Value: Sendable>(
-        _ name: String, _ path: Path<[Value]>, _ complaint: String, _ parse: @escaping @Sendable (String) -> Value?
+        _ name: String, _ path: Path<[Value]>, _ objection: @escaping @Sendable (String) -> String,
+        _ parse: @escaping @Sendable (String) -> Value?
     ) -> SettingKey {
         SettingKey(name: name, isList: true) { settings, texts in
             var values: [Value] = []
             var wrong: [String] = []
             for text in texts {
-                if let value = parse(text.trimmed) { values.append(value) } else { wrong.append("'\(text)'") }
+                if let value = parse(text.trimmed) { values.append(value) } else { wrong.append(objection(text)) }
             }
-            guard wrong.isEmpty else { return "\(wrong.joined(separator: ", ")) \(complaint)" }
+            guard wrong.isEmpty else { return wrong.joined(separator: "; ") }
             settings[keyPath: path] = values
             return nil
         }
@@ -341,6 +344,10 @@ extension Endpoint {
             let port = isAddress(parts.dropLast()) ? String(parts[parts.count - 1]) : "5060"
             return "'\(text)': an IPv6 address stands in brackets before its port, like \(scheme)[\(host)]:\(port)"
         }
+        if rest.contains("%") {
+            return "'\(text)': a zone says nothing to a peer; name an address that is valid everywhere"
+        }
+        if rest.hasPrefix("["), !rest.contains("]") { return "'\(text)': the '[' is not closed by a ']'" }
         let isWithPort = rest.hasPrefix("[") ? rest.contains("]:") : parts.count == 2
         if isWithPort, let last = parts.last, !last.isEmpty, last.allSatisfy(\.isNumber),
             !(1...65_535).contains(Int(last) ?? 0)
@@ -379,7 +386,7 @@ extension Endpoint {
         var port = defaultPort
         let isBareIPv6 = !rest.hasPrefix("[") && rest.count(where: { $0 == ":" }) > 1
         if !isBareIPv6, let colon = rest.lastIndex(of: ":"), !rest[colon...].contains("]") {
-            guard let number = UInt16(rest[rest.index(after: colon)...]), number > 0 else { return nil }
+            guard let number = rest[rest.index(after: colon)...].portNumber else { return nil }
             port = number
             host = rest[..<colon]
         }

@@ -16,8 +16,40 @@ package struct SettingProblem: Error, Hashable, Sendable, CustomStringConvertibl
     }
 
     package var description: String {
-        let subject = key.isEmpty ? message : "\(key): \(message)"
-        return origin.isEmpty ? subject : "\(subject) (\(origin))"
+        let subject = (key.isEmpty ? message : "\(key): \(message)").shortened(to: Self.mostCharacters)
+        return (origin.isEmpty ? subject : "\(subject) (\(origin))").printable
+    }
+
+    /// Characters of a sentence: whoever wrote a value of pages knows how it goes on.
+    private static let mostCharacters = 600
+}
+
+extension String {
+    /// One line of it, whatever a terminal would make of its characters.
+    package var printable: String {
+        guard unicodeScalars.contains(where: Self.isControl) else { return self }
+        var text = ""
+        for scalar in unicodeScalars {
+            switch scalar {
+            case "\n": text += "\\n"
+            case "\t": text += "\\t"
+            case _ where Self.isControl(scalar): text += "\\u{\(String(scalar.value, radix: 16))}"
+            default: text.unicodeScalars.append(scalar)
+            }
+        }
+        return text
+    }
+
+    private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.value {
+        case ..<0x20, 0x7F...0x9F, 0x200E, 0x200F, 0x2028...0x202E, 0x2066...0x2069: true
+        default: false
+        }
+    }
+
+    fileprivate func shortened(to limit: Int) -> String {
+        guard count > limit else { return self }
+        return "\(prefix(limit - 60)) … \(suffix(60))"
     }
 }
 

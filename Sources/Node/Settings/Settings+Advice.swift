@@ -8,6 +8,7 @@ extension Settings {
     package func advice() -> [SettingProblem] {
         var list = ProblemList()
         adviseSIP(&list)
+        adviseCluster(&list)
         adviseRoutes(&list)
         adviseManagement(&list)
         adviseAccess(&list)
@@ -22,6 +23,31 @@ extension Settings {
                 "without sip.advertise a node puts its own address into Record-Route, and requests "
                     + "within a call go past "
                     + "the balancer or round in a loop; add sip.advertise: [sip:\(balancer.text)]")
+        }
+        for (index, balancer) in sip.balancer.enumerated() {
+            if sip.balancer[..<index].contains(balancer) { list.add("sip.balancer", "\(balancer.text) is there twice") }
+            if !sip.listen.contains(where: { $0.address.isIPv6 == balancer.address.isIPv6 }) {
+                list.add("sip.balancer", "\(balancer.text) is of no use: sip.listen has no address of its family")
+            }
+        }
+        let isSecured = sip.listen.contains { $0.transport == .tls || $0.transport == .wss }
+        if !sip.streams.certificateFile.isEmpty, !isSecured {
+            list.add("sip.tls.certificate-file", "is of no use: sip.listen has neither tls nor wss")
+        }
+    }
+
+    // MARK: Cluster
+
+    private func adviseCluster(_ list: inout ProblemList) {
+        guard let bus = cluster.bus else { return }
+        for peer in cluster.peers where peer.address.isLoopback != bus.address.isLoopback {
+            if peer.address.isLoopback {
+                list.add(
+                    "cluster.peers",
+                    "\(peer.text) is this host itself; name the address that the node has in its cluster.bus")
+            } else {
+                list.add("cluster.bus", "\(bus.text) is a loopback address, which \(peer.text) cannot reach")
+            }
         }
     }
 
@@ -43,6 +69,11 @@ extension Settings {
                     "\(name) can never match: route \(earlier + 1) takes all that it would; put it before that one, or "
                         + "delete it")
             }
+            if let pattern = route.pattern, pattern.text.contains(":*") {
+                list.add(
+                    "routes",
+                    "\(name): in '\(pattern.text)' the '*' repeats the ':' before it; write .* for any text")
+            }
             adviseMethods(of: route, name, &list)
             if case .own(let set) = route.destination { adviseTargets(of: set, "routes", name, &list) }
         }
@@ -56,6 +87,9 @@ extension Settings {
 
     /// A call that is sent to ourselves comes back to the same route, and again, until it is told for a loop.
     private func adviseTargets(of set: RouteSet, _ key: String, _ name: String, _ list: inout ProblemList) {
+        for target in set.targets where target.uri.user.contains("$") {
+            list.add(key, "\(name): \(target.uri.text) is sent as it stands: a target has no variables")
+        }
         for target in set.targets where target.uri.user.isEmpty {
             guard let endpoint = target.uri.endpoint else { continue }
             if sip.listen.contains(endpoint) || sip.serviceAddress == endpoint {
@@ -88,6 +122,18 @@ extension Settings {
             let family = block.address.isIPv6 ? "IPv6" : "IPv4"
             list.add("access.deny", "\(block.text) is every \(family) address: nobody could send anything")
         }
+        for block in access.allow where access.deny.contains(where: { $0.prefixLength > 0 && $0.covers(block) }) {
+            list.add("access.allow", "\(block.text) is of no use: access.deny has it too, and goes first")
+        }
+        for block in access.trusted where block.prefixLength == 0 {
+            list.add("access.trusted", "\(block.text) believes everybody who they say they are")
+        }
+        let families = Set(access.allow.map(\.address.isIPv6))
+        for isIPv6 in [false, true] where !families.isEmpty && !families.contains(isIPv6) {
+            guard sip.listen.contains(where: { $0.address.isIPv6 == isIPv6 }) else { continue }
+            let family = isIPv6 ? "IPv6" : "IPv4"
+            list.add("access.allow", "has no \(family) address, so nobody may send to the \(family) ones of sip.listen")
+        }
     }
 
     // MARK: Management
@@ -96,6 +142,15 @@ extension Settings {
         let isBusElsewhere = cluster.bus.map { !$0.address.isLoopback } ?? false
         if let told = management.advertise?.address, told.isLoopback, isBusElsewhere {
             list.add("management.advertise", "members on other hosts cannot reach a loopback address")
+        }
+        if management.http == nil, !management.tokenFile.isEmpty {
+            list.add("management.token-file", "is of no use without management.http")
+        }
+        if !management.tokenFile.isEmpty, management.tokenFile == cluster.keyFile {
+            list.add(
+                "management.token-file",
+                "is cluster.key-file too, so whoever may ask a node has the cluster's key; make one of its own with "
+                    + "understudy key new")
         }
     }
 }

@@ -37,13 +37,7 @@ package struct Settings: Equatable, Sendable {
             let message = "at least one must be udp: the members of a cluster pass messages to each other by it"
             list.append(SettingProblem(key: "sip.listen", message: message))
         }
-        if let bus = cluster.bus, let http = management.http, bus.address == http.address {
-            if http.port == bus.port || Int(http.port) == Int(bus.port) + 1 {
-                let message = "\(http.text) is taken by cluster.bus, which uses its port and the next"
-                list.append(SettingProblem(key: "management.http", message: message))
-            }
-        }
-        return list
+        return list + addressProblems() + portProblems()
     }
 
     private func routeProblems() -> [SettingProblem] {
@@ -61,7 +55,8 @@ package struct Settings: Equatable, Sendable {
             case .own(let set): targetProblems(of: set, "routes", &list)
             case .named(let name):
                 if !sets.contains(where: { $0.name == name }) {
-                    list.add("routes", "route \(index + 1): '\(name)' is none of sets")
+                    let near = NearMiss.of(name, among: sets.map(\.name)).map { "; did you mean \($0)?" } ?? ""
+                    list.add("routes", "route \(index + 1): '\(name)' is none of sets\(near)")
                 }
             }
         }
@@ -77,6 +72,10 @@ package struct Settings: Equatable, Sendable {
     /// Why nothing can be sent to a target; `nil` when it can.
     private func objection(to uri: ConfiguredURI) -> String? {
         let transport = uri.transport
+        if let address = uri.address {
+            if address.isUnspecified { return "is no address to send to" }
+            if let objection = address.objection { return objection }
+        }
         if transport == .udp {
             guard sip.egress == .direct, !sip.listen.isEmpty, let address = uri.address,
                 !sip.listen.contains(where: { $0.transport == .udp && $0.address.isIPv6 == address.isIPv6 })

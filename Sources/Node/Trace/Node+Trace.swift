@@ -24,7 +24,8 @@ extension Node {
         case .other: lane = .others
         case .refused: lane = .refused
         }
-        trace.keep(message, .received, source, listener, lane: lane, number: number, now: now)
+        trace.keep(
+            message, .received, source, listener, lane: lane, number: number, outline: proxy.outline, now: now)
         traceSent(from: queued, as: lane, now: now)
     }
 

@@ -92,13 +92,20 @@ struct TraceRing: Sendable {
     }
 
     /// Keeps a message.
+    /// - Parameter outline: What is known of it already.
     mutating func keep(
         _ message: RawSpan, _ kind: TraceKind, _ peer: Endpoint, _ listener: ListenerID, lane: TraceLane,
-        number: UInt64, now: Instant
+        number: UInt64, outline: MessageOutline? = nil, now: Instant
     ) {
         lanes[lane.rawValue].makeRoom()
         let start = lanes[lane.rawValue].newer.bytes.count
-        let callID = Redaction.append(message, into: &lanes[lane.rawValue].newer.bytes)
+        let callID: ByteRange
+        if let outline {
+            callID = outline.callID
+            Redaction.append(message, outline, into: &lanes[lane.rawValue].newer.bytes)
+        } else {
+            callID = Redaction.append(message, into: &lanes[lane.rawValue].newer.bytes)
+        }
         let end = lanes[lane.rawValue].newer.bytes.count
         lanes[lane.rawValue].newer.entries.append(
             TraceEntry(

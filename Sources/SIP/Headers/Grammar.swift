@@ -131,11 +131,23 @@ enum Grammar {
         return false
     }
 
-    /// The offset of the next LF, or `end`. Eight bytes at a time: most of a message is stepped over here.
+    /// The offset of the next LF, or `end`. Sixteen bytes at a time: most of a message is stepped over here.
     @inline(__always)
     static func lineFeed(_ span: RawSpan, _ offset: Int, _ end: Int) -> Int {
         var index = offset
-        while index &+ 8 <= end {
+        while index &+ 16 <= end {
+            let first = span.word(at: index) ^ 0x0A0A_0A0A_0A0A_0A0A
+            let second = span.word(at: index &+ 8) ^ 0x0A0A_0A0A_0A0A_0A0A
+            let firstHit = (first &- 0x0101_0101_0101_0101) & ~first & 0x8080_8080_8080_8080
+            let secondHit = (second &- 0x0101_0101_0101_0101) & ~second & 0x8080_8080_8080_8080
+            if firstHit | secondHit != 0 {
+                return firstHit != 0
+                    ? index &+ firstHit.trailingZeroBitCount >> 3
+                    : index &+ 8 &+ secondHit.trailingZeroBitCount >> 3
+            }
+            index &+= 16
+        }
+        if index &+ 8 <= end {
             let difference = span.word(at: index) ^ 0x0A0A_0A0A_0A0A_0A0A
             let hit = (difference &- 0x0101_0101_0101_0101) & ~difference & 0x8080_8080_8080_8080
             if hit != 0 { return index &+ hit.trailingZeroBitCount >> 3 }

@@ -4,8 +4,11 @@
 //   body that is not SDP, or is encoded    left out
 //   SDP: k=, a=crypto, a=ice-pwd, a=key-mgmt     the line is left out (RFC 4566 §5.12, RFC 4568, RFC 8839, RFC 4567)
 //
-// It is one pass over the lines, eight bytes at a time, and looks at nothing but how each begins: it is done for every
-// message of every call. What is no message is not given to it. It finds the Call-ID on the way.
+// It is one pass over the lines, sixteen bytes at a time, and looks at nothing but how each begins: it is done for
+// every message of every call. A line whose first eight bytes begin none of the names is passed by; what remains
+// between two lines that matter is copied at once. What is no message is not given to it. It finds the Call-ID on the
+// way. Of a message that has just been parsed the index knows all this already (`MessageOutline`), and its head is one
+// copy.
 //
 // Limit: `limit` bytes of the copy; the rest is left out, whole lines of it.
 
@@ -44,6 +47,14 @@ package enum Redaction {
         while line < end {
             let feed = Grammar.lineFeed(message, line, end)
             let next = min(feed &+ 1, end)
+            if line &+ 9 <= end {
+                let start = message.word(at: line)
+                // One bit for each letter that a name begins with, and for CR and LF: 0x0D and 0x0A.
+                if 1 &<< (start & 31) & 0x0001_262A == 0 {
+                    line = next
+                    continue
+                }
+            }
             let first = message[line]
             if first == 0x0A || first == 0x0D, next &- line <= 2 {  // The body follows.
                 copy(to: next, &kept)
@@ -51,36 +62,72 @@ package enum Redaction {
                 appendDescription(message.extracting(next..<end), room: room, into: &kept)
                 return callID
             }
-            switch first | 0x20 {
-            case 0x61, 0x70:  // a, p
-                if let value = credentials(message, line, feed) {
-                    copy(to: value, &kept)
-                    kept.put(" (not kept)\r\n")
-                    var after = next  // A value may go on in lines that begin with a space.
-                    while after < end, message[after] == 0x20 || message[after] == 0x09 {
-                        after = min(Grammar.lineFeed(message, after, end) &+ 1, end)
-                    }
-                    (line, copied) = (after, after)
-                    continue
+            guard line &+ 9 > end || matters(message.word(at: line), message[line &+ 8]) else {
+                line = next
+                continue
+            }
+            if let value = credentials(message, line, feed) {
+                copy(to: value, &kept)
+                kept.put(" (not kept)\r\n")
+                var after = next  // A value may go on in lines that begin with a space.
+                while after < end, message[after] == 0x20 || message[after] == 0x09 {
+                    after = min(Grammar.lineFeed(message, after, end) &+ 1, end)
                 }
-            case 0x63, 0x65, 0x69:  // c, e, i
-                if let value = value(of: Name.callID, message, line, feed) ?? value(of: Name.i, message, line, feed) {
-                    callID = trimmed(message, value, feed)
-                } else if let value = value(of: Name.contentType, message, line, feed)
-                    ?? value(of: Name.c, message, line, feed)
-                {
-                    isDescription = begins(message, trimmed(message, value, feed), with: Name.applicationSDP)
-                } else if value(of: Name.contentEncoding, message, line, feed) != nil
-                    || value(of: Name.e, message, line, feed) != nil
-                {
-                    isEncoded = true
-                }
-            default: break
+                (line, copied) = (after, after)
+                continue
+            }
+            if let value = value(of: Name.callID, message, line, feed) ?? value(of: Name.i, message, line, feed) {
+                callID = trimmed(message, value, feed)
+            } else if let value = value(of: Name.contentType, message, line, feed)
+                ?? value(of: Name.c, message, line, feed)
+            {
+                isDescription = begins(message, trimmed(message, value, feed), with: Name.applicationSDP)
+            } else if value(of: Name.contentEncoding, message, line, feed) != nil
+                || value(of: Name.e, message, line, feed) != nil
+            {
+                isEncoded = true
             }
             line = next
         }
         copy(to: end, &kept)
         return callID
+    }
+
+    /// The same of a message that is as it was parsed.
+    package static func append(_ message: RawSpan, _ outline: MessageOutline, into kept: inout ByteWriter) {
+        let head = Int(outline.body.start)
+        guard head <= limit else {
+            _ = append(message, into: &kept)
+            return
+        }
+        let room = kept.count &+ limit
+        kept.put(message.extracting(0..<head))
+        guard outline.isDescription else { return }
+        appendDescription(message.extracting(head..<message.byteCount), room: room, into: &kept)
+    }
+
+    /// `application/sdp`, with or without parameters.
+    static func isDescription(_ message: RawSpan, _ contentType: ByteRange) -> Bool {
+        begins(message, contentType, with: Name.applicationSDP)
+    }
+
+    /// Whether a line may be of one of the names, by its first eight bytes and the ninth. A tab is `)` in lower case.
+    @inline(__always)
+    private static func matters(_ start: UInt64, _ ninth: UInt8) -> Bool {
+        let start = start | 0x2020_2020_2020_2020
+        switch start {
+        case 0x7a69_726f_6874_7561, 0x7561_2d79_786f_7270: return true  // "authoriz", "proxy-au"
+        case 0x2d74_6e65_746e_6f63: return ninth | 0x20 == 0x74 || ninth | 0x20 == 0x65  // "content-", then t or e
+        case 0x3a64_692d_6c6c_6163, 0x2064_692d_6c6c_6163, 0x2964_692d_6c6c_6163: return true  // "call-id", : or space
+        default: break
+        }
+        // The compact forms: one letter, then : or space.
+        switch start & 0xFF {
+        case 0x63, 0x65, 0x69:
+            let second = start >> 8 & 0xFF
+            return second == 0x3A || second == 0x20 || second == 0x29
+        default: return false
+        }
     }
 
     /// Where the value of a line begins that has credentials: behind the colon.
@@ -113,10 +160,12 @@ package enum Redaction {
 
     private static func appendDescription(_ body: RawSpan, room: Int, into kept: inout ByteWriter) {
         let end = body.byteCount
+        if kept.count &+ end <= room, !mayHoldKey(body) { return kept.put(body) }
         var (line, copied) = (0, 0)
         while line < end {
             let next = min(Grammar.lineFeed(body, line, end) &+ 1, end)
-            if isSecret(body, line, next) {
+            let first = body[line] | 0x20
+            if first == 0x6B || first == 0x61, isSecret(body, line, next) {
                 kept.put(body.extracting(copied..<line))
                 copied = next
             }
@@ -127,6 +176,29 @@ package enum Redaction {
             line = next
         }
         kept.put(body.extracting(copied..<end))
+    }
+
+    /// Whether one of the letters is there that each of the secret lines has: the k of `k=` and `key-mgmt`, the y of
+    /// `crypto`, the w of `ice-pwd`. A plain offer has none of them.
+    private static func mayHoldKey(_ body: RawSpan) -> Bool {
+        @inline(__always)
+        func has(_ letter: UInt64, _ word: UInt64) -> UInt64 {
+            let difference = word ^ letter &* 0x0101_0101_0101_0101
+            return (difference &- 0x0101_0101_0101_0101) & ~difference
+        }
+        var (offset, found) = (0, UInt64(0))
+        let end = body.byteCount
+        while offset &+ 8 <= end {
+            let word = body.word(at: offset) | 0x2020_2020_2020_2020
+            found |= has(0x6B, word) | has(0x79, word) | has(0x77, word)
+            offset &+= 8
+        }
+        while offset < end {
+            let byte = body[offset] | 0x20
+            if byte == 0x6B || byte == 0x79 || byte == 0x77 { return true }
+            offset &+= 1
+        }
+        return found & 0x8080_8080_8080_8080 != 0
     }
 
     /// A line of SDP that has a key, or leads to one.

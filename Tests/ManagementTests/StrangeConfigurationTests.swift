@@ -1,0 +1,216 @@
+// Mistakes of kinds that nobody had tried: what an editor, a browser, a merge or a shell does to a configuration, what
+// YAML reads otherwise than its writer, and values that are right by themselves.
+
+import Management
+import Node
+import Testing
+
+@Suite("Strange configurations")
+struct StrangeConfigurationTests {
+    private static let head =
+        "node: {name: x1}\nsip:\n  listen: [\"udp://127.0.5.41:5060\", \"tcp://127.0.5.41:5060\"]\n"
+
+    private func read(_ bytes: [UInt8]) -> SettingsLoader.Loaded {
+        SettingsLoader(
+            file: bytes, fileName: "a.yaml", environment: [:], overrides: [],
+            readFile: { _ throws(SettingsLoader.Unreadable) in throw SettingsLoader.Unreadable(reason: "") }
+        ).load()
+    }
+
+    @Test func `lines may end as on Windows or a Macintosh, also behind a comment`() {
+        for end in ["\r\n", "\r"] {
+            let text = "# mine\n\n\(Self.head)".replacing("\n", with: end)
+            #expect(read(Array(text.utf8)).problems == [])
+            let tab = read(Array("# mine\nnode:\n\tname: x\n".replacing("\n", with: end).utf8))
+            #expect(tab.problems.map(\.description) == ["not YAML: a tab: YAML is indented with spaces only (line 3)"])
+        }
+    }
+
+    @Test func `text of another encoding is refused where it is`() {
+        for text in ["# M\u{fc}nchen\n\(Self.head)", "\(Self.head)  via: \u{fc}\n"] {
+            let latin = text.unicodeScalars.map { UInt8($0.value) }
+            let line = text.hasPrefix("#") ? 1 : 4
+            #expect(
+                read(latin).problems.map(\.description) == ["a.yaml is not UTF-8; save it as UTF-8 (line \(line))"])
+        }
+    }
+
+    @Test(arguments: [
+        ("  t1-ms:\u{a0}500\n", "a space that is not the plain one; write it anew (U+00A0)"),
+        ("  t1-ms: \u{ff15}00\n", "a character of full width; write the plain one (U+FF15)"),
+        ("  t1-ms: 500\u{200b}\n", "a character that is not seen; delete it (U+200B)"),
+        ("  t1\u{2013}ms: 500\n", "a typographic dash; write - (U+2013)"),
+        ("  via: \u{201c}own\u{201d}\n", "a typographic quotation mark; write \" or ' (U+201C)"),
+        ("  via: own\u{7f}\n", "a control character; delete it (U+007F)"),
+        ("  via: own\u{85}  t1-ms: 5\n", "a line end that is none here; begin a new line (U+0085)"),
+        ("<<<<<<< HEAD\n  t1-ms: 500\n", "a merge was left unfinished here"),
+        ("=======\n", "a merge was left unfinished here"), (">>>>>>> b\n", "a merge was left unfinished here"),
+        ("  via: @own\n", "a value that begins with '@', '`' or '%' wants quotation marks"),
+        ("  via: \"a\\.b\"\n", "in double quotes a '\\' begins an escape"),
+        ("  balancer: [udp://[::1]:5060]\n", "an address with brackets wants quotation marks"),
+        ("  balancer: [${HOST}]\n", "a value with braces wants quotation marks"),
+        ("...\nx: y\n", "a line with '...' has ended the document"),
+        ("x: \(String(repeating: "[", count: 2_000))\(String(repeating: "]", count: 2_000))\n", "nested too deeply"),
+    ])
+    func `what looks like something else is told in one sentence`(line: String, sentence: String) {
+        let problems = load(yaml: Self.head + line).problems.map(\.description)
+        #expect(problems.count == 1 && problems[0].contains(sentence), "\(problems)")
+        #expect(problems.first?.contains("(line ") == true)
+    }
+
+    @Test func `such characters may stand in comments`() {
+        let yaml = "# “quoted” – dashed\n\(Self.head)  t1-ms: 500 # half\u{a0}a second\n"
+        #expect(load(yaml: yaml).problems == [])
+    }
+
+    @Test(arguments: [
+        ("sip: {tls: {certificate-file:/c.pem}}\nnode: {name: x1}\n", "a space is missing behind 'certificate-file:'"),
+        ("node:\n  name:x1\nsip: {listen: [\"udp://127.0.0.1:5060\"]}\n", "node: a space is missing behind 'name:'"),
+        ("node: n1\nsip: {listen: [\"udp://127.0.0.1:5060\"]}\n", "node: is a section, not a key; it has name, shards"),
+    ])
+    func `a key that is one word with its value, or a section with one, is not passed over`(
+        yaml: String, sentence: String
+    ) {
+        let problems = load(yaml: yaml).problems.map(\.description)
+        #expect(problems.contains { $0.contains(sentence) }, "\(problems)")
+        #expect(!problems.contains { $0.hasPrefix("node.name") }, "\(problems)")
+    }
+
+    @Test(arguments: [
+        ("cluster: [a, b]\n", "cluster: is a section, not a key; it has name, bus"),
+        ("sip.colour:\n", "sip.colour: is not a known key"),
+        ("routes:\n  -\n", "routes: has an entry without a value; write one behind the '-' (line 5)"),
+        ("access: {allow: [[10.0.0.0/8]]}\n", "access.allow: has a list within its list"),
+        (
+            "routes:\n  - {match: \"sip:.*\", to: [sip:127.0.0.1, {uri: sip:127.0.0.2}]}\n",
+            "routes: has a field, to, that is neither a value nor a list of values"
+        ),
+        ("routes:\n  - {match: \"sip:(?!a)\", to: [sip:127.0.0.1]}\n", "'(?' is not available"),
+        ("routes:\n  - {match: \"sip:[[:alpha:]]+\", to: [sip:127.0.0.1]}\n", "'[:' is not available"),
+        ("routes:\n  - {match: 'sip:[\\d]+', to: [sip:127.0.0.1]}\n", "'\\d' is not available in [ ]"),
+        (
+            "routes:\n  - {match: \"sip:.*\", set: gatways}\nsets: [{name: gateways, to: [sip:127.0.0.1]}]\n",
+            "'gatways' is none of sets; did you mean gateways?"
+        ),
+        ("routes:\n  - {match: \"sip:.*\", to: [\"sip:0.0.0.0\"]}\n", "sip:0.0.0.0: is no address to send to"),
+        ("routes:\n  - {match: \"sip:.*\", to: [\"sip:224.0.1.75\"]}\n", "224.0.1.75 is a multicast address"),
+        ("routes:\n  - {source: [10.0.0.1/8], to: [sip:127.0.0.1]}\n", "write 10.0.0.0/8"),
+        ("access: {deny: [\"2001:db8::1/32\"]}\n", "has bits set behind the first 32; write 2001:db8::/32"),
+        ("access: {deny: [\"2001:db8::1/127\"]}\n", "write 2001:db8::/127"),
+        ("ims_dialog: {rr_param: transport}\n", "ims_dialog.rr_param: transport has a meaning of its own"),
+        ("cluster: {bus: \"tcp://127.0.5.41:5060\"}\n", "sip.listen: tcp://127.0.5.41:5060 is taken by cluster.bus"),
+        ("cluster: {bus: \"tcp://127.0.5.41:5059\"}\n", "sip.listen: tcp://127.0.5.41:5060 is taken by cluster.bus"),
+        ("management: {http: \"127.0.5.41:5060\"}\n", "management.http: 127.0.5.41:5060 is taken by sip.listen"),
+        (
+            "cluster: {bus: \"127.0.5.41:7400\"}\nmanagement: {http: \"0.0.0.0:7401\", token-file: /t}\n",
+            "management.http: 0.0.0.0:7401 is taken by cluster.bus"
+        ),
+        ("  service-address: 127.0.5.41:5060\n", "sip.service-address: 127.0.5.41:5060 is in sip.listen"),
+        ("  balancer: [127.0.5.41]\n", "sip.balancer: 127.0.5.41:5060 is in sip.listen"),
+        ("  balancer: [0.0.0.0]\n", "sip.balancer: 0.0.0.0:5060 is no address to send to"),
+        ("cluster: {bus: \"tcp://[fe80::1]:7400\", key-file: /k}\n", "cluster.bus: fe80::1 is a link-local address"),
+        ("cluster: {bus: \"tcp://[::ffff:10.0.0.1]:7400\", key-file: /k}\n", "write 10.0.0.1"),
+        ("cluster: {bus: \"tcp://[fe80::1%eth0]:7400\"}\n", "a zone says nothing to a peer"),
+        ("cluster: {bus: \"tcp://[::1:7400\"}\n", "the '[' is not closed by a ']'"),
+        ("management: {http: \"127.0.0.1:+8080\"}\n", "'127.0.0.1:+8080' is not an address"),
+        ("cluster: {bus: \"127.0.5.41:7400\", key-file: /same}\n", "/same holds one byte again and again"),
+        ("management: {http: 127.0.0.1:8080, token-file: /blank}\n", "the first line of /blank is empty"),
+        ("management: {http: 127.0.0.1:8080, token-file: /spaced}\n", "/spaced holds a token with a space"),
+    ])
+    func `what was taken in silence is refused`(yaml: String, sentence: String) {
+        let files = [
+            "/k": "0123456789abcdef", "/t": "0123456789abcdef", "/same": String(repeating: "0", count: 32),
+            "/blank": "\n0123456789abcdef", "/spaced": "0123456789 abcdef",
+        ]
+        let problems = load(yaml: Self.head + yaml, files: files).problems.map(\.description)
+        #expect(problems.count == 1 && problems[0].contains(sentence), "\(problems)")
+    }
+
+    @Test(arguments: [
+        (
+            "routes:\n  - {match: \"sip:*@example.org\", to: [sip:127.0.0.1]}\n",
+            "the '*' repeats the ':' before it; write .* for any text"
+        ),
+        ("routes:\n  - {match: \"sip:.*\", to: [\"sip:$1@127.0.0.1\"]}\n", "a target has no variables"),
+        ("access: {allow: [10.1.0.0/16], deny: [10.0.0.0/8]}\n", "access.allow: 10.1.0.0/16 is of no use: access.deny"),
+        ("access: {allow: [\"2001:db8::/32\"]}\n", "access.allow: has no IPv4 address"),
+        ("access: {trusted: [0.0.0.0/0]}\n", "access.trusted: 0.0.0.0/0 believes everybody"),
+        ("  tls: {certificate-file: /k, key-file: /k}\n", "sip.tls.certificate-file: is of no use"),
+        (
+            "  advertise: [\"sip:127.0.5.10\", \"sip:127.0.5.10;transport=tcp\"]\n"
+                + "  balancer: [127.0.5.10, 127.0.5.10]\n",
+            "sip.balancer: 127.0.5.10:5060 is there twice"
+        ),
+        (
+            "  advertise: [\"sip:127.0.5.10\", \"sip:127.0.5.10;transport=tcp\"]\n  balancer: [\"2001:db8::1\"]\n",
+            "sip.balancer: [2001:db8::1]:5060 is of no use"
+        ),
+        (
+            "cluster: {bus: \"10.0.0.1:7400\", peers: [\"127.0.0.1:7400\"], key-file: /k}\n",
+            "cluster.peers: 127.0.0.1:7400 is this host itself"
+        ),
+        (
+            "cluster: {bus: \"127.0.0.1:7400\", peers: [\"10.0.0.1:7400\"], key-file: /k}\n",
+            "cluster.bus: 127.0.0.1:7400 is a loopback address, which 10.0.0.1:7400 cannot reach"
+        ),
+        ("management: {token-file: /t}\n", "management.token-file: is of no use without management.http"),
+        (
+            "cluster: {bus: \"127.0.5.41:7400\", key-file: /k}\nmanagement: {http: 127.0.0.1:8080, token-file: /k}\n",
+            "management.token-file: is cluster.key-file too"
+        ),
+    ])
+    func `what is of no use is told`(yaml: String, sentence: String) {
+        let loaded = load(yaml: Self.head + yaml, files: ["/k": "0123456789abcdef", "/t": "fedcba9876543210"])
+        #expect(loaded.problems == [], "\(loaded.problems)")
+        let said = loaded.warnings.map(\.description)
+        #expect(said.count == 1 && said[0].contains(sentence), "\(said)")
+    }
+
+    @Test func `what is said is one line that a terminal can show, and no page`() {
+        let folded = load(yaml: "\(Self.head)  via: |\n    a\n    b\n").problems.map(\.description)
+        #expect(folded == ["sip.via: 'a\\nb\\n' is not one of own, advertise (line 4)"])
+        let escape = load(yaml: "\(Self.head)  via: \"\\e[31m\\u202e\"\n").problems.map(\.description)
+        #expect(escape == ["sip.via: '\\u{1b}[31m\\u{202e}' is not one of own, advertise (line 4)"])
+        let long = load(yaml: "\(Self.head)  via: \(String(repeating: "x", count: 5_000))\n").problems
+        #expect(long.count == 1 && long[0].description.count < 700 && long[0].description.hasSuffix("(line 4)"))
+        #expect(load(yaml: "\(Self.head)  via: >\n    own\n").problems == [])
+    }
+}
+
+@Suite("Strange variables and options")
+struct StrangeOverrideTests {
+    @Test(arguments: [
+        ("UNDERSTUDY_SIP_LISTEN", "\"udp://127.0.0.1:5060\"", "the quotation marks around"),
+        ("UNDERSTUDY_SIP_LISTEN", "[udp://127.0.0.1:5060]", "a list is written without brackets here"),
+        ("UNDERSTUDY_LOG_LEVEL", "debug", "did you mean UNDERSTUDY_NODE_LOG_LEVEL?"),
+        ("UNDERSTUDY_SIP_T1-MS", "500", "did you mean UNDERSTUDY_SIP_T1_MS?"),
+    ])
+    func `what belongs to a file's YAML is told`(variable: String, text: String, sentence: String) {
+        let problems = load(environment: [variable: text], leastOverrides).problems.map(\.description)
+        #expect(problems.count == 1 && problems[0].contains(sentence), "\(problems)")
+    }
+
+    @Test func `an address in brackets is a list of one`() {
+        let loaded = load(environment: ["UNDERSTUDY_SIP_BALANCER": "[2001:db8::1]"], leastOverrides)
+        #expect(loaded.problems == [])
+        #expect(load(environment: ["UNDERSTUDY_SIP_T1_MS": " 500\n"], leastOverrides).problems == [])
+    }
+
+    @Test(arguments: [
+        (["sip.via='own'"], "sip.via: the quotation marks around 'own'"), ([""], "'' is not of the form KEY=VALUE"),
+        (["=x"], "'=x' is not of the form KEY=VALUE"),
+        (["sip.t1-ms: 5"], "sip.t1-ms: 5: is not of the form KEY=VALUE"),
+        (["sip=x"], "sip: is a section, not a key"), (["UNDERSTUDY_SIP_T1_MS=500"], "did you mean sip.t1-ms?"),
+    ])
+    func `a --set that is none is told`(options: [String], sentence: String) {
+        let problems = load(leastOverrides + options).problems.map(\.description)
+        #expect(problems.count == 1 && problems[0].contains(sentence), "\(problems)")
+        #expect(load(leastOverrides + [" sip.t1-ms = 500 "]).problems == [])
+    }
+
+    @Test func `of two for one key the last one holds, with a warning`() {
+        let loaded = load(leastOverrides + ["sip.t1-ms=500", "SIP.T1_MS=600"])
+        #expect(loaded.problems == [] && loaded.settings.sip.t1 == .milliseconds(600))
+        #expect(loaded.warnings.map(\.description) == ["sip.t1-ms: is set twice; the last one holds (--set)"])
+    }
+}
