@@ -110,7 +110,7 @@ let package = Package(
         tests(
             "DialogsTests",
             ["Primitives", "SIP", "Dialogs", .product(name: "SwiftProtobuf", package: "swift-protobuf")]),
-        tests("ProxyTests", ["Primitives", "SIP", "Dialogs", "Proxy"]),
+        tests("ProxyTests", ["Primitives", "SIP", "Dialogs", "Proxy", "Fuzzing"]),
         tests("ClusterTests", ["Primitives", "Cluster"]),
         tests("NodeTests", ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Node"]),
         tests(

@@ -133,8 +133,12 @@ package struct MessageExercise {
 
     private mutating func requests(isValid: Bool) {
         out.removeAll()
-        if CancelWriter.write(invite: message, into: &out) { reload("the CANCEL", mustBeValid: isValid) }
+        if CancelWriter.write(invite: message, maxForwards: 70, into: &out) {
+            reload("the CANCEL", mustBeValid: isValid)
+        }
         out.removeAll()
-        if AckWriter.write(invite: message, response: message, into: &out) { reload("the ACK", mustBeValid: isValid) }
+        if AckWriter.write(invite: message, response: message, maxForwards: 70, into: &out) {
+            reload("the ACK", mustBeValid: isValid)
+        }
     }
 }

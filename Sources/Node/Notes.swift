@@ -17,7 +17,7 @@ extension Note {
                 [("call-id", text(callID))])
         case .unresolvable(let uri):
             self.init(
-                .info, "no address for the next hop: its name has none, or it asks for a transport other than UDP",
+                .info, "no address for the next hop: its name has none, or no listener has its transport",
                 [("uri", text(uri))])
         // Told by whoever watches the counters, with the limit and how many.
         case .overloaded: self.init(.debug, "a request is refused: a table is full")

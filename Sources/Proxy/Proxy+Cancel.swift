@@ -175,7 +175,8 @@ extension Proxy {
             scratch.removeAll()
             let (cause, lines) = (context.branches[index].cause, context.reason)
             CancelWriter.write(
-                invite: stored, extra: { Self.writeCancelReason(cause, ofCaller: lines, into: &$0) }, into: &scratch)
+                invite: stored, maxForwards: settings.maxForwards,
+                extra: { Self.writeCancelReason(cause, ofCaller: lines, into: &$0) }, into: &scratch)
             context.branches[index].cancelSent = scratch.copy()
         }
         var transaction = NonInviteClientTransaction(

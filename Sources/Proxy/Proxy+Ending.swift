@@ -415,7 +415,9 @@ extension Proxy {
             writer.put(hop.routes)
             writer.put("\r\n")
         }
-        writer.put("Max-Forwards: 70\r\nFrom: ")
+        writer.put("Max-Forwards: ")
+        writer.putDecimal(UInt64(settings.maxForwards))
+        writer.put("\r\nFrom: ")
         writer.put(leg == .caller ? toValue : record.from)
         writer.put("\r\nTo: ")
         writer.put(leg == .caller ? record.from : toValue)

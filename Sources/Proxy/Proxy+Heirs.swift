@@ -243,8 +243,8 @@ extension Proxy {
         guard loadStored(branch.sent) else { return }
         effects.queue.send(
             to: branch.target, from: branch.listener, serverName: branch.serverName
-        ) { [stored] writer in
-            AckWriter.write(invite: stored, response: stored, into: &writer)
+        ) { [hops = settings.maxForwards, stored] writer in
+            AckWriter.write(invite: stored, response: stored, maxForwards: hops, into: &writer)
         }
     }
 }

@@ -62,8 +62,9 @@ extension Proxy {
         invite.putDecimal(UInt64(record.inviteCSeq))
         invite.put(" INVITE\r\n\r\n")
         guard loadStored(invite.bytes) else { return }
-        effects.queue.send(to: source, from: egressListener(source)) { [stored, message] writer in
-            AckWriter.write(invite: stored, response: message, into: &writer)
+        effects.queue.send(to: source, from: egressListener(source)) {
+            [hops = settings.maxForwards, stored, message] writer in
+            AckWriter.write(invite: stored, response: message, maxForwards: hops, into: &writer)
         }
     }
 

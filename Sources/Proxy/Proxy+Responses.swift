@@ -161,8 +161,8 @@ extension Proxy {
         guard loadStored(branch.sent) else { return }
         effects.queue.send(
             to: branch.target, from: branch.listener, flow: branch.flow, serverName: branch.serverName
-        ) { [stored, message] writer in
-            AckWriter.write(invite: stored, response: message, into: &writer)
+        ) { [hops = settings.maxForwards, stored, message] writer in
+            AckWriter.write(invite: stored, response: message, maxForwards: hops, into: &writer)
         }
     }
 

@@ -416,7 +416,9 @@ extension Proxy {
             writer.put(pending.routes)
             writer.put("\r\n")
         }
-        writer.put("Max-Forwards: 70\r\nFrom: ")
+        writer.put("Max-Forwards: ")
+        writer.putDecimal(UInt64(settings.maxForwards))
+        writer.put("\r\nFrom: ")
         writer.put(pending.leg == .caller ? record.from : callee)
         writer.put("\r\nTo: ")
         writer.put(pending.leg == .caller ? callee : record.from)

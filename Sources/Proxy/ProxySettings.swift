@@ -50,7 +50,7 @@ package struct ProxySettings: Sendable {
     package var earlyEndCode = 480
     /// `ims_dialog.bye_early_reason`; empty takes the code's own phrase.
     package var earlyEndReason: [UInt8] = []
-    /// Max-Forwards of a request that came without one (`sip.max-forwards`).
+    /// Max-Forwards of a request that came without one, and of the cluster's own (`sip.max-forwards`).
     package var maxForwards = 70
     package var earlyTakeover = EarlyTakeover.auto
     package var earlyGrace = Duration.milliseconds(1_500)

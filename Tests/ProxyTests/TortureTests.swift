@@ -3,6 +3,7 @@
 
 import Dialogs
 import Foundation
+import Fuzzing
 import Primitives
 import Proxy
 import SIP
@@ -38,23 +39,7 @@ enum TortureCorpus {
             "Teardown-Method": "CANCEL",
         ]
         let file = try bytes("protos-c07-sip/\(name)")
-        let length = file.prefix { $0 != 0x20 }
-        let count = Int(String(decoding: length, as: UTF8.self)) ?? file.count
-        let text = file.dropFirst(length.count + 1).prefix(count)
-        var result: [UInt8] = []
-        var index = text.startIndex
-        while index < text.endIndex {
-            if text[index] == 0x3C, let close = text[index...].firstIndex(of: 0x3E),
-                let value = values[String(decoding: text[(index + 1)..<close], as: UTF8.self)]
-            {
-                result += Array(value.utf8)
-                index = close + 1
-            } else {
-                result.append(text[index])
-                index += 1
-            }
-        }
-        return withLength(result)
+        return withLength(PROTOSCase.message(of: file, values))
     }
 
     /// Writes the body's length over the marks that stand for it.

@@ -169,30 +169,13 @@ struct TortureTests {
         }
     }
 
-    /// A PROTOS case as it is sent: the length and a space cut off, the places of addresses and ports filled in.
+    /// A PROTOS case as it is sent.
     private static func filledIn(_ file: [UInt8]) -> [UInt8] {
         let values = [
             "To": "bob@127.0.0.1", "From": "alice@127.0.0.1", "From-Address": "127.0.0.1", "From-IP": "127.0.0.1",
             "Local-Port": "5060", "Branch-ID": "17", "Call-ID": "17", "CSeq": "1", "Content-Length": "0",
             "Teardown-Method": "CANCEL",
         ]
-        let length = file.prefix { $0 != 0x20 }
-        let start = length.count + 1
-        let count = Int(String(decoding: length, as: UTF8.self)) ?? file.count
-        let text = file.dropFirst(start).prefix(count)
-        var result: [UInt8] = []
-        var index = text.startIndex
-        while index < text.endIndex {
-            if text[index] == 0x3C, let close = text[index...].firstIndex(of: 0x3E),
-                let value = values[String(decoding: text[(index + 1)..<close], as: UTF8.self)]
-            {
-                result += Array(value.utf8)
-                index = close + 1
-            } else {
-                result.append(text[index])
-                index += 1
-            }
-        }
-        return result
+        return PROTOSCase.message(of: file, values)
     }
 }

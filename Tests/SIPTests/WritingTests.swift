@@ -195,7 +195,9 @@ struct TransactionRequestTests {
     @Test func `an ACK for a non-2xx has the To of the response and the rest of the INVITE`() throws {
         let response = try Message(lines: "SIP/2.0 486 Busy Here\nTo: Bob <sip:bob@biloxi.example.com>;tag=b\n\n")
         var out = ByteWriter()
-        #expect(AckWriter.write(invite: try Message(lines: invite), response: response, into: &out))
+        #expect(
+            AckWriter.write(
+                invite: try Message(lines: invite), response: response, maxForwards: 70, into: &out))
         let expected =
             "ACK sip:bob@biloxi.example.com SIP/2.0\n\(head)To: Bob <sip:bob@biloxi.example.com>;tag=b\n\(tail)"
             + "CSeq: 1 ACK\nContent-Length: 0\n\n"
@@ -205,7 +207,9 @@ struct TransactionRequestTests {
     @Test func `a CANCEL has the To of the INVITE and may say a Reason`() throws {
         var out = ByteWriter()
         let message = try Message(lines: invite)
-        #expect(CancelWriter.write(invite: message, extra: { $0.put("Reason: x\r\n") }, into: &out))
+        #expect(
+            CancelWriter.write(
+                invite: message, maxForwards: 70, extra: { $0.put("Reason: x\r\n") }, into: &out))
         let expected =
             "CANCEL sip:bob@biloxi.example.com SIP/2.0\n\(head)To: Bob <sip:bob@biloxi.example.com>\n\(tail)"
             + "CSeq: 1 CANCEL\nReason: x\nContent-Length: 0\n\n"
@@ -219,16 +223,17 @@ struct TransactionRequestTests {
         let message = try Message(
             lines: "INVITE sip:a SIP/2.0\nVia: SIP/2.0/UDP a;branch=1, SIP/2.0/UDP b\nTo: <sip:a>\nCSeq: 1 INVITE\n\n")
         var out = ByteWriter()
-        #expect(CancelWriter.write(invite: message, into: &out))
+        #expect(CancelWriter.write(invite: message, maxForwards: 70, into: &out))
         #expect(out.text.contains("Via: SIP/2.0/UDP a;branch=1\r\n") && !out.text.contains("UDP b"))
     }
 
     @Test func `bytes that are no INVITE make nothing`() throws {
         var out = ByteWriter()
-        #expect(!CancelWriter.write(invite: Message(), into: &out))
+        #expect(!CancelWriter.write(invite: Message(), maxForwards: 70, into: &out))
         #expect(
             !AckWriter.write(
-                invite: try Message(lines: "SIP/2.0 200 OK\nTo: <sip:a>\n\n"), response: Message(), into: &out))
+                invite: try Message(lines: "SIP/2.0 200 OK\nTo: <sip:a>\n\n"), response: Message(), maxForwards: 70,
+                into: &out))
         #expect(out.isEmpty)
     }
 }

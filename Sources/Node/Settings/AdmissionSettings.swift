@@ -54,11 +54,11 @@ package struct LimitSettings: Equatable, Sendable {
 
     package func problems() -> [SettingProblem] {
         var list = ProblemList()
-        list.range("limits.source-per-second", sourcePerSecond, 0...1_000_000)
-        list.range("limits.source-burst", sourceBurst, 0...1_000_000)
-        list.range("limits.total-per-second", totalPerSecond, 0...1_000_000)
-        list.range("limits.total-burst", totalBurst, 0...1_000_000)
-        list.range("limits.sources", sources, 16...1_000_000)
+        list.range("limits.source-per-second", sourcePerSecond)
+        list.range("limits.source-burst", sourceBurst)
+        list.range("limits.total-per-second", totalPerSecond)
+        list.range("limits.total-burst", totalBurst)
+        list.range("limits.sources", sources)
         if sourceBurst > 0, sourcePerSecond == 0 { list.add("limits.source-burst", "needs limits.source-per-second") }
         if totalBurst > 0, totalPerSecond == 0 { list.add("limits.total-burst", "needs limits.total-per-second") }
         return list.problems

@@ -16,8 +16,8 @@ package struct ReplicationSettings: Equatable, Sendable {
 
     package func problems() -> [SettingProblem] {
         var list = ProblemList()
-        list.range("replication.commit-timeout-ms", commitTimeout, milliseconds: 5...2_000)
-        list.range("replication.linger-ms", linger, milliseconds: 0...100)
+        list.range("replication.commit-timeout-ms", commitTimeout)
+        list.range("replication.linger-ms", linger)
         if linger >= commitTimeout, linger <= .milliseconds(100), commitTimeout >= .milliseconds(5) {
             list.add(
                 "replication.linger-ms", "must be less than replication.commit-timeout-ms, or every commit times out")

@@ -12,6 +12,9 @@ package enum SettingValue: Equatable, Sendable {
 }
 
 package struct SettingKey: Sendable {
+    /// How a key counts when its value carries no unit.
+    enum Unit: String, Sendable { case milliseconds, seconds }
+
     /// The documented spelling, `sip.t1-ms`.
     package let name: String
     package let isList: Bool
@@ -21,6 +24,25 @@ package struct SettingKey: Sendable {
     let apply: @Sendable (inout Settings, [String]) -> String?
     /// Takes lines or rows of a table and answers everything that is wrong with them; `nil` for a plain value.
     var applyTable: (@Sendable (inout Settings, SettingValue) -> [SettingProblem])?
+
+    /// What a number or a time may be, in the key's unit; the rules of some keys are their struct's.
+    var range: ClosedRange<Int64>?
+    var unit: Unit?
+    var takesZero = false
+    /// What may be written, where that is one of a few words.
+    package internal(set) var choices: [String] = []
+    /// The value of a number, a time, a choice or a flag, as the manual writes it.
+    var value: (@Sendable (Settings) -> String)?
+
+    /// What the key is without being set; `nil` where that is no such value.
+    package var defaultValue: String? { value?(Settings()) }
+
+    /// `0, 90 to 86 400`; empty without a range.
+    package var rangeText: String {
+        guard let range else { return "" }
+        let text = "\(Int(range.lowerBound).grouped) to \(Int(range.upperBound).grouped)"
+        return range.count == 1 ? Int(range.lowerBound).grouped : takesZero ? "0, \(text)" : text
+    }
 
     /// Why a key that exists elsewhere in the design is refused here.
     package static func unavailable(_ key: String) -> String? {

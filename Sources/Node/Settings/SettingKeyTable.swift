@@ -1,16 +1,17 @@
-// The table of keys. Reading a text is here; ranges and what must fit together are in each struct's `problems()`, so
-// that values written directly, by a test or the simulator, are held to the same rules.
+// The table of keys: how a text is read, and the range of what has one. What must fit together is in each struct's
+// `problems()`, which takes the ranges from here, so that values written directly, by a test or the simulator, are
+// held to the same rules. What a key means is in `SettingKeyManual`; the article Configuration is written from both.
 
 import SIP
 
 extension SettingKey {
     package static let all: [SettingKey] =
         nodeKeys + sipKeys + connectionKeys + dnsKeys + clusterKeys + replicationKeys + dialogKeys
-        + takeoverKeys + admissionKeys + managementKeys + [integer("trace.memory-mb", \.trace.memory)]
+        + takeoverKeys + admissionKeys + managementKeys + [integer("trace.memory-mb", \.trace.memory, in: 0...1_024)]
 
     private static let nodeKeys = [
         text("node.name", \.node.name),
-        integer("node.shards", \.node.shards),
+        integer("node.shards", \.node.shards, in: 1...1),
         SettingKey(name: "node.log-level", isList: false) { settings, texts in
             let names = NoteLevel.all.map(\.name)
             guard let level = NoteLevel(name: texts[0].trimmed) else {
@@ -32,22 +33,22 @@ extension SettingKey {
             "sip.service-address", \.sip.serviceAddress, like: "192.0.2.1:5060", schemes: .sip, defaultPort: 5_060),
         choice("sip.via", \.sip.via),
         choice("sip.late-answer", \.sip.lateAnswer),
-        duration("sip.min-se", \.sip.minimumSession, unit: .seconds),
-        duration("sip.session-expires", \.sip.sessionInterval, unit: .seconds),
+        duration("sip.min-se", \.sip.minimumSession, unit: .seconds, in: 90...86_400, orZero: true),
+        duration("sip.session-expires", \.sip.sessionInterval, unit: .seconds, in: 90...86_400, orZero: true),
         flag("sip.lenient", \.sip.isLenient),
-        duration("sip.t1-ms", \.sip.t1, unit: .milliseconds),
+        duration("sip.t1-ms", \.sip.t1, unit: .milliseconds, in: 50...5_000),
         duration("sip.t2-ms", \.sip.t2, unit: .milliseconds),
-        duration("sip.t4-ms", \.sip.t4, unit: .milliseconds),
-        duration("sip.timer-c-s", \.sip.timerC, unit: .seconds),
-        integer("sip.max-forwards", \.sip.maxForwards),
+        duration("sip.t4-ms", \.sip.t4, unit: .milliseconds, in: 50...60_000),
+        duration("sip.timer-c-s", \.sip.timerC, unit: .seconds, in: 180...3_600),
+        integer("sip.max-forwards", \.sip.maxForwards, in: 1...255),
     ]
 
     private static let dnsKeys = [
         endpoints(
             "dns.servers", \.dns.servers, like: "192.0.2.53 or 192.0.2.53:53", schemes: .none, defaultPort: 53),
-        duration("dns.timeout-ms", \.dns.timeout, unit: .milliseconds),
-        integer("dns.tries", \.dns.tries),
-        integer("dns.cache-entries", \.dns.cacheEntries),
+        duration("dns.timeout-ms", \.dns.timeout, unit: .milliseconds, in: 100...30_000),
+        integer("dns.tries", \.dns.tries, in: 1...5),
+        integer("dns.cache-entries", \.dns.cacheEntries, in: 16...1_048_576),
         choice("dns.families", \.dns.families),
     ]
 
@@ -59,11 +60,11 @@ extension SettingKey {
             row: { TLSHost.read($0, number: $1, problems: &$2) }),
         text("sip.tls.ca-file", \.sip.streams.authoritiesFile),
         flag("sip.tls.verify-client", \.sip.streams.verifiesClients),
-        integer("sip.tcp.connection-limit", \.sip.streams.connectionLimit),
-        integer("sip.tcp.connections-per-source", \.sip.streams.connectionsPerSource),
-        duration("sip.tcp.idle-timeout-s", \.sip.streams.idleTimeout, unit: .seconds),
-        duration("sip.tcp.message-timeout-s", \.sip.streams.messageTimeout, unit: .seconds),
-        duration("sip.tcp.connect-timeout-ms", \.sip.streams.connectTimeout, unit: .milliseconds),
+        integer("sip.tcp.connection-limit", \.sip.streams.connectionLimit, in: 16...262_144),
+        integer("sip.tcp.connections-per-source", \.sip.streams.connectionsPerSource, in: 1...262_144),
+        duration("sip.tcp.idle-timeout-s", \.sip.streams.idleTimeout, unit: .seconds, in: 10...86_400),
+        duration("sip.tcp.message-timeout-s", \.sip.streams.messageTimeout, unit: .seconds, in: 1...300),
+        duration("sip.tcp.connect-timeout-ms", \.sip.streams.connectTimeout, unit: .milliseconds, in: 100...30_000),
     ]
 
     private static let clusterKeys = [
@@ -81,34 +82,34 @@ extension SettingKey {
         },
         text("cluster.key-file", \.cluster.keyFile),
         choice("cluster.quorum", \.cluster.quorum),
-        duration("cluster.bootstrap-after", \.cluster.bootstrapAfter, unit: .seconds),
-        duration("cluster.forget-after", \.cluster.forgetAfter, unit: .seconds),
-        duration("cluster.lone-grace", \.cluster.loneGrace, unit: .seconds),
-        duration("cluster.heartbeat-ms", \.cluster.heartbeat, unit: .milliseconds),
+        duration("cluster.bootstrap-after", \.cluster.bootstrapAfter, unit: .seconds, in: 1...3_600),
+        duration("cluster.forget-after", \.cluster.forgetAfter, unit: .seconds, in: 60...604_800),
+        duration("cluster.lone-grace", \.cluster.loneGrace, unit: .seconds, in: 1...600),
+        duration("cluster.heartbeat-ms", \.cluster.heartbeat, unit: .milliseconds, in: 10...10_000),
         duration("cluster.suspicion-ms", \.cluster.suspicion, unit: .milliseconds),
     ]
 
     private static let replicationKeys = [
         choice("replication.commit", \.replication.commit),
-        duration("replication.commit-timeout-ms", \.replication.commitTimeout, unit: .milliseconds),
-        duration("replication.linger-ms", \.replication.linger, unit: .milliseconds),
+        duration("replication.commit-timeout-ms", \.replication.commitTimeout, unit: .milliseconds, in: 5...2_000),
+        duration("replication.linger-ms", \.replication.linger, unit: .milliseconds, in: 0...100),
     ]
 
     private static let dialogKeys = [
         integer("ims_dialog.hash_size", \.dialogs.hashSize),
         text("ims_dialog.rr_param", \.dialogs.rrParameter),
-        duration("ims_dialog.default_timeout", \.dialogs.defaultTimeout, unit: .seconds),
-        duration("ims_dialog.early_timeout", \.dialogs.earlyTimeout, unit: .seconds),
-        duration("ims_dialog.noack_timeout", \.dialogs.noAckTimeout, unit: .seconds),
-        integer("ims_dialog.bye_early_code", \.dialogs.byeEarlyCode),
+        duration("ims_dialog.default_timeout", \.dialogs.defaultTimeout, unit: .seconds, in: 1...604_800),
+        duration("ims_dialog.early_timeout", \.dialogs.earlyTimeout, unit: .seconds, in: 1...3_600),
+        duration("ims_dialog.noack_timeout", \.dialogs.noAckTimeout, unit: .seconds, in: 1...3_600, orZero: true),
+        integer("ims_dialog.bye_early_code", \.dialogs.byeEarlyCode, in: 400...699),
         text("ims_dialog.bye_early_reason", \.dialogs.byeEarlyReason),
         flag("ims_dialog.detect_spirals", \.dialogs.detectsSpirals),
-        duration("ims_dialog.ka_timer", \.dialogs.keepAliveTimer, unit: .seconds),
-        duration("ims_dialog.ka_interval", \.dialogs.keepAliveInterval, unit: .seconds),
-        integer("ims_dialog.ka_failed_limit", \.dialogs.keepAliveFailedLimit),
+        duration("ims_dialog.ka_timer", \.dialogs.keepAliveTimer, unit: .seconds, in: 1...3_600, orZero: true),
+        duration("ims_dialog.ka_interval", \.dialogs.keepAliveInterval, unit: .seconds, in: 30...86_400, orZero: true),
+        integer("ims_dialog.ka_failed_limit", \.dialogs.keepAliveFailedLimit, in: 1...100),
         flag("ims_dialog.ka-src", \.dialogs.keepsCallerAlive),
         flag("ims_dialog.ka-dst", \.dialogs.keepsCalleeAlive),
-        integer("dialogs.limit", \.dialogs.limit),
+        integer("dialogs.limit", \.dialogs.limit, in: 100...10_000_000),
         choice("dialogs.unrecorded", \.dialogs.unrecorded),
         table(
             "routes", \.routes, line: { Route.parse($0, number: $1, problems: &$2) },
@@ -123,19 +124,19 @@ extension SettingKey {
         list("access.deny", \.access.deny, "is not an address or a block like 192.0.2.0/24") { Subnet(text: $0) },
         choice("access.answer", \.access.answer),
         list("access.trusted", \.access.trusted, "is not an address or a block like 192.0.2.0/24") { Subnet(text: $0) },
-        integer("limits.source-per-second", \.limits.sourcePerSecond),
-        integer("limits.source-burst", \.limits.sourceBurst),
-        integer("limits.total-per-second", \.limits.totalPerSecond),
-        integer("limits.total-burst", \.limits.totalBurst),
-        integer("limits.sources", \.limits.sources),
+        integer("limits.source-per-second", \.limits.sourcePerSecond, in: 0...1_000_000),
+        integer("limits.source-burst", \.limits.sourceBurst, in: 0...1_000_000),
+        integer("limits.total-per-second", \.limits.totalPerSecond, in: 0...1_000_000),
+        integer("limits.total-burst", \.limits.totalBurst, in: 0...1_000_000),
+        integer("limits.sources", \.limits.sources, in: 16...1_000_000),
     ]
 
     private static let takeoverKeys = [
         choice("takeover.early", \.takeover.early),
-        duration("takeover.early-grace-ms", \.takeover.earlyGrace, unit: .milliseconds),
-        duration("takeover.settle-ms", \.takeover.settle, unit: .milliseconds),
-        duration("takeover.stagger-ms", \.takeover.stagger, unit: .milliseconds),
-        duration("takeover.intent-life-ms", \.takeover.intentLife, unit: .milliseconds),
+        duration("takeover.early-grace-ms", \.takeover.earlyGrace, unit: .milliseconds, in: 0...60_000),
+        duration("takeover.settle-ms", \.takeover.settle, unit: .milliseconds, in: 0...10_000),
+        duration("takeover.stagger-ms", \.takeover.stagger, unit: .milliseconds, in: 50...10_000),
+        duration("takeover.intent-life-ms", \.takeover.intentLife, unit: .milliseconds, in: 500...30_000),
     ]
 
     private static let managementKeys = [
@@ -158,9 +159,6 @@ extension SettingKey {
 extension SettingKey {
     typealias Path<Value> = any WritableKeyPath<Settings, Value> & Sendable
 
-    /// How a key counts when its value carries no unit.
-    enum Unit: Sendable { case milliseconds, seconds }
-
     static func text(_ name: String, _ path: Path<String>) -> SettingKey {
         SettingKey(name: name, isList: false) { settings, texts in
             settings[keyPath: path] = texts[0].trimmed
@@ -168,8 +166,8 @@ extension SettingKey {
         }
     }
 
-    static func integer(_ name: String, _ path: Path<Int>) -> SettingKey {
-        SettingKey(name: name, isList: false) { settings, texts in
+    static func integer(_ name: String, _ path: Path<Int>, in range: ClosedRange<Int64>? = nil) -> SettingKey {
+        var key = SettingKey(name: name, isList: false) { settings, texts in
             // A number that is far out of range is told its range, like any other.
             let text = texts[0].trimmed
             let digits = text.hasPrefix("-") ? text.dropFirst() : Substring(text)
@@ -179,10 +177,13 @@ extension SettingKey {
             settings[keyPath: path] = Int(text) ?? (text.hasPrefix("-") ? -.largest : .largest)
             return nil
         }
+        key.range = range
+        key.value = { $0[keyPath: path].grouped }
+        return key
     }
 
     static func flag(_ name: String, _ path: Path<Bool>) -> SettingKey {
-        SettingKey(name: name, isList: false) { settings, texts in
+        var key = SettingKey(name: name, isList: false) { settings, texts in
             switch texts[0].trimmed.lowercased() {
             case "true", "yes", "on", "1": settings[keyPath: path] = true
             case "false", "no", "off", "0": settings[keyPath: path] = false
@@ -190,22 +191,31 @@ extension SettingKey {
             }
             return nil
         }
+        key.choices = ["true", "false"]
+        key.value = { $0[keyPath: path] ? "true" : "false" }
+        return key
     }
 
     static func choice<Value>(_ name: String, _ path: Path<Value>) -> SettingKey
     where Value: RawRepresentable<String> & CaseIterable & Sendable {
-        SettingKey(name: name, isList: false) { settings, texts in
+        var key = SettingKey(name: name, isList: false) { settings, texts in
             guard let value = Value(rawValue: texts[0].trimmed.lowercased()) else {
                 return "'\(texts[0])' is not one of \(Value.allCases.map(\.rawValue).joined(separator: ", "))"
             }
             settings[keyPath: path] = value
             return nil
         }
+        key.choices = Value.allCases.map(\.rawValue)
+        key.value = { $0[keyPath: path].rawValue }
+        return key
     }
 
     /// `1500`, in the key's unit, or with a unit of its own: `1500ms`, `90s`, `15m`, `1h`.
-    static func duration(_ name: String, _ path: Path<Duration>, unit: Unit) -> SettingKey {
-        SettingKey(name: name, isList: false) { settings, texts in
+    /// - Parameter orZero: 0 may be written, too, whatever the range.
+    static func duration(
+        _ name: String, _ path: Path<Duration>, unit: Unit, in range: ClosedRange<Int64>? = nil, orZero: Bool = false
+    ) -> SettingKey {
+        var key = SettingKey(name: name, isList: false) { settings, texts in
             let text = texts[0].trimmed.lowercased()
             let unsigned = text.hasPrefix("-") ? text.dropFirst() : Substring(text)
             let digits = unsigned.prefix { $0.isASCII && $0.isNumber }
@@ -220,6 +230,10 @@ extension SettingKey {
             settings[keyPath: path] = .milliseconds((text.hasPrefix("-") ? -number : number) &* scale)
             return nil
         }
+        let scale: Int64 = unit == .milliseconds ? 1 : 1_000
+        (key.unit, key.range, key.takesZero) = (unit, range, orZero)
+        key.value = { Int($0[keyPath: path].wholeMilliseconds / scale).grouped }
+        return key
     }
 
     static func list<Value: Sendable>(
@@ -296,6 +310,17 @@ extension SettingKey {
 }
 
 extension Int {
+    /// As the manual writes it: `1 000 000`, and `4096`.
+    var grouped: String {
+        var (digits, text) = (Substring(String(magnitude)), "")
+        guard magnitude >= 10_000 else { return String(self) }
+        while digits.count > 3 {
+            text = " \(digits.suffix(3))\(text)"
+            digits = digits.dropLast(3)
+        }
+        return (self < 0 ? "-" : "") + digits + text
+    }
+
     /// Beyond every range, and far from overflowing.
     fileprivate static let largest = 1 << 60
 }

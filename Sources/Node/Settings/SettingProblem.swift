@@ -29,19 +29,19 @@ struct ProblemList {
         problems.append(SettingProblem(key: key, message: message))
     }
 
-    /// A duration in whole milliseconds must lie in the range; `unit` is how the key counts.
-    mutating func range(_ key: String, _ value: Duration, milliseconds range: ClosedRange<Int64>) {
-        let wide = range.lowerBound >= 1_000 && range.lowerBound % 1_000 == 0 && range.upperBound % 1_000 == 0
-        guard !range.contains(value.wholeMilliseconds) else { return }
-        if wide {
-            add(key, "must be \(range.lowerBound / 1_000) to \(range.upperBound / 1_000) seconds")
-        } else {
-            add(key, "must be \(range.lowerBound) to \(range.upperBound) milliseconds")
-        }
+    /// A time must lie in the range that the table has for its key.
+    mutating func range(_ key: String, _ value: Duration) {
+        guard let known = SettingKey.named(key), let range = known.range, let unit = known.unit else { return }
+        let scale: Int64 = unit == .milliseconds ? 1 : 1_000
+        let (least, most) = (range.lowerBound * scale, range.upperBound * scale)
+        if known.takesZero && value == .zero || (least...most).contains(value.wholeMilliseconds) { return }
+        add(key, "must be \(range.lowerBound) to \(range.upperBound) \(unit.rawValue)")
     }
 
-    mutating func range(_ key: String, _ value: Int, _ range: ClosedRange<Int>) {
-        if !range.contains(value) { add(key, "must be \(range.lowerBound) to \(range.upperBound)") }
+    /// A number must, likewise.
+    mutating func range(_ key: String, _ value: Int) {
+        guard let range = SettingKey.named(key)?.range, !range.contains(Int64(value)) else { return }
+        add(key, "must be \(range.lowerBound) to \(range.upperBound)")
     }
 }
 

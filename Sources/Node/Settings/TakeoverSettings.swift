@@ -24,10 +24,10 @@ package struct TakeoverSettings: Equatable, Sendable {
 
     package func problems() -> [SettingProblem] {
         var list = ProblemList()
-        list.range("takeover.early-grace-ms", earlyGrace, milliseconds: 0...60_000)
-        list.range("takeover.settle-ms", settle, milliseconds: 0...10_000)
-        list.range("takeover.stagger-ms", stagger, milliseconds: 50...10_000)
-        list.range("takeover.intent-life-ms", intentLife, milliseconds: 500...30_000)
+        list.range("takeover.early-grace-ms", earlyGrace)
+        list.range("takeover.settle-ms", settle)
+        list.range("takeover.stagger-ms", stagger)
+        list.range("takeover.intent-life-ms", intentLife)
         return list.problems
     }
 }

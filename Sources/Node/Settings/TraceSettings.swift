@@ -9,7 +9,7 @@ package struct TraceSettings: Equatable, Sendable {
 
     package func problems() -> [SettingProblem] {
         var list = ProblemList()
-        if !(0...1_024).contains(memory) { list.add("trace.memory-mb", "must be 0 to 1024") }
+        list.range("trace.memory-mb", memory)
         return list.problems
     }
 }

@@ -11,11 +11,12 @@ package enum AckWriter {
     /// Appends the ACK for `response`, whose To (with its tag) it carries; body and credentials are left out.
     @discardableResult
     package static func write(
-        invite: borrowing Message, response: borrowing Message, into out: inout ByteWriter
+        invite: borrowing Message, response: borrowing Message, maxForwards: Int, into out: inout ByteWriter
     ) -> Bool {
         guard let to = response.first(.to) ?? invite.first(.to) else { return false }
         let toBytes = response.first(.to) == nil ? invite.bytes : response.bytes
-        return TransactionRequest.write("ACK", invite, toBytes, to.value, extra: { _ in }, into: &out)
+        return TransactionRequest.write(
+            "ACK", invite, toBytes, to.value, maxForwards, extra: { _ in }, into: &out)
     }
 }
 
@@ -25,17 +26,19 @@ package enum CancelWriter {
     /// - Parameter extra: writes further header lines, each with its CRLF (a Reason, RFC 3326).
     @discardableResult
     package static func write(
-        invite: borrowing Message, extra: (inout ByteWriter) -> Void = { _ in }, into out: inout ByteWriter
+        invite: borrowing Message, maxForwards: Int, extra: (inout ByteWriter) -> Void = { _ in },
+        into out: inout ByteWriter
     ) -> Bool {
         guard let to = invite.first(.to) else { return false }
-        return TransactionRequest.write("CANCEL", invite, invite.bytes, to.value, extra: extra, into: &out)
+        return TransactionRequest.write(
+            "CANCEL", invite, invite.bytes, to.value, maxForwards, extra: extra, into: &out)
     }
 }
 
 private enum TransactionRequest {
     static func write(
         _ method: StaticString, _ invite: borrowing Message, _ toBytes: [UInt8], _ to: ByteRange,
-        extra: (inout ByteWriter) -> Void, into out: inout ByteWriter
+        _ maxForwards: Int, extra: (inout ByteWriter) -> Void, into out: inout ByteWriter
     ) -> Bool {
         guard invite.isRequest, let via = try? invite.topmostVia(), let cSeq = try? invite.cSeq() else { return false }
         let bytes = invite.bytes
@@ -46,7 +49,9 @@ private enum TransactionRequest {
         out.put(bytes, via.element)
         out.put("\r\n")
         for field in invite.index.fields where field.name == .route { HeaderWriter.copy(bytes, field, into: &out) }
-        out.put("Max-Forwards: 70\r\n")
+        out.put("Max-Forwards: ")
+        out.putDecimal(UInt64(maxForwards))
+        out.put("\r\n")
         if let from = invite.first(.from) { HeaderWriter.copy(bytes, from, into: &out) }
         out.put("To: ")
         out.put(toBytes, to)

@@ -41,6 +41,19 @@ struct ScenarioTests {
         }
     }
 
+    @Test func `each rule without which calls are lost, or which a common deployment needs, has its file`() throws {
+        let rules = Self.folder.deletingLastPathComponent().deletingLastPathComponent()
+            .appending(path: "Sources/Node/Understudy.docc/Rules.md")
+        let codes = try String(contentsOf: rules, encoding: .utf8).matches(of: #/\*\*(S[12]-[0-9]+[a-e]?)\*\*/#)
+        let cited = Set(
+            try Self.names.flatMap { name in
+                try Self.file(name).head.split { !$0.isLetter && !$0.isNumber && $0 != "-" }.map(String.init)
+            })
+        // S1-2 is the sum of its parts.
+        let missing = codes.map { String($0.1) }.filter { $0 != "S1-2" && !cited.contains($0) }
+        #expect(codes.count > 20 && missing.isEmpty, "\(missing)")
+    }
+
     @Test func `another outcome than the file's is found, and an unknown command is refused`() throws {
         let text = "# A lone node.\n\ncluster 1\n----\nn1: up\n\nalice calls bob\n----\nnothing\n"
         let file = ScenarioFile(text)

@@ -9,7 +9,7 @@
 //     server forwards to bob        as a proxy behind the cluster       bob is gone | bob is back
 //     server tries bob for alice    as one before it, each time anew    alice acks failure | withholds ACK
 //     alice connects to n1          a connection of hers to that node   bob is tcp: is called by TCP
-//     alice sends from port 40000 | omits rport | ignores routes        not what every phone does
+//     alice sends from port 40000 | omits rport | ignores routes | ignores received        as some phones do
 
 import SIP
 
@@ -31,10 +31,11 @@ extension Stage {
         case ("hangs", "up"): try within("BYE", by: name, command, to: words.dropFirst(2).first)
         case ("re-invites", _): try within("INVITE", by: name, command, to: words.dropFirst().first)
         case ("cancels", _): try cancel(by: name, command)
-        case ("ignores", let method?) where method != "routes": phones[name]?.answers[method] = 0
         case ("withholds", "ACK"): phones[name]?.leavesACK = true
         case ("is", let what?): try set(what, by: name)
         case ("ignores", "routes"): phones[name]?.ignoresRoutes = true
+        case ("ignores", "received"): phones[name]?.ignoresReceived = true
+        case ("ignores", let method?): phones[name]?.answers[method] = 0
         case ("sends", "from"): phones[name]?.sourcePort = words.last.flatMap { Int($0) } ?? 5060
         case ("omits", "rport"): phones[name]?.asksRport = false
         case ("connects", "to"): phones[name]?.connection = try index(of: words.last ?? "")

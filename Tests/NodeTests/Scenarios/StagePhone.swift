@@ -41,6 +41,8 @@ struct StagePhone {
     var ignoresRoutes = false
     /// It asks for answers at the port that it sends from (RFC 3581), which is not 5060 everywhere.
     var asksRport = true
+    /// It answers where the topmost Via says, whoever has sent the request.
+    var ignoresReceived = false
     var sourcePort = 5060
     /// It has a connection, to this node.
     var connection: Int? {
@@ -151,7 +153,7 @@ struct StagePhone {
     mutating func receive(_ message: String, from source: String) -> [String] {
         guard !isGone else { return [] }
         if message.hasPrefix("SIP/2.0") { return receive(response: message) }
-        return receive(request: Self.stamped(message, source))
+        return receive(request: ignoresReceived ? message : Self.stamped(message, source))
     }
 
     /// With the source in the topmost Via, which is where answers go (RFC 3581 §4).

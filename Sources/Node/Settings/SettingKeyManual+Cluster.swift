@@ -1,0 +1,260 @@
+// The manual of the keys of cluster, replication, dialogs, take-over, limits, trace and management.
+
+extension SettingManual {
+    static let cluster: [String: SettingManual] = [
+        "cluster.name": SettingManual(
+            """
+            The same on every node. Frames of another cluster are never applied
+            """,
+            range: "as `node.name`",
+            value: "`understudy`"),
+        "cluster.bus": SettingManual(
+            """
+            Peers publish to us here. The next port takes repair requests
+            """,
+            range: "`tcp://ADDRESS:PORT`, port 1 to 65534; the scheme may be left out",
+            value: "required with peers"),
+        "cluster.peers": SettingManual(
+            """
+            The others' bus addresses. None: the node serves alone
+            """,
+            range: "list of at most 15",
+            value: "none"),
+        "cluster.dns": SettingManual(
+            """
+            Instead of `cluster.peers`: a name whose addresses are the nodes, this one among them or not, and the \
+            port of their buses. Looked up at the start, and again when the answer ends, at the soonest after 5 \
+            seconds. An address that is no longer there stays a peer while a node is there, and \
+            `cluster.forget-after` longer. A node that finds nobody waits `cluster.bootstrap-after` before it serves \
+            alone; one that gets no answer does not serve new calls. 16 addresses are used. With a loopback bus only \
+            loopback addresses are
+            """,
+            range: "`NAME:PORT`",
+            value: "none"),
+        "cluster.key-file": SettingManual(
+            """
+            Key of the cluster, the same on every node. dids, branches and digests are made with it
+            """,
+            range: "file of at least 16 bytes",
+            value: "required unless bus and peers are loopback"),
+        "cluster.quorum": SettingManual(
+            """
+            `auto`: the last of two may act on proof of death at once, and of two configured nodes on silence after \
+            a grace. `majority`: never without a majority
+            """),
+        "cluster.bootstrap-after": SettingManual(
+            """
+            How long a majority without any member waits for the rest before it forms the first view, seconds
+            """),
+        "cluster.forget-after": SettingManual(
+            """
+            A member that is down longer holds back no tombstone, seconds
+            """),
+        "cluster.lone-grace": SettingManual(
+            """
+            How much longer the last of two waits when the other is silent and not proven dead, seconds. At most a \
+            tenth of `ims_dialog.default_timeout` is used
+            """),
+        "cluster.heartbeat-ms": SettingManual(
+            """
+            Time between heartbeats, milliseconds
+            """),
+        "cluster.suspicion-ms": SettingManual(
+            """
+            Silence after which a member is suspected, milliseconds. Measured jitter raises it
+            """,
+            range: "3 heartbeats to 60 000"),
+        "replication.commit": SettingManual(
+            """
+            How many peers must have a dialog before its 2xx goes on. A refresh may need more, see <doc:Decisions>
+            """),
+        "replication.commit-timeout-ms": SettingManual(
+            """
+            The longest wait, milliseconds. Then the 2xx goes on and is counted
+            """),
+        "replication.linger-ms": SettingManual(
+            """
+            How long a fact waits for company in its frame, milliseconds. Less than the commit timeout
+            """),
+        "takeover.early": SettingManual(
+            """
+            A ringing call whose node died. `auto`: wait while a live member holds the dead node's service address, \
+            else cancel
+            """),
+        "takeover.early-grace-ms": SettingManual(
+            """
+            How long that address may take to move, milliseconds
+            """),
+        "takeover.settle-ms": SettingManual(
+            """
+            Wait after a deadline, so that a refresh in flight is joined first, milliseconds
+            """),
+        "takeover.stagger-ms": SettingManual(
+            """
+            How much later each further rank acts, milliseconds. Counted for three ranks at most
+            """),
+        "takeover.intent-life-ms": SettingManual(
+            """
+            How long a granted intent is final, milliseconds
+            """),
+    ]
+
+    static let service: [String: SettingManual] = [
+        "trace.memory-mb": SettingManual(
+            """
+            Memory, in megabytes, for the last messages, which `understudy trace` shows: without credentials, media \
+            keys and bodies that are not SDP. Three quarters of it are for calls, the rest for OPTIONS, \
+            registrations and what was refused. About 1500 calls fit into 16 MB; 0 keeps nothing
+            """),
+        "ims_dialog.hash_size": SettingManual(
+            """
+            Buckets of the dialog table, the same on every node
+            """,
+            range: "a power of two, 16 to 1 048 576"),
+        "ims_dialog.rr_param": SettingManual(
+            """
+            Record-Route parameter that carries the did
+            """,
+            range: "1 to 16 letters, digits, `-`, `.`, `_`; not `lr`",
+            value: "`did`"),
+        "ims_dialog.default_timeout": SettingManual(
+            """
+            Lifetime of a dialog, seconds. Requests within it start it again
+            """),
+        "ims_dialog.early_timeout": SettingManual(
+            """
+            How long a dialog may stay unanswered, seconds
+            """),
+        "ims_dialog.noack_timeout": SettingManual(
+            """
+            How long an answered dialog may wait for its ACK before it is ended, seconds; 0 never ends it for that: \
+            a balancer that hides the ACK is likelier than a phone that sends none
+            """),
+        "ims_dialog.bye_early_code": SettingManual(
+            """
+            What the caller of a ringing dialog gets when the cluster ends it
+            """),
+        "ims_dialog.bye_early_reason": SettingManual(
+            """
+            Reason phrase beside it
+            """,
+            range: "1 to 64 printable characters",
+            value: "`Temporarily Unavailable`"),
+        "ims_dialog.detect_spirals": SettingManual(
+            """
+            A spiral belongs to the dialog that it came from
+            """,
+            range: "`true` (1); `false` (0) is not available in this version"),
+        "ims_dialog.ka_timer": SettingManual(
+            """
+            0: no keep-alives. Kamailio looks for dialogs to ask every so many seconds, and asks them at once; here \
+            each dialog has a moment of its own, and any other value only switches keep-alives on
+            """),
+        "ims_dialog.ka_interval": SettingManual(
+            """
+            Seconds from one OPTIONS within a dialog to the next. The same on every node: an heir goes on with its \
+            own
+            """,
+            range: "0, 30 to 86 400; 0 only with `ka_timer` 0"),
+        "ims_dialog.ka_failed_limit": SettingManual(
+            """
+            How often in a row a side may fail (408, 481, or silence for 64·T1) until the dialog is ended and both \
+            sides get a BYE
+            """),
+        "ims_dialog.ka-src": SettingManual(
+            """
+            Ask the caller in dialogs that begin at this node: what a script says with `dlg_set_property("ka-src")`. \
+            It is a fact in the record
+            """),
+        "ims_dialog.ka-dst": SettingManual(
+            """
+            Ask the callee, likewise
+            """),
+        "dialogs.limit": SettingManual(
+            """
+            Records, live ones and tombstones. At the limit a new call gets 503 with Retry-After; requests in a \
+            dialog are served
+            """),
+        "dialogs.unrecorded": SettingManual(
+            """
+            What becomes of a call that can have no record, because that would be larger than a record may be \
+            (<doc:Bounds>). `forward`: it goes on, and the cluster knows nothing of it. `refuse`: the caller gets \
+            513, and who has answered ACK and BYE
+            """),
+        "access.allow": SettingManual(
+            """
+            Only these may send requests. Members of the cluster and `sip.balancer` always may
+            """,
+            range: "list of at most 256 addresses or blocks",
+            value: "everybody"),
+        "access.deny": SettingManual(
+            """
+            These may not, whatever `access.allow` says
+            """,
+            range: "the same",
+            value: "nobody"),
+        "access.answer": SettingManual(
+            """
+            What others get. An ACK never gets an answer
+            """),
+        "access.trusted": SettingManual(
+            """
+            The trust domain of RFC 3325: P-Asserted-Identity is believed from these, and passed on to them whatever \
+            Privacy says. From others it is removed; to others it goes unless Privacy says `id`. Members of the \
+            cluster belong to it; what comes through a balancer is judged by the balancer's address
+            """,
+            range: "the same",
+            value: "none: identities pass as they are"),
+        "limits.source-per-second": SettingManual(
+            """
+            Requests outside of a dialog that one source may send, for long; over it they get 503 with Retry-After. \
+            Sources in `sip.balancer` have no limit of their own
+            """,
+            range: "0 to 1 000 000; 0: none"),
+        "limits.source-burst": SettingManual(
+            """
+            How many may come at once
+            """,
+            value: "0: twice the rate"),
+        "limits.total-per-second": SettingManual(
+            """
+            The same for all sources together
+            """,
+            range: "0 to 1 000 000; 0: none"),
+        "limits.total-burst": SettingManual(
+            """
+            How many may come at once
+            """,
+            value: "0: twice the rate"),
+        "limits.sources": SettingManual(
+            """
+            Sources remembered; beyond it the one not heard for longest is forgotten
+            """,
+            range: "16 to 1 000 000, rounded up to a power of two"),
+        "management.http": SettingManual(
+            """
+            Commands, JSON-RPC, `/metrics`, `/healthz`, `/readyz`, `/drainz`
+            """,
+            range: "`ADDRESS:PORT`, port 8080; not the bus port or the next",
+            value: "none"),
+        "management.advertise": SettingManual(
+            """
+            The URL by which other members and tools reach this node's management, when it is not that of \
+            `management.http`; members tell it each other, and `--node NAME` goes by it where the bus does not carry \
+            what is asked
+            """,
+            range: "`http://HOST:PORT` or `https://HOST:PORT`, port 8080 or 443",
+            value: "`management.http`; for a wildcard address that of `cluster.bus`"),
+        "management.token-file": SettingManual(
+            """
+            File whose first line is the bearer token
+            """,
+            range: "at least 16 characters",
+            value: "required off loopback"),
+        "management.fault_injection": SettingManual(
+            """
+            Adds `fault.forget`, `fault.pause_bus` and `fault.skew`
+            """,
+            range: "`true`, `false`; `true` only when `management.http` is loopback"),
+    ]
+}
