@@ -4,9 +4,9 @@
 //
 // A free block's first two bytes name the next free one of its chunk. Chunks of one size that have room are linked, so
 // a block is found in constant time; a chunk whose last block was freed is given back and serves any size. Records grow
-// and shrink during a call, hence the chunks follow the current mix of sizes, not the history. The memory of a few
-// chunks that were given back is kept for the next ones: a record passes through sizes that it has for milliseconds, and
-// without that each call filled two chunks with zeros, for one block each (a tenth of what a call cost).
+// and shrink during a call, hence the chunks follow the current mix of sizes, not the history. The memory of a few that
+// were given back is kept for the next ones: a record passes through sizes that it has for milliseconds, and without
+// that each call filled two chunks with zeros, for one block each (a tenth of what a call cost).
 //
 // A block that is larger than that has a chunk to itself.
 //

@@ -108,8 +108,8 @@ extension Node {
     /// How long a node without quorum still takes new dialogs, in nanoseconds.
     private static let quorumPatience: Int64 = 2_000_000_000
 
-    /// Why the node takes no new dialogs from a balancer; empty when it does (S2-14), which `tellReadiness` finds out for
-    /// itself: it does so in every turn.
+    /// Why the node takes no new dialogs from a balancer; empty when it does (S2-14). `tellReadiness` finds out by
+    /// itself whether there is a reason: it does so in every turn.
     func notReadyReason(now: Instant) -> String {
         switch cluster.state {
         case .joining: return "joining"

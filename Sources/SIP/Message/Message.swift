@@ -1,6 +1,7 @@
 // Message is one SIP message in a buffer of its own with an index over it (RFC 3261 §7). It is loaded again and again:
 // the datagram is copied once, the index is rebuilt, and after the first few messages nothing is allocated. Values are
-// read on demand as ranges into `bytes`, but for the topmost Via, the tags and CSeq, which are kept by `identify`; what is to be kept longer than the next `load` is copied out (`snapshot()`).
+// read on demand as ranges into `bytes`, but for the topmost Via, the tags and CSeq, which are kept by `identify`; what
+// is to be kept longer than the next `load` is copied out (`snapshot()`).
 //
 //     datagram ──load──▶ start line, headers, body ──validate──▶ fit to forward ──▶ Via, From, Route … on demand
 //
