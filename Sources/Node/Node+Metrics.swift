@@ -32,7 +32,7 @@ extension Node {
             counter("sip_rejected", "Requests the proxy refused itself", sip.rejected),
             counter("sip_overloaded", "Requests refused because too many transactions were open", sip.overloaded),
             counter(
-                "sip_shed", "New requests refused since datagrams stood in the socket for too long (limits.overload-ms)",
+                "sip_shed", "New requests refused: datagrams stood in the socket for too long (limits.overload-ms)",
                 sip.shed),
             counter("sip_emergency_calls", "Emergency calls tried on this node", sip.emergencyCalls),
             counter(

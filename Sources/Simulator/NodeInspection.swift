@@ -51,6 +51,11 @@ enum NodeInspection {
         process.access { $0.inspectedCluster.quorum == .held }
     }
 
+    /// It is up, and not draining.
+    static func takesCalls(_ process: RunningNode) -> Bool {
+        process.access { $0.inspectedCluster.state == .up }
+    }
+
     static func isServing(_ process: RunningNode) -> Bool {
         process.access { $0.inspectedCluster.state.isServing }
     }

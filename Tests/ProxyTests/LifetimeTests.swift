@@ -172,6 +172,22 @@ struct LifetimeTests {
         #expect(deadline(bench) == deadline(other))
     }
 
+    @Test func `a copy of a 2xx whose ACK has passed shortens nothing that was agreed on since`() {
+        var bench = ProxyBench { $0.lifetime = .seconds(600) }
+        let invite = bench.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
+        let answer = response(200, to: invite, Self.timer)
+        _ = bench.receive(answer, from: ProxyBench.callee)
+        let route = [invite.header("Record-Route")!]
+        _ = bench.receive(
+            Call.request("ACK", branch: "z9hG4bKa1", toTag: "bob", route: route, contact: nil), from: ProxyBench.caller)
+        refresh(&bench, "UPDATE", 2, route, "Session-Expires: 500;refresher=uac\r\n")
+        let agreed = deadline(bench)
+        _ = bench.advance(milliseconds: 500)
+        let sent = bench.receive(answer, from: ProxyBench.callee)
+        #expect(sent.count == 1, "the copy goes on: its ACK may be lost")
+        #expect(deadline(bench) == agreed && agreed?.lifetimeMilliseconds == 500_000)
+    }
+
     // MARK: Ends that were asked for
 
     private func end(_ bench: inout ProxyBench, isAsked: Bool = true) {

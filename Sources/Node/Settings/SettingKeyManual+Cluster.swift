@@ -233,13 +233,13 @@ extension SettingManual {
             range: "16 to 1 000 000, rounded up to a power of two"),
         "limits.overload-ms": SettingManual(
             """
-            When datagrams have stood in the socket for longer than this, for a quarter of a second and without a break, \
+            When datagrams have stood in the socket for longer than this, for a quarter of a second without a break, \
             the node cannot keep up: new requests get 503 with Retry-After until the queue is shorter. Emergency calls \
             do not. 0: never
             """),
         "limits.emergency-reserve": SettingManual(
             """
-            Percent of `dialogs.limit` and of the transactions that only emergency calls may use: those of a route with \
+            Percent of `dialogs.limit` and of the transactions that only emergency calls may use: of a route with \
             `emergency: true`, and `urn:service:sos` (RFC 5031)
             """),
         "management.http": SettingManual(

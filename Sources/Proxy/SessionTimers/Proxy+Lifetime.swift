@@ -47,7 +47,7 @@ extension Proxy {
     /// - Parameter calleeTag: Names the dialog-out that the 2xx is of, in the message at hand.
     mutating func writeDeadline(_ did: DialogID, _ word: SessionWord, calleeTag: ByteRange, dialogs: DialogTable) {
         let known = dialogs.view(did) { view, _ in view.deadline } ?? nil
-        if let known, known.isExplicitEnd { return }
+        if let known, known.isExplicitEnd || isAcknowledged(did, calleeTag: calleeTag, dialogs: dialogs) { return }
         if isEndAsked(did, dialogs: dialogs) {
             facts.deadline(ended(known, isAsked: true, did, dialogs: dialogs))
             return
@@ -78,6 +78,18 @@ extension Proxy {
             }
         }
         facts.deadline(next)
+    }
+
+    /// The 2xx at hand is a repetition, of an INVITE whose ACK has passed: it says what was agreed on then, and not what
+    /// may have been since.
+    private func isAcknowledged(_ did: DialogID, calleeTag: ByteRange, dialogs: DialogTable) -> Bool {
+        guard message.toTag != message.fromTag, let cSeq = try? message.cSeq(), cSeq.method == .invite else {
+            return false
+        }
+        let isCallers = calleeTag == message.toTag
+        return dialogs.view(did) { view, _ in
+            cSeq.number <= (isCallers ? view.settledCaller : view.settledCallee)
+        } ?? false
     }
 
     /// An ACK came whose 2xx is not known here: the early timeout must not outlive it. What the 2xx says itself is on

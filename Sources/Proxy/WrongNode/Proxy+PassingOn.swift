@@ -1,4 +1,5 @@
-// Giving a message to the member whose transaction it belongs to (S1-2). Once: what comes from a member goes no further.
+// Giving a message to the member whose transaction it belongs to (S1-2). Once: what comes from a member goes no
+// further.
 
 import Dialogs
 import Primitives

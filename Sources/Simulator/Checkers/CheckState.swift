@@ -42,6 +42,8 @@ final class CheckState {
     var cuts: [[(Int, Int)]] = []
     /// Samples at which the nodes could not have acted for anybody.
     var uncalm: [Nanoseconds] = []
+    /// Samples at which no node took new calls: all were draining, joining or gone.
+    var takerless: [Nanoseconds] = []
     /// Samples at which a fault was in progress.
     var troubled: [Nanoseconds] = []
 

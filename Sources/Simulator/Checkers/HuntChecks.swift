@@ -27,6 +27,10 @@ extension World {
         let callee = callees(of: call.index)[0]
         if call.ringsAt == nil {
             guard code != 408 else { return }
+            // Every node that was there was draining, or joining: S2-15 has nothing better to say.
+            if code == 503, checks.takerless.contains(where: { $0 >= start - World.sampleInterval }) {
+                return excuse("hunt-reach", call: call.index, "it fails with 503; no node took calls")
+            }
             return violate("hunt-reach", call: call.index, "it fails with \(code) and has not reached its target")
         }
         // One that was tried again as its target failed is a further attempt there, and merged (§8.2.2.2).

@@ -13,6 +13,10 @@ extension World {
         schedule(.sample, after: World.sampleInterval)
         if !couldAct { checks.uncalm.append(now) }
         if !disturbances.isQuiet { checks.troubled.append(now) }
+        let isAnyTaking = hosts.contains { host in
+            host.isRunning && host.node.map { NodeInspection.takesCalls($0) } == true
+        }
+        if !isAnyTaking { checks.takerless.append(now) }
         for call in truth where call.did != nil { look(at: call) }
         if let point = checks.settlePoint { settle(point) }
     }
