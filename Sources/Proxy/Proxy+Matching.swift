@@ -1,6 +1,6 @@
 // Which dialog a request belongs to (S1-2b, S1-7, S2-17): one outside of any may be a copy, a spiral or the beginning
-// of a call; one within is matched by the did in its Route, else by Call-ID and tags, and forwarded without a record just
-// as well.
+// of a call; one within is matched by the did in its Route, else by Call-ID and tags, and forwarded without a record
+// just as well.
 
 import Dialogs
 import Primitives

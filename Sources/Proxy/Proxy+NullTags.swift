@@ -20,7 +20,7 @@ extension Proxy {
     func isWithinDialog(_ plan: RequestPlan, dialogs: DialogTable) -> Bool {
         if !message.toTag.isEmpty || plan.namesSubscription { return true }
         if let hint = plan.did {
-            guard dialogs.contains(hint) else { return true }
+            guard let state = dialogs.state(hint), state != .deleted else { return true }
             guard let leg = leg(of: hint, from: plan.source, dialogs: dialogs) else {
                 return message.method != .invite && legOfUnansweredDialog(hint, dialogs: dialogs) != nil
             }

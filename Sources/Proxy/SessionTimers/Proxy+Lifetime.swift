@@ -47,7 +47,7 @@ extension Proxy {
     /// - Parameter calleeTag: Names the dialog-out that the 2xx is of, in the message at hand.
     mutating func writeDeadline(_ did: DialogID, _ word: SessionWord, calleeTag: ByteRange, dialogs: DialogTable) {
         let known = dialogs.view(did) { view, _ in view.deadline } ?? nil
-        if let known, known.isExplicitEnd || isAcknowledged(did, calleeTag: calleeTag, dialogs: dialogs) { return }
+        if let known, known.isExplicitEnd { return }
         if isEndAsked(did, dialogs: dialogs) {
             facts.deadline(ended(known, isAsked: true, did, dialogs: dialogs))
             return
@@ -72,16 +72,20 @@ extension Proxy {
             case .expires where next.atMilliseconds < known.atMilliseconds:
                 // Another callee has answered as well, whose session this one says nothing of.
                 if hasOtherAnswer(did, calleeTag, dialogs: dialogs) { return }
+                if isAcknowledged(did, calleeTag: calleeTag, dialogs: dialogs) { return }
                 next.generation = known.nextGeneration
             case .expires: break
-            case .endless: if known.ordinaryMilliseconds > 0 { next.generation = known.nextGeneration }
+            case .endless where known.ordinaryMilliseconds > 0:
+                if isAcknowledged(did, calleeTag: calleeTag, dialogs: dialogs) { return }
+                next.generation = known.nextGeneration
+            case .endless: break
             }
         }
         facts.deadline(next)
     }
 
-    /// The 2xx at hand is a repetition, of an INVITE whose ACK has passed: it says what was agreed on then, and not what
-    /// may have been since.
+    /// The 2xx at hand is a repetition, of an INVITE whose ACK has passed: it says what was agreed on then, and not
+    /// what may have been since.
     private func isAcknowledged(_ did: DialogID, calleeTag: ByteRange, dialogs: DialogTable) -> Bool {
         guard message.toTag != message.fromTag, let cSeq = try? message.cSeq(), cSeq.method == .invite else {
             return false

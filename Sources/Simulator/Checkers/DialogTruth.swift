@@ -26,6 +26,8 @@ struct DialogTruth {
     /// Processes whose record had the branch to this callee of a call that came back through the cluster: by it alone
     /// an heir can cancel.
     var passHolders: [ProcessID] = []
+    /// When each of them was first seen to have it.
+    var passSeen: [ProcessID: Nanoseconds] = [:]
     /// How often, of the looks taken, a process that held it confirmed had another serving one in reach.
     var sharedLooks = 0
     var wasUncommitted = false
@@ -49,5 +51,6 @@ struct DialogTruth {
         confirmHolders.removeAll { $0 == process }
         earlyHolders.removeAll { $0 == process }
         passHolders.removeAll { $0 == process }
+        passSeen[process] = nil
     }
 }

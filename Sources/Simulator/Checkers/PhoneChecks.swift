@@ -26,12 +26,17 @@ extension World {
             return violate("11", call: phone.call, "an INVITE reaches its own caller")
         }
         checkSecondBranch(
-            call, "INVITE", branch: request.branch, firstAt: call.dialogs[phone.place].ringsAt ?? now)
+            call, "INVITE", branch: request.branch, firstAt: call.dialogs[phone.place].ringsAt ?? now,
+            pass: call.plan.spiral == nil ? nil : phone.place)
     }
 
     /// Two branches to one target. Left by nature: both copies within the replication lag, or a node that could not
     /// know.
-    func checkSecondBranch(_ call: CallTruth, _ what: String, branch: String, firstAt: Nanoseconds) {
+    /// - Parameter pass: The callee that a call is on its way to which came back through the cluster: what counts then
+    ///   is who knew of that pass, not who knew the call.
+    func checkSecondBranch(
+        _ call: CallTruth, _ what: String, branch: String, firstAt: Nanoseconds, pass: Int? = nil
+    ) {
         let text =
             "a second branch of the \(what) reaches its target \((now - firstAt).inMilliseconds) ms after the first"
         let lag = Nanoseconds.milliseconds(60) + 4 * (plan.sip.latency + plan.sip.jitter)
@@ -39,7 +44,8 @@ extension World {
         // counts is what was known as its INVITE first left: the branch that arrives now may be a repetition, or the
         // second of a fork.
         let leftAt = checks.branchLeft[String(branch.prefix(CheckState.transactionLength))] ?? now
-        let knew = call.firstSeen.contains { checks.isAlive($0.key) && $0.value < leftAt - .milliseconds(300) }
+        let seen = pass.map { call.dialogs[$0].passSeen } ?? call.firstSeen
+        let knew = seen.contains { checks.isAlive($0.key) && $0.value < leftAt - .milliseconds(300) }
         // A call that is over: a node that started since was given no tombstone of it. Or it had failed when its
         // caller tried again: that is a further attempt (R16). So it is to the cluster when its balancer, whose
         // caller has lost the failure, sends it by a branch of its own.

@@ -89,6 +89,7 @@ extension World {
         where callee.isRinging && !call.dialogs[place].passHolders.contains(host.process) {
             guard NodeInspection.hasPass(did, to: callee.user, node) else { continue }
             call.dialogs[place].passHolders.append(host.process)
+            call.dialogs[place].passSeen[host.process] = now
         }
     }
 
