@@ -220,7 +220,7 @@ public struct DialogTable: Sendable {
         entry.hasPendings = summary.hasPendings
         entry.changedAt = now
         entry.contentHash = contentHash(entry.did, written)
-        let overruled = entry.deadline < old.deadline ? deadline(of: old) : nil
+        let overruled = old.state == .confirmed && entry.deadline < old.deadline ? deadline(of: old) : nil
         entry.blob = blobs.replace(old.blob, with: written)
         count(old, by: -1, now: now)
         count(entry, by: 1, now: now)
