@@ -99,8 +99,7 @@ extension Node {
     }
 
     private mutating func tellReadiness(now: Instant) {
-        let hasQuorum = quorumLostSince.map { now.nanoseconds(since: $0) <= Self.quorumPatience } ?? true
-        proxy.isReady = cluster.state == .up && hasQuorum
+        proxy.isReady = unready(now: now) == nil
         proxy.isJoining = cluster.state == .joining
         proxy.isDraining = cluster.state == .draining || cluster.state == .left
     }
@@ -108,18 +107,25 @@ extension Node {
     /// How long a node without quorum still takes new dialogs, in nanoseconds.
     private static let quorumPatience: Int64 = 2_000_000_000
 
-    /// Why the node takes no new dialogs from a balancer; empty when it does (S2-14). `tellReadiness` finds out by
-    /// itself whether there is a reason: it does so in every turn.
-    func notReadyReason(now: Instant) -> String {
+    /// Why the node takes no new dialogs from a balancer (S2-14).
+    private enum Unready: String {
+        case joining, draining, leaving
+        case noQuorum = "no quorum"
+    }
+
+    private func unready(now: Instant) -> Unready? {
         switch cluster.state {
-        case .joining: return "joining"
-        case .draining: return "draining"
-        case .left, .down: return "leaving"
+        case .joining: return .joining
+        case .draining: return .draining
+        case .left, .down: return .leaving
         case .up: break
         }
-        if let lost = quorumLostSince, now.nanoseconds(since: lost) > Self.quorumPatience { return "no quorum" }
-        return ""
+        guard let lost = quorumLostSince, now.nanoseconds(since: lost) > Self.quorumPatience else { return nil }
+        return .noQuorum
     }
+
+    /// The same for people; empty when it takes them.
+    func notReadyReason(now: Instant) -> String { unready(now: now)?.rawValue ?? "" }
 
     /// A change of members: all records are looked at after the settle time, and again when strangers have had theirs.
     mutating func scheduleReview(now: Instant) {

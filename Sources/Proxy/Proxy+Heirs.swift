@@ -187,7 +187,7 @@ extension Proxy {
     /// dead node's INVITE gets it again: from now on the transaction is found by that one's topmost Via.
     mutating func expectAcknowledgement(_ context: inout ResponseContext, _ id: SlotID) {
         guard loadStored(context.request), let via = try? stored.topmostVia() else { return }
-        let key = inviteKey(via, in: stored.bytes)
+        let key = serverKey(.invite, via, in: stored.bytes)
         context.serverKey = key
         serverTable.insert(hash: key, value: id.index)
     }

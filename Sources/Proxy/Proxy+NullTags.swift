@@ -42,19 +42,15 @@ extension Proxy {
         return dialogs.view(did) { view, _ in view.inviteCSeq == plan.cSeq.number } ?? false
     }
 
-    /// A request outside of any dialog. Where its Route names one, an INVITE waits for that record: its callee may be
-    /// without a tag. One whose CSeq leaves no room for ours is refused (§8.1.1.5).
-    /// - Returns: False when it waits, or was refused.
-    mutating func beginsOutside(_ plan: inout RequestPlan, dialogs: DialogTable) -> Bool {
+    /// A request outside of any dialog; a dialog that its Route names is another's. An INVITE whose CSeq leaves no room
+    /// for ours is refused (§8.1.1.5).
+    /// - Returns: False when it was refused.
+    mutating func beginsOutside(_ plan: inout RequestPlan) -> Bool {
         guard message.method != .invite || UInt64(plan.cSeq.number) < GeneratedCSeq.limit else {
             reject(400, plan)
             return false
         }
-        guard let hint = plan.did else { return true }
-        if waitsForRecord(hint, plan, dialogs: dialogs) {
-            effects.items.append(.wanted(hint))
-            return false
-        }
+        guard plan.did != nil else { return true }
         counters.routeHintMismatches += 1
         plan.did = nil
         return true

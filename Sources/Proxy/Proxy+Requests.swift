@@ -102,7 +102,7 @@ extension Proxy {
         consumeRoutes(&plan, dialogs: dialogs)
         plan.isInDialog = isWithinDialog(plan, dialogs: dialogs)
         if !plan.isInDialog {
-            guard beginsOutside(&plan, dialogs: dialogs) else { return }
+            guard beginsOutside(&plan) else { return }
             guard prepareInitial(&plan, dialogs: &dialogs) else { return }
         } else {
             guard prepareInDialog(&plan, dialogs: dialogs) else { return }
@@ -161,25 +161,23 @@ extension Proxy {
     }
 
     func serverKey(_ via: Via, cSeq: UInt32, method: Method) -> UInt64 {
+        let named = method == .ack ? .invite : method
+        if hasMagicCookie(via.branch) { return serverKey(named, via, in: message.bytes) }
+        // RFC 2543: matched by what it is instead of by its branch (§17.2.3).
         var stream = hash.begin()
-        stream.combine(UInt64(method == .ack ? Method.invite.rawValue : method.rawValue))
-        if hasMagicCookie(via.branch) {
-            stream.combine(message.bytes, via.branch)
-            stream.combine(message.bytes, via.sentBy)
-        } else {  // RFC 2543: matched by what it is instead of by its branch (§17.2.3).
-            stream.combine(message.bytes, message.callID)
-            stream.combine(message.bytes, message.fromTag)
-            stream.combine(UInt64(cSeq))
-            stream.combine(message.bytes, via.sentBy)
-            stream.combine(message.bytes, message.requestURI)
-        }
+        stream.combine(UInt64(named.rawValue))
+        stream.combine(message.bytes, message.callID)
+        stream.combine(message.bytes, message.fromTag)
+        stream.combine(UInt64(cSeq))
+        stream.combine(message.bytes, via.sentBy)
+        stream.combine(message.bytes, message.requestURI)
         return stream.finish() | 1
     }
 
-    /// The key of the INVITE with this Via, whose branch has the magic cookie, and of its ACK.
-    func inviteKey(_ via: Via, in bytes: [UInt8]) -> UInt64 {
+    /// The key of a request whose branch has the magic cookie; that of an INVITE is its ACK's, too.
+    func serverKey(_ method: Method, _ via: Via, in bytes: [UInt8]) -> UInt64 {
         var stream = hash.begin()
-        stream.combine(UInt64(Method.invite.rawValue))
+        stream.combine(UInt64(method.rawValue))
         stream.combine(bytes, via.branch)
         stream.combine(bytes, via.sentBy)
         return stream.finish() | 1

@@ -146,6 +146,12 @@ struct StreamTests {
         #expect(done == [60: true])
         waits.settle(acknowledged: [6]) { done[$0] = $1 }
         #expect(done == [60: true, 50: false])
+        // All are waited for, one is enough: with fewer there than were asked for, who is there decides.
+        waits.insert(.init(sequence: 7, peers: 3, enough: 1, token: 70, began: at(0), timeout: .milliseconds(40)))
+        waits.settle(acknowledged: [7, 7, 6]) { done[$0] = $1 }
+        #expect(done[70] == nil)
+        waits.settle(acknowledged: [7, 7]) { done[$0] = $1 }
+        #expect(done[70] == true)
         for index in 0..<8 as Range<UInt64> {
             waits.insert(.init(sequence: index, peers: 1, enough: 1, token: index, began: at(0), timeout: .zero))
         }

@@ -58,12 +58,21 @@ struct OverloadTests {
         #expect(begun == [true, true] && bench.proxy.counters.shed == 2)
     }
 
+    @Test func `a node that is held up now and then, and has nothing to do in between, refuses nobody`() {
+        var bench = bench()
+        let begun = (1...5).map { number in
+            _ = bench.advance(milliseconds: 10_000)
+            return begins(&bench, number, age: 1_900)
+        }
+        #expect(begun.allSatisfy { $0 } && bench.proxy.counters.shed == 0)
+    }
+
     @Test(arguments: [sos, "URN:SERVICE:SOS", "sip:112@example.org"])
     func `an emergency call is begun while others are refused, for whatever reason`(uri: String) {
         var behind = bench()
         _ = begins(&behind, 1, age: 100)
         _ = behind.advance(milliseconds: 300)
-        let whileBehind = [begins(&behind, 2, age: 100), begins(&behind, 3, uri, age: 100)]
+        let whileBehind = [begins(&behind, 2, age: 400), begins(&behind, 3, uri, age: 400)]
         #expect(whileBehind == [false, true])
         var limited = bench { ($0.limits.totalPerSecond, $0.limits.totalBurst) = (1, 1) }
         let overLimit = [begins(&limited, 1), begins(&limited, 2)] + (3...6).map { begins(&limited, $0, uri) }

@@ -52,6 +52,15 @@ struct TakeoverTests {
         #expect(survivor.receive(answer, from: ProxyBench.node).isEmpty)
     }
 
+    @Test func `a 2xx for a dead node waits for all who are there, not for one: an heir may be ending the call`() {
+        var (_, survivor, invite, _) = ringing(ownerIsLive: false)
+        survivor.proxy.commits = true
+        let sent = survivor.receive(Call.response(200, to: invite), from: ProxyBench.callee)
+        #expect(!sent.contains { $0.firstLine.hasPrefix("SIP/2.0 200") })
+        #expect(survivor.commits.map(\.purpose) == [.inheritance])
+        #expect(survivor.commit().map(\.to) == [ProxyBench.caller])
+    }
+
     @Test func `a copy of a live owner's INVITE is the owner's, who says again what it said, S1-2b`() {
         var (owner, survivor, _, _) = ringing(ownerIsLive: true)
         let repeated = Call.request("INVITE")

@@ -76,7 +76,10 @@ extension Cluster {
     /// Records whose age a peer told wrong, and which it cannot be asked for any more, are asked of another: a deadline
     /// that is seconds late here would keep a refresh from moving it.
     mutating func askOthersForAges(insteadOf index: Int) {
-        unaskedAges += peers[index].takeMisaged().prefix(max(0, Peer.agedLimit - unaskedAges.count))
+        let misaged = peers[index].takeMisaged()
+        let kept = min(misaged.count, Peer.agedLimit - unaskedAges.count)
+        unaskedAges += misaged.prefix(kept)
+        counters.agesLeftOut += UInt64(misaged.count - kept)
     }
 
     /// As soon as somebody is there to be asked: who joins may have no ages but ours.

@@ -1,9 +1,12 @@
 // OverloadDetector tells a node that cannot keep up from one that was held up for a moment, by how long datagrams have
 // stood in the socket before they were read (the kernel stamps each).
 //
-//   keeping up ──one stood for longer than `delay`──▶ behind ──for 250 ms, and none stood shorter──▶ overloaded
-//       ▲                                               │ one stood shorter                             │
-//       └───────────────────────────────────────────────┴───────────────────────────────────────────────┘
+//   keeping up ──one stood for longer than `delay`──▶ behind ──for 250 ms without a break──▶ overloaded
+//       ▲                                               │ one stood shorter, or found the queue empty │
+//       └───────────────────────────────────────────────┴─────────────────────────────────────────────┘
+//
+// Whoever came after the one before was read found the queue empty, however long it stood then: a node that is held up
+// twice, and idle in between, is not behind in between.
 //
 // Intuition (CoDel, RFC 8289): a queue that empties now and then absorbs a burst, and is good; one that never does
 // delays everybody and helps nobody. While it stands, new calls are refused, which is cheap, and what belongs to calls
@@ -17,8 +20,9 @@ import Primitives
 struct OverloadDetector: Sendable {
     /// Zero: never.
     let delay: Int64
-    /// Since when no datagram has stood for less.
+    /// Since when no datagram has stood for less, or found an empty queue.
     private var behindSince: Instant?
+    private var lastReadAt = Instant(nanoseconds: .min)
 
     static let patience: Duration = .milliseconds(250)
 
@@ -28,9 +32,11 @@ struct OverloadDetector: Sendable {
     /// A datagram that has stood in its socket for so long is read.
     mutating func note(ageMilliseconds age: Int64, now: Instant) {
         guard delay > 0 else { return }
+        let foundEmpty = now.advanced(milliseconds: -age) > lastReadAt
+        lastReadAt = now
         if age <= delay {
             behindSince = nil
-        } else if behindSince == nil {
+        } else if foundEmpty || behindSince == nil {
             behindSince = now
         }
     }

@@ -10,13 +10,9 @@ extension Proxy {
     mutating func receiveForeignAnswer(
         _ token: Branch.Token, _ via: Via, _ cSeq: CSeq, from source: Endpoint, dialogs: inout DialogTable
     ) {
-        if let peer = peer(token.member), peer.isLive, let endpoint = peer.endpoint {
-            guard !isPeerAddress(source) else {  // Passing on happens once.
-                counters.strayResponses += 1
-                return
-            }
-            counters.passedToOwner += 1
-            effects.queue.send(message.bytes, to: endpoint, from: egressListener(endpoint))
+        if let peer = peer(token.member), peer.isLive, peer.endpoint != nil {
+            if isPeerAddress(source) { counters.strayResponses += 1 }  // Passing on happens once.
+            pass(to: peer, from: source)
         } else if cSeq.method != .cancel, isForUsAlone(via) {
             counters.strayResponses += 1
         } else {
