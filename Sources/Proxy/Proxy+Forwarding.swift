@@ -11,7 +11,7 @@ extension Proxy {
         lacksDialog = plan.isInDialog && !plan.isKnown
         guard let id = newContext() else {
             if !plan.isInDialog {
-                reject(503, plan) { $0.put("Retry-After: 10\r\n") }
+                refuse(Refusal(503, retryAfter: 10), plan)
             } else {
                 forwardStatelessly(plan)
             }
@@ -34,7 +34,7 @@ extension Proxy {
         context.endsOnAnswer = endsDialog(plan) && returnsHere(plan)
         context.upstream = plan.upstream
         context.listener = plan.listener
-        context.flow = arrivalFlow
+        context.flow = plan.arrivalFlow
         context.relay = plan.relay
         context.routeListener = plan.routeListener
         context.startedAt = now

@@ -81,8 +81,6 @@ package struct Proxy: Sendable {
 
     /// What waits for the record of its dialog.
     var waitingRoom = WaitingRoom()
-    /// The request at hand has waited already.
-    var hasWaited = false
     static let recordWait = WaitingRoom.requestWait
     /// INVITEs of `Kind.adopted`.
     var adoptedCount = 0
@@ -121,7 +119,7 @@ package struct Proxy: Sendable {
     var addresses: [NameAddress] = []
     var actions: [TransactionAction] = []
     var dueTokens: [UInt64] = []
-    var released: [QueuedRequest] = []
+    var released: [WaitingRequest] = []
     /// The connection that the message at hand came on.
     var arrivalFlow = FlowID.none
     /// Connections over which something has come, until their end is told.

@@ -112,7 +112,7 @@ struct ResponseContext: Sendable {
     var health: Int32 = -1
     var held: [HeldResponse] = []
     /// Requests from the callee that must not overtake its held 2xx (S2-12).
-    var queued: [QueuedRequest] = []
+    var queued: [WaitingRequest] = []
     var timers = TimerSet()
     /// The grace of an heir, the interval of a 2xx sent again, the silence after a request that is never answered.
     var contextTimer = TimerID.none
@@ -142,22 +142,6 @@ struct HeldResponse: Sendable {
     var toTag: [UInt8]
     var status: Int
     var heldAt: Instant
-}
-
-struct QueuedRequest: Sendable {
-    var bytes: [UInt8]
-    var source: Endpoint
-    var listener: ListenerID
-    var flow: FlowID
-    /// It has waited for its record long enough: it goes on without.
-    var hasWaited = false
-}
-
-/// A request in a dialog whose record is being fetched (R2).
-struct WaitingRequest: Sendable {
-    var did: DialogID
-    var request: QueuedRequest
-    var until: Instant
 }
 
 /// One client transaction of the request (RFC 3261 §16.6): a target, or a further address of one.
