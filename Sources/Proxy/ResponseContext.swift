@@ -108,6 +108,11 @@ struct ResponseContext: Sendable {
     var pass = SpiralPass.first
     /// A BYE that comes back through a server: its answer ends the dialog, unless the last pass has.
     var endsOnAnswer = false
+    /// Whether a script has been asked about the final response of this round.
+    var final = FinalQuestion.open
+    /// Responses that a script is asked about, in order of arrival; how many there were.
+    var asked: [AskedResponse] = []
+    var responsesAsked: UInt64 = 0
     /// The target that a probe asks, by its position in the table.
     var health: Int32 = -1
     var held: [HeldResponse] = []
@@ -131,6 +136,7 @@ struct ResponseContext: Sendable {
     /// Every target may answer 2xx.
     static let heldLimit = 16
     static let queuedLimit = 16
+    static let askedLimit = 32
 
     /// More than one branch, or there may be.
     var isForking: Bool { branches.count > 1 || !targets.isEmpty }
@@ -142,6 +148,22 @@ struct HeldResponse: Sendable {
     var toTag: [UInt8]
     var status: Int
     var heldAt: Instant
+}
+
+/// How far a script has come with the final response.
+enum FinalQuestion: Sendable {
+    case open, asked, judged
+}
+
+/// A response that a script is asked about.
+struct AskedResponse: Sendable {
+    var number: UInt64
+    var bytes: [UInt8]
+    var branch: Int
+    /// The connection that it came on.
+    var flow: FlowID
+    var isJudged = false
+    var isDropped = false
 }
 
 /// One client transaction of the request (RFC 3261 §16.6): a target, or a further address of one.
@@ -203,6 +225,9 @@ struct ClientBranch: Sendable {
     var earlyTags: [[UInt8]] = []
     /// The non-2xx final as it came, for the best response (§16.7 step 6).
     var response: [UInt8] = []
+
+    /// A script is asked about it: it has not begun.
+    var isAsked = false
 
     /// It has had a 2xx.
     var isAnswered: Bool { final.map { 200..<300 ~= $0 } ?? false }

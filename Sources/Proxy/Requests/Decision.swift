@@ -1,12 +1,13 @@
 // What a stage says of a request. The stages are functions from the plan so far to a Decision: they look things up and
 // fill the plan in, and nothing is sent by them. Who runs them carries the decision out (`Proxy+Stages`):
 //
-//     admit ──▶ match ──▶ route ──▶ relay ──▶ branches
-//       │         │         │
-//       └─────────┴─────────┴──▶ refuse · wait · what belongs to a transaction that is there
+//     admit ──▶ match ──▶ script ──▶ route ──▶ relay ──▶ branches
+//       │         │         │          │
+//       └─────────┴─────────┴──────────┴──▶ refuse · wait · what belongs to a transaction that is there
 //
 //   admit   who may send it, whether it is a copy, whether it can be understood, which of its Routes are ours
 //   match   which dialog it belongs to, and whose transaction it is
+//   script  what a script says of it, where there is one (`ScriptPoint`)
 //   route   where it goes
 //   relay   a transaction, and its branches
 //
@@ -19,7 +20,7 @@ import SIP
 
 /// What is done with a request next, in this order.
 enum Stage: UInt8, Sendable {
-    case admit, match, route, relay
+    case admit, match, script, route, relay
 
     /// The one after it; `relay` is the last.
     var next: Stage { Stage(rawValue: rawValue + 1) ?? .relay }
@@ -56,6 +57,8 @@ enum Awaited: Sendable {
     case record(DialogID, isWanted: Bool)
     /// A 2xx that this context holds for its commit (S2-12).
     case answer(SlotID)
+    /// The word of a script.
+    case script
 }
 
 /// Why a request goes no further.

@@ -32,17 +32,19 @@ extension Proxy {
         }
     }
 
-    private mutating func run(_ plan: inout RequestPlan, from first: Stage, dialogs: inout DialogTable) {
+    mutating func run(_ plan: inout RequestPlan, from first: Stage, dialogs: inout DialogTable) {
         defer {
             if isRefusalAtHand { rememberRefusal(dialogs: &dialogs) }
         }
+        // An ACK of a 2xx about which a script was asked: it makes no transaction.
+        if message.method == .ack, plan.isJudged { return sendOn(&plan, dialogs: &dialogs) }
         var stage = first
         while stage != .relay {
             switch decide(stage, &plan, dialogs: &dialogs) {
             case .proceed: stage = stage.next
             case .wait(let awaited):
                 if keep(plan, at: stage, for: awaited) { return }
-                plan.hasWaited = true
+                if case .script = awaited { plan.isJudged = true } else { plan.hasWaited = true }
             case .refuse(let refusal): return refuse(refusal, plan)
             case .answerOptions: return answerOptions(plan)
             case .absorb(let copy): return absorb(copy)
@@ -64,6 +66,7 @@ extension Proxy {
         switch stage {
         case .admit: admit(&plan, dialogs: dialogs)
         case .match: plan.isInDialog ? matchInDialog(&plan, dialogs: dialogs) : matchInitial(&plan, dialogs: dialogs)
+        case .script: isForScript(plan) ? .wait(for: .script) : .proceed
         case .route: route(&plan, dialogs: dialogs)
         case .relay: .proceed
         }

@@ -6,8 +6,8 @@ package import Primitives
 import SIP
 
 extension Proxy {
-    /// Whether a request that would refresh a dialog, or cancel it, is kept until its record has been fetched, 200 ms at
-    /// most: facts are published only of records that are here (R2). After that it goes by its Route, as any request
+    /// Whether a request that would refresh a dialog, or cancel it, is kept until its record has been fetched, 200 ms
+    /// at most: facts are published only of records that are here (R2). After that it goes by its Route, as any request
     /// does without a record (S1-7).
     func mayWait(for did: DialogID, _ plan: RequestPlan, dialogs: DialogTable) -> Bool {
         commits && !plan.hasWaited && !dialogs.contains(did) && peers.contains(where: \.isLive)
@@ -17,8 +17,10 @@ extension Proxy {
     /// - Returns: False when it does not wait after all, for want of room: it goes on without. What would wait behind a
     ///   2xx is let go then, and its sender repeats it.
     mutating func keep(_ plan: RequestPlan, at stage: Stage, for awaited: Awaited) -> Bool {
+        if case .script = awaited { return askAboutRequest(plan) }
         var request = WaitingRequest(bytes: message.snapshot(), plan: plan, stage: stage)
         switch awaited {
+        case .script: break
         case .record(let did, let isWanted):
             request.plan.hasWaited = true
             guard waitingRoom.keep(request, for: did, now: now) else {

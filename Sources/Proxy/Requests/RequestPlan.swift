@@ -18,6 +18,10 @@ struct RequestPlan: Sendable {
     var via: Via
     /// It has waited for its record: it goes on without.
     var hasWaited = false
+    /// A script has been asked about it, or there was no room to ask.
+    var isJudged = false
+    /// Its server transaction, where it has one before it is sent on.
+    var transaction: SlotID?
     /// How many Routes from the top are the cluster's.
     var consumedRoutes = 0
     /// The same, even when they are passed on to the member that holds a connection.
@@ -71,4 +75,16 @@ struct RequestPlan: Sendable {
     var session = SessionChange()
     /// The draining member that relayed it here; `source` is its sender then, and `upstream` that member.
     var relay: Relay?
+}
+
+extension RequestPlan {
+    /// The one known address as a set of targets, for a script that may look at branches or add to them.
+    mutating func makeTarget() {
+        var target = ForkTarget(requestURI: [], group: 0, candidates: [nextHop])
+        target.isTransportOpen = isTransportOpen
+        target.health = health
+        target.flow = flow
+        target.memberFlow = memberFlow
+        targets = [target]
+    }
 }

@@ -75,8 +75,8 @@ struct PathToken: Equatable, Sendable {
 }
 
 extension Proxy {
-    /// Decides whether a REGISTER that takes a route gets our Path. It is refused where the route requires Path, and its
-    /// sender does not support it (421).
+    /// Decides whether a REGISTER that takes a route gets our Path. It is refused where the route requires Path, and
+    /// its sender does not support it (421).
     func usePath(_ use: PathUse?, _ plan: inout RequestPlan) -> Decision {
         guard let use, message.method == .register else { return .proceed }
         let isSupported = message.lists("path", in: .supported)
