@@ -18,6 +18,8 @@ extension Proxy {
             counters.strayResponses += 1
         case .generated(let hash):
             receiveGeneratedResponse(hash, from: source, dialogs: &dialogs)
+        case .transaction(let token) where token.member == settings.memberTag && token.slot.isOwn:
+            receiveOwnAnswer(token, cSeq, dialogs: &dialogs)
         case .transaction(let token) where token.member == settings.memberTag:
             receiveOwnResponse(token, via, cSeq, from: source, dialogs: &dialogs)
         case .transaction(let token): receiveForeignAnswer(token, via, cSeq, from: source, dialogs: &dialogs)
@@ -42,21 +44,10 @@ extension Proxy {
             return
         }
         let isAnother = context.method != cSeq.method && cSeq.method != .cancel
-        let isOurs = context.kind == .probe || context.kind == .keepAlive
-        let isAlone = !isOurs && cSeq.method != .cancel && isForUsAlone(via)
+        let isAlone = cSeq.method != .cancel && isForUsAlone(via)
         if isAnother || isAlone || token.did != context.did ?? DialogID(rawValue: 0) {
             put(context, token.slot)
             counters.strayResponses += 1
-            return
-        }
-        if context.kind == .probe {
-            receiveProbeResponse(&context, token)
-            put(context, token.slot)
-            return
-        }
-        if context.kind == .keepAlive {
-            receiveKeepAliveResponse(&context, token, dialogs: &dialogs)
-            finish(context, token.slot)
             return
         }
         receive(&context, token.slot, branch: Int(token.branch), cSeq, via, dialogs: &dialogs)
@@ -69,13 +60,13 @@ extension Proxy {
     }
 
     private func isOver(_ context: ResponseContext) -> Bool {
-        guard context.held.isEmpty else { return false }
+        guard context.held.isEmpty, context.asked.isEmpty else { return false }
         switch context.server {
         case .invite(let transaction): if transaction.phase != .terminated { return false }
         case .nonInvite(let transaction): if transaction.phase != .terminated { return false }
         case .none: break
         }
-        if context.kind == .resending || context.kind == .probe { return false }
+        if context.kind == .resending { return false }
         for branch in context.branches {
             switch branch.client {
             case .invite(let transaction): if transaction.phase != .terminated { return false }
@@ -109,11 +100,19 @@ extension Proxy {
         let delivers = actions.contains(.deliver) || isLateSuccess(context, branch: index)
         if actions.contains(.acknowledge) { acknowledge(context.branches[index]) }
         performClient(&context, branch: index, id)
-        guard delivers else { return }
+        guard delivers, !askAboutResponse(&context, id, branch: index) else { return }
+        deliver(&context, id, branch: index, via, dialogs: &dialogs)
+    }
+
+    /// What a branch's response means for its request.
+    mutating func deliver(
+        _ context: inout ResponseContext, _ id: SlotID, branch index: Int, _ via: Via, dialogs: inout DialogTable
+    ) {
+        let status = message.statusCode
         if status >= 200 {
             wheel.cancel(context.branches[index].timerC)
             context.branches[index].timerC = .none
-            if context.method == .bye { noteAnswerPassing() }
+            if context.method == .bye { noteAnswerPassing(dialogs: &dialogs) }
             if context.endsOnAnswer { endOnAnswer(&context, dialogs: &dialogs) }
         }
         if status < 200 {
@@ -213,7 +212,7 @@ extension Proxy {
             let record = dialogs.record(did),
             isRefused(context.cSeq, context.pass, record)
         {
-            refuseLateAnswer(did, home: record.home, .ofCall(.interrupted))
+            refuseLateAnswer(did, home: record.home, .ofCall(.interrupted), dialogs: &dialogs)
             return
         }
         // The caller must have the other answer from here: an INVITE without a final answer would wait for ever.
@@ -361,12 +360,13 @@ extension Proxy {
 
     /// Answers upstream ourselves, from the request as received.
     mutating func respond(
-        _ status: Int, _ context: inout ResponseContext, _ id: SlotID, extra: (inout ByteWriter) -> Void = { _ in }
+        _ status: Int, reason: [UInt8] = [], _ context: inout ResponseContext, _ id: SlotID,
+        extra: (inout ByteWriter) -> Void = { _ in }
     ) {
         guard !context.request.isEmpty, loadStored(context.request) else { return }
         let toTag = status > 100 && stored.toTag.isEmpty ? ownToTagText(stored) : []
         scratch.removeAll()
-        let reason = status == settings.earlyEndCode ? settings.earlyEndReason : []
+        let reason = reason.isEmpty && status == settings.earlyEndCode ? settings.earlyEndReason : reason
         ResponseWriter.write(
             status, reason: reason, to: stored, toTag: toTag, received: nil, extra: extra, into: &scratch)
         sendUpstream(scratch.copy(), status, &context, id)

@@ -2,15 +2,13 @@
 // toward whoever sent it, one client transaction a branch, and the responses that wait. It is a plain value in a slab;
 // its slot and generation stand in the branch of our Via, so an answer finds it at once.
 //
-// Kinds other than `forwarded` reuse the same machinery for what the cluster does of itself:
-//   generated   a BYE by function of (did, leg): a client side only
-//   heir        a dead node's ringing call: its CANCEL and BYEs as client side, its 480 as server side (S2-11)
+// Kinds other than `forwarded` reuse the same machinery for other nodes' requests; what the cluster asks of itself is
+// an `OwnRequest`:
+//   heir        a dead node's ringing call: its CANCEL as client side, its 480 as server side (S2-11)
 //   resending   a 2xx of a dead node's, or to an adopted INVITE, sent again until its ACK is seen: a server side only
 //               (S1-3)
 //   adopted     an INVITE that a balancer sent again to us while its first node died: a server side only (S1-2b)
 //   passing     a 2xx to a dead node's refresh: held for its commit, no side of a transaction (R9)
-//   probe       OPTIONS to a target of a static route, one after another: a client side that never ends
-//   keepAlive   OPTIONS within a dialog, a branch for each side asked: a client side that ends with the last answer
 //   relayed     an INVITE that a draining node has given to a member: a server side, and a client side toward that
 //               member whose Via is the sender's (`Proxy+Relays`)
 //
@@ -22,10 +20,10 @@ import SIP
 
 struct ResponseContext: Sendable {
     enum Kind: Sendable {
-        case forwarded, generated, heir, resending, adopted, passing, probe, keepAlive, relayed
+        case forwarded, heir, resending, adopted, passing, relayed
 
         /// Nobody's call waits for what becomes of it.
-        var isOfOurOwn: Bool { self == .resending || self == .passing || self == .probe || self == .keepAlive }
+        var isOfOurOwn: Bool { self == .resending || self == .passing }
     }
     /// How far an heir has come with ending a ringing call.
     enum HeirStage: Sendable {
@@ -108,11 +106,14 @@ struct ResponseContext: Sendable {
     var pass = SpiralPass.first
     /// A BYE that comes back through a server: its answer ends the dialog, unless the last pass has.
     var endsOnAnswer = false
-    /// The target that a probe asks, by its position in the table.
-    var health: Int32 = -1
+    /// Whether a script has been asked about the final response of this round.
+    var final = FinalQuestion.open
+    /// Responses that a script is asked about, in order of arrival; how many there were.
+    var asked: [AskedResponse] = []
+    var responsesAsked: UInt64 = 0
     var held: [HeldResponse] = []
     /// Requests from the callee that must not overtake its held 2xx (S2-12).
-    var queued: [QueuedRequest] = []
+    var queued: [WaitingRequest] = []
     var timers = TimerSet()
     /// The grace of an heir, the interval of a 2xx sent again, the silence after a request that is never answered.
     var contextTimer = TimerID.none
@@ -131,6 +132,7 @@ struct ResponseContext: Sendable {
     /// Every target may answer 2xx.
     static let heldLimit = 16
     static let queuedLimit = 16
+    static let askedLimit = 32
 
     /// More than one branch, or there may be.
     var isForking: Bool { branches.count > 1 || !targets.isEmpty }
@@ -144,20 +146,20 @@ struct HeldResponse: Sendable {
     var heldAt: Instant
 }
 
-struct QueuedRequest: Sendable {
-    var bytes: [UInt8]
-    var source: Endpoint
-    var listener: ListenerID
-    var flow: FlowID
-    /// It has waited for its record long enough: it goes on without.
-    var hasWaited = false
+/// How far a script has come with the final response.
+enum FinalQuestion: Sendable {
+    case open, asked, judged
 }
 
-/// A request in a dialog whose record is being fetched (R2).
-struct WaitingRequest: Sendable {
-    var did: DialogID
-    var request: QueuedRequest
-    var until: Instant
+/// A response that a script is asked about.
+struct AskedResponse: Sendable {
+    var number: UInt64
+    var bytes: [UInt8]
+    var branch: Int
+    /// The connection that it came on.
+    var flow: FlowID
+    var isJudged = false
+    var isDropped = false
 }
 
 /// One client transaction of the request (RFC 3261 §16.6): a target, or a further address of one.
@@ -206,10 +208,6 @@ struct ClientBranch: Sendable {
     var cause = CancelCause.caller
     var cancelSent: [UInt8] = []
     var cancelTimers = TimerSet()
-    /// Which generated request this is: the leg that a BYE ends.
-    var leg = Leg.caller
-    /// The hash in its branch, for what the cluster makes itself; 0 otherwise.
-    var generated: UInt64 = 0
     var sawProvisional = false
     /// The final status, once there is one; 408 also stands for silence.
     var final: Int?
@@ -219,6 +217,9 @@ struct ClientBranch: Sendable {
     var earlyTags: [[UInt8]] = []
     /// The non-2xx final as it came, for the best response (§16.7 step 6).
     var response: [UInt8] = []
+
+    /// A script is asked about it: it has not begun.
+    var isAsked = false
 
     /// It has had a 2xx.
     var isAnswered: Bool { final.map { 200..<300 ~= $0 } ?? false }
@@ -263,8 +264,8 @@ struct TimerToken: Equatable, Sendable {
         case branchEnd
         /// A request that must not be answered any more (RFC 4320) is kept until its sender has given up.
         case silence
-        /// The next OPTIONS to a target.
-        case probe
+        /// A request of the cluster's own, and the next OPTIONS to a target.
+        case own, probe
         /// A member has said nothing to a relayed INVITE.
         case relay
     }
