@@ -237,7 +237,7 @@ struct ClientBranch: Sendable {
     var number: UInt8 = 0
     /// Position in the context's targets, if it has any.
     var place: Int16?
-    /// The number of its target in the table of targets (`targetStates`), if it has one.
+    /// The number of its target on the board of targets, if it has one.
     var health: Int32?
     /// The connection that it goes over, if it must be a certain one.
     var flow = FlowID.none
