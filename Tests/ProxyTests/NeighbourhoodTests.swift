@@ -65,7 +65,7 @@ struct NeighbourhoodTests {
             let heirs = nodes.filter { $0.isHeir(did, of: slot) }
             #expect(heirs.count == 1)
         }
-        #expect(nodes.allSatisfy(\.isFit))
+        #expect(nodes.map(\.isFit) == [true, true, true])
         #expect(!Neighbourhood(ownName: Array("n1".utf8), hash: Self.hash).isFit)
     }
 }
