@@ -52,6 +52,9 @@ let package = Package(
         module("Nanomsg", ["CNanomsg", "CSockets"]),
         .target(name: "CLua", linkerSettings: [.linkedLibrary("lua5.4")]),
         module("Scripting", ["Primitives", "SIP", "Routes", "CLua"]),
+        // The cipher of the bus; the decisions about a sealed frame are Cluster's.
+        module(
+            "Sealing", ["Primitives", "Cluster", "Nanomsg", .product(name: "Crypto", package: "swift-crypto")]),
         module(
             "Transports",
             [
@@ -80,7 +83,7 @@ let package = Package(
         .executableTarget(
             name: "understudy",
             dependencies: [
-                "Primitives", "SIP", "Dialogs", "Cluster", "Node", "Nanomsg", "Transports", "Management",
+                "Primitives", "SIP", "Dialogs", "Cluster", "Node", "Nanomsg", "Sealing", "Transports", "Management",
                 "Routes", "Scripting",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Crypto", package: "swift-crypto"),
@@ -110,7 +113,8 @@ let package = Package(
             name: "Benchmarks", dependencies: ["Primitives", "SIP", "Dialogs", "Cluster", "Node"],
             exclude: ["Thresholds.txt"], swiftSettings: swiftSettings),
         .executableTarget(
-            name: "understudy-bench", dependencies: ["Benchmarks", "CAllocations"], swiftSettings: swiftSettings),
+            name: "understudy-bench", dependencies: ["Benchmarks", "CAllocations", "Sealing"],
+            swiftSettings: swiftSettings),
 
         // Tests: one folder per module, then whole-system suites.
         tests("PrimitivesTests", ["Primitives"]),
@@ -123,6 +127,12 @@ let package = Package(
         tests("ScriptingTests", ["Primitives", "SIP", "Routes", "Scripting"]),
         tests("ClusterTests", ["Primitives", "Cluster"]),
         tests("NodeTests", ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Node"]),
+        tests(
+            "SealingTests",
+            [
+                "Primitives", "Cluster", "Node", "Nanomsg", "Sealing", "Transports",
+                .product(name: "Crypto", package: "swift-crypto"),
+            ]),
         tests(
             "TransportsTests",
             [

@@ -12,8 +12,6 @@ package enum RouteVerdict: Equatable, Sendable {
     /// Without a transaction.
     case forwarded
     case dropped
-    /// Until `t_continue`.
-    case suspended
 }
 
 /// Whither a further branch goes.
@@ -50,16 +48,11 @@ package struct RoutePlan: Equatable, Sendable {
     package var branches: [RouteBranch] = []
     /// Header lines of answers that this node makes.
     package var replyLines: [UInt8] = []
-    package var replyBody: [UInt8] = []
-    package var replyType: [UInt8] = []
     package var recordsRoute = false
-    /// From its first `;` on.
-    package var routeParameters: [UInt8] = []
     /// `loose_route` was asked and said yes: the Routes of ours are consumed.
     package var followsRoute = false
     /// Routes that the request came with are dropped.
     package var removesRoutes = false
-    package var forcesRport = false
     /// What the forwarded request's Max-Forwards is to be; `nil` leaves it to the proxy.
     package var maxForwards: Int?
     package var isStateful = false

@@ -31,9 +31,6 @@ package struct RouteState: Equatable, Sendable {
     package var onreplyRoute: [UInt8] = []
     package var failureRoute: [UInt8] = []
     package var branchFailureRoute: [UInt8] = []
-    /// Milliseconds; 0 leaves what is configured.
-    package var finalTimeout = 0
-    package var inviteTimeout = 0
     /// The dispatcher's destinations that are left, and the one that was picked last.
     package var dispatched: [[UInt8]] = []
     package var dispatchedTo: [UInt8] = []

@@ -28,6 +28,7 @@ struct ScriptArticleTests {
         - Reading sees the message as it was received; edits are made when the route has ended, as there. An edit that
           does not fit (a text that is no header, the same bytes changed twice, a message that would be another
           transaction's) is an error of the script, where there it makes a wrong message.
+        - `KSR.force_rport()` is for show: answers go where `sip.force_rport` says.
         - `KSR.x.exit()` within `pcall` ends the route, too.
         - `KSR.tm.t_relay()` answers 1 or -1 at once, by what can be known without asking a name server; the request
           goes when the route has ended. One verdict counts: after an answer, `t_relay` says -1.

@@ -53,12 +53,15 @@ struct ScriptCheckTests {
     private static let stock = "/usr/share/doc/kamailio/examples/kemi/kamailio-basic-kemi-lua.lua"
 
     @Test(.enabled(if: FileManager.default.fileExists(atPath: stock), "Kamailio's examples are not installed"))
-    func `the stock script compiles, and only the registrar is missing`() throws {
+    func `the stock script compiles, and what is missing is the registrar and the parameters of Record-Route`() throws {
         let text = try Array(Data(contentsOf: URL(filePath: Self.stock)))
         let source = ScriptSource(main: .init(name: "stock.lua", text: text))
         let unknown = ScriptCheck.findings(in: source, modules: nil)
         #expect(
-            unknown.allSatisfy { $0.text.contains("KSR.registrar.") || $0.text.contains("KSR.rtpproxy.") }, "\(unknown)"
+            unknown.allSatisfy {
+                $0.text.contains("KSR.registrar.") || $0.text.contains("KSR.rtpproxy.")
+                    || $0.text.contains("KSR.rr.add_rr_param")
+            }, "\(unknown)"
         )
         let engine = try ScriptEngine(source, limits: ScriptLimits(), run: ScriptBench.run(modules: []))
         #expect(

@@ -18,17 +18,6 @@ extension RouteRun {
         return true
     }
 
-    /// Parameters for the Record-Route of ours, with their first `;`.
-    package mutating func addRouteParameters(_ text: [UInt8]) -> Bool {
-        guard text.first == 0x3B, text.count > 1, plan.routeParameters.count + text.count <= 255 else { return false }
-        let whole = [UInt8](copying: "sip:127.0.0.1") + text
-        guard let uri = try? URI(whole, ByteRange(whole)), uri.headers.isEmpty,
-            text.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != 0x2C })
-        else { return false }
-        plan.routeParameters += text
-        return true
-    }
-
     /// Whether the parameters of the Route of ours have something that a pattern covers.
     package func routeParametersHave(_ pattern: RoutePattern) -> Bool {
         let text = routeParameters

@@ -1,4 +1,4 @@
-// The modules tm and tmx: relaying, routes that are armed for later, timers, and what is known of the transaction.
+// The modules tm and tmx: relaying, routes that are armed for later, and what is known of the transaction.
 // `t_relay` answers at once whether the request can go, by what can be known without asking anybody; it goes when the
 // run has ended.
 
@@ -10,8 +10,7 @@ extension RouteRun {
         guard message.isRequest else { return false }
         switch plan.verdict {
         case .ended, .relayed: break
-        case .replied(let code, _, _) where code < 200: break
-        case .replied, .forwarded, .dropped, .suspended: return false
+        case .replied, .forwarded, .dropped: return false
         }
         if let failure = relayFailure() {
             plan.relayFailure = failure
@@ -78,14 +77,6 @@ extension RouteRun {
         }
     }
 
-    /// Milliseconds; 0 leaves a timer as it is.
-    package mutating func setTimeouts(invite: Int, final: Int) -> Bool {
-        guard invite >= 0, final >= 0 else { return false }
-        if invite > 0 { state.inviteTimeout = invite }
-        if final > 0 { state.finalTimeout = final }
-        return true
-    }
-
     /// The status that the route is about, as text of three digits.
     var statusText: [UInt8] { RouteValue.integer(message.isRequest ? point.status : message.statusCode).bytes }
 
@@ -96,12 +87,5 @@ extension RouteRun {
 
     package func hasStatus(_ code: Int) -> Bool {
         (message.isRequest ? point.status : message.statusCode) == code
-    }
-
-    package mutating func suspend() -> Bool {
-        guard point.kind == .request, message.isRequest, plan.verdict == .ended else { return false }
-        plan.verdict = .suspended
-        plan.isStateful = true
-        return true
     }
 }

@@ -35,14 +35,6 @@ extension Library {
         arms("t_on_branch", .branch), arms("t_on_reply", .onreply), arms("t_on_failure", .failure),
         arms("t_on_branch_failure", .branchFailure),
         .asks("tm.t_is_set", .text) { run, given in run.isArmed(given.text(0)) },
-        .asks("tm.t_set_fr", .number, .number) { run, given in
-            run.setTimeouts(invite: given.number(0), final: given.number(1))
-        },
-        .asks("tm.t_set_fr_inv", .number) { run, given in run.setTimeouts(invite: given.number(0), final: 0) },
-        .asks("tm.t_reset_fr") { run, _ in
-            (run.state.inviteTimeout, run.state.finalTimeout) = (0, 0)
-            return true
-        },
     ]
 
     private static let tmQuestions: [KSRFunction] = [
@@ -85,10 +77,6 @@ extension Library {
         .asks("rr.loose_route_mode", .number) { run, _ in run.followRoutes() },
         .asks("rr.loose_route_preloaded") { run, _ in run.followRoutes(true) },
         .asks("rr.record_route") { run, _ in run.recordRoute() },
-        .asks("rr.record_route_params", .text) { run, given in
-            run.recordRoute() && run.addRouteParameters(given.text(0))
-        },
-        .asks("rr.add_rr_param", .text) { run, given in run.addRouteParameters(given.text(0)) },
         .asks("rr.check_route_param", .text) { run, given in
             guard let pattern = run.pattern(given.text(0)) else { return false }
             return run.routeParametersHave(pattern)

@@ -81,9 +81,6 @@ extension Library {
         .asks("textops.set_body", .text, .text) { (run, given) throws(RouteFault) in
             try run.setBody(given.text(0), given.text(1))
         },
-        .asks("textops.set_reply_body", .text, .text) { run, given in
-            run.setReplyBody(given.text(0), given.text(1))
-        },
         .asks("textops.cmp_str", .text, .text) { _, given in given.text(0) == given.text(1) },
         .asks("textops.cmp_istr", .text, .text) { _, given in
             RouteText.equalsIgnoringCase(given.text(0), given.text(1))

@@ -87,8 +87,8 @@ extension Library {
         .tells("is_" + name) { run, _ in run.point.source.transport == transport }
     }
 
-    /// What is asked for connections is what this node does anyhow: it opens none for an answer, and keeps those it
-    /// has.
+    /// What this node does anyhow, or as it is configured: answers go where `sip.force_rport` says, no connection is
+    /// opened for one, and those that are there are kept.
     private static func already(_ name: String) -> KSRFunction { .tells(name) { _, _ in true } }
 
     private static let sockets: [KSRFunction] = [
@@ -100,11 +100,8 @@ extension Library {
         .tells("is_proto", .text) { run, given in run.isTransport(given.text(0)) },
         .tells("is_src_port", .number) { run, given in Int(run.point.source.port) == given.number(0) },
         .tells("is_dst_port", .number) { run, given in Int(run.point.socket.port) == given.number(0) },
-        .tells("force_rport") { run, _ in
-            run.plan.forcesRport = true
-            return true
-        },
-        already("add_local_rport"), already("set_reply_no_connect"), already("set_forward_no_connect"),
+        already("force_rport"), already("add_local_rport"), already("set_reply_no_connect"),
+        already("set_forward_no_connect"),
         already("set_reply_close"), already("set_forward_close"),
     ]
 
