@@ -51,7 +51,7 @@ let package = Package(
             name: "CCares", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"]), .brew(["c-ares"])]),
         module("Nanomsg", ["CNanomsg", "CSockets"]),
         .target(name: "CLua", linkerSettings: [.linkedLibrary("lua5.4")]),
-        module("Scripting", ["Primitives", "SIP", "Routes", "CLua"]),
+        module("Scripting", ["Primitives", "SIP", "Dialogs", "Proxy", "Routes", "CLua"]),
         // The cipher of the bus; the decisions about a sealed frame are Cluster's.
         module(
             "Sealing", ["Primitives", "Cluster", "Nanomsg", .product(name: "Crypto", package: "swift-crypto")]),
@@ -84,7 +84,7 @@ let package = Package(
             name: "understudy",
             dependencies: [
                 "Primitives", "SIP", "Dialogs", "Cluster", "Node", "Nanomsg", "Sealing", "Transports", "Management",
-                "Routes", "Scripting",
+                "Proxy", "Routes", "Scripting",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
@@ -124,7 +124,7 @@ let package = Package(
             ["Primitives", "SIP", "Dialogs", .product(name: "SwiftProtobuf", package: "swift-protobuf")]),
         tests("ProxyTests", ["Primitives", "SIP", "Dialogs", "Proxy", "Fuzzing"]),
         tests("RoutesTests", ["Primitives", "SIP", "Routes"]),
-        tests("ScriptingTests", ["Primitives", "SIP", "Routes", "Scripting"]),
+        tests("ScriptingTests", ["Primitives", "SIP", "Proxy", "Node", "Routes", "Scripting"]),
         tests("ClusterTests", ["Primitives", "Cluster"]),
         tests("NodeTests", ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Node"]),
         tests(

@@ -5,6 +5,7 @@ import Foundation
 import Management
 import Node
 import SIP
+import Scripting
 import Transports
 
 enum HostCheck {
@@ -32,7 +33,23 @@ enum HostCheck {
             guard let message = exposure(of: path) else { continue }
             warnings.append(SettingProblem(key: key, message: message, origin: origin(key)))
         }
+        for (isFatal, message) in script(settings.script) {
+            let told = SettingProblem(key: "script.lua", message: message, origin: origin("script.lua"))
+            if isFatal { problems.append(told) } else { warnings.append(told) }
+        }
         return (problems, warnings)
+    }
+
+    /// What a script has that will not work.
+    private static func script(_ settings: ScriptSettings) -> [(isFatal: Bool, message: String)] {
+        guard !settings.lua.isEmpty else { return [] }
+        do {
+            let source = try CheckScript.source(settings.lua, settings.path.isEmpty ? nil : settings.path)
+            let findings = ScriptCheck.findings(in: source, modules: Set(settings.modules.map(\.rawValue)))
+            return findings.map { ($0.kind == .syntax, $0.sentence) }
+        } catch {
+            return [(true, "\(settings.lua) cannot be read")]
+        }
     }
 
     /// Who else may read or write a secret; `nil` when nobody may.

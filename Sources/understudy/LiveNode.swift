@@ -14,7 +14,7 @@ import Transports
 
 final class LiveNode: ManagedNode {
     private struct Running: Sendable {
-        let thread: SIPThread<Node>
+        let thread: SIPThread<ScriptedNode>
         let bus: Bus?
         let seal: BusSealing?
         let dns: DNSClient
@@ -36,7 +36,7 @@ final class LiveNode: ManagedNode {
     private let certificates = Mutex<[MetricReport]>([])
 
     func begin(
-        _ thread: SIPThread<Node>, _ bus: Bus?, _ seal: BusSealing?, _ dns: DNSClient, _ streams: StreamService?
+        _ thread: SIPThread<ScriptedNode>, _ bus: Bus?, _ seal: BusSealing?, _ dns: DNSClient, _ streams: StreamService?
     ) {
         running.withLock { $0 = Running(thread: thread, bus: bus, seal: seal, dns: dns, streams: streams) }
     }
@@ -63,7 +63,8 @@ final class LiveNode: ManagedNode {
     func inquire(of member: String, _ text: [UInt8]) async throws(NodeStopped) -> InquiryOutcome {
         let thread = try current().thread
         return await inquiries.begin { token in
-            await thread.perform { node, now, out in node.inquire(of: member, text, token: token, now: now, into: &out)
+            await thread.perform { machine, now, out in
+                machine.node.inquire(of: member, text, token: token, now: now, into: &out)
             }
         }
     }
@@ -104,7 +105,7 @@ final class LiveNode: ManagedNode {
     private func ask<R: Sendable>(
         _ body: @escaping @Sendable (inout Node, Instant, inout Outbox) -> R
     ) async throws(NodeStopped) -> R {
-        await (try current()).thread.perform(body)
+        await (try current()).thread.perform { machine, now, out in body(&machine.node, now, &out) }
     }
 
     func status() async throws(NodeStopped) -> StatusReport {

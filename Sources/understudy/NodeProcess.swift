@@ -13,6 +13,7 @@ import Management
 import Nanomsg
 import Node
 import SIP
+import Scripting
 import Sealing
 import Synchronization
 import Transports
@@ -33,7 +34,7 @@ final class NodeProcess: Sendable {
     private static let addressInterval: Duration = .seconds(1)
 
     private let live: LiveNode
-    private let thread: SIPThread<Node>
+    private let thread: SIPThread<ScriptedNode>
     private let streams: StreamService?
     private let management: Task<Void, Never>?
     private let log: NodeLog
@@ -42,7 +43,8 @@ final class NodeProcess: Sendable {
     private let service: ServiceReports
 
     private init(
-        settings: Settings, reloader: Reloader, live: LiveNode, thread: SIPThread<Node>, streams: StreamService?,
+        settings: Settings, reloader: Reloader, live: LiveNode, thread: SIPThread<ScriptedNode>,
+        streams: StreamService?,
         management: Task<Void, Never>?, service: ServiceReports, log: NodeLog
     ) {
         self.settings = settings
@@ -112,8 +114,9 @@ final class NodeProcess: Sendable {
     private static func startThread(
         _ settings: Settings, _ sockets: [UDPSocket?], _ streams: StreamService?, _ signal: Signal,
         _ service: ServiceReports, _ log: NodeLog, _ live: LiveNode
-    ) throws(StartError) -> SIPThread<Node> {
+    ) throws(StartError) -> SIPThread<ScriptedNode> {
         let dns = try openDNS(settings.dns, signal)
+        let judge = try openScript(settings)
         do throws(NanomsgError) {
             var bus: Bus?
             let secrets = settings.cluster.keys.seals.map(\.bytes)
@@ -132,13 +135,24 @@ final class NodeProcess: Sendable {
                 authenticator: Inquiries.authenticator(settings.cluster.key), now: BootClock.now,
                 unixMilliseconds: BootClock.unixMilliseconds)
             let thread = try SIPThread(
-                machine: node, sockets: sockets, streams: streams, bus: bus, dns: dns, signal: signal,
+                machine: ScriptedNode(node, judge: judge), sockets: sockets, streams: streams, bus: bus, dns: dns,
+                signal: signal,
                 heartbeat: service.heartbeat, inquiry: { live.take($0) }
             ) { log.write($0) }
             live.begin(thread, bus, seal, dns, streams)
             return thread
         } catch {
             throw StartError(description: "\(error.description); see cluster.bus")
+        }
+    }
+
+    private static func openScript(_ settings: Settings) throws(StartError) -> ScriptJudge? {
+        do {
+            return try ScriptJudge.configured(settings, seed: UInt64.random(in: 0...UInt64.max))
+        } catch let error as ScriptError {
+            throw StartError(description: "\(error.sentence); see script.lua")
+        } catch {
+            throw StartError(description: "\(settings.script.lua) cannot be read; see script.lua")
         }
     }
 

@@ -68,15 +68,16 @@ struct MessageEditsTests {
         #expect(removed.hasSuffix("\n\n"))
     }
 
-    @Test func `Request-URI and status are written in their place`() throws {
+    @Test func `a Request-URI is written in its place, and in no response`() throws {
         let text = try edited { edits, _ in try edits.setRequestURI(Array("sip:carol@example.net".utf8)) }
         #expect(text.hasPrefix("INVITE sip:carol@example.net SIP/2.0\n"))
         let response = "SIP/2.0 486 Busy Here" + Self.invite.dropFirst("INVITE sip:bob@example.org SIP/2.0".count)
-        let status = try edited(response) { edits, _ in try edits.setStatus(600, Array("Busy Everywhere".utf8)) }
-        #expect(status.hasPrefix("SIP/2.0 600 Busy Everywhere\n"))
-        let bare = "SIP/2.0 486" + Self.invite.dropFirst("INVITE sip:bob@example.org SIP/2.0".count)
-        #expect(throws: (any Error).self) {
-            try edited(bare) { edits, _ in try edits.setRequestURI(Array("sip:a".utf8)) }
+        #expect(throws: MessageEdits.Refusal.badValue) {
+            try edited(response) { edits, _ in try edits.setRequestURI(Array("sip:a".utf8)) }
+        }
+        var edits = MessageEdits()
+        for bad in ["", "no uri", "sip:a?b=c", "sip:a b"] {
+            #expect(throws: MessageEdits.Refusal.badValue) { try edits.setRequestURI(Array(bad.utf8)) }
         }
     }
 

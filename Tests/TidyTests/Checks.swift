@@ -24,12 +24,12 @@ enum Checks {
             "Primitives", "SIP", "Dialogs", "Cluster", "Node", "Hummingbird", "HTTPTypes", "NIOCore", "NIOPosix",
             "NIOHTTP1", "NIOSSL", "Logging", "Yams", "Foundation", "FoundationEssentials", "Glibc", "Synchronization",
         ],
-        "Scripting": ["Primitives", "SIP", "Routes", "CLua"],
+        "Scripting": ["Primitives", "SIP", "Dialogs", "Proxy", "Routes", "CLua"],
         "Simulator": ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Node"],
         "understudy": [
             "Primitives", "SIP", "Dialogs", "Cluster", "Node", "Nanomsg", "Sealing", "Transports", "Management",
-            "Routes", "Scripting", "ArgumentParser", "Crypto", "Logging", "Foundation", "FoundationEssentials", "Glibc",
-            "Synchronization", "Dispatch",
+            "Proxy", "Routes", "Scripting", "ArgumentParser", "Crypto", "Logging", "Foundation", "FoundationEssentials",
+            "Glibc", "Synchronization", "Dispatch",
         ],
         "understudy-sim": [
             "Primitives", "Simulator", "ArgumentParser", "Foundation", "FoundationEssentials", "Glibc",

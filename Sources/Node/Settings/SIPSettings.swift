@@ -36,6 +36,8 @@ package struct SIPSettings: Equatable, Sendable {
     /// nodes behind one balancer. Two sockets of one transport and family have one name then: the balancer is before
     /// both.
     package var advertise: [ConfiguredURI] = []
+    /// `sip.alias`: domains that a script takes for ours, in lower case.
+    package var alias: [String] = []
     /// `sip.balancer`; `ADDRESS` or `ADDRESS:PORT` (default port 5060), comma list; whose packets come for others.
     package var balancer: [Endpoint] = []
     /// `sip.force_rport`, `auto|true|false`, default auto.

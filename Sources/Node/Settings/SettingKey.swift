@@ -54,7 +54,7 @@ package struct SettingKey: Sendable {
         return isKnown ? "is not available in this version; leave it out" : nil
     }
 
-    private static let unavailableSections = ["script", "storage"]
+    private static let unavailableSections = ["storage"]
     private static let unavailableKeys = [
         "cluster.witness", "management.mi-fifo", "management.jsonrpc-socket", "management.ctl",
         "management.tls", "ims-dialog.dlg-flag", "ims-dialog.timeout-avp", "ims-dialog.dlg-extra-hdrs",

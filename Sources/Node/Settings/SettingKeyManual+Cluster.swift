@@ -102,6 +102,31 @@ extension SettingManual {
     ]
 
     static let service: [String: SettingManual] = [
+        "script.lua": SettingManual(
+            """
+            The Lua script that says where requests go, in the place of `routes`, as Kamailio's `app_lua` has it: \
+            <doc:Scripts>. Another one needs a restart
+            """,
+            range: "file",
+            value: "none"),
+        "script.path": SettingManual(
+            """
+            The folder of files that the script may `require`, read at the start
+            """,
+            range: "folder, at most 256 files of 8 MiB",
+            value: "none"),
+        "script.modules": SettingManual(
+            """
+            Modules that a script asks for by their tables before it calls them (`if KSR.nathelper then`)
+            """,
+            range: "list of `auth`, `nathelper`",
+            value: "none"),
+        "sip.alias": SettingManual(
+            """
+            Domains that a script takes for ours (`KSR.is_myself_ruri`)
+            """,
+            range: "list of names, with a port or without",
+            value: "none"),
         "trace.memory-mb": SettingManual(
             """
             Memory, in megabytes, for the last messages, which `understudy trace` shows: without credentials, media \

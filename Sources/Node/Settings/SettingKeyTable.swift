@@ -2,6 +2,7 @@
 // `problems()`, which takes the ranges from here, so that values written directly, by a test or the simulator, are
 // held to the same rules. What a key means is in `SettingKeyManual`; the article Configuration is written from both.
 
+import Primitives
 import Proxy
 import SIP
 
@@ -9,6 +10,22 @@ extension SettingKey {
     package static let all: [SettingKey] =
         nodeKeys + sipKeys + connectionKeys + dnsKeys + clusterKeys + replicationKeys + dialogKeys
         + takeoverKeys + admissionKeys + managementKeys + [integer("trace.memory-mb", \.trace.memory, in: 0...1_024)]
+        + scriptKeys
+
+    private static let scriptKeys = [
+        text("script.lua", \.script.lua), text("script.path", \.script.path),
+        list(
+            "script.modules", \.script.modules,
+            { "'\($0)' is none of \(ScriptSettings.Module.allCases.map(\.rawValue).joined(separator: ", "))" }
+        ) { ScriptSettings.Module(rawValue: $0) },
+        list("sip.alias", \.sip.alias, { "'\($0)' is no domain like example.org" }) { text in
+            let uri = "sip:" + text
+            guard let parts = try? URI(Array(uri.utf8), ByteRange(Array(uri.utf8))), parts.user.isEmpty,
+                parts.parameters.isEmpty, parts.headers.isEmpty
+            else { return nil }
+            return text.lowercased()
+        },
+    ]
 
     private static let nodeKeys = [
         text("node.name", \.node.name),

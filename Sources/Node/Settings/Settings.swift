@@ -20,6 +20,7 @@ package struct Settings: Equatable, Sendable {
     package var limits = LimitSettings()
     package var management = ManagementSettings()
     package var trace = TraceSettings()
+    package var script = ScriptSettings()
 
     package init() {}
 
@@ -32,12 +33,22 @@ package struct Settings: Equatable, Sendable {
             node.problems() + sip.problems() + dns.problems(listen: sip.listen) + cluster.problems()
             + replication.problems() + dialogs.problems() + takeover.problems() + management.problems()
             + trace.problems()
-            + access.problems() + limits.problems() + routeProblems()
+            + access.problems() + limits.problems() + routeProblems() + scriptProblems()
         if !cluster.peers.isEmpty, !sip.listen.isEmpty, !sip.listen.contains(where: { $0.transport == .udp }) {
             let message = "at least one must be udp: the members of a cluster pass messages to each other by it"
             list.append(SettingProblem(key: "sip.listen", message: message))
         }
         return list + addressProblems() + portProblems()
+    }
+
+    private func scriptProblems() -> [SettingProblem] {
+        var list = ProblemList()
+        if script.lua.isEmpty {
+            if !script.path.isEmpty || !script.modules.isEmpty { list.add("script.lua", "is missing: nothing is run") }
+        } else if !routes.isEmpty {
+            list.add("script.lua", "routes and a script cannot both say where requests go; leave one out")
+        }
+        return list.problems
     }
 
     private func routeProblems() -> [SettingProblem] {

@@ -128,16 +128,6 @@ extension RouteRun {
         return true
     }
 
-    /// Another status; a provisional or successful one stays of its class.
-    package mutating func changeStatus(_ code: Int, _ reason: [UInt8]?) throws(RouteFault) -> Bool {
-        guard !message.isRequest, (100...699).contains(code) else { return false }
-        let before = message.statusCode
-        if before / 100 != code / 100, before < 300 || code < 300 { return false }
-        let reason = reason ?? message.copy(message.reasonPhrase)
-        try edit { (edits, _) throws(MessageEdits.Refusal) in try edits.setStatus(code, reason) }
-        return true
-    }
-
     /// From here on the message is the edited one.
     package mutating func applyChanges() throws(RouteFault) -> Bool {
         guard let bytes = try edited() else { return true }

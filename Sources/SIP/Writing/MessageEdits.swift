@@ -18,7 +18,7 @@ package struct MessageEdits: Equatable, Sendable {
         /// The same bytes were changed before.
         case overlap
         case tooManyEdits
-        /// A Request-URI, status or body that cannot stand there.
+        /// A Request-URI or body that cannot stand there.
         case badValue
         /// What would be sent cannot be read.
         case unreadable
@@ -37,19 +37,13 @@ package struct MessageEdits: Equatable, Sendable {
         var type: [UInt8]
     }
 
-    private struct StatusLine: Equatable, Sendable {
-        var code: Int
-        var reason: [UInt8]
-    }
-
     private var changes: [Change] = []
     private var newBody: Body?
     private var newURI: [UInt8] = []
-    private var newStatus: StatusLine?
 
     package init() {}
 
-    package var isEmpty: Bool { changes.isEmpty && newBody == nil && newURI.isEmpty && newStatus == nil }
+    package var isEmpty: Bool { changes.isEmpty && newBody == nil && newURI.isEmpty }
 
     /// The Request-URI that was set; empty when it is the received one.
     package var requestURI: [UInt8] { newURI }
@@ -99,11 +93,6 @@ package struct MessageEdits: Equatable, Sendable {
     package mutating func setRequestURI(_ uri: [UInt8]) throws(Refusal) {
         guard let parts = try? URI(uri, ByteRange(uri)), parts.headers.isEmpty else { throw .badValue }
         newURI = uri
-    }
-
-    package mutating func setStatus(_ code: Int, _ reason: [UInt8]) throws(Refusal) {
-        guard (100...699).contains(code), reason.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else { throw .badValue }
-        newStatus = StatusLine(code: code, reason: reason)
     }
 
     private mutating func change(_ range: ByteRange, _ fill: [UInt8]) throws(Refusal) {
@@ -184,15 +173,6 @@ package struct MessageEdits: Equatable, Sendable {
             guard message.isRequest else { throw .badValue }
             let uri = newURI
             editor.replace(message.requestURI) { $0.put(uri) }
-        }
-        guard let status = newStatus else { return }
-        guard !message.isRequest else { throw .badValue }
-        let phrase = message.reasonPhrase
-        let start = Int(phrase.start) - 4
-        editor.replace(ByteRange(start: start, end: Int(phrase.end))) { writer in
-            writer.putDecimal(UInt64(status.code))
-            writer.put(0x20)
-            writer.put(status.reason)
         }
     }
 

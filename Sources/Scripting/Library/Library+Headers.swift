@@ -131,12 +131,6 @@ extension Library {
     private static let textopsx: [KSRFunction] = [
         .asks("textopsx.msg_apply_changes") { (run, _) throws(RouteFault) in try run.applyChanges() },
         .asks("textopsx.remove_body") { (run, _) throws(RouteFault) in try run.setBody([], []) },
-        .asks("textopsx.change_reply_status", .number, .text) { (run, given) throws(RouteFault) in
-            try run.changeStatus(given.number(0), given.text(1))
-        },
-        .asks("textopsx.change_reply_status_code", .number) { (run, given) throws(RouteFault) in
-            try run.changeStatus(given.number(0), nil)
-        },
     ]
 
     private static let sdpops: [KSRFunction] = [

@@ -1,0 +1,268 @@
+// ScriptJudge answers what a node asks its script (`ScriptQuestion`): it runs the routes that are meant at that point
+// and makes a verdict of what they have decided.
+//
+//     request   ksr_request_route
+//     branch    the route that t_on_branch armed
+//     response  ksr_reply_route, then the one that t_on_reply armed, which sees what the first has changed
+//     final     the one that t_on_failure armed; it must be armed again for the next round
+//
+// What a script keeps for a transaction (flags, values, armed routes) is kept here under the transaction's number; it
+// is forgotten when as many others have begun since.
+//
+// A route that fails decides nothing: its request gets 500, a branch and a response go on as they are, and after a
+// failure route the best response goes up. A run that waits answers later: `next` says when.
+//
+// Limit: 65 536 transactions.
+
+internal import Dialogs
+package import Primitives
+package import Proxy
+package import Routes
+package import SIP
+
+package final class ScriptJudge {
+    package static let transactionLimit = 65_536
+
+    /// A question with its answer.
+    package struct Answer: Sendable {
+        package var question: ScriptQuestion
+        package var verdict: ScriptVerdict
+    }
+
+    private struct Waiting {
+        var question: ScriptQuestion
+        var token: UInt64
+        var until: Instant
+    }
+
+    private let engine: ScriptEngine
+    /// By `ListenerID`.
+    private let sockets: [Endpoint]
+    private var states: [UInt64: RouteState] = [:]
+    /// In the order of their beginning.
+    private var order: [UInt64] = []
+    private var head = 0
+    private var waiting: [Waiting] = []
+    /// What failed and what the routes wrote, for the log; whoever asked takes it.
+    package var notes: [RouteNote] = []
+    package var failures: [ScriptError] = []
+
+    package init(_ engine: ScriptEngine, sockets: [Endpoint]) {
+        self.engine = engine
+        self.sockets = sockets
+    }
+
+    package var counters: ScriptEngine.Counters { engine.counters }
+    package var memory: Int { engine.memory }
+    package var transactionCount: Int { states.count }
+
+    /// When a run that waits goes on.
+    package var next: Instant? { waiting.map(\.until).min() }
+
+    // MARK: Questions
+
+    /// - Returns: The verdict; `nil` when the run waits.
+    package func judge(_ question: ScriptQuestion, _ time: RouteTime) -> ScriptVerdict? {
+        guard begin(question, time) else { return Self.indifferent(question) }
+        switch question.point {
+        case .request:
+            return finish(engine.start(Self.requestRoute), question)
+        case .branch:
+            return finish(engine.start(engine.run.state.branchRoute), question)
+        case .response: return response(question, time)
+        case .final:
+            let route = engine.run.state.failureRoute
+            engine.run.state.failureRoute = []
+            return finish(engine.start(route), question)
+        }
+    }
+
+    /// Verdicts of runs whose time to go on has come.
+    package func resume(_ time: RouteTime) -> [Answer] {
+        var due: [Waiting] = []
+        waiting.removeAll { entry in
+            if entry.until <= time.now { due.append(entry) }
+            return entry.until <= time.now
+        }
+        return due.compactMap { entry in
+            let outcome = engine.resume(entry.token)
+            return finish(outcome, entry.question).map { Answer(question: entry.question, verdict: $0) }
+        }
+    }
+
+    private static let requestRoute = Array("ksr_request_route".utf8)
+    private static let replyRoute = Array("ksr_reply_route".utf8)
+    private var hasReplyRoute: Bool { engine.run.routeNames.contains(Self.replyRoute) }
+
+    /// What is said where there is nothing to run.
+    private static func indifferent(_ question: ScriptQuestion) -> ScriptVerdict {
+        switch question.point {
+        case .request: .request(RequestVerdict(.route))
+        case .branch, .response: .message(.goOn([]))
+        case .final: .final(.best)
+        }
+    }
+
+    /// Puts the message of a question before the engine.
+    /// - Returns: `false` when no route is to be run.
+    private func begin(_ question: ScriptQuestion, _ time: RouteTime) -> Bool {
+        let state = states[question.transaction] ?? RouteState()
+        switch question.point {
+        case .request: break
+        case .branch where state.branchRoute.isEmpty: return false
+        case .response where state.onreplyRoute.isEmpty && !hasReplyRoute: return false
+        case .final where state.failureRoute.isEmpty: return false
+        case .branch, .response, .final: break
+        }
+        var message = Message()
+        do throws(SIPParseError) {
+            try message.load(RawSpan(_elements: question.bytes.span))
+            try message.identify()
+        } catch {
+            return false
+        }
+        engine.run.begin(message, at: point(question), state: state, time: time)
+        return true
+    }
+
+    private func point(_ question: ScriptQuestion) -> RoutePoint {
+        let listener = Int(question.listener.rawValue)
+        let socket = sockets.indices.contains(listener) ? sockets[listener] : sockets.first ?? question.source
+        let kind: RouteKind
+        var (branch, status) = (0, 0)
+        switch question.point {
+        case .request: kind = .request
+        case .branch(let number): (kind, branch) = (.branch, number)
+        case .response(let number): (kind, branch) = (.onreply, number)
+        case .final(let best): (kind, status) = (.failure, best)
+        }
+        var point = RoutePoint(kind: kind, source: question.source, socket: socket)
+        point.branch = branch
+        point.status = status
+        point.isReceivedResponse = kind == .onreply || status != 408
+        point.hasTransaction = kind != .request
+        return point
+    }
+
+    // MARK: Responses
+
+    private func response(_ question: ScriptQuestion, _ time: RouteTime) -> ScriptVerdict? {
+        var changed: [UInt8] = []
+        if hasReplyRoute {
+            engine.run.point.kind = .reply
+            guard let verdict = finish(engine.start(Self.replyRoute), question) else { return nil }
+            guard case .message(.goOn(let bytes)) = verdict else { return verdict }
+            changed = bytes
+        }
+        let state = states[question.transaction] ?? RouteState()
+        guard !state.onreplyRoute.isEmpty else { return .message(.goOn(changed)) }
+        var next = question
+        if !changed.isEmpty { next.bytes = changed }
+        guard begin(next, time), let verdict = finish(engine.start(state.onreplyRoute), next) else {
+            return .message(.goOn(changed))
+        }
+        if case .message(.goOn(let bytes)) = verdict, bytes.isEmpty { return .message(.goOn(changed)) }
+        return verdict
+    }
+
+    // MARK: Verdicts
+
+    private func finish(_ outcome: ScriptOutcome, _ question: ScriptQuestion) -> ScriptVerdict? {
+        notes += engine.run.notes
+        engine.run.notes.removeAll(keepingCapacity: true)
+        switch outcome {
+        case .ended, .exited: break
+        case .absent: return Self.indifferent(question)
+        case .failed(let error): return failed(error, question)
+        case .waiting(let token, let milliseconds):
+            let until = engine.run.time.now.advanced(milliseconds: Int64(milliseconds))
+            waiting.append(Waiting(question: question, token: token, until: until))
+            return nil
+        }
+        keep(engine.run.state, question)
+        do throws(RouteFault) {
+            return try verdict(question)
+        } catch {
+            return failed(ScriptError(kind: .error, file: "", line: 0, text: error.text), question)
+        }
+    }
+
+    private func failed(_ error: ScriptError, _ question: ScriptQuestion) -> ScriptVerdict {
+        failures.append(error)
+        guard case .request = question.point else { return Self.indifferent(question) }
+        return .request(RequestVerdict(.answer(status: 500, reason: [], lines: [])))
+    }
+
+    private func keep(_ state: RouteState, _ question: ScriptQuestion) {
+        guard question.transaction != 0 else { return }
+        if states.updateValue(state, forKey: question.transaction) == nil { order.append(question.transaction) }
+        while states.count > Self.transactionLimit {
+            states[order[head]] = nil
+            head += 1
+        }
+        if head > 1_024, head * 2 > order.count {
+            order.removeFirst(head)
+            head = 0
+        }
+    }
+
+    private func verdict(_ question: ScriptQuestion) throws(RouteFault) -> ScriptVerdict {
+        let plan = engine.run.plan
+        switch question.point {
+        case .request: return .request(try requestVerdict(question, plan))
+        case .branch, .response:
+            if plan.isDropped { return .message(.drop) }
+            return .message(.goOn(try engine.run.changedMessage()))
+        case .final:
+            switch plan.verdict {
+            case .replied(let status, let reason, _):
+                return .final(.answer(status: status, reason: reason, lines: plan.replyLines))
+            case .relayed, .forwarded:
+                let bytes = try engine.run.changedMessage()
+                return .final(.retry(targets(plan, always: true), bytes: bytes))
+            case .ended, .dropped: return .final(.best)
+            }
+        }
+    }
+
+    private func requestVerdict(_ question: ScriptQuestion, _ plan: RoutePlan) throws(RouteFault) -> RequestVerdict {
+        switch plan.verdict {
+        case .replied(let status, let reason, _):
+            return RequestVerdict(.answer(status: status, reason: reason, lines: plan.replyLines))
+        case .relayed, .forwarded:
+            let recorded: Bool? = question.isInDialog && !plan.recordsRoute ? nil : plan.recordsRoute
+            let bytes = try engine.run.changedMessage()
+            let targets = targets(plan, always: false)
+            return RequestVerdict(targets.isEmpty ? .route : .relay(targets), bytes: bytes, recordsRoute: recorded)
+        case .ended, .dropped: return RequestVerdict(.drop)
+        }
+    }
+
+    /// Where a request goes that does not go by its Request-URI alone: a destination, or branches.
+    private func targets(_ plan: RoutePlan, always: Bool) -> [ForkTarget] {
+        var targets: [ForkTarget] = []
+        if always || !plan.destination.isEmpty || !plan.branches.isEmpty {
+            let whither = plan.destination.isEmpty ? engine.run.requestURI : plan.destination
+            if let target = Self.target(plan.requestURI, whither) { targets.append(target) }
+        }
+        for branch in plan.branches {
+            let whither = branch.destination.isEmpty ? branch.uri : branch.destination
+            if let target = Self.target(branch.uri, whither) { targets.append(target) }
+        }
+        return targets
+    }
+
+    private static func target(_ requestURI: [UInt8], _ whither: [UInt8]) -> ForkTarget? {
+        guard let uri = try? URI(whither, ByteRange(whither)), !uri.host.isEmpty else { return nil }
+        let transport = uri.transport(in: whither)
+        if let address = Address(bytes: whither, range: uri.host) {
+            let known = transport ?? (uri.scheme == .sips ? .tls : .udp)
+            let endpoint = Endpoint(address: address, port: uri.effectivePort(in: whither), transport: known)
+            return ForkTarget(requestURI: requestURI, group: 0, candidates: [endpoint])
+        }
+        var host = whither[uri.host.range].map(Text.lowercased)
+        if host.last == 0x2E { host.removeLast() }
+        let name = ResolutionTarget(isSecure: uri.scheme == .sips, host: host, port: uri.port, transport: transport)
+        return ForkTarget(requestURI: requestURI, group: 0, candidates: [], name: name)
+    }
+}
