@@ -24,6 +24,9 @@ extension Node {
                 "sip_early_tags_left_out", "Early dialogs that do not end with their branch: too many of it",
                 sip.earlyTagsLeftOut),
             counter("sip_freezes_evicted", "Dialogs being ended that were let go early", proxy.frozenDialogs.evicted),
+            counter(
+                "sip_last_records_evicted", "Ended dialogs forgotten with a member's transaction open",
+                proxy.lastRecords.evicted),
         ]
     }
 
@@ -32,7 +35,9 @@ extension Node {
         return [
             counter("facts_refused", "Facts that did not fit their record", sip.factsRefused),
             counter("facts_unreadable", "Facts of this node's own that made no sense", sip.factsUnreadable),
-            counter("answers_not_kept", "2xx recorded without their bytes: no heir repeats them", sip.answersNotKept),
+            counter(
+                "answers_not_kept", "2xx recorded without their bytes: no heir repeats them",
+                sip.answersNotKept + UInt64(table.answersLeftOut)),
             counter(
                 "dialogs_unrecorded", "Dialogs that could have no record (dialogs.unrecorded)", sip.unrecorded),
             counter("legs_unreachable", "Sides of ended dialogs for which no BYE could be made", sip.legsUnreachable),

@@ -27,10 +27,16 @@ extension Proxy {
         reviewOwn(did, state, dialogs: &dialogs)
         guard state != .deleted, let record = dialogs.record(did) else { return }
         for pending in record.pendings {
-            guard let token = token(of: pending), isDead(token.member), isHeir(did, token)
-            else { continue }
+            guard let token = token(of: pending), isDead(token.member) else { continue }
+            guard isHeir(did, token) else {
+                if pending.progress.contains(.unheard), !pending.progress.contains(.final) {
+                    cancelUnheard(did, record, pending, token, dialogs: &dialogs)
+                }
+                continue
+            }
             inherit(did, record, pending, token, dialogs: &dialogs)
         }
+        if !record.adoptions.isEmpty { inheritAdoptions(did, record, dialogs: &dialogs) }
     }
 
     /// Whether a record has a pending transaction whose owner is dead: a cheap look before `review`.
@@ -39,12 +45,14 @@ extension Proxy {
         guard dialogs.isPending(did) else { return false }
         return dialogs.view(did) { view, bytes in
             var found = false
-            view.forEachPending(in: bytes) { pending in
+            func look(_ pending: RecordView.Pending) {
                 guard !found, case .transaction(let token) = Branch(bytes, pending.branch, mark: settings.mark) else {
                     return
                 }
                 found = isDead(token.member)
             }
+            view.forEachPending(in: bytes, look)
+            view.forEachAdoption(in: bytes, look)
             return found
         } ?? false
     }
@@ -56,7 +64,7 @@ extension Proxy {
     package func hasContext(_ did: DialogID) -> Bool { inviteContext(of: did, where: { _ in true }) != nil }
 
     /// The owner is known to be dead, or is one that nobody will hear of any more.
-    private mutating func isDead(_ owner: UInt32) -> Bool {
+    mutating func isDead(_ owner: UInt32) -> Bool {
         if owner == settings.memberTag { return false }
         if let peer = peer(owner) { return !peer.isLive }
         return unknownOwners.isDead(owner, now: now)
@@ -72,7 +80,7 @@ extension Proxy {
     }
 
     /// Every survivor finds the same heir without a message; all branches of one request have the same.
-    private func isHeir(_ did: DialogID, _ token: Branch.Token) -> Bool {
+    func isHeir(_ did: DialogID, _ token: Branch.Token) -> Bool {
         let transaction = UInt64(token.slot.index) << 32 | UInt64(token.slot.generation)
         return heirs.best(for: Ranking.key(did.rawValue, transaction: transaction), first: nil) == ownName
     }
@@ -348,7 +356,7 @@ extension Proxy {
     }
 
     /// The dead owner had an answer, and had no time to cancel the other branches (§16.7 step 10).
-    private mutating func cancelLosers(
+    mutating func cancelLosers(
         _ did: DialogID, _ record: Record, _ pending: Record.Pending, _ token: Branch.Token, dialogs: inout DialogTable
     ) {
         guard branches(of: pending, in: record).contains(where: { !$0.progress.contains(.final) }),
@@ -368,6 +376,7 @@ extension Proxy {
         guard dialogs.view(did, { view, _ in view.pendingCount > 0 }) ?? false, let record = dialogs.record(did),
             record.state != .deleted
         else { return }
+        keepLastRecord(did, record)
         let hasOpen = inviteContext(of: did) {
             ($0.kind == .forwarded || $0.kind == .heir) && $0.lastStatus < 200
         }
@@ -388,7 +397,7 @@ extension Proxy {
     }
 
     /// The INVITE as it was received or sent, as far as answers, CANCEL and ACK need it.
-    private func inheritedInvite(_ record: Record, _ pending: Record.Pending, vias: [UInt8]) -> [UInt8] {
+    func inheritedInvite(_ record: Record, _ pending: Record.Pending, vias: [UInt8]) -> [UInt8] {
         let isInitial = pending.leg == .caller && pending.cseq == record.inviteCSeq
         let confirmed = record.outs.first { ($0.state ?? .unconfirmed) >= .confirmedNotAcknowledged }?.to ?? record.to
         let callee = isInitial ? record.to : confirmed

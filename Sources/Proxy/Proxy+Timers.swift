@@ -117,6 +117,10 @@ extension Proxy {
             endLeg(&context, branch, 408)
             return
         }
+        if context.kind == .relayed {
+            relayTimedOut(&context, id, dialogs: &dialogs)
+            return
+        }
         context.branches[branch].final = 408
         context.branches[branch].response = []
         let isSilent = !context.branches[branch].sawProvisional
