@@ -91,10 +91,11 @@ extension FieldWriter<RecordField> {
 
     /// A further copy of the caller's INVITE, which the node that the branch names answers from the record.
     public mutating func adoption(
-        cSeq: UInt32, branch: (inout ByteWriter) -> Void, _ body: (inout PendingFacts) -> Void
+        _ leg: Leg = .caller, cSeq: UInt32, branch: (inout ByteWriter) -> Void, _ body: (inout PendingFacts) -> Void
     ) {
         message(.adoptions) { (adoption: inout PendingFacts) in
             adoption.put(.branch, branch)
+            adoption.put(.leg, UInt64(leg.rawValue))
             adoption.put(.cseq, UInt64(cSeq))
             body(&adoption)
         }

@@ -40,7 +40,8 @@ extension Record {
             }
         }
         for adoption in adoptions {
-            facts.adoption(cSeq: adoption.cseq, branch: { $0.put(adoption.branch) }, { adoption.write(into: &$0) })
+            facts.adoption(
+                adoption.leg, cSeq: adoption.cseq, branch: { $0.put(adoption.branch) }, { adoption.write(into: &$0) })
         }
         for variable in variables { facts.message(.variables) { variable.write(into: &$0) } }
         for profile in profiles { facts.message(.profiles) { profile.write(into: &$0) } }

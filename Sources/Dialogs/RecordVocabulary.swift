@@ -12,7 +12,7 @@ public struct RecordFlags: OptionSet, Hashable, Sendable {
     public static let byeFromCallee = Self(rawValue: 4)
     public static let timedOut = Self(rawValue: 8)
     public static let endedByOperator = Self(rawValue: 16)
-    public static let failed = Self(rawValue: 8)
+    public static let failed = Self(rawValue: 32)
     /// Keep-alives go to the caller (`ka-src`), to the callee (`ka-dst`).
     public static let keepAliveToCaller = Self(rawValue: 64)
     public static let keepAliveToCallee = Self(rawValue: 128)
@@ -48,7 +48,7 @@ public struct PendingProgress: OptionSet, Hashable, Sendable {
     /// A CANCEL came for it.
     public static let cancelled = Self(rawValue: 4)
     /// Its heir's CANCEL has had no answer: the heir may have no way to the callee.
-    public static let unheard = Self(rawValue: 32)
+    public static let unheard = Self(rawValue: 8)
 
     /// What reports call them, in the order of the bits.
     public static let allNames: [(progress: Self, name: String)] = [

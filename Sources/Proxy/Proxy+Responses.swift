@@ -371,13 +371,13 @@ extension Proxy {
         _ status: Int, reason: [UInt8] = [], _ context: inout ResponseContext, _ id: SlotID,
         extra: (inout ByteWriter) -> Void = { _ in }
     ) {
-        guard let bytes = responseOfOurs(status, context.request, extra: extra) else { return }
+        guard let bytes = responseOfOurs(status, reason: reason, context.request, extra: extra) else { return }
         sendUpstream(bytes, status, &context, id)
     }
 
     /// What this node itself answers to a request.
     mutating func responseOfOurs(
-        _ status: Int, _ request: [UInt8], extra: (inout ByteWriter) -> Void = { _ in }
+        _ status: Int, reason: [UInt8] = [], _ request: [UInt8], extra: (inout ByteWriter) -> Void = { _ in }
     ) -> [UInt8]? {
         guard !request.isEmpty, loadStored(request) else { return nil }
         let toTag = status > 100 && stored.toTag.isEmpty ? ownToTagText(stored) : []

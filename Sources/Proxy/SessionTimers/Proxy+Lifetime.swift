@@ -138,8 +138,8 @@ extension Proxy {
     }
 
     /// A deadline was written here by an age that a peer has corrected since: of two copies of one INVITE each had
-    /// begun the dialog, or its record came out of a backlog. Whoever counts from the true birth has it too early. It is
-    /// written again, as the moment that it was when the phones were told of it.
+    /// begun the dialog, or its record came out of a backlog. Whoever counts from the true birth has it too early. It
+    /// is written again, as the moment that it was when the phones were told of it.
     package mutating func correctDeadline(
         _ did: DialogID, _ deadline: RecordView.Deadline, now: Instant, dialogs: inout DialogTable
     ) {
