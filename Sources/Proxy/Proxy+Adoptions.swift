@@ -81,7 +81,7 @@ extension Proxy {
         let key = serverKey(.invite, via, in: stored.bytes)
         guard serverContext(key) == nil, let id = newContext() else { return nil }
         var context = ResponseContext()
-        context.kind = .adopted
+        context.role = .adopted
         context.did = did
         context.cSeq = adoption.cseq
         context.isInitial = true

@@ -19,7 +19,8 @@ extension Proxy {
             for index in context.branches.indices where context.branches[index].final == nil { giveUp(&context, index) }
             return
         }
-        switch context.heirStage {
+        guard let heir = context.heir else { return }
+        switch heir.stage {
         case .cancelling:
             if isCancelling(context) { learnUnheard(context, dialogs: &dialogs) }
             endEarlyAsHeir(&context, id, dialogs: &dialogs)
@@ -27,11 +28,11 @@ extension Proxy {
             awaitCancelAnswers(&context, id)
         case .asking: endEarlyAsHeir(&context, id, dialogs: &dialogs)
         case .waiting:
-            if peer(context.owner)?.isLive == true {
+            if peer(heir.owner)?.isLive == true {
                 standDown(&context)
                 return
             }
-            let holds = peer(context.owner)?.holdsMovedAddress ?? false
+            let holds = peer(heir.owner)?.holdsMovedAddress ?? false
             if holds, settings.earlyTakeover == .auto, now - context.startedAt < settings.timerC {
                 wakeHeir(&context, id, at: context.startedAt.advanced(by: settings.timerC))
             } else {
@@ -64,7 +65,7 @@ extension Proxy {
         }
         wheel.cancel(context.contextTimer)
         context.contextTimer = .none
-        context.kind = .adopted
+        context.role = .adopted
         adoptedCount += 1
         reviewsDue.append(did)
     }
@@ -87,7 +88,7 @@ extension Proxy {
         _ did: DialogID, _ record: Record, _ pending: Record.Pending, _ token: Branch.Token, dialogs: inout DialogTable
     ) {
         let known = inviteContext(of: did) {
-            $0.kind == .heir && $0.owner == token.member && $0.ownerSlot == token.slot
+            $0.heir?.owner == token.member && $0.heir?.slot == token.slot
         }
         if known == nil { cancelLosers(did, record, pending, token, dialogs: &dialogs) }
     }
@@ -95,7 +96,7 @@ extension Proxy {
     /// A callee answers a CANCEL to where its first copy came from. If that was another heir, dead by now as well,
     /// nothing ever comes back here: after four copies the end follows all the same.
     private mutating func awaitCancelAnswers(_ context: inout ResponseContext, _ id: SlotID) {
-        context.heirStage = .cancelling
+        context.enter(.cancelling)
         wakeHeir(&context, id, at: now.advanced(by: settings.timers.t1 * 8))
     }
 
@@ -108,7 +109,7 @@ extension Proxy {
         if awaitsAnswerFromBelow(&context, id, dialogs: &dialogs) { return }
         let cause = context.cancelled ? context.cause : .interrupted
         cancelAll(&context, id, because: cause, dialogs: &dialogs)
-        context.heirStage = .cancelling
+        context.enter(.cancelling)
         if let did = context.did { effects.items.append(.wanted(did)) }
         if context.isInitial, isCancelling(context) {
             awaitCancelAnswers(&context, id)
@@ -134,7 +135,7 @@ extension Proxy {
         let patience = fromBelow == nil ? settings.timers.t1 * 64 : settings.timers.t1 * 4
         let until = context.startedAt.advanced(by: patience)
         if now < until {
-            context.heirStage = .waiting
+            context.enter(.waiting)
             wakeHeir(&context, id, at: until)
             return true
         }
@@ -170,16 +171,16 @@ extension Proxy {
         // The answer came by another node while the CANCEL was under way: there is nothing to end any more.
         if context.isInitial, record.state == .deleted || hasAnswered(context, record) { return }
         if waitsForQuorum(&context, id) { return }
-        if context.isInitial, !context.heirStage.isAsking, hasAnybodyToAsk {
+        if context.isInitial, context.heir?.stage.isAsking != true, hasAnybodyToAsk {
             // Asked once more, now that no callee can answer any more: an answer may have reached a peer while this
             // heir waited, and the caller may have it by now.
-            context.heirStage = .asking(cancels: isCancelling(context), again: false)
+            context.enter(.asking(cancels: isCancelling(context), again: false))
             askAgain(&context, id, did)
             return
         }
-        if context.isInitial, case .asking(let cancels, again: false) = context.heirStage, hasAnybodyToAsk {
+        if context.isInitial, case .asking(let cancels, again: false) = context.heir?.stage, hasAnybodyToAsk {
             // And at the last moment: what came while the first question was answered is not in that answer.
-            context.heirStage = .asking(cancels: cancels, again: true)
+            context.enter(.asking(cancels: cancels, again: true))
             askAgain(&context, id, did)
             return
         }
@@ -188,12 +189,12 @@ extension Proxy {
                 $0.state != .deleted && (context.pass.isFirst || $0.side.pass == context.pass)
             }
             let byes = own.compactMap { bye(did, record, $0, to: .callee, because: .interrupted) }
-            if !byes.isEmpty { startGenerated(byes, did: did, kind: .heir) }
+            if !byes.isEmpty { _ = sendByes(byes, did: did, for: .interruption, dialogs: &dialogs) }  // Counted.
             for branch in context.branches where branch.sawProvisional && branch.final == nil {
                 acknowledgeUnseen(branch)
             }
         }
-        let status = context.cancelled && context.endCode == 0 ? 487 : context.isInitial ? settings.earlyEndCode : 500
+        let status = context.cancelled && context.endCode == nil ? 487 : context.isInitial ? settings.earlyEndCode : 500
         learnFailure(context, status: status, dialogs: &dialogs)
         failAsHeir(status, &context, id)
         var waits = false

@@ -58,7 +58,7 @@ extension Proxy {
             for pending in record.pendings where !pending.progress.contains(.final) {
                 guard let token = token(of: pending), isDead(token.member), !seen.contains(token.slot) else { continue }
                 seen.append(token.slot)
-                if inviteContext(of: did, where: { $0.kind == .heir && $0.ownerSlot == token.slot }) == nil {
+                if inviteContext(of: did, where: { $0.heir?.slot == token.slot }) == nil {
                     cancelLosers(did, record, pending, token, dialogs: &dialogs)
                 }
             }
