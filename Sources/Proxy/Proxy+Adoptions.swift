@@ -22,7 +22,7 @@ extension Proxy {
         dialogs: inout DialogTable
     ) {
         let isKnown = learnAdoption(context, id, did, sender, dialogs: &dialogs)
-        if isKnown, commits, context.lastStatus < 100 {
+        if isKnown, neighbours.commits, context.lastStatus < 100 {
             context.awaitsCommit = true
             effects.items.append(.commit(CommitToken(context: id, purpose: .trying)))
         } else {
@@ -62,7 +62,7 @@ extension Proxy {
     mutating func inheritAdoptions(_ did: DialogID, _ record: Record, dialogs: inout DialogTable) {
         guard let state = record.state, state < .confirmed else { return }
         for adoption in record.adoptions {
-            guard let token = token(of: adoption), isDead(token.member), isHeir(did, token),
+            guard let token = token(of: adoption), isDead(token), neighbours.isHeir(did, of: token.slot),
                 let id = adoptFromRecord(adoption, did, record), let context = contexts.read(id, { $0 })
             else { continue }
             counters.adopted += 1

@@ -45,7 +45,12 @@ extension Proxy {
     }
 
     private func isOfLivePeer(_ pending: Record.Pending) -> Bool {
-        token(of: pending).flatMap { peer($0.member) }?.isLive ?? false
+        token(of: pending).flatMap { neighbours.peer($0.member) }?.isLive ?? false
+    }
+
+    /// The owner of a transaction is dead.
+    mutating func isDead(_ token: Branch.Token) -> Bool {
+        neighbours.isDead(token.member, own: settings.memberTag, now: now)
     }
 
     /// Members have come or gone: what they had open of dialogs that this node has ended is cancelled and answered.
@@ -56,14 +61,14 @@ extension Proxy {
         for (did, record) in lastRecords.current(now: now) {
             var seen: [SlotID] = []
             for pending in record.pendings where !pending.progress.contains(.final) {
-                guard let token = token(of: pending), isDead(token.member), !seen.contains(token.slot) else { continue }
+                guard let token = token(of: pending), isDead(token), !seen.contains(token.slot) else { continue }
                 seen.append(token.slot)
                 if inviteContext(of: did, where: { $0.heir?.slot == token.slot }) == nil {
                     cancelLosers(did, record, pending, token, dialogs: &dialogs)
                 }
             }
             for adoption in record.adoptions {
-                guard let token = token(of: adoption), isDead(token.member),
+                guard let token = token(of: adoption), isDead(token),
                     adoptFromRecord(adoption, did, record) != nil
                 else { continue }
                 counters.adopted += 1

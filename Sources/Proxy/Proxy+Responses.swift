@@ -233,7 +233,8 @@ extension Proxy {
         // A further copy too, and the 2xx of a pass that the first pass sees: who taught it may still wait for its
         // commit.
         let isFurther = fact == .nothing && isInvite && context.isInitial
-        let isHeld = commits && (fact == .moves || isFurther && context.did.map { dialogs.contains($0) } ?? false)
+        let isHeld =
+            neighbours.commits && (fact == .moves || isFurther && context.did.map { dialogs.contains($0) } ?? false)
         guard isHeld, context.held.count < ResponseContext.heldLimit else {
             counters.holdsRefused += isHeld ? 1 : 0
             sendUpstream(bytes, status, &context, id)

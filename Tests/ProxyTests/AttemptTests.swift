@@ -27,7 +27,7 @@ struct AttemptTests {
             settings.names[0].sentBy = Array("10.0.1.2:5060".utf8)
             settings.nodeName = Array("n2".utf8)
         }
-        other.proxy.peers = [
+        other.proxy.neighbours.peers = [
             PeerContact(memberTag: 0x1111_1111, endpoint: Endpoint(text: ProxyBench.node), isLive: isLive)
         ]
         copy(from: bench, to: &other)
@@ -124,7 +124,7 @@ struct AttemptTests {
 
     @Test func `a 2xx that waits for its commit is not said to who joined before it may leave`() {
         var bench = ProxyBench()
-        bench.proxy.commits = true
+        bench.proxy.neighbours.commits = true
         let sent = bench.receive(invite("z9hG4bKa1"), from: ProxyBench.caller)[0]
         _ = bench.commit()
         _ = bench.receive(invite("z9hG4bKa2"), from: "10.0.0.9:5060")
@@ -153,7 +153,7 @@ struct AttemptTests {
         let sent = bench.receive(invite("z9hG4bKa1"), from: ProxyBench.caller)[0]
         _ = bench.receive(Call.response(180, to: sent), from: ProxyBench.callee)
         var adopter = second(of: bench)
-        adopter.proxy.commits = true
+        adopter.proxy.neighbours.commits = true
         #expect(adopter.receive(invite("z9hG4bKa2"), from: "10.0.0.9:5060").isEmpty, "nobody else knows of it")
         #expect(status(adopter.commit()) == ["100", "180"])
         // The owner has the adopter's facts, and is its heir.
@@ -161,12 +161,12 @@ struct AttemptTests {
         let known = try #require(adopter.dialogs.bytes(did))
         _ = try bench.dialogs.learn(did, facts: RawSpan(_elements: known.span), age: .zero, now: bench.now)
         #expect(bench.dialogs.record(did)?.adoptions.count == 1)
-        bench.proxy.peers = [
+        bench.proxy.neighbours.peers = [
             PeerContact(memberTag: 0x2222_2222, endpoint: Endpoint(text: "10.0.1.2:5060"), isLive: true)
         ]
         bench.proxy.review(did, now: bench.now, dialogs: &bench.dialogs)
         #expect(bench.drain().isEmpty, "it is the adopter's")
-        bench.proxy.peers[0].isLive = false
+        bench.proxy.neighbours.peers[0].isLive = false
         for _ in 0..<2 { bench.proxy.review(did, now: bench.now, dialogs: &bench.dialogs) }
         #expect(status(bench.drain()) == ["180"])
         let answers = bench.receive(Call.response(200, to: sent), from: ProxyBench.callee)
@@ -185,12 +185,12 @@ struct AttemptTests {
         let did = bench.puts[0]
         let known = try #require(adopter.dialogs.bytes(did))
         _ = try bench.dialogs.learn(did, facts: RawSpan(_elements: known.span), age: .zero, now: bench.now)
-        bench.proxy.peers = [
+        bench.proxy.neighbours.peers = [
             PeerContact(memberTag: 0x2222_2222, endpoint: Endpoint(text: "10.0.1.2:5060"), isLive: true)
         ]
         let failed = bench.receive(Call.response(486, to: sent), from: ProxyBench.callee)
         #expect(status(failed) == ["486"] && bench.dialogs.record(did)?.adoptions.isEmpty == true)
-        bench.proxy.peers[0].isLive = false
+        bench.proxy.neighbours.peers[0].isLive = false
         bench.proxy.reviewLastRecords(now: bench.now, dialogs: &bench.dialogs)
         let told = bench.drain()
         #expect(status(told) == ["486"] && told[0].headers("Via")[0].contains("z9hG4bKa2"))

@@ -19,7 +19,7 @@ struct TakeoverTests {
             settings.names[0].sentBy = Array("10.0.1.2:5060".utf8)
             settings.nodeName = Array("n2".utf8)
         }
-        bench.proxy.peers = [
+        bench.proxy.neighbours.peers = [
             PeerContact(
                 memberTag: Self.owner, endpoint: Endpoint(text: ProxyBench.node), isLive: ownerIsLive)
         ]
@@ -54,7 +54,7 @@ struct TakeoverTests {
 
     @Test func `a 2xx for a dead node waits for all who are there, not for one: an heir may be ending the call`() {
         var (_, survivor, invite, _) = ringing(ownerIsLive: false)
-        survivor.proxy.commits = true
+        survivor.proxy.neighbours.commits = true
         let sent = survivor.receive(Call.response(200, to: invite), from: ProxyBench.callee)
         #expect(!sent.contains { $0.firstLine.hasPrefix("SIP/2.0 200") })
         #expect(survivor.commits.map(\.purpose) == [.inheritance])
@@ -105,7 +105,7 @@ struct TakeoverTests {
         #expect(passed.map(\.to) == [ProxyBench.node], "what the owner has told may be on its way")
         var owner = ProxyBench()
         _ = owner.receive(Call.request("INVITE"), from: ProxyBench.caller)
-        owner.proxy.peers = [
+        owner.proxy.neighbours.peers = [
             PeerContact(memberTag: Self.survivor, endpoint: Endpoint(text: "10.0.1.2:5060"), isLive: true)
         ]
         let answers = owner.receive(passed[0].text, from: "10.0.1.2:5060").filter { $0.to == ProxyBench.caller }
@@ -118,7 +118,7 @@ struct TakeoverTests {
     @Test func `what an heir's CANCEL does not reach the others cancel, too`() {
         var (owner, heir, invite, sent) = ringing(ownerIsLive: false)
         #expect(sent.map(\.firstLine) == ["CANCEL sip:bob@10.0.0.2:5060 SIP/2.0"])
-        heir.proxy.peers.append(
+        heir.proxy.neighbours.peers.append(
             PeerContact(memberTag: 0x3333_3333, endpoint: Endpoint(text: "10.0.1.3:5060"), isLive: true))
         _ = heir.advance(milliseconds: 4_001)
         #expect(heir.dialogs.record(owner.did)?.pendings.map(\.progress) == [[.provisional, .unheard]])
@@ -126,8 +126,8 @@ struct TakeoverTests {
             settings.memberTag = 0x3333_3333
             settings.nodeName = Array("n3".utf8)
         }
-        third.proxy.peers = heir.proxy.peers.filter { $0.memberTag == Self.owner }
-        third.proxy.heirs.set(["n2"])
+        third.proxy.neighbours.peers = heir.proxy.neighbours.peers.filter { $0.memberTag == Self.owner }
+        third.proxy.neighbours.heirs.set(["n2"])
         let bytes = heir.dialogs.bytes(owner.did)!
         _ = try? third.dialogs.learn(owner.did, facts: RawSpan(_elements: bytes.span), age: .zero, now: third.now)
         for _ in 0..<2 { third.proxy.review(owner.did, now: third.now, dialogs: &third.dialogs) }
@@ -139,8 +139,8 @@ struct TakeoverTests {
 
     @Test func `the failure that an heir gives waits until the others have it`() {
         var (owner, heir, _, _) = ringing(ownerIsLive: true)
-        heir.proxy.commits = true
-        heir.proxy.peers[0].isLive = false
+        heir.proxy.neighbours.commits = true
+        heir.proxy.neighbours.peers[0].isLive = false
         heir.proxy.review(owner.did, now: heir.now, dialogs: &heir.dialogs)
         let cancel = heir.drain() + heir.advance(milliseconds: 250)
         #expect(cancel.map(\.firstLine) == ["CANCEL sip:bob@10.0.0.2:5060 SIP/2.0"])
@@ -182,7 +182,7 @@ struct TakeoverTests {
                 from: ProxyBench.caller)
         }
         #expect(survivor.dialogs.state(owner.did) == .deleted)
-        survivor.proxy.peers[0].isLive = false
+        survivor.proxy.neighbours.peers[0].isLive = false
         survivor.proxy.reviewLastRecords(now: survivor.now, dialogs: &survivor.dialogs)
         survivor.proxy.reviewLastRecords(now: survivor.now, dialogs: &survivor.dialogs)
         let cancels = survivor.drain()
@@ -269,7 +269,7 @@ struct TakeoverTests {
 
     @Test func `an answer that finds the dead node's moved address goes upstream and confirms, S1-1`() {
         var (owner, survivor, invite, _) = ringing(ownerIsLive: true)
-        survivor.proxy.peers = [
+        survivor.proxy.neighbours.peers = [
             PeerContact(
                 memberTag: Self.owner, endpoint: nil, isLive: false, movesAddress: true, holdsMovedAddress: true)
         ]
@@ -282,7 +282,7 @@ struct TakeoverTests {
 
     @Test func `an INVITE that a balancer gives to a survivor is adopted: 100, then the fate of the call, S1-2b`() {
         var (owner, survivor, _, _) = ringing(ownerIsLive: true)
-        survivor.proxy.peers[0].isLive = false
+        survivor.proxy.neighbours.peers[0].isLive = false
         let adopted = survivor.receive(
             Call.request("INVITE", branch: "z9hG4bKfailover"), from: ProxyBench.caller)
         #expect(
@@ -298,7 +298,7 @@ struct TakeoverTests {
     @Test(arguments: [true, false])
     func `a copy that an heir took has the answer too when the call is answered elsewhere`(isBack: Bool) {
         var (owner, survivor, invite, _) = ringing(ownerIsLive: true)
-        survivor.proxy.peers = [
+        survivor.proxy.neighbours.peers = [
             PeerContact(
                 memberTag: Self.owner, endpoint: Endpoint(text: ProxyBench.node), isLive: false, movesAddress: true,
                 holdsMovedAddress: true)
@@ -309,7 +309,7 @@ struct TakeoverTests {
             Call.request("INVITE", branch: "z9hG4bKfailover"), from: ProxyBench.caller)
         #expect(adopted.map(\.firstLine) == ["SIP/2.0 100 Trying"])
         // The owner had only been slow to be heard, or another member saw the answer.
-        survivor.proxy.peers[0].isLive = isBack
+        survivor.proxy.neighbours.peers[0].isLive = isBack
         _ = owner.receive(Call.response(200, to: invite), from: ProxyBench.callee)
         replicate(owner.did, from: owner, to: &survivor)
         let answers = survivor.drain().filter { $0.firstLine.hasPrefix("SIP/2.0 200") }
