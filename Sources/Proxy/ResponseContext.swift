@@ -117,6 +117,8 @@ struct ResponseContext: Sendable {
     /// The grace of an heir, the interval of a 2xx sent again, the silence after a request that is never answered.
     var contextTimer = TimerID.none
     var resendInterval = Duration.zero
+    /// What an heir says to a dead node's caller could not be sent, and was counted.
+    var isUnreachable = false
     /// The 2xx that is sent again is for an INVITE that was adopted, not a dead node's.
     var repeatsForAdopted = false
     var startedAt = Instant.zero
@@ -125,6 +127,8 @@ struct ResponseContext: Sendable {
     /// Finds a relayed INVITE by its answers; 0 for what is not relayed. How often it went to another member.
     var relayKey: UInt64 = 0
     var relayAttempts: UInt8 = 0
+    /// The dialog that the member makes of it, where that can be told.
+    var relayedDid: DialogID?
     /// Fills the place of a context that is being worked on.
     static let blank = ResponseContext()
 

@@ -33,6 +33,8 @@ struct WaitingRoom: Sendable {
     private var messages: [Message] = []
     private var answers: [(did: DialogID, tries: Int, until: Instant)] = []
 
+    var requestCount: Int { requests.count }
+
     var isEmpty: Bool { requests.isEmpty && messages.isEmpty }
 
     /// When `expire` has something to do.

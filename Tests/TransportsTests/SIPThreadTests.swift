@@ -72,6 +72,27 @@ struct SIPThreadTests {
         thread.stop()
     }
 
+    @Test func `what stands in a socket when the thread is stopped is still served`() throws {
+        let endpoint = Loopback.endpoint(1, 5_066)
+        let thread = try start([UDPSocket(endpoint)])
+        let phone = try Phone(Loopback.endpoint(3, 0))
+        let isHeld = Signal()
+        // Between two turns, so that nothing is read before the stop.
+        let holder = Task {
+            await thread.perform { (_: inout EchoMachine, _: Instant) in
+                isHeld.kick()
+                usleep(200_000)
+            }
+        }
+        #expect(isHeld.wait(milliseconds: 10_000))
+        let datagrams = (0..<100).map { Array("\($0)".utf8) }
+        phone.send(datagrams, to: endpoint)
+        thread.stop()
+        #expect(phone.collect(100))
+        #expect(phone.received == datagrams)
+        holder.cancel()
+    }
+
     @Test func `a datagram of the largest size UDP can carry passes whole`() throws {
         let endpoint = Loopback.endpoint(1, 5062)
         let thread = try start([UDPSocket(endpoint)])

@@ -53,6 +53,7 @@ extension StatusReport {
             "view": .texts(view), "dialogs": dialogs.json, "members": .array(members.map(\.json)),
             "strangers": .array(strangers.map(\.json)),
             "targets": .array(targets.map(\.json)), "transactions": .count(openTransactions),
+            "unacknowledged": .count(unacknowledged),
             "relayed": .count(openRelays),
             "uptime_s": JSONValue.seconds(milliseconds: uptimeMilliseconds),
         ]

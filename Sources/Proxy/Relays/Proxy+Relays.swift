@@ -54,6 +54,7 @@ extension Proxy {
         context.startedAt = now
         context.serverKey = key
         context.relayKey = relayKey(plan.via, plan.cSeq)
+        context.relayedDid = plan.did
         context.request = completedRequest(plan)
         refusals.remove(key)
         context.server = .invite(startedInviteServer(reliable: plan.upstream.transport.isReliable))

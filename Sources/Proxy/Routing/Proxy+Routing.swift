@@ -46,7 +46,17 @@ extension Proxy {
     mutating func follow(_ route: StaticRoute, _ plan: inout RequestPlan) -> Bool {
         guard usePath(route.path, &plan) else { return false }
         let set = settings.targetSets[route.set]
-        let order = order(of: set, at: route.set)
+        // What leads back to the cluster is never sent to, whatever a route says (S1-5). One that names a user may be a
+        // name for another of this cluster's routes.
+        let order = order(of: set, at: route.set).filter { choice in
+            let target = set.targets[choice.position]
+            return target.namesUser || !(target.endpoint.map(isOwn) ?? false)
+        }
+        guard !order.isEmpty else {
+            effects.items.append(.note(.routeToOurselves(callID: Array(message.bytes[message.callID.range]))))
+            reject(483, plan)
+            return false
+        }
         if order.count == 1 {
             let target = set.targets[order[0].position]
             if target.namesUser { plan.requestURI = target.uri }
