@@ -42,9 +42,9 @@ extension Proxy {
     }
 
     /// Sends a request where a route says.
-    /// - Returns: False when it was refused.
-    mutating func follow(_ route: StaticRoute, _ plan: inout RequestPlan) -> Bool {
-        guard usePath(route.path, &plan) else { return false }
+    mutating func follow(_ route: StaticRoute, _ plan: inout RequestPlan) -> Decision {
+        let path = usePath(route.path, &plan)
+        guard path.isProceed else { return path }
         let set = settings.targetSets[route.set]
         // What leads back to the cluster is never sent to, whatever a route says (S1-5). One that names a user may be a
         // name for another of this cluster's routes.
@@ -52,25 +52,17 @@ extension Proxy {
             let target = set.targets[choice.position]
             return target.namesUser || !(target.endpoint.map(isOwn) ?? false)
         }
-        guard !order.isEmpty else {
-            effects.items.append(.note(.routeToOurselves(callID: Array(message.bytes[message.callID.range]))))
-            reject(483, plan)
-            return false
-        }
+        guard !order.isEmpty else { return .refuse(483, .routeToOurselves) }
         if order.count == 1 {
             let target = set.targets[order[0].position]
             if target.namesUser { plan.requestURI = target.uri }
             plan.health = firstTarget + Int32(setStates[route.set].first + order[0].position)
             guard let hop = settings.egress ?? target.endpoint else {
-                guard let name = target.name else {
-                    reject(502, plan)
-                    return false
-                }
-                return waitsForName(name, &plan)
+                return target.name.map { lookUp($0, &plan) } ?? .refuse(502)
             }
             plan.nextHop = hop
             plan.isTransportOpen = target.isTransportOpen
-            return true
+            return .proceed
         }
         plan.targets = order.map { element in
             let target = set.targets[element.position]
@@ -82,7 +74,7 @@ extension Proxy {
             result.isTransportOpen = target.isTransportOpen
             return result
         }
-        return true
+        return .proceed
     }
 
     /// The targets of a set in the order in which they are tried, with the group of each.
