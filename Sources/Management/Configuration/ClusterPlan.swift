@@ -93,7 +93,10 @@ extension ClusterPlan {
         case .kamailio:
             files.append(PlannedFile(name: "kamailio.cfg", text: kamailio(templates.kamailio)))
             var list = nodes.map { "1 sip:\(Self.host($0)):5060\n" }.joined()
-            if hasTLS { list += nodes.map { "2 sip:\(Self.host($0)):5061;transport=tls\n" }.joined() }
+            if hasTLS {
+                list += nodes.map { "2 sip:\(Self.host($0)):5061;transport=tls 0 0 socket=tls:\(front):5061\n" }
+                    .joined()
+            }
             files.append(PlannedFile(name: "dispatcher.list", text: list))
         case .nginx: files.append(PlannedFile(name: "nginx.conf", text: nginx(templates.nginx)))
         case .haproxy: files.append(PlannedFile(name: "haproxy.cfg", text: haproxy(templates.haproxy)))
@@ -152,9 +155,6 @@ extension ClusterPlan {
             let names = transports.map { "sip:\(front):\(Self.port($0))" + ($0 == "udp" ? "" : ";transport=\($0)") }
             lines.append("  advertise: [\(list(names))]   # goes into Record-Route: the balancer's address")
             lines.append("  balancer: [\(list([front]))]   # whose packets come for others")
-            if balancer == .kamailio, hasTLS {
-                lines.append("  egress: balancer   # it has the connections of the phones that come by TLS")
-            }
         }
         lines += [
             "", "cluster:", "  name: \(name)", "  bus: \(quoted("tcp://\(own):7400"))   # and the next port",
@@ -196,13 +196,14 @@ extension ClusterPlan {
         var text = replace("udp:127.0.0.10:5060", in: template, by: "udp:\(front):5060")
         text = replace("/etc/kamailio/dispatcher.list", in: text, by: "\(folder)/dispatcher.list")
         text = replace("tls:127.0.0.10:5061", in: text, by: "tls:\(front):5061")
+        text = replace("127.0.0.10:5062", in: text, by: "\(front):5062")
         text = replace("\"/etc/kamailio/tls.pem\"", in: text, by: quoted(certificateFile))
         text = replace("\"/etc/kamailio/tls.key\"", in: text, by: quoted(certificateKeyFile))
         var lines: [Substring] = []
         for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
             if line.hasPrefix("# usage: kamailio") {
                 lines.append("# usage: kamailio -f \(folder)/kamailio.cfg -m 256 -DD -E")
-            } else if !line.hasPrefix("#        and, with phones that come by TLS") {
+            } else if !line.hasPrefix("#        and, with phones that come by TLS"), !line.hasPrefix("#        -A '") {
                 lines.append(line)
             }
             if hasTLS, line.hasPrefix("#!KAMAILIO") { lines.append("#!define WITH_TLS") }
