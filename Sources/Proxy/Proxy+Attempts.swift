@@ -121,7 +121,7 @@ extension Proxy {
         counters.adopted += 1
         adoptedCount += 1
         var context = ResponseContext()
-        context.kind = .adopted
+        context.role = .adopted
         context.did = did
         context.cSeq = plan.cSeq.number
         context.isInitial = true

@@ -245,7 +245,7 @@ extension Proxy {
             // A provisional came after the caller had its answer; the 487 goes to the dead node.
             if context.branches[index].final == nil { acknowledgeUnseen(context.branches[index]) }
         } else if context.kind == .heir, hasCancelled(context) {
-            context.heirStage = .cancelling
+            context.enter(.cancelling)
             endEarlyAsHeir(&context, id, dialogs: &dialogs)
         }
     }

@@ -206,7 +206,7 @@ extension Proxy {
         _ did: DialogID, _ record: Record, _ pending: Record.Pending, _ token: Branch.Token, dialogs: inout DialogTable
     ) {
         let known = inviteContext(of: did) {
-            ($0.kind == .heir || $0.kind == .resending && !$0.repeatsForAdopted) && $0.cSeq == pending.cseq
+            ($0.kind == .heir || $0.resending?.isForAdopted == false) && $0.cSeq == pending.cseq
                 && $0.leg == pending.leg && $0.pass == pending.pass
         }
         let isInitial = pending.leg == .caller && pending.cseq == record.inviteCSeq
@@ -282,8 +282,8 @@ extension Proxy {
             let source = Endpoint(fact: whole.source), let id = newContext()
         else { return nil }
         var context = ResponseContext()
-        context.kind = .heir
-        if let token = token(of: pending) { (context.owner, context.ownerSlot) = (token.member, token.slot) }
+        let token = token(of: pending)
+        context.role = .heir(Heir(owner: token?.member ?? 0, slot: token?.slot ?? Branch.stateless))
         context.did = did
         context.leg = pending.leg
         context.cSeq = pending.cseq

@@ -32,7 +32,7 @@ extension Proxy {
         switch transaction.phase {
         case .completed: return true
         case .accepted:
-            guard context.kind != .relayed else { return isRelayUnacknowledged(context, dialogs) }
+            if case .relayed(let relaying) = context.role { return isUnacknowledged(relaying, dialogs) }
             guard let did = context.did, let state = dialogs.state(did) else { return false }
             return !isSettled(context, did, state, dialogs: dialogs)
         case .idle, .proceeding, .confirmed, .terminated: return false
@@ -40,8 +40,8 @@ extension Proxy {
     }
 
     /// The record is the member's, and comes here by the bus.
-    private func isRelayUnacknowledged(_ context: ResponseContext, _ dialogs: DialogTable) -> Bool {
-        guard let did = context.relayedDid else { return false }
+    private func isUnacknowledged(_ relaying: Relaying, _ dialogs: DialogTable) -> Bool {
+        guard let did = relaying.did else { return false }
         return switch dialogs.state(did) {
         case .confirmed, .deleted: false
         case .unconfirmed, .early, .confirmedNotAcknowledged, nil: true

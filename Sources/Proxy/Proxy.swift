@@ -98,14 +98,10 @@ package struct Proxy: Sendable {
     var resolutions: [Resolution] = []
     var resolutionToken: UInt64 = 0
 
-    /// States of the targets of all sets, one set behind the other. A branch knows its target by the number of the
-    /// first and its position, so that one from before a reload, when these were others, knows none.
-    var targetStates: [TargetState] = []
-    var firstTarget: Int32 = 0
+    /// What is known of the targets of routes.
+    var board: TargetBoard
     /// Own requests that probe them.
     var probes: [SlotID] = []
-    /// Where each set begins in `targetStates`, and how often it was chosen from.
-    var setStates: [(first: Int, choices: UInt64)] = []
     var limiter: RateLimiter
     var overload: OverloadDetector
     /// Dialogs whose phones are asked whether they still have them.
@@ -139,10 +135,11 @@ package struct Proxy: Sendable {
         contexts = Slab(limit: settings.contextLimit)
         ownRequests = OwnRequests(limit: settings.contextLimit)
         wheel = TimerWheel(origin: now)
+        board = TargetBoard(settings.targetSets, now: now)
         limiter = RateLimiter(settings.limits, now: now)
         overload = OverloadDetector(delay: settings.limits.overloadMilliseconds)
         keepAlives = KeepAlives(limit: settings.keepAlive.limit, now: now)
-        placeTargets()
+        startProbes()
     }
 
     /// Transactions kept, those that only absorb retransmissions any more among them.

@@ -27,7 +27,8 @@ struct SecureHTTPTests {
     }
 
     private func name(_ url: String, trusting file: String) async throws -> JSONValue? {
-        let client = try RPCClient("https://\(url)", authorities: try TrustedAuthorities(file: file))
+        let client = try RPCClient(
+            "https://\(url)", authorities: try TrustedAuthorities(file: file), timeout: .seconds(60))
         return try await client.call("cluster.status", [])["node"]
     }
 

@@ -1,6 +1,7 @@
 // The UDP loop with an echo for a node, over real loopback sockets. Every wait has a bound; none is a fixed sleep,
 // except where a pause of the thread is the subject.
 
+import Foundation
 import Glibc
 import Nanomsg
 import Node
@@ -78,8 +79,8 @@ struct SIPThreadTests {
         let phone = try Phone(Loopback.endpoint(3, 0))
         let isHeld = Signal()
         // Between two turns, so that nothing is read before the stop.
-        let holder = Task {
-            await thread.perform { (_: inout EchoMachine, _: Instant) in
+        Thread.detachNewThread {
+            thread.performBlocking { _, _, _ in
                 isHeld.kick()
                 usleep(200_000)
             }
@@ -90,7 +91,6 @@ struct SIPThreadTests {
         thread.stop()
         #expect(phone.collect(100))
         #expect(phone.received == datagrams)
-        holder.cancel()
     }
 
     @Test func `a datagram of the largest size UDP can carry passes whole`() throws {

@@ -45,20 +45,19 @@ extension Proxy {
         counters.relayed += 1
         relayCount += 1
         var context = ResponseContext()
-        context.kind = .relayed
+        let relaying = Relaying(key: relayKey(plan.via, plan.cSeq), did: plan.did)
+        context.role = .relayed(relaying)
         context.cSeq = plan.cSeq.number
         context.upstream = plan.upstream
         context.listener = plan.listener
         context.flow = plan.arrivalFlow
         context.startedAt = now
         context.serverKey = key
-        context.relayKey = relayKey(plan.via, plan.cSeq)
-        context.relayedDid = plan.did
         context.request = completedRequest(plan)
         refusals.remove(key)
         context.server = .invite(startedInviteServer(reliable: plan.upstream.transport.isReliable))
         serverTable.insert(hash: key, value: id.index)
-        dialogTable.insert(hash: context.relayKey, value: id.index)
+        dialogTable.insert(hash: relaying.key, value: id.index)
         beginRelay(&context, id, to: member)
         finish(context, id)
     }
@@ -133,7 +132,7 @@ extension Proxy {
         guard relayCount > 0 else { return nil }
         let index = dialogTable.first(hash: key) { index in
             guard let id = contexts.id(at: index) else { return false }
-            return contexts.read(id) { $0.kind == .relayed && $0.relayKey == key } ?? false
+            return contexts.read(id) { $0.relaying?.key == key } ?? false
         }
         return index.flatMap { contexts.id(at: $0) }
     }
@@ -180,9 +179,10 @@ extension Proxy {
     /// call, the record says so there.
     /// - Returns: False when there is none that has not been tried.
     mutating func relaysAnew(_ context: inout ResponseContext, _ id: SlotID) -> Bool {
-        guard !context.cancelled, context.lastStatus < 200 else { return false }
-        context.relayAttempts &+= 1
-        guard let key = context.serverKey, let member = takerOfCalls(key, attempt: Int(context.relayAttempts)) else {
+        guard !context.cancelled, context.lastStatus < 200, var relaying = context.relaying else { return false }
+        relaying.attempts &+= 1
+        context.role = .relayed(relaying)
+        guard let key = context.serverKey, let member = takerOfCalls(key, attempt: Int(relaying.attempts)) else {
             return false
         }
         counters.relayedAnew += 1
@@ -213,7 +213,6 @@ extension Proxy {
                     terminateClient(&context, 0)
                     respond(487, &context, id)
                 } else {
-                    context.relayAttempts = 0
                     goOn(&context, id)
                 }
             }
@@ -224,6 +223,7 @@ extension Proxy {
     /// Relays an INVITE to a member that lives, or refuses it for want of one.
     private mutating func goOn(_ context: inout ResponseContext, _ id: SlotID) {
         terminateClient(&context, 0)
+        if let relaying = context.relaying { context.role = .relayed(Relaying(key: relaying.key, did: relaying.did)) }
         guard let key = context.serverKey, let member = takerOfCalls(key, attempt: 0) else {
             counters.relaysRefused += 1
             respond(503, &context, id) { $0.put("Retry-After: 10\r\n") }
@@ -251,7 +251,7 @@ extension Proxy {
         else { return false }
         endRelay(&context, id)
         counters.adopted += 1
-        context.kind = .adopted
+        context.role = .adopted
         adoptedCount += 1
         context.did = did
         context.isInitial = true
@@ -272,13 +272,12 @@ extension Proxy {
         context.contextTimer = .none
         context.branches = []
         forgetRelay(context, id)
-        context.relayKey = 0
     }
 
     /// Takes an INVITE out of the table of those that are relayed.
     mutating func forgetRelay(_ context: ResponseContext, _ id: SlotID) {
-        guard context.relayKey != 0 else { return }
-        _ = dialogTable.remove(hash: context.relayKey, value: id.index)
+        guard let relaying = context.relaying else { return }
+        _ = dialogTable.remove(hash: relaying.key, value: id.index)
         relayCount -= 1
     }
 }

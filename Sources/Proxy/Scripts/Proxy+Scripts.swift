@@ -272,7 +272,7 @@ extension Proxy {
     mutating func askAboutFinal(_ context: inout ResponseContext, _ id: SlotID, status: Int) -> Bool {
         if context.final == .asked { return true }
         guard scriptPoints.contains(.final), context.kind == .forwarded, context.final == .open, !context.cancelled,
-            context.endCode == 0
+            context.endCode == nil
         else { return false }
         guard let token = scripts.keep(.final(id), now: now) else {
             counters.scriptsRefused += 1

@@ -75,7 +75,7 @@ extension Proxy {
             return true
         }
         var heir = inviteContext(of: did) {
-            $0.kind == .heir && $0.cSeq == cSeq.number && $0.owner == token.member && $0.ownerSlot == token.slot
+            $0.cSeq == cSeq.number && $0.heir?.owner == token.member && $0.heir?.slot == token.slot
                 && $0.branches.contains { $0.number == token.branch }
         }
         if heir == nil, cSeq.method == .invite, message.statusCode >= 300, spiral.isFirst,
@@ -144,7 +144,7 @@ extension Proxy {
         guard let endpoint = endpointBelow() else { return false }
         guard let id = newContext() else { return false }
         var context = ResponseContext()
-        context.kind = .passing
+        context.role = .passing
         context.did = did
         context.upstream = endpoint
         context.listener = egressListener(endpoint)
