@@ -22,7 +22,7 @@ extension Proxy {
         context.upstream = source
         context.listener = egressListener(source)
         guard let id = keepResending(did, answer, context, isForAdopted: false) else { return }
-        guard !(holdsAnswer && commits) else { return }
+        guard !(holdsAnswer && neighbours.commits) else { return }
         effects.queue.send(answer, to: source, from: context.listener, token: upstreamToken(context, id))
     }
 

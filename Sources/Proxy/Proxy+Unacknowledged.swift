@@ -17,7 +17,7 @@ import SIP
 extension Proxy {
     /// INVITEs that were answered and whose ACK no node has seen, as far as this node has a part in that.
     package func unacknowledgedCount(_ dialogs: DialogTable) -> Int {
-        guard isDraining else { return 0 }
+        guard neighbours.isDraining else { return 0 }
         var count = 0
         contexts.forEachID { id in
             if contexts.read(id, { isUnacknowledged($0, dialogs) }) ?? false { count += 1 }
