@@ -107,6 +107,8 @@ package struct StatusReport: Equatable, Sendable {
     package var targets: [TargetReport] = []
     /// SIP server transactions of this node that have not had their final response: what a drain waits for.
     package var openTransactions = 0
+    /// Of a draining node: INVITEs that were answered and whose ACK was not seen.
+    package var unacknowledged = 0
     /// Of these, INVITEs that other members serve and this node relays, because it drains.
     package var openRelays = 0
     /// A peer that is up has every fact of this node and the same records, or there is nobody to wait for: it may

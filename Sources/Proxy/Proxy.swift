@@ -137,15 +137,15 @@ package struct Proxy: Sendable {
         return count
     }
 
-    /// Requests that have not had their final answer yet.
+    /// Requests that have not had their final answer yet; `unacknowledgedCount` has those whose ACK is missing.
     package var openTransactionCount: Int {
         var count = ownRequests.openCount
         contexts.forEachID { id in
-            if contexts.read(id, { !$0.kind.isOfOurOwn && $0.lastStatus < 200 }) ?? false {
+            if contexts.read(id, { !$0.kind.isOfOurOwn && $0.lastStatus < 200 || !$0.held.isEmpty }) ?? false {
                 count += 1
             }
         }
-        return count
+        return count + waitingRoom.requestCount
     }
 
     /// No timer of the proxy is due before it.

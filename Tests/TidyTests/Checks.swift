@@ -21,7 +21,8 @@ enum Checks {
         ],
         "Management": [
             "Primitives", "SIP", "Dialogs", "Cluster", "Node", "Hummingbird", "HTTPTypes", "NIOCore", "NIOPosix",
-            "NIOHTTP1", "NIOSSL", "Logging", "Yams", "Foundation", "FoundationEssentials", "Glibc", "Synchronization",
+            "HummingbirdTLS", "NIOHTTP1", "NIOSSL", "Logging", "Yams", "Foundation", "FoundationEssentials", "Glibc",
+            "Synchronization",
         ],
         "Simulator": ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Node"],
         "understudy": [
