@@ -33,6 +33,8 @@ extension Record {
         facts.caller { caller.write(into: &$0) }
         facts.settle(.caller, cSeq: settledCaller)
         facts.settle(.callee, cSeq: settledCallee)
+        facts.times(times)
+        for attribute in attributes { facts.message(.attributes) { attribute.write(into: &$0) } }
         for out in outs { facts.out(out.toTag) { out.write(into: &$0) } }
         for pending in pendings {
             facts.pending(pending.leg, cSeq: pending.cseq, pending.branch, ByteRange(pending.branch)) {

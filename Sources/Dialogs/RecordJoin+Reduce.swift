@@ -41,7 +41,16 @@ extension RecordJoin {
         switch RecordField(rawValue: field.number) {
         case .outs: return !tombstone && (settled.caller == 0 || settled.isOld)
         case .pendings: return !tombstone && !isSettled(field)
-        default: return !tombstone || row.outlivesDialog
+        default: return !isDropped(row)
+        }
+    }
+
+    /// Whether a record that has come so far no longer has the field.
+    private func isDropped(_ row: RecordMessage.Row) -> Bool {
+        switch row.span {
+        case .dialog: tombstone
+        case .telling: tombstone && isTold
+        case .tombstone: false
         }
     }
 
@@ -51,7 +60,7 @@ extension RecordJoin {
         let number = found[group.lowerBound].number
         let row = message.row(number)
         if message == .record {
-            if tombstone, !row.outlivesDialog { return }
+            if isDropped(row) { return }
             if number == RecordField.pendings.rawValue, isSettled(found[group.lowerBound]) { return }
         }
         switch row.rule {

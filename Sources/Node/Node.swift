@@ -24,7 +24,9 @@ package struct Node: Sendable {
     package let boot: UInt64
     let startedAt: Instant
     /// Unix time in milliseconds at `startedAt`; for display only.
-    var unixMilliseconds: Int64
+    var unixMilliseconds: Int64 {
+        didSet { proxy.unixOrigin = unixMilliseconds - startedAt.milliseconds(since: .zero) }
+    }
     let hash: KeyedHash
 
     var store: Replica
@@ -85,7 +87,8 @@ package struct Node: Sendable {
         startedAt = now
         hash = Self.makeHash(settings)
         let dialogs = DialogTable(
-            buckets: settings.dialogs.hashSize, hash: hash, limit: settings.dialogs.limit, origin: now)
+            buckets: settings.dialogs.hashSize, hash: hash, limit: settings.dialogs.limit, origin: now,
+            node: Array(settings.node.name.utf8))
         store = Replica(dialogs: dialogs)
         proxy = Proxy(settings: Self.makeProxySettings(settings, boot: boot, hash: hash), hash: hash, now: now)
         cluster = Cluster(
@@ -94,6 +97,7 @@ package struct Node: Sendable {
         resolver = Resolver(Self.makeResolverSettings(settings), random: SplitMix(seed: seed))
         trace = TraceRing(memory: settings.trace.memory << 20)
         proxy.keepsOutline = trace.isOn
+        proxy.unixOrigin = unixMilliseconds - now.milliseconds(since: .zero)
         peerFinder = settings.cluster.dns.map { PeerFinder(name: $0, now: now) }
         refreshMembership(now: now)
     }
@@ -239,4 +243,7 @@ struct NodeCounters: Sendable {
     /// Addresses of `cluster.dns` for which there was no position left.
     var peersRefused: UInt64 = 0
     var flowsClosed: UInt64 = 0
+    /// Writes to records by scripts, operators and routes; those that did not fit.
+    var changesWritten: UInt64 = 0
+    var changesRefused: UInt64 = 0
 }

@@ -95,9 +95,10 @@ extension Proxy {
     }
 
     private func forEachLeg(of record: Record, _ body: (Record.Out, Leg) -> Void) {
+        let side = record.word(.endSide)
         for out in record.outs where out.state == .confirmedNotAcknowledged || out.state == .confirmed {
-            body(out, .caller)
-            body(out, .callee)
+            if side != Array("callee".utf8) { body(out, .caller) }
+            if side != Array("caller".utf8) { body(out, .callee) }
         }
     }
 
@@ -297,9 +298,9 @@ extension Proxy {
         let wasAnswered = (dialogs.state(did) ?? .unconfirmed) >= .confirmedNotAcknowledged
         cancelOrphans(did, dialogs: &dialogs)
         facts.begin()
-        facts.reach(.deleted)
-        if !isExplained { facts.raise(.timedOut) } else if !wasAnswered { facts.raise(.failed) }
-        if unanswered { facts.raise(.unanswered) }
+        var ending: RecordFlags = unanswered ? .unanswered : []
+        if !isExplained { ending.insert(.timedOut) } else if !wasAnswered { ending.insert(.failed) }
+        writeEnd(did, ending, dialogs: dialogs)
         learn(did, dialogs: &dialogs)
     }
 
@@ -351,7 +352,10 @@ extension Proxy {
         let request = requestWithin(
             record, out, to: leg, method: "BYE", cSeq: cSeq, hop,
             via: { writeGeneratedVia(did, record, out, to: leg, .bye, settings.egress ?? hop.endpoint, into: &$0) },
-            extra: { Self.writeReason(cause, record.flags, into: &$0) })
+            extra: { writer in
+                Self.writeReason(cause, record, into: &writer)
+                if cause == .recorded, let headers = record.word(.endHeaders) { writer.put(headers) }
+            })
         return EndingRequest(leg: leg, target: hop.endpoint, bytes: request)
     }
 
@@ -371,7 +375,11 @@ extension Proxy {
     }
 
     /// Why the cluster ends a dialog (RFC 3326).
-    private static func writeReason(_ cause: ByeCause, _ flags: RecordFlags, into writer: inout ByteWriter) {
+    private static func writeReason(_ cause: ByeCause, _ record: Record, into writer: inout ByteWriter) {
+        let flags = record.flags
+        if cause == .recorded, flags.contains(.endedByOperator), let reason = record.word(.endReason) {
+            return ReasonWriter.write(cause: 480, text: reason, into: &writer)
+        }
         if cause == .elsewhere { return writeCancelReason(.elsewhere, ofCaller: [], into: &writer) }
         let (code, text): (Int, String) =
             if flags.contains(.endedByOperator) {
@@ -421,6 +429,7 @@ extension Proxy {
         writer.put(method)
         writer.put("\r\n")
         extra(&writer)
+        writer.put(settings.extraHeaders)
         writer.put("Content-Length: 0\r\n\r\n")
         return writer.bytes
     }

@@ -41,6 +41,8 @@ package struct Proxy: Sendable {
     /// Who inherits transactions: the fit members, this one among them. None while it may not inherit.
     package var heirs: Ranking
     let ownName: String
+    /// Unix time in milliseconds at `Instant.zero`, for people and call records.
+    package var unixOrigin: Int64 = 0
     /// Whether OPTIONS to the node answers 200 (S2-14).
     package var isReady = false
     /// New dialogs are other members' (`Proxy+Relays`).

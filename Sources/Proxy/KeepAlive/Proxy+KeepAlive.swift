@@ -31,11 +31,18 @@ extension Proxy {
             keepAlives.remove(did)
             return
         }
-        guard !keepAlives.contains(did), let flags = dialogs.view(did, { view, _ in view.flags }),
-            !flags.isDisjoint(with: [.keepAliveToCaller, .keepAliveToCallee]),
+        guard !keepAlives.contains(did), asksPhones(of: did, dialogs: dialogs),
             let wait = untilNextMoment(did, dialogs: dialogs)
         else { return }
         if !keepAlives.insert(did, at: now.advanced(by: wait)) { counters.keepAlivesRefused += 1 }
+    }
+
+    /// One of its sides is asked.
+    private func asksPhones(of did: DialogID, dialogs: DialogTable) -> Bool {
+        dialogs.view(did) { view, bytes in
+            let caller = view.property(.keepAliveToCaller, in: bytes) ?? view.flags.contains(.keepAliveToCaller)
+            return caller || view.property(.keepAliveToCallee, in: bytes) ?? view.flags.contains(.keepAliveToCallee)
+        } ?? false
     }
 
     /// Appends the dialogs that are to be given to `keepAlive` now.
@@ -86,7 +93,7 @@ extension Proxy {
         context.method = .options
         context.did = did
         context.startedAt = now
-        for leg in [Leg.caller, .callee] where record.flags.keepAlive(to: leg) {
+        for leg in [Leg.caller, .callee] where record.keepsAlive(leg) {
             let number = context.branches.count
             guard let branch = keepAliveBranch(did, record, answered[0], to: leg, number, id),
                 branch.target != .none || asksForName(of: branch, number, id)
