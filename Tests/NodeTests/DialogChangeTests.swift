@@ -176,7 +176,7 @@ struct DialogChangeTests {
             let byes = bench.sent.filter { $0.text.hasPrefix("BYE") }
             #expect(Set(byes.map(\.to)) == [ClusterBench.caller, ClusterBench.callee])
             for bye in byes {
-                #expect(bye.header("Reason") == "SIP;cause=480;text=\"call failed\"")
+                #expect(bye.header("Reason") == "SIP ;cause=480 ;text=\"call failed\"")
                 #expect(bye.header("X-Why") == "credit" && bye.header("X-Cluster") == "demo")
             }
         }

@@ -152,7 +152,7 @@ extension ModuleParameter {
             settings.dialogs.idle[name] = text == standard ? nil : text
             return nil
         }
-        key.value = { $0.dialogs.idle[name] ?? standard }
+        if !standard.isEmpty { key.value = { $0.dialogs.idle[name] ?? standard } }
         return key
     }
 
