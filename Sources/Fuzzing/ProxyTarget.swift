@@ -40,6 +40,7 @@ enum ProxyTarget {
         var dialogs: DialogTable
         var now = Instant.zero
         var commits: [CommitToken] = []
+        private var questions: [ScriptQuestion] = []
         /// The last requests that were forwarded, and what the proxy put into Record-Route or Path.
         var recent: [[UInt8]] = []
         var route: [UInt8] = []
@@ -100,8 +101,32 @@ enum ProxyTarget {
             case 9:
                 if let lastDID { proxy.frozenDialogs.insert(lastDID, until: now.advanced(by: .seconds(2)), now: now) }
             case 10: endDialog()
+            case 11: proxy.scriptPoints = ScriptPoints(rawValue: choice >> 4)
+            case 12: decide(choice >> 4, Array(input.rest))
             default: receive(Array(input.rest), from: Self.caller)
             }
+        }
+
+        /// A script's verdict on the oldest question: bytes of all kinds are taken for a message that it has changed.
+        private mutating func decide(_ choice: UInt8, _ bytes: [UInt8]) {
+            guard !questions.isEmpty else { return }
+            let question = questions.removeFirst()
+            let further = ForkTarget(requestURI: [], group: 0, candidates: [Self.second])
+            let verdict: ScriptVerdict
+            switch (question.point, choice & 3) {
+            case (.request, 0): verdict = .request(RequestVerdict(.route, bytes: bytes))
+            case (.request, 1): verdict = .request(RequestVerdict(.relay([further]), recordsRoute: false))
+            case (.request, 2): verdict = .request(RequestVerdict(.answer(status: 404, reason: [], lines: [])))
+            case (.request, _): verdict = .request(RequestVerdict(.drop))
+            case (.branch, 0), (.response, 0): verdict = .message(.drop)
+            case (.branch, 1), (.response, 1): verdict = .message(.goOn(bytes))
+            case (.branch, _), (.response, _): verdict = .message(.goOn([]))
+            case (.final, 0): verdict = .final(.best)
+            case (.final, 1): verdict = .final(.answer(status: 480, reason: [], lines: []))
+            case (.final, _): verdict = .final(.retry([further], bytes: choice & 1 == 0 ? [] : bytes))
+            }
+            proxy.decide(question.token, verdict, now: now, dialogs: &dialogs)
+            drain(mustBeValid: true, answersNothing: false)
         }
 
         /// The BYEs of a granted intent.
@@ -194,6 +219,7 @@ enum ProxyTarget {
                 switch item {
                 case .commit(let token): commits.append(token)
                 case .put(let did), .patch(let did, _): lastDID = did
+                case .ask(let question): questions.append(question)
                 case .wanted, .legsEnded, .note, .resolve: break  // A resolver that never answers.
                 }
             }

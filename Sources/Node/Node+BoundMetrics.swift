@@ -23,6 +23,9 @@ extension Node {
             counter(
                 "sip_early_tags_left_out", "Early dialogs that do not end with their branch: too many of it",
                 sip.earlyTagsLeftOut),
+            counter("scripts_refused", "Questions that no script was asked: too many were open", sip.scriptsRefused),
+            counter("scripts_expired", "Questions that a script left without a verdict", sip.scriptsExpired),
+            counter("scripts_unreadable", "Messages that a script made unreadable", sip.scriptsUnreadable),
             counter("sip_freezes_evicted", "Dialogs being ended that were let go early", proxy.frozenDialogs.evicted),
         ]
     }

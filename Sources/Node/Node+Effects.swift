@@ -56,6 +56,7 @@ extension Node {
             case .wanted(let did): cluster.fetch(did.rawValue)
             case .legsEnded(let did, let unanswered): endLegs(did, unanswered: unanswered, now: now)
             case .resolve(let token, let target): resolve(token, target, now: now)
+            case .ask(let question): out.scripts.append(question)
             case .note(let note):
                 if case .tookOverEarly(let callID) = note { trace.keep(.tookOver, callID: callID, now: now) }
                 out.notes.append(Note(note))

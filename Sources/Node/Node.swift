@@ -15,7 +15,7 @@
 package import Cluster
 import Dialogs
 package import Primitives
-import Proxy
+package import Proxy
 package import SIP
 
 package struct Node: Sendable {
@@ -194,6 +194,22 @@ package struct Node: Sendable {
     ) {
         begin(&out)
         resolver.receive(answer, to: question, now: now, into: &resolverActions)
+        settle(now: now, into: &out)
+        finish(&out, now: now)
+    }
+
+    /// Where a script is asked: what it is asked stands in `Outbox.scripts`.
+    package var scriptPoints: ScriptPoints {
+        get { proxy.scriptPoints }
+        set { proxy.scriptPoints = newValue }
+    }
+
+    /// What a script says to a question of the outbox.
+    package mutating func receive(
+        verdict: ScriptVerdict, to question: ScriptQuestion, now: Instant, into out: inout Outbox
+    ) {
+        begin(&out)
+        proxy.decide(question.token, verdict, now: now, dialogs: &store.dialogs)
         settle(now: now, into: &out)
         finish(&out, now: now)
     }

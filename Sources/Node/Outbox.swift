@@ -4,6 +4,7 @@
 //   bus       ──▶ nanomsg          bytes in `busArena`
 //   questions ──▶ name servers
 //   inquiries ──▶ management      what members ask for their operators, and what became of ours
+//   scripts   ──▶ the script engine, in the same turn
 //   notes     ──▶ the log          constant sentences with metadata
 //   exit      ──▶ the process ends with this code, after what is above has been done
 //
@@ -14,6 +15,7 @@
 
 package import Cluster
 package import Primitives
+package import Proxy
 package import SIP
 
 /// One thing to do on the bus; ranges are in `Outbox.busArena`, peers are positions in the configured list.
@@ -98,6 +100,8 @@ package struct Outbox: Sendable {
     /// To be asked; each ends in one `Node.receive(answer:to:)`.
     package var questions: [DNSQuestion] = []
     package var inquiries: [InquiryEvent] = []
+    /// What a script is asked; each ends in one `Node.receive(verdict:to:)`.
+    package var scripts: [ScriptQuestion] = []
     package var notes: [Note] = []
     /// The process is to end with this code.
     package var exit: Int32? = nil
@@ -117,7 +121,8 @@ package struct Outbox: Sendable {
 
     /// Nothing is to be done.
     package var isEmpty: Bool {
-        datagrams.isEmpty && bus.isEmpty && questions.isEmpty && inquiries.isEmpty && notes.isEmpty && exit == nil
+        datagrams.isEmpty && bus.isEmpty && questions.isEmpty && inquiries.isEmpty && scripts.isEmpty && notes.isEmpty
+            && exit == nil
     }
 
     /// Forgets everything and keeps the memory.
@@ -127,6 +132,7 @@ package struct Outbox: Sendable {
         busArena.removeAll(keepingCapacity: true)
         questions.removeAll(keepingCapacity: true)
         inquiries.removeAll(keepingCapacity: true)
+        scripts.removeAll(keepingCapacity: true)
         notes.removeAll(keepingCapacity: true)
         exit = nil
     }

@@ -7,72 +7,81 @@ import Primitives
 import SIP
 
 extension Proxy {
+    /// Whose an ACK is.
+    private enum Fate {
+        /// Of a non-2xx that this node has sent.
+        case ofTransaction(SlotID)
+        /// Of a refusal of the cluster's own within a dialog.
+        case ofRefusal
+        /// Of a final answer whose transaction another member has, or had.
+        case ofAnother
+        /// A member passed it on for whoever has its transaction, which this node has not.
+        case ofNobody
+        /// Of a 2xx: on to who has sent that.
+        case ofSuccess
+    }
+
     mutating func receiveAcknowledgement(_ plan: inout RequestPlan, dialogs: inout DialogTable) {
-        if let id = serverContext(serverKey(plan, method: .ack)), var context = take(id) {
-            if case .invite(var transaction) = context.server,
-                transaction.phase == .completed || transaction.phase == .confirmed
-            {
-                actions.removeAll(keepingCapacity: true)
-                transaction.receiveAck(actions: &actions)
-                context.server = .invite(transaction)
-                performServer(&context, id)
-                finish(context, id)
-                return
-            }
-            put(context, id)
-        }
-        if isOfRefusal(plan) {
-            counters.refusalsAcknowledged += 1
-            return
-        }
-        if isAcknowledgementOfOurs(plan) {
+        switch fate(&plan, dialogs: dialogs) {
+        case .ofTransaction(let id): acknowledge(id)
+        case .ofRefusal: counters.refusalsAcknowledged += 1
+        case .ofAnother:
             counters.foreignAbsorbed += 1
             passToPeers(from: plan.source)
-            return
+        case .ofNobody: counters.foreignAbsorbed += 1
+        case .ofSuccess: sendOn(&plan, dialogs: &dialogs)
         }
+    }
+
+    private mutating func fate(_ plan: inout RequestPlan, dialogs: DialogTable) -> Fate {
+        if let id = serverContext(serverKey(plan, method: .ack)), awaitsAcknowledgement(id) {
+            return .ofTransaction(id)
+        }
+        if isOfRefusal(plan) { return .ofRefusal }
+        if isAcknowledgementOfOurs(plan) { return .ofAnother }
         consumeRoutes(&plan, dialogs: dialogs)
         let isRouted = plan.did != nil
         matchDialog(&plan, dialogs: dialogs)
         plan.isInDialog = plan.isKnown || isRouted || !message.toTag.isEmpty
-        if isOfRecordedRefusal(plan, dialogs: dialogs) {
-            counters.refusalsAcknowledged += 1
-            return
-        }
+        if isOfRecordedRefusal(plan, dialogs: dialogs) { return .ofRefusal }
         if isOfRejected(plan, dialogs: dialogs) || isOfFailed(plan, isRouted: isRouted, dialogs: dialogs) {
-            counters.foreignAbsorbed += 1
-            passToPeers(from: plan.source)
-            return
+            return .ofAnother
         }
-        if isPassedOn(plan) {
-            counters.foreignAbsorbed += 1
-            return
+        if isPassedOn(plan) { return .ofNobody }
+        return !plan.isKnown && !isRouted && message.first(.route) == nil ? .ofAnother : .ofSuccess
+    }
+
+    /// The INVITE has been answered with a failure.
+    private func awaitsAcknowledgement(_ id: SlotID) -> Bool {
+        contexts.read(id) { context in
+            guard case .invite(let transaction) = context.server else { return false }
+            return transaction.phase == .completed || transaction.phase == .confirmed
+        } ?? false
+    }
+
+    private mutating func acknowledge(_ id: SlotID) {
+        guard var context = take(id) else { return }
+        if case .invite(var transaction) = context.server {
+            actions.removeAll(keepingCapacity: true)
+            transaction.receiveAck(actions: &actions)
+            context.server = .invite(transaction)
+            performServer(&context, id)
         }
-        if !plan.isKnown, !isRouted, message.first(.route) == nil {
-            counters.foreignAbsorbed += 1
-            passToPeers(from: plan.source)
-            return
-        }
-        if let did = plan.did, plan.isKnown {
-            learnAcknowledgement(did, plan, dialogs: &dialogs)
-        }
+        finish(context, id)
+    }
+
+    /// An ACK for a 2xx settles its INVITE, and goes on by its Routes. It is never answered, so a next hop that cannot
+    /// be found is a counted drop.
+    mutating func sendOn(_ plan: inout RequestPlan, dialogs: inout DialogTable) {
+        if !plan.isJudged, let did = plan.did, plan.isKnown { learnAcknowledgement(did, plan, dialogs: &dialogs) }
+        if isForScript(plan), askAboutRequest(plan) { return }
         guard let hops = try? message.maxForwards() ?? 70, hops > 0,
-            findAcknowledgementHop(&plan, dialogs: dialogs)
+            plan.targets.isEmpty ? findNextHop(&plan, dialogs: dialogs).isProceed : true
         else {
             counters.dropped += 1
             return
         }
         forwardStatelessly(plan)
-    }
-
-    /// An ACK is never answered, so a next hop that cannot be found is a counted drop.
-    private mutating func findAcknowledgementHop(_ plan: inout RequestPlan, dialogs: DialogTable) -> Bool {
-        let queued = effects.queue.datagrams.count
-        let found = findNextHop(&plan, dialogs: dialogs)
-        if !found {
-            effects.queue.datagrams.removeSubrange(queued...)
-            counters.rejected -= 1
-        }
-        return found
     }
 
     /// Whether an ACK is for the failure of an INVITE: it has that one's topmost Via (RFC 3261 §17.1.1.3), or, where a

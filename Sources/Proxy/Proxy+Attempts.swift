@@ -53,37 +53,29 @@ extension Proxy {
     }
 
     /// An INVITE whose dialog is here already: a live owner's goes to the owner, a dead owner's is adopted (S1-2b).
-    mutating func receiveRepeatedInvite(_ plan: RequestPlan, did: DialogID, dialogs: inout DialogTable) {
-        guard let record = dialogs.record(did), let state = record.state else { return }
-        counters.foreignAbsorbed += 1
+    func decideRepeated(_ did: DialogID, _ plan: RequestPlan, dialogs: DialogTable) -> Decision {
+        guard let record = dialogs.record(did), let state = record.state else { return .drop(.ofAnotherNode) }
         if state == .deleted {
             // Its final answer may have died with its owner; if a live one still repeats it, this is one more of the
             // same kind.
-            guard record.flags.contains(.failed) else { return }
-            answerAsFailed(record, plan)
-            return
+            return record.flags.contains(.failed) ? .refuse(refusalOfFailed(record)) : .drop(.ofAnotherNode)
         }
         guard
             let pending = record.pendings.first(where: {
                 $0.leg == .caller && $0.cseq == record.inviteCSeq && $0.pass == plan.pass
             }), let token = token(of: pending)
-        else { return }
-        if token.member == settings.memberTag {
-            repeatLastResponse(did, plan, .caller)
-            return
-        }
-        guard let owner = peer(token.member), owner.isLive else {
-            adopt(plan, did, dialogs: &dialogs)
-            return
-        }
+        else { return .drop(.ofAnotherNode) }
+        if token.member == settings.memberTag { return .repeatAnswer(did, .caller) }
         // The owner says again what it said last: its 100 may have been lost, and a caller that hears nothing gives up
         // while its callee rings.
-        pass(to: owner, from: plan.source)
+        if let owner = peer(token.member), owner.isLive { return .pass(to: owner) }
+        return .adopt(did)
     }
 
     /// Another copy of an INVITE of ours, by a balancer that sent it to another node first: what was last said upstream
     /// is said again.
     mutating func repeatLastResponse(_ did: DialogID, _ plan: RequestPlan, _ leg: Leg) {
+        counters.foreignAbsorbed += 1
         let mine = inviteContext(of: did) {
             $0.kind == .forwarded && $0.cSeq == plan.cSeq.number && $0.leg == leg && $0.pass == plan.pass
         }
@@ -102,6 +94,7 @@ extension Proxy {
     /// Keeps a server transaction for an INVITE whose branches are another's: a dead node's, or those of a transaction
     /// that its sender gave up.
     mutating func adopt(_ plan: RequestPlan, _ did: DialogID, dialogs: inout DialogTable) {
+        counters.foreignAbsorbed += 1
         let request = completedRequest(plan)
         let key = serverKey(plan, method: .invite)
         let heir = inviteContext(of: did) {
@@ -112,7 +105,7 @@ extension Proxy {
             context.request = request
             context.upstream = plan.upstream
             context.listener = plan.listener
-            context.flow = arrivalFlow
+            context.flow = plan.arrivalFlow
             context.relay = plan.relay
             if let old = context.serverKey { _ = serverTable.remove(hash: old, value: heir.index) }
             context.serverKey = key
@@ -122,7 +115,7 @@ extension Proxy {
             return
         }
         guard let id = newContext() else {
-            reject(503, plan) { $0.put("Retry-After: 10\r\n") }
+            refuse(Refusal(503, retryAfter: 10), plan)
             return
         }
         counters.adopted += 1
@@ -135,7 +128,7 @@ extension Proxy {
         context.pass = plan.pass
         context.upstream = plan.upstream
         context.listener = plan.listener
-        context.flow = arrivalFlow
+        context.flow = plan.arrivalFlow
         context.relay = plan.relay
         context.startedAt = now
         context.server = .invite(startedInviteServer(reliable: plan.upstream.transport.isReliable))
@@ -207,10 +200,9 @@ extension Proxy {
     // MARK: The failure of a call, from its tombstone
 
     /// What a further copy of a failed INVITE is answered.
-    private mutating func answerAsFailed(_ record: Record, _ plan: RequestPlan) {
-        reject(statusOfFailure(record), plan) { [settings] writer in
-            Self.writeRetry(record, settings, into: &writer)
-        }
+    private func refusalOfFailed(_ record: Record) -> Refusal {
+        let retry = Self.needsHeaders(Int(record.failure)) ? 1 : 0
+        return Refusal(statusOfFailure(record), .ofAnotherNode, retryAfter: retry)
     }
 
     /// The status that a failed INVITE had. A redirection, a challenge and what else lives by its headers cannot be

@@ -7,30 +7,24 @@ import SIP
 
 extension Proxy {
     mutating func receiveCancel(_ plan: inout RequestPlan, dialogs: inout DialogTable) {
-        if let id = serverContext(serverKey(plan, method: .invite)), var context = take(id) {
-            if context.kind == .adopted, let did = context.did, !dialogs.contains(did),
-                waitsForRecord(did, plan, dialogs: dialogs)
+        let arrived = plan
+        if let id = serverContext(serverKey(plan, method: .invite)) {
+            // What it cancels is another's, and nothing is known of that yet.
+            if let did = adoptedDialog(id), mayWait(for: did, plan, dialogs: dialogs),
+                keep(arrived, at: .admit, for: .record(did, isWanted: true))
             {
-                effects.items.append(.wanted(did))
-                put(context, id)
                 return
             }
-            answer(200, plan)
-            context.cancelled = true
-            if context.reason.isEmpty { context.reason = reasonLines() }
-            if context.kind == .adopted, let did = context.did {
-                learnForeignCancel(did, context.pass, plan, dialogs: &dialogs)
-                cancelOwn(did, context, dialogs: &dialogs)
-            } else {
-                learnCancelled(context, dialogs: &dialogs)
-            }
-            cancelAll(&context, id, because: .caller, dialogs: &dialogs)
-            finish(context, id)
+            cancel(id, plan, dialogs: &dialogs)
             return
         }
         let isFromMember = isPeerAddress(plan.source)
         switch findCancelled(&plan, dialogs: dialogs) {
-        case .waiting: return
+        case .unknown(let did):
+            if keep(arrived, at: .admit, for: .record(did, isWanted: true)) { return }
+            plan = arrived
+            plan.hasWaited = true
+            receiveCancel(&plan, dialogs: &dialogs)
         case .invite(let did, let spiral):
             counters.foreignAbsorbed += 1
             learnForeignCancel(did, spiral, plan, dialogs: &dialogs)
@@ -60,9 +54,30 @@ extension Proxy {
             if isJoining {
                 counters.dropped += 1
             } else if !isFromMember {
-                reject(481, plan)
+                refuse(Refusal(481), plan)
             }
         }
+    }
+
+    /// The dialog of an INVITE that was adopted.
+    private func adoptedDialog(_ id: SlotID) -> DialogID? {
+        contexts.read(id) { $0.kind == .adopted ? $0.did : nil } ?? nil
+    }
+
+    /// Cancels an INVITE that is here.
+    private mutating func cancel(_ id: SlotID, _ plan: RequestPlan, dialogs: inout DialogTable) {
+        guard var context = take(id) else { return }
+        answer(200, plan)
+        context.cancelled = true
+        if context.reason.isEmpty { context.reason = reasonLines() }
+        if context.kind == .adopted, let did = context.did {
+            learnForeignCancel(did, context.pass, plan, dialogs: &dialogs)
+            cancelOwn(did, context, dialogs: &dialogs)
+        } else {
+            learnCancelled(context, dialogs: &dialogs)
+        }
+        cancelAll(&context, id, because: .caller, dialogs: &dialogs)
+        finish(context, id)
     }
 
     /// An INVITE that was adopted is cancelled, and its branches are another transaction's of this node, whatever the
@@ -81,8 +96,8 @@ extension Proxy {
     /// Which INVITE a CANCEL is for that is not here (R16).
     private enum Cancelled {
         case invite(DialogID, SpiralPass)
-        /// Its record is being fetched: a 481 now would leave a phone ringing.
-        case waiting
+        /// Its record would have to be fetched: a 481 now would leave a phone ringing.
+        case unknown(DialogID)
         /// Records of that Call-ID, From tag and CSeq are here, and it is not clear which one it is for.
         case another
         case nothing
@@ -116,10 +131,7 @@ extension Proxy {
         let did = dialogs.did(of: inviteIdentity(plan))
         if dialogs.contains(did) { return .invite(did, .first) }
         if let found = passCancelled(plan, dialogs: dialogs) { return .invite(found.did, found.pass) }
-        if waitsForRecord(did, plan, dialogs: dialogs) {
-            effects.items.append(.wanted(did))
-            return .waiting
-        }
+        if mayWait(for: did, plan, dialogs: dialogs) { return .unknown(did) }
         let all = attempts(plan, dialogs: dialogs)
         let open = all.flatMap { did in openPasses(of: did, plan, dialogs: dialogs).map { (did, $0) } }
         if open.count == 1 { return .invite(open[0].0, open[0].1) }

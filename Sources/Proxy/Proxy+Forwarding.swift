@@ -9,34 +9,40 @@ extension Proxy {
     mutating func forward(_ asRouted: RequestPlan, dialogs: inout DialogTable) {
         var plan = asRouted
         lacksDialog = plan.isInDialog && !plan.isKnown
-        guard let id = newContext() else {
+        guard let id = plan.transaction ?? openTransaction(&plan), var context = take(id) else {
             if !plan.isInDialog {
-                reject(503, plan) { $0.put("Retry-After: 10\r\n") }
+                refuse(Refusal(503, retryAfter: 10), plan)
             } else {
                 forwardStatelessly(plan)
             }
             return
         }
         plan.session = sessionChange()
+        describe(&context, plan)
+        let isInvite = message.method == .invite
+        if isInvite, let did = plan.did { dialogTable.insert(hash: did.rawValue, value: id.index) }
+        if plan.targets.isEmpty, !scriptPoints.isDisjoint(with: [.branch, .final]) { plan.makeTarget() }
+        if plan.targets.isEmpty {
+            beginBranch(&context, plan, id, dialogs: &dialogs)
+        } else {
+            beginFork(&context, plan, id, dialogs: &dialogs)
+        }
+        if isInvite { startTrying(&context, id) }
+        counters.forwarded += 1
+        finish(context, id)
+    }
+
+    /// Makes the server transaction of the request at hand.
+    /// - Returns: `nil` when there is no room, which is counted.
+    mutating func openTransaction(_ plan: inout RequestPlan) -> SlotID? {
+        guard let id = newContext() else { return nil }
+        plan.transaction = id
         var context = ResponseContext()
         context.method = message.method
-        context.sessionSeconds = plan.session.promised
-        context.did = plan.did
-        context.leg = plan.leg
-        context.cSeq = plan.cSeq.number
-        context.isInitial = plan.createsDialog || (!plan.isInDialog && message.method == .invite)
-        context.isKnown = plan.isKnown
-        context.refreshes = plan.isInDialog && Self.refreshing(message.method) && !isKeepAlive(plan)
-        context.afterTheEnd = plan.afterTheEnd
-        context.recordsSubscription = makesSubscription(plan)
-        context.pass = plan.pass
-        context.recordsRoute = plan.recordsRoute
-        context.endsOnAnswer = endsDialog(plan) && returnsHere(plan)
         context.upstream = plan.upstream
         context.listener = plan.listener
-        context.flow = arrivalFlow
+        context.flow = plan.arrivalFlow
         context.relay = plan.relay
-        context.routeListener = plan.routeListener
         context.startedAt = now
         let key = serverKey(plan, method: message.method)
         context.serverKey = key
@@ -49,15 +55,25 @@ extension Proxy {
             ? .invite(startedInviteServer(reliable: isReliable))
             : .nonInvite(startedNonInviteServer(reliable: isReliable))
         serverTable.insert(hash: key, value: id.index)
-        if isInvite, let did = plan.did { dialogTable.insert(hash: did.rawValue, value: id.index) }
-        if plan.targets.isEmpty {
-            beginBranch(&context, plan, id, dialogs: &dialogs)
-        } else {
-            beginFork(&context, plan, id, dialogs: &dialogs)
-        }
-        if isInvite { startTrying(&context, id) }
-        counters.forwarded += 1
-        finish(context, id)
+        put(context, id)
+        return id
+    }
+
+    /// What the branches of a request and their answers need to know of it.
+    private func describe(_ context: inout ResponseContext, _ plan: RequestPlan) {
+        context.sessionSeconds = plan.session.promised
+        context.did = plan.did
+        context.leg = plan.leg
+        context.cSeq = plan.cSeq.number
+        context.isInitial = plan.createsDialog || (!plan.isInDialog && message.method == .invite)
+        context.isKnown = plan.isKnown
+        context.refreshes = plan.isInDialog && Self.refreshing(message.method) && !isKeepAlive(plan)
+        context.afterTheEnd = plan.afterTheEnd
+        context.recordsSubscription = makesSubscription(plan)
+        context.pass = plan.pass
+        context.recordsRoute = plan.recordsRoute
+        context.endsOnAnswer = endsDialog(plan) && returnsHere(plan)
+        context.routeListener = plan.routeListener
     }
 
     /// Methods whose 2xx refreshes the dialog (RFC 3261 §12.2, RFC 3311; INFO, NOTIFY and the rest show that both
@@ -221,7 +237,11 @@ extension Proxy {
             return
         }
         var plan = plan
-        if let hop = plan.targets.first?.candidates.first { plan.nextHop = hop }
+        if let target = plan.targets.first, let hop = target.candidates.first {
+            plan.nextHop = hop
+            if !target.requestURI.isEmpty { plan.requestURI = target.requestURI }
+            (plan.flow, plan.memberFlow) = (target.flow, target.memberFlow)
+        }
         let sent = forwardedRequest(plan, branch: .transaction(token))
         let listener = listener(for: plan, toward: plan.nextHop)
         effects.queue.send(sent, to: plan.nextHop, from: listener, flow: plan.flow)

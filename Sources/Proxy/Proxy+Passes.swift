@@ -56,34 +56,26 @@ extension Proxy {
     }
 
     /// A further pass of an INVITE: looked up before it is sent on, as a first one is.
-    /// - Returns: Whether it is to be forwarded.
-    mutating func preparePass(_ passage: Passage, _ plan: inout RequestPlan, dialogs: inout DialogTable) -> Bool {
+    mutating func matchPass(_ passage: Passage, _ plan: inout RequestPlan, dialogs: DialogTable) -> Decision {
         plan.pass = passage.pass
-        guard message.method == .invite, let did = passage.did else { return true }
+        guard message.method == .invite, let did = passage.did else { return .proceed }
         plan.recordsRoute = true
         guard let state = dialogs.state(did) else {
             plan.did = did
             // It may be faster than the facts of its first pass.
-            guard waitsForRecord(did, plan, dialogs: dialogs) else { return true }
-            effects.items.append(.wanted(did))
-            return false
+            return mayWait(for: did, plan, dialogs: dialogs) ? .wait(for: .record(did, isWanted: true)) : .proceed
         }
         guard isCall(did, plan, dialogs: dialogs) else {  // A branch can be written by anybody.
             counters.routeHintMismatches += 1
+            plan.did = nil
             plan.recordsRoute = false
-            return true
+            return .proceed
         }
         plan.did = did
-        if state == .deleted {  // Nobody waits for an answer any more.
-            reject(487, plan)
-            return false
-        }
-        if isPending(did, plan, dialogs: dialogs) {
-            receiveRepeatedInvite(plan, did: did, dialogs: &dialogs)
-            return false
-        }
+        if state == .deleted { return .refuse(487) }  // Nobody waits for an answer any more.
+        if isPending(did, plan, dialogs: dialogs) { return decideRepeated(did, plan, dialogs: dialogs) }
         plan.isKnown = true
-        return true
+        return .proceed
     }
 
     /// The INVITE at hand is one of the call that this record is of.

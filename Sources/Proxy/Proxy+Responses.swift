@@ -69,7 +69,7 @@ extension Proxy {
     }
 
     private func isOver(_ context: ResponseContext) -> Bool {
-        guard context.held.isEmpty else { return false }
+        guard context.held.isEmpty, context.asked.isEmpty else { return false }
         switch context.server {
         case .invite(let transaction): if transaction.phase != .terminated { return false }
         case .nonInvite(let transaction): if transaction.phase != .terminated { return false }
@@ -109,7 +109,15 @@ extension Proxy {
         let delivers = actions.contains(.deliver) || isLateSuccess(context, branch: index)
         if actions.contains(.acknowledge) { acknowledge(context.branches[index]) }
         performClient(&context, branch: index, id)
-        guard delivers else { return }
+        guard delivers, !askAboutResponse(&context, id, branch: index) else { return }
+        deliver(&context, id, branch: index, via, dialogs: &dialogs)
+    }
+
+    /// What a branch's response means for its request.
+    mutating func deliver(
+        _ context: inout ResponseContext, _ id: SlotID, branch index: Int, _ via: Via, dialogs: inout DialogTable
+    ) {
+        let status = message.statusCode
         if status >= 200 {
             wheel.cancel(context.branches[index].timerC)
             context.branches[index].timerC = .none
@@ -361,12 +369,13 @@ extension Proxy {
 
     /// Answers upstream ourselves, from the request as received.
     mutating func respond(
-        _ status: Int, _ context: inout ResponseContext, _ id: SlotID, extra: (inout ByteWriter) -> Void = { _ in }
+        _ status: Int, reason: [UInt8] = [], _ context: inout ResponseContext, _ id: SlotID,
+        extra: (inout ByteWriter) -> Void = { _ in }
     ) {
         guard !context.request.isEmpty, loadStored(context.request) else { return }
         let toTag = status > 100 && stored.toTag.isEmpty ? ownToTagText(stored) : []
         scratch.removeAll()
-        let reason = status == settings.earlyEndCode ? settings.earlyEndReason : []
+        let reason = reason.isEmpty && status == settings.earlyEndCode ? settings.earlyEndReason : reason
         ResponseWriter.write(
             status, reason: reason, to: stored, toTag: toTag, received: nil, extra: extra, into: &scratch)
         sendUpstream(scratch.copy(), status, &context, id)

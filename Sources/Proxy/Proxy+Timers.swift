@@ -15,6 +15,7 @@ extension Proxy {
             counters.parkedExpired += UInt64(late.forgotten)
         }
         expireResolutions(dialogs: &dialogs)
+        if scripts.count > 0 { expireScripts(dialogs: &dialogs) }
         replayQueued(dialogs: &dialogs)
         guard let next = wheel.next, next <= now else { return }
         dueTokens.removeAll(keepingCapacity: true)

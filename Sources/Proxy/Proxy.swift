@@ -10,12 +10,12 @@
 // An event enters by a `package` function that is given the time and the dialogs. The time is kept for all that follows
 // from it, as is what it gives rise to (`effects`); what it has set free is handled before the function returns.
 //
-// Files, in the order of a request's way: +Requests (§16.3, §16.4), +Matching (its dialog), +Waiting, +NextHop (§16.5),
-// +Forwarding (§16.6), +Responses (§16.7); Forking (several branches, best answer, names), Routing (static routes,
-// probed targets, access and rate limits), +Cancel (§16.10), +Acknowledgement, +Timers; +Learning and +LearningEnds
-// (facts); WrongNode (messages of other nodes' transactions), +Attempts (copies of INVITEs), +Takeover and +Heirs (what
-// heirs do); +Ending (BYEs that the cluster makes), KeepAlive (OPTIONS within dialogs), SessionTimers (RFC 4028, 422),
-// Relays (a draining node's new calls), +Flows (connections).
+// Files, in the order of a request's way: Requests (its stages: §16.3 to §16.5, its dialog, what waits), Scripts (what
+// a script is asked), +Forwarding (§16.6), +Responses (§16.7); Forking (several branches, best answer, names), Routing
+// (static routes, probed targets, access and rate limits), +Cancel (§16.10), +Acknowledgement, +Timers; +Learning and
+// +LearningEnds (facts); WrongNode (messages of other nodes' transactions), +Attempts (copies of INVITEs), +Takeover
+// and +Heirs (what heirs do); +Ending (BYEs that the cluster makes), KeepAlive (OPTIONS within dialogs), SessionTimers
+// (RFC 4028, 422), Relays (a draining node's new calls), +Flows (connections).
 //
 // Limits: `ProxySettings.contextLimit` transactions; 16 held responses and 16 queued requests a context; those of
 // `ForkTarget`. Not attempted here: looking names up.
@@ -83,9 +83,10 @@ package struct Proxy: Sendable {
 
     /// What waits for the record of its dialog.
     var waitingRoom = WaitingRoom()
-    /// The request at hand has waited already.
-    var hasWaited = false
     static let recordWait = WaitingRoom.requestWait
+    /// Where a script is asked, and what it is asked about.
+    package var scriptPoints: ScriptPoints = []
+    var scripts = ScriptRoom()
     /// INVITEs of `Kind.adopted`.
     var adoptedCount = 0
     /// A 2xx at hand has just been learned, and waits for its commit.
@@ -123,7 +124,7 @@ package struct Proxy: Sendable {
     var addresses: [NameAddress] = []
     var actions: [TransactionAction] = []
     var dueTokens: [UInt64] = []
-    var released: [QueuedRequest] = []
+    var released: [WaitingRequest] = []
     /// The connection that the message at hand came on.
     var arrivalFlow = FlowID.none
     /// Connections over which something has come, until their end is told.
@@ -171,8 +172,11 @@ package struct Proxy: Sendable {
 
     /// No timer of the proxy is due before it.
     package var nextDeadline: Instant? {
-        guard !waitingRoom.isEmpty || !resolutions.isEmpty || keepAlives.count > 0 else { return wheel.next }
-        return [waitingRoom.next, resolutions.first?.until, keepAlives.next, wheel.next].compactMap { $0 }.min()
+        guard !waitingRoom.isEmpty || !resolutions.isEmpty || keepAlives.count > 0 || scripts.count > 0 else {
+            return wheel.next
+        }
+        let moments = [waitingRoom.next, resolutions.first?.until, keepAlives.next, scripts.next, wheel.next]
+        return moments.compactMap { $0 }.min()
     }
 
     /// Handles one datagram, or one message that came over a connection, which `flow` then names.

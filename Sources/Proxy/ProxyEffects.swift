@@ -57,6 +57,8 @@ package enum ProxyEffect: Sendable {
     case legsEnded(DialogID, unanswered: Bool)
     /// A name has to be looked up; `Proxy.resolved` takes the answer with this token.
     case resolve(UInt64, ResolutionTarget)
+    /// A script is asked; `Proxy.decide` takes its verdict.
+    case ask(ScriptQuestion)
     case note(ProxyNote)
 }
 
@@ -190,6 +192,11 @@ package struct ProxyCounters: Equatable, Sendable {
     package var awaitedForgotten: UInt64 = 0
     /// Early dialogs of a branch that will not end with it.
     package var earlyTagsLeftOut: UInt64 = 0
+    /// Questions that no script was asked for want of room, and those that it left without a verdict.
+    package var scriptsRefused: UInt64 = 0
+    package var scriptsExpired: UInt64 = 0
+    /// Messages that a script has made unreadable.
+    package var scriptsUnreadable: UInt64 = 0
     /// Sides of ended dialogs for which no BYE could be made.
     package var legsUnreachable: UInt64 = 0
 

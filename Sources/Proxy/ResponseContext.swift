@@ -108,11 +108,16 @@ struct ResponseContext: Sendable {
     var pass = SpiralPass.first
     /// A BYE that comes back through a server: its answer ends the dialog, unless the last pass has.
     var endsOnAnswer = false
+    /// Whether a script has been asked about the final response of this round.
+    var final = FinalQuestion.open
+    /// Responses that a script is asked about, in order of arrival; how many there were.
+    var asked: [AskedResponse] = []
+    var responsesAsked: UInt64 = 0
     /// The target that a probe asks, by its position in the table.
     var health: Int32 = -1
     var held: [HeldResponse] = []
     /// Requests from the callee that must not overtake its held 2xx (S2-12).
-    var queued: [QueuedRequest] = []
+    var queued: [WaitingRequest] = []
     var timers = TimerSet()
     /// The grace of an heir, the interval of a 2xx sent again, the silence after a request that is never answered.
     var contextTimer = TimerID.none
@@ -131,6 +136,7 @@ struct ResponseContext: Sendable {
     /// Every target may answer 2xx.
     static let heldLimit = 16
     static let queuedLimit = 16
+    static let askedLimit = 32
 
     /// More than one branch, or there may be.
     var isForking: Bool { branches.count > 1 || !targets.isEmpty }
@@ -144,20 +150,20 @@ struct HeldResponse: Sendable {
     var heldAt: Instant
 }
 
-struct QueuedRequest: Sendable {
-    var bytes: [UInt8]
-    var source: Endpoint
-    var listener: ListenerID
-    var flow: FlowID
-    /// It has waited for its record long enough: it goes on without.
-    var hasWaited = false
+/// How far a script has come with the final response.
+enum FinalQuestion: Sendable {
+    case open, asked, judged
 }
 
-/// A request in a dialog whose record is being fetched (R2).
-struct WaitingRequest: Sendable {
-    var did: DialogID
-    var request: QueuedRequest
-    var until: Instant
+/// A response that a script is asked about.
+struct AskedResponse: Sendable {
+    var number: UInt64
+    var bytes: [UInt8]
+    var branch: Int
+    /// The connection that it came on.
+    var flow: FlowID
+    var isJudged = false
+    var isDropped = false
 }
 
 /// One client transaction of the request (RFC 3261 §16.6): a target, or a further address of one.
@@ -219,6 +225,9 @@ struct ClientBranch: Sendable {
     var earlyTags: [[UInt8]] = []
     /// The non-2xx final as it came, for the best response (§16.7 step 6).
     var response: [UInt8] = []
+
+    /// A script is asked about it: it has not begun.
+    var isAsked = false
 
     /// It has had a 2xx.
     var isAnswered: Bool { final.map { 200..<300 ~= $0 } ?? false }

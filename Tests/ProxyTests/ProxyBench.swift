@@ -40,6 +40,8 @@ struct ProxyBench {
     /// Names that were asked for, with their tokens.
     var questions: [(token: UInt64, name: ResolutionTarget)] = []
     let hash: KeyedHash
+    /// What a script is asked, in order.
+    var scripts: [ScriptQuestion] = []
     /// This node acts for its dialogs: what `Node` finds by rank.
     var isActor = true
 
@@ -118,6 +120,12 @@ struct ProxyBench {
         return drain()
     }
 
+    /// The script's verdict on the first open question.
+    mutating func decide(_ verdict: ScriptVerdict) -> [Sent] {
+        proxy.decide(scripts.removeFirst().token, verdict, now: now, dialogs: &dialogs)
+        return drain()
+    }
+
     mutating func drain() -> [Sent] {
         for item in proxy.effects.items {
             switch item {
@@ -130,6 +138,7 @@ struct ProxyBench {
             case .legsEnded(let did, _): endedLegs.append(did)
             case .resolve(let token, let name): questions.append((token, name))
             case .wanted(let did): wanted.append(did)
+            case .ask(let question): scripts.append(question)
             case .note: break
             }
         }

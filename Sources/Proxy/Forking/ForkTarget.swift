@@ -28,6 +28,9 @@ package struct ForkTarget: Sendable {
     package var candidates: [Endpoint]
     /// What has to be looked up first; `nil` where the addresses are known.
     package var name: ResolutionTarget?
+    /// The connection that requests for it go over, or the one of the member that they are passed to.
+    var flow = FlowID.none
+    var memberFlow: FlowFact?
     /// The transport was not written: a large request may go by TCP.
     var isTransportOpen = false
     /// Its number in the table of targets (`Proxy.targetStates`), if it has one.

@@ -18,6 +18,7 @@ extension Proxy {
         wheel.cancel(context.contextTimer)
         context.contextTimer = .none
         let (status, best) = bestResult(context)
+        if askAboutFinal(&context, id, status: status) { return }
         if context.method == .invite {
             let told = context.endCode != 0 ? context.endCode : status == 503 ? 500 : status
             learnFailure(context, status: told, dialogs: &dialogs)
@@ -114,8 +115,6 @@ extension Proxy {
 
     mutating func endSilence(_ context: inout ResponseContext) {
         context.contextTimer = .none
-        guard case .nonInvite(var transaction) = context.server, context.lastStatus < 200 else { return }
-        transaction.abandon()
-        context.server = .nonInvite(transaction)
+        if context.lastStatus < 200 { abandonServer(&context) }
     }
 }

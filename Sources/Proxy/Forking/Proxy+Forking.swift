@@ -59,11 +59,14 @@ extension Proxy {
         continueFork(&context, id, dialogs: &dialogs)
     }
 
+    /// Whether the failure of a branch says nothing of the request yet: a script may add targets.
+    private func isOneOfSeveral(_ targets: Int) -> Bool { targets > 1 || scriptPoints.contains(.final) }
+
     private func firstBranch(_ plan: RequestPlan, _ id: SlotID) -> Branch {
         .transaction(
             Branch.Token(
                 member: settings.memberTag, slot: id, did: plan.did ?? DialogID(rawValue: 0), loop: loopHash(plan),
-                isOneOfSeveral: plan.targets.count > 1))
+                isOneOfSeveral: isOneOfSeveral(plan.targets.count)))
     }
 
     /// Begins what may begin now; when nothing is left, the best answer goes upstream.
@@ -127,7 +130,7 @@ extension Proxy {
         var endpoint = target.candidates[target.next]
         let token = Branch.Token(
             member: settings.memberTag, slot: id, branch: UInt8(number), did: context.did ?? DialogID(rawValue: 0),
-            loop: context.loop, isOneOfSeveral: context.targets.count > 1)
+            loop: context.loop, isOneOfSeveral: isOneOfSeveral(context.targets.count))
         guard var sent = branchRequest(context, target, token, endpoint) else { return false }
         var datagram: [UInt8] = []
         if outgrowsUDP(sent, to: endpoint, isTransportOpen: target.isTransportOpen) {
@@ -145,9 +148,13 @@ extension Proxy {
         branch.number = UInt8(number)
         branch.place = Int16(place)
         branch.health = target.health
+        branch.flow = target.flow
+        branch.memberFlow = target.memberFlow
         context.branches.append(branch)
-        learnBranch(context, number, dialogs: &dialogs)
-        start(&context, branch: number, id)
+        if !askAboutBranch(&context, id, branch: number) {
+            learnBranch(context, number, dialogs: &dialogs)
+            start(&context, branch: number, id)
+        }
         if number > 0 { counters.branchesAdded += 1 }
         return true
     }
@@ -173,6 +180,7 @@ extension Proxy {
             settings.writeTop(
                 .transaction(token), recorded, from: context.near, to: listener,
                 secure: uri?.scheme == .sips, above: standing, into: &writer)
+            if let fact = target.memberFlow { Self.writeRoute(to: fact.flow, at: endpoint, into: &writer) }
         }
         if context.recordsSubscription {
             let upstream = (context.listener, flowFact(context.flow, ofSender: stored))

@@ -50,7 +50,7 @@ extension Proxy {
 
     /// The connection of whoever sent the INVITE at hand, here or at the member that relayed it.
     func senderFlow(_ plan: RequestPlan) -> FlowFact? {
-        guard let relay = plan.relay else { return flowFact(arrivalFlow, ofSender: message) }
+        guard let relay = plan.relay else { return flowFact(plan.arrivalFlow, ofSender: message) }
         guard var fact = flowFact(relay.flow, ofSender: message) else { return nil }
         fact.member = relay.member
         return fact

@@ -26,22 +26,21 @@ package import Primitives
 import SIP
 
 extension Proxy {
-    /// Relays the INVITE at hand if this node drains.
-    /// - Returns: Whether it has been dealt with.
-    mutating func relays(_ plan: RequestPlan) -> Bool {
+    /// Whether the INVITE at hand is relayed, since this node drains, and to whom.
+    func decideRelay(_ plan: RequestPlan) -> Decision {
         guard isDraining, message.method == .invite, plan.relay == nil, plan.namedFlow == .none,
             !isPeerAddress(plan.source)
-        else { return false }
+        else { return .proceed }
+        if let member = takerOfCalls(serverKey(plan, method: .invite), attempt: 0) { return .relay(to: member) }
+        return plan.isEmergency ? .proceed : .refuse(503, .nobodyTakesCalls, retryAfter: 10)
+    }
+
+    /// Relays the INVITE at hand to a member.
+    mutating func relay(_ plan: RequestPlan, to member: Endpoint) {
         let key = serverKey(plan, method: .invite)
-        guard let member = takerOfCalls(key, attempt: 0) else {
-            if plan.isEmergency { return false }
-            counters.relaysRefused += 1
-            reject(503, plan) { $0.put("Retry-After: 10\r\n") }
-            return true
-        }
         guard let id = newContext() else {
-            reject(503, plan) { $0.put("Retry-After: 10\r\n") }
-            return true
+            refuse(Refusal(503, retryAfter: 10), plan)
+            return
         }
         counters.relayed += 1
         relayCount += 1
@@ -50,7 +49,7 @@ extension Proxy {
         context.cSeq = plan.cSeq.number
         context.upstream = plan.upstream
         context.listener = plan.listener
-        context.flow = arrivalFlow
+        context.flow = plan.arrivalFlow
         context.startedAt = now
         context.serverKey = key
         context.relayKey = relayKey(plan.via, plan.cSeq)
@@ -61,7 +60,6 @@ extension Proxy {
         dialogTable.insert(hash: context.relayKey, value: id.index)
         beginRelay(&context, id, to: member)
         finish(context, id)
-        return true
     }
 
     /// The members that take calls, each as likely as the others; a transaction's choice stays while they do.

@@ -27,26 +27,25 @@ package struct AccessList: Equatable, Sendable {
 }
 
 extension Proxy {
-    mutating func isAllowed(_ plan: RequestPlan) -> Bool {
+    /// Whether its sender may send requests here. An ACK is never answered.
+    func decideAccess(_ plan: RequestPlan) -> Decision {
         let access = settings.access
-        if access.allow.isEmpty && access.deny.isEmpty || plan.relay != nil { return true }
+        if access.allow.isEmpty && access.deny.isEmpty || plan.relay != nil { return .proceed }
         let address = plan.source.address
-        if access.allows(address) || settings.balancers.contains(address) || isPeerAddress(plan.source) { return true }
-        counters.accessDenied += 1
-        if !access.isSilent, message.method != .ack { reject(403, plan) }
-        return false
+        if access.allows(address) || settings.balancers.contains(address) || isPeerAddress(plan.source) {
+            return .proceed
+        }
+        return access.isSilent || message.method == .ack ? .drop(.denied) : .refuse(403, .accessDenied)
     }
 
     /// Whether a request outside of a dialog may be begun now.
-    mutating func isWithinLimits(_ plan: RequestPlan) -> Bool {
-        guard message.method != .bye, limiter.isActive else { return true }
+    mutating func decideLimits(_ plan: RequestPlan) -> Decision {
+        guard message.method != .bye, limiter.isActive else { return .proceed }
         let isBalancer = settings.balancers.contains(plan.source.address)
         switch limiter.take(source: isBalancer ? nil : plan.source.address, hash: hash, now: now) {
-        case .admitted: return true
-        case .source: counters.rateLimitedSource += 1
-        case .total: counters.rateLimitedTotal += 1
+        case .admitted: return .proceed
+        case .source: return .refuse(503, .sourceLimit, retryAfter: 5)
+        case .total: return .refuse(503, .totalLimit, retryAfter: 5)
         }
-        reject(503, plan) { $0.put("Retry-After: 5\r\n") }
-        return false
     }
 }

@@ -19,15 +19,9 @@ extension Proxy {
         return settings.routes.first { matches($0, plan) }?.isEmergency ?? false
     }
 
-    /// Refuses a request that would begin something while this node cannot keep up.
-    /// - Returns: Whether it was refused.
-    mutating func isShed(_ plan: RequestPlan) -> Bool {
-        guard overload.isOverloaded(now), !plan.isEmergency, plan.relay == nil, message.method != .bye else {
-            return false
-        }
-        counters.shed += 1
-        reject(503, plan) { $0.put("Retry-After: 5\r\n") }
-        return true
+    /// Whether a request that would begin something is refused, since this node cannot keep up.
+    func isShed(_ plan: RequestPlan) -> Bool {
+        overload.isOverloaded(now) && !plan.isEmergency && plan.relay == nil && message.method != .bye
     }
 
     /// There is no room for a further dialog or its transaction.

@@ -75,23 +75,20 @@ struct PathToken: Equatable, Sendable {
 }
 
 extension Proxy {
-    /// Decides whether a REGISTER that takes a route gets our Path.
-    /// - Returns: False when it was refused: the route requires Path, and its sender does not support it.
-    mutating func usePath(_ use: PathUse?, _ plan: inout RequestPlan) -> Bool {
-        guard let use, message.method == .register else { return true }
+    /// Decides whether a REGISTER that takes a route gets our Path. It is refused where the route requires Path, and
+    /// its sender does not support it (421).
+    func usePath(_ use: PathUse?, _ plan: inout RequestPlan) -> Decision {
+        guard let use, message.method == .register else { return .proceed }
         let isSupported = message.lists("path", in: .supported)
         switch use {
         case .supported: plan.addsPath = isSupported
         case .always: plan.addsPath = true
         case .required:
-            guard isSupported else {
-                reject(421, plan) { $0.put("Require: path\r\n") }
-                return false
-            }
+            guard isSupported else { return .refuse(421) }
             plan.addsPath = true
             plan.requiresPath = true
         }
-        return true
+        return .proceed
     }
 
     /// Writes our Path above all others, in the edit under way.
@@ -118,7 +115,7 @@ extension Proxy {
     /// a balancer, whose port says nothing of the phone.
     private func pathToken(_ plan: RequestPlan) -> PathToken? {
         guard message.count(of: .via) == 1, plan.via.isOnlyInField else { return nil }
-        if let fact = flowFact(arrivalFlow) { return PathToken(flow: fact, source: plan.source) }
+        if let fact = flowFact(plan.arrivalFlow) { return PathToken(flow: fact, source: plan.source) }
         guard !plan.source.transport.isReliable, !settings.balancers.contains(plan.source.address) else { return nil }
         var token = PathToken(flow: nil, source: plan.source)
         if settings.hasTwins { token.listener = plan.listener }

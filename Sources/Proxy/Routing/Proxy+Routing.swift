@@ -42,9 +42,9 @@ extension Proxy {
     }
 
     /// Sends a request where a route says.
-    /// - Returns: False when it was refused.
-    mutating func follow(_ route: StaticRoute, _ plan: inout RequestPlan) -> Bool {
-        guard usePath(route.path, &plan) else { return false }
+    mutating func follow(_ route: StaticRoute, _ plan: inout RequestPlan) -> Decision {
+        let path = usePath(route.path, &plan)
+        guard path.isProceed else { return path }
         let set = settings.targetSets[route.set]
         let order = order(of: set, at: route.set)
         if order.count == 1 {
@@ -52,15 +52,11 @@ extension Proxy {
             if target.namesUser { plan.requestURI = target.uri }
             plan.health = firstTarget + Int32(setStates[route.set].first + order[0].position)
             guard let hop = settings.egress ?? target.endpoint else {
-                guard let name = target.name else {
-                    reject(502, plan)
-                    return false
-                }
-                return waitsForName(name, &plan)
+                return target.name.map { lookUp($0, &plan) } ?? .refuse(502)
             }
             plan.nextHop = hop
             plan.isTransportOpen = target.isTransportOpen
-            return true
+            return .proceed
         }
         plan.targets = order.map { element in
             let target = set.targets[element.position]
@@ -72,7 +68,7 @@ extension Proxy {
             result.isTransportOpen = target.isTransportOpen
             return result
         }
-        return true
+        return .proceed
     }
 
     /// The targets of a set in the order in which they are tried, with the group of each.

@@ -87,7 +87,7 @@ extension Proxy {
     mutating func insertSubscriptionRoutes(_ plan: RequestPlan) {
         let flow = plan.flow == .none ? plan.memberFlow : flowFact(plan.flow)
         insertSubscriptionRoutes(
-            at: message.firstLineEnd, from: (plan.listener, flowFact(arrivalFlow, ofSender: message)),
+            at: message.firstLineEnd, from: (plan.listener, flowFact(plan.arrivalFlow, ofSender: message)),
             to: (listener(for: plan, toward: plan.nextHop), flow), secure: isSecure(plan))
     }
 

@@ -9,8 +9,7 @@ extension Proxy {
     /// A re-INVITE that some node has sent on already (S1-2b): no target gets a second one. A live owner says again
     /// what it said last; for a dead one its sender is told to try once more (S2-10). One that has come back through a
     /// server is another pass.
-    /// - Returns: Whether it is a repetition, and has been dealt with.
-    mutating func isRepeatedReInvite(_ did: DialogID, _ plan: RequestPlan, dialogs: DialogTable) -> Bool {
+    func decideRepeatedReInvite(_ did: DialogID, _ plan: RequestPlan, dialogs: DialogTable) -> Decision {
         let known = dialogs.view(did) { view, stored -> Branch.Token? in
             var found: RecordView.Pending?
             view.forEachPending(in: stored) { pending in
@@ -23,18 +22,10 @@ extension Proxy {
             else { return nil }
             return token
         }
-        guard let token = known ?? nil else { return false }
-        counters.foreignAbsorbed += 1
-        if token.member == settings.memberTag {
-            repeatLastResponse(did, plan, plan.leg)
-            return true
-        }
-        guard let owner = peer(token.member), owner.isLive else {
-            reject(500, plan) { $0.put("Retry-After: 1\r\n") }
-            return true
-        }
-        pass(to: owner, from: plan.source)
-        return true
+        guard let token = known ?? nil else { return .proceed }
+        if token.member == settings.memberTag { return .repeatAnswer(did, plan.leg) }
+        if let owner = peer(token.member), owner.isLive { return .pass(to: owner) }
+        return .refuse(500, .ofAnotherNode, retryAfter: 1)
     }
 
     /// Turns a CANCEL for another node's INVITE into the fact `cancelled` (S1-2c). One that is answered already is not

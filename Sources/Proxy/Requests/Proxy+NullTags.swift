@@ -44,16 +44,12 @@ extension Proxy {
 
     /// A request outside of any dialog; a dialog that its Route names is another's. An INVITE whose CSeq leaves no room
     /// for ours is refused (§8.1.1.5).
-    /// - Returns: False when it was refused.
-    mutating func beginsOutside(_ plan: inout RequestPlan) -> Bool {
-        guard message.method != .invite || UInt64(plan.cSeq.number) < GeneratedCSeq.limit else {
-            reject(400, plan)
-            return false
-        }
-        guard plan.did != nil else { return true }
+    mutating func leaveForeignDialog(_ plan: inout RequestPlan) -> Decision {
+        guard message.method != .invite || UInt64(plan.cSeq.number) < GeneratedCSeq.limit else { return .refuse(400) }
+        guard plan.did != nil else { return .proceed }
         counters.routeHintMismatches += 1
         plan.did = nil
-        return true
+        return .proceed
     }
 
     /// Whether a Route of the message at hand names a dialog of the cluster's.

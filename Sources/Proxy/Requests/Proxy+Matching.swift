@@ -7,62 +7,41 @@ import Primitives
 import SIP
 
 extension Proxy {
-    /// Looks a request without To tag up before anything is created.
-    /// - Returns: Whether it is to be forwarded.
-    mutating func prepareInitial(_ plan: inout RequestPlan, dialogs: inout DialogTable) -> Bool {
-        if message.method == .options, plan.consumedRoutes == routes.count, isForThisNode() {
-            answerOptions(plan)
-            return false
-        }
+    /// Looks a request outside of any dialog up before anything is created.
+    mutating func matchInitial(_ plan: inout RequestPlan, dialogs: DialogTable) -> Decision {
+        if message.method == .options, plan.consumedRoutes == routes.count, isForThisNode() { return .answerOptions }
         if let passage = passedBefore(plan) {
-            if passage.returned {
-                reject(482, plan)
-                return false
-            }
-            if relays(plan) { return false }
-            return preparePass(passage, &plan, dialogs: &dialogs)
+            if passage.returned { return .refuse(482) }
+            let relay = decideRelay(plan)
+            return relay.isProceed ? matchPass(passage, &plan, dialogs: dialogs) : relay
         }
         plan.isEmergency = isEmergency(plan)
-        guard plan.relay != nil || plan.isEmergency || isWithinLimits(plan) else { return false }
-        guard message.method == .invite else { return !isShed(plan) }
+        if plan.relay == nil, !plan.isEmergency {
+            let limits = decideLimits(plan)
+            guard limits.isProceed else { return limits }
+        }
+        let shed = Decision.refuse(503, .shed, retryAfter: 5)
+        guard message.method == .invite else { return isShed(plan) ? shed : .proceed }
         let did = dialogs.did(of: inviteIdentity(plan))
         plan.did = did
-        if dialogs.contains(did) {
-            receiveRepeatedInvite(plan, did: did, dialogs: &dialogs)
-            return false
-        }
-        if relays(plan) { return false }
-        if let known = attemptTriedAgain(plan, dialogs: dialogs) {
-            counters.foreignAbsorbed += 1
-            adopt(plan, known, dialogs: &dialogs)
-            return false
-        }
-        if isShed(plan) { return false }
-        if isFull(for: plan, dialogs) {  // New dialogs are shed first, requests in a dialog never.
-            counters.overloaded += 1
-            effects.items.append(.note(.overloaded))
-            reject(503, plan) { $0.put("Retry-After: 10\r\n") }
-            return false
-        }
+        if dialogs.contains(did) { return decideRepeated(did, plan, dialogs: dialogs) }
+        let relay = decideRelay(plan)
+        guard relay.isProceed else { return relay }
+        if let known = attemptTriedAgain(plan, dialogs: dialogs) { return .adopt(known) }
+        if isShed(plan) { return shed }
+        // New dialogs are shed first, requests in a dialog never.
+        if isFull(for: plan, dialogs) { return .refuse(503, .full, retryAfter: 10) }
         counters.callsTried += 1
         counters.emergencyCalls += plan.isEmergency ? 1 : 0
         plan.createsDialog = true
         plan.recordsRoute = true
-        return true
+        return .proceed
     }
 
     /// The Request-URI is the node or the cluster itself, without a user part.
     private func isForThisNode() -> Bool {
         guard let uri = try? URI(message.bytes, message.requestURI) else { return false }
         return uri.user.isEmpty && isOwn(uri, in: message.bytes)
-    }
-
-    private mutating func answerOptions(_ plan: RequestPlan) {
-        if isReady {
-            answer(200, plan) { $0.put("Accept: application/sdp\r\n") }
-        } else {
-            answer(503, plan) { $0.put("Retry-After: 5\r\n") }
-        }
     }
 
     /// Hash of everything that routing depends on (RFC 3261 §16.6 step 8): Request-URI, the Routes that are not ours,
@@ -87,43 +66,36 @@ extension Proxy {
         return UInt32(truncatingIfNeeded: stream.finish())
     }
 
-    /// Finds the dialog of a request with a To tag; it is forwarded without one just as well.
-    mutating func prepareInDialog(_ plan: inout RequestPlan, dialogs: DialogTable) -> Bool {
+    /// Finds the dialog of a request within one; it is forwarded without its record just as well.
+    mutating func matchInDialog(_ plan: inout RequestPlan, dialogs: DialogTable) -> Decision {
+        plan.isKnown = false
         let hint = plan.did
         matchDialog(&plan, dialogs: dialogs)
-        if let hint, !plan.isKnown, Self.refreshing(message.method),
-            waitsForRecord(hint, plan, dialogs: dialogs)
-        {
-            return false
+        if let hint, !plan.isKnown, Self.refreshing(message.method), mayWait(for: hint, plan, dialogs: dialogs) {
+            return .wait(for: .record(hint, isWanted: false))  // `matchDialog` has asked for it.
         }
-        guard let did = plan.did, plan.isKnown else { return true }
+        guard let did = plan.did, plan.isKnown else { return .proceed }
         plan.afterTheEnd = dialogs.state(did) == .deleted
-        if message.method == .invite, let passage = passedBefore(plan) { plan.pass = passage.pass }
-        if message.method == .invite, isRepeatedReInvite(did, plan, dialogs: dialogs) {
-            return false
+        if message.method == .invite {
+            if let passage = passedBefore(plan) { plan.pass = passage.pass }
+            let repeated = decideRepeatedReInvite(did, plan, dialogs: dialogs)
+            guard repeated.isProceed else { return repeated }
         }
-        if plan.leg == .callee,
-            let id = inviteContext(of: did, where: { !$0.held.isEmpty })
-        {
-            queueBehindHeld(plan, id)
-            return false
+        if plan.leg == .callee, let id = inviteContext(of: did, where: { !$0.held.isEmpty }) {
+            return .wait(for: .answer(id))
         }
-        if frozenDialogs.contains(did, now: now), message.method != .bye, !isKeepAlive(plan) {
-            rejectFrozen(did, plan, dialogs: dialogs)
-            return false
+        guard frozenDialogs.contains(did, now: now), message.method != .bye, !isKeepAlive(plan) else {
+            return .proceed
         }
-        return true
+        return .refuse(refusalOfFrozen(did, dialogs: dialogs))
     }
 
-    /// Refuses a request whose dialog a member may be ending just now (R1). Where a later deadline has come since the
+    /// What a request gets whose dialog a member may be ending just now (R1). Where a later deadline has come since the
     /// end was granted, the call most likely goes on, and 481 would make its sender hang up (RFC 3261 §12.2.1.2): it is
     /// told to ask once more.
-    private mutating func rejectFrozen(_ did: DialogID, _ plan: RequestPlan, dialogs: DialogTable) {
-        if let deadline = dialogs.deadline(did), deadline > now {
-            reject(500, plan) { $0.put("Retry-After: 1\r\n") }
-        } else {
-            reject(481, plan)
-        }
+    private func refusalOfFrozen(_ did: DialogID, dialogs: DialogTable) -> Refusal {
+        guard let deadline = dialogs.deadline(did), deadline > now else { return Refusal(481) }
+        return Refusal(500, retryAfter: 1)
     }
 
     /// Verifies the hint or falls back to Call-ID and tags (S3-21).

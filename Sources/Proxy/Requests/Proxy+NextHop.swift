@@ -6,101 +6,66 @@ import Primitives
 import SIP
 
 extension Proxy {
-    /// Decides the next hop (§16.5, §16.6 steps 6, 7).
-    /// - Returns: False when the request was refused.
-    mutating func findNextHop(_ plan: inout RequestPlan, dialogs: DialogTable) -> Bool {
+    /// Finds the next hop (§16.5, §16.6 steps 6, 7).
+    mutating func findNextHop(_ plan: inout RequestPlan, dialogs: DialogTable) -> Decision {
         if plan.consumedRoutes < routes.count {
             let next = routes[plan.consumedRoutes]
-            guard let uri = try? URI(message.bytes, next.uri) else {
-                reject(400, plan)
-                return false
-            }
+            guard let uri = try? URI(message.bytes, next.uri) else { return .refuse(400) }
             plan.nextHopIsStrict = !uri.hasLooseRoute(in: message.bytes)
             return resolve(uri, next.uri, &plan)
         }
-        guard let uri = try? URI(message.bytes, message.requestURI) else {
-            reject(416, plan)
-            return false
-        }
+        guard let uri = try? URI(message.bytes, message.requestURI) else { return .refuse(416) }
+        let isGone = Decision.refuse(430, .connectionGone)
         switch takePath(&plan) {
-        case .taken: return true
-        case .gone:
-            counters.flowsGone += 1
-            reject(430, plan)
-            return false
+        case .taken: return .proceed
+        case .gone: return isGone
         case .none: break
         }
-        if plan.isInDialog, isOwn(uri, in: message.bytes),
-            let isRouted = routeLeniently(&plan, dialogs: dialogs)
-        {
-            return isRouted
-        }
+        let isOwn = isOwn(uri, in: message.bytes)
+        if plan.isInDialog, isOwn, let decision = routeLeniently(&plan, dialogs: dialogs) { return decision }
         switch useFlow(&plan, dialogs: dialogs) {
-        case .taken: return true
-        case .gone where !isOwn(uri, in: message.bytes) && endpoint(of: uri, in: message.bytes) == nil:
-            counters.flowsGone += 1
-            reject(430, plan)
-            return false
+        case .taken: return .proceed
+        case .gone where !isOwn && endpoint(of: uri, in: message.bytes) == nil: return isGone
         case .gone, .none: break
         }
         switch takeRouteToken(&plan) {
-        case .taken: return true
-        case .gone where endpoint(of: uri, in: message.bytes) == nil:
-            counters.flowsGone += 1
-            reject(430, plan)
-            return false
+        case .taken: return .proceed
+        case .gone where endpoint(of: uri, in: message.bytes) == nil: return isGone
         case .gone, .none: break
         }
         if !plan.isInDialog, let route = settings.routes.first(where: { matches($0, plan) }) {
             return follow(route, &plan)
         }
-        if isOwn(uri, in: message.bytes) {
-            reject(404, plan)
-            return false
-        }
-        if uri.scheme == .other {  // A service that no route takes (RFC 5031 §4): nothing else leads there.
-            reject(416, plan)
-            return false
-        }
+        if isOwn { return .refuse(404) }
+        // A service that no route takes (RFC 5031 §4): nothing else leads there.
+        if uri.scheme == .other { return .refuse(416) }
         return resolve(uri, message.requestURI, &plan)
     }
 
-    private mutating func resolve(_ uri: URI, _ range: ByteRange, _ plan: inout RequestPlan) -> Bool {
-        if isOwn(uri, in: message.bytes) {  // What is then still ours is never sent to (S1-5).
-            effects.items.append(.note(.hairpin(callID: Array(message.bytes[message.callID.range]))))
-            reject(483, plan)
-            return false
-        }
+    private mutating func resolve(_ uri: URI, _ range: ByteRange, _ plan: inout RequestPlan) -> Decision {
+        // What is then still ours is never sent to (S1-5).
+        if isOwn(uri, in: message.bytes) { return .refuse(483, .hairpin) }
         if let egress = settings.egress {
             plan.nextHop = egress
-            return true
+            return .proceed
         }
         guard let endpoint = endpoint(of: uri, in: message.bytes) else {
-            if let name = name(of: uri, in: message.bytes) {
-                return waitsForName(name, &plan)
-            }
-            effects.items.append(.note(.unresolvable(uri: Array(message.bytes[range.range]))))
-            reject(502, plan)
-            return false
+            if let name = name(of: uri, in: message.bytes) { return lookUp(name, &plan) }
+            return .refuse(502, .unresolvable(uri: message.copy(range)))
         }
         plan.nextHop = endpoint
         plan.isTransportOpen = uri.scheme == .sip && uri.transport(in: message.bytes) == nil
-        return true
+        return .proceed
     }
 
     /// The next hop has to be looked up first, unless too many wait for that already.
-    mutating func waitsForName(_ name: ResolutionTarget, _ plan: inout RequestPlan) -> Bool {
-        guard resolutions.count < Self.resolutionLimit else {
-            counters.overloaded += 1
-            effects.items.append(.note(.overloaded))
-            reject(503, plan) { $0.put("Retry-After: 5\r\n") }
-            return false
-        }
+    func lookUp(_ name: ResolutionTarget, _ plan: inout RequestPlan) -> Decision {
+        guard resolutions.count < Self.resolutionLimit else { return .refuse(503, .full, retryAfter: 5) }
         var target = ForkTarget(requestURI: plan.requestURI, group: 0, candidates: [], name: name)
         target.health = plan.health
         target.isTransportOpen = name.transport == nil && !name.isSecure
         plan.targets = [target]
-        return true
+        return .proceed
     }
 
     /// Address, port and transport that a URI names in digits: maddr before host, the transports of this node only. A

@@ -8,9 +8,8 @@ import Primitives
 import SIP
 
 extension Proxy {
-    /// - Returns: Whether it has a next hop now, or waits for one; false when it was refused, `nil` when the record
-    ///   does not say where the other side is.
-    mutating func routeLeniently(_ plan: inout RequestPlan, dialogs: DialogTable) -> Bool? {
+    /// - Returns: `nil` when the record does not say where the other side is.
+    mutating func routeLeniently(_ plan: inout RequestPlan, dialogs: DialogTable) -> Decision? {
         guard settings.lenient, plan.isKnown, let did = plan.did, let record = dialogs.record(did) else { return nil }
         let callee = out(of: record, message.toTag) ?? record.outs.first
         var side = plan.leg == .caller ? callee?.side ?? Record.Side() : record.caller
@@ -21,11 +20,8 @@ extension Proxy {
         if side.routes.isEmpty, let fact = FlowFact(side.flow, ByteRange(side.flow)) {
             plan.requestURI = contact
             switch takeFlow(fact, &plan) {
-            case .taken: return true
-            case .gone where endpoint(of: target, in: contact) == nil:
-                counters.flowsGone += 1
-                reject(430, plan)
-                return false
+            case .taken: return .proceed
+            case .gone where endpoint(of: target, in: contact) == nil: return .refuse(430, .connectionGone)
             case .gone, .none: break
             }
         }
@@ -35,7 +31,7 @@ extension Proxy {
         plan.addedRoutes = hop.routes
         if let egress = settings.egress {
             plan.nextHop = egress
-            return true
+            return .proceed
         }
         // A strict router has become the Request-URI, and is the next hop.
         let (bytes, range) = hop.routes == side.routes ? firstRoute(hop) : (hop.requestURI, ByteRange(hop.requestURI))
@@ -43,10 +39,10 @@ extension Proxy {
         guard hop.endpoint == .none else {
             plan.nextHop = hop.endpoint
             plan.isTransportOpen = uri.scheme == .sip && uri.transport(in: bytes) == nil
-            return true
+            return .proceed
         }
         guard let name = name(of: uri, in: bytes) else { return nil }
-        return waitsForName(name, &plan)
+        return lookUp(name, &plan)
     }
 
     /// Where the next hop is written: the first Route, else the Request-URI.

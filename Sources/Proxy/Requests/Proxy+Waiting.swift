@@ -6,17 +6,37 @@ package import Primitives
 import SIP
 
 extension Proxy {
-    /// Keeps a request that would refresh a dialog, or cancel it, until its record has been fetched, 200 ms at most:
-    /// facts are published only of records that are here (R2). After that it goes by its Route, as any request does
-    /// without a record (S1-7).
-    mutating func waitsForRecord(_ did: DialogID, _ plan: RequestPlan, dialogs: DialogTable) -> Bool {
-        guard commits, !hasWaited, !dialogs.contains(did), peers.contains(where: \.isLive) else { return false }
-        let request = QueuedRequest(
-            bytes: message.snapshot(), source: plan.arrivedFrom, listener: plan.listener, flow: arrivalFlow,
-            hasWaited: true)
-        let isKept = waitingRoom.keep(request, for: did, now: now)
-        counters.waitsRefused += isKept ? 0 : 1
-        return isKept
+    /// Whether a request that would refresh a dialog, or cancel it, is kept until its record has been fetched, 200 ms
+    /// at most: facts are published only of records that are here (R2). After that it goes by its Route, as any request
+    /// does without a record (S1-7).
+    func mayWait(for did: DialogID, _ plan: RequestPlan, dialogs: DialogTable) -> Bool {
+        commits && !plan.hasWaited && !dialogs.contains(did) && peers.contains(where: \.isLive)
+    }
+
+    /// Keeps a request for what it waits for.
+    /// - Returns: False when it does not wait after all, for want of room: it goes on without. What would wait behind a
+    ///   2xx is let go then, and its sender repeats it.
+    mutating func keep(_ plan: RequestPlan, at stage: Stage, for awaited: Awaited) -> Bool {
+        if case .script = awaited { return askAboutRequest(plan) }
+        var request = WaitingRequest(bytes: message.snapshot(), plan: plan, stage: stage)
+        switch awaited {
+        case .script: break
+        case .record(let did, let isWanted):
+            request.plan.hasWaited = true
+            guard waitingRoom.keep(request, for: did, now: now) else {
+                counters.waitsRefused += 1
+                return false
+            }
+            if isWanted { effects.items.append(.wanted(did)) }
+        case .answer(let id):
+            let isKept = contexts.update(id) { context in
+                guard context.queued.count < ResponseContext.queuedLimit else { return false }
+                context.queued.append(request)
+                return true
+            }
+            if isKept != true { counters.queuesRefused += 1 }
+        }
+        return true
     }
 
     /// Keeps a message whose dialog is not here for what it will teach when the record comes (R2); it is forwarded
@@ -52,18 +72,6 @@ extension Proxy {
         }
     }
 
-    mutating func queueBehindHeld(_ plan: RequestPlan, _ id: SlotID) {
-        let request = QueuedRequest(
-            bytes: message.snapshot(), source: plan.source, listener: plan.listener, flow: arrivalFlow)
-        let admitted =
-            contexts.update(id) { context in
-                guard context.queued.count < ResponseContext.queuedLimit else { return false }
-                context.queued.append(request)
-                return true
-            } ?? false
-        if !admitted { counters.queuesRefused += 1 }  // Its sender repeats it.
-    }
-
     /// Adopted INVITEs whose record has changed, and requests that were queued behind a 2xx which has gone now.
     mutating func replayQueued(dialogs: inout DialogTable) {
         while !released.isEmpty || !reviewsDue.isEmpty {
@@ -72,13 +80,7 @@ extension Proxy {
             for did in dids { review(did, dialogs: &dialogs) }
             let batch = released
             released.removeAll(keepingCapacity: true)
-            for request in batch {
-                guard loadMessage(request.bytes) else { continue }
-                hasWaited = request.hasWaited
-                arrivalFlow = request.flow
-                defer { hasWaited = false }
-                receiveRequest(from: request.source, on: request.listener, dialogs: &dialogs)
-            }
+            for request in batch { goOn(request, dialogs: &dialogs) }
         }
     }
 }

@@ -6,113 +6,7 @@ import Dialogs
 import Primitives
 import SIP
 
-/// Where a request goes, found step by step.
-struct RequestPlan {
-    var source: Endpoint
-    var listener: ListenerID
-    /// Where answers go (§18.2.2, RFC 3581), and what the topmost Via must say for it.
-    var upstream: Endpoint
-    var addsReceived: Bool
-    var cSeq: CSeq
-    var via: Via
-    /// How many Routes from the top are the cluster's.
-    var consumedRoutes = 0
-    /// The same, even when they are passed on to the member that holds a connection.
-    var ownRoutes = 0
-    /// The socket that the last of them names, where there are several to choose from (RFC 5658).
-    var routeListener: ListenerID?
-    var did: DialogID?
-    /// It is sent within a dialog: by its To tag, or by what stands for one (`isWithinDialog`).
-    var isInDialog = false
-    var leg = Leg.caller
-    /// Whether the record of `did` is here and agrees.
-    var isKnown = false
-    var afterTheEnd = false
-    var createsDialog = false
-    /// The new Request-URI; empty keeps the old one.
-    var requestURI: [UInt8] = []
-    var nextHop = Endpoint.none
-    /// Where it goes instead, when that is more than one known address.
-    var targets: [ForkTarget] = []
-    /// The number of the next hop in the table of targets (`targetStates`), if it has one.
-    var health: Int32?
-    /// The connection of the member that it is passed to, which must send it on.
-    var memberFlow: FlowFact?
-    /// The connection that the member which passed it here names.
-    var namedFlow = FlowID.none
-    /// The connection to the next hop, when it must be a certain one.
-    var flow = FlowID.none
-    /// What the last Route of ours says of the side beyond it, and whether any of them is a subscription's.
-    var routeToken: RouteToken?
-    var namesSubscription = false
-    /// Routes that are not in the message, and should be (`routeLeniently`): the value of a header.
-    var addedRoutes: [UInt8] = []
-    /// Where a Path of ours leads to.
-    var path: PathToken?
-    /// The request gets our Path, and whether the registrar must understand it (RFC 3327).
-    var addsPath = false
-    var requiresPath = false
-    /// The next hop was given without a transport.
-    var isTransportOpen = false
-    /// The first Route left does not route loosely (§16.6 step 6).
-    var nextHopIsStrict = false
-    /// Who must see a dialog's requests is in its route set, on each pass (RFC 3261 §16.6 step 4).
-    var recordsRoute = false
-    /// It begins an emergency call, which is shed last.
-    var isEmergency = false
-    /// Which pass of a spiral it is.
-    var pass = SpiralPass.first
-    /// Branches it may have at once, here and further down (RFC 5393 §5.3.3).
-    var breadth = MaxBreadth.assumed
-    /// What becomes of its session timer.
-    var session = SessionChange()
-    /// The draining member that relayed it here; `source` is its sender then, and `upstream` that member.
-    var relay: Relay?
-}
-
 extension Proxy {
-    mutating func receiveRequest(from source: Endpoint, on listener: ListenerID, dialogs: inout DialogTable) {
-        guard let via = try? message.topmostVia(), let cSeq = try? message.cSeq() else {
-            counters.malformed += 1
-            return
-        }
-        defer {
-            if isRefusalAtHand { rememberRefusal(dialogs: &dialogs) }
-        }
-        let reply = replyPath(via: via, source: source)
-        var plan = RequestPlan(
-            source: source, listener: listener, upstream: reply.endpoint, addsReceived: reply.adds, cSeq: cSeq, via: via
-        )
-        readRelay(&plan)
-        guard isAllowed(plan) else { return }
-        switch message.method {
-        case .ack:
-            receiveAcknowledgement(&plan, dialogs: &dialogs)
-            return
-        case .cancel:
-            receiveCancel(&plan, dialogs: &dialogs)
-            return
-        default: break
-        }
-        if absorbRetransmission(plan) { return }
-        if let problem = checkRequest() {
-            reject(problem, plan)
-            return
-        }
-        consumeRoutes(&plan, dialogs: dialogs)
-        plan.isInDialog = isWithinDialog(plan, dialogs: dialogs)
-        if !plan.isInDialog {
-            guard beginsOutside(&plan) else { return }
-            guard prepareInitial(&plan, dialogs: &dialogs) else { return }
-        } else {
-            guard prepareInDialog(&plan, dialogs: dialogs) else { return }
-        }
-        guard readBreadth(&plan),
-            findNextHop(&plan, dialogs: dialogs)
-        else { return }
-        forward(plan, dialogs: &dialogs)
-    }
-
     // MARK: Reply path
 
     /// Where answers to a request go: RFC 3261 §18.2.2, RFC 3581, and rule S2-16.
@@ -191,11 +85,12 @@ extension Proxy {
         return index.flatMap { contexts.id(at: $0) }
     }
 
-    /// Answers or swallows a request that this node has already (§17.2).
-    mutating func absorbRetransmission(_ plan: RequestPlan) -> Bool {
-        guard let id = serverContext(serverKey(plan, method: message.method)), var context = take(id) else {
-            return false
-        }
+    /// The transaction of a request that this node has already (§17.2).
+    func contextOfCopy(_ plan: RequestPlan) -> SlotID? { serverContext(serverKey(plan, method: message.method)) }
+
+    /// Answers or swallows a copy of a request (§17.2).
+    mutating func absorb(_ id: SlotID) {
+        guard var context = take(id) else { return }
         counters.retransmissionsAbsorbed += 1
         actions.removeAll(keepingCapacity: true)
         switch context.server {
@@ -209,7 +104,6 @@ extension Proxy {
         }
         performServer(&context, id)
         put(context, id)
-        return true
     }
 
     // MARK: §16.3
@@ -226,24 +120,46 @@ extension Proxy {
         return isTooBrief() ? 422 : nil
     }
 
-    /// Reads how many branches the request may have.
-    /// - Returns: False when it may have none, or says what cannot be read; it was refused then.
-    private mutating func readBreadth(_ plan: inout RequestPlan) -> Bool {
-        do {
-            plan.breadth = try message.maxBreadth() ?? MaxBreadth.assumed
-        } catch {
-            reject(error.statusCode, plan)
-            return false
-        }
-        if plan.breadth == 0 { reject(440, plan) }
-        return plan.breadth > 0
-    }
+    // MARK: Answers of ours
 
     /// Refuses a request without keeping anything (§8.2.7): our To tag is a function of the request, so the ACK is
     /// known again; within a dialog by its branch (`Refusals`).
-    mutating func reject(_ status: Int, _ plan: RequestPlan, extra: (inout ByteWriter) -> Void = { _ in }) {
+    mutating func refuse(_ refusal: Refusal, _ plan: RequestPlan) {
         counters.rejected += 1
-        answer(status, plan, extra: extra)
+        count(refusal.cause)
+        answer(refusal.status, plan) { writer in
+            guard refusal.retryAfter > 0 else { return }
+            writer.put("Retry-After: ")
+            writer.putDecimal(UInt64(refusal.retryAfter))
+            writer.put("\r\n")
+        }
+    }
+
+    private mutating func count(_ cause: Refusal.Cause) {
+        switch cause {
+        case .request: break
+        case .accessDenied: counters.accessDenied += 1
+        case .sourceLimit: counters.rateLimitedSource += 1
+        case .totalLimit: counters.rateLimitedTotal += 1
+        case .shed: counters.shed += 1
+        case .full:
+            counters.overloaded += 1
+            effects.items.append(.note(.overloaded))
+        case .nobodyTakesCalls: counters.relaysRefused += 1
+        case .connectionGone: counters.flowsGone += 1
+        case .hairpin: effects.items.append(.note(.hairpin(callID: message.copy(message.callID))))
+        case .unresolvable(let uri): effects.items.append(.note(.unresolvable(uri: uri)))
+        case .ofAnotherNode: counters.foreignAbsorbed += 1
+        }
+    }
+
+    /// OPTIONS to the node itself says whether it is ready (S2-14).
+    mutating func answerOptions(_ plan: RequestPlan) {
+        if isReady {
+            answer(200, plan) { $0.put("Accept: application/sdp\r\n") }
+        } else {
+            answer(503, plan) { $0.put("Retry-After: 5\r\n") }
+        }
     }
 
     /// Answers a request that ends here, without keeping anything.
@@ -252,7 +168,8 @@ extension Proxy {
             plan.addsReceived
             ? (plan.source, forceRport: !plan.source.transport.isReliable && plan.upstream.port == plan.source.port)
             : nil
-        answer(status, to: plan.upstream, from: plan.listener, flow: arrivalFlow, received: received, extra: extra)
+        answer(
+            status, to: plan.upstream, from: plan.listener, flow: plan.arrivalFlow, received: received, extra: extra)
     }
 
     private mutating func answer(
@@ -272,6 +189,7 @@ extension Proxy {
                         _ = message.writeUnsupported(.proxyRequire, known: [], into: &writer)
                         writer.put("\r\n")
                     }
+                    if status == 421 { writer.put("Require: path\r\n") }
                     if status == 422 { Self.writeMinimumSession(minimumSession, into: &writer) }
                     extra(&writer)
                 }, into: &writer)
@@ -309,8 +227,8 @@ extension Proxy {
             if let via = try? message.topmostVia() { plan.via = via }
             if let cSeq = try? message.cSeq() { plan.cSeq = cSeq }
         }
-        routes.removeAll(keepingCapacity: true)
-        message.nameAddresses(.route, into: &routes)
+        readRoutes()
+        (plan.consumedRoutes, plan.ownRoutes) = (0, 0)
         for route in routes {
             guard let uri = try? URI(message.bytes, route.uri), isOwn(uri, in: message.bytes) else { break }
             plan.consumedRoutes += 1
@@ -330,6 +248,11 @@ extension Proxy {
                 plan.namedFlow = FlowID(rawValue: flow)
             }
         }
+    }
+
+    mutating func readRoutes() {
+        routes.removeAll(keepingCapacity: true)
+        message.nameAddresses(.route, into: &routes)
     }
 
     /// The did that a Route of ours carries: a hint, to be verified (S3-21).
@@ -353,8 +276,7 @@ extension Proxy {
 
     /// Puts the last Route back as Request-URI (§16.4): the request was sent on by a strict router.
     private mutating func undoStrictRoute() -> Bool {
-        routes.removeAll(keepingCapacity: true)
-        message.nameAddresses(.route, into: &routes)
+        readRoutes()
         guard let last = routes.last else { return false }
         editor.begin()
         editor.replace(message.requestURI) { [message] in

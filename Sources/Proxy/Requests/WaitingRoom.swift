@@ -11,6 +11,13 @@
 import Dialogs
 import Primitives
 
+/// A request that waits, and where it goes on.
+struct WaitingRequest: Sendable {
+    var bytes: [UInt8]
+    var plan: RequestPlan
+    var stage: Stage
+}
+
 struct WaitingRoom: Sendable {
     /// Of each kind.
     static let limit = 256
@@ -29,7 +36,7 @@ struct WaitingRoom: Sendable {
         var until: Instant
     }
 
-    private var requests: [WaitingRequest] = []
+    private var requests: [(did: DialogID, request: WaitingRequest, until: Instant)] = []
     private var messages: [Message] = []
     private var answers: [(did: DialogID, tries: Int, until: Instant)] = []
 
@@ -39,9 +46,9 @@ struct WaitingRoom: Sendable {
     var next: Instant? { [requests.first?.until, messages.first?.until].compactMap { $0 }.min() }
 
     /// - Returns: False when there is no room.
-    mutating func keep(_ request: QueuedRequest, for did: DialogID, now: Instant) -> Bool {
+    mutating func keep(_ request: WaitingRequest, for did: DialogID, now: Instant) -> Bool {
         guard requests.count < Self.limit else { return false }
-        requests.append(WaitingRequest(did: did, request: request, until: now.advanced(by: Self.requestWait)))
+        requests.append((did, request, now.advanced(by: Self.requestWait)))
         return true
     }
 
@@ -66,7 +73,7 @@ struct WaitingRoom: Sendable {
     }
 
     /// The record of a dialog has come: what waited for it, in order of arrival.
-    mutating func take(_ did: DialogID) -> (requests: [QueuedRequest], messages: [[UInt8]]) {
+    mutating func take(_ did: DialogID) -> (requests: [WaitingRequest], messages: [[UInt8]]) {
         answers.removeAll { $0.did == did }
         guard !isEmpty else { return ([], []) }
         let taken = (
@@ -79,7 +86,7 @@ struct WaitingRoom: Sendable {
     }
 
     /// The requests that have waited long enough, and how many messages are let go.
-    mutating func expire(now: Instant) -> (requests: [QueuedRequest], forgotten: Int) {
+    mutating func expire(now: Instant) -> (requests: [WaitingRequest], forgotten: Int) {
         let late = requests.prefix { $0.until <= now }.map(\.request)
         requests.removeFirst(late.count)
         let forgotten = messages.prefix { $0.until <= now }.count

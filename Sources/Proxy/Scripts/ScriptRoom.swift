@@ -1,0 +1,67 @@
+// ScriptRoom keeps what a script has been asked about, by token, until its verdict comes or its time is over. A token
+// is never used twice, so a verdict that is late, or comes again, finds nothing.
+//
+// Limit: `limit` questions at once. Beyond it a request that begins something is refused, and everything else goes on
+// as without a script; both are counted.
+
+import Primitives
+
+struct ScriptRoom: Sendable {
+    static let limit = 4_096
+    /// As long as a request's sender waits (64·T1).
+    static let wait = Duration.seconds(32)
+
+    enum Subject: Sendable {
+        case request(WaitingRequest)
+        /// A branch of a context, by its position.
+        case branch(SlotID, Int)
+        /// A response to a context, by its number there.
+        case response(SlotID, UInt64)
+        case final(SlotID)
+    }
+
+    private var subjects: [UInt64: Subject] = [:]
+    /// In the order of asking, which is that of their ends.
+    private var order: [(token: UInt64, until: Instant)] = []
+    private var head = 0
+    private var lastToken: UInt64 = 0
+
+    var count: Int { subjects.count }
+
+    /// When `expire` may have something to do.
+    var next: Instant? { head < order.count ? order[head].until : nil }
+
+    /// - Returns: The token; `nil` when there is no room.
+    mutating func keep(_ subject: Subject, now: Instant) -> UInt64? {
+        guard subjects.count < Self.limit else { return nil }
+        lastToken &+= 1
+        subjects[lastToken] = subject
+        order.append((lastToken, now.advanced(by: Self.wait)))
+        return lastToken
+    }
+
+    mutating func take(_ token: UInt64) -> Subject? {
+        defer { forgetTaken() }
+        return subjects.removeValue(forKey: token)
+    }
+
+    /// The subjects whose time is over.
+    mutating func expire(now: Instant) -> [Subject] {
+        var late: [Subject] = []
+        while head < order.count, order[head].until <= now {
+            if let subject = subjects.removeValue(forKey: order[head].token) { late.append(subject) }
+            head += 1
+        }
+        forgetTaken()
+        return late
+    }
+
+    /// The order keeps no more than twice what there is.
+    private mutating func forgetTaken() {
+        while head < order.count, subjects[order[head].token] == nil { head += 1 }
+        if head > 64, head * 2 > order.count {
+            order.removeFirst(head)
+            head = 0
+        }
+    }
+}
