@@ -152,7 +152,7 @@ extension Node {
         DialogID(hex: text).flatMap { dialog($0, now: now) }
     }
 
-    private func dialog(_ did: DialogID, now: Instant) -> DialogReport? {
+    func dialog(_ did: DialogID, now: Instant) -> DialogReport? {
         guard let record = store.dialogs.record(did) else { return nil }
         var report = DialogReport()
         report.did = did.hex

@@ -111,6 +111,7 @@ extension Node {
             made.sources = route.sources
             made.isEmergency = route.isEmergency
             made.path = route.path
+            made.dialog = route.dialog
             if let pattern = route.pattern { made.requestURI = { pattern.matches($0, $1.range) } }
             made.headers = route.headers.map { header in
                 StaticRoute.HeaderCondition(name: Array(header.name.utf8)) {

@@ -68,6 +68,9 @@ package struct Node: Sendable {
     var successions: [Succession] = []
     var lastView: [MemberID] = []
     var notesDue: [Note] = []
+    /// Events of dialogs' lives that this node tells, and when it looks at others.
+    var lifeEvents: [LifeEvent] = []
+    var tellingTimes: TellingTimes
     var takeoverTimes = Histogram()
     var memberLags = Histogram()
 
@@ -95,6 +98,7 @@ package struct Node: Sendable {
             settings: Self.makeClusterSettings(settings), boot: boot, hello: Self.makeHello(settings), hash: hash,
             seed: seed, authenticator: authenticator, now: now)
         resolver = Resolver(Self.makeResolverSettings(settings), random: SplitMix(seed: seed))
+        tellingTimes = TellingTimes(origin: now)
         trace = TraceRing(memory: settings.trace.memory << 20)
         proxy.keepsOutline = trace.isOn
         proxy.unixOrigin = unixMilliseconds - now.milliseconds(since: .zero)
@@ -232,6 +236,7 @@ package struct Node: Sendable {
         proxy.advance(to: now, dialogs: &store.dialogs)
         fireDeadlines(now: now)
         fireKeepAlives(now: now)
+        tellDueLife(now: now)
         continueWalk(now: now)
         settle(now: now, into: &out)
         finish(&out, now: now)
@@ -244,6 +249,7 @@ package struct Node: Sendable {
         if walk.isUnderWay { next = min(next, walk.nextSlice) }
         if let deadline = proxy.nextDeadline { next = min(next, deadline) }
         if let timer = store.dialogs.nextTimer { next = min(next, timer) }
+        if let telling = tellingTimes.next { next = min(next, telling) }
         return next
     }
 }
@@ -262,4 +268,7 @@ struct NodeCounters: Sendable {
     /// Writes to records by scripts, operators and routes; those that did not fit.
     var changesWritten: UInt64 = 0
     var changesRefused: UInt64 = 0
+    /// Life events told here, and those whose flag the record did not take.
+    var eventsTold: UInt64 = 0
+    var eventsUnmarked: UInt64 = 0
 }

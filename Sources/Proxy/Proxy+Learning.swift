@@ -88,7 +88,10 @@ extension Proxy {
         facts.raise(settings.keepAlive.flags)
         var deadline = RecordView.Deadline()
         deadline.atMilliseconds = UInt64(max(0, settings.earlyTimeout.wholeMilliseconds))
+        let template = plan.templateRoute.flatMap { settings.routes.indices.contains($0) ? settings.routes[$0].dialog : nil }
+        deadline.lifetimeMilliseconds = template?.lifetimeMilliseconds ?? 0
         facts.deadline(deadline)
+        if let template { write(template, plan) }
         var times = RecordView.Times()
         times.bornUnixMilliseconds = UInt64(max(0, unixOrigin + now.milliseconds(since: .zero)))
         facts.times(times)

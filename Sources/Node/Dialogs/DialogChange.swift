@@ -137,9 +137,7 @@ extension Node {
             throw .full
         }
         counters.changesWritten += 1
-        let start = proxy.effects.arena.count
-        proxy.effects.arena.put(facts.bytes)
-        proxy.effects.items.append(.patch(did, ByteRange(start: start, end: proxy.effects.arena.count)))
+        publish(facts, of: did)
     }
 
     /// A change as the record has it, if its names and numbers may be.
