@@ -1,8 +1,8 @@
-// The facts that scripts, operators and routes write of a dialog. Unlike what messages teach, they may be taken back, so
-// each has a stamp: of two writes of one key the one with the larger stamp stays, and a removal is an entry without a
-// value, which stands until the record goes (R18).
+// The facts that scripts, operators and routes write of a dialog. Unlike what messages teach, they may be taken back,
+// so each has a stamp: of two writes of one key the one with the larger stamp stays, and a removal is an entry without
+// a value, which stands until the record goes (R18).
 //
-//     stamp   counter, then the writer's tag       counter = 1 + the largest of the writer's own and of all in the record
+//     stamp = counter, then the writer's tag     counter = 1 + the largest of the writer's own and of all in the record
 //
 // That is Lamport's receive rule: who has seen a write is never overruled by it, whatever the clocks and tags say; of
 // two who have not seen each other's, the tag decides, the same on every node.

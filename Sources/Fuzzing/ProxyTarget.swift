@@ -132,7 +132,7 @@ enum ProxyTarget {
         /// The BYEs of a granted intent.
         private mutating func endDialog() {
             guard let lastDID, let payload = proxy.endingPayload(lastDID, dialogs: dialogs) else { return }
-            proxy.end(lastDID, payload: payload, dialogs: dialogs, now: now)
+            proxy.end(lastDID, payload: payload, dialogs: &dialogs, now: now)
             drain(mustBeValid: true, answersNothing: false)
         }
 

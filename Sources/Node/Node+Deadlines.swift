@@ -33,7 +33,7 @@ extension Node {
         proxy.takeDueKeepAlives(now: now, into: &dueDialogs)
         for did in dueDialogs {
             let isActor = cluster.rank(did: did.rawValue, home: homeName(did)) == 0
-            proxy.keepAlive(did, isActor: isActor, now: now, dialogs: store.dialogs)
+            proxy.keepAlive(did, isActor: isActor, now: now, dialogs: &store.dialogs)
         }
     }
 
@@ -124,7 +124,7 @@ extension Node {
         guard cluster.isFit else { return store.dialogs.setTimer(did, at: now.advanced(by: Self.lookAgain)) }
         counters.intentsGranted += 1
         trace.keep(.granted, did, now: now)
-        proxy.end(did, payload: heard.intent.payload, dialogs: store.dialogs, now: now)
+        proxy.end(did, payload: heard.intent.payload, dialogs: &store.dialogs, now: now)
     }
 
     /// Every leg has answered: the record becomes a tombstone.

@@ -204,14 +204,11 @@ extension Proxy {
     package mutating func receiveUnsent(_ rawToken: UInt64, now: Instant, dialogs: inout DialogTable) {
         self.now = now
         defer { replayQueued(dialogs: &dialogs) }
-        guard let token = SendToken(rawValue: rawToken),
-            let id = resolve(token.context, generationMask: SendToken.generationMask), var context = take(id)
+        guard let token = SendToken(rawValue: rawToken) else { return }
+        if token.context.isOwn { return receiveUnsentOwn(token, dialogs: &dialogs) }
+        guard let id = resolve(token.context, generationMask: SendToken.generationMask), var context = take(id)
         else { return }
-        if context.kind == .probe {
-            if let probe = context.branches.first, probe.number == token.branch, probe.final == nil {
-                endProbe(&context, isUp: false)
-            }
-        } else if context.branches.indices.contains(Int(token.branch)) {
+        if context.branches.indices.contains(Int(token.branch)) {
             if token.isCancel {
                 endUnsentCancel(&context, id, branch: Int(token.branch), dialogs: &dialogs)
             } else {
@@ -239,15 +236,6 @@ extension Proxy {
         performClient(&context, branch: index, id)
         guard hasFailed else { return }  // It has had an answer meanwhile.
         counters.transportErrors += 1
-        if context.kind == .keepAlive {  // That nobody takes a connection now says nothing of the call.
-            counters.keepAlivesUnsendable += 1
-            endKeepAlive(&context, index, 503, .unknown, dialogs: &dialogs)
-            return
-        }
-        if context.branches[index].generated != 0 {
-            endLeg(&context, index, 503)
-            return
-        }
         context.branches[index].final = 503
         branchEnded(&context, id, branch: index, .failed, dialogs: &dialogs)
     }

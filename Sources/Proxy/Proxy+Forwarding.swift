@@ -256,8 +256,7 @@ extension Proxy {
             switch action {
             case .send:
                 let branch = context.branches[index]
-                let number = context.kind == .probe ? Int(branch.number) : index
-                let token = SendToken(context: id, branch: number).rawValue
+                let token = SendToken(context: id, branch: index).rawValue
                 effects.queue.send(
                     branch.sent, to: branch.target, from: branch.listener, flow: branch.flow, token: token,
                     serverName: branch.serverName)

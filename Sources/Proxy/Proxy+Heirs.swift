@@ -163,7 +163,7 @@ extension Proxy {
                 $0.state != .deleted && (context.pass.isFirst || $0.side.pass == context.pass)
             }
             let byes = own.compactMap { bye(did, record, $0, to: .callee, because: .interrupted) }
-            if !byes.isEmpty { startGenerated(byes, did: did, kind: .heir) }
+            if !byes.isEmpty { _ = sendByes(byes, did: did, for: .interruption, dialogs: &dialogs) }  // Counted.
             for branch in context.branches where branch.sawProvisional && branch.final == nil {
                 acknowledgeUnseen(branch)
             }

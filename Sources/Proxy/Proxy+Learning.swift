@@ -88,7 +88,7 @@ extension Proxy {
         facts.raise(settings.keepAlive.flags)
         var deadline = RecordView.Deadline()
         deadline.atMilliseconds = UInt64(max(0, settings.earlyTimeout.wholeMilliseconds))
-        let template = plan.templateRoute.flatMap { settings.routes.indices.contains($0) ? settings.routes[$0].dialog : nil }
+        let template = template(of: plan)
         deadline.lifetimeMilliseconds = template?.lifetimeMilliseconds ?? 0
         facts.deadline(deadline)
         if let template { write(template, plan) }

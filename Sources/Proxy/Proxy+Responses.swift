@@ -18,6 +18,8 @@ extension Proxy {
             counters.strayResponses += 1
         case .generated(let hash):
             receiveGeneratedResponse(hash, from: source, dialogs: &dialogs)
+        case .transaction(let token) where token.member == settings.memberTag && token.slot.isOwn:
+            receiveOwnAnswer(token, cSeq, dialogs: &dialogs)
         case .transaction(let token) where token.member == settings.memberTag:
             receiveOwnResponse(token, via, cSeq, from: source, dialogs: &dialogs)
         case .transaction(let token): receiveForeignAnswer(token, via, cSeq, from: source, dialogs: &dialogs)
@@ -42,21 +44,10 @@ extension Proxy {
             return
         }
         let isAnother = context.method != cSeq.method && cSeq.method != .cancel
-        let isOurs = context.kind == .probe || context.kind == .keepAlive
-        let isAlone = !isOurs && cSeq.method != .cancel && isForUsAlone(via)
+        let isAlone = cSeq.method != .cancel && isForUsAlone(via)
         if isAnother || isAlone || token.did != context.did ?? DialogID(rawValue: 0) {
             put(context, token.slot)
             counters.strayResponses += 1
-            return
-        }
-        if context.kind == .probe {
-            receiveProbeResponse(&context, token)
-            put(context, token.slot)
-            return
-        }
-        if context.kind == .keepAlive {
-            receiveKeepAliveResponse(&context, token, dialogs: &dialogs)
-            finish(context, token.slot)
             return
         }
         receive(&context, token.slot, branch: Int(token.branch), cSeq, via, dialogs: &dialogs)
@@ -75,7 +66,7 @@ extension Proxy {
         case .nonInvite(let transaction): if transaction.phase != .terminated { return false }
         case .none: break
         }
-        if context.kind == .resending || context.kind == .probe { return false }
+        if context.kind == .resending { return false }
         for branch in context.branches {
             switch branch.client {
             case .invite(let transaction): if transaction.phase != .terminated { return false }
@@ -121,7 +112,7 @@ extension Proxy {
         if status >= 200 {
             wheel.cancel(context.branches[index].timerC)
             context.branches[index].timerC = .none
-            if context.method == .bye { noteAnswerPassing() }
+            if context.method == .bye { noteAnswerPassing(dialogs: &dialogs) }
             if context.endsOnAnswer { endOnAnswer(&context, dialogs: &dialogs) }
         }
         if status < 200 {
@@ -221,7 +212,7 @@ extension Proxy {
             let record = dialogs.record(did),
             isRefused(context.cSeq, context.pass, record)
         {
-            refuseLateAnswer(did, home: record.home, .ofCall(.interrupted))
+            refuseLateAnswer(did, home: record.home, .ofCall(.interrupted), dialogs: &dialogs)
             return
         }
         // The caller must have the other answer from here: an INVITE without a final answer would wait for ever.

@@ -93,7 +93,7 @@ extension Proxy {
                     discard(context, id)
                     continue
                 }
-            case .generated, .passing, .probe, .keepAlive, .relayed: break
+            case .passing, .relayed: break
             }
             finish(context, id)
         }

@@ -21,9 +21,12 @@ extension Proxy {
         dueTokens.removeAll(keepingCapacity: true)
         wheel.advance(to: now, due: &dueTokens)
         for raw in dueTokens {
-            guard let token = TimerToken(rawValue: raw),
-                let id = resolve(token.context, generationMask: 0xffff), var context = take(id)
-            else { continue }
+            guard let token = TimerToken(rawValue: raw) else { continue }
+            if token.context.isOwn {
+                fireOwn(token, dialogs: &dialogs)
+                continue
+            }
+            guard let id = resolve(token.context, generationMask: 0xffff), var context = take(id) else { continue }
             fire(token, &context, id, dialogs: &dialogs)
             finish(context, id)
         }
@@ -57,7 +60,7 @@ extension Proxy {
             if context.kind == .relayed, context.branches[0].final == nil {
                 _ = relaysAnew(&context, id)
             }
-        case .probe: sendProbe(&context, id)
+        case .own, .probe: break  // `fireOwn` has them.
         }
     }
 
@@ -106,18 +109,6 @@ extension Proxy {
         counters.retransmissionsSent += actions.contains(.send) ? 1 : 0
         performClient(&context, branch: branch, id)
         guard timedOut, context.branches[branch].final == nil else { return }
-        if context.kind == .probe {
-            endProbe(&context, isUp: false)
-            return
-        }
-        if context.kind == .keepAlive {
-            endKeepAlive(&context, branch, 408, .failed, dialogs: &dialogs)
-            return
-        }
-        if context.branches[branch].generated != 0 {
-            endLeg(&context, branch, 408)
-            return
-        }
         context.branches[branch].final = 408
         context.branches[branch].response = []
         let isSilent = !context.branches[branch].sawProvisional

@@ -80,7 +80,7 @@ extension Proxy {
         guard settings.refusesUnrecorded, context.isInitial, context.lastStatus < 200, context.held.isEmpty,
             let did = context.did
         else { return true }
-        refuseLateAnswer(did, home: dialogs.record(did)?.home, .ofCall(.interrupted))
+        refuseLateAnswer(did, home: dialogs.record(did)?.home, .ofCall(.interrupted), dialogs: &dialogs)
         learnFailure(context, status: 513, dialogs: &dialogs)
         respond(513, &context, id)
         return false

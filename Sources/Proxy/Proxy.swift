@@ -14,7 +14,7 @@
 // a script is asked), +Forwarding (§16.6), +Responses (§16.7); Forking (several branches, best answer, names), Routing
 // (static routes, probed targets, access and rate limits), +Cancel (§16.10), +Acknowledgement, +Timers; +Learning and
 // +LearningEnds (facts); WrongNode (messages of other nodes' transactions), +Attempts (copies of INVITEs), +Takeover
-// and +Heirs (what heirs do); +Ending (BYEs that the cluster makes), KeepAlive (OPTIONS within dialogs), SessionTimers
+// and +Heirs (what heirs do); OwnRequests (BYEs and OPTIONS that the cluster makes), KeepAlive (when), SessionTimers
 // (RFC 4028, 422), Relays (a draining node's new calls), +Flows (connections).
 //
 // Limits: `ProxySettings.contextLimit` transactions; 16 held responses and 16 queued requests a context; those of
@@ -77,8 +77,8 @@ package struct Proxy: Sendable {
     var serverTable = FlatTable(minimumCapacity: 4_096)
     /// INVITE contexts by did, for CANCEL, facts of others and heirs.
     var dialogTable = FlatTable(minimumCapacity: 4_096)
-    /// Generated requests by the hash in their branch.
-    var generatedTable = FlatTable(minimumCapacity: 64)
+    /// Requests that the cluster makes itself.
+    var ownRequests: OwnRequests
     var wheel: TimerWheel
 
     /// What waits for the record of its dialog.
@@ -104,7 +104,7 @@ package struct Proxy: Sendable {
     /// first and its position, so that one from before a reload, when these were others, knows none.
     var targetStates: [TargetState] = []
     var firstTarget: Int32 = 0
-    /// Contexts that probe them.
+    /// Own requests that probe them.
     var probes: [SlotID] = []
     /// Where each set begins in `targetStates`, and how often it was chosen from.
     var setStates: [(first: Int, choices: UInt64)] = []
@@ -139,6 +139,7 @@ package struct Proxy: Sendable {
         heirs = Ranking(hash: hash)
         ownName = String(decoding: settings.nodeName, as: UTF8.self)
         contexts = Slab(limit: settings.contextLimit)
+        ownRequests = OwnRequests(limit: settings.contextLimit)
         wheel = TimerWheel(origin: now)
         limiter = RateLimiter(settings.limits, now: now)
         overload = OverloadDetector(delay: settings.limits.overloadMilliseconds)
@@ -147,7 +148,7 @@ package struct Proxy: Sendable {
     }
 
     /// Transactions kept, those that only absorb retransmissions any more among them.
-    package var contextCount: Int { contexts.count }
+    package var contextCount: Int { contexts.count + ownRequests.count }
 
     /// INVITEs that are relayed to members and have had no final answer; of `openTransactionCount`.
     package var openRelayCount: Int {
@@ -161,7 +162,7 @@ package struct Proxy: Sendable {
 
     /// Requests that have not had their final answer yet.
     package var openTransactionCount: Int {
-        var count = 0
+        var count = ownRequests.openCount
         contexts.forEachID { id in
             if contexts.read(id, { !$0.kind.isOfOurOwn && $0.lastStatus < 200 }) ?? false {
                 count += 1
@@ -273,11 +274,8 @@ package struct Proxy: Sendable {
         if context.kind == .adopted { adoptedCount -= 1 }
         forgetRelay(context, id)
         if let key = context.serverKey { _ = serverTable.remove(hash: key, value: id.index) }
-        if let did = context.did, context.method == .invite || context.kind == .generated {
+        if let did = context.did, context.method == .invite {
             _ = dialogTable.remove(hash: did.rawValue, value: id.index)
-        }
-        for branch in context.branches where branch.generated != 0 {
-            _ = generatedTable.remove(hash: branch.generated, value: id.index)
         }
         _ = contexts.remove(id)
     }

@@ -2,15 +2,13 @@
 // toward whoever sent it, one client transaction a branch, and the responses that wait. It is a plain value in a slab;
 // its slot and generation stand in the branch of our Via, so an answer finds it at once.
 //
-// Kinds other than `forwarded` reuse the same machinery for what the cluster does of itself:
-//   generated   a BYE by function of (did, leg): a client side only
-//   heir        a dead node's ringing call: its CANCEL and BYEs as client side, its 480 as server side (S2-11)
+// Kinds other than `forwarded` reuse the same machinery for other nodes' requests; what the cluster asks of itself is
+// an `OwnRequest`:
+//   heir        a dead node's ringing call: its CANCEL as client side, its 480 as server side (S2-11)
 //   resending   a 2xx of a dead node's, or to an adopted INVITE, sent again until its ACK is seen: a server side only
 //               (S1-3)
 //   adopted     an INVITE that a balancer sent again to us while its first node died: a server side only (S1-2b)
 //   passing     a 2xx to a dead node's refresh: held for its commit, no side of a transaction (R9)
-//   probe       OPTIONS to a target of a static route, one after another: a client side that never ends
-//   keepAlive   OPTIONS within a dialog, a branch for each side asked: a client side that ends with the last answer
 //   relayed     an INVITE that a draining node has given to a member: a server side, and a client side toward that
 //               member whose Via is the sender's (`Proxy+Relays`)
 //
@@ -22,10 +20,10 @@ import SIP
 
 struct ResponseContext: Sendable {
     enum Kind: Sendable {
-        case forwarded, generated, heir, resending, adopted, passing, probe, keepAlive, relayed
+        case forwarded, heir, resending, adopted, passing, relayed
 
         /// Nobody's call waits for what becomes of it.
-        var isOfOurOwn: Bool { self == .resending || self == .passing || self == .probe || self == .keepAlive }
+        var isOfOurOwn: Bool { self == .resending || self == .passing }
     }
     /// How far an heir has come with ending a ringing call.
     enum HeirStage: Sendable {
@@ -113,8 +111,6 @@ struct ResponseContext: Sendable {
     /// Responses that a script is asked about, in order of arrival; how many there were.
     var asked: [AskedResponse] = []
     var responsesAsked: UInt64 = 0
-    /// The target that a probe asks, by its position in the table.
-    var health: Int32 = -1
     var held: [HeldResponse] = []
     /// Requests from the callee that must not overtake its held 2xx (S2-12).
     var queued: [WaitingRequest] = []
@@ -212,10 +208,6 @@ struct ClientBranch: Sendable {
     var cause = CancelCause.caller
     var cancelSent: [UInt8] = []
     var cancelTimers = TimerSet()
-    /// Which generated request this is: the leg that a BYE ends.
-    var leg = Leg.caller
-    /// The hash in its branch, for what the cluster makes itself; 0 otherwise.
-    var generated: UInt64 = 0
     var sawProvisional = false
     /// The final status, once there is one; 408 also stands for silence.
     var final: Int?
@@ -272,8 +264,8 @@ struct TimerToken: Equatable, Sendable {
         case branchEnd
         /// A request that must not be answered any more (RFC 4320) is kept until its sender has given up.
         case silence
-        /// The next OPTIONS to a target.
-        case probe
+        /// A request of the cluster's own, and the next OPTIONS to a target.
+        case own, probe
         /// A member has said nothing to a relayed INVITE.
         case relay
     }

@@ -42,7 +42,8 @@ struct StampedFactsTests {
         #expect(Self.read(try joined(on, off)) { $0.property(.keepsDeadline, in: $1) } == nil)
     }
 
-    @Test func `of two writers who do not know of each other the same one wins everywhere, a later one always`() throws {
+    @Test func `of two writers who do not know of each other the same one wins everywhere, a later one always`() throws
+    {
         let (one, other) = (
             Self.facts([.variable(Self.text("k"), value: Self.text("z"))], 4, 7),
             Self.facts([.variable(Self.text("k"), value: Self.text("a"))], 4, 9)
@@ -56,13 +57,15 @@ struct StampedFactsTests {
         #expect(try joined(later, one, other) == later)
     }
 
-    @Test func `a tombstone has what scripts wrote until its end was told, in whatever order the two are heard`() throws {
+    @Test func `a tombstone has what scripts wrote until its end was told, in whatever order the two are heard`() throws
+    {
         let link = ProfileLink(name: Self.text("calls"))
         var put = FactsWriter()
         put.put(.callID, Self.text("c"))
         put.put(.from, Self.text("<sip:a@b>"))
         let written = Self.facts(
-            [.variable(Self.text("k"), value: Self.text("v")), .profile(link, isMember: true), .flag(3, isSet: true)], 1)
+            [.variable(Self.text("k"), value: Self.text("v")), .profile(link, isMember: true), .flag(3, isSet: true)], 1
+        )
         var end = FactsWriter()
         end.reach(.deleted)
         var times = RecordView.Times()
@@ -138,7 +141,8 @@ struct StampedFactsTests {
         var facts = FactsWriter()
         facts.reach(.early)
         facts.put(.requestURI, [UInt8](repeating: 98, count: 3_000))
-        let learned = try table.learn(did, facts: RawSpan(_elements: facts.bytes.span), age: nil, room: .early, now: .zero)
+        let learned = try table.learn(
+            did, facts: RawSpan(_elements: facts.bytes.span), age: nil, room: .early, now: .zero)
         #expect(learned.after == .early, "what scripts have is not counted in the room of the INVITE")
         #expect(try table.learn(did, patch(state: .deleted)).after == .deleted)
     }

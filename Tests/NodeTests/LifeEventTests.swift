@@ -22,7 +22,8 @@ struct LifeEventTests {
     private static func kinds(_ bench: ClusterBench) -> [String] { bench.events.map(\.event.kind.rawValue) }
 
     @Test(arguments: 0..<3)
-    func `a call starts and ends once for all nodes, and its end has what was written last, wherever`(node: Int) throws {
+    func `a call starts and ends once for all nodes, and its end has what was written last, wherever`(node: Int) throws
+    {
         var bench = Self.bench()
         bench.call(through: 0)
         #expect(Self.kinds(bench) == ["start"])
@@ -53,7 +54,8 @@ struct LifeEventTests {
         #expect(failed.events.allSatisfy { $0.event.dialog.variables.isEmpty })
     }
 
-    @Test func `when the home dies before it has told, the heir tells, once, with what the home had been told`() throws {
+    @Test func `when the home dies before it has told, the heir tells, once, with what the home had been told`() throws
+    {
         var bench = Self.bench()
         bench.call(through: 0)
         try bench.change([.variable("k", value: "v")], through: 1)
@@ -70,7 +72,8 @@ struct LifeEventTests {
         bench.bus.delay = 30
         let to = "<sip:bob@10.0.9.2>;tag=bob"
         bench.receive(
-            ClusterBench.request("BYE", "z9hG4bKbye", to, cSeq: 9, extra: bench.route), from: ClusterBench.caller, at: 0)
+            ClusterBench.request("BYE", "z9hG4bKbye", to, cSeq: 9, extra: bench.route), from: ClusterBench.caller, at: 0
+        )
         try bench.change([.variable("late", value: "yes")], through: 2)
         bench.advance(milliseconds: 2_000)
         #expect(bench.events.last?.event.dialog.variables == [StampedReport(key: "late", value: "yes")])

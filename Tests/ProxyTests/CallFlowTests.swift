@@ -187,7 +187,7 @@ struct CallFlowTests {
         var bench = ProxyBench()
         _ = establish(&bench)
         let payload = bench.proxy.endingPayload(bench.did, dialogs: bench.dialogs)!
-        bench.proxy.end(bench.did, payload: payload, dialogs: bench.dialogs, now: bench.now)
+        bench.proxy.end(bench.did, payload: payload, dialogs: &bench.dialogs, now: bench.now)
         let byes = bench.drain()
         #expect(Set(byes.map(\.to)) == [ProxyBench.caller, ProxyBench.callee])
         for bye in byes {

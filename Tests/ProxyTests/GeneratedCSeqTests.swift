@@ -36,7 +36,7 @@ struct GeneratedCSeqTests {
     private static func byes(_ bench: inout ProxyBench) -> [Int] {
         let payload = bench.proxy.endingPayload(bench.did, dialogs: bench.dialogs) ?? []
         bench.proxy.end(
-            bench.did, payload: payload, dialogs: bench.dialogs, now: bench.now)
+            bench.did, payload: payload, dialogs: &bench.dialogs, now: bench.now)
         return bench.drain().compactMap { $0.header("CSeq").flatMap { Int($0.split(separator: " ")[0]) } }
     }
 

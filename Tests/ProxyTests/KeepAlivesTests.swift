@@ -43,7 +43,7 @@ struct KeepAlivesTests {
 
     @Test func `100 000 dialogs that came at one instant are looked at one by one, evenly over the interval`() throws {
         var proxy = Self.proxy()
-        let dialogs = try Self.fill(&proxy, 100_000)
+        var dialogs = try Self.fill(&proxy, 100_000)
         #expect(proxy.keepAlives.count == 100_000)
         var (due, now) = ([DialogID](), Instant.zero)
         var largest = 0
@@ -56,7 +56,7 @@ struct KeepAlivesTests {
                 largest = max(largest, due.count)
                 for did in due {
                     seen.insert(did)
-                    proxy.keepAlive(did, isActor: false, now: now, dialogs: dialogs)
+                    proxy.keepAlive(did, isActor: false, now: now, dialogs: &dialogs)
                 }
             }
             #expect(seen.count == 100_000, "each once an interval, round \(round)")
@@ -68,7 +68,7 @@ struct KeepAlivesTests {
 
     @Test func `after a pause 256 are looked at in a turn, and the rest in the turns that follow`() throws {
         var proxy = Self.proxy()
-        let dialogs = try Self.fill(&proxy, 3_000)
+        var dialogs = try Self.fill(&proxy, 3_000)
         var (due, now) = ([DialogID](), Instant.zero.advanced(by: .seconds(31)))
         var seen = Set<DialogID>()
         var turns = 0
@@ -78,7 +78,7 @@ struct KeepAlivesTests {
             #expect(due.count <= KeepAlives.turnLimit)
             for did in due {
                 #expect(seen.insert(did).inserted, "none twice before all were looked at")
-                proxy.keepAlive(did, isActor: false, now: now, dialogs: dialogs)
+                proxy.keepAlive(did, isActor: false, now: now, dialogs: &dialogs)
             }
             now = now.advanced(milliseconds: 10)
             turns += 1

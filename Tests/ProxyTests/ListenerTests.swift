@@ -98,7 +98,7 @@ struct ListenerTests {
         func byes(_ bench: inout StreamBench, _ did: DialogID) -> [StreamBench.Out] {
             let payload = bench.bench.proxy.endingPayload(did, dialogs: bench.bench.dialogs) ?? []
             bench.bench.proxy.end(
-                did, payload: payload, dialogs: bench.bench.dialogs, now: bench.bench.now)
+                did, payload: payload, dialogs: &bench.bench.dialogs, now: bench.bench.now)
             return bench.drain()
         }
         let own = byes(&bench, bench.bench.did)
@@ -120,7 +120,7 @@ struct ListenerTests {
             bench.bench.did, facts: RawSpan(_elements: bytes.span), age: .zero, now: heir.bench.now)
         let payload = try #require(heir.bench.proxy.endingPayload(bench.bench.did, dialogs: heir.bench.dialogs))
         heir.bench.proxy.end(
-            bench.bench.did, payload: payload, dialogs: heir.bench.dialogs, now: heir.bench.now)
+            bench.bench.did, payload: payload, dialogs: &heir.bench.dialogs, now: heir.bench.now)
         let sent = try #require(heir.drain().first { $0.sent.to == Self.bob })
         #expect(sent.sent.headers("Via")[0].hasPrefix("SIP/2.0/UDP \(Self.six);"))
     }
@@ -164,7 +164,7 @@ struct ListenerTests {
         #expect(invite.listener == 1 && Self.routes(invite.sent) == ["<sip:10.0.2.1:5060"])
         let payload = bench.bench.proxy.endingPayload(bench.bench.did, dialogs: bench.bench.dialogs) ?? []
         bench.bench.proxy.end(
-            bench.bench.did, payload: payload, dialogs: bench.bench.dialogs, now: bench.bench.now)
+            bench.bench.did, payload: payload, dialogs: &bench.bench.dialogs, now: bench.bench.now)
         let byes = bench.drain()
         #expect(byes.map(\.listener) == [1, 1])
         #expect(byes.allSatisfy { $0.sent.headers("Via")[0].hasPrefix("SIP/2.0/UDP 10.0.2.1:5060;") })

@@ -89,7 +89,7 @@ struct MissedFactsTests {
         #expect(second.state == .confirmed)
         let payload = second.proxy.endingPayload(second.did, dialogs: second.dialogs)!
         second.proxy.end(
-            second.did, payload: payload, dialogs: second.dialogs, now: second.now)
+            second.did, payload: payload, dialogs: &second.dialogs, now: second.now)
         let byes = second.drain().filter { $0.firstLine.hasPrefix("BYE ") }
         #expect(byes.first { $0.to == ProxyBench.caller }?.header("From") == "<sip:bob@example.org>;tag=bob")
         #expect(byes.first { $0.to == ProxyBench.callee }?.header("To") == "<sip:bob@example.org>;tag=bob")
@@ -254,7 +254,7 @@ struct MissedFactsTests {
         // The first node, cut off, confirms the same dialog and ends it at its deadline.
         _ = first.receive(Call.response(200, to: invite), from: ProxyBench.callee)
         let payload = first.proxy.endingPayload(first.did, dialogs: first.dialogs)!
-        first.proxy.end(first.did, payload: payload, dialogs: first.dialogs, now: first.now)
+        first.proxy.end(first.did, payload: payload, dialogs: &first.dialogs, now: first.now)
         let late = first.drain().first { $0.to == ProxyBench.callee && $0.firstLine.hasPrefix("BYE ") }
         #expect(early.header("Via") == late?.header("Via"))
         #expect(early.header("CSeq") == late?.header("CSeq"))
@@ -284,7 +284,7 @@ struct MissedFactsTests {
         #expect(second.dialogs.deadline(second.did) == first.dialogs.deadline(first.did))
         let payload = second.proxy.endingPayload(second.did, dialogs: second.dialogs)!
         second.proxy.end(
-            second.did, payload: payload, dialogs: second.dialogs, now: second.now)
+            second.did, payload: payload, dialogs: &second.dialogs, now: second.now)
         let byes = second.drain()
         #expect(Set(byes.map(\.to)) == [ProxyBench.caller, ProxyBench.callee])
         for bye in byes {
@@ -448,7 +448,7 @@ struct MissedFactsTests {
         _ = bench.receive(
             Call.response(200, to: invite, contact: "sip:bob@phones.example.org"), from: ProxyBench.callee)
         let payload = bench.proxy.endingPayload(bench.did, dialogs: bench.dialogs)!
-        bench.proxy.end(bench.did, payload: payload, dialogs: bench.dialogs, now: bench.now)
+        bench.proxy.end(bench.did, payload: payload, dialogs: &bench.dialogs, now: bench.now)
         let first = bench.drain()
         #expect(
             first.map(\.to) == [ProxyBench.caller]
@@ -465,7 +465,7 @@ struct MissedFactsTests {
         let other = lost.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
         _ = lost.receive(Call.response(200, to: other, contact: "sip:bob@gone.example.org"), from: ProxyBench.callee)
         let bytes = lost.proxy.endingPayload(lost.did, dialogs: lost.dialogs)!
-        lost.proxy.end(lost.did, payload: bytes, dialogs: lost.dialogs, now: lost.now)
+        lost.proxy.end(lost.did, payload: bytes, dialogs: &lost.dialogs, now: lost.now)
         let bye = lost.drain()[0]
         _ = lost.answer([])
         _ = lost.receive(Call.response(200, to: bye, toTag: "", contact: nil), from: ProxyBench.caller)

@@ -136,7 +136,7 @@ struct NullTagTests {
         call.establish()
         let payload = try #require(call.bench.proxy.endingPayload(call.bench.did, dialogs: call.bench.dialogs))
         call.bench.proxy.end(
-            call.bench.did, payload: payload, dialogs: call.bench.dialogs, now: call.bench.now)
+            call.bench.did, payload: payload, dialogs: &call.bench.dialogs, now: call.bench.now)
         let sent = call.bench.drain()
         func tagged(_ uri: String, _ tag: String) -> String { tag.isEmpty ? "<\(uri)>" : "<\(uri)>;tag=\(tag)" }
         let (alice, bob) = (tagged("sip:alice@example.org", tags.caller), tagged("sip:bob@example.org", tags.callee))
@@ -151,7 +151,7 @@ struct NullTagTests {
         _ = try bare.dialogs.learn(call.bench.did, facts: RawSpan(_elements: bytes.span), age: .zero, now: bare.now)
         bare.proxy.end(
             call.bench.did, payload: try #require(bare.proxy.endingPayload(call.bench.did, dialogs: bare.dialogs)),
-            dialogs: bare.dialogs, now: bare.now)
+            dialogs: &bare.dialogs, now: bare.now)
         #expect(bare.drain().map { $0.header("From") } == [bob, alice])
     }
 

@@ -78,7 +78,7 @@ struct OpenPassTests {
         var bench = hunt.bench
         let payload = try #require(bench.proxy.endingPayload(bench.did, dialogs: bench.dialogs))
         bench.proxy.end(
-            bench.did, payload: payload, dialogs: bench.dialogs, now: bench.now)
+            bench.did, payload: payload, dialogs: &bench.dialogs, now: bench.now)
         let bye = try #require(bench.drain().first { $0.to == Hunt.carol && $0.firstLine.hasPrefix("BYE") })
         let line = "\(bye.firstLine)\r\n"
         let back = line + "Via: SIP/2.0/UDP \(Hunt.server);branch=z9hG4bKthrough\r\n" + bye.text.dropFirst(line.count)

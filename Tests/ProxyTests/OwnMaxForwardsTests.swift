@@ -15,7 +15,7 @@ struct OwnMaxForwardsTests {
         let invite = bench.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
         _ = bench.receive(Call.response(200, to: invite), from: ProxyBench.callee)
         let payload = bench.proxy.endingPayload(bench.did, dialogs: bench.dialogs) ?? []
-        bench.proxy.end(bench.did, payload: payload, dialogs: bench.dialogs, now: bench.now)
+        bench.proxy.end(bench.did, payload: payload, dialogs: &bench.dialogs, now: bench.now)
         let byes = bench.drain()
         #expect(byes.map { $0.firstLine.prefix(4) } == ["BYE ", "BYE "])
         #expect(byes.map { $0.header("Max-Forwards") } == ["21", "21"])

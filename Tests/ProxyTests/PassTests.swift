@@ -156,7 +156,7 @@ struct PassTests {
         _ = hunt.passUp(answered[0])
         let payload = try #require(hunt.bench.proxy.endingPayload(hunt.bench.did, dialogs: hunt.bench.dialogs))
         hunt.bench.proxy.end(
-            hunt.bench.did, payload: payload, dialogs: hunt.bench.dialogs, now: hunt.bench.now)
+            hunt.bench.did, payload: payload, dialogs: &hunt.bench.dialogs, now: hunt.bench.now)
         let byes = hunt.bench.drain()
         #expect(byes.map(\.to) == [ProxyBench.caller, Hunt.server])
         #expect(byes[1].firstLine == "BYE sip:bob@10.0.0.2:5060 SIP/2.0")

@@ -92,7 +92,7 @@ struct ProxyBench {
         var due: [DialogID] = []
         proxy.takeDueKeepAlives(now: now, into: &due)
         for did in due {
-            proxy.keepAlive(did, isActor: isActor, now: now, dialogs: dialogs)
+            proxy.keepAlive(did, isActor: isActor, now: now, dialogs: &dialogs)
         }
         return drain()
     }

@@ -126,7 +126,7 @@ struct UnrecordedTests {
         let payload = bench.proxy.endingPayload(bench.did, dialogs: bench.dialogs)!
         #expect(payload.count <= 30_720, "it fits a frame")
         bench.proxy.end(
-            bench.did, payload: payload, dialogs: bench.dialogs, now: bench.now)
+            bench.did, payload: payload, dialogs: &bench.dialogs, now: bench.now)
         let byes = bench.drain()
         #expect(Set(byes.map(\.to)) == Set((1...11).map { "10.0.2.\($0):5060" } + [ProxyBench.caller]))
         #expect(byes.count == 23, "eleven callees, and the caller for each of twelve")

@@ -60,7 +60,7 @@ extension Node {
         }
         proxy.shortenDeadline(did, flags: .endedByOperator, isAsked: true, now: now, dialogs: &store.dialogs)
         let payload = proxy.endingPayload(did, dialogs: store.dialogs) ?? [0]
-        proxy.end(did, payload: payload, dialogs: store.dialogs, now: now)
+        proxy.end(did, payload: payload, dialogs: &store.dialogs, now: now)
         return .ending
     }
 }

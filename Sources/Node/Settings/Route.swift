@@ -133,7 +133,8 @@ package struct Route: Equatable, Sendable {
     /// The one-line form of `--set` and the environment: `MATCH => URI [weight=N] [q=X] URI … [policy=NAME]
     /// [path=USE] [emergency=true] [dialog.profiles=NAME] …`, or `MATCH => @SET [path=USE] …`.
     package static func parse(_ text: String, number: Int, problems: inout [SettingProblem]) -> Route? {
-        guard let (match, row) = RouteSet.row(ofLine: text, and: ["path", "emergency"] + dialogFields.map { "dialog.\($0)" }) else {
+        let more = ["path", "emergency"] + dialogFields.map { "dialog.\($0)" }
+        guard let (match, row) = RouteSet.row(ofLine: text, and: more) else {
             problems.append(SettingProblem(key: "routes", message: "'\(text)' is not of the form MATCH => URI"))
             return nil
         }

@@ -8,7 +8,8 @@ import SIP
 extension SettingKey {
     package static let all: [SettingKey] =
         nodeKeys + sipKeys + connectionKeys + dnsKeys + clusterKeys + replicationKeys + dialogKeys
-        + ModuleParameter.all.map(\.key) + takeoverKeys + admissionKeys + managementKeys + [integer("trace.memory-mb", \.trace.memory, in: 0...1_024)]
+        + ModuleParameter.all.map(\.key) + takeoverKeys + admissionKeys + managementKeys
+        + [integer("trace.memory-mb", \.trace.memory, in: 0...1_024)]
 
     private static let nodeKeys = [
         text("node.name", \.node.name),

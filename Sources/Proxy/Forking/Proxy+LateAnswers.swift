@@ -44,11 +44,13 @@ extension Proxy {
         facts.out(toTag) { $0.reach(.deleted) }
         learn(did, dialogs: &dialogs)
         let home = dialogs.record(did)?.home
-        refuseLateAnswer(did, home: home, .ofCall(.elsewhere))
+        refuseLateAnswer(did, home: home, .ofCall(.elsewhere), dialogs: &dialogs)
     }
 
     /// ACK and BYE for the 2xx at hand (S2-11), of a re-INVITE the ACK alone.
-    mutating func refuseLateAnswer(_ did: DialogID, home: Record.Home?, _ answer: LateAnswer) {
+    mutating func refuseLateAnswer(
+        _ did: DialogID, home: Record.Home?, _ answer: LateAnswer, dialogs: inout DialogTable
+    ) {
         // Without quorum nobody's call is ended, and the callee repeats its answer (RFC 3261 §13.3.1.4).
         guard isFit else {
             counters.foreignAbsorbed += 1
@@ -80,8 +82,8 @@ extension Proxy {
         acknowledge(did, record, out, of: request, cSeq: cSeq.number)
         if case .ofReInvite = answer { return }
         let hash = generatedHash(request.bytes)
-        guard generatedTable.first(hash: hash, where: { isGenerated($0, hash) }) == nil else { return }
-        startGenerated([request], did: did, kind: .heir)
+        guard ownRequests.find(hash: hash) == nil else { return }
+        _ = sendByes([request], did: did, for: .interruption, dialogs: &dialogs)  // The callee repeats its 2xx.
     }
 
     /// The ACK that goes where the BYE goes.

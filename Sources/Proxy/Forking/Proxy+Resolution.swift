@@ -19,10 +19,8 @@ struct Resolution: Sendable {
     enum Purpose: Sendable {
         /// A target of a context.
         case target(SlotID, Int)
-        /// A target that is probed.
-        case probe(SlotID)
-        /// A request that the cluster makes, by its branch.
-        case generated(SlotID, Int)
+        /// One of the requests that the cluster makes; of a probe the next.
+        case own(SlotID, Int)
         /// Bytes that are sent without a transaction, and the socket that they had best leave from.
         case stateless([UInt8], ListenerID?)
     }
@@ -88,9 +86,7 @@ extension Proxy {
         switch resolution.purpose {
         case .target(let id, let place):
             targetResolved(id, place, Array(usable), dialogs: &dialogs)
-        case .generated(let id, let index):
-            generatedResolved(id, index, usable.first, of: resolution.host, dialogs: &dialogs)
-        case .probe(let id): probeResolved(id, usable.first, of: resolution.host)
+        case .own(let id, let index): ownResolved(id, index, usable.first, of: resolution.host, dialogs: &dialogs)
         case .stateless(let bytes, let near):
             guard let endpoint = usable.first else {
                 counters.dropped += 1

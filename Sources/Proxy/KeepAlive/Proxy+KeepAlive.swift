@@ -52,7 +52,7 @@ extension Proxy {
     }
 
     /// A dialog's moment: its next one is set, and if this node acts for it, its phones are asked.
-    package mutating func keepAlive(_ did: DialogID, isActor: Bool, now: Instant, dialogs: DialogTable) {
+    package mutating func keepAlive(_ did: DialogID, isActor: Bool, now: Instant, dialogs: inout DialogTable) {
         self.now = now
         guard dialogs.state(did) == .confirmed, var wait = untilNextMoment(did, dialogs: dialogs) else {
             keepAlives.remove(did)  // Its record is gone from here.
@@ -69,7 +69,7 @@ extension Proxy {
         }
         // Its deadline has passed: BYEs are under way, or about to be.
         guard !keepAlives.isUnderWay(did), let deadline = dialogs.deadline(did), deadline > now else { return }
-        askPhones(did, dialogs: dialogs)
+        askPhones(did, dialogs: &dialogs)
     }
 
     /// Birth + phase + k · interval, from now.
@@ -83,77 +83,40 @@ extension Proxy {
 
     // MARK: Asking
 
-    private mutating func askPhones(_ did: DialogID, dialogs: DialogTable) {
+    private mutating func askPhones(_ did: DialogID, dialogs: inout DialogTable) {
         guard let record = dialogs.record(did) else { return }
         let answered = record.outs.filter { $0.state == .confirmedNotAcknowledged || $0.state == .confirmed }
         guard answered.count == 1 else { return }
-        guard let id = newContext() else { return }
-        var context = ResponseContext()
-        context.kind = .keepAlive
-        context.method = .options
-        context.did = did
-        context.startedAt = now
+        guard let id = reserve(.keepAlive, .options, did) else { return }
+        var parts: [OwnPart] = []
         for leg in [Leg.caller, .callee] where record.keepsAlive(leg) {
-            let number = context.branches.count
-            guard let branch = keepAliveBranch(did, record, answered[0], to: leg, number, id),
-                branch.target != .none || asksForName(of: branch, number, id)
-            else {
+            if let part = keepAlivePart(did, record, answered[0], to: leg, UInt8(parts.count), id) {
+                parts.append(part)
+            } else {
                 counters.keepAlivesUnsendable += 1
-                continue
             }
-            context.branches.append(branch)
         }
-        guard !context.branches.isEmpty else {
-            contexts.remove(id)
-            return
-        }
-        keepAlives.setUnderWay(did, true)
-        for index in context.branches.indices where context.branches[index].target != .none {
-            counters.keepAlivesSent += 1
-            start(&context, branch: index, id)
-        }
-        put(context, id)
-    }
-
-    /// Has the name looked up that a keep-alive goes to.
-    private mutating func asksForName(of branch: ClientBranch, _ number: Int, _ id: SlotID) -> Bool {
-        guard let name = nameOfHop(branch.sent) else { return false }
-        return ask(for: name, .generated(id, number))
-    }
-
-    /// The address of a keep-alive was looked up, or there is none: nothing is known of the side then.
-    mutating func keepAliveResolved(
-        _ context: inout ResponseContext, _ index: Int, _ endpoint: Endpoint?, _ id: SlotID, dialogs: inout DialogTable
-    ) {
-        guard let endpoint else {
-            counters.keepAlivesUnsendable += 1
-            endKeepAlive(&context, index, 503, .unknown, dialogs: &dialogs)
-            return
-        }
-        counters.keepAlivesSent += 1
-        startGenerated(&context, index, at: endpoint, id)
+        if !parts.isEmpty { keepAlives.setUnderWay(did, true) }
+        begin(parts, id, dialogs: &dialogs)
     }
 
     /// OPTIONS for one side, without a target where a name has to be looked up first; `nil` where no way leads there.
-    private func keepAliveBranch(
-        _ did: DialogID, _ record: Record, _ out: Record.Out, to leg: Leg, _ number: Int, _ id: SlotID
-    ) -> ClientBranch? {
+    private func keepAlivePart(
+        _ did: DialogID, _ record: Record, _ out: Record.Out, to leg: Leg, _ number: UInt8, _ id: SlotID
+    ) -> OwnPart? {
         let side = leg == .caller ? record.caller : out.side
         guard !side.contact.isEmpty, isReachable(side), let hop = nextHop(side) else { return nil }
         let target = settings.egress ?? hop.endpoint
-        let token = Branch.Token(
-            member: settings.memberTag, slot: id, branch: UInt8(number), did: did, loop: 0)
+        let token = Branch.Token(member: settings.memberTag, slot: id, branch: number, did: did, loop: 0)
         let sender = leg == .caller ? out.side : record.caller
         let listener = settings.listener(sentBy: side.sentBy, toward: target) ?? egressListener(target)
         let request = requestWithin(
             record, out, to: leg, method: "OPTIONS", cSeq: Self.keepAliveCSeq(after: sender.cseq), hop,
             via: { Self.writeVia(settings, .transaction(token), listener, into: &$0) })
-        var branch = ClientBranch(
-            client: clientTransaction(.options, target), sent: request, target: target,
-            listener: listener)
-        branch.number = token.branch
-        branch.leg = leg
-        return branch
+        var part = OwnPart(client: ownTransaction(target), sent: request, target: target, listener: listener)
+        part.number = number
+        part.leg = leg
+        return part
     }
 
     /// A phone that came over a connection which has ended cannot be asked, and may be in its call all the same.
@@ -169,62 +132,34 @@ extension Proxy {
 
     // MARK: Answers
 
-    /// What a keep-alive's end says of its side.
-    enum KeepAliveEnd { case lives, failed, unknown }
-
-    mutating func receiveKeepAliveResponse(
-        _ context: inout ResponseContext, _ token: Branch.Token, dialogs: inout DialogTable
-    ) {
-        let index = Int(token.branch)
-        guard index < context.branches.count, context.branches[index].final == nil,
-            case .nonInvite(var transaction) = context.branches[index].client
-        else {
-            counters.strayResponses += 1
-            return
-        }
-        let status = message.statusCode
-        actions.removeAll(keepingCapacity: true)
-        transaction.receive(statusCode: status, actions: &actions)
-        context.branches[index].client = .nonInvite(transaction)
-        performClient(&context, branch: index, token.slot)
-        guard status >= 200 else { return }
-        let end: KeepAliveEnd =
-            switch status {
-            case 408: .failed
-            case 481: isOfItsDialog(context.branches[index]) ? .failed : .unknown
-            default: .lives
-            }
-        if end == .unknown { counters.strayResponses += 1 }
-        endKeepAlive(&context, index, status, end, dialogs: &dialogs)
-    }
-
-    /// The response has the To tag of the request that it answers.
-    private mutating func isOfItsDialog(_ branch: ClientBranch) -> Bool {
-        loadStored(branch.sent) && Text.same(message.bytes, message.toTag, stored.bytes, stored.toTag)
-    }
-
-    /// One side has answered, or will not. Its context ends with the last one: a late copy of an answer is a stray.
-    mutating func endKeepAlive(
-        _ context: inout ResponseContext, _ index: Int, _ status: Int, _ end: KeepAliveEnd, dialogs: inout DialogTable
-    ) {
-        guard let did = context.did, context.branches[index].final == nil else { return }
-        let leg = context.branches[index].leg
-        context.branches[index].final = status
-        terminateClient(&context, index)
-        if context.branches.allSatisfy({ $0.final != nil }) { keepAlives.setUnderWay(did, false) }
+    /// One side has answered, or will not.
+    mutating func endKeepAlive(_ request: OwnRequest, _ index: Int, _ end: OwnEnd, dialogs: inout DialogTable) {
+        guard let did = request.did else { return }
+        if request.hasEnded { keepAlives.setUnderWay(did, false) }
+        let leg = request.parts[index].leg
         switch end {
-        case .lives: keepAlives.noteAnswer(did, leg)
-        case .unknown: break
-        case .failed:
-            counters.keepAlivesFailed += 1
-            // Cut off from its peers a node is likely cut off from the phones as well, and ends nobody's call.
-            guard isFit,
-                keepAlives.noteFailure(did, leg) >= settings.keepAlive.failureLimit,
-                dialogs.state(did) == .confirmed, let deadline = dialogs.deadline(did), deadline > now
-            else { return }
-            counters.dialogsEndedByKeepAlive += 1
-            shortenDeadline(did, flags: .endedByKeepAlive, isAsked: false, dialogs: &dialogs)
+        case .answered(481) where !isOfItsDialog(request.parts[index]): counters.strayResponses += 1
+        // That there is no way to it now says nothing of the call.
+        case .unsent, .unresolved: counters.keepAlivesUnsendable += 1
+        case .answered(408), .answered(481), .silent: noteFailure(did, leg, dialogs: &dialogs)
+        case .answered: keepAlives.noteAnswer(did, leg)
         }
+    }
+
+    /// The response at hand has the To tag of the request that it answers.
+    private mutating func isOfItsDialog(_ part: OwnPart) -> Bool {
+        loadStored(part.sent) && Text.same(message.bytes, message.toTag, stored.bytes, stored.toTag)
+    }
+
+    private mutating func noteFailure(_ did: DialogID, _ leg: Leg, dialogs: inout DialogTable) {
+        counters.keepAlivesFailed += 1
+        // Cut off from its peers a node is likely cut off from the phones as well, and ends nobody's call.
+        guard isFit,
+            keepAlives.noteFailure(did, leg) >= settings.keepAlive.failureLimit,
+            dialogs.state(did) == .confirmed, let deadline = dialogs.deadline(did), deadline > now
+        else { return }
+        counters.dialogsEndedByKeepAlive += 1
+        shortenDeadline(did, flags: .endedByKeepAlive, isAsked: false, dialogs: &dialogs)
     }
 
     // MARK: Passing by

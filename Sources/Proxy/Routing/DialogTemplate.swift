@@ -121,6 +121,12 @@ package struct DialogTemplate: Equatable, Sendable {
 }
 
 extension Proxy {
+    /// What the route of a request gives its dialog; nothing where a reload has taken the route away meanwhile.
+    func template(of plan: RequestPlan) -> DialogTemplate? {
+        guard let index = plan.templateRoute, settings.routes.indices.contains(index) else { return nil }
+        return settings.routes[index].dialog
+    }
+
     /// Writes what the route of the INVITE at hand gives its dialog.
     mutating func write(_ template: DialogTemplate, _ plan: RequestPlan) {
         var changes: [StampedChange] = []

@@ -1,4 +1,4 @@
-// Probing: each target of a set with `probe-interval-s` is asked OPTIONS, again and again, by a context of its own that
+// Probing: each target of a set with `probe-interval-s` is asked OPTIONS, again and again, by a request of its own that
 // never ends. A probe that has no answer when the next is due has failed, so a dead target is down after `down-after`
 // intervals; transaction timers only repeat it meanwhile.
 //
@@ -22,69 +22,78 @@ extension Proxy {
         }
     }
 
-    /// The position of a probe's target: its context ends before the table is another.
-    private func position(of context: ResponseContext) -> Int { Int(context.health - firstTarget) }
+    /// The position of a probe's target: its request ends before the table is another.
+    private func position(of target: Int32) -> Int { Int(target - firstTarget) }
 
     private mutating func startProbing(_ index: Int, at moment: Instant) {
-        guard let id = contexts.insert(.blank) else { return }
+        var request = OwnRequest(purpose: .probe(firstTarget + Int32(index)), method: .options)
+        guard let id = ownRequests.insert(request) else {
+            counters.overloaded += 1
+            return
+        }
         probes.append(id)
-        var context = ResponseContext()
-        context.kind = .probe
-        context.method = .options
-        context.health = firstTarget + Int32(index)
-        context.startedAt = now
-        context.contextTimer = wheel.schedule(TimerToken(context: id, machine: .probe).rawValue, at: moment)
-        put(context, id)
+        request.timer = wheel.schedule(TimerToken(context: id, machine: .probe).rawValue, at: moment)
+        ownRequests.put(request, id)
     }
 
     /// The next OPTIONS is due; one that has no answer yet has failed.
-    mutating func sendProbe(_ context: inout ResponseContext, _ id: SlotID) {
-        if let last = context.branches.first, last.final == nil { endProbe(&context, isUp: false) }
-        let state = targetStates[position(of: context)]
+    mutating func sendProbe(_ request: inout OwnRequest, _ id: SlotID) {
+        guard case .probe(let number) = request.purpose else { return }
+        if let last = request.parts.first, last.final == nil {
+            terminate(&request.parts[0])
+            endProbe(number, .silent)
+        }
+        request.parts = []
+        let state = targetStates[position(of: number)]
         let set = settings.targetSets[state.set]
-        context.contextTimer = wheel.schedule(
+        request.timer = wheel.schedule(
             TimerToken(context: id, machine: .probe).rawValue, at: now.advanced(by: set.probeInterval))
         let target = set.targets[state.position]
         if let endpoint = settings.egress ?? target.endpoint {
-            begin(&context, id, target, endpoint)
+            probe(&request, id, target, endpoint)
         } else if let name = target.name {
-            if !ask(for: name, .probe(id)) { counters.overloaded += 1 }
+            if !ask(for: name, .own(id, 0)) { counters.overloaded += 1 }
         }
     }
 
     /// The address of a target that is probed came, or there is none: then it cannot be reached.
-    mutating func probeResolved(_ id: SlotID, _ endpoint: Endpoint?, of host: [UInt8]) {
-        guard var context = take(id) else { return }
-        let state = targetStates[position(of: context)]
-        if let endpoint {
-            let target = settings.targetSets[state.set].targets[state.position]
-            begin(&context, id, target, endpoint, of: host)
-        } else {
-            note(position(of: context), isUp: false)
+    mutating func probeResolved(
+        _ request: inout OwnRequest, _ id: SlotID, _ endpoint: Endpoint?, of host: [UInt8]
+    ) {
+        guard case .probe(let number) = request.purpose else { return }
+        guard let endpoint else {
+            note(position(of: number), isUp: false)
+            return
         }
-        put(context, id)
+        let state = targetStates[position(of: number)]
+        probe(&request, id, settings.targetSets[state.set].targets[state.position], endpoint, of: host)
     }
 
-    private mutating func begin(
-        _ context: inout ResponseContext, _ id: SlotID, _ target: TargetSet.Target, _ endpoint: Endpoint,
+    private mutating func probe(
+        _ request: inout OwnRequest, _ id: SlotID, _ target: TargetSet.Target, _ endpoint: Endpoint,
         of host: [UInt8] = []
     ) {
-        for branch in context.branches { cancelTimers(branch.timers) }
-        context.cSeq = context.cSeq % 0x7fff_ffff + 1
-        let number = UInt8(truncatingIfNeeded: context.cSeq)
+        guard case .probe(let number) = request.purpose else { return }
+        for part in request.parts { cancelTimers(part.timers) }
+        request.cSeq = request.cSeq % 0x7fff_ffff + 1
         let token = Branch.Token(
-            member: settings.memberTag, slot: id, branch: number, did: DialogID(rawValue: 0), loop: context.cSeq)
-        var branch = ClientBranch(
-            client: clientTransaction(.options, endpoint),
+            member: settings.memberTag, slot: id, branch: UInt8(truncatingIfNeeded: request.cSeq),
+            did: DialogID(rawValue: 0), loop: request.cSeq)
+        var part = OwnPart(
+            client: ownTransaction(endpoint),
             sent: probeRequest(
-                target.uri, token, egressListener(endpoint), callID: UInt64(context.health), cSeq: context.cSeq),
+                target.uri, token, egressListener(endpoint), callID: UInt64(number), cSeq: request.cSeq),
             target: endpoint, listener: egressListener(endpoint))
-        branch.number = number
-        branch.serverName = serverName(host, endpoint)
-        context.branches = [branch]
-        counters.probes += 1
-        targetStates[position(of: context)].probes &+= 1
-        start(&context, branch: 0, id)
+        part.number = token.branch
+        part.serverName = serverName(host, endpoint)
+        request.parts = [part]
+        targetStates[position(of: number)].probes &+= 1
+        start(&request, 0, id)
+    }
+
+    /// Any answer but 408 and 503 says that the target is there.
+    mutating func endProbe(_ number: Int32, _ end: OwnEnd) {
+        note(position(of: number), isUp: end.status != 408 && end.status != 503)
     }
 
     private func probeRequest(
@@ -112,26 +121,5 @@ extension Proxy {
         writer.putDecimal(UInt64(cSeq))
         writer.put(" OPTIONS\r\nContent-Length: 0\r\n\r\n")
         return writer.bytes
-    }
-
-    mutating func receiveProbeResponse(_ context: inout ResponseContext, _ token: Branch.Token) {
-        guard context.branches.first?.number == token.branch, token.loop == context.cSeq,
-            case .nonInvite(var transaction) = context.branches[0].client
-        else {
-            counters.strayResponses += 1
-            return
-        }
-        actions.removeAll(keepingCapacity: true)
-        transaction.receive(statusCode: message.statusCode, actions: &actions)
-        context.branches[0].client = .nonInvite(transaction)
-        performClient(&context, branch: 0, token.slot)
-        guard message.statusCode >= 200, context.branches[0].final == nil else { return }
-        context.branches[0].final = message.statusCode
-        endProbe(&context, isUp: message.statusCode != 408 && message.statusCode != 503)
-    }
-
-    mutating func endProbe(_ context: inout ResponseContext, isUp: Bool) {
-        if context.branches[0].final == nil { context.branches[0].final = 408 }
-        note(position(of: context), isUp: isUp)
     }
 }

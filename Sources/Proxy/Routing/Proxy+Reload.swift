@@ -20,9 +20,7 @@ extension Proxy {
     /// is under way to the old ones says nothing of the new.
     package mutating func adopt(routes: [StaticRoute], targetSets: [TargetSet], now: Instant) {
         self.now = now
-        for id in probes {
-            if let context = take(id) { discard(context, id) }
-        }
+        for id in probes { discardOwn(id) }
         probes = []
         let (oldSets, oldStates, oldChoices) = (settings.targetSets, targetStates, setStates)
         settings.routes = routes

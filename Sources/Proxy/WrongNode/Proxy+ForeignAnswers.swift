@@ -67,7 +67,7 @@ extension Proxy {
         let isSuccess = cSeq.method == .invite && 200..<300 ~= message.statusCode
         if isSuccess, isRefused(cSeq.number, spiral, record) {
             let answer: LateAnswer = cSeq.number == record.inviteCSeq ? .ofCall(.interrupted) : .ofReInvite
-            refuseLateAnswer(did, home: record.home, answer)
+            refuseLateAnswer(did, home: record.home, answer, dialogs: &dialogs)
             return true
         }
         if isSuccess, cSeq.number == record.inviteCSeq, spiral.isFirst, isLateAnswer(did, dialogs: dialogs) {
@@ -76,7 +76,7 @@ extension Proxy {
         }
         var heir = inviteContext(of: did) {
             $0.kind == .heir && $0.cSeq == cSeq.number && $0.owner == token.member && $0.ownerSlot == token.slot
-                && $0.branches.contains { $0.number == token.branch && $0.generated == 0 }
+                && $0.branches.contains { $0.number == token.branch }
         }
         if heir == nil, cSeq.method == .invite, message.statusCode >= 300, spiral.isFirst,
             isDecided(cSeq.number, record)
