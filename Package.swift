@@ -49,6 +49,9 @@ let package = Package(
         .systemLibrary(
             name: "CCares", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"]), .brew(["c-ares"])]),
         module("Nanomsg", ["CNanomsg", "CSockets"]),
+        // The cipher of the bus; the decisions about a sealed frame are Cluster's.
+        module(
+            "Sealing", ["Primitives", "Cluster", "Nanomsg", .product(name: "Crypto", package: "swift-crypto")]),
         module(
             "Transports",
             [
@@ -77,7 +80,7 @@ let package = Package(
         .executableTarget(
             name: "understudy",
             dependencies: [
-                "Primitives", "SIP", "Dialogs", "Cluster", "Node", "Nanomsg", "Transports", "Management",
+                "Primitives", "SIP", "Dialogs", "Cluster", "Node", "Nanomsg", "Sealing", "Transports", "Management",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
@@ -106,7 +109,8 @@ let package = Package(
             name: "Benchmarks", dependencies: ["Primitives", "SIP", "Dialogs", "Cluster", "Node"],
             exclude: ["Thresholds.txt"], swiftSettings: swiftSettings),
         .executableTarget(
-            name: "understudy-bench", dependencies: ["Benchmarks", "CAllocations"], swiftSettings: swiftSettings),
+            name: "understudy-bench", dependencies: ["Benchmarks", "CAllocations", "Sealing"],
+            swiftSettings: swiftSettings),
 
         // Tests: one folder per module, then whole-system suites.
         tests("PrimitivesTests", ["Primitives"]),
@@ -117,6 +121,12 @@ let package = Package(
         tests("ProxyTests", ["Primitives", "SIP", "Dialogs", "Proxy", "Fuzzing"]),
         tests("ClusterTests", ["Primitives", "Cluster"]),
         tests("NodeTests", ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Node"]),
+        tests(
+            "SealingTests",
+            [
+                "Primitives", "Cluster", "Node", "Nanomsg", "Sealing", "Transports",
+                .product(name: "Crypto", package: "swift-crypto"),
+            ]),
         tests(
             "TransportsTests",
             [

@@ -31,6 +31,7 @@ import cases_peers
 import cases_reference
 import cases_reload
 import cases_robust
+import cases_seal
 import cases_services
 import cases_trace
 from cluster import Failure, note, unblock_signals
@@ -56,6 +57,7 @@ CASES = [
     ("restart", cases_cluster.restart, 300, 120),
     ("detection", cases_cluster.detection, 240, 90),
     ("soak", cases_cluster.soak, 780, 120),
+    ("sealed", cases_seal.sealed, 180, 120),
     ("peers-sipp-udp", cases_peers.peers_sipp_udp, 120, 60),
     ("peers-sipp-tcp", cases_peers.peers_sipp_tcp, 120, 60),
     ("peers-baresip", cases_peers.peers_baresip, 120, 90),

@@ -109,6 +109,7 @@ class Node:
         self.log = os.path.join(cluster.folder, self.name + ".log")
         self.process = None
         self.connection = None
+        self.own_key = None  # a key file of its own; else all have one together
 
     def listeners(self):
         """UDP; with certificates also TCP on the same port, TLS on the next, WebSocket on 8088, with TLS on 8089."""
@@ -139,8 +140,7 @@ class Node:
             f"  bus: tcp://{self.bus_host}:7400",
             f"  peers: [{', '.join(peers)}]",
         ]
-        if self.namespace:
-            lines.append(f"  key-file: {c.key_file()}")
+        lines.append(f"  key-file: {self.own_key or c.key_file()}")
         lines += c.cluster_lines
         lines += [
             f"ims_dialog: {{default_timeout: {c.lifetime}}}",
@@ -292,7 +292,7 @@ class Cluster:
         self.stop()
 
     def key_file(self):
-        """Off loopback a cluster must have a key."""
+        """Every cluster has a key, and a sealed bus: off loopback it must have one."""
         path = os.path.join(self.folder, "cluster.key")
         if not os.path.exists(path):
             with open(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:

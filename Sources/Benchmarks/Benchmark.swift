@@ -4,6 +4,8 @@
 // Instructions are not counted here but by callgrind: those of the functions whose names begin with `measured`, and of
 // the two turns of `CallBenchmark`. Those functions are not inlined and do nothing else.
 
+package import Cluster
+
 package struct Benchmark: Sendable {
     package var name: String
     package var summary: String
@@ -13,9 +15,21 @@ package struct Benchmark: Sendable {
     /// Something that was counted, by the name that it has in `Thresholds.txt`.
     package typealias Count = (name: String, value: UInt64)
 
-    package static func named(_ name: String) -> Benchmark? { all.first { $0.name == name } }
+    /// - Parameter key: What seals, for the benchmarks of that; without one a stand-in that only copies.
+    package static func named(_ name: String, key: SealKey? = nil) -> Benchmark? {
+        (key.map { list($0) } ?? all).first { $0.name == name }
+    }
 
-    package static let all: [Benchmark] = [
+    package static let all = list(CopyingCipher.key)
+
+    private static func list(_ key: SealKey) -> [Benchmark] {
+        parts + [
+            Benchmark(name: "seal", summary: "that frame, sealed") { part(SealBenchmark(key), $0, $1, $2) },
+            Benchmark(name: "open", summary: "and opened") { part(OpenBenchmark(key), $0, $1, $2) },
+        ]
+    }
+
+    private static let parts: [Benchmark] = [
         Benchmark(name: "call", summary: "calls through an owner with one replica", run: calls),
         Benchmark(name: "parse", summary: "the six messages of a call that an owner gets, read and checked") {
             part(ParseBenchmark(), $0, $1, $2)

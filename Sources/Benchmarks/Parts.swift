@@ -129,7 +129,7 @@ private func measuredJoin(
 // MARK: Streams
 
 /// A store that takes everything and keeps nothing.
-private struct NoStore: ReplicatedRecords {
+struct NoStore: ReplicatedRecords {
     mutating func join(_ did: UInt64, _ record: RawSpan, ageMilliseconds: Int64?, now: Instant) -> JoinOutcome {
         .applied
     }
@@ -146,7 +146,7 @@ private struct NoStore: ReplicatedRecords {
 }
 
 /// Two clusters that know each other, without anything between them.
-private struct ClusterPair {
+struct ClusterPair {
     var publisher = ClusterPair.member("n1", peer: "tcp://10.0.0.2:7400")
     var subscriber = ClusterPair.member("n2", peer: "tcp://10.0.0.1:7400")
     var store = NoStore()

@@ -19,6 +19,12 @@ package enum ClusterNote: Equatable, Sendable {
     /// Noted once for each stranger by its name, which nobody vouches for; counted always.
     case wrongCluster(name: String)
     case wrongVersion(UInt8)
+    /// Sealed with a key that is none of ours; likewise.
+    case unknownKey(name: String)
+    /// Sealed, and we have no key; likewise.
+    case sealedFrame(name: String)
+    /// Not opened for another reason; noted once for each and each name.
+    case notOpened(SealRefusal, name: String)
     /// Another process has our name; the one with the higher boot ends itself.
     case duplicateName(boot: UInt64)
     case bootRaised(from: UInt64, to: UInt64)

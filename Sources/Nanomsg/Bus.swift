@@ -14,8 +14,10 @@
 // A connection that nanomsg takes for alive may be a ghost and stay one for ever; `recycle` makes a peer's
 // connections anew. When to do so is the node's decision, from heartbeats.
 //
-// Limits: frames up to 64 KiB, repair messages up to 512 KiB, one family of addresses; no encryption, no
-// authentication.
+// With a `BusSeal` every message is sealed before it goes to a socket, and opened before it comes to the inbox: what
+// was not sealed by a member is counted, and never seen by the node.
+//
+// Limits: frames up to 64 KiB, repair messages up to 512 KiB, one family of addresses.
 
 import Synchronization
 
@@ -26,6 +28,23 @@ package final class Bus: Sendable {
         /// By peer; without one after a failure, or when the peer was given up.
         var endpoints: [Int32?]
         var addresses: [BusAddress]
+        /// The sealed frame; used again and again.
+        var sealed: [UInt8] = []
+
+        /// - Returns: How many bytes went out; `nil` when the frame could not be sealed.
+        mutating func publish(_ frame: RawSpan, _ state: BusState) throws(NanomsgError) -> Int? {
+            guard let seal = state.seal else {
+                try socket.publish(frame)
+                return frame.byteCount
+            }
+            sealed.removeAll(keepingCapacity: true)
+            guard seal.seal(frame: frame, into: &sealed) != nil else {
+                state.count(\.sealsFailed)
+                return nil
+            }
+            try socket.publish(RawSpan(_elements: sealed.span))
+            return sealed.count
+        }
     }
 
     private let settings: BusSettings
@@ -40,13 +59,15 @@ package final class Bus: Sendable {
     package var inbox: BusInbox { state.inbox }
 
     /// Opens every socket and starts the threads; a peer that is not there yet is tried again and again.
-    /// - Parameter signal: Kicked when the inbox is no longer empty.
+    /// - Parameters:
+    ///   - seal: Without one, everything goes in the clear: on loopback only.
+    ///   - signal: Kicked when the inbox is no longer empty.
     /// - Throws: Before anything is left running, for the operator: an address in use, not ours, or not an address.
-    package init(_ settings: BusSettings, signal: Signal) throws(NanomsgError) {
+    package init(_ settings: BusSettings, seal: (any BusSeal)? = nil, signal: Signal) throws(NanomsgError) {
         if let odd = settings.peers.first(where: { $0.isIPv6 != settings.bind.isIPv6 }) {
             throw NanomsgError(.connect, .mixedFamilies, address: odd.text)
         }
-        let state = BusState(inbox: BusInbox(signal: signal))
+        let state = BusState(inbox: BusInbox(signal: signal), seal: seal)
         self.settings = settings
         self.state = state
         let receiver = try StreamReceiver(listeningOn: settings.bind, state: state)
@@ -92,19 +113,17 @@ package final class Bus: Sendable {
         let count = frame.byteCount
         guard count <= BusSettings.frameLimit else { return state.count(\.oversizeRefused) }
         guard !state.isPaused else { return state.count(\.pausedDropped) }
-        let isSent = publisher.withLock { publisher in
-            guard publisher != nil else { return false }
+        let sent: Int? = publisher.withLock { publisher in
             do throws(NanomsgError) {
-                try publisher?.socket.publish(frame)
-                return true
+                return try publisher?.publish(frame, state) ?? nil
             } catch {
-                return false
+                return nil
             }
         }
         state.count { counters in
-            counters.framesPublished += isSent ? 1 : 0
-            counters.bytesPublished += isSent ? count : 0
-            counters.sendsFailed += isSent ? 0 : 1
+            counters.framesPublished += sent == nil ? 0 : 1
+            counters.bytesPublished += sent ?? 0
+            counters.sendsFailed += sent == nil ? 1 : 0
         }
     }
 

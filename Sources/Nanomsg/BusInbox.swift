@@ -21,6 +21,9 @@ package enum BusEvent: Equatable, Sendable {
     /// There will be no answer to our request.
     case noReply(to: UInt64, from: Int)
     case probe(PeerProbe, of: Int)
+    /// A message that was not opened, by its kind; its bytes are the name that it claims. Told at most once a second
+    /// for each kind and name.
+    case refused(kind: UInt8)
 }
 
 package typealias BusEvents = EventBatch<BusEvent>

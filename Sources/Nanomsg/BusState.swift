@@ -63,6 +63,10 @@ package struct BusCounters: Equatable, Sendable {
     package var pausedDropped = 0
     /// Failed receives, other than timeouts.
     package var receiveErrors = 0
+    /// Messages that were not opened: `BusSeal` knows why.
+    package var refused = 0
+    /// Messages of ours that could not be sealed.
+    package var sealsFailed = 0
 
     package init() {}
 }
@@ -70,11 +74,16 @@ package struct BusCounters: Equatable, Sendable {
 /// Shared by the threads of one bus.
 final class BusState: Sendable {
     let inbox: BusInbox
+    /// Without one, messages go in the clear.
+    let seal: (any BusSeal)?
     private let stopping = Atomic<Bool>(false)
     private let pausedUntil = Atomic<Int64>(.min)
     private let counts = Mutex(BusCounters())
 
-    init(inbox: BusInbox) { self.inbox = inbox }
+    init(inbox: BusInbox, seal: (any BusSeal)?) {
+        self.inbox = inbox
+        self.seal = seal
+    }
 
     var isStopping: Bool { stopping.load(ordering: .acquiring) }
     func stop() { stopping.store(true, ordering: .releasing) }
@@ -93,4 +102,11 @@ final class BusState: Sendable {
 
     /// Nanoseconds of the monotonic clock.
     static var now: Int64 { csys_boottime() }
+
+    /// A message was not opened.
+    func refuse(_ kind: UInt8, _ claimed: [UInt8]?) {
+        count(\.refused)
+        guard let claimed else { return }
+        if !inbox.put(.refused(kind: kind), RawSpan(_elements: claimed.span)) { count(\.inboxDropped) }
+    }
 }

@@ -25,9 +25,10 @@ final class StreamReceiver: Sendable {
 
     func run() {
         guard let socket = bound.withLock({ $0.take() }) else { return }
+        var opened: [UInt8] = []
         while !state.isStopping {
             do throws(NanomsgError) {
-                if let message = try socket.receive() { deliver(message) }
+                if let message = try socket.receive() { deliver(message, &opened) }
             } catch {
                 state.count(\.receiveErrors)
                 if error.reason == .closed { return }
@@ -35,10 +36,19 @@ final class StreamReceiver: Sendable {
         }
     }
 
-    private func deliver(_ message: borrowing NanomsgMessage) {
+    /// - Parameter opened: A buffer that is used again and again.
+    private func deliver(_ message: borrowing NanomsgMessage, _ opened: inout [UInt8]) {
         guard !state.isPaused else { return state.count(\.pausedDropped) }
         let count = message.count
-        let isTaken = message.withBytes { state.inbox.put(.frame, $0) }
+        let isTaken: Bool
+        if let seal = state.seal {
+            opened.removeAll(keepingCapacity: true)
+            let opening = message.withBytes { seal.open(frame: $0, into: &opened) }
+            if case .refused(let kind, let claimed) = opening { return state.refuse(kind, claimed) }
+            isTaken = state.inbox.put(.frame, RawSpan(_elements: opened.span))
+        } else {
+            isTaken = message.withBytes { state.inbox.put(.frame, $0) }
+        }
         state.count { counters in
             counters.framesReceived += 1
             counters.bytesReceived += count
@@ -96,10 +106,21 @@ final class RequestServer: Sendable {
     ) throws(NanomsgError) {
         guard !state.isPaused else { return state.count(\.pausedDropped) }
         state.count(\.requestsReceived)
-        current.withLock { $0 = (token, nil) }
-        guard message.withBytes({ state.inbox.put(.request(token: token), $0) }) else {
-            return state.count(\.inboxDropped)
+        var ticket: BusTicket?
+        var opened: [UInt8] = []
+        if let seal = state.seal {
+            switch message.withBytes({ seal.open(request: $0, into: &opened) }) {
+            case .opened(let found): ticket = found
+            // Who asks without the key is told nothing, and the next receive abandons the request.
+            case .refused(let kind, let claimed): return state.refuse(kind, claimed)
+            }
         }
+        current.withLock { $0 = (token, nil) }
+        let isTaken =
+            ticket == nil
+            ? message.withBytes { state.inbox.put(.request(token: token), $0) }
+            : state.inbox.put(.request(token: token), RawSpan(_elements: opened.span))
+        guard isTaken else { return state.count(\.inboxDropped) }
         let deadline = BusState.now + replyTimeout * 1_000_000
         var answer: [UInt8]? = nil
         while answer == nil, !state.isStopping, BusState.now < deadline {
@@ -109,7 +130,15 @@ final class RequestServer: Sendable {
         // From here on an answer to this token is late.
         current.withLock { $0 = (0, nil) }
         guard let answer, !state.isPaused else { return }
-        try socket.send(RawSpan(_elements: answer.span))
+        if let seal = state.seal, let ticket {
+            var sealed: [UInt8] = []
+            guard seal.seal(reply: RawSpan(_elements: answer.span), to: ticket, into: &sealed) != nil else {
+                return state.count(\.sealsFailed)
+            }
+            try socket.send(RawSpan(_elements: sealed.span))
+        } else {
+            try socket.send(RawSpan(_elements: answer.span))
+        }
         state.count(\.repliesSent)
     }
 }
@@ -179,12 +208,23 @@ final class RequestClient: Sendable {
                     try RequestSocket(
                         connectingTo: address.withLock { $0 }, timeout: Int32(min(timeout, Int64(BusSettings.slice))))
                 }
-            try open.send(RawSpan(_elements: request.bytes.span))
+            var ticket: BusTicket?
+            if let seal = state.seal {
+                var sealed: [UInt8] = []
+                ticket = seal.seal(request: RawSpan(_elements: request.bytes.span), into: &sealed)
+                guard ticket != nil else {
+                    state.count(\.sealsFailed)
+                    return false
+                }
+                try open.send(RawSpan(_elements: sealed.span))
+            } else {
+                try open.send(RawSpan(_elements: request.bytes.span))
+            }
             state.count(\.requestsSent)
             while !state.isStopping, BusState.now < request.deadline {
                 guard let answer = try open.receive() else { continue }
                 guard !state.isPaused else { return false }
-                let isTaken = answer.withBytes { state.inbox.put(.reply(to: request.id, from: peer), $0) }
+                guard let isTaken = take(answer, to: request.id, ticket) else { return false }
                 if !isTaken { state.count(\.inboxDropped) }
                 socket = consume open
                 return isTaken
@@ -194,6 +234,23 @@ final class RequestClient: Sendable {
             state.count(\.sendsFailed)
             return false
         }
+    }
+}
+
+extension RequestClient {
+    /// Puts an answer into the inbox, opened where it was sealed.
+    /// - Returns: Whether there was room; `nil` when it was not opened.
+    private func take(_ answer: borrowing NanomsgMessage, to id: UInt64, _ ticket: BusTicket?) -> Bool? {
+        guard let seal = state.seal, let ticket else {
+            return answer.withBytes { state.inbox.put(.reply(to: id, from: peer), $0) }
+        }
+        var opened: [UInt8] = []
+        let opening = answer.withBytes { seal.open(reply: $0, to: ticket, into: &opened) }
+        if case .refused(let kind, let claimed) = opening {
+            state.refuse(kind, claimed)
+            return nil
+        }
+        return state.inbox.put(.reply(to: id, from: peer), RawSpan(_elements: opened.span))
     }
 }
 

@@ -78,11 +78,12 @@ package struct Node: Sendable {
     ///   - settings: Validated: `settings.problems()` is empty.
     ///   - boot: Names this process; larger than any before of the same node.
     ///   - seed: Decides every random choice.
+    ///   - salt: Different in every process there ever is; without one it follows from the seed. Keys hang on it.
     ///   - authenticator: Under `cluster.key`; a node with a key and without this refuses every inquiry.
     ///   - unixMilliseconds: The wall clock now, for display only.
     package init(
-        settings: Settings, boot: UInt64, seed: UInt64, authenticator: Authenticator? = nil, now: Instant,
-        unixMilliseconds: Int64
+        settings: Settings, boot: UInt64, seed: UInt64, salt: Salt? = nil, authenticator: Authenticator? = nil,
+        now: Instant, unixMilliseconds: Int64
     ) {
         self.settings = settings
         self.boot = boot
@@ -96,7 +97,7 @@ package struct Node: Sendable {
         proxy = Proxy(settings: Self.makeProxySettings(settings, boot: boot, hash: hash), hash: hash, now: now)
         cluster = Cluster(
             settings: Self.makeClusterSettings(settings), boot: boot, hello: Self.makeHello(settings), hash: hash,
-            seed: seed, authenticator: authenticator, now: now)
+            seed: seed, salt: salt, authenticator: authenticator, now: now)
         resolver = Resolver(Self.makeResolverSettings(settings), random: SplitMix(seed: seed))
         tellingTimes = TellingTimes(origin: now)
         trace = TraceRing(memory: settings.trace.memory << 20)

@@ -74,6 +74,16 @@ extension Note {
         case .wrongVersion(let version):
             self.init(
                 .warning, "frames of another wire version arrive; they are not applied", [("version", "\(version)")])
+        case .unknownKey(let name):
+            self.init(
+                .warning,
+                "frames arrive that are sealed with a key which is not in cluster.key-file here; they are not applied",
+                [("sender", name)])
+        case .sealedFrame(let name):
+            self.init(
+                .warning, "sealed frames arrive, and this node has no cluster.key-file; they are not applied",
+                [("sender", name)])
+        case .notOpened(let refusal, let name): self.init(refusal, name)
         case .duplicateName(let boot):
             self.init(
                 .error, "another process has this node's name; give each node its own node.name",
@@ -97,6 +107,29 @@ extension Note {
             self.init(
                 .warning, "what is said to be a member's answer to an operator comes without the cluster key's code",
                 member(id))
+        }
+    }
+}
+
+extension Note {
+    /// A message of the bus that was not opened, by why; its sender is who it says.
+    fileprivate init(_ refusal: SealRefusal, _ name: String) {
+        switch refusal {
+        case .unsealed:
+            self.init(
+                .warning,
+                "frames arrive without a seal, from a node without a cluster.key-file or of an older "
+                    + "version; they are not applied", [("sender", name)])
+        case .forged:
+            self.init(
+                .warning, "frames arrive whose seal does not hold: somebody has changed them; they are not applied",
+                [("sender", name)])
+        case .replayed:
+            self.init(
+                .warning, "frames arrive that have been here before: somebody plays them back; they are not applied",
+                [("sender", name)])
+        case .malformed, .oversized, .version, .unknownKey:
+            self.init(.debug, "what arrives at the bus is no frame", [("because", refusal.name)])
         }
     }
 }

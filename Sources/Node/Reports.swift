@@ -116,12 +116,47 @@ package struct StatusReport: Equatable, Sendable {
     package var waiting = ""
     /// Who sends frames that are not of this cluster: another `cluster.name`, or another key.
     package var strangers: [StrangerReport] = []
+    /// Which keys seal the bus; `nil` without one.
+    package var sealing: SealingReport?
     /// `dialogs.limit`
     package var dialogLimit = 0
     /// Milliseconds since this process began.
     package var uptimeMilliseconds: Int64 = 0
 
     package init() {}
+}
+
+/// The keys of the bus by their ids, which tell nothing of them.
+package struct SealingReport: Equatable, Sendable {
+    package struct Member: Equatable, Sendable {
+        package var name: String
+        package var sending: String
+        package var held: [String]
+
+        package init(name: String, sending: String, held: [String]) {
+            self.name = name
+            self.sending = sending
+            self.held = held
+        }
+    }
+
+    /// What this node seals with now.
+    package var sending: String
+    /// What it opens; the newest last.
+    package var held: [String]
+    /// Who was heard in the last ten seconds, by name.
+    package var members: [Member]
+
+    package init(sending: String, held: [String], members: [Member]) {
+        self.sending = sending
+        self.held = held
+        self.members = members
+    }
+
+    package static func text(_ id: UInt32) -> String {
+        let digits = String(id, radix: 16)
+        return String(repeating: "0", count: 8 - digits.count) + digits
+    }
 }
 
 /// Somebody with another `cluster.name` or cluster key.

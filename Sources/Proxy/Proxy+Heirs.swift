@@ -19,17 +19,18 @@ extension Proxy {
             for index in context.branches.indices where context.branches[index].final == nil { giveUp(&context, index) }
             return
         }
-        switch context.heirStage {
+        guard let heir = context.heir else { return }
+        switch heir.stage {
         case .cancelling: endEarlyAsHeir(&context, id, dialogs: &dialogs)
         case .asking(cancels: false, _) where isCancelling(context):  // A provisional came meanwhile.
             awaitCancelAnswers(&context, id)
         case .asking: endEarlyAsHeir(&context, id, dialogs: &dialogs)
         case .waiting:
-            if peer(context.owner)?.isLive == true {
+            if neighbours.peer(heir.owner)?.isLive == true {
                 standDown(&context)
                 return
             }
-            let holds = peer(context.owner)?.holdsMovedAddress ?? false
+            let holds = neighbours.peer(heir.owner)?.holdsMovedAddress ?? false
             if holds, settings.earlyTakeover == .auto, now - context.startedAt < settings.timerC {
                 wakeHeir(&context, id, at: context.startedAt.advanced(by: settings.timerC))
             } else {
@@ -62,7 +63,7 @@ extension Proxy {
         }
         wheel.cancel(context.contextTimer)
         context.contextTimer = .none
-        context.kind = .adopted
+        context.role = .adopted
         adoptedCount += 1
         reviewsDue.append(did)
     }
@@ -70,7 +71,7 @@ extension Proxy {
     /// A callee answers a CANCEL to where its first copy came from. If that was another heir, dead by now as well,
     /// nothing ever comes back here: after four copies the end follows all the same.
     private mutating func awaitCancelAnswers(_ context: inout ResponseContext, _ id: SlotID) {
-        context.heirStage = .cancelling
+        context.enter(.cancelling)
         wakeHeir(&context, id, at: now.advanced(by: settings.timers.t1 * 8))
     }
 
@@ -83,7 +84,7 @@ extension Proxy {
         if awaitsAnswerFromBelow(&context, id, dialogs: &dialogs) { return }
         let cause = context.cancelled ? context.cause : .interrupted
         cancelAll(&context, id, because: cause, dialogs: &dialogs)
-        context.heirStage = .cancelling
+        context.enter(.cancelling)
         if let did = context.did { effects.items.append(.wanted(did)) }
         if context.isInitial, isCancelling(context) {
             awaitCancelAnswers(&context, id)
@@ -109,7 +110,7 @@ extension Proxy {
         let patience = fromBelow == nil ? settings.timers.t1 * 64 : settings.timers.t1 * 4
         let until = context.startedAt.advanced(by: patience)
         if now < until {
-            context.heirStage = .waiting
+            context.enter(.waiting)
             wakeHeir(&context, id, at: until)
             return true
         }
@@ -145,16 +146,17 @@ extension Proxy {
         // The answer came by another node while the CANCEL was under way: there is nothing to end any more.
         if context.isInitial, record.state == .deleted || hasAnswered(context, record) { return }
         if waitsForQuorum(&context, id) { return }
-        if context.isInitial, !context.heirStage.isAsking, hasAnybodyToAsk {
+        if context.isInitial, context.heir?.stage.isAsking != true, neighbours.hasAnybodyToAsk {
             // Asked once more, now that no callee can answer any more: an answer may have reached a peer while this
             // heir waited, and the caller may have it by now.
-            context.heirStage = .asking(cancels: isCancelling(context), again: false)
+            context.enter(.asking(cancels: isCancelling(context), again: false))
             askAgain(&context, id, did)
             return
         }
-        if context.isInitial, case .asking(let cancels, again: false) = context.heirStage, hasAnybodyToAsk {
+        if context.isInitial, case .asking(let cancels, again: false) = context.heir?.stage, neighbours.hasAnybodyToAsk
+        {
             // And at the last moment: what came while the first question was answered is not in that answer.
-            context.heirStage = .asking(cancels: cancels, again: true)
+            context.enter(.asking(cancels: cancels, again: true))
             askAgain(&context, id, did)
             return
         }
@@ -168,7 +170,7 @@ extension Proxy {
                 acknowledgeUnseen(branch)
             }
         }
-        let status = context.cancelled && context.endCode == 0 ? 487 : context.isInitial ? settings.earlyEndCode : 500
+        let status = context.cancelled && context.endCode == nil ? 487 : context.isInitial ? settings.earlyEndCode : 500
         learnFailure(context, status: status, dialogs: &dialogs)
         respond(status, &context, id) { writer in
             if status == 500 { writer.put("Retry-After: 1\r\n") }
@@ -199,7 +201,7 @@ extension Proxy {
 
     /// An heir that is not fit any more, for want of quorum, ends nothing; it looks again soon.
     private mutating func waitsForQuorum(_ context: inout ResponseContext, _ id: SlotID) -> Bool {
-        guard !isFit else { return false }
+        guard !neighbours.isFit else { return false }
         wakeHeir(&context, id, at: now.advanced(by: Self.fitnessInterval))
         return true
     }

@@ -21,8 +21,8 @@ extension Proxy {
         context.pass = pending.pass
         context.upstream = source
         context.listener = egressListener(source)
-        guard keepResending(did, answer, context) else { return }
-        if !(holdsAnswer && commits) { effects.queue.send(answer, to: source, from: egressListener(source)) }
+        guard keepResending(did, answer, context, isForAdopted: false) else { return }
+        if !(holdsAnswer && neighbours.commits) { effects.queue.send(answer, to: source, from: egressListener(source)) }
     }
 
     /// The 2xx to an INVITE that was adopted has been sent by its Vias. The callee's copies go by those that were given
@@ -36,18 +36,18 @@ extension Proxy {
         context.listener = adopted.listener
         context.flow = adopted.flow
         context.relay = adopted.relay
-        context.repeatsForAdopted = true
-        _ = keepResending(did, answer, context)  // Counted where there is no room.
+        _ = keepResending(did, answer, context, isForAdopted: true)  // Counted where there is no room.
     }
 
-    private mutating func keepResending(_ did: DialogID, _ answer: [UInt8], _ draft: ResponseContext) -> Bool {
+    private mutating func keepResending(
+        _ did: DialogID, _ answer: [UInt8], _ draft: ResponseContext, isForAdopted: Bool
+    ) -> Bool {
         guard let id = newContext() else { return false }
         var context = draft
-        context.kind = .resending
+        context.role = .resending(Resending(interval: settings.timers.t1, isForAdopted: isForAdopted))
         context.did = did
         context.lastResponse = answer
         context.startedAt = now
-        context.resendInterval = settings.timers.t1
         dialogTable.insert(hash: did.rawValue, value: id.index)
         put(context, id)
         let timer = wheel.schedule(
@@ -58,14 +58,14 @@ extension Proxy {
 
     mutating func resendAnswer(_ context: inout ResponseContext, _ id: SlotID, dialogs: inout DialogTable) {
         context.contextTimer = .none
-        guard context.kind == .resending, let did = context.did, let state = dialogs.state(did),
+        guard var resending = context.resending, let did = context.did, let state = dialogs.state(did),
             !isSettled(context, did, state, dialogs: dialogs)
         else {
-            context.kind = .forwarded  // Nothing waits any more: the context ends.
+            context.role = .forwarded  // Nothing waits any more: the context ends.
             return
         }
         if now - context.startedAt >= settings.timers.t1 * 64 {
-            context.kind = .forwarded
+            context.role = .forwarded
             // A re-INVITE without its ACK is no reason to end a call in which both sides talk.
             guard context.isInitial else { return }
             shortenDeadline(did, flags: [], isAsked: false, dialogs: &dialogs)
@@ -76,9 +76,10 @@ extension Proxy {
         if let deadline = dialogs.deadline(did), deadline > now {
             answer(context.lastResponse, context)
         }
-        context.resendInterval = min(context.resendInterval * 2, settings.timers.t2)
+        resending.interval = min(resending.interval * 2, settings.timers.t2)
+        context.role = .resending(resending)
         context.contextTimer = wheel.schedule(
-            TimerToken(context: id, machine: .resend).rawValue, at: now.advanced(by: context.resendInterval))
+            TimerToken(context: id, machine: .resend).rawValue, at: now.advanced(by: resending.interval))
     }
 
     /// An ACK was seen: whoever repeats the 2xx stops.

@@ -31,24 +31,10 @@ package struct Proxy: Sendable {
     var now: Instant
     /// What events have given rise to since the node last took it, in order.
     package var effects = ProxyEffects()
-    /// The other members, sorted by tag; the node keeps it current.
-    package var peers: [PeerContact] = [] {
-        didSet { unknownOwners.peersChanged(from: oldValue, to: peers) }
-    }
-    var unknownOwners = UnknownOwners()
-    /// What the other members are called, the dead ones included: their Routes are ours to consume (S1-5).
-    package var memberNames: [HostPort] = []
-    /// Who inherits transactions: the fit members, this one among them. None while it may not inherit.
-    package var heirs: Ranking
-    let ownName: String
+    /// What the node tells of the cluster, and of itself in it.
+    package var neighbours: Neighbourhood
     /// Unix time in milliseconds at `Instant.zero`, for people and call records.
     package var unixOrigin: Int64 = 0
-    /// Whether OPTIONS to the node answers 200 (S2-14).
-    package var isReady = false
-    /// New dialogs are other members' (`Proxy+Relays`).
-    package var isDraining = false
-    /// Records of others are still being fetched: what is not known here may be known elsewhere.
-    package var isJoining = false
     /// What the message that was received last is.
     package private(set) var lastOutcome = MessageOutcome.keepAlive
     /// What its index tells whoever keeps it; `nil` unless `keepsOutline`, or where that has to look for itself.
@@ -62,10 +48,6 @@ package struct Proxy: Sendable {
     /// From an INVITE that makes a dialog to its 2xx, upstream; from a 2xx to its release by a commit.
     package internal(set) var setUpTimes = Histogram()
     package internal(set) var commitWaits = Histogram()
-    /// Commits are waited for: some peer's acknowledgement counts.
-    package var commits = false
-    /// Dialogs whose end has been granted (R1).
-    package var frozenDialogs = FrozenDialogs()
     /// INVITEs refused here within dialogs, for their ACKs.
     var refusals = Refusals()
     /// The request at hand was refused, and its ACK will look like that of a 2xx.
@@ -96,18 +78,13 @@ package struct Proxy: Sendable {
     /// Dialogs whose adopted INVITEs have to look at the record again.
     var reviewsDue: [DialogID] = []
 
-    /// Names that are being looked up, in order of their tokens and of their ends.
-    var resolutions: [Resolution] = []
-    var resolutionToken: UInt64 = 0
+    /// What waits for the addresses of names.
+    var lookUps = LookUps()
 
-    /// States of the targets of all sets, one set behind the other. A branch knows its target by the number of the
-    /// first and its position, so that one from before a reload, when these were others, knows none.
-    var targetStates: [TargetState] = []
-    var firstTarget: Int32 = 0
+    /// What is known of the targets of routes.
+    var board: TargetBoard
     /// Own requests that probe them.
     var probes: [SlotID] = []
-    /// Where each set begins in `targetStates`, and how often it was chosen from.
-    var setStates: [(first: Int, choices: UInt64)] = []
     var limiter: RateLimiter
     var overload: OverloadDetector
     /// Dialogs whose phones are asked whether they still have them.
@@ -136,15 +113,15 @@ package struct Proxy: Sendable {
         self.settings = settings
         self.hash = hash
         self.now = now
-        heirs = Ranking(hash: hash)
-        ownName = String(decoding: settings.nodeName, as: UTF8.self)
+        neighbours = Neighbourhood(ownName: settings.nodeName, hash: hash)
         contexts = Slab(limit: settings.contextLimit)
         ownRequests = OwnRequests(limit: settings.contextLimit)
         wheel = TimerWheel(origin: now)
+        board = TargetBoard(settings.targetSets, now: now)
         limiter = RateLimiter(settings.limits, now: now)
         overload = OverloadDetector(delay: settings.limits.overloadMilliseconds)
         keepAlives = KeepAlives(limit: settings.keepAlive.limit, now: now)
-        placeTargets()
+        startProbes()
     }
 
     /// Transactions kept, those that only absorb retransmissions any more among them.
@@ -173,10 +150,10 @@ package struct Proxy: Sendable {
 
     /// No timer of the proxy is due before it.
     package var nextDeadline: Instant? {
-        guard !waitingRoom.isEmpty || !resolutions.isEmpty || keepAlives.count > 0 || scripts.count > 0 else {
+        guard !waitingRoom.isEmpty || lookUps.next != nil || keepAlives.count > 0 || scripts.count > 0 else {
             return wheel.next
         }
-        let moments = [waitingRoom.next, resolutions.first?.until, keepAlives.next, scripts.next, wheel.next]
+        let moments = [waitingRoom.next, lookUps.next, keepAlives.next, scripts.next, wheel.next]
         return moments.compactMap { $0 }.min()
     }
 
@@ -306,27 +283,10 @@ package struct Proxy: Sendable {
 
     // MARK: Own identity
 
-    /// Whether this node may act for others.
-    var isFit: Bool { heirs.contains(ownName) }
-
-    /// Who a branch's member tag names.
-    func peer(_ tag: UInt32) -> PeerContact? {
-        peers.first { $0.memberTag == tag }
-    }
-
-    func isPeerAddress(_ endpoint: Endpoint) -> Bool {
-        peers.contains { $0.endpoint == endpoint || $0.sockets.contains(endpoint) }
-    }
-
-    /// Whose address it is.
-    func peer(at endpoint: Endpoint) -> PeerContact? {
-        peers.first { $0.endpoint == endpoint || $0.sockets.contains(endpoint) }
-    }
-
     /// Whether host and port of a URI are a name of this cluster, compared as written (S1-5).
     func isOwn(_ uri: URI, in bytes: [UInt8]) -> Bool {
         settings.ownNames.contains { $0.matches(uri, in: bytes) }
-            || memberNames.contains { $0.matches(uri, in: bytes) }
+            || neighbours.memberNames.contains { $0.matches(uri, in: bytes) }
     }
 
     /// The To tag of answers that the cluster gives itself: the same from every node (S2-11), so any of them recognises

@@ -25,16 +25,14 @@ struct ResponseContext: Sendable {
         /// Nobody's call waits for what becomes of it.
         var isOfOurOwn: Bool { self == .resending || self == .passing }
     }
-    /// How far an heir has come with ending a ringing call.
-    enum HeirStage: Sendable {
-        /// It has asked its peers, and waits for the dead node's address.
-        case waiting
-        /// Its CANCEL is under way.
-        case cancelling
-        /// The callees can answer no more, or say nothing to their CANCEL; the peers are asked for the last time.
-        case asking(cancels: Bool, again: Bool)
-
-        var isAsking: Bool { if case .asking = self { true } else { false } }
+    /// What it is kept for, with what only that needs.
+    enum Role: Sendable {
+        case forwarded
+        case heir(Heir)
+        case resending(Resending)
+        case adopted
+        case passing
+        case relayed(Relaying)
     }
     enum Server: Sendable {
         case none
@@ -42,7 +40,7 @@ struct ResponseContext: Sendable {
         case nonInvite(NonInviteServerTransaction)
     }
 
-    var kind = Kind.forwarded
+    var role = Role.forwarded
     var method = Method.invite
     var server = Server.none
     /// The request as received, its Via completed; empty for what was not received.
@@ -74,18 +72,13 @@ struct ResponseContext: Sendable {
     var isUnrecorded = false
     /// How often the lost record was fetched before its 2xx was sent on.
     var fetches: UInt8 = 0
-    var heirStage = HeirStage.waiting
     /// What to answer upstream when the branches end after a cancellation that was not the caller's.
-    var endCode = 0
+    var endCode: Int?
     /// Why it was cancelled, and the Reasons of the caller's CANCEL (RFC 3326).
     var cause = CancelCause.caller
     var reason: [UInt8] = []
     /// Session-Expires of a 2xx that comes without one (RFC 4028 §8.2); 0 for none.
     var sessionSeconds: UInt32 = 0
-
-    /// Branch tag of the dead owner, for what an heir does, and its slot for this transaction.
-    var owner: UInt32 = 0
-    var ownerSlot = Branch.stateless
 
     var branches: [ClientBranch] = []
     /// What is left of the target set (§16.5); empty where one address is all there is.
@@ -117,15 +110,9 @@ struct ResponseContext: Sendable {
     var timers = TimerSet()
     /// The grace of an heir, the interval of a 2xx sent again, the silence after a request that is never answered.
     var contextTimer = TimerID.none
-    var resendInterval = Duration.zero
-    /// The 2xx that is sent again is for an INVITE that was adopted, not a dead node's.
-    var repeatsForAdopted = false
     var startedAt = Instant.zero
     /// The draining member that relayed the request here.
     var relay: Relay?
-    /// Finds a relayed INVITE by its answers; 0 for what is not relayed. How often it went to another member.
-    var relayKey: UInt64 = 0
-    var relayAttempts: UInt8 = 0
     /// Fills the place of a context that is being worked on.
     static let blank = ResponseContext()
 
@@ -136,6 +123,67 @@ struct ResponseContext: Sendable {
 
     /// More than one branch, or there may be.
     var isForking: Bool { branches.count > 1 || !targets.isEmpty }
+}
+
+/// What an heir knows of the dead node's transaction, and how far it has come with ending it.
+struct Heir: Sendable {
+    enum Stage: Sendable {
+        /// It has asked its peers, and waits for the dead node's address.
+        case waiting
+        /// Its CANCEL is under way.
+        case cancelling
+        /// The callees can answer no more, or say nothing to their CANCEL; the peers are asked for the last time.
+        case asking(cancels: Bool, again: Bool)
+
+        var isAsking: Bool { if case .asking = self { true } else { false } }
+    }
+
+    /// The dead owner in a branch, and its slot there.
+    var owner: UInt32
+    var slot: SlotID
+    var stage = Stage.waiting
+}
+
+/// A 2xx that is sent again until its ACK is seen.
+struct Resending: Sendable {
+    /// To the next copy.
+    var interval: Duration
+    /// It is for an INVITE that was adopted, not a dead node's.
+    var isForAdopted: Bool
+}
+
+/// An INVITE that a draining node has given to a member.
+struct Relaying: Sendable {
+    /// Finds it by its answers.
+    var key: UInt64
+    /// How often it went to another member.
+    var attempts: UInt8 = 0
+}
+
+extension ResponseContext {
+    var kind: Kind {
+        switch role {
+        case .forwarded: .forwarded
+        case .heir: .heir
+        case .resending: .resending
+        case .adopted: .adopted
+        case .passing: .passing
+        case .relayed: .relayed
+        }
+    }
+
+    var heir: Heir? { if case .heir(let heir) = role { heir } else { nil } }
+
+    var resending: Resending? { if case .resending(let resending) = role { resending } else { nil } }
+
+    var relaying: Relaying? { if case .relayed(let relaying) = role { relaying } else { nil } }
+
+    /// An heir has come further; nothing else has stages.
+    mutating func enter(_ stage: Heir.Stage) {
+        guard case .heir(var heir) = role else { return }
+        heir.stage = stage
+        role = .heir(heir)
+    }
 }
 
 /// A 2xx that waits for its commit, ready to be sent.
@@ -189,7 +237,7 @@ struct ClientBranch: Sendable {
     var number: UInt8 = 0
     /// Position in the context's targets, if it has any.
     var place: Int16?
-    /// The number of its target in the table of targets (`targetStates`), if it has one.
+    /// The number of its target on the board of targets, if it has one.
     var health: Int32?
     /// The connection that it goes over, if it must be a certain one.
     var flow = FlowID.none

@@ -21,6 +21,8 @@ package protocol NodeMachine: ~Copyable, SendableMetatype {
     mutating func receive(request: RawSpan, token: UInt64, now: Instant, into out: inout Outbox)
     mutating func receive(reply: RawSpan, to request: UInt64, from peer: Int, now: Instant, into out: inout Outbox)
     mutating func receiveNoReply(to request: UInt64, from peer: Int, now: Instant, into out: inout Outbox)
+    /// A message of the bus that was not opened; why, by the seal's own numbers, and whose it says it is.
+    mutating func receive(refusal: UInt8, claimed: RawSpan, now: Instant, into out: inout Outbox)
     mutating func receive(probe: ProbeResult, of peer: Int, now: Instant, into out: inout Outbox)
     /// What the servers said to a question of the outbox, or why they said nothing.
     mutating func receive(answer: DNSAnswer, to question: DNSQuestion, now: Instant, into out: inout Outbox)

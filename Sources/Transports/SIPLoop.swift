@@ -286,6 +286,7 @@ struct SIPLoop<Machine: NodeMachine & ~Copyable>: ~Copyable {
             case .frame: machine.receive(frame: bytes, now: now, into: &outbox)
             case .request(let token): machine.receive(request: bytes, token: token, now: now, into: &outbox)
             case .reply(let id, let peer): machine.receive(reply: bytes, to: id, from: peer, now: now, into: &outbox)
+            case .refused(let kind): machine.receive(refusal: kind, claimed: bytes, now: now, into: &outbox)
             case .noReply(let id, let peer): machine.receiveNoReply(to: id, from: peer, now: now, into: &outbox)
             case .probe(.connected, let peer): machine.receive(probe: .connected, of: peer, now: now, into: &outbox)
             case .probe(.refused, let peer): machine.receive(probe: .refused, of: peer, now: now, into: &outbox)

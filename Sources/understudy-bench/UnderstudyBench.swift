@@ -9,11 +9,15 @@ import Benchmarks
 import CAllocations
 import Glibc
 
+#if canImport(Sealing)
+    import Sealing
+#endif
+
 @main
 enum UnderstudyBench {
     static func main() {
         let arguments = CommandLine.arguments
-        guard arguments.count == 3, let benchmark = Benchmark.named(arguments[1]), let count = Int(arguments[2]),
+        guard arguments.count == 3, let benchmark = named(arguments[1]), let count = Int(arguments[2]),
             count > 0
         else {
             print("usage: understudy-bench NAME COUNT")
@@ -23,6 +27,15 @@ enum UnderstudyBench {
         let began = milliseconds()
         for (name, value) in benchmark.run(count, 1_000, callocations_count) { print("\(name)=\(value)") }
         print("# \(milliseconds() - began) ms of processor time in all")
+    }
+
+    /// With the cipher of the bus, where it was built.
+    private static func named(_ name: String) -> Benchmark? {
+        #if canImport(Sealing)
+            Benchmark.named(name, key: .init(secret: Array("0123456789abcdef0123456789abcdef".utf8)))
+        #else
+            Benchmark.named(name)
+        #endif
     }
 
     private static func milliseconds() -> Int {

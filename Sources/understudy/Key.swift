@@ -1,5 +1,5 @@
-// `understudy key new`: a secret of its own file, for the cluster's key or the management token, which nobody else can
-// read from the first moment on.
+// `understudy key new` and `key rotate`: a secret of its own file, for the cluster's key or the management token, which
+// nobody else can read from the first moment on; and another key for a cluster that goes on meanwhile.
 
 import ArgumentParser
 import Glibc
@@ -7,7 +7,8 @@ import Management
 
 struct Key: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Make a cluster key or a management token.", subcommands: [NewKey.self])
+        abstract: "Make a cluster key or a management token, or change the cluster's key.",
+        subcommands: [NewKey.self, RotateKey.self])
 }
 
 struct NewKey: AsyncParsableCommand {

@@ -8,6 +8,7 @@ import Nanomsg
 import Node
 import Primitives
 import SIP
+import Sealing
 import Synchronization
 import Transports
 
@@ -15,6 +16,7 @@ final class LiveNode: ManagedNode {
     private struct Running: Sendable {
         let thread: SIPThread<Node>
         let bus: Bus?
+        let seal: BusSealing?
         let dns: DNSClient
         let streams: StreamService?
     }
@@ -33,8 +35,10 @@ final class LiveNode: ManagedNode {
     private let inquiries = Inquiries()
     private let certificates = Mutex<[MetricReport]>([])
 
-    func begin(_ thread: SIPThread<Node>, _ bus: Bus?, _ dns: DNSClient, _ streams: StreamService?) {
-        running.withLock { $0 = Running(thread: thread, bus: bus, dns: dns, streams: streams) }
+    func begin(
+        _ thread: SIPThread<Node>, _ bus: Bus?, _ seal: BusSealing?, _ dns: DNSClient, _ streams: StreamService?
+    ) {
+        running.withLock { $0 = Running(thread: thread, bus: bus, seal: seal, dns: dns, streams: streams) }
     }
 
     func end() {
@@ -79,6 +83,8 @@ final class LiveNode: ManagedNode {
 
     /// Takes over what a running node can take of other settings.
     func adopt(_ settings: Settings) async {
+        let secrets = settings.cluster.keys.seals.map(\.bytes)
+        if !secrets.isEmpty { running.withLock { $0 }?.seal?.adopt(secrets) }
         _ = try? await ask { node, now, out in node.reload(settings, now: now, into: &out) }
     }
 
@@ -102,7 +108,9 @@ final class LiveNode: ManagedNode {
     }
 
     func status() async throws(NodeStopped) -> StatusReport {
-        Self.signed(try await ask { node, now, _ in node.status(now: now) })
+        var report = Self.signed(try await ask { node, now, _ in node.status(now: now) })
+        report.sealing = try current().seal.map { SealingReport($0.report()) }
+        return report
     }
 
     private static func signed(_ report: StatusReport) -> StatusReport {
@@ -118,7 +126,7 @@ final class LiveNode: ManagedNode {
         let reports = try await ask { node, now, _ in node.metrics(now: now) }
         return reports
             + ShellMetrics.reports(
-                await running.thread.counters(), running.bus?.counters, running.dns.counters,
+                await running.thread.counters(), running.bus?.counters, running.seal?.report(), running.dns.counters,
                 await running.streams?.counters())
             + ProcessMetrics.reports() + certificates.withLock { $0 }
     }
@@ -222,5 +230,17 @@ final class LiveNode: ManagedNode {
     /// Says goodbye to the cluster; its frames go out with the turn this runs in.
     func leave() async {
         _ = try? await ask { node, now, out in node.leave(now: now, into: &out) }
+    }
+}
+
+extension SealingReport {
+    fileprivate init(_ report: BusSealing.Report) {
+        self.init(
+            sending: Self.text(report.sending), held: report.held.map { Self.text($0) },
+            members: report.members.map { name, keys in
+                Member(
+                    name: name, sending: Self.text(keys.sending),
+                    held: [keys.sending, keys.other].filter { $0 != 0 }.map { Self.text($0) })
+            })
     }
 }

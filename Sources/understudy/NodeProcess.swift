@@ -7,11 +7,13 @@
 // End: the node drains, so that probes turn new calls away; transactions in progress get a bounded time; the node says
 // goodbye on the bus in its last turn; then thread, bus, connections and management end.
 
+import Cluster
 import Logging
 import Management
 import Nanomsg
 import Node
 import SIP
+import Sealing
 import Synchronization
 import Transports
 
@@ -66,8 +68,7 @@ final class NodeProcess: Sendable {
         var management: Task<Void, Never>?
         do throws(StartError) {
             management = try await openManagement(settings.management, live, log)
-            let (thread, bus, dns) = try startThread(settings, sockets, streams, signal, service, log, live)
-            live.begin(thread, bus, dns, streams)
+            let thread = try startThread(settings, sockets, streams, signal, service, log, live)
             live.tellCertificates(settings)
             let reloader = Reloader(
                 loaded, live: live, streams: streams, service: service, log: log, reading: reading)
@@ -111,25 +112,31 @@ final class NodeProcess: Sendable {
     private static func startThread(
         _ settings: Settings, _ sockets: [UDPSocket?], _ streams: StreamService?, _ signal: Signal,
         _ service: ServiceReports, _ log: NodeLog, _ live: LiveNode
-    ) throws(StartError) -> (SIPThread<Node>, Bus?, DNSClient) {
+    ) throws(StartError) -> SIPThread<Node> {
         let dns = try openDNS(settings.dns, signal)
         do throws(NanomsgError) {
             var bus: Bus?
+            let secrets = settings.cluster.keys.seals.map(\.bytes)
+            let seal = secrets.isEmpty ? nil : BusSealing(secrets, clock: { BootClock.now })
             if let address = settings.cluster.bus {
                 var peers: [BusAddress] = []
                 for peer in settings.cluster.peers { peers.append(try BusAddress("tcp://\(peer.text)")) }
-                bus = try Bus(BusSettings(bind: try BusAddress("tcp://\(address.text)"), peers: peers), signal: signal)
+                bus = try Bus(
+                    BusSettings(bind: try BusAddress("tcp://\(address.text)"), peers: peers), seal: seal, signal: signal
+                )
             }
             var random = SystemRandomNumberGenerator()
             let node = Node(
                 settings: settings, boot: UInt64(BootClock.unixMilliseconds), seed: random.next(),
+                salt: Salt(high: random.next(), low: random.next()),
                 authenticator: Inquiries.authenticator(settings.cluster.key), now: BootClock.now,
                 unixMilliseconds: BootClock.unixMilliseconds)
             let thread = try SIPThread(
                 machine: node, sockets: sockets, streams: streams, bus: bus, dns: dns, signal: signal,
                 heartbeat: service.heartbeat, inquiry: { live.take($0) }
             ) { log.write($0) }
-            return (thread, bus, dns)
+            live.begin(thread, bus, seal, dns, streams)
+            return thread
         } catch {
             throw StartError(description: "\(error.description); see cluster.bus")
         }

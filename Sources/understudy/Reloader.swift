@@ -66,6 +66,7 @@ actor Reloader {
         current.settings.routes = next.settings.routes
         current.settings.sets = next.settings.sets
         if report.applied.contains("cluster.peers") { current.settings.cluster.peers = next.settings.cluster.peers }
+        if report.applied.contains("cluster.key-file") { current.settings.cluster.keys = next.settings.cluster.keys }
         guard report.applied.contains("node.log-level") else { return }
         current.settings.node.logLevel = next.settings.node.logLevel
         if log.isLevelGiven {

@@ -2,13 +2,16 @@
 // that only matters when something is wrong (errors, drops) is always there, at 0, so that an alert can be written for
 // it.
 
+import Cluster
 import Nanomsg
 import Node
+import Sealing
 import Transports
 
 enum ShellMetrics {
     static func reports(
-        _ transport: TransportCounters, _ bus: BusCounters?, _ dns: DNSCounters, _ streams: StreamCounters?
+        _ transport: TransportCounters, _ bus: BusCounters?, _ seal: BusSealing.Report?, _ dns: DNSCounters,
+        _ streams: StreamCounters?
     ) -> [MetricReport] {
         func counter(_ name: String, _ help: String, _ value: Int) -> MetricReport {
             MetricReport(name: "understudy_\(name)", help: help, kind: .counter, value: Int64(value))
@@ -38,6 +41,13 @@ enum ShellMetrics {
             "understudy_loop_turn_seconds", "A turn of the SIP thread, from its waking to its waiting",
             transport.turnTimes)
         if let streams { reports += Self.streams(streams) }
+        for (refusal, count) in seal?.refused ?? [] {
+            reports.append(
+                MetricReport(
+                    name: "understudy_bus_refused_total", help: "Messages of the bus that were not opened, by why",
+                    kind: .counter, labels: [.init(name: "because", value: refusal.name)],
+                    value: Int64(clamping: count)))
+        }
         if let bus {
             reports += [
                 counter("bus_frames_published_total", "Frames published to peers", bus.framesPublished),

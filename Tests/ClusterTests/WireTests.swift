@@ -246,7 +246,7 @@ struct StrangerTests {
         #expect(cluster.members(now: now).count { !$0.name.isEmpty } == 1)
         // Noted once each.
         let notes = out.items.compactMap { if case .note(let note) = $0 { note } else { nil } }
-        #expect(notes == [.wrongCluster(name: "n1"), .wrongVersion(2)])
+        #expect(notes == [.wrongCluster(name: "n1"), .wrongVersion(2), .sealedFrame(name: "n1")])
     }
 
     @Test(arguments: [(UInt64(50), 1), (UInt64(200), 0)])

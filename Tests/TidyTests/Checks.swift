@@ -14,6 +14,7 @@ enum Checks {
         "Cluster": ["Primitives"],
         "Node": ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster"],
         "Nanomsg": ["CNanomsg", "CSockets", "Glibc", "Synchronization"],
+        "Sealing": ["Primitives", "Cluster", "Nanomsg", "Crypto", "Foundation", "Synchronization"],
         "Transports": [
             "Primitives", "SIP", "Node", "Nanomsg", "CSockets", "CCares", "NIOCore", "NIOPosix", "NIOTLS", "NIOSSL",
             "NIOHTTP1", "NIOWebSocket", "Glibc", "Synchronization",
@@ -24,8 +25,9 @@ enum Checks {
         ],
         "Simulator": ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Node"],
         "understudy": [
-            "Primitives", "SIP", "Dialogs", "Cluster", "Node", "Nanomsg", "Transports", "Management", "ArgumentParser",
-            "Crypto", "Logging", "Foundation", "FoundationEssentials", "Glibc", "Synchronization", "Dispatch",
+            "Primitives", "SIP", "Dialogs", "Cluster", "Node", "Nanomsg", "Sealing", "Transports", "Management",
+            "ArgumentParser", "Crypto", "Logging", "Foundation", "FoundationEssentials", "Glibc", "Synchronization",
+            "Dispatch",
         ],
         "understudy-sim": [
             "Primitives", "Simulator", "ArgumentParser", "Foundation", "FoundationEssentials", "Glibc",
@@ -34,7 +36,7 @@ enum Checks {
         "Checkout": ["Foundation", "PackagePlugin"],
         "Fuzzing": ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Node"],
         "Benchmarks": ["Primitives", "SIP", "Dialogs", "Cluster", "Node"],
-        "understudy-bench": ["Benchmarks", "CAllocations", "Glibc"],
+        "understudy-bench": ["Benchmarks", "CAllocations", "Sealing", "Glibc"],
         "understudy-fuzz": ["Fuzzing", "Foundation", "Glibc"],
     ]
 

@@ -78,6 +78,7 @@ struct EchoMachine: NodeMachine {
         log(.noReply(request, peer))
     }
 
+    mutating func receive(refusal: UInt8, claimed: RawSpan, now: Instant, into out: inout Outbox) {}
     mutating func receive(probe: ProbeResult, of peer: Int, now: Instant, into out: inout Outbox) {
         log(.probe(probe, peer))
     }

@@ -35,15 +35,29 @@ extension Cluster {
         return wait
     }
 
-    /// A frame of another cluster, or under another key. Its name goes to logs and terminals, so only what a name may
-    /// be made of is kept of it.
-    mutating func meetStranger(_ written: String, now: Instant, out: inout ClusterActions) {
-        let name = String(written.map { $0.isASCII && ($0.isLetter || $0.isNumber || "._-".contains($0)) ? $0 : "?" })
+    /// A frame of another cluster, or under another key.
+    mutating func meetStranger(
+        _ written: String, now: Instant, out: inout ClusterActions, _ note: (String) -> ClusterNote
+    ) {
+        let name = Stranger.shown(written)
         if let at = strangers.firstIndex(where: { $0.name == name }) {
             strangers[at].lastHeard = now
         } else if strangers.count < Stranger.limit {
             strangers.append(Stranger(name: name, lastHeard: now))
-            out.append(.note(.wrongCluster(name: name)))
+            out.append(.note(note(name)))
+        }
+    }
+
+    /// The shell did not open a message of the bus.
+    /// - Parameter claimed: Who it says that it is from; of another version, the version.
+    package mutating func refused(
+        _ refusal: SealRefusal, claimed: String, now: Instant, out: inout ClusterActions
+    ) {
+        switch refusal {
+        case .unknownKey: meetStranger(claimed, now: now, out: &out) { .unknownKey(name: $0) }
+        case .version: noteOnce("version \(claimed)", .wrongVersion(UInt8(claimed) ?? 0), &out)
+        case .unsealed, .forged, .replayed, .malformed, .oversized:
+            noteOnce("refused \(refusal) \(claimed)", .notOpened(refusal, name: Stranger.shown(claimed)), &out)
         }
     }
 }

@@ -115,6 +115,11 @@ package struct Stranger: Equatable, Sendable {
 
     /// More are counted, and not kept.
     static let limit = 16
+
+    /// A name that nobody vouches for goes to logs and terminals: only what a name may be made of is kept of it.
+    static func shown(_ written: String) -> String {
+        String(written.map { $0.isASCII && ($0.isLetter || $0.isNumber || "._-".contains($0)) ? $0 : "?" })
+    }
 }
 
 /// What a joiner waits for.

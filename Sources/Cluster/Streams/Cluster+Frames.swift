@@ -70,14 +70,16 @@ extension Cluster {
             case .version(let version):
                 counters.foreignVersion += 1
                 noteOnce("version \(version)", .wrongVersion(version), &out)
-            case .sealed: counters.sealedFrames += 1
+            case .sealed(let name):
+                counters.sealedFrames += 1
+                noteOnce("sealed \(name)", .sealedFrame(name: Stranger.shown(name)), &out)
             default: counters.malformedFrames += 1
             }
             return nil
         }
         guard header.mark == mark else {
             counters.foreignCluster += 1
-            meetStranger(header.sender.name, now: now, out: &out)
+            meetStranger(header.sender.name, now: now, out: &out) { .wrongCluster(name: $0) }
             return nil
         }
         guard header.lane == lane else {

@@ -9,11 +9,11 @@
 // protobuf's wire format; unknown kinds and unknown fields are skipped, so versions N and N−1 read each other. A change
 // that an old reader must not overlook gets a new version byte.
 //
-//  flags   1 sealed (what follows the salt is under AEAD; not read by this version), 2 acknowledge soon
+//  flags   1 sealed (`SealedFrame`: the entries are under AEAD, and this header is authenticated), 2 acknowledge soon
 //  mark    keyed hash of the cluster's name: tells a mistake apart from a peer, and is no authentication
 //  clock   the sender's monotonic clock when the frame was made; only differences of one sender's clocks are ever used
-//  salt    random, one for each process: tells two processes with one name apart, and will derive the AEAD key of a
-//  boot lane    0 published to all, 1 request, 2 reply
+//  salt    random, one for each process: tells two processes with one name apart, and makes the key of the process
+//  lane    0 published to all, 1 request, 2 reply
 //  first   sequence of the first put or patch in the frame; the others follow it. Without any: the next to be used
 //  count   how many of the entries are puts or patches
 //
@@ -60,13 +60,12 @@ package struct FrameHeader: Equatable, Sendable {
         writer.put(text: sender.name)
     }
 
-    /// Reads a header and leaves the reader at the first entry.
-    static func read(_ reader: inout WireReader) throws(WireError) -> FrameHeader {
+    /// Reads a header and leaves the reader at the first entry; of a sealed message, at its seal.
+    static func read(_ reader: inout WireReader, isSealed: Bool = false) throws(WireError) -> FrameHeader {
         guard try reader.byte() == 0x55, try reader.byte() == 0x53 else { throw WireError(.notOurs, at: 0) }
         let version = try reader.byte()
         guard version == Self.version else { throw WireError(.version(version), at: 2) }
         let flags = try reader.byte()
-        guard flags & Self.sealed == 0 else { throw WireError(.sealed, at: 3) }
         let mark = try reader.bigEndian64()
         let boot = try reader.bigEndian64()
         let clock = try reader.bigEndian64()
@@ -85,6 +84,8 @@ package struct FrameHeader: Equatable, Sendable {
         guard let name = String(validating: reader.bytes[range], as: UTF8.self) else {
             throw WireError(.badText, at: 56)
         }
+        if isSealed, flags & Self.sealed == 0 { throw WireError(.unsealed(name), at: 3) }
+        if !isSealed, flags & Self.sealed != 0 { throw WireError(.sealed(name), at: 3) }
         return FrameHeader(
             flags: flags, mark: mark, sender: MemberID(name: name, boot: boot), clock: clock, salt: salt, lane: lane,
             first: first, count: count)

@@ -9,7 +9,10 @@ package struct WireError: Error, Equatable, Sendable {
         case truncated
         case notOurs
         case version(UInt8)
-        case sealed
+        /// A sealed message where one in the clear is read, and the other way about; the sender's name as it stands
+        /// there.
+        case sealed(String)
+        case unsealed(String)
         case tooLong
         case badNumber
         case badField

@@ -58,8 +58,14 @@ package enum Reload {
             }
         }
         // The bytes of secrets may change where their names do not.
-        if old.settings.cluster.key != new.settings.cluster.key, !report.needsRestart.contains("cluster.key-file") {
-            report.needsRestart.append("cluster.key-file")
+        if old.settings.cluster.keys != new.settings.cluster.keys, !report.needsRestart.contains("cluster.key-file") {
+            // Keys may come and go while dids and branches keep their meaning, and while there is a seal at all.
+            let isTaken = old.settings.cluster.key == new.settings.cluster.key && !new.settings.cluster.key.isEmpty
+            if isTaken {
+                report.applied.append("cluster.key-file")
+            } else {
+                report.needsRestart.append("cluster.key-file")
+            }
         }
         let isTokenNew = old.settings.management.token != new.settings.management.token
         if isTokenNew, !report.needsRestart.contains("management.token-file") {

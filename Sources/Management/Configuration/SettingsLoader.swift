@@ -230,7 +230,14 @@ package struct SettingsLoader: Sendable {
             }
         }
         if let bytes = read("cluster.key-file", &loaded.settings.cluster.keyFile) {
-            loaded.settings.cluster.key = Secret(Self.withoutLineEnd(bytes))
+            let path = loaded.settings.cluster.keyFile
+            do throws(ClusterKeysError) {
+                if !path.isEmpty { loaded.settings.cluster.keys = try ClusterKeys(file: Self.withoutLineEnd(bytes)) }
+            } catch {
+                let origin = origins["cluster.key-file"] ?? ""
+                problems.append(
+                    SettingProblem(key: "cluster.key-file", message: "\(path) \(error.message)", origin: origin))
+            }
         }
         // Not kept here: TLS reads them itself, and again when they have changed. That they can be read is looked at.
         _ = read("sip.tls.certificate-file", &loaded.settings.sip.streams.certificateFile)

@@ -42,6 +42,21 @@ extension StrangerReport {
     package var json: JSONValue { ["name": .string(name), "silent_s": .seconds(milliseconds: silentMilliseconds)] }
 }
 
+extension SealingReport {
+    package var json: JSONValue {
+        [
+            "sending": .string(sending), "held": .texts(held),
+            "members": .array(
+                members.map { member in
+                    [
+                        "name": .string(member.name), "sending": .string(member.sending),
+                        "held": .texts(member.held),
+                    ]
+                }),
+        ]
+    }
+}
+
 extension StatusReport {
     package var json: JSONValue {
         [
@@ -51,7 +66,7 @@ extension StatusReport {
             "not_ready_reason": .string(notReadyReason), "waiting": .string(waiting), "quorum": .string(quorum),
             "epoch": .count(epoch),
             "view": .texts(view), "dialogs": dialogs.json, "members": .array(members.map(\.json)),
-            "strangers": .array(strangers.map(\.json)),
+            "strangers": .array(strangers.map(\.json)), "sealing": sealing?.json ?? .null,
             "targets": .array(targets.map(\.json)), "transactions": .count(openTransactions),
             "relayed": .count(openRelays),
             "uptime_s": JSONValue.seconds(milliseconds: uptimeMilliseconds),

@@ -18,6 +18,7 @@ package enum StatusText {
                 + "\(Cell.text(status["dialogs"]?["acting"])) acted for here",
             "          \(counts.joined(separator: ", "))",
         ]
+        if let sealing = status["sealing"], sealing["sending"] != nil { lines.append("key       \(keys(sealing))") }
         if !version.isEmpty { lines.append("version   \(version)") }
         if let up = Cell.seconds(status["uptime_s"]) { lines.append("up        \(TimeText.span(seconds: up))") }
         lines += ["", members(status, width: width)]
@@ -37,6 +38,18 @@ package enum StatusText {
             lines += ["", self.targets(targets, width: width)]
         }
         return lines.joined(separator: "\n")
+    }
+
+    /// `1a2b3c4d`; while keys are changed `1a2b3c4d seals, 9f8e7d6c is held too; not by n2`
+    private static func keys(_ sealing: JSONValue) -> String {
+        let sending = Cell.text(sealing["sending"])
+        let held = (sealing["held"]?.elements ?? []).map(Cell.text)
+        guard let other = held.first(where: { $0 != sending }) else { return sending }
+        let without = (sealing["members"]?.elements ?? []).filter { member in
+            !(member["held"]?.elements ?? []).map(Cell.text).contains(other)
+        }.map { Cell.text($0["name"]) }
+        let lack = without.isEmpty ? "" : "; not by \(without.joined(separator: ", "))"
+        return "\(sending) seals, \(other) is held too\(lack)"
     }
 
     private static func state(_ status: JSONValue) -> String {

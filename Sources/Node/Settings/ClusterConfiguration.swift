@@ -26,7 +26,9 @@ package struct ClusterConfiguration: Equatable, Sendable {
     /// are loopback addresses.
     package var keyFile = ""
     /// What that file holds; read by the loader.
-    package var key = Secret([])
+    package var keys = ClusterKeys()
+    /// What dids, branches and digests are made with; empty without a key.
+    package var key: Secret { keys.names }
     /// `cluster.quorum`, `auto|majority`, default auto.
     package var quorum: Quorum = .auto
     /// `cluster.bootstrap-after`, seconds, 1 to 3600, default 30: a majority of the configured peers, none of them up,
@@ -45,7 +47,6 @@ package struct ClusterConfiguration: Equatable, Sendable {
     package init() {}
 
     package static let peerLimit = 15
-    package static let keyMinimum = 16
 
     /// No frame leaves this host. Of the addresses of a name, a loopback bus takes loopback ones only.
     package var isLoopbackOnly: Bool {
@@ -58,11 +59,6 @@ package struct ClusterConfiguration: Equatable, Sendable {
         busProblems(&list)
         if !isLoopbackOnly, keyFile.isEmpty {
             list.add("cluster.key-file", "is required unless cluster.bus and every peer are loopback addresses")
-        }
-        if !keyFile.isEmpty, key.bytes.count < Self.keyMinimum {
-            list.add("cluster.key-file", "\(keyFile) holds \(key.bytes.count) bytes; at least \(Self.keyMinimum)")
-        } else if !keyFile.isEmpty, Set(key.bytes).count == 1 {
-            list.add("cluster.key-file", "\(keyFile) holds one byte again and again; make one with understudy key new")
         }
         list.range("cluster.bootstrap-after", bootstrapAfter)
         list.range("cluster.forget-after", forgetAfter)

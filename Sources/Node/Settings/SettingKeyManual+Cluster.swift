@@ -33,7 +33,9 @@ extension SettingManual {
             value: "none"),
         "cluster.key-file": SettingManual(
             """
-            Key of the cluster, the same on every node. dids, branches and digests are made with it
+            Key of the cluster, the same on every node. The bus is sealed with it, and dids, branches and digests are \
+            made with it. `understudy key new` makes one, `understudy key rotate` another while calls are up; a \
+            reload takes it
             """,
             range: "file of at least 16 bytes",
             value: "required unless bus and peers are loopback"),

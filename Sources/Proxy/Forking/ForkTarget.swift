@@ -33,7 +33,7 @@ package struct ForkTarget: Sendable {
     var memberFlow: FlowFact?
     /// The transport was not written: a large request may go by TCP.
     var isTransportOpen = false
-    /// Its number in the table of targets (`Proxy.targetStates`), if it has one.
+    /// Its number on the board of targets, if it has one.
     package var health: Int32?
     var state = State.waiting
     /// Its share of the request's Max-Breadth, once its turn has come.

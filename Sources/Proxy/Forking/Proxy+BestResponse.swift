@@ -20,14 +20,14 @@ extension Proxy {
         let (status, best) = bestResult(context)
         if askAboutFinal(&context, id, status: status) { return }
         if context.method == .invite {
-            let told = context.endCode != 0 ? context.endCode : status == 503 ? 500 : status
+            let told = context.endCode ?? (status == 503 ? 500 : status)
             learnFailure(context, status: told, dialogs: &dialogs)
         }
         let response = best.map { context.branches[$0].response } ?? []
         if context.afterTheEnd, context.method == .bye, status == 481 || status == 408 {
             respond(200, &context, id)  // S1-9: the dialog is over for both.
-        } else if context.endCode != 0 {
-            respond(context.endCode, &context, id)
+        } else if let code = context.endCode {
+            respond(code, &context, id)
         } else if status == 408, context.method != .invite {
             endInSilence(&context, id)
         } else if context.cancelled, response.isEmpty {

@@ -196,7 +196,7 @@ extension Proxy {
     // MARK: The end of a branch
 
     /// How a branch ended.
-    enum BranchEnd {
+    package enum BranchEnd: Sendable {
         /// A final answer that says something of the request.
         case answered
         /// 503, silence from the beginning, or a transport error: another address may do better (RFC 3263 §4.3).

@@ -23,7 +23,7 @@ struct OwnRequest: Sendable {
         case end
         case interruption
         case keepAlive
-        /// Of the target with this number in the table of targets.
+        /// Of the target with this number (`TargetBoard`).
         case probe(Int32)
     }
 

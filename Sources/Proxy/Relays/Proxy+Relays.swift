@@ -28,8 +28,8 @@ import SIP
 extension Proxy {
     /// Whether the INVITE at hand is relayed, since this node drains, and to whom.
     func decideRelay(_ plan: RequestPlan) -> Decision {
-        guard isDraining, message.method == .invite, plan.relay == nil, plan.namedFlow == .none,
-            !isPeerAddress(plan.source)
+        guard neighbours.isDraining, message.method == .invite, plan.relay == nil, plan.namedFlow == .none,
+            !neighbours.isPeerAddress(plan.source)
         else { return .proceed }
         if let member = takerOfCalls(serverKey(plan, method: .invite), attempt: 0) { return .relay(to: member) }
         return plan.isEmergency ? .proceed : .refuse(503, .nobodyTakesCalls, retryAfter: 10)
@@ -45,26 +45,26 @@ extension Proxy {
         counters.relayed += 1
         relayCount += 1
         var context = ResponseContext()
-        context.kind = .relayed
+        let relaying = Relaying(key: relayKey(plan.via, plan.cSeq))
+        context.role = .relayed(relaying)
         context.cSeq = plan.cSeq.number
         context.upstream = plan.upstream
         context.listener = plan.listener
         context.flow = plan.arrivalFlow
         context.startedAt = now
         context.serverKey = key
-        context.relayKey = relayKey(plan.via, plan.cSeq)
         context.request = completedRequest(plan)
         refusals.remove(key)
         context.server = .invite(startedInviteServer(reliable: plan.upstream.transport.isReliable))
         serverTable.insert(hash: key, value: id.index)
-        dialogTable.insert(hash: context.relayKey, value: id.index)
+        dialogTable.insert(hash: relaying.key, value: id.index)
         beginRelay(&context, id, to: member)
         finish(context, id)
     }
 
     /// The members that take calls, each as likely as the others; a transaction's choice stays while they do.
     private func takerOfCalls(_ key: UInt64, attempt: Int) -> Endpoint? {
-        let takers = peers.compactMap { $0.takesCalls ? $0.endpoint : nil }
+        let takers = neighbours.takersOfCalls
         guard attempt < takers.count else { return nil }
         return takers[Int((key >> 1) % UInt64(takers.count) + UInt64(attempt)) % takers.count]
     }
@@ -110,10 +110,10 @@ extension Proxy {
     /// An answer whose topmost Via is not ours, from a member: to an INVITE that was relayed to it, or to the CANCEL.
     /// - Returns: Whether it is that.
     mutating func receiveRelayed(_ via: Via, _ cSeq: CSeq, from source: Endpoint, dialogs: inout DialogTable) -> Bool {
-        guard let member = peer(at: source) else { return false }
+        guard let member = neighbours.peer(at: source) else { return false }
         guard let id = relayContext(relayKey(via, cSeq)), var context = take(id) else {
             // This process has no part in it any more, or is another than the one that had. There may still be a way.
-            guard let sender = endpointOfTopmostVia(via), !isPeerAddress(sender) else { return false }
+            guard let sender = endpointOfTopmostVia(via), !neighbours.isPeerAddress(sender) else { return false }
             counters.relayedAnswersStray += 1
             effects.queue.send(message.bytes, to: sender, from: egressListener(sender))
             return true
@@ -132,7 +132,7 @@ extension Proxy {
         guard relayCount > 0 else { return nil }
         let index = dialogTable.first(hash: key) { index in
             guard let id = contexts.id(at: index) else { return false }
-            return contexts.read(id) { $0.kind == .relayed && $0.relayKey == key } ?? false
+            return contexts.read(id) { $0.relaying?.key == key } ?? false
         }
         return index.flatMap { contexts.id(at: $0) }
     }
@@ -179,9 +179,10 @@ extension Proxy {
     /// call, the record says so there.
     /// - Returns: False when there is none that has not been tried.
     mutating func relaysAnew(_ context: inout ResponseContext, _ id: SlotID) -> Bool {
-        guard !context.cancelled, context.lastStatus < 200 else { return false }
-        context.relayAttempts &+= 1
-        guard let key = context.serverKey, let member = takerOfCalls(key, attempt: Int(context.relayAttempts)) else {
+        guard !context.cancelled, context.lastStatus < 200, var relaying = context.relaying else { return false }
+        relaying.attempts &+= 1
+        context.role = .relayed(relaying)
+        guard let key = context.serverKey, let member = takerOfCalls(key, attempt: Int(relaying.attempts)) else {
             return false
         }
         counters.relayedAnew += 1
@@ -196,7 +197,7 @@ extension Proxy {
         self.now = now
         defer { replayQueued(dialogs: &dialogs) }
         guard relayCount > 0 else { return }
-        let live = peers.filter(\.isLive).compactMap(\.endpoint)
+        let live = neighbours.peers.filter(\.isLive).compactMap(\.endpoint)
         var orphans: [SlotID] = []
         contexts.forEachID { id in
             let isOrphan = contexts.read(id) { context in
@@ -212,7 +213,6 @@ extension Proxy {
                     terminateClient(&context, 0)
                     respond(487, &context, id)
                 } else {
-                    context.relayAttempts = 0
                     goOn(&context, id)
                 }
             }
@@ -223,6 +223,7 @@ extension Proxy {
     /// Relays an INVITE to a member that lives, or refuses it for want of one.
     private mutating func goOn(_ context: inout ResponseContext, _ id: SlotID) {
         terminateClient(&context, 0)
+        if let relaying = context.relaying { context.role = .relayed(Relaying(key: relaying.key)) }
         guard let key = context.serverKey, let member = takerOfCalls(key, attempt: 0) else {
             counters.relaysRefused += 1
             respond(503, &context, id) { $0.put("Retry-After: 10\r\n") }
@@ -250,7 +251,7 @@ extension Proxy {
         else { return false }
         endRelay(&context, id)
         counters.adopted += 1
-        context.kind = .adopted
+        context.role = .adopted
         adoptedCount += 1
         context.did = did
         context.isInitial = true
@@ -271,13 +272,12 @@ extension Proxy {
         context.contextTimer = .none
         context.branches = []
         forgetRelay(context, id)
-        context.relayKey = 0
     }
 
     /// Takes an INVITE out of the table of those that are relayed.
     mutating func forgetRelay(_ context: ResponseContext, _ id: SlotID) {
-        guard context.relayKey != 0 else { return }
-        _ = dialogTable.remove(hash: context.relayKey, value: id.index)
+        guard let relaying = context.relaying else { return }
+        _ = dialogTable.remove(hash: relaying.key, value: id.index)
         relayCount -= 1
     }
 }

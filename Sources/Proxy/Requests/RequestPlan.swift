@@ -41,7 +41,7 @@ struct RequestPlan: Sendable {
     var nextHop = Endpoint.none
     /// Where it goes instead, when that is more than one known address.
     var targets: [ForkTarget] = []
-    /// The number of the next hop in the table of targets (`targetStates`), if it has one.
+    /// The number of the next hop on the board of targets, if it has one.
     var health: Int32?
     /// The connection of the member that it is passed to, which must send it on.
     var memberFlow: FlowFact?

@@ -9,24 +9,18 @@ import Primitives
 import SIP
 
 extension Proxy {
-    /// Makes the table of targets, and begins to probe.
-    mutating func placeTargets() {
-        for (index, set) in settings.targetSets.enumerated() {
-            setStates.append((first: targetStates.count, choices: 0))
+    /// Begins to probe.
+    mutating func startProbes() {
+        for (index, set) in board.sets.enumerated() where set.probeInterval > .zero {
             for position in set.targets.indices {
-                targetStates.append(TargetState(set: index, position: position, changedAt: now))
-                guard set.probeInterval > .zero else { continue }
                 let offset = set.probeInterval / set.targets.count * position
-                startProbing(targetStates.count - 1, at: now.advanced(by: offset))
+                startProbing(board.number(ofSet: index, position), at: now.advanced(by: offset))
             }
         }
     }
 
-    /// The position of a probe's target: its request ends before the table is another.
-    private func position(of target: Int32) -> Int { Int(target - firstTarget) }
-
-    private mutating func startProbing(_ index: Int, at moment: Instant) {
-        var request = OwnRequest(purpose: .probe(firstTarget + Int32(index)), method: .options)
+    private mutating func startProbing(_ number: Int32, at moment: Instant) {
+        var request = OwnRequest(purpose: .probe(number), method: .options)
         guard let id = ownRequests.insert(request) else {
             counters.overloaded += 1
             return
@@ -38,19 +32,16 @@ extension Proxy {
 
     /// The next OPTIONS is due; one that has no answer yet has failed.
     mutating func sendProbe(_ request: inout OwnRequest, _ id: SlotID) {
-        guard case .probe(let number) = request.purpose else { return }
+        guard case .probe(let number) = request.purpose, let (set, target) = board.target(number) else { return }
         if let last = request.parts.first, last.final == nil {
             terminate(&request.parts[0])
             endProbe(number, .silent)
         }
         request.parts = []
-        let state = targetStates[position(of: number)]
-        let set = settings.targetSets[state.set]
         request.timer = wheel.schedule(
             TimerToken(context: id, machine: .probe).rawValue, at: now.advanced(by: set.probeInterval))
-        let target = set.targets[state.position]
         if let endpoint = settings.egress ?? target.endpoint {
-            probe(&request, id, target, endpoint)
+            probe(&request, id, number, target, endpoint)
         } else if let name = target.name {
             if !ask(for: name, .own(id, 0)) { counters.overloaded += 1 }
         }
@@ -60,20 +51,18 @@ extension Proxy {
     mutating func probeResolved(
         _ request: inout OwnRequest, _ id: SlotID, _ endpoint: Endpoint?, of host: [UInt8]
     ) {
-        guard case .probe(let number) = request.purpose else { return }
-        guard let endpoint else {
-            note(position(of: number), isUp: false)
-            return
+        guard case .probe(let number) = request.purpose, let target = board.target(number)?.target else { return }
+        if let endpoint {
+            probe(&request, id, number, target, endpoint, of: host)
+        } else {
+            count(board.note(number, isUp: false, now: now))
         }
-        let state = targetStates[position(of: number)]
-        probe(&request, id, settings.targetSets[state.set].targets[state.position], endpoint, of: host)
     }
 
     private mutating func probe(
-        _ request: inout OwnRequest, _ id: SlotID, _ target: TargetSet.Target, _ endpoint: Endpoint,
+        _ request: inout OwnRequest, _ id: SlotID, _ number: Int32, _ target: TargetSet.Target, _ endpoint: Endpoint,
         of host: [UInt8] = []
     ) {
-        guard case .probe(let number) = request.purpose else { return }
         for part in request.parts { cancelTimers(part.timers) }
         request.cSeq = request.cSeq % 0x7fff_ffff + 1
         let token = Branch.Token(
@@ -87,13 +76,13 @@ extension Proxy {
         part.number = token.branch
         part.serverName = serverName(host, endpoint)
         request.parts = [part]
-        targetStates[position(of: number)].probes &+= 1
+        board.noteProbe(number)
         start(&request, 0, id)
     }
 
     /// Any answer but 408 and 503 says that the target is there.
     mutating func endProbe(_ number: Int32, _ end: OwnEnd) {
-        note(position(of: number), isUp: end.status != 408 && end.status != 503)
+        count(board.note(number, isUp: end.status != 408 && end.status != 503, now: now))
     }
 
     private func probeRequest(

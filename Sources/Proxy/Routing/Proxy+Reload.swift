@@ -22,21 +22,9 @@ extension Proxy {
         self.now = now
         for id in probes { discardOwn(id) }
         probes = []
-        let (oldSets, oldStates, oldChoices) = (settings.targetSets, targetStates, setStates)
         settings.routes = routes
         settings.targetSets = targetSets
-        firstTarget &+= Int32(oldStates.count)
-        (targetStates, setStates) = ([], [])
-        placeTargets()
-        for (index, set) in targetSets.enumerated() {
-            guard let old = oldSets.firstIndex(where: { $0.name == set.name }) else { continue }
-            setStates[index].choices = oldChoices[old].choices
-            for (position, target) in set.targets.enumerated() {
-                guard let before = oldSets[old].targets.firstIndex(where: { $0.uri == target.uri }) else { continue }
-                var state = oldStates[oldChoices[old].first + before]
-                (state.set, state.position) = (index, position)
-                targetStates[setStates[index].first + position] = state
-            }
-        }
+        board.replace(with: targetSets, now: now)
+        startProbes()
     }
 }

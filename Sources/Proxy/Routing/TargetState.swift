@@ -8,7 +8,7 @@
 
 import Primitives
 
-struct TargetState: Sendable {
+package struct TargetState: Sendable {
     /// How long a target that is not probed stays down before it is tried again.
     static let rest = Duration.seconds(30)
 
@@ -24,7 +24,7 @@ struct TargetState: Sendable {
     var requests: UInt64 = 0
     var silences: UInt64 = 0
 
-    enum Change { case none, up, down }
+    package enum Change: Sendable { case none, up, down }
 
     mutating func note(isUp answered: Bool, upAfter: Int, downAfter: Int, now: Instant) -> Change {
         if answered {

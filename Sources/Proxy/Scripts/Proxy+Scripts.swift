@@ -86,7 +86,7 @@ extension Proxy {
 
     /// Whether the request at hand is for a script to judge: what members pass on has been judged where it came in.
     func isForScript(_ plan: RequestPlan) -> Bool {
-        scriptPoints.contains(.request) && !plan.isJudged && !isPeerAddress(plan.source)
+        scriptPoints.contains(.request) && !plan.isJudged && !neighbours.isPeerAddress(plan.source)
     }
 
     /// Asks about the request at hand.
@@ -272,7 +272,7 @@ extension Proxy {
     mutating func askAboutFinal(_ context: inout ResponseContext, _ id: SlotID, status: Int) -> Bool {
         if context.final == .asked { return true }
         guard scriptPoints.contains(.final), context.kind == .forwarded, context.final == .open, !context.cancelled,
-            context.endCode == 0
+            context.endCode == nil
         else { return false }
         guard let token = scripts.keep(.final(id), now: now) else {
             counters.scriptsRefused += 1
