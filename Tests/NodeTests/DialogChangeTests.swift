@@ -247,7 +247,9 @@ extension ClusterBench {
     }
 
     /// The call's route, from the last INVITE that left.
-    var route: String { "Route: \(sent.last { $0.text.hasPrefix("INVITE") }!.header("Record-Route")!)\r\n" }
+    var route: String {
+        "Route: \(sent.last { $0.text.hasPrefix("INVITE") && $0.header("Record-Route") != nil }!.header("Record-Route")!)\r\n"
+    }
 
     mutating func hangUp(through index: Int, cSeq: Int = 90) {
         let to = "<sip:bob@10.0.9.2>;tag=bob"
