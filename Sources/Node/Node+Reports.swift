@@ -141,6 +141,7 @@ extension Node {
             guard let report = dialog(did, now: now) else { continue }
             if let callID = query.callID, report.callID != callID { continue }
             guard query.takes(from: report.from, to: report.to) else { continue }
+            guard query.takes(profiles: report.profiles, variables: report.variables) else { continue }
             page.dialogs.append(report)
             if page.dialogs.count >= query.limit { break }
         }
@@ -152,7 +153,7 @@ extension Node {
         DialogID(hex: text).flatMap { dialog($0, now: now) }
     }
 
-    private func dialog(_ did: DialogID, now: Instant) -> DialogReport? {
+    func dialog(_ did: DialogID, now: Instant) -> DialogReport? {
         guard let record = store.dialogs.record(did) else { return nil }
         var report = DialogReport()
         report.did = did.hex
@@ -190,6 +191,7 @@ extension Node {
         report.pendings = record.pendings.map(pending)
         report.flags = record.flags.names
         report.end = end(did, record, now: now)
+        tellStamped(record, in: &report)
         report.bytes = store.dialogs.bytes(did)?.count ?? 0
         report.digest = store.dialogs.contentDigest(did) ?? 0
         return report

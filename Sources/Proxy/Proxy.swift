@@ -33,6 +33,8 @@ package struct Proxy: Sendable {
     package var effects = ProxyEffects()
     /// What the node tells of the cluster, and of itself in it.
     package var neighbours: Neighbourhood
+    /// Unix time in milliseconds at `Instant.zero`, for people and call records.
+    package var unixOrigin: Int64 = 0
     /// What the message that was received last is.
     package private(set) var lastOutcome = MessageOutcome.keepAlive
     /// What its index tells whoever keeps it; `nil` unless `keepsOutline`, or where that has to look for itself.

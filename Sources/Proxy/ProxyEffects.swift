@@ -190,6 +190,8 @@ package struct ProxyCounters: Equatable, Sendable {
     /// ACKs and BYEs without their record: not kept, because too many are; let go, because it did not come.
     package var parkedRefused: UInt64 = 0
     package var parkedExpired: UInt64 = 0
+    /// Variables and profiles that routes would have given to dialogs, and that did not fit.
+    package var dialogFactsLeftOut: UInt64 = 0
     /// Dialogs forgotten whose record was waited for with a 2xx.
     package var awaitedForgotten: UInt64 = 0
     /// Early dialogs of a branch that will not end with it.

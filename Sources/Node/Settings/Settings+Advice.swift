@@ -12,6 +12,7 @@ extension Settings {
         adviseRoutes(&list)
         adviseManagement(&list)
         adviseAccess(&list)
+        adviseModule(&list)
         return list.problems
     }
 
