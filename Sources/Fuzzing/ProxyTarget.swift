@@ -65,9 +65,9 @@ enum ProxyTarget {
             Self.addRoutes(&settings)
             let hash = KeyedHash(key0: 1, key1: 2)
             proxy = Proxy(settings: settings, hash: hash, now: now)
-            proxy.isReady = true
-            proxy.heirs.set(["n1", "n2"])
-            proxy.peers = [PeerContact(memberTag: 0x2222_2222, endpoint: Self.other, isLive: true)]
+            proxy.neighbours.isReady = true
+            proxy.neighbours.heirs.set(["n1", "n2"])
+            proxy.neighbours.peers = [PeerContact(memberTag: 0x2222_2222, endpoint: Self.other, isLive: true)]
             dialogs = DialogTable(buckets: 16, hash: hash, limit: 16)
         }
 
@@ -96,10 +96,12 @@ enum ProxyTarget {
             case 5: commit()
             case 6: request(Self.methods[Int(input.byte() & 7)], lines: Array(input.rest))
             case 7 where choice >> 4 & 1 == 1: proxy.settings.endsLateAnswers.toggle()
-            case 7: proxy.commits.toggle()
-            case 8: proxy.peers[0].isLive.toggle()
+            case 7: proxy.neighbours.commits.toggle()
+            case 8: proxy.neighbours.peers[0].isLive.toggle()
             case 9:
-                if let lastDID { proxy.frozenDialogs.insert(lastDID, until: now.advanced(by: .seconds(2)), now: now) }
+                if let lastDID {
+                    proxy.neighbours.frozenDialogs.insert(lastDID, until: now.advanced(by: .seconds(2)), now: now)
+                }
             case 10: endDialog()
             case 11: proxy.scriptPoints = ScriptPoints(rawValue: choice >> 4)
             case 12: decide(choice >> 4, Array(input.rest))

@@ -26,7 +26,9 @@ extension Node {
             counter("scripts_refused", "Questions that no script was asked: too many were open", sip.scriptsRefused),
             counter("scripts_expired", "Questions that a script left without a verdict", sip.scriptsExpired),
             counter("scripts_unreadable", "Messages that a script made unreadable", sip.scriptsUnreadable),
-            counter("sip_freezes_evicted", "Dialogs being ended that were let go early", proxy.frozenDialogs.evicted),
+            counter(
+                "sip_freezes_evicted", "Dialogs being ended that were let go early",
+                proxy.neighbours.frozenDialogs.evicted),
         ]
     }
 

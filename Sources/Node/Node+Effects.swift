@@ -135,7 +135,7 @@ extension Node {
     /// What peers changed: timers, transactions of ours that wait for such facts, orphans.
     private mutating func lookAtTouched(now: Instant) {
         for did in store.granted {
-            proxy.frozenDialogs.insert(did, until: now.advanced(by: settings.takeover.intentLife), now: now)
+            proxy.neighbours.frozenDialogs.insert(did, until: now.advanced(by: settings.takeover.intentLife), now: now)
         }
         store.granted.removeAll(keepingCapacity: true)
         for did in store.older { proxy.effects.items.append(.put(did)) }

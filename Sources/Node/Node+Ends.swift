@@ -19,7 +19,9 @@ extension Node {
         if state == .deleted { return .alreadyEnded }
         guard cluster.isFit else { return .refused("this node has no quorum or is not up yet; ask another member") }
         // An end that is granted goes on, for the reason that its BYEs give: whoever repeats them must say the same.
-        if state >= .confirmedNotAcknowledged, proxy.isEnding(did) || proxy.frozenDialogs.contains(did, now: now) {
+        if state >= .confirmedNotAcknowledged,
+            proxy.isEnding(did) || proxy.neighbours.frozenDialogs.contains(did, now: now)
+        {
             return .endingAlready
         }
         let isAsked = store.dialogs.view(did) { view, _ in view.flags.contains(.endedByOperator) } ?? false
@@ -50,7 +52,7 @@ extension Node {
         if state < .confirmedNotAcknowledged {
             guard record.flags.contains(.cancelled) else { return end }
             end.phase = .ending
-        } else if proxy.isEnding(did) || proxy.frozenDialogs.contains(did, now: now) {
+        } else if proxy.isEnding(did) || proxy.neighbours.frozenDialogs.contains(did, now: now) {
             end.phase = .ending
         } else if isExplicit || (store.dialogs.deadline(did) ?? .distantFuture) <= now {
             end.phase = .waiting

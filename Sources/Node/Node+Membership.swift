@@ -62,19 +62,23 @@ extension Node {
         let names = members.filter { !$0.isSelf }.map(\.hello.names)
         if names != memberNames {
             memberNames = names
-            proxy.memberNames = names.flatMap { $0.split(separator: " ").compactMap { HostPort(configured: $0) } }
+            proxy.neighbours.memberNames = names.flatMap {
+                $0.split(separator: " ").compactMap { HostPort(configured: $0) }
+            }
         }
         peers.sort { $0.memberTag < $1.memberTag }
         // What a process left behind whose name another has now is looked at when that one is heard.
-        if proxy.peers.map(\.memberTag) != peers.map(\.memberTag) {
+        if proxy.neighbours.peers.map(\.memberTag) != peers.map(\.memberTag) {
             reviewAt = min(reviewAt, now.advanced(by: settings.takeover.settle))
         }
-        proxy.peers = peers
+        proxy.neighbours.peers = peers
         let mayInherit = cluster.isFit && cluster.hasComparedView(now: now)
-        if mayInherit, proxy.heirs.isEmpty { reviewAt = min(reviewAt, now.advanced(by: settings.takeover.settle)) }
-        proxy.heirs = mayInherit ? cluster.ranking : Ranking(hash: hash)
+        if mayInherit, proxy.neighbours.heirs.isEmpty {
+            reviewAt = min(reviewAt, now.advanced(by: settings.takeover.settle))
+        }
+        proxy.neighbours.heirs = mayInherit ? cluster.ranking : Ranking(hash: hash)
         tellReadiness(now: now)
-        proxy.commits = settings.replication.commit != .async && cluster.hasPeers
+        proxy.neighbours.commits = settings.replication.commit != .async && cluster.hasPeers
         proxy.reviewRelays(now: now, dialogs: &store.dialogs)
     }
 
@@ -99,9 +103,9 @@ extension Node {
     }
 
     private mutating func tellReadiness(now: Instant) {
-        proxy.isReady = unready(now: now) == nil
-        proxy.isJoining = cluster.state == .joining
-        proxy.isDraining = cluster.state == .draining || cluster.state == .left
+        proxy.neighbours.isReady = unready(now: now) == nil
+        proxy.neighbours.isJoining = cluster.state == .joining
+        proxy.neighbours.isDraining = cluster.state == .draining || cluster.state == .left
     }
 
     /// How long a node without quorum still takes new dialogs, in nanoseconds.

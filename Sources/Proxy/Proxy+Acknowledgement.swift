@@ -125,7 +125,7 @@ extension Proxy {
     /// A member has passed it on for whoever has its transaction (`passToPeers`), as it came: it goes no further. What
     /// a member forwards has the member's Via, or Routes.
     private mutating func isPassedOn(_ plan: RequestPlan) -> Bool {
-        guard isPeerAddress(plan.source),
+        guard neighbours.isPeerAddress(plan.source),
             case .foreign = Branch(message.bytes, plan.via.branch, mark: settings.mark)
         else { return false }
         return message.first(.route) == nil || relayMark() != nil

@@ -68,7 +68,7 @@ extension Proxy {
         if token.member == settings.memberTag { return .repeatAnswer(did, .caller) }
         // The owner says again what it said last: its 100 may have been lost, and a caller that hears nothing gives up
         // while its callee rings.
-        if let owner = peer(token.member), owner.isLive { return .pass(to: owner) }
+        if let owner = neighbours.peer(token.member), owner.isLive { return .pass(to: owner) }
         return .adopt(did)
     }
 

@@ -18,7 +18,7 @@ extension Proxy {
             cancel(id, plan, dialogs: &dialogs)
             return
         }
-        let isFromMember = isPeerAddress(plan.source)
+        let isFromMember = neighbours.isPeerAddress(plan.source)
         switch findCancelled(&plan, dialogs: dialogs) {
         case .unknown(let did):
             if keep(arrived, at: .admit, for: .record(did, isWanted: true)) { return }
@@ -30,7 +30,7 @@ extension Proxy {
             learnForeignCancel(did, spiral, plan, dialogs: &dialogs)
             if !isFromMember {  // What a member passes on has been answered where it came in.
                 let isPassed = passToOwner(of: did, spiral, plan, dialogs: dialogs)
-                if isPassed && isJoining {
+                if isPassed && neighbours.isJoining {
                     // Its members may not hear this node; the CANCEL that is not answered comes again, perhaps to
                     // another.
                     counters.dropped += 1
@@ -51,7 +51,7 @@ extension Proxy {
             answer(200, plan)
         case .nothing:
             // Who says nothing gets the CANCEL again, and knows the call by then.
-            if isJoining {
+            if neighbours.isJoining {
                 counters.dropped += 1
             } else if !isFromMember {
                 refuse(Refusal(481), plan)

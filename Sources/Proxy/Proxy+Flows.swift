@@ -153,7 +153,8 @@ extension Proxy {
             plan.flow = fact.flow
             return .taken
         }
-        guard let peer = peer(fact.member), peer.isLive, let endpoint = peer.endpoint, !isPeerAddress(plan.source)
+        guard let peer = neighbours.peer(fact.member), peer.isLive, let endpoint = peer.endpoint,
+            !neighbours.isPeerAddress(plan.source)
         else {
             return .gone
         }
@@ -193,7 +194,7 @@ extension Proxy {
             guard flows[fact.flow] != nil else { return nil }
             return settings.listeners.first { $0.transport == .udp } ?? flows[fact.flow]?.remote
         }
-        guard let peer = peer(fact.member), peer.isLive else { return nil }
+        guard let peer = neighbours.peer(fact.member), peer.isLive else { return nil }
         return peer.endpoint
     }
 

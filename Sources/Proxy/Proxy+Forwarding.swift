@@ -110,7 +110,7 @@ extension Proxy {
 
     /// 100 Trying: when a peer has the record, or at once where there is nobody to wait for (S1-4).
     private mutating func startTrying(_ context: inout ResponseContext, _ id: SlotID) {
-        if commits, context.did != nil {
+        if neighbours.commits, context.did != nil {
             effects.items.append(.commit(CommitToken(context: id, purpose: .trying)))
         } else {
             sendTrying(&context, id)

@@ -26,11 +26,11 @@ extension Proxy {
             awaitCancelAnswers(&context, id)
         case .asking: endEarlyAsHeir(&context, id, dialogs: &dialogs)
         case .waiting:
-            if peer(heir.owner)?.isLive == true {
+            if neighbours.peer(heir.owner)?.isLive == true {
                 standDown(&context)
                 return
             }
-            let holds = peer(heir.owner)?.holdsMovedAddress ?? false
+            let holds = neighbours.peer(heir.owner)?.holdsMovedAddress ?? false
             if holds, settings.earlyTakeover == .auto, now - context.startedAt < settings.timerC {
                 wakeHeir(&context, id, at: context.startedAt.advanced(by: settings.timerC))
             } else {
@@ -146,14 +146,15 @@ extension Proxy {
         // The answer came by another node while the CANCEL was under way: there is nothing to end any more.
         if context.isInitial, record.state == .deleted || hasAnswered(context, record) { return }
         if waitsForQuorum(&context, id) { return }
-        if context.isInitial, context.heir?.stage.isAsking != true, hasAnybodyToAsk {
+        if context.isInitial, context.heir?.stage.isAsking != true, neighbours.hasAnybodyToAsk {
             // Asked once more, now that no callee can answer any more: an answer may have reached a peer while this
             // heir waited, and the caller may have it by now.
             context.enter(.asking(cancels: isCancelling(context), again: false))
             askAgain(&context, id, did)
             return
         }
-        if context.isInitial, case .asking(let cancels, again: false) = context.heir?.stage, hasAnybodyToAsk {
+        if context.isInitial, case .asking(let cancels, again: false) = context.heir?.stage, neighbours.hasAnybodyToAsk
+        {
             // And at the last moment: what came while the first question was answered is not in that answer.
             context.enter(.asking(cancels: cancels, again: true))
             askAgain(&context, id, did)
@@ -200,7 +201,7 @@ extension Proxy {
 
     /// An heir that is not fit any more, for want of quorum, ends nothing; it looks again soon.
     private mutating func waitsForQuorum(_ context: inout ResponseContext, _ id: SlotID) -> Bool {
-        guard !isFit else { return false }
+        guard !neighbours.isFit else { return false }
         wakeHeir(&context, id, at: now.advanced(by: Self.fitnessInterval))
         return true
     }

@@ -22,7 +22,7 @@ extension Proxy {
         context.upstream = source
         context.listener = egressListener(source)
         guard keepResending(did, answer, context, isForAdopted: false) else { return }
-        if !(holdsAnswer && commits) { effects.queue.send(answer, to: source, from: egressListener(source)) }
+        if !(holdsAnswer && neighbours.commits) { effects.queue.send(answer, to: source, from: egressListener(source)) }
     }
 
     /// The 2xx to an INVITE that was adopted has been sent by its Vias. The callee's copies go by those that were given

@@ -233,7 +233,8 @@ extension Proxy {
         // A further copy too, and the 2xx of a pass that the first pass sees: who taught it may still wait for its
         // commit.
         let isFurther = fact == .nothing && isInvite && context.isInitial
-        let isHeld = commits && (fact == .moves || isFurther && context.did.map { dialogs.contains($0) } ?? false)
+        let isHeld =
+            neighbours.commits && (fact == .moves || isFurther && context.did.map { dialogs.contains($0) } ?? false)
         guard isHeld, context.held.count < ResponseContext.heldLimit else {
             counters.holdsRefused += isHeld ? 1 : 0
             sendUpstream(bytes, status, &context, id)
@@ -255,7 +256,8 @@ extension Proxy {
     /// The record of an answered dialog has got lost here: it is fetched, and the callee's next copy of its 2xx, T1
     /// later, finds it again. Twice at most; then the answer goes on without a record.
     private mutating func awaitsRecord(_ context: inout ResponseContext, dialogs: DialogTable) -> Bool {
-        guard commits, let did = context.did, !context.isUnrecorded, !dialogs.contains(did), context.fetches < 2
+        guard neighbours.commits, let did = context.did, !context.isUnrecorded, !dialogs.contains(did),
+            context.fetches < 2
         else { return false }
         context.fetches += 1
         effects.items.append(.wanted(did))

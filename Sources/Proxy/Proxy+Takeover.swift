@@ -27,7 +27,8 @@ extension Proxy {
         reviewOwn(did, state, dialogs: &dialogs)
         guard state != .deleted, let record = dialogs.record(did) else { return }
         for pending in record.pendings {
-            guard let token = token(of: pending), isDead(token.member), isHeir(did, token)
+            guard let token = token(of: pending), neighbours.isDead(token.member, own: settings.memberTag, now: now),
+                neighbours.isHeir(did, of: token.slot)
             else { continue }
             inherit(did, record, pending, token, dialogs: &dialogs)
         }
@@ -43,24 +44,17 @@ extension Proxy {
                 guard !found, case .transaction(let token) = Branch(bytes, pending.branch, mark: settings.mark) else {
                     return
                 }
-                found = isDead(token.member)
+                found = neighbours.isDead(token.member, own: settings.memberTag, now: now)
             }
             return found
         } ?? false
     }
 
     /// Strangers own transactions here: who is to look at all records again when they have had their grace asks once.
-    package mutating func hasMetStranger() -> Bool { unknownOwners.takeMet() }
+    package mutating func hasMetStranger() -> Bool { neighbours.unknownOwners.takeMet() }
 
     /// Whether a transaction of this node would want to know of new facts about the dialog.
     package func hasContext(_ did: DialogID) -> Bool { inviteContext(of: did, where: { _ in true }) != nil }
-
-    /// The owner is known to be dead, or is one that nobody will hear of any more.
-    private mutating func isDead(_ owner: UInt32) -> Bool {
-        if owner == settings.memberTag { return false }
-        if let peer = peer(owner) { return !peer.isLive }
-        return unknownOwners.isDead(owner, now: now)
-    }
 
     /// How long an owner may stay unheard of before it counts as dead.
     package static let strangerGrace = UnknownOwners.grace
@@ -69,12 +63,6 @@ extension Proxy {
         guard case .transaction(let token) = Branch(pending.branch, ByteRange(pending.branch), mark: settings.mark)
         else { return nil }
         return token
-    }
-
-    /// Every survivor finds the same heir without a message; all branches of one request have the same.
-    private func isHeir(_ did: DialogID, _ token: Branch.Token) -> Bool {
-        let transaction = UInt64(token.slot.index) << 32 | UInt64(token.slot.generation)
-        return heirs.best(for: Ranking.key(did.rawValue, transaction: transaction), first: nil) == ownName
     }
 
     // MARK: Our own transactions
@@ -247,7 +235,7 @@ extension Proxy {
             effects.items.append(.note(.tookOverEarly(callID: record.callID)))
             // Who acts asks first: a peer may know an answer that has not reached this node.
             effects.items.append(.wanted(did))
-            let asking = hasAnybodyToAsk ? Self.recordWait : .zero
+            let asking = neighbours.hasAnybodyToAsk ? Self.recordWait : .zero
             let wait = max(asking, isInitial && !context.cancelled ? patience(with: token.member) : .zero)
             if wait > .zero {
                 context.contextTimer = wheel.schedule(
@@ -259,10 +247,6 @@ extension Proxy {
         }
     }
 
-    /// Whether a question can have an answer. Where there are peers, one that is heard again may not be among the live
-    /// ones yet, and knows.
-    var hasAnybodyToAsk: Bool { commits || peers.contains(where: \.isLive) }
-
     /// How long an heir waits for an answer that the dead node's address may still bring: until timer C while a live
     /// member holds it, for the grace while it may still be moving, else not at all.
     private func patience(with owner: UInt32) -> Duration {
@@ -270,7 +254,7 @@ extension Proxy {
         case .wait: return settings.timerC
         case .cancel: return .zero
         case .auto:
-            guard let peer = peer(owner), peer.movesAddress else { return .zero }
+            guard let peer = neighbours.peer(owner), peer.movesAddress else { return .zero }
             return peer.holdsMovedAddress ? settings.timerC : settings.earlyGrace
         }
     }
@@ -377,7 +361,7 @@ extension Proxy {
         var seen: [SlotID] = []
         for pending in record.pendings where !pending.progress.contains(.final) && pending.pass != own {
             guard let token = token(of: pending), token.member != settings.memberTag, !seen.contains(token.slot),
-                peer(token.member)?.isLive != true
+                neighbours.peer(token.member)?.isLive != true
             else { continue }
             seen.append(token.slot)
             let heir = inviteContext(of: did) {

@@ -31,22 +31,8 @@ package struct Proxy: Sendable {
     var now: Instant
     /// What events have given rise to since the node last took it, in order.
     package var effects = ProxyEffects()
-    /// The other members, sorted by tag; the node keeps it current.
-    package var peers: [PeerContact] = [] {
-        didSet { unknownOwners.peersChanged(from: oldValue, to: peers) }
-    }
-    var unknownOwners = UnknownOwners()
-    /// What the other members are called, the dead ones included: their Routes are ours to consume (S1-5).
-    package var memberNames: [HostPort] = []
-    /// Who inherits transactions: the fit members, this one among them. None while it may not inherit.
-    package var heirs: Ranking
-    let ownName: String
-    /// Whether OPTIONS to the node answers 200 (S2-14).
-    package var isReady = false
-    /// New dialogs are other members' (`Proxy+Relays`).
-    package var isDraining = false
-    /// Records of others are still being fetched: what is not known here may be known elsewhere.
-    package var isJoining = false
+    /// What the node tells of the cluster, and of itself in it.
+    package var neighbours: Neighbourhood
     /// What the message that was received last is.
     package private(set) var lastOutcome = MessageOutcome.keepAlive
     /// What its index tells whoever keeps it; `nil` unless `keepsOutline`, or where that has to look for itself.
@@ -60,10 +46,6 @@ package struct Proxy: Sendable {
     /// From an INVITE that makes a dialog to its 2xx, upstream; from a 2xx to its release by a commit.
     package internal(set) var setUpTimes = Histogram()
     package internal(set) var commitWaits = Histogram()
-    /// Commits are waited for: some peer's acknowledgement counts.
-    package var commits = false
-    /// Dialogs whose end has been granted (R1).
-    package var frozenDialogs = FrozenDialogs()
     /// INVITEs refused here within dialogs, for their ACKs.
     var refusals = Refusals()
     /// The request at hand was refused, and its ACK will look like that of a 2xx.
@@ -94,9 +76,8 @@ package struct Proxy: Sendable {
     /// Dialogs whose adopted INVITEs have to look at the record again.
     var reviewsDue: [DialogID] = []
 
-    /// Names that are being looked up, in order of their tokens and of their ends.
-    var resolutions: [Resolution] = []
-    var resolutionToken: UInt64 = 0
+    /// What waits for the addresses of names.
+    var lookUps = LookUps()
 
     /// What is known of the targets of routes.
     var board: TargetBoard
@@ -130,8 +111,7 @@ package struct Proxy: Sendable {
         self.settings = settings
         self.hash = hash
         self.now = now
-        heirs = Ranking(hash: hash)
-        ownName = String(decoding: settings.nodeName, as: UTF8.self)
+        neighbours = Neighbourhood(ownName: settings.nodeName, hash: hash)
         contexts = Slab(limit: settings.contextLimit)
         ownRequests = OwnRequests(limit: settings.contextLimit)
         wheel = TimerWheel(origin: now)
@@ -168,10 +148,10 @@ package struct Proxy: Sendable {
 
     /// No timer of the proxy is due before it.
     package var nextDeadline: Instant? {
-        guard !waitingRoom.isEmpty || !resolutions.isEmpty || keepAlives.count > 0 || scripts.count > 0 else {
+        guard !waitingRoom.isEmpty || lookUps.next != nil || keepAlives.count > 0 || scripts.count > 0 else {
             return wheel.next
         }
-        let moments = [waitingRoom.next, resolutions.first?.until, keepAlives.next, scripts.next, wheel.next]
+        let moments = [waitingRoom.next, lookUps.next, keepAlives.next, scripts.next, wheel.next]
         return moments.compactMap { $0 }.min()
     }
 
@@ -301,27 +281,10 @@ package struct Proxy: Sendable {
 
     // MARK: Own identity
 
-    /// Whether this node may act for others.
-    var isFit: Bool { heirs.contains(ownName) }
-
-    /// Who a branch's member tag names.
-    func peer(_ tag: UInt32) -> PeerContact? {
-        peers.first { $0.memberTag == tag }
-    }
-
-    func isPeerAddress(_ endpoint: Endpoint) -> Bool {
-        peers.contains { $0.endpoint == endpoint || $0.sockets.contains(endpoint) }
-    }
-
-    /// Whose address it is.
-    func peer(at endpoint: Endpoint) -> PeerContact? {
-        peers.first { $0.endpoint == endpoint || $0.sockets.contains(endpoint) }
-    }
-
     /// Whether host and port of a URI are a name of this cluster, compared as written (S1-5).
     func isOwn(_ uri: URI, in bytes: [UInt8]) -> Bool {
         settings.ownNames.contains { $0.matches(uri, in: bytes) }
-            || memberNames.contains { $0.matches(uri, in: bytes) }
+            || neighbours.memberNames.contains { $0.matches(uri, in: bytes) }
     }
 
     /// The To tag of answers that the cluster gives itself: the same from every node (S2-11), so any of them recognises

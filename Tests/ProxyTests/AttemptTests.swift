@@ -27,7 +27,7 @@ struct AttemptTests {
             settings.names[0].sentBy = Array("10.0.1.2:5060".utf8)
             settings.nodeName = Array("n2".utf8)
         }
-        other.proxy.peers = [
+        other.proxy.neighbours.peers = [
             PeerContact(memberTag: 0x1111_1111, endpoint: Endpoint(text: ProxyBench.node), isLive: isLive)
         ]
         copy(from: bench, to: &other)
@@ -124,7 +124,7 @@ struct AttemptTests {
 
     @Test func `a 2xx that waits for its commit is not said to who joined before it may leave`() {
         var bench = ProxyBench()
-        bench.proxy.commits = true
+        bench.proxy.neighbours.commits = true
         let sent = bench.receive(invite("z9hG4bKa1"), from: ProxyBench.caller)[0]
         _ = bench.commit()
         _ = bench.receive(invite("z9hG4bKa2"), from: "10.0.0.9:5060")

@@ -121,7 +121,7 @@ struct CallFlowTests {
     @Test func `a 2xx is held until its commit, its copies absorbed, and what follows it from the callee waits, S2-12`()
     {
         var bench = ProxyBench()
-        bench.proxy.commits = true
+        bench.proxy.neighbours.commits = true
         let first = bench.receive(Call.request("INVITE"), from: ProxyBench.caller)
         #expect(first.map(\.to) == [ProxyBench.callee], "100 waits for a peer, S1-4")
         #expect(bench.commit().map(\.firstLine) == ["SIP/2.0 100 Trying"])
@@ -172,8 +172,8 @@ struct CallFlowTests {
 
     @Test func `a refresh waits 200 ms for its record to be fetched, then goes without, R2`() {
         var bench = ProxyBench()
-        bench.proxy.commits = true
-        bench.proxy.peers = [
+        bench.proxy.neighbours.commits = true
+        bench.proxy.neighbours.peers = [
             PeerContact(memberTag: 3, endpoint: Endpoint(text: "10.0.1.3:5060"), isLive: true)
         ]
         let update = Call.request(

@@ -174,7 +174,7 @@ struct CancelOverConnectionTests {
         _ = owner.receive(Call.response(180, to: invite.sent), from: "10.0.0.2:5061", .tls, flow: 9)
 
         var heir = StreamBench { $0.memberTag = 0x2222_2223 }
-        heir.bench.proxy.peers = [PeerContact(memberTag: 0x1111_1111, endpoint: nil, isLive: false)]
+        heir.bench.proxy.neighbours.peers = [PeerContact(memberTag: 0x1111_1111, endpoint: nil, isLive: false)]
         let record = try #require(owner.bench.dialogs.bytes(owner.bench.did))
         _ = try heir.bench.dialogs.learn(
             owner.bench.did, facts: RawSpan(_elements: record.span), age: .zero, now: heir.bench.now)

@@ -99,7 +99,7 @@ struct CancelReasonTests {
             settings.listeners = [Endpoint(text: "10.0.1.2:5060")!]
             settings.names[0].sentBy = Array("10.0.1.2:5060".utf8)
         }
-        bench.proxy.peers = [
+        bench.proxy.neighbours.peers = [
             PeerContact(memberTag: Self.owner, endpoint: Endpoint(text: ProxyBench.node), isLive: isLive)
         ]
         bench.puts = owner.puts
@@ -163,7 +163,7 @@ struct CancelReasonTests {
         let before = owner
         _ = Fork.answer(200, invites[0], tag: "one", &owner)
         var heir = survivor(of: before, isLive: true)
-        heir.proxy.peers[0].isLive = false
+        heir.proxy.neighbours.peers[0].isLive = false
         replicate(from: owner, to: &heir)
         #expect(Self.cancels(heir.drain()) == [["SIP ;cause=200 ;text=\"Call completed elsewhere\""]])
     }

@@ -187,7 +187,7 @@ struct FlowTests {
         let member = "10.0.1.2:5060"
         // Seen from another node: the flow is a member's.
         bench.bench.proxy.settings.memberTag = 0x2222_2223
-        bench.bench.proxy.peers = [
+        bench.bench.proxy.neighbours.peers = [
             PeerContact(memberTag: 0x1111_1111, endpoint: Endpoint(text: member)!, isLive: true)
         ]
         let sent = bench.receive(info(routes), from: ProxyBench.callee)
@@ -199,7 +199,7 @@ struct FlowTests {
         let again = info(routes, "z9hG4bKb2")
         #expect(bench.receive(again, from: member).map(\.sent.firstLine) == ["SIP/2.0 430 Flow Failed"])
         // A member that has died holds nothing.
-        bench.bench.proxy.peers[0].isLive = false
+        bench.bench.proxy.neighbours.peers[0].isLive = false
         let last = info(routes, "z9hG4bKb3")
         #expect(bench.receive(last, from: ProxyBench.callee).map(\.sent.firstLine) == ["SIP/2.0 430 Flow Failed"])
         #expect(bench.bench.proxy.counters.passedToFlow == 1)
@@ -210,7 +210,7 @@ struct FlowTests {
         let routes = establish(&holder)
         var other = StreamBench { $0.memberTag = 0x2222_2223 }
         copyRecord(from: holder, to: &other)
-        other.bench.proxy.peers = [
+        other.bench.proxy.neighbours.peers = [
             PeerContact(memberTag: 0x1111_1111, endpoint: Endpoint(text: ProxyBench.node)!, isLive: true)
         ]
         let reInvite = Call.request(
@@ -220,7 +220,7 @@ struct FlowTests {
         let passed = other.receive(reInvite, from: ProxyBench.callee)
         #expect(passed[0].sent.to == ProxyBench.node && passed[0].sent.headers("Via").count == 2)
         copyRecord(from: other, did: holder.bench.did, to: &holder)
-        holder.bench.proxy.peers = [
+        holder.bench.proxy.neighbours.peers = [
             PeerContact(memberTag: 0x2222_2223, endpoint: Endpoint(text: "10.0.1.2:5060")!, isLive: true)
         ]
         let sent = holder.receive(passed[0].sent.text, from: "10.0.1.2:5060")
@@ -232,7 +232,7 @@ struct FlowTests {
         var holder = StreamBench()
         let routes = establish(&holder)
         let member = "10.0.1.2:5060"
-        holder.bench.proxy.peers = [
+        holder.bench.proxy.neighbours.peers = [
             PeerContact(memberTag: 0x2222_2223, endpoint: Endpoint(text: member)!, isLive: true)
         ]
         holder.bench.proxy.bury(

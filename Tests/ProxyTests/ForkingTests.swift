@@ -136,7 +136,7 @@ struct ForkingTests {
 
     @Test func `two held 2xx with different To tags each wait for their own commit, S2-12`() {
         var bench = Fork.bench(2)
-        bench.proxy.commits = true
+        bench.proxy.neighbours.commits = true
         let invites = Fork.invites(bench.receive(Call.request("INVITE"), from: ProxyBench.caller))
         bench.commits = []
         #expect(Fork.upstream(Fork.answer(200, invites[0], tag: "t1", &bench)).isEmpty)
@@ -363,7 +363,7 @@ struct ForkTakeoverTests {
             settings.names[0].sentBy = Array("10.0.1.2:5060".utf8)
             settings.nodeName = Array("n2".utf8)
         }
-        bench.proxy.peers = [PeerContact(memberTag: 0x1111_1111, endpoint: nil, isLive: false)]
+        bench.proxy.neighbours.peers = [PeerContact(memberTag: 0x1111_1111, endpoint: nil, isLive: false)]
         bench.puts = owner.puts
         let bytes = owner.dialogs.bytes(owner.did)!
         _ = try? bench.dialogs.learn(owner.did, facts: RawSpan(_elements: bytes.span), age: .zero, now: bench.now)

@@ -79,7 +79,7 @@ struct IdentityTests {
 
     @Test func `a member of the cluster is trusted, and so is what it has judged`() {
         var bench = Self.bench(["10.9.0.0/16"])
-        bench.proxy.peers = [
+        bench.proxy.neighbours.peers = [
             PeerContact(memberTag: 0x2222_2222, endpoint: Endpoint(text: ProxyBench.caller)!, isLive: true)
         ]
         let sent = bench.receive(Call.request("INVITE", extra: Self.identity), from: ProxyBench.caller)[0]

@@ -215,7 +215,9 @@ struct KeepAliveTests {
         #expect(bench.proxy.contextCount == contexts, "the keep-alive's is given back at once")
         #expect(bench.proxy.counters.keepAlivesFailed == 0)
         // A copy that comes late is a stray, and is passed to nobody.
-        bench.proxy.peers = [PeerContact(memberTag: 5, endpoint: Endpoint(text: "10.0.1.2:5060")!, isLive: true)]
+        bench.proxy.neighbours.peers = [
+            PeerContact(memberTag: 5, endpoint: Endpoint(text: "10.0.1.2:5060")!, isLive: true)
+        ]
         #expect(bench.receive(Call.response(status, to: sent[0], contact: nil), from: sent[0].to).isEmpty)
     }
 
@@ -294,10 +296,10 @@ struct KeepAliveTests {
     @Test func `a node that may not act ends no dialog: it may be the one that is cut off`() {
         var bench = Self.bench()
         _ = Self.ask(&bench)
-        bench.proxy.heirs.set([])
+        bench.proxy.neighbours.heirs.set([])
         _ = bench.advance(milliseconds: 33_000)
         #expect(bench.proxy.counters.keepAlivesFailed == 2 && !Self.isEnded(bench))
-        bench.proxy.heirs.set(["n1"])
+        bench.proxy.neighbours.heirs.set(["n1"])
         let next = Self.ask(&bench)
         _ = bench.receive(Call.response(481, to: next[0], contact: nil), from: next[0].to)
         #expect(Self.isEnded(bench))
@@ -339,7 +341,7 @@ struct KeepAliveTests {
         #expect(asker.receive(answer[0].text, from: ProxyBench.node).isEmpty)
         #expect(asker.proxy.counters.strayResponses == 0)
         // While its end is granted, a refresh is refused; a keep-alive must not be told so by us.
-        holder.proxy.frozenDialogs.insert(holder.did, until: .distantFuture, now: holder.now)
+        holder.proxy.neighbours.frozenDialogs.insert(holder.did, until: .distantFuture, now: holder.now)
         let again = options.text.replacing("z9hG4bKus1234t222222228000", with: "z9hG4bKus1234t222222228001")
         #expect(holder.receive(again, from: "10.0.1.2:5060").map(\.to) == [ProxyBench.callee])
         let phones = Call.request("OPTIONS", branch: "z9hG4bKo1", cSeq: 8, toTag: "bob", contact: nil)
@@ -364,12 +366,12 @@ struct KeepAliveTests {
         var bench = Self.bench()
         let sent = Self.ask(&bench)
         var other = ProxyBench { $0.memberTag = 0x2222_2222 }
-        other.proxy.peers = [
+        other.proxy.neighbours.peers = [
             PeerContact(memberTag: 0x1111_1111, endpoint: Endpoint(text: ProxyBench.node)!, isLive: true)
         ]
         let answer = Call.response(200, to: sent[0], contact: nil)
         #expect(other.receive(answer, from: sent[0].to) == [Sent(text: answer, to: ProxyBench.node)])
-        other.proxy.peers[0].isLive = false
+        other.proxy.neighbours.peers[0].isLive = false
         #expect(other.receive(answer, from: sent[0].to).isEmpty)
     }
 

@@ -78,9 +78,9 @@ struct LateAnswerTests {
 
     @Test func `without quorum nobody is ended, and the callee repeats its answer`() {
         var (bench, invites) = Self.answered { $0.endsLateAnswers = true }
-        bench.proxy.heirs.set([])
+        bench.proxy.neighbours.heirs.set([])
         #expect(Fork.answer(200, invites[1], tag: "t2", &bench).isEmpty)
-        bench.proxy.heirs.set(["n1"])
+        bench.proxy.neighbours.heirs.set(["n1"])
         #expect(Fork.answer(200, invites[1], tag: "t2", &bench).count == 2)
     }
 

@@ -228,7 +228,7 @@ struct ListenerTests {
 
     @Test func `a member is known by all its sockets`() {
         var bench = Self.bench([Self.four, Self.six])
-        bench.bench.proxy.peers = [
+        bench.bench.proxy.neighbours.peers = [
             PeerContact(
                 memberTag: 0x2222_2222, endpoint: Endpoint(text: "10.0.1.2:5060")!,
                 sockets: [Endpoint(text: "10.0.1.2:5060")!, Endpoint(text: "[2001:db8::22]:5060")!], isLive: true)

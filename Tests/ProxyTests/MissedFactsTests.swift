@@ -19,7 +19,7 @@ struct MissedFactsTests {
             settings.names[0].sentBy = Array("10.0.1.2:5060".utf8)
             settings.nodeName = Array("n2".utf8)
         }
-        bench.proxy.peers = [
+        bench.proxy.neighbours.peers = [
             PeerContact(memberTag: other, endpoint: Endpoint(text: ProxyBench.node), isLive: ownerIsLive)
         ]
         return bench
@@ -46,7 +46,7 @@ struct MissedFactsTests {
         var first = ProxyBench()
         _ = first.receive(Call.request("INVITE"), from: ProxyBench.caller)
         var second = secondNode(ownerIsLive: true)
-        second.proxy.isJoining = true
+        second.proxy.neighbours.isJoining = true
         let cancel = Call.request("CANCEL", contact: nil)
         #expect(second.receive(cancel, from: ProxyBench.caller).isEmpty)
         replicate(from: first, to: &second)
@@ -54,12 +54,12 @@ struct MissedFactsTests {
         // Its owner gets it, and says that it did; who joins may not be heard.
         let passed = second.receive(cancel, from: ProxyBench.caller)
         #expect(passed.map(\.firstLine) == ["CANCEL sip:bob@10.0.0.2:5060 SIP/2.0"])
-        first.proxy.peers = [
+        first.proxy.neighbours.peers = [
             PeerContact(memberTag: 0x2222_2222, endpoint: Endpoint(text: "10.0.1.2:5060"), isLive: true)
         ]
         let answered = first.receive(passed[0].text, from: "10.0.1.2:5060")
         #expect(answered.contains { $0.firstLine == "SIP/2.0 200 OK" && $0.to == ProxyBench.caller })
-        second.proxy.peers[0].isLive = false
+        second.proxy.neighbours.peers[0].isLive = false
         #expect(second.receive(cancel, from: ProxyBench.caller).map(\.firstLine).contains("SIP/2.0 200 OK"))
         var stranger = secondNode(ownerIsLive: true)
         #expect(
@@ -104,7 +104,7 @@ struct MissedFactsTests {
             Call.request(
                 "INVITE", branch: "z9hG4bKr1", cSeq: 2, toTag: "bob", route: [invite.header("Record-Route")!]),
             from: ProxyBench.caller)[0]
-        second.proxy.peers[0].isLive = false
+        second.proxy.neighbours.peers[0].isLive = false
         let passed = second.receive(Call.response(200, to: reinvite), from: ProxyBench.callee)
         #expect(passed.map(\.to) == [ProxyBench.caller])
         #expect(second.state == .confirmed)
@@ -117,7 +117,7 @@ struct MissedFactsTests {
         var before = ProxyBench { $0.memberTag = 0x3333_3333 }
         let first = before.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
         var bench = ProxyBench()
-        bench.proxy.commits = true
+        bench.proxy.neighbours.commits = true
         let second = bench.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
         let answer = Call.response(200, to: first)
         #expect(bench.receive(answer, from: ProxyBench.callee).isEmpty)
@@ -133,7 +133,7 @@ struct MissedFactsTests {
         var (first, second, _) = inviteSeen()
         for comes in [true, false] {
             var third = secondNode(ownerIsLive: true)
-            third.proxy.commits = true
+            third.proxy.neighbours.commits = true
             #expect(third.receive(Call.request("CANCEL", contact: nil), from: ProxyBench.caller).isEmpty)
             #expect(third.advance(milliseconds: 190).isEmpty)
             if comes {
@@ -163,7 +163,7 @@ struct MissedFactsTests {
         #expect(second.dialogs.record(second.did)?.flags == .cancelled)
         // By another branch than the INVITE's: a balancer that failed over renews it.
         var owner = inviteSeen().first
-        owner.proxy.peers = [
+        owner.proxy.neighbours.peers = [
             PeerContact(memberTag: 0x2222_2222, endpoint: Endpoint(text: "10.0.1.2:5060"), isLive: true)
         ]
         _ = owner.receive(Call.response(180, to: invite), from: ProxyBench.callee)
@@ -182,7 +182,7 @@ struct MissedFactsTests {
         let other = Call.request("INVITE", branch: "z9hG4bKr2", cSeq: 2, toTag: "bob", route: [route])
         #expect(second.receive(other, from: ProxyBench.caller).map(\.to) == [ProxyBench.node])
         #expect(first.receive(other, from: "10.0.1.2:5060").map(\.firstLine) == ["SIP/2.0 100 Trying"])
-        second.proxy.peers[0].isLive = false
+        second.proxy.neighbours.peers[0].isLive = false
         let refused = second.receive(other, from: ProxyBench.caller)
         #expect(refused.map(\.firstLine) == ["SIP/2.0 500 Server Internal Error"])
         #expect(refused[0].header("Retry-After") == "1")
@@ -194,7 +194,7 @@ struct MissedFactsTests {
         _ = first.receive(Call.response(180, to: invite), from: ProxyBench.callee)
         for answered in [false, true] {
             var heir = secondNode(ownerIsLive: false)
-            heir.proxy.peers.append(
+            heir.proxy.neighbours.peers.append(
                 PeerContact(memberTag: 0x4444_4444, endpoint: Endpoint(text: "10.0.1.4:5060"), isLive: true))
             replicate(from: first, to: &heir)
             #expect(heir.drain().isEmpty)
@@ -216,10 +216,10 @@ struct MissedFactsTests {
         var second = secondNode(ownerIsLive: false)
         replicate(from: first, to: &second)
         #expect(second.drain().map(\.firstLine) == ["SIP/2.0 480 Temporarily Unavailable"])
-        second.proxy.heirs.set([])
+        second.proxy.neighbours.heirs.set([])
         let late = Call.response(200, to: invite)
         #expect(second.receive(late, from: ProxyBench.callee).isEmpty)
-        second.proxy.heirs.set(["n2"])
+        second.proxy.neighbours.heirs.set(["n2"])
         let sent = second.receive(late, from: ProxyBench.callee)
         #expect(sent.map { String($0.firstLine.prefix(3)) } == ["ACK", "BYE"])
         #expect(sent[1].header("Via")!.hasPrefix("SIP/2.0/UDP \(ProxyBench.node);branch="), "home's, whoever sends it")
@@ -297,11 +297,11 @@ struct MissedFactsTests {
         _ = first.receive(Call.response(200, to: invite), from: ProxyBench.callee)
         replicate(from: first, to: &second)
         _ = second.drain()
-        second.proxy.memberNames = ["udp:10.0.1.1:5060", "*:sbc.example.org:5060", "tls:[2001:db8::1]:5061"].compactMap
-        {
-            HostPort(configured: $0)
-        }
-        #expect(second.proxy.memberNames.count == 3)
+        second.proxy.neighbours.memberNames = ["udp:10.0.1.1:5060", "*:sbc.example.org:5060", "tls:[2001:db8::1]:5061"]
+            .compactMap {
+                HostPort(configured: $0)
+            }
+        #expect(second.proxy.neighbours.memberNames.count == 3)
         for (number, name) in ["10.0.1.1:5060", "sbc.example.org", "[2001:db8::1]:5061;transport=tls"].enumerated() {
             let info = Call.request(
                 "INFO", branch: "z9hG4bKi\(number)", cSeq: 2 + number, toTag: "bob", route: ["<sip:\(name);lr>"])
@@ -337,7 +337,7 @@ struct MissedFactsTests {
             let invite = first.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
             _ = first.receive(Call.response(180, to: invite), from: ProxyBench.callee)
             var heir = secondNode(ownerIsLive: false)
-            heir.proxy.commits = true
+            heir.proxy.neighbours.commits = true
             replicate(from: first, to: &heir)
             #expect(heir.advance(milliseconds: 190).isEmpty)
             let cancel = heir.advance(milliseconds: 20)[0]
@@ -379,17 +379,17 @@ struct MissedFactsTests {
         let invite = first.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
         _ = first.receive(Call.response(180, to: invite), from: ProxyBench.callee)
         var heir = secondNode(ownerIsLive: false)
-        heir.proxy.commits = true
+        heir.proxy.neighbours.commits = true
         replicate(from: first, to: &heir)
         #expect(heir.advance(milliseconds: 100).isEmpty)
-        heir.proxy.peers[0].isLive = true
+        heir.proxy.neighbours.peers[0].isLive = true
         #expect(heir.advance(milliseconds: 1_000).isEmpty)
         #expect(heir.proxy.contextCount == 0)
     }
 
     @Test func `a callee's next 2xx is passed on by the owner, though another node has passed the first on`() {
         var (first, second, invite) = inviteSeen()
-        second.proxy.peers[0].isLive = false
+        second.proxy.neighbours.peers[0].isLive = false
         let answer = Call.response(200, to: invite)
         #expect(second.receive(answer, from: ProxyBench.callee).map(\.to) == [ProxyBench.caller])
         replicate(from: second, to: &first)
@@ -412,8 +412,8 @@ struct MissedFactsTests {
             from: ProxyBench.caller)[0]
         replicate(from: first, to: &second)
         _ = second.drain()
-        second.proxy.peers[0].isLive = false
-        second.proxy.commits = true
+        second.proxy.neighbours.peers[0].isLive = false
+        second.proxy.neighbours.commits = true
         second.now = second.now.advanced(milliseconds: 5_000)
         #expect(second.receive(Call.response(200, to: update), from: ProxyBench.callee).isEmpty)
         #expect(second.commits.map(\.purpose) == [.refresh])
@@ -432,7 +432,7 @@ struct MissedFactsTests {
         let deadline = bench.dialogs.deadline(bench.did)!
         for isLate in [false, true] {
             bench.now = isLate ? deadline : deadline.advanced(milliseconds: -1)
-            bench.proxy.frozenDialogs.insert(
+            bench.proxy.neighbours.frozenDialogs.insert(
                 bench.did, until: bench.now.advanced(milliseconds: 1_500), now: bench.now)
             let sent = bench.receive(
                 Call.request("INVITE", branch: "z9hG4bKr\(isLate)", cSeq: 2, toTag: "bob", route: [route]),

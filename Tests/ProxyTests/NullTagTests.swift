@@ -200,7 +200,7 @@ struct NullTagTests {
     func `a re-INVITE whose record is nowhere is of its dialog by its Route, and makes none`(isJoining: Bool) {
         var call = TagCall("alice", "")
         call.route = "<sip:\(ProxyBench.shared);lr;did=0123456789abcdef>"
-        call.bench.proxy.isJoining = isJoining
+        call.bench.proxy.neighbours.isJoining = isJoining
         let sent = call.bench.receive(
             call.request("INVITE", .caller, branch: "z9hG4bKr1", cSeq: 2), from: ProxyBench.caller)
         #expect(sent.count { $0.to == ProxyBench.callee } == 1)

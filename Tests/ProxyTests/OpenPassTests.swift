@@ -19,7 +19,7 @@ struct OpenPassTests {
             settings.names[0].sentBy = Array(Self.survivorAddress.utf8)
             settings.nodeName = Array("n2".utf8)
         }
-        other.proxy.peers = [
+        other.proxy.neighbours.peers = [
             PeerContact(memberTag: 0x1111_1111, endpoint: Endpoint(text: ProxyBench.node), isLive: isLive)
         ]
         other.puts = bench.puts
@@ -64,8 +64,8 @@ struct OpenPassTests {
         let (hunt, bob) = answered()
         // It has no quorum, so it is nobody's heir; where it is, it does not wait for the end.
         var lone = survivor(of: hunt.bench, isLive: true)
-        lone.proxy.peers[0].isLive = false
-        lone.proxy.heirs.set([])
+        lone.proxy.neighbours.peers[0].isLive = false
+        lone.proxy.neighbours.heirs.set([])
         let sentAlone = lone.receive(bye(hunt.bench), from: ProxyBench.caller)
         #expect(sentAlone.contains { $0.to == Hunt.bob && $0.firstLine.hasPrefix("CANCEL") })
         var other = survivor(of: hunt.bench, isLive: false)
@@ -114,7 +114,7 @@ struct OpenPassTests {
         let bob = third.receive(hunt.branch("s1", to: Hunt.bob), from: Hunt.server)[0]
         _ = third.receive(Call.response(180, to: bob, toTag: "tb"), from: Hunt.bob)
         var other = survivor(of: hunt.bench, isLive: true)
-        other.proxy.peers.append(PeerContact(memberTag: 0x3333_3333, endpoint: nil, isLive: false))
+        other.proxy.neighbours.peers.append(PeerContact(memberTag: 0x3333_3333, endpoint: nil, isLive: false))
         copy(from: third, to: &other)
         var sent = other.advance(milliseconds: 300)
         let cancel = sent.first { $0.to == Hunt.bob && $0.firstLine.hasPrefix("CANCEL") }
@@ -144,8 +144,8 @@ struct OpenPassTests {
         _ = hunt.bench.receive(Call.response(180, to: bob, toTag: "tb"), from: Hunt.bob)
         _ = hunt.bench.receive(Call.response(200, to: bob, toTag: "tb"), from: Hunt.bob)
         var other = survivor(of: hunt.bench, isLive: true)
-        other.proxy.peers[0].isLive = false
-        other.proxy.heirs.set(["n2"])
+        other.proxy.neighbours.peers[0].isLive = false
+        other.proxy.neighbours.heirs.set(["n2"])
         other.proxy.review(other.did, now: other.now, dialogs: &other.dialogs)
         var sent = other.drain() + other.advance(milliseconds: 1_900)
         #expect(!sent.contains { $0.firstLine.hasPrefix("CANCEL") || $0.firstLine.hasPrefix("BYE") })
@@ -163,7 +163,7 @@ struct OpenPassTests {
         var other = survivor(of: hunt.bench, isLive: true)
         let bob = hunt.tries("s1", Hunt.bob)[0]
         _ = hunt.bench.receive(Call.response(180, to: bob, toTag: "tb"), from: Hunt.bob)
-        hunt.bench.proxy.peers = [
+        hunt.bench.proxy.neighbours.peers = [
             PeerContact(memberTag: 0x2222_2222, endpoint: Endpoint(text: Self.survivorAddress), isLive: true)
         ]
         let cancel = Hunt.hopByHop("CANCEL", "s1", to: Hunt.bob)
@@ -178,7 +178,7 @@ struct OpenPassTests {
 
     @Test func `the ACK for a pass that this owner of the first one does not know confirms nothing`() {
         var hunt = Hunt()
-        hunt.bench.proxy.peers = [
+        hunt.bench.proxy.neighbours.peers = [
             PeerContact(memberTag: 0x2222_2222, endpoint: Endpoint(text: Self.survivorAddress), isLive: true)
         ]
         let ack = Hunt.hopByHop("ACK", "s7", to: Hunt.carol, toTag: "tc")
@@ -190,8 +190,8 @@ struct OpenPassTests {
         var bench = ProxyBench()
         let invite = bench.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
         var other = survivor(of: bench, isLive: true)
-        other.proxy.peers[0].isLive = false
-        other.proxy.commits = true
+        other.proxy.neighbours.peers[0].isLive = false
+        other.proxy.neighbours.commits = true
         _ = other.drain()
         let answer = Call.response(200, to: invite)
         #expect(other.receive(answer, from: ProxyBench.callee).isEmpty)
@@ -199,8 +199,8 @@ struct OpenPassTests {
         let released = firstLines(other.commit())
         #expect(!released.isEmpty && released.allSatisfy { $0.hasPrefix("SIP/2.0 200") })
         var late = survivor(of: bench, isLive: true)
-        late.proxy.peers[0].isLive = false
-        late.proxy.commits = true
+        late.proxy.neighbours.peers[0].isLive = false
+        late.proxy.neighbours.commits = true
         _ = late.drain()
         #expect(late.receive(answer, from: ProxyBench.callee).isEmpty)
         var ended = Record()
@@ -216,7 +216,7 @@ struct OpenPassTests {
         let invite = bench.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
         _ = bench.receive(Call.response(180, to: invite), from: ProxyBench.callee)
         var other = survivor(of: bench, isLive: true)
-        other.proxy.peers = [
+        other.proxy.neighbours.peers = [
             PeerContact(
                 memberTag: 0x1111_1111, endpoint: nil, isLive: false, movesAddress: true, holdsMovedAddress: true)
         ]

@@ -78,7 +78,7 @@ struct OverloadTests {
         let overLimit = [begins(&limited, 1), begins(&limited, 2)] + (3...6).map { begins(&limited, $0, uri) }
         #expect(overLimit == [true, false, true, true, true, true])
         var draining = bench()
-        draining.proxy.isDraining = true
+        draining.proxy.neighbours.isDraining = true
         let whileDraining = [begins(&draining, 1), begins(&draining, 2, uri)]
         #expect(whileDraining == [false, true] && draining.proxy.counters.emergencyCalls == 1)
     }

@@ -64,7 +64,7 @@ struct PassTests {
             settings.names[0].sentBy = Array("10.0.1.2:5060".utf8)
             settings.nodeName = Array("n2".utf8)
         }
-        other.proxy.peers = [
+        other.proxy.neighbours.peers = [
             PeerContact(memberTag: 0x1111_1111, endpoint: Endpoint(text: ProxyBench.node), isLive: isLive)
         ]
         other.puts = bench.puts
@@ -111,7 +111,7 @@ struct PassTests {
         _ = other.receive(Call.response(180, to: next, toTag: "tc"), from: Hunt.carol)
         _ = other.receive(Call.response(486, to: next, toTag: "tc"), from: Hunt.carol)
         copy(from: other, to: &hunt.bench)
-        hunt.bench.proxy.peers = [
+        hunt.bench.proxy.neighbours.peers = [
             PeerContact(memberTag: 0x2222_2222, endpoint: Endpoint(text: "10.0.1.2:5060"), isLive: true)
         ]
         let ack = Hunt.hopByHop("ACK", "s2", to: Hunt.carol, toTag: "tc")
@@ -254,7 +254,7 @@ struct PassTests {
 
     @Test func `an heir sends the 2xx of a pass again to the server, by the server's Vias`() throws {
         var hunt = Hunt()
-        hunt.bench.proxy.commits = true
+        hunt.bench.proxy.neighbours.commits = true
         _ = hunt.bench.commit()
         let bob = hunt.tries("s1", Hunt.bob)[0]
         #expect(hunt.bench.receive(Call.response(200, to: bob, toTag: "tb"), from: Hunt.bob).isEmpty, "held")
@@ -324,7 +324,7 @@ struct PassTests {
         let hunt = Hunt()
         var other = second(of: hunt.bench, isLive: true)
         other.dialogs.remove(hunt.bench.did)
-        other.proxy.commits = true
+        other.proxy.neighbours.commits = true
         #expect(other.receive(hunt.branch("s1", to: Hunt.bob), from: Hunt.server).isEmpty)
         #expect(other.wanted == [hunt.bench.did])
         let sent = other.advance(milliseconds: 250)

@@ -125,10 +125,10 @@ struct PathTests {
         var holder = Self.bench(.supported)
         let path = Self.path(&holder)
         var other = Self.bench(.supported) { $0.memberTag = 0x2222_2223 }
-        other.bench.proxy.peers = [
+        other.bench.proxy.neighbours.peers = [
             PeerContact(memberTag: 0x1111_1111, endpoint: Endpoint(text: "10.0.1.1:5060")!, isLive: true)
         ]
-        holder.bench.proxy.peers = [
+        holder.bench.proxy.neighbours.peers = [
             PeerContact(memberTag: 0x2222_2223, endpoint: Endpoint(text: "10.0.1.2:5060")!, isLive: true)
         ]
         let passed = other.receive(Self.request("INVITE", path), from: Self.registrar)[0].sent
@@ -142,7 +142,7 @@ struct PathTests {
         let flow = other.bench.dialogs.record(other.bench.did)!.outs[0].side.flow
         #expect(FlowFact(flow, ByteRange(flow)) == FlowFact(member: 0x1111_1111, flow: FlowID(rawValue: 8)))
         // A dead member holds nothing.
-        other.bench.proxy.peers[0].isLive = false
+        other.bench.proxy.neighbours.peers[0].isLive = false
         let gone = other.receive(Self.request("MESSAGE", path, branch: "z9hG4bKr2"), from: Self.registrar)
         #expect(gone.map(\.sent.firstLine) == ["SIP/2.0 430 Flow Failed"])
     }

@@ -61,8 +61,8 @@ struct ProxyBench {
         settings.boot = 7
         configure(&settings)
         proxy = Proxy(settings: settings, hash: hash, now: now)
-        proxy.isReady = true
-        proxy.heirs.set([String(decoding: settings.nodeName, as: UTF8.self)])
+        proxy.neighbours.isReady = true
+        proxy.neighbours.heirs.set([String(decoding: settings.nodeName, as: UTF8.self)])
         dialogs = DialogTable(buckets: 16, hash: hash, limit: 1_000)
     }
 

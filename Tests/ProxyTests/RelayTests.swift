@@ -23,8 +23,8 @@ struct RelayTests {
     /// A node that drains, with members that take calls.
     private static func draining(_ members: [String] = [member, other]) -> StreamBench {
         var drain = StreamBench()
-        drain.bench.proxy.isDraining = true
-        drain.bench.proxy.peers = peers(members.enumerated().map { (UInt32($0.offset) + 2, $0.element) })
+        drain.bench.proxy.neighbours.isDraining = true
+        drain.bench.proxy.neighbours.peers = peers(members.enumerated().map { (UInt32($0.offset) + 2, $0.element) })
         return drain
     }
 
@@ -38,8 +38,8 @@ struct RelayTests {
             settings.nodeName = Array("n2".utf8)
             configure(&settings)
         }
-        taker.bench.proxy.isDraining = true  // What a member relayed is served all the same.
-        taker.bench.proxy.peers = peers([(0x1111_1111, ProxyBench.node), (3, other)])
+        taker.bench.proxy.neighbours.isDraining = true  // What a member relayed is served all the same.
+        taker.bench.proxy.neighbours.peers = peers([(0x1111_1111, ProxyBench.node), (3, other)])
         return taker
     }
 
@@ -111,7 +111,7 @@ struct RelayTests {
         let relayed = drain.receive(invite(via: "10.0.0.1:5060;rport"), from: "10.0.0.1:6666")[0].sent
         let out = taker.receive(relayed.text, from: ProxyBench.node).map(\.sent)
             .first { $0.firstLine.hasPrefix("INVITE") }
-        taker.bench.proxy.peers = Self.peers([(0x1111_1111, ProxyBench.node)], isLive: false)
+        taker.bench.proxy.neighbours.peers = Self.peers([(0x1111_1111, ProxyBench.node)], isLive: false)
         let told = taker.receive(Call.response(180, to: out!), from: ProxyBench.callee).map(\.sent)
         #expect(told.last?.to == "10.0.0.1:6666" && told.last?.firstLine.hasPrefix("SIP/2.0 180") == true)
     }
@@ -138,7 +138,7 @@ struct RelayTests {
         #expect(sent.first { $0.firstLine.hasPrefix("INVITE") }?.to == ProxyBench.callee)
         // A stranger who writes the Route himself is believed nothing.
         var taker = Self.taking()
-        taker.bench.proxy.isDraining = false
+        taker.bench.proxy.neighbours.isDraining = false
         let forged = Call.request("INVITE", route: ["<sip:\(Self.member);lr;relay=000000000000000001>"])
         let out = taker.receive(forged, from: "10.0.0.66:5060").map(\.sent)
         #expect(out.first { $0.firstLine.hasPrefix("SIP/2.0") }?.to.hasPrefix("10.0.0.66") == true)

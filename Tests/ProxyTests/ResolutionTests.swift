@@ -148,7 +148,7 @@ struct ResolutionTests {
         func request(_ number: Int) -> String {
             Call.request("MESSAGE", uri: "sip:bob@example.org", branch: "z9hG4bKm\(number)")
         }
-        for number in 0..<Proxy.resolutionLimit { _ = bench.receive(request(number), from: ProxyBench.caller) }
+        for number in 0..<LookUps.limit { _ = bench.receive(request(number), from: ProxyBench.caller) }
         let refused = bench.receive(request(9_999), from: ProxyBench.caller)
         #expect(Fork.upstream(refused) == ["503"])
         #expect(refused[0].header("Retry-After") == "5")

@@ -199,7 +199,7 @@ struct SessionTimerProxyTests {
             $0.earlyTakeover = .wait
         }
         heir.puts = owner.puts
-        heir.proxy.peers = [
+        heir.proxy.neighbours.peers = [
             PeerContact(memberTag: 0x1111_1111, endpoint: Endpoint(text: ProxyBench.node), isLive: false)
         ]
         let bytes = owner.dialogs.bytes(owner.did)!

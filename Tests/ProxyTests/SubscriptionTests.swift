@@ -63,8 +63,8 @@ struct SubscriptionTests {
         let routes = Self.routes(&holder)
         var other = StreamBench { $0.memberTag = 0x2222_2223 }
         let member = PeerContact(memberTag: 0x1111_1111, endpoint: Endpoint(text: ProxyBench.node)!, isLive: true)
-        other.bench.proxy.peers = [member]
-        holder.bench.proxy.peers = [
+        other.bench.proxy.neighbours.peers = [member]
+        holder.bench.proxy.neighbours.peers = [
             PeerContact(memberTag: 0x2222_2223, endpoint: Endpoint(text: "10.0.1.2:5060")!, isLive: true)
         ]
         let passed = other.receive(Self.notify(routes), from: Self.notifier)
@@ -73,7 +73,7 @@ struct SubscriptionTests {
         #expect(sent.map(\.flow) == [FlowID(rawValue: 8)] && sent[0].sent.headers("Route").isEmpty)
         #expect(sent[0].sent.headers("Record-Route").count == passed[0].sent.headers("Record-Route").count)
         // When it has died the phone cannot be reached.
-        other.bench.proxy.peers[0].isLive = false
+        other.bench.proxy.neighbours.peers[0].isLive = false
         let gone = other.receive(Self.notify(routes, branch: "z9hG4bKn2"), from: Self.notifier)
         #expect(gone.map(\.sent.firstLine) == ["SIP/2.0 430 Flow Failed"])
     }

@@ -19,7 +19,7 @@ struct TakeoverTests {
             settings.names[0].sentBy = Array("10.0.1.2:5060".utf8)
             settings.nodeName = Array("n2".utf8)
         }
-        bench.proxy.peers = [
+        bench.proxy.neighbours.peers = [
             PeerContact(
                 memberTag: Self.owner, endpoint: Endpoint(text: ProxyBench.node), isLive: ownerIsLive)
         ]
@@ -54,7 +54,7 @@ struct TakeoverTests {
 
     @Test func `a 2xx for a dead node waits for all who are there, not for one: an heir may be ending the call`() {
         var (_, survivor, invite, _) = ringing(ownerIsLive: false)
-        survivor.proxy.commits = true
+        survivor.proxy.neighbours.commits = true
         let sent = survivor.receive(Call.response(200, to: invite), from: ProxyBench.callee)
         #expect(!sent.contains { $0.firstLine.hasPrefix("SIP/2.0 200") })
         #expect(survivor.commits.map(\.purpose) == [.inheritance])
@@ -178,7 +178,7 @@ struct TakeoverTests {
 
     @Test func `an answer that finds the dead node's moved address goes upstream and confirms, S1-1`() {
         var (owner, survivor, invite, _) = ringing(ownerIsLive: true)
-        survivor.proxy.peers = [
+        survivor.proxy.neighbours.peers = [
             PeerContact(
                 memberTag: Self.owner, endpoint: nil, isLive: false, movesAddress: true, holdsMovedAddress: true)
         ]
@@ -191,7 +191,7 @@ struct TakeoverTests {
 
     @Test func `an INVITE that a balancer gives to a survivor is adopted: 100, then the fate of the call, S1-2b`() {
         var (owner, survivor, _, _) = ringing(ownerIsLive: true)
-        survivor.proxy.peers[0].isLive = false
+        survivor.proxy.neighbours.peers[0].isLive = false
         let adopted = survivor.receive(
             Call.request("INVITE", branch: "z9hG4bKfailover"), from: ProxyBench.caller)
         #expect(
@@ -207,7 +207,7 @@ struct TakeoverTests {
     @Test(arguments: [true, false])
     func `a copy that an heir took has the answer too when the call is answered elsewhere`(isBack: Bool) {
         var (owner, survivor, invite, _) = ringing(ownerIsLive: true)
-        survivor.proxy.peers = [
+        survivor.proxy.neighbours.peers = [
             PeerContact(
                 memberTag: Self.owner, endpoint: Endpoint(text: ProxyBench.node), isLive: false, movesAddress: true,
                 holdsMovedAddress: true)
@@ -218,7 +218,7 @@ struct TakeoverTests {
             Call.request("INVITE", branch: "z9hG4bKfailover"), from: ProxyBench.caller)
         #expect(adopted.map(\.firstLine) == ["SIP/2.0 100 Trying"])
         // The owner had only been slow to be heard, or another member saw the answer.
-        survivor.proxy.peers[0].isLive = isBack
+        survivor.proxy.neighbours.peers[0].isLive = isBack
         _ = owner.receive(Call.response(200, to: invite), from: ProxyBench.callee)
         replicate(owner.did, from: owner, to: &survivor)
         let answers = survivor.drain().filter { $0.firstLine.hasPrefix("SIP/2.0 200") }

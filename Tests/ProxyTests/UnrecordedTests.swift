@@ -27,7 +27,7 @@ struct UnrecordedTests {
 
     @Test func `early dialogs beyond their room are left out, counted, and the 2xx is recorded all the same`() {
         var bench = ProxyBench()
-        bench.proxy.commits = true
+        bench.proxy.neighbours.commits = true
         let invite = bench.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
         for number in 1...60 {
             let ringing = Call.response(
@@ -49,7 +49,7 @@ struct UnrecordedTests {
 
     @Test func `an answer that does not fit is recorded without its bytes, counted, and held as any other`() {
         var bench = ProxyBench()
-        bench.proxy.commits = true
+        bench.proxy.neighbours.commits = true
         let invite = bench.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
         fill(&bench, to: 88_000)
         let answer = Call.response(200, to: invite).replacing(
@@ -65,7 +65,7 @@ struct UnrecordedTests {
         refuses: Bool
     ) {
         var bench = ProxyBench { $0.refusesUnrecorded = refuses }
-        bench.proxy.commits = true
+        bench.proxy.neighbours.commits = true
         let invite = bench.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
         fill(&bench, to: 90_112)
         let sent = bench.receive(Call.response(200, to: invite), from: ProxyBench.callee)
@@ -85,7 +85,7 @@ struct UnrecordedTests {
         refuses: Bool
     ) {
         var bench = ProxyBench { $0.refusesUnrecorded = refuses }
-        bench.proxy.commits = true
+        bench.proxy.neighbours.commits = true
         let large = Call.request("INVITE", contact: "sip:\(Self.text(21_000))@10.0.0.1:5060")
         let sent = bench.receive(large, from: ProxyBench.caller)
         #expect(bench.proxy.counters.unrecorded == 1 && bench.dialogs.count == 0)
@@ -135,7 +135,7 @@ struct UnrecordedTests {
 
     @Test func `sixteen 2xx of one INVITE are held at once; the next goes on uncommitted, counted`() {
         var bench = ProxyBench()
-        bench.proxy.commits = true
+        bench.proxy.neighbours.commits = true
         let invite = bench.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
         for number in 1...16 {
             let answer = Call.response(200, to: invite, toTag: "bob\(number)")

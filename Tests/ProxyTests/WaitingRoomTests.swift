@@ -11,8 +11,8 @@ struct WaitingRoomTests {
     /// A node that has peers, and lacks the record of the dialog that this Route names.
     private func waitingBench() -> ProxyBench {
         var bench = ProxyBench()
-        bench.proxy.commits = true
-        bench.proxy.peers = [
+        bench.proxy.neighbours.commits = true
+        bench.proxy.neighbours.peers = [
             PeerContact(memberTag: 0x2222_2222, endpoint: Endpoint(text: "10.0.1.2:5060"), isLive: true)
         ]
         return bench

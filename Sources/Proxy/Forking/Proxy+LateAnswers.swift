@@ -52,7 +52,7 @@ extension Proxy {
         _ did: DialogID, home: Record.Home?, _ answer: LateAnswer, dialogs: inout DialogTable
     ) {
         // Without quorum nobody's call is ended, and the callee repeats its answer (RFC 3261 §13.3.1.4).
-        guard isFit else {
+        guard neighbours.isFit else {
             counters.foreignAbsorbed += 1
             return
         }

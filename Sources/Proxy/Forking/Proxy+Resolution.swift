@@ -8,33 +8,13 @@
 // ACK, which has none, waits as the bytes that will be sent. 502 because nothing said that the user is unknown (404) or
 // away (480): it is the way onward that is missing.
 //
-// Limit: 1024 look-ups at once; beyond it a new request gets 503 with Retry-After, an ACK is dropped and counted.
+// What waits is kept by `LookUps`.
 
 package import Dialogs
 package import Primitives
 package import SIP
 
-/// A look-up under way.
-struct Resolution: Sendable {
-    enum Purpose: Sendable {
-        /// A target of a context.
-        case target(SlotID, Int)
-        /// One of the requests that the cluster makes; of a probe the next.
-        case own(SlotID, Int)
-        /// Bytes that are sent without a transaction, and the socket that they had best leave from.
-        case stateless([UInt8], ListenerID?)
-    }
-
-    var token: UInt64
-    /// The name that is looked up.
-    var host: [UInt8]
-    var purpose: Purpose
-    var until: Instant
-}
-
 extension Proxy {
-    package static let resolutionLimit = 1_024
-    static let resolutionWait = Duration.seconds(5)
     /// The longest name there is (RFC 1035 §2.3.4).
     private static let nameLimit = 253
 
@@ -51,14 +31,9 @@ extension Proxy {
     }
 
     /// - Returns: False when there are too many already.
-    mutating func ask(for name: ResolutionTarget, _ purpose: Resolution.Purpose) -> Bool {
-        guard resolutions.count < Self.resolutionLimit else { return false }
-        resolutionToken &+= 1
-        resolutions.append(
-            Resolution(
-                token: resolutionToken, host: name.host, purpose: purpose,
-                until: now.advanced(by: Self.resolutionWait)))
-        effects.items.append(.resolve(resolutionToken, name))
+    mutating func ask(for name: ResolutionTarget, _ purpose: LookUps.Purpose) -> Bool {
+        guard let token = lookUps.keep(name.host, purpose, now: now) else { return false }
+        effects.items.append(.resolve(token, name))
         return true
     }
 
@@ -67,26 +42,22 @@ extension Proxy {
     package mutating func resolved(_ token: UInt64, endpoints: [Endpoint], now: Instant, dialogs: inout DialogTable) {
         self.now = now
         defer { replayQueued(dialogs: &dialogs) }
-        guard let position = resolutions.firstIndex(where: { $0.token == token }) else { return }
-        let resolution = resolutions.remove(at: position)
-        end(resolution, endpoints, dialogs: &dialogs)
+        guard let lookUp = lookUps.take(token) else { return }
+        end(lookUp, endpoints, dialogs: &dialogs)
     }
 
     /// Look-ups that have taken too long count as fruitless.
-    mutating func expireResolutions(dialogs: inout DialogTable) {
-        while let first = resolutions.first, first.until <= now {
-            resolutions.removeFirst()
-            end(first, [], dialogs: &dialogs)
-        }
+    mutating func expireLookUps(dialogs: inout DialogTable) {
+        for late in lookUps.expire(now: now) { end(late, [], dialogs: &dialogs) }
     }
 
-    private mutating func end(_ resolution: Resolution, _ endpoints: [Endpoint], dialogs: inout DialogTable) {
+    private mutating func end(_ lookUp: LookUps.Entry, _ endpoints: [Endpoint], dialogs: inout DialogTable) {
         // A name that leads back to the cluster is never sent to (S1-5).
         let usable = endpoints.filter { !isOwn($0) && settings.reaches($0) }.prefix(ForkTarget.candidateLimit)
-        switch resolution.purpose {
+        switch lookUp.purpose {
         case .target(let id, let place):
             targetResolved(id, place, Array(usable), dialogs: &dialogs)
-        case .own(let id, let index): ownResolved(id, index, usable.first, of: resolution.host, dialogs: &dialogs)
+        case .own(let id, let index): ownResolved(id, index, usable.first, of: lookUp.host, dialogs: &dialogs)
         case .stateless(let bytes, let near):
             guard let endpoint = usable.first else {
                 counters.dropped += 1
@@ -94,7 +65,7 @@ extension Proxy {
             }
             effects.queue.send(
                 request(bytes, at: endpoint), to: endpoint, from: egressListener(endpoint, near: near),
-                serverName: serverName(resolution.host, endpoint))
+                serverName: serverName(lookUp.host, endpoint))
         }
     }
 
@@ -104,6 +75,6 @@ extension Proxy {
 
     private func isOwn(_ endpoint: Endpoint) -> Bool {
         func isNamed(_ name: HostPort) -> Bool { name.address == endpoint.address && name.port == endpoint.port }
-        return settings.ownNames.contains(where: isNamed) || memberNames.contains(where: isNamed)
+        return settings.ownNames.contains(where: isNamed) || neighbours.memberNames.contains(where: isNamed)
     }
 }

@@ -147,7 +147,7 @@ extension Proxy {
     private mutating func noteFailure(_ did: DialogID, _ leg: Leg, dialogs: inout DialogTable) {
         counters.keepAlivesFailed += 1
         // Cut off from its peers a node is likely cut off from the phones as well, and ends nobody's call.
-        guard isFit,
+        guard neighbours.isFit,
             keepAlives.noteFailure(did, leg) >= settings.keepAlive.failureLimit,
             dialogs.state(did) == .confirmed, let deadline = dialogs.deadline(did), deadline > now
         else { return }

@@ -10,7 +10,9 @@ import SIP
 extension Proxy {
     /// Reads how the INVITE at hand came to the member that relayed it, if one did.
     mutating func readRelay(_ plan: inout RequestPlan) {
-        guard message.method == .invite, let peer = peer(at: plan.source), let mark = relayMark() else { return }
+        guard message.method == .invite, let peer = neighbours.peer(at: plan.source), let mark = relayMark() else {
+            return
+        }
         let via = plan.via
         let host = via.received.isEmpty ? via.host : via.received
         guard let address = Address(bytes: message.bytes, range: host) else { return }
@@ -58,7 +60,7 @@ extension Proxy {
 
     /// Sends an answer to where its request came from.
     mutating func answer(_ bytes: [UInt8], _ context: ResponseContext) {
-        if let relay = context.relay, peer(relay.member)?.isLive != true {
+        if let relay = context.relay, neighbours.peer(relay.member)?.isLive != true {
             effects.queue.send(bytes, to: relay.sender, from: egressListener(relay.sender, near: relay.listener))
         } else {
             effects.queue.send(bytes, to: context.upstream, from: context.listener, flow: context.flow)

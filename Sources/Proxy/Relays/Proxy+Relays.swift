@@ -28,8 +28,8 @@ import SIP
 extension Proxy {
     /// Whether the INVITE at hand is relayed, since this node drains, and to whom.
     func decideRelay(_ plan: RequestPlan) -> Decision {
-        guard isDraining, message.method == .invite, plan.relay == nil, plan.namedFlow == .none,
-            !isPeerAddress(plan.source)
+        guard neighbours.isDraining, message.method == .invite, plan.relay == nil, plan.namedFlow == .none,
+            !neighbours.isPeerAddress(plan.source)
         else { return .proceed }
         if let member = takerOfCalls(serverKey(plan, method: .invite), attempt: 0) { return .relay(to: member) }
         return plan.isEmergency ? .proceed : .refuse(503, .nobodyTakesCalls, retryAfter: 10)
@@ -64,7 +64,7 @@ extension Proxy {
 
     /// The members that take calls, each as likely as the others; a transaction's choice stays while they do.
     private func takerOfCalls(_ key: UInt64, attempt: Int) -> Endpoint? {
-        let takers = peers.compactMap { $0.takesCalls ? $0.endpoint : nil }
+        let takers = neighbours.takersOfCalls
         guard attempt < takers.count else { return nil }
         return takers[Int((key >> 1) % UInt64(takers.count) + UInt64(attempt)) % takers.count]
     }
@@ -110,10 +110,10 @@ extension Proxy {
     /// An answer whose topmost Via is not ours, from a member: to an INVITE that was relayed to it, or to the CANCEL.
     /// - Returns: Whether it is that.
     mutating func receiveRelayed(_ via: Via, _ cSeq: CSeq, from source: Endpoint, dialogs: inout DialogTable) -> Bool {
-        guard let member = peer(at: source) else { return false }
+        guard let member = neighbours.peer(at: source) else { return false }
         guard let id = relayContext(relayKey(via, cSeq)), var context = take(id) else {
             // This process has no part in it any more, or is another than the one that had. There may still be a way.
-            guard let sender = endpointOfTopmostVia(via), !isPeerAddress(sender) else { return false }
+            guard let sender = endpointOfTopmostVia(via), !neighbours.isPeerAddress(sender) else { return false }
             counters.relayedAnswersStray += 1
             effects.queue.send(message.bytes, to: sender, from: egressListener(sender))
             return true
@@ -197,7 +197,7 @@ extension Proxy {
         self.now = now
         defer { replayQueued(dialogs: &dialogs) }
         guard relayCount > 0 else { return }
-        let live = peers.filter(\.isLive).compactMap(\.endpoint)
+        let live = neighbours.peers.filter(\.isLive).compactMap(\.endpoint)
         var orphans: [SlotID] = []
         contexts.forEachID { id in
             let isOrphan = contexts.read(id) { context in

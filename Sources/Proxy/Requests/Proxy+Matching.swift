@@ -84,7 +84,7 @@ extension Proxy {
         if plan.leg == .callee, let id = inviteContext(of: did, where: { !$0.held.isEmpty }) {
             return .wait(for: .answer(id))
         }
-        guard frozenDialogs.contains(did, now: now), message.method != .bye, !isKeepAlive(plan) else {
+        guard neighbours.frozenDialogs.contains(did, now: now), message.method != .bye, !isKeepAlive(plan) else {
             return .proceed
         }
         return .refuse(refusalOfFrozen(did, dialogs: dialogs))

@@ -60,7 +60,7 @@ extension Proxy {
 
     /// The next hop has to be looked up first, unless too many wait for that already.
     func lookUp(_ name: ResolutionTarget, _ plan: inout RequestPlan) -> Decision {
-        guard resolutions.count < Self.resolutionLimit else { return .refuse(503, .full, retryAfter: 5) }
+        guard !lookUps.isFull else { return .refuse(503, .full, retryAfter: 5) }
         var target = ForkTarget(requestURI: plan.requestURI, group: 0, candidates: [], name: name)
         target.health = plan.health
         target.isTransportOpen = name.transport == nil && !name.isSecure

@@ -11,7 +11,7 @@ extension Proxy {
 
     /// Where answers to a request go: RFC 3261 §18.2.2, RFC 3581, and rule S2-16.
     mutating func replyPath(via: Via, source: Endpoint) -> (endpoint: Endpoint, adds: Bool) {
-        if isPeerAddress(source), relayMark() == nil, let origin = originBehind(via, passedBy: source) {
+        if neighbours.isPeerAddress(source), relayMark() == nil, let origin = originBehind(via, passedBy: source) {
             return (origin, false)
         }
         let sentByAddress = Address(bytes: message.bytes, range: via.host)
@@ -155,7 +155,7 @@ extension Proxy {
 
     /// OPTIONS to the node itself says whether it is ready (S2-14).
     mutating func answerOptions(_ plan: RequestPlan) {
-        if isReady {
+        if neighbours.isReady {
             answer(200, plan) { $0.put("Accept: application/sdp\r\n") }
         } else {
             answer(503, plan) { $0.put("Retry-After: 5\r\n") }
@@ -242,7 +242,7 @@ extension Proxy {
                 plan.routeListener = settings.listener(named: uri, in: message.bytes)
             }
             // Only members may say which connection is used: a stranger would reach phones that are none of his calls.
-            if let value = uri.parameter("flow", in: message.bytes), isPeerAddress(plan.source),
+            if let value = uri.parameter("flow", in: message.bytes), neighbours.isPeerAddress(plan.source),
                 let flow = Text.hex(message.bytes, value)
             {
                 plan.namedFlow = FlowID(rawValue: flow)

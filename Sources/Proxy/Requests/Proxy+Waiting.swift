@@ -10,7 +10,7 @@ extension Proxy {
     /// at most: facts are published only of records that are here (R2). After that it goes by its Route, as any request
     /// does without a record (S1-7).
     func mayWait(for did: DialogID, _ plan: RequestPlan, dialogs: DialogTable) -> Bool {
-        commits && !plan.hasWaited && !dialogs.contains(did) && peers.contains(where: \.isLive)
+        neighbours.commits && !plan.hasWaited && !dialogs.contains(did) && neighbours.hasLivePeer
     }
 
     /// Keeps a request for what it waits for.

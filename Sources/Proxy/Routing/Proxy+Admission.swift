@@ -32,7 +32,7 @@ extension Proxy {
         let access = settings.access
         if access.allow.isEmpty && access.deny.isEmpty || plan.relay != nil { return .proceed }
         let address = plan.source.address
-        if access.allows(address) || settings.balancers.contains(address) || isPeerAddress(plan.source) {
+        if access.allows(address) || settings.balancers.contains(address) || neighbours.isPeerAddress(plan.source) {
             return .proceed
         }
         return access.isSilent || message.method == .ack ? .drop(.denied) : .refuse(403, .accessDenied)

@@ -21,7 +21,7 @@ struct IdentityDoubt: Equatable {
 
 extension Proxy {
     func isTrusted(_ endpoint: Endpoint) -> Bool {
-        settings.trusted.contains { $0.contains(endpoint.address) } || isPeerAddress(endpoint)
+        settings.trusted.contains { $0.contains(endpoint.address) } || neighbours.isPeerAddress(endpoint)
     }
 
     /// - Parameters:

@@ -86,7 +86,7 @@ extension Proxy {
 
     /// Whether the request at hand is for a script to judge: what members pass on has been judged where it came in.
     func isForScript(_ plan: RequestPlan) -> Bool {
-        scriptPoints.contains(.request) && !plan.isJudged && !isPeerAddress(plan.source)
+        scriptPoints.contains(.request) && !plan.isJudged && !neighbours.isPeerAddress(plan.source)
     }
 
     /// Asks about the request at hand.

@@ -29,7 +29,7 @@ extension Proxy {
     }
 
     private mutating func acknowledgeLate(_ via: Via, _ record: Record, to source: Endpoint) {
-        guard source != .none, !isPeerAddress(source) else { return }
+        guard source != .none, !neighbours.isPeerAddress(source) else { return }
         let out = record.out(toTag: message.copy(message.toTag))
         let requestURI = out.map(\.side.contact).flatMap { $0.isEmpty ? nil : $0 } ?? record.requestURI
         var invite = ByteWriter(capacity: 512)

@@ -10,8 +10,8 @@ extension Proxy {
     mutating func receiveForeignAnswer(
         _ token: Branch.Token, _ via: Via, _ cSeq: CSeq, from source: Endpoint, dialogs: inout DialogTable
     ) {
-        if let peer = peer(token.member), peer.isLive, peer.endpoint != nil {
-            if isPeerAddress(source) { counters.strayResponses += 1 }  // Passing on happens once.
+        if let peer = neighbours.peer(token.member), peer.isLive, peer.endpoint != nil {
+            if neighbours.isPeerAddress(source) { counters.strayResponses += 1 }  // Passing on happens once.
             pass(to: peer, from: source)
         } else if cSeq.method != .cancel, isForUsAlone(via) {
             counters.strayResponses += 1
@@ -49,7 +49,7 @@ extension Proxy {
                 learnPassingConfirmation(did, cSeq, via, spiral, dialogs: &dialogs)
                 || learnPassingSuccess(did, cSeq, dialogs: &dialogs)
             // Each copy: what an earlier one taught may not have reached anybody yet.
-            if commits, isConfirmation || learned {
+            if neighbours.commits, isConfirmation || learned {
                 let purpose: CommitToken.Purpose = isConfirmation ? .inheritance : .refresh
                 if holdPassing(did, via, purpose, from: source) { return }
             }
@@ -113,7 +113,7 @@ extension Proxy {
     /// A dead node's INVITE is answered, and its record is not here: it is fetched, and the callee's next copy of the
     /// 2xx finds it (R2). Twice at most for a dialog; then the answer goes on without.
     private mutating func awaitsRecordOfTheDead(_ did: DialogID, dialogs: DialogTable) -> Bool {
-        guard commits, !dialogs.contains(did) else { return false }
+        guard neighbours.commits, !dialogs.contains(did) else { return false }
         let wait = waitingRoom.letPass(did, now: now)
         counters.awaitedForgotten += wait.hasForgotten ? 1 : 0
         if wait.mayWait { effects.items.append(.wanted(did)) }

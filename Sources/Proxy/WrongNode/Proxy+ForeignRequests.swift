@@ -24,7 +24,7 @@ extension Proxy {
         }
         guard let token = known ?? nil else { return .proceed }
         if token.member == settings.memberTag { return .repeatAnswer(did, plan.leg) }
-        if let owner = peer(token.member), owner.isLive { return .pass(to: owner) }
+        if let owner = neighbours.peer(token.member), owner.isLive { return .pass(to: owner) }
         return .refuse(500, .ofAnotherNode, retryAfter: 1)
     }
 

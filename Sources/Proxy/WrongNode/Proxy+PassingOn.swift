@@ -8,7 +8,7 @@ import SIP
 extension Proxy {
     /// Gives the message at hand to the live member that it belongs to. Once: what comes from a member goes no further.
     mutating func pass(to owner: PeerContact, from source: Endpoint) {
-        guard let endpoint = owner.endpoint, !isPeerAddress(source) else { return }
+        guard let endpoint = owner.endpoint, !neighbours.isPeerAddress(source) else { return }
         counters.passedToOwner += 1
         effects.queue.send(message.bytes, to: endpoint, from: egressListener(endpoint))
     }
@@ -20,7 +20,8 @@ extension Proxy {
         let pendings =
             dialogs.record(did)?.pendings.filter { $0.cseq == plan.cSeq.number && $0.pass == spiral } ?? []
         for pending in pendings {
-            guard let token = token(of: pending), let owner = peer(token.member), owner.isLive, owner.endpoint != nil
+            guard let token = token(of: pending), let owner = neighbours.peer(token.member), owner.isLive,
+                owner.endpoint != nil
             else { continue }
             pass(to: owner, from: plan.source)
             return true
@@ -32,15 +33,15 @@ extension Proxy {
     /// the cluster's, an answer to a request that the cluster made.
     mutating func passToPeers(from source: Endpoint) {
         guard source != .none else { return }
-        for peer in peers where peer.isLive { pass(to: peer, from: source) }
+        for peer in neighbours.peers where peer.isLive { pass(to: peer, from: source) }
     }
 
     /// The same for a request that its owner is to answer itself: with its topmost Via completed, which says where its
     /// sender is.
     /// - Returns: False when there is no live member to pass it to.
     mutating func passToPeers(completing plan: RequestPlan) -> Bool {
-        let endpoints = peers.filter(\.isLive).compactMap(\.endpoint)
-        guard !endpoints.isEmpty, !isPeerAddress(plan.source) else { return false }
+        let endpoints = neighbours.peers.filter(\.isLive).compactMap(\.endpoint)
+        guard !endpoints.isEmpty, !neighbours.isPeerAddress(plan.source) else { return false }
         editor.begin()
         completeVia(plan)
         scratch.removeAll()

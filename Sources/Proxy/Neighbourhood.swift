@@ -1,0 +1,80 @@
+// Neighbourhood is what the node tells the proxy of the cluster and of itself in it: who the members are and which of
+// them live, who inherits, and what this node may do now. The node keeps it current (`Node+Membership`); the proxy
+// asks.
+//
+// Nothing here is waited for: a question is answered by what is known when it is asked.
+
+package import Dialogs
+package import Primitives
+package import SIP
+
+package struct Neighbourhood: Sendable {
+    /// The other members, sorted by tag.
+    package var peers: [PeerContact] = [] {
+        didSet { unknownOwners.peersChanged(from: oldValue, to: peers) }
+    }
+    /// Owners of transactions that are no members.
+    var unknownOwners = UnknownOwners()
+    /// What the other members are called, the dead ones included: their Routes are ours to consume (S1-5).
+    package var memberNames: [HostPort] = []
+    /// Who inherits transactions: the fit members, this one among them. None while it may not inherit.
+    package var heirs: Ranking
+    /// What this node is called in the ranking.
+    let ownName: String
+    /// Whether OPTIONS to the node answers 200 (S2-14).
+    package var isReady = false
+    /// New dialogs are other members' (`Proxy+Relays`).
+    package var isDraining = false
+    /// Records of others are still being fetched: what is not known here may be known elsewhere.
+    package var isJoining = false
+    /// Commits are waited for: some peer's acknowledgement counts.
+    package var commits = false
+    /// Dialogs whose end has been granted (R1).
+    package var frozenDialogs = FrozenDialogs()
+
+    package init(ownName: [UInt8], hash: KeyedHash) {
+        self.ownName = String(decoding: ownName, as: UTF8.self)
+        heirs = Ranking(hash: hash)
+    }
+
+    /// Whether this node may act for others.
+    package var isFit: Bool { heirs.contains(ownName) }
+
+    /// Whether any other member is known to live.
+    package var hasLivePeer: Bool { peers.contains(where: \.isLive) }
+
+    /// Whether a question can have an answer. Where there are peers, one that is heard again may not be among the live
+    /// ones yet, and knows.
+    package var hasAnybodyToAsk: Bool { commits || hasLivePeer }
+
+    /// Who a branch's member tag names.
+    package func peer(_ tag: UInt32) -> PeerContact? {
+        peers.first { $0.memberTag == tag }
+    }
+
+    /// Whose address it is.
+    package func peer(at endpoint: Endpoint) -> PeerContact? {
+        peers.first { $0.endpoint == endpoint || $0.sockets.contains(endpoint) }
+    }
+
+    package func isPeerAddress(_ endpoint: Endpoint) -> Bool {
+        peers.contains { $0.endpoint == endpoint || $0.sockets.contains(endpoint) }
+    }
+
+    /// The members that take calls.
+    package var takersOfCalls: [Endpoint] { peers.compactMap { $0.takesCalls ? $0.endpoint : nil } }
+
+    /// Every survivor finds the same heir without a message; all branches of one request have the same.
+    package func isHeir(_ did: DialogID, of slot: SlotID) -> Bool {
+        let transaction = UInt64(slot.index) << 32 | UInt64(slot.generation)
+        return heirs.best(for: Ranking.key(did.rawValue, transaction: transaction), first: nil) == ownName
+    }
+
+    /// The owner of a transaction is known to be dead, or is one that nobody will hear of any more.
+    /// - Parameter own: This process in a branch.
+    package mutating func isDead(_ owner: UInt32, own: UInt32, now: Instant) -> Bool {
+        if owner == own { return false }
+        if let peer = peer(owner) { return !peer.isLive }
+        return unknownOwners.isDead(owner, now: now)
+    }
+}
