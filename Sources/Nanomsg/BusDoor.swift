@@ -14,24 +14,33 @@ import CSockets
 import Synchronization
 
 /// A connection to one of the bus ports.
-struct BusVisitor: Sendable {
+package struct BusVisitor: Sendable {
     /// Of the source.
-    var high: UInt64
-    var low: UInt64
-    var isLoopback: Bool
+    package var high: UInt64
+    package var low: UInt64
+    package var isLoopback: Bool
     /// Milliseconds since it last said something.
-    var silence: Int64
+    package var silence: Int64
+
+    package init(high: UInt64, low: UInt64, isLoopback: Bool, silence: Int64) {
+        self.high = high
+        self.low = low
+        self.isLoopback = isLoopback
+        self.silence = silence
+    }
 }
 
 /// What the door may do.
-struct BusDoorRules: Sendable {
-    var silence: Int64
-    var perSource = 32
-    var strangers = 256
-    var perMember = 64
+package struct BusDoorRules: Sendable {
+    package var silence: Int64
+    package var perSource = 32
+    package var strangers = 256
+    package var perMember = 64
+
+    package init(silence: Int64) { self.silence = silence }
 
     /// The positions of those that are to be ended, the most silent first.
-    func unwanted(among visitors: [BusVisitor], members: [(high: UInt64, low: UInt64)]) -> [Int] {
+    package func unwanted(among visitors: [BusVisitor], members: [(high: UInt64, low: UInt64)]) -> [Int] {
         var unwanted = visitors.indices.filter { visitors[$0].silence > silence }
         var sources: [[UInt64]: Int] = [:]
         var strangers = 0

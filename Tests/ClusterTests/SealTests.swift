@@ -249,6 +249,9 @@ struct SealTests {
         let live = one.seal(one.plain()).bytes
         #expect(fresh.refusal(of: live) == nil)
         #expect(fresh.opener.count(of: .unproven) == 20)
+        // What it published before its first answer stays out: the live process may be recorded, too.
+        for frame in frames[..<20] { #expect(fresh.refusal(of: frame) == .unproven) }
+        #expect(fresh.refusal(of: one.seal(one.plain()).bytes) == nil)
     }
 
     // MARK: Changing keys
@@ -348,5 +351,62 @@ struct ReplayWindowTests {
             highest = max(highest, window.highest)
         }
         #expect(window.highest == highest)
+    }
+}
+
+@Suite("Processes that have not answered")
+struct UnprovenTests {
+    private func cluster() -> (Cluster, ToyStore) {
+        var settings = ClusterSettings(nodeName: "n1")
+        settings.peers = ["peer-n2", "peer-n3"]
+        let cluster = Cluster(
+            settings: settings, boot: 1, hello: Hello(), hash: KeyedHash(key0: 1, key1: 2), seed: 5,
+            now: Instant(nanoseconds: 5_000_000_000))
+        return (cluster, ToyStore())
+    }
+
+    private func requests(_ out: ClusterActions) -> [Int] {
+        out.items.compactMap { if case .request(let peer, _, _) = $0 { peer } else { nil } }
+    }
+
+    @Test func `whoever may be at its address is asked at once, and one that stays without an answer is told of`() {
+        var (cluster, store) = cluster()
+        var now = Instant(nanoseconds: 5_000_000_000)
+        var out = ClusterActions()
+        func advance(milliseconds: Int64) {
+            now = now.advanced(milliseconds: milliseconds)
+            out.removeAll()
+            cluster.advance(now: now, store: &store, out: &out)
+        }
+        advance(milliseconds: 0)
+        #expect(requests(out) == [0, 1])
+        for id in 1...2 as ClosedRange<UInt64> {
+            cluster.receive(reply: nil, to: id, from: Int(id) - 1, store: &store, now: now, out: &out)
+        }
+        advance(milliseconds: 150)
+        #expect(requests(out).isEmpty, "the next question would go after half a second")
+        cluster.refused(.unproven, claimed: "n2", now: now, out: &out)
+        advance(milliseconds: 0)
+        #expect(requests(out) == [0, 1])
+        // Ten seconds later nobody has answered.
+        var notes: [ClusterNote] = []
+        for _ in 0..<120 {
+            advance(milliseconds: 100)
+            cluster.refused(.unproven, claimed: "n2", now: now, out: &out)
+            notes += out.items.compactMap { if case .note(let note) = $0 { note } else { nil } }
+        }
+        #expect(notes.filter { $0 == .notOpened(.unproven, name: "n2") }.count == 1)
+    }
+
+    @Test func `no more than sixteen are kept, and who is silent for a second begins anew`() {
+        var (cluster, _) = cluster()
+        var now = Instant(nanoseconds: 5_000_000_000)
+        var out = ClusterActions()
+        for index in 0..<40 { cluster.refused(.unproven, claimed: "x\(index)", now: now, out: &out) }
+        #expect(cluster.unproven.count == 16)
+        now = now.advanced(by: .seconds(2))
+        cluster.refused(.unproven, claimed: "y", now: now, out: &out)
+        #expect(cluster.unproven.map(\.name) == ["y"])
+        #expect(cluster.unproven[0].since == now)
     }
 }

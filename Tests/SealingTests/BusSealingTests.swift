@@ -46,7 +46,10 @@ extension BusSealing {
         guard let ticket = seal(request: RawSpan(_elements: question.span), into: &asked),
             case .opened(let found) = other.open(request: RawSpan(_elements: asked.span), into: &opened),
             other.seal(reply: RawSpan(_elements: answer.span), to: found, into: &answered) != nil
-        else { return Issue.record("a question and its answer must pass") }
+        else {
+            Issue.record("a question and its answer must pass")
+            return
+        }
         _ = open(reply: RawSpan(_elements: answered.span), to: ticket, into: &opened)
     }
 

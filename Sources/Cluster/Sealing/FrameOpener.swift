@@ -45,8 +45,9 @@ package struct FrameOpener: Sendable {
 
     private var keys: [SealKey]
     private var processes: [ProcessKey: Process] = [:]
-    /// Who has answered us, and when last.
-    private var proven: [Salt: Instant] = [:]
+    /// Who has answered us: when last, and the counter of the first answer. What was published before that may be a
+    /// recording, too.
+    private var proven: [Salt: (lastAnswer: Instant, firstCounter: UInt64)] = [:]
     private var told: [Tale: Instant] = [:]
     private var head = ByteWriter(capacity: 256)
     private var refusals = [UInt64](repeating: 0, count: SealRefusal.allCases.count)
@@ -134,7 +135,7 @@ package struct FrameOpener: Sendable {
             out.removeLast(out.count - start)
             return refuse(.replayed, header.sender.name, now)
         }
-        guard isProven(header.salt, by: lane, ticket, now) else {
+        guard isProven(header.salt, counter, lane, ticket, now) else {
             out.removeLast(out.count - start)
             return refuse(.unproven, header.sender.name, now)
         }
@@ -149,14 +150,19 @@ package struct FrameOpener: Sendable {
     private static let longestHead = SealedFrame.nameOffset + 1 + ClusterSettings.nameLimit + SealedFrame.sealLength
 
     private mutating func isProven(
-        _ salt: Salt, by lane: FrameHeader.Lane, _ ticket: SealTicket?, _ now: Instant
+        _ salt: Salt, _ counter: UInt64, _ lane: FrameHeader.Lane, _ ticket: SealTicket?, _ now: Instant
     ) -> Bool {
-        guard lane == .reply, ticket != nil else { return lane != .published || proven[salt] != nil }
+        guard lane == .reply, ticket != nil else {
+            return lane != .published || proven[salt].map { counter > $0.firstCounter } ?? false
+        }
         if proven[salt] == nil, proven.count >= Self.processLimit {
-            let oldest = proven.min { ($0.value, $0.key.high, $0.key.low) < ($1.value, $1.key.high, $1.key.low) }
+            let oldest = proven.min { left, right in
+                (left.value.lastAnswer, left.key.high, left.key.low)
+                    < (right.value.lastAnswer, right.key.high, right.key.low)
+            }
             if let oldest { proven[oldest.key] = nil }
         }
-        proven[salt] = now
+        proven[salt] = (now, proven[salt]?.firstCounter ?? counter)
         return true
     }
 
