@@ -101,6 +101,7 @@ extension Node {
             report.incarnation = member.boot
             report.bus = member.isSelf ? settings.cluster.bus?.text ?? "" : member.bus
             report.managementURL = member.hello.management
+            report.version = member.hello.software
             report.isSelf = member.isSelf
             report.isInView = member.isInView
             report.isFit = member.isFit

@@ -133,6 +133,11 @@ extension Note {
             self.init(
                 .warning, "frames arrive that have been here before: somebody plays them back; they are not applied",
                 [("sender", name)])
+        case .unproven:
+            self.init(
+                .warning,
+                "frames arrive of a process that answers no question of this node: it is at none of cluster.peers' "
+                    + "addresses, or they are a recording; they are not applied", [("sender", name)])
         case .malformed, .oversized, .version, .unknownKey:
             self.init(.debug, "what arrives at the bus is no frame", [("because", refusal.name)])
         }

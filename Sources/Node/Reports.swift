@@ -37,6 +37,8 @@ package struct MemberReport: Equatable, Sendable {
     package var bus = ""
     /// Base URL of its management, from its hello, `http://127.0.0.12:8080`; empty when unknown or not served.
     package var managementURL = ""
+    /// The version of its program, as it tells it.
+    package var version = ""
     package var isSelf = false
     package var isInView = false
     /// Up, with quorum, and not late.

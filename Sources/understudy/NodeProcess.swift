@@ -130,7 +130,8 @@ final class NodeProcess: Sendable {
             let node = Node(
                 settings: settings, boot: UInt64(BootClock.unixMilliseconds), seed: random.next(),
                 salt: Salt(high: random.next(), low: random.next()),
-                authenticator: Inquiries.authenticator(settings.cluster.key), now: BootClock.now,
+                authenticator: Inquiries.authenticator(settings.cluster.key), software: Build.version,
+                now: BootClock.now,
                 unixMilliseconds: BootClock.unixMilliseconds)
             let thread = try SIPThread(
                 machine: node, sockets: sockets, streams: streams, bus: bus, dns: dns, signal: signal,
