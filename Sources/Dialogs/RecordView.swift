@@ -109,6 +109,7 @@ public struct RecordView: Sendable {
     // Entries of one map are neighbours; each of these spans all of one map's fields, tags included.
     private var outs = ByteRange.empty
     private var pendings = ByteRange.empty
+    private var adoptions = ByteRange.empty
     private var variables = ByteRange.empty
     private var profiles = ByteRange.empty
 
@@ -145,6 +146,7 @@ public struct RecordView: Sendable {
             case .pendings:
                 pendingCount += 1
                 Self.extend(&pendings, field)
+            case .adoptions: Self.extend(&adoptions, field)
             case .variables: Self.extend(&variables, field)
             case .profiles: Self.extend(&profiles, field)
             }
@@ -182,6 +184,13 @@ public struct RecordView: Sendable {
     }
 
     /// Visits the pending INVITEs in the order of branch, leg and CSeq.
+    /// Visits the copies of the caller's INVITE that nodes answer from the record. Each has the node's branch, source
+    /// and Via stack, CSeq and pass.
+    public func forEachAdoption(in bytes: [UInt8], _ body: (Pending) -> Void) {
+        let span = RawSpan(_elements: bytes.span)
+        Self.walk(span, adoptions) { body(Self.pending(span, $0.payload)) }
+    }
+
     public func forEachPending(in bytes: [UInt8], _ body: (Pending) -> Void) {
         let span = RawSpan(_elements: bytes.span)
         Self.walk(span, pendings) { body(Self.pending(span, $0.payload)) }

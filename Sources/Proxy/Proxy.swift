@@ -73,6 +73,8 @@ package struct Proxy: Sendable {
     var holdsAnswer = false
     /// INVITEs of `Kind.relayed`.
     var relayCount = 0
+    /// Of dialogs that this node has ended.
+    package internal(set) var lastRecords = LastRecords()
     /// Dialogs whose adopted INVITEs have to look at the record again.
     var reviewsDue: [DialogID] = []
 

@@ -70,8 +70,8 @@ struct ResponseContext: Sendable {
     var cancelled = false
     /// Its dialog was refused a record: there is nothing to fetch.
     var isUnrecorded = false
-    /// How often the lost record was fetched before its 2xx was sent on.
-    var fetches: UInt8 = 0
+    /// Its sender is told to wait when a peer knows of it, and not before.
+    var awaitsCommit = false
     /// What to answer upstream when the branches end after a cancellation that was not the caller's.
     var endCode: Int?
     /// Why it was cancelled, and the Reasons of the caller's CANCEL (RFC 3326).

@@ -7,7 +7,7 @@ import Primitives
 struct RecordGenerator {
     var random: SplitMix
     /// SwiftProtobuf writes unknown fields last, so only those behind all known ones keep its bytes equal to ours.
-    var unknownNumbers: [UInt32] = [14, 15, 100, 4_000]
+    var unknownNumbers: [UInt32] = [15, 24, 100, 4_000]
     var states: ClosedRange<UInt64> = 0...5
 
     init(seed: UInt64) {
@@ -130,6 +130,7 @@ struct RecordGenerator {
         if chance(3) { parts.append(field(12, small(3))) }
         if chance(3) { parts.append(field(13, small(3))) }
         if chance(3) { parts.append(field(23, small(3) * 100)) }
+        for _ in 0..<small() { parts.append(field(14, pending())) }
         for _ in 0..<small() { parts.append(field(16, out())) }
         for _ in 0..<small() { parts.append(field(17, pending())) }
         for _ in 0..<small() { parts.append(field(18, stamped())) }

@@ -191,6 +191,20 @@ extension Proxy {
         return true
     }
 
+    /// No member has answered by way of this node. One that lives may have answered the sender itself, to a copy that
+    /// came to it: then the record is here. Else nothing is known, and a 408 would end what that one has begun.
+    mutating func relayTimedOut(_ context: inout ResponseContext, _ id: SlotID, dialogs: inout DialogTable) {
+        context.branches[0].final = 408
+        if adoptsRelayed(&context, id, dialogs: &dialogs) || relaysAnew(&context, id) { return }
+        let target = context.branches[0].target
+        if neighbours.peers.contains(where: { $0.isLive && $0.endpoint == target }) {
+            counters.dropped += 1
+            abandonServer(&context)
+        } else {
+            respond(408, &context, id)
+        }
+    }
+
     /// Members have come or gone: what was relayed to one that is gone is answered from its record, or relayed to
     /// another member.
     package mutating func reviewRelays(now: Instant, dialogs: inout DialogTable) {
@@ -257,6 +271,7 @@ extension Proxy {
         context.isInitial = true
         context.pass = plan.pass
         dialogTable.insert(hash: did.rawValue, value: id.index)
+        if own != did { learnAdoption(context, id, did, context.upstream, dialogs: &dialogs) }
         if context.cancelled {
             learnForeignCancel(did, plan.pass, plan, dialogs: &dialogs)
         }
