@@ -9,8 +9,9 @@
 // The age of a dialog is not in the record: `birth` is a local instant, made from the age that came with a put, and the
 // earlier one wins; a deadline is birth + at_ms. So replicas hold equal bytes, and no two clocks are compared.
 //
-// Invariants: `counts` sum up to `count`; a bucket's digest is the wrapping sum of the keyed hashes of (did, bytes) of
-// its live records, so it depends neither on order nor on time; every slot is in both indices and in its bucket's list.
+// Invariants: `stateCounts` sum up to `count`; `profiles` has each link of each live record
+// once; a bucket's digest is the wrapping sum of the keyed hashes of (did, bytes) of its live records, so it depends
+// neither on order nor on time; every slot is in both indices and in its bucket's list.
 // Limit: `limit` records, tombstones included; at it a new record is refused, typed and counted.
 
 public import Primitives
@@ -36,8 +37,13 @@ public struct DialogTable: Sendable {
         /// The dialog is older than was known here, by more than `birthTolerance`: an age was told wrong, by a frame
         /// that had waited, and whoever has it from here has it wrong as well.
         public var isOlder: Bool
+        /// Another node has begun the same dialog later, and does not know how old it is: what it writes of the
+        /// deadline is too early until it is told.
+        public var isBegunAgain = false
         /// The later deadline that stood here before, where a shortening has taken its place.
         public var overruled: RecordView.Deadline?
+        /// The deadline that was written here while the dialog seemed younger than it is, as it should have been.
+        public var misdated: RecordView.Deadline?
 
         public init(
             outcome: Outcome, before: DialogState?, after: DialogState, deadlineChanged: Bool, isOlder: Bool = false
@@ -58,6 +64,8 @@ public struct DialogTable: Sendable {
         public var malformed = 0
         /// Facts that would have made a record larger than it may be.
         public var full = 0
+        /// Facts of a peer of which a 2xx was left out for that.
+        public var answersLeftOut = 0
     }
 
     struct Entry: Sendable {
@@ -74,6 +82,12 @@ public struct DialogTable: Sendable {
         var nextInBucket: UInt32
         var state: DialogState
         var hasPendings: Bool
+        /// The deadline was written by this node, by what it held for the dialog's age.
+        var isDeadlineOwn: Bool
+        /// The record has links to profiles, or had some.
+        var hasLinks: Bool
+        /// This node is its home.
+        var isOwn = false
     }
 
     static let none: UInt32 = .max
@@ -91,6 +105,15 @@ public struct DialogTable: Sendable {
     var scratch = ByteWriter(capacity: 2_048)
     var woken: [UInt64] = []
     var stateCounts: [Int] = Array(repeating: 0, count: 6)
+    /// The same of those that this node is the home of.
+    var ownStateCounts: [Int] = Array(repeating: 0, count: 6)
+    /// The node that this table is in, as homes have it.
+    private let ownName: [UInt8]
+    /// What has come and gone, of all dialogs that this table has held, and of its node's.
+    public private(set) var totals = DialogTotals()
+    public private(set) var ownTotals = DialogTotals()
+    /// How many live dialogs each profile has.
+    var profiles: ProfileIndex
 
     struct Bucket: Sendable {
         var digest: UInt64 = 0
@@ -107,8 +130,11 @@ public struct DialogTable: Sendable {
     ///   - hash: Under the cluster's key, for the same reason.
     ///   - limit: Records at most, tombstones included.
     ///   - origin: Not after the first `now` that the table is going to see.
-    public init(buckets: Int, hash: KeyedHash, limit: Int, origin: Instant = .zero) {
+    ///   - node: Whose table it is, as the homes of records have it.
+    public init(buckets: Int, hash: KeyedHash, limit: Int, origin: Instant = .zero, node: [UInt8] = []) {
         self.hash = hash
+        ownName = node
+        profiles = ProfileIndex(hash: hash)
         self.buckets = Array(repeating: Bucket(), count: max(buckets, 1))
         entries = Slab(limit: limit)
         wheel = TimerWheel(origin: origin)
@@ -131,12 +157,15 @@ public struct DialogTable: Sendable {
     /// - Parameters:
     ///   - age: How old the dialog is, for a put; taken as zero when a put creates a record without it.
     ///   - room: How much of the record the facts may fill; what a peer knows may fill all of it.
+    ///   - isPeers: A peer has them in its record: of the 2xx of several callees some may be left out here.
     public mutating func learn(
-        _ did: DialogID, facts: RawSpan, age: Duration?, room: RecordRoom = .whole, now: Instant
+        _ did: DialogID, facts: RawSpan, age: Duration?, room: RecordRoom = .whole, isPeers: Bool = false, now: Instant
     ) throws(RecordError) -> Learned {
         do throws(RecordError) {
-            guard let id = slotID(did) else { return try create(did, facts: facts, age: age, room, now: now) }
-            return try join(id, facts: facts, age: age, room, now: now)
+            guard let id = slotID(did) else {
+                return try create(did, facts: facts, age: age, room, isPeers: isPeers, now: now)
+            }
+            return try join(id, facts: facts, age: age, room, isPeers: isPeers, now: now)
         } catch {
             switch error {
             case .tableFull: counters.refusedAtLimit += 1
@@ -148,9 +177,10 @@ public struct DialogTable: Sendable {
     }
 
     private mutating func create(
-        _ did: DialogID, facts: RawSpan, age: Duration?, _ room: RecordRoom, now: Instant
+        _ did: DialogID, facts: RawSpan, age: Duration?, _ room: RecordRoom, isPeers: Bool, now: Instant
     ) throws(RecordError) -> Learned {
-        guard !(try RecordIdentity(facts)).callID.isEmpty else {
+        let identity = try RecordIdentity(facts)
+        guard !identity.callID.isEmpty else {
             counters.unknownRecords += 1
             return Learned(outcome: .unknownRecord, before: nil, after: .unconfirmed, deadlineChanged: false)
         }
@@ -160,57 +190,85 @@ public struct DialogTable: Sendable {
         let bytes = scratch.bytes
         let written = RawSpan(_elements: bytes.span)
         let summary = RecordSummary(written)
-        let entry = Entry(
+        var entry = Entry(
             did: did, birth: now.advanced(by: .zero - max(age ?? .zero, .zero)), changedAt: now,
             contentHash: contentHash(did, written), deadline: summary.deadline, blob: blobs.insert(written),
             timer: .none, previousInBucket: Self.none, nextInBucket: Self.none, state: summary.state,
-            hasPendings: summary.hasPendings)
+            hasPendings: summary.hasPendings, isDeadlineOwn: !isPeers, hasLinks: identity.hasLinks)
+        entry.isOwn = isOwn(bytes)
         guard let id = entries.insert(entry) else { throw .tableFull(limit: entries.limit) }
         byDID.insert(hash: did.rawValue, value: id.index)
         byCallID.insert(hash: callIDHash(bytes, summary.callID), value: id.index)
         linkIntoBucket(id.index, did)
         count(entry, by: 1, now: now)
+        countLinks(of: entry, by: 1)
+        countTotals(entry, was: nil, bytes)
         return Learned(
             outcome: .created, before: nil, after: summary.state, deadlineChanged: summary.deadline != .max)
     }
 
     private mutating func join(
-        _ id: SlotID, facts: RawSpan, age: Duration?, _ room: RecordRoom, now: Instant
+        _ id: SlotID, facts: RawSpan, age: Duration?, _ room: RecordRoom, isPeers: Bool, now: Instant
     ) throws(RecordError) -> Learned {
         guard let old = entries[id] else { preconditionFailure("the did index must name a record: \(id)") }
-        guard let isSame = try joinIntoScratch(old.blob, facts, room) else {
+        let identity = try RecordIdentity(facts)
+        guard let isSame = try joinIntoScratch(old.blob, facts, identity, room, isPeers: isPeers) else {
             counters.mismatches += 1
             return Learned(outcome: .mismatch, before: old.state, after: old.state, deadlineChanged: false)
         }
         var entry = old
+        entry.hasLinks = old.hasLinks || identity.hasLinks
         if let age { entry.birth = min(old.birth, now.advanced(by: .zero - max(age, .zero))) }
         let isOlder = old.birth - entry.birth > Self.birthTolerance
-        guard !isSame else {
+        let isBegunAgain = isPeers && isBegun(elsewhereAfter: old, facts, age: age, now: now)
+        let misdated = isOlder && old.isDeadlineOwn ? misdatedDeadline(of: old, born: entry.birth) : nil
+        var learned: Learned
+        if isSame {
             let deadlineChanged = entry.birth != old.birth && old.deadline != .max
             if entry.birth != old.birth { _ = entries.update(id) { $0.birth = entry.birth } }
-            return Learned(
-                outcome: .unchanged, before: old.state, after: old.state, deadlineChanged: deadlineChanged,
-                isOlder: isOlder)
+            learned = Learned(
+                outcome: .unchanged, before: old.state, after: old.state, deadlineChanged: deadlineChanged)
+        } else {
+            learned = store(id, old: old, entry, isPeers: isPeers, now: now)
         }
-        var learned = store(id, old: old, entry, now: now)
         learned.isOlder = isOlder
+        learned.isBegunAgain = isBegunAgain
+        learned.misdated = misdated
         return learned
+    }
+
+    /// The put of a record that was made by another home than is known here, and is younger than the dialog.
+    private func isBegun(elsewhereAfter entry: Entry, _ facts: RawSpan, age: Duration?, now: Instant) -> Bool {
+        guard let age, now.advanced(by: .zero - max(age, .zero)) - entry.birth > Self.birthTolerance else {
+            return false
+        }
+        let (stored, bytes) = (blobs.location(entry.blob), [UInt8](copying: facts))
+        let known = RecordView(stored.bytes, stored.range).home
+        let told = RecordView(bytes, ByteRange(bytes)).home
+        return !told.isEmpty && !Text.same(stored.bytes, known, bytes, told)
     }
 
     /// Joins a stored record and facts in `scratch`; answers whether all was known, `nil` for another dialog's facts.
     private mutating func joinIntoScratch(
-        _ blob: BlobID, _ facts: RawSpan, _ room: RecordRoom
+        _ blob: BlobID, _ facts: RawSpan, _ identity: RecordIdentity, _ room: RecordRoom, isPeers: Bool
     ) throws(RecordError) -> Bool? {
         let stored = blobs.location(blob)
         let record = RawSpan(_elements: stored.bytes.span).extracting(stored.range.range)
-        guard try RecordIdentity(facts).agrees(with: stored.bytes, stored.range, facts) else { return nil }
+        guard try identity.agrees(with: stored.bytes, stored.range, facts) else { return nil }
         scratch.removeAll()
-        try joiner.join(record, facts, isCanonical: true, room: room, into: &scratch)
+        if isPeers {
+            let isWhole = try joiner.joinAsFits(record, facts, isCanonical: true, into: &scratch)
+            counters.answersLeftOut += isWhole ? 0 : 1
+        } else {
+            try joiner.join(record, facts, isCanonical: true, room: room, into: &scratch)
+        }
         return record.compared(to: RawSpan(_elements: scratch.bytes.span)) == 0
     }
 
     /// Puts the joined bytes in `scratch` in the place of the old ones.
-    private mutating func store(_ id: SlotID, old: Entry, _ changed: Entry, now: Instant) -> Learned {
+    private mutating func store(
+        _ id: SlotID, old: Entry, _ changed: Entry, isPeers: Bool, now: Instant
+    ) -> Learned {
         var entry = changed
         let bytes = scratch.bytes
         let written = RawSpan(_elements: bytes.span)
@@ -218,18 +276,46 @@ public struct DialogTable: Sendable {
         entry.state = summary.state
         entry.deadline = summary.deadline
         entry.hasPendings = summary.hasPendings
+        if entry.deadline != old.deadline { entry.isDeadlineOwn = !isPeers }
         entry.changedAt = now
         entry.contentHash = contentHash(entry.did, written)
         let overruled = old.state == .confirmed && entry.deadline < old.deadline ? deadline(of: old) : nil
+        countLinks(of: old, by: -1)
         entry.blob = blobs.replace(old.blob, with: written)
         count(old, by: -1, now: now)
         count(entry, by: 1, now: now)
+        countLinks(of: entry, by: 1)
+        countTotals(entry, was: old.state, bytes)
         _ = entries.update(id) { $0 = entry }
         let deadlineChanged = entry.deadline != old.deadline || (entry.birth != old.birth && entry.deadline != .max)
         var learned = Learned(
             outcome: .changed, before: old.state, after: entry.state, deadlineChanged: deadlineChanged)
         learned.overruled = overruled
         return learned
+    }
+
+    /// The deadline of a confirmed dialog, counted from its true birth: the same moment as before.
+    private func misdatedDeadline(of entry: Entry, born birth: Instant) -> RecordView.Deadline? {
+        guard var deadline = deadline(of: entry), deadline.generation > 0, !deadline.isExplicitEnd else { return nil }
+        let (sum, overflows) = deadline.atMilliseconds.addingReportingOverflow(
+            UInt64(max(0, (entry.birth - birth).wholeMilliseconds)))
+        guard !overflows else { return nil }
+        deadline.atMilliseconds = sum
+        return deadline
+    }
+
+    private func isOwn(_ record: [UInt8]) -> Bool {
+        guard !ownName.isEmpty else { return false }
+        let name = RecordView(record, ByteRange(record)).homeParts(in: record).name
+        return Text.same(record, name, ownName, ByteRange(ownName))
+    }
+
+    private mutating func countTotals(_ entry: Entry, was before: DialogState?, _ record: [UInt8]) {
+        guard before == nil || before != entry.state && entry.state == .deleted else { return }
+        if before == nil, entry.state == .deleted { return }  // What is over was somebody's before this table was.
+        let flags = before == nil ? [] : RecordView(record, ByteRange(record)).flags
+        totals.count(isNew: before == nil, flags)
+        if entry.isOwn { ownTotals.count(isNew: before == nil, flags) }
     }
 
     private func deadline(of entry: Entry) -> RecordView.Deadline? {
@@ -250,6 +336,7 @@ public struct DialogTable: Sendable {
         // A record that is forgotten does not make its bucket young: a peer that still has it is to be compared at
         // once.
         count(entry, by: -1, now: Instant(nanoseconds: .min))
+        countLinks(of: entry, by: -1)
         blobs.remove(entry.blob)
         entries.remove(id)
         return true

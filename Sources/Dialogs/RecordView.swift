@@ -72,6 +72,16 @@ public struct RecordView: Sendable {
         public var reason = ByteRange.empty
     }
 
+    public struct Times: Equatable, Sendable {
+        /// Unix time in milliseconds, by the home's wall clock.
+        public var bornUnixMilliseconds: UInt64 = 0
+        /// Milliseconds since birth; 0 for what has not been, or was not seen.
+        public var answeredMilliseconds: UInt64 = 0
+        public var endedMilliseconds: UInt64 = 0
+
+        public init() {}
+    }
+
     public struct Stamped: Equatable, Sendable {
         public var key = ByteRange.empty
         public var counter: UInt64 = 0
@@ -109,6 +119,9 @@ public struct RecordView: Sendable {
     // Entries of one map are neighbours; each of these spans all of one map's fields, tags included.
     private var outs = ByteRange.empty
     private var pendings = ByteRange.empty
+    private var adoptions = ByteRange.empty
+    private var timesRange = ByteRange.empty
+    var attributes = ByteRange.empty
     private var variables = ByteRange.empty
     private var profiles = ByteRange.empty
 
@@ -145,6 +158,9 @@ public struct RecordView: Sendable {
             case .pendings:
                 pendingCount += 1
                 Self.extend(&pendings, field)
+            case .adoptions: Self.extend(&adoptions, field)
+            case .times: timesRange = payload
+            case .attributes: Self.extend(&attributes, field)
             case .variables: Self.extend(&variables, field)
             case .profiles: Self.extend(&profiles, field)
             }
@@ -182,6 +198,13 @@ public struct RecordView: Sendable {
     }
 
     /// Visits the pending INVITEs in the order of branch, leg and CSeq.
+    /// Visits the copies of the caller's INVITE that nodes answer from the record. Each has the node's branch, source
+    /// and Via stack, CSeq and pass.
+    public func forEachAdoption(in bytes: [UInt8], _ body: (Pending) -> Void) {
+        let span = RawSpan(_elements: bytes.span)
+        Self.walk(span, adoptions) { body(Self.pending(span, $0.payload)) }
+    }
+
     public func forEachPending(in bytes: [UInt8], _ body: (Pending) -> Void) {
         let span = RawSpan(_elements: bytes.span)
         Self.walk(span, pendings) { body(Self.pending(span, $0.payload)) }
@@ -203,6 +226,19 @@ public struct RecordView: Sendable {
     public func forEachProfile(in bytes: [UInt8], _ body: (Stamped) -> Void) {
         let span = RawSpan(_elements: bytes.span)
         Self.walk(span, profiles) { body(Self.stamped(span, $0.payload)) }
+    }
+
+    public func forEachAttribute(in bytes: [UInt8], _ body: (Stamped) -> Void) {
+        let span = RawSpan(_elements: bytes.span)
+        Self.walk(span, attributes) { body(Self.stamped(span, $0.payload)) }
+    }
+
+    /// Nothing that a script may write is in it, not even a removal.
+    public var hasNothingStamped: Bool { attributes.isEmpty && variables.isEmpty && profiles.isEmpty }
+
+    /// When it began, was answered and ended.
+    public func times(in bytes: [UInt8]) -> Times {
+        Self.times(RawSpan(_elements: bytes.span), timesRange)
     }
 
     /// The parts of `home`; all empty when the record has none.

@@ -23,6 +23,7 @@ extension Node {
     mutating func noteChange(_ did: DialogID, now: Instant) {
         armDeadline(did)
         proxy.watch(did, now: now, dialogs: store.dialogs)
+        noteLife(did, now: now)
     }
 
     /// Asks the phones of the dialogs whose moment has come, if they are this node's to act for.
@@ -102,6 +103,7 @@ extension Node {
             let over = heard.heardAt.advanced(by: life + settings.takeover.stagger * min(rank, Self.rankLimit))
             guard now >= over else { return store.dialogs.setTimer(did, at: over) }
         }
+        if heard == nil { proxy.fixByeCSeqs(did, now: now, dialogs: &store.dialogs) }
         let payload = heard?.intent.payload ?? proxy.endingPayload(did, dialogs: store.dialogs) ?? [0]
         let intent = Intent(
             did: did.rawValue, generation: deadline.generation, deadlineMilliseconds: deadline.atMilliseconds,

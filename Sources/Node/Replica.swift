@@ -13,12 +13,17 @@ struct Replica: ReplicatedRecords {
     private(set) var intents = HeardIntents()
     /// Changed by peers since the node last looked, in order, repetitions included.
     var touched: [DialogID] = []
-    /// Records whose age was known wrong here: it is told again, or whoever has it from here keeps it wrong.
+    /// Records whose age was known wrong here, or is known wrong where they came from: it is told again, or whoever has
+    /// it from here keeps it wrong.
     var older: [DialogID] = []
+    /// Deadlines written here by an age that has shown to be wrong, as they should have been.
+    var misdated: [(did: DialogID, deadline: RecordView.Deadline)] = []
     /// Deadlines of ours that a peer's shortening has overruled.
     var overruled: [(did: DialogID, deadline: RecordView.Deadline)] = []
     /// Records that came for the first time.
     var arrived: [DialogID] = []
+    /// Tombstones forgotten whose end nobody has told.
+    private(set) var untold: UInt64 = 0
     /// Dialogs whose end was granted here.
     var granted: [DialogID] = []
 
@@ -32,11 +37,13 @@ struct Replica: ReplicatedRecords {
         let id = DialogID(rawValue: did)
         let learned: DialogTable.Learned
         do {
-            learned = try dialogs.learn(id, facts: record, age: ageMilliseconds.map { .milliseconds($0) }, now: now)
+            learned = try dialogs.learn(
+                id, facts: record, age: ageMilliseconds.map { .milliseconds($0) }, isPeers: true, now: now)
         } catch {
             return .refused
         }
-        if learned.isOlder, learned.after != .deleted { older.append(id) }
+        if learned.isOlder || learned.isBegunAgain, learned.after != .deleted { older.append(id) }
+        if let deadline = learned.misdated, learned.after != .deleted { misdated.append((id, deadline)) }
         if let deadline = learned.overruled, learned.after != .deleted { overruled.append((id, deadline)) }
         switch learned.outcome {
         case .created:
@@ -66,6 +73,8 @@ struct Replica: ReplicatedRecords {
 
     mutating func forget(_ did: UInt64) {
         guard isTombstone(did) else { return }
+        let flags = dialogs.view(DialogID(rawValue: did)) { view, _ in view.flags } ?? []
+        if !flags.contains(.toldEnd) { untold += 1 }
         dialogs.remove(DialogID(rawValue: did))
         forgetIntent(DialogID(rawValue: did))
     }

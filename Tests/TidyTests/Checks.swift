@@ -22,7 +22,8 @@ enum Checks {
         ],
         "Management": [
             "Primitives", "SIP", "Dialogs", "Cluster", "Node", "Hummingbird", "HTTPTypes", "NIOCore", "NIOPosix",
-            "NIOHTTP1", "NIOSSL", "Logging", "Yams", "Foundation", "FoundationEssentials", "Glibc", "Synchronization",
+            "HummingbirdTLS", "NIOHTTP1", "NIOSSL", "Logging", "Yams", "Foundation", "FoundationEssentials", "Glibc",
+            "Synchronization",
         ],
         "Scripting": ["Primitives", "SIP", "Dialogs", "Proxy", "Routes", "CLua"],
         "Simulator": ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Node"],
