@@ -136,6 +136,7 @@ def sealed(report, quick):
 
             rotation(report, cluster, phones)
             last_week(report, cluster)
+            begun_anew(report, cluster, frames, phones)
             code, answer = cluster.check()
             report.claim("the replicas are equal", code == 0, answer)
     finally:
@@ -206,3 +207,25 @@ def last_week(report, cluster):
     three.start()
     cluster.wait_view(["n1", "n2", "n3"])
     report.claim("with the new one it is again", view_names(one.status()) == ["n1", "n2", "n3"])
+
+
+def begun_anew(report, cluster, frames, phones):
+    """A node that has just begun has seen none of what was recorded: of a live process, and of a dead one."""
+    one, two, three = cluster.nodes
+    for node in cluster.nodes:
+        shutil.copy(cluster.key_file(), node.own_key)
+    # The recording is under the first key: a cluster that never changed it.
+    for node in (three, two, one):
+        node.kill()
+    for node in (one, two, three):
+        node.start(wait=False)
+    for node in (one, two, three):
+        node.wait_ready()
+    cluster.wait_view(["n1", "n2", "n3"])
+    before = (view_names(two.status()), two.status()["epoch"], two.rpc("cluster.digests", timeout=5))
+    known = refused(two, "unproven")
+    play(frames, f"{NET}.99", two.host)
+    grown = phones.wait(lambda: refused(two, "unproven") >= known + len(frames), 10)
+    report.claim("what was recorded of dead processes says nothing to new ones", grown, f"{refused(two, 'unproven') - known} of {len(frames)}")
+    after = (view_names(two.status()), two.status()["epoch"], two.rpc("cluster.digests", timeout=5))
+    report.claim("and nothing has changed there", before == after, f"{before[:2]} {after[:2]}")

@@ -3,8 +3,11 @@
 #include "CSockets.h"
 #include "Addresses.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <ifaddrs.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
@@ -225,6 +228,58 @@ int csys_tcp_try(const csys_endpoint *local) {
     if (bind(descriptor, (struct sockaddr *)&name, length) != 0) result = -errno;
     close(descriptor);
     return result;
+}
+
+/* ---- who has connected ---- */
+
+/* Describes what is behind a descriptor when it is a TCP connection with these ports of ours. */
+static int csys_visitor_of(int descriptor, csys_visitor *out) {
+    struct sockaddr_storage name;
+    struct tcp_info info;
+    csys_endpoint local;
+    socklen_t length = sizeof name;
+    if (csys_local_endpoint(descriptor, &local) != 0) return 0;
+    if (getpeername(descriptor, (struct sockaddr *)&name, &length) != 0) return 0;
+    if (!csys_from_sockaddr((struct sockaddr *)&name, &out->from)) return 0;
+    memset(&info, 0, sizeof info);
+    length = sizeof info;
+    if (getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &info, &length) != 0) return 0;
+    if (info.tcpi_state != TCP_ESTABLISHED) return 0;
+    out->silence_ms = info.tcpi_last_data_recv;
+    out->descriptor = descriptor;
+    out->port = local.port;
+    return 1;
+}
+
+int csys_visitors(const csys_endpoint *local, csys_visitor *out, int capacity) {
+    DIR *folder = opendir("/proc/self/fd");
+    if (folder == NULL) return -errno;
+    int count = 0;
+    for (struct dirent *entry; count < capacity && (entry = readdir(folder)) != NULL;) {
+        csys_visitor found;
+        csys_endpoint bound;
+        char *end;
+        long descriptor = strtol(entry->d_name, &end, 10);
+        if (end == entry->d_name || *end != 0) continue;
+        if (csys_local_endpoint((int)descriptor, &bound) != 0) continue;
+        if (bound.high != local->high || bound.low != local->low) continue;
+        if (bound.port != local->port && bound.port != local->port + 1) continue;
+        if (csys_visitor_of((int)descriptor, &found)) out[count++] = found;
+    }
+    closedir(folder);
+    return count;
+}
+
+int csys_visitor_end(const csys_visitor *visitor) {
+    csys_visitor found;
+    /* What a descriptor means may change at any time; what its copy means does not. */
+    int copy = fcntl(visitor->descriptor, F_DUPFD_CLOEXEC, 3);
+    if (copy < 0) return 0;
+    int is_same = csys_visitor_of(copy, &found) && found.port == visitor->port && found.from.port == visitor->from.port &&
+                  found.from.high == visitor->from.high && found.from.low == visitor->from.low;
+    if (is_same) is_same = shutdown(copy, SHUT_RDWR) == 0;
+    close(copy);
+    return is_same;
 }
 
 /* ---- service manager ---- */

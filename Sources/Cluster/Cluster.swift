@@ -95,6 +95,8 @@ package struct Cluster: Sendable {
     var notedOnce: Set<String> = []
     /// Who sends frames that are not of this cluster, by name.
     package internal(set) var strangers: [Stranger] = []
+    /// Who publishes and has not answered a question of ours, sixteen at most.
+    var unproven: [Unproven] = []
 
     /// Chunks asked for in ten milliseconds, over all peers: about 100 MB/s at most.
     static let chunksPerWindow = 4

@@ -37,8 +37,13 @@ public struct DialogTable: Sendable {
         /// The dialog is older than was known here, by more than `birthTolerance`: an age was told wrong, by a frame
         /// that had waited, and whoever has it from here has it wrong as well.
         public var isOlder: Bool
+        /// Another node has begun the same dialog later, and does not know how old it is: what it writes of the
+        /// deadline is too early until it is told.
+        public var isBegunAgain = false
         /// The later deadline that stood here before, where a shortening has taken its place.
         public var overruled: RecordView.Deadline?
+        /// The deadline that was written here while the dialog seemed younger than it is, as it should have been.
+        public var misdated: RecordView.Deadline?
 
         public init(
             outcome: Outcome, before: DialogState?, after: DialogState, deadlineChanged: Bool, isOlder: Bool = false
@@ -59,6 +64,8 @@ public struct DialogTable: Sendable {
         public var malformed = 0
         /// Facts that would have made a record larger than it may be.
         public var full = 0
+        /// Facts of a peer of which a 2xx was left out for that.
+        public var answersLeftOut = 0
     }
 
     struct Entry: Sendable {
@@ -75,6 +82,8 @@ public struct DialogTable: Sendable {
         var nextInBucket: UInt32
         var state: DialogState
         var hasPendings: Bool
+        /// The deadline was written by this node, by what it held for the dialog's age.
+        var isDeadlineOwn: Bool
         /// The record has links to profiles, or had some.
         var hasLinks: Bool
         /// This node is its home.
@@ -148,12 +157,15 @@ public struct DialogTable: Sendable {
     /// - Parameters:
     ///   - age: How old the dialog is, for a put; taken as zero when a put creates a record without it.
     ///   - room: How much of the record the facts may fill; what a peer knows may fill all of it.
+    ///   - isPeers: A peer has them in its record: of the 2xx of several callees some may be left out here.
     public mutating func learn(
-        _ did: DialogID, facts: RawSpan, age: Duration?, room: RecordRoom = .whole, now: Instant
+        _ did: DialogID, facts: RawSpan, age: Duration?, room: RecordRoom = .whole, isPeers: Bool = false, now: Instant
     ) throws(RecordError) -> Learned {
         do throws(RecordError) {
-            guard let id = slotID(did) else { return try create(did, facts: facts, age: age, room, now: now) }
-            return try join(id, facts: facts, age: age, room, now: now)
+            guard let id = slotID(did) else {
+                return try create(did, facts: facts, age: age, room, isPeers: isPeers, now: now)
+            }
+            return try join(id, facts: facts, age: age, room, isPeers: isPeers, now: now)
         } catch {
             switch error {
             case .tableFull: counters.refusedAtLimit += 1
@@ -165,7 +177,7 @@ public struct DialogTable: Sendable {
     }
 
     private mutating func create(
-        _ did: DialogID, facts: RawSpan, age: Duration?, _ room: RecordRoom, now: Instant
+        _ did: DialogID, facts: RawSpan, age: Duration?, _ room: RecordRoom, isPeers: Bool, now: Instant
     ) throws(RecordError) -> Learned {
         let identity = try RecordIdentity(facts)
         guard !identity.callID.isEmpty else {
@@ -182,7 +194,7 @@ public struct DialogTable: Sendable {
             did: did, birth: now.advanced(by: .zero - max(age ?? .zero, .zero)), changedAt: now,
             contentHash: contentHash(did, written), deadline: summary.deadline, blob: blobs.insert(written),
             timer: .none, previousInBucket: Self.none, nextInBucket: Self.none, state: summary.state,
-            hasPendings: summary.hasPendings, hasLinks: identity.hasLinks)
+            hasPendings: summary.hasPendings, isDeadlineOwn: !isPeers, hasLinks: identity.hasLinks)
         entry.isOwn = isOwn(bytes)
         guard let id = entries.insert(entry) else { throw .tableFull(limit: entries.limit) }
         byDID.insert(hash: did.rawValue, value: id.index)
@@ -196,11 +208,11 @@ public struct DialogTable: Sendable {
     }
 
     private mutating func join(
-        _ id: SlotID, facts: RawSpan, age: Duration?, _ room: RecordRoom, now: Instant
+        _ id: SlotID, facts: RawSpan, age: Duration?, _ room: RecordRoom, isPeers: Bool, now: Instant
     ) throws(RecordError) -> Learned {
         guard let old = entries[id] else { preconditionFailure("the did index must name a record: \(id)") }
         let identity = try RecordIdentity(facts)
-        guard let isSame = try joinIntoScratch(old.blob, facts, identity, room) else {
+        guard let isSame = try joinIntoScratch(old.blob, facts, identity, room, isPeers: isPeers) else {
             counters.mismatches += 1
             return Learned(outcome: .mismatch, before: old.state, after: old.state, deadlineChanged: false)
         }
@@ -208,32 +220,55 @@ public struct DialogTable: Sendable {
         entry.hasLinks = old.hasLinks || identity.hasLinks
         if let age { entry.birth = min(old.birth, now.advanced(by: .zero - max(age, .zero))) }
         let isOlder = old.birth - entry.birth > Self.birthTolerance
-        guard !isSame else {
+        let isBegunAgain = isPeers && isBegun(elsewhereAfter: old, facts, age: age, now: now)
+        let misdated = isOlder && old.isDeadlineOwn ? misdatedDeadline(of: old, born: entry.birth) : nil
+        var learned: Learned
+        if isSame {
             let deadlineChanged = entry.birth != old.birth && old.deadline != .max
             if entry.birth != old.birth { _ = entries.update(id) { $0.birth = entry.birth } }
-            return Learned(
-                outcome: .unchanged, before: old.state, after: old.state, deadlineChanged: deadlineChanged,
-                isOlder: isOlder)
+            learned = Learned(
+                outcome: .unchanged, before: old.state, after: old.state, deadlineChanged: deadlineChanged)
+        } else {
+            learned = store(id, old: old, entry, isPeers: isPeers, now: now)
         }
-        var learned = store(id, old: old, entry, now: now)
         learned.isOlder = isOlder
+        learned.isBegunAgain = isBegunAgain
+        learned.misdated = misdated
         return learned
+    }
+
+    /// The put of a record that was made by another home than is known here, and is younger than the dialog.
+    private func isBegun(elsewhereAfter entry: Entry, _ facts: RawSpan, age: Duration?, now: Instant) -> Bool {
+        guard let age, now.advanced(by: .zero - max(age, .zero)) - entry.birth > Self.birthTolerance else {
+            return false
+        }
+        let (stored, bytes) = (blobs.location(entry.blob), [UInt8](copying: facts))
+        let known = RecordView(stored.bytes, stored.range).home
+        let told = RecordView(bytes, ByteRange(bytes)).home
+        return !told.isEmpty && !Text.same(stored.bytes, known, bytes, told)
     }
 
     /// Joins a stored record and facts in `scratch`; answers whether all was known, `nil` for another dialog's facts.
     private mutating func joinIntoScratch(
-        _ blob: BlobID, _ facts: RawSpan, _ identity: RecordIdentity, _ room: RecordRoom
+        _ blob: BlobID, _ facts: RawSpan, _ identity: RecordIdentity, _ room: RecordRoom, isPeers: Bool
     ) throws(RecordError) -> Bool? {
         let stored = blobs.location(blob)
         let record = RawSpan(_elements: stored.bytes.span).extracting(stored.range.range)
         guard try identity.agrees(with: stored.bytes, stored.range, facts) else { return nil }
         scratch.removeAll()
-        try joiner.join(record, facts, isCanonical: true, room: room, into: &scratch)
+        if isPeers {
+            let isWhole = try joiner.joinAsFits(record, facts, isCanonical: true, into: &scratch)
+            counters.answersLeftOut += isWhole ? 0 : 1
+        } else {
+            try joiner.join(record, facts, isCanonical: true, room: room, into: &scratch)
+        }
         return record.compared(to: RawSpan(_elements: scratch.bytes.span)) == 0
     }
 
     /// Puts the joined bytes in `scratch` in the place of the old ones.
-    private mutating func store(_ id: SlotID, old: Entry, _ changed: Entry, now: Instant) -> Learned {
+    private mutating func store(
+        _ id: SlotID, old: Entry, _ changed: Entry, isPeers: Bool, now: Instant
+    ) -> Learned {
         var entry = changed
         let bytes = scratch.bytes
         let written = RawSpan(_elements: bytes.span)
@@ -241,6 +276,7 @@ public struct DialogTable: Sendable {
         entry.state = summary.state
         entry.deadline = summary.deadline
         entry.hasPendings = summary.hasPendings
+        if entry.deadline != old.deadline { entry.isDeadlineOwn = !isPeers }
         entry.changedAt = now
         entry.contentHash = contentHash(entry.did, written)
         let overruled = old.state == .confirmed && entry.deadline < old.deadline ? deadline(of: old) : nil
@@ -256,6 +292,16 @@ public struct DialogTable: Sendable {
             outcome: .changed, before: old.state, after: entry.state, deadlineChanged: deadlineChanged)
         learned.overruled = overruled
         return learned
+    }
+
+    /// The deadline of a confirmed dialog, counted from its true birth: the same moment as before.
+    private func misdatedDeadline(of entry: Entry, born birth: Instant) -> RecordView.Deadline? {
+        guard var deadline = deadline(of: entry), deadline.generation > 0, !deadline.isExplicitEnd else { return nil }
+        let (sum, overflows) = deadline.atMilliseconds.addingReportingOverflow(
+            UInt64(max(0, (entry.birth - birth).wholeMilliseconds)))
+        guard !overflows else { return nil }
+        deadline.atMilliseconds = sum
+        return deadline
     }
 
     private func isOwn(_ record: [UInt8]) -> Bool {

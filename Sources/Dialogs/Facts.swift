@@ -89,6 +89,18 @@ extension FieldWriter<RecordField> {
         }
     }
 
+    /// A further copy of the caller's INVITE, which the node that the branch names answers from the record.
+    public mutating func adoption(
+        _ leg: Leg = .caller, cSeq: UInt32, branch: (inout ByteWriter) -> Void, _ body: (inout PendingFacts) -> Void
+    ) {
+        message(.adoptions) { (adoption: inout PendingFacts) in
+            adoption.put(.branch, branch)
+            adoption.put(.leg, UInt64(leg.rawValue))
+            adoption.put(.cseq, UInt64(cSeq))
+            body(&adoption)
+        }
+    }
+
     /// The same by its branch in a message.
     public mutating func pending(
         _ leg: Leg, cSeq: UInt32, _ bytes: [UInt8], _ branch: ByteRange, _ body: (inout PendingFacts) -> Void
@@ -105,6 +117,11 @@ extension FieldWriter<SideField> {
     /// A request that this side sent: its CSeq may be the highest, or the first.
     public mutating func sends(cSeq number: UInt32) {
         put(.cseq, UInt64(number))
+        put(.firstCSeq, UInt64(number))
+    }
+
+    /// What the CSeqs of requests made for this side are counted from; the least counts.
+    public mutating func counts(fromCSeq number: UInt32) {
         put(.firstCSeq, UInt64(number))
     }
 

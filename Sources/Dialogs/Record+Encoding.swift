@@ -43,6 +43,10 @@ extension Record {
         }
         for variable in variables { facts.message(.variables) { variable.write(into: &$0) } }
         for profile in profiles { facts.message(.profiles) { profile.write(into: &$0) } }
+        for adoption in adoptions {
+            facts.adoption(
+                adoption.leg, cSeq: adoption.cseq, branch: { $0.put(adoption.branch) }, { adoption.write(into: &$0) })
+        }
         facts.reject(.caller, mark: rejectedCaller)
         facts.reject(.callee, mark: rejectedCallee)
         facts.fail(status: Int(failure))

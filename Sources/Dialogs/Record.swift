@@ -88,6 +88,8 @@ public struct Record: Equatable, Sendable {
     public var failure: UInt32 = 0
     public var outs: [Out] = []
     public var pendings: [Pending] = []
+    /// Branch, source and Via stack of each, CSeq and pass: see `RecordView.forEachAdoption`.
+    public var adoptions: [Pending] = []
     public var times = RecordView.Times()
     public var attributes: [Stamped] = []
     public var variables: [Stamped] = []
@@ -132,6 +134,7 @@ public struct Record: Equatable, Sendable {
         failure = view.failure
         view.forEachOut(in: bytes) { outs.append(Out($0, bytes)) }
         view.forEachPending(in: bytes) { pendings.append(Pending($0, bytes)) }
+        view.forEachAdoption(in: bytes) { adoptions.append(Pending($0, bytes)) }
         times = view.times(in: bytes)
         view.forEachAttribute(in: bytes) { attributes.append(Stamped($0, bytes)) }
         view.forEachVariable(in: bytes) { variables.append(Stamped($0, bytes)) }

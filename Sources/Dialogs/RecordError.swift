@@ -35,6 +35,8 @@ public enum RecordLimits {
     /// Dialog-outs that early dialogs may be.
     public static let earlyOuts = 48
     public static let pendings = 64
+    /// Copies of the INVITE that are answered by other nodes than the owner of its branches.
+    public static let adoptions = 8
     /// Variables and profile links together.
     public static let stamped = 256
     /// Fields of later versions, kept and passed on.

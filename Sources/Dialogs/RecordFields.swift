@@ -7,6 +7,7 @@
 //                5 state    max               17 pendings  map by (branch, leg, cseq)    Pending, joined    ≤ 64
 //                6 deadline larger            18 variables map by key    larger stamp  ┐ together
 //                7 flags    or                19 profiles  map by key    larger stamp  ┘ ≤ 256
+//                                             20 adoptions map by (branch, leg, cseq)    Pending, joined    ≤ 8
 //                8 from  9 to  10 request_uri    larger bytes
 //                21 rejected_caller, 22 rejected_callee  max   (CSeq, branch hash) of the last re-INVITE refused
 //                23 failure  max   status of the final answer other than 2xx that the INVITE got
@@ -25,8 +26,8 @@
 //     Times      1 born_unix_ms  2 answered_ms  3 ended_ms   each the least that is not 0; the last two since birth
 //
 // What is dropped (RecordJoin does it; the laws hold because each condition can only become true):
-//   · a pending whose cseq is not above its leg's `settled`; a pending fact without a CSeq is therefore never kept, so
-//     every patch about a pending carries branch, leg and cseq;
+//   · a pending, or an adoption, whose cseq is not above its leg's `settled`; a pending fact without a CSeq is
+//     therefore never kept, so every patch about a pending carries branch, leg and cseq;
 //   · an answer once the caller's INVITE is settled;
 //   · of a deleted record all but 1–5, 7–10, 14, 15, 18, 19, 23 and the to_tag and state of its outs, so that whoever
 //     tells of its end sees what it had; once that was told (`RecordFlags.toldEnd`), 8–10, 15, 18 and 19 as well.
@@ -41,6 +42,8 @@ public enum RecordField: UInt32, Sendable {
     case attributes
     case outs
     case pendings, variables, profiles
+    /// Further copies of the caller's INVITE that a node answers from the record: each by a branch of that node's.
+    case adoptions = 20
     /// The last re-INVITE of that side that was refused: CSeq in the upper word, 32 bits of a hash of its upstream
     /// branch below.
     case rejectedCaller = 21
@@ -132,6 +135,15 @@ enum RecordMessage: UInt8 {
         case unknown
     }
 
+    /// The field holds the bytes of a 2xx, which are as large as a callee likes.
+    func isAnswer(_ field: UInt32) -> Bool {
+        switch self {
+        case .out: OutField(rawValue: field) == .answer
+        case .pending: PendingField(rawValue: field) == .answer
+        default: false
+        }
+    }
+
     /// A row of the table.
     struct Row {
         var rule: Rule
@@ -194,7 +206,7 @@ enum RecordMessage: UInt8 {
         case .attributes: .untilTold(.pickedMap(.stamped))
         case .caller: Row(.joined(.side))
         case .settledCaller, .settledCallee: Row(.max(word))
-        case .pendings: Row(.joinedMap(.pending))
+        case .pendings, .adoptions: Row(.joinedMap(.pending))
         case .variables, .profiles: .untilTold(.pickedMap(.stamped))
         case .rejectedCaller, .rejectedCallee, .refusedCaller: Row(.max(.max))
         case nil: Row(.unknown)

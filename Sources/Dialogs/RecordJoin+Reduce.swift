@@ -40,7 +40,7 @@ extension RecordJoin {
         guard message == .record else { return true }
         switch RecordField(rawValue: field.number) {
         case .outs: return !tombstone && (settled.caller == 0 || settled.isOld)
-        case .pendings: return !tombstone && !isSettled(field)
+        case .pendings, .adoptions: return !tombstone && !isSettled(field)
         default: return !isDropped(row)
         }
     }
@@ -59,9 +59,11 @@ extension RecordJoin {
     ) throws(RecordError) {
         let number = found[group.lowerBound].number
         let row = message.row(number)
+        if answerRoom != .max, message.isAnswer(number), !fits(group) { return }
         if message == .record {
             if isDropped(row) { return }
-            if number == RecordField.pendings.rawValue, isSettled(found[group.lowerBound]) { return }
+            let isOfInvite = number == RecordField.pendings.rawValue || number == RecordField.adoptions.rawValue
+            if isOfInvite, isSettled(found[group.lowerBound]) { return }
         }
         switch row.rule {
         case .max: put(number, group.reduce(0) { max($0, found[$1].value) }, into: &out)
@@ -93,6 +95,14 @@ extension RecordJoin {
         case .dropped: break
         case .unknown: putUnknown(group, into: &out)
         }
+    }
+
+    /// Whether there is room left for a 2xx; it is taken.
+    private mutating func fits(_ answers: Range<Int>) -> Bool {
+        let size = answers.reduce(0) { max($0, found[$1].payload.count) }
+        guard size <= answerRoom else { return false }
+        answerRoom -= size
+        return true
     }
 
     private func narrowed(_ message: RecordMessage) -> RecordMessage {

@@ -37,6 +37,8 @@ public struct RecordJoin: Sendable {
     /// The end of the dialog was told: its tombstone narrows.
     var isTold = false
     var settled = Settled()
+    /// Bytes of 2xx that the result may have; what comes after them, in the order of the fields, is left out.
+    var answerRoom = Int.max
     /// Bytes of variables, profile links and attributes, or more.
     private var stampedBytes = 0
 
@@ -70,6 +72,30 @@ public struct RecordJoin: Sendable {
     ///   - room: What the join may fill. A join that adds nothing to what is over it is refused as well.
     public mutating func join(
         _ a: RawSpan, _ b: RawSpan, isCanonical: Bool, room: RecordRoom = .whole, into out: inout ByteWriter
+    ) throws(RecordError) {
+        answerRoom = .max
+        try joinWithin(a, b, isCanonical: isCanonical, room: room, into: &out)
+    }
+
+    /// The same for what a peer has in its record: where 2xx of several callees do not fit beside each other, the ones
+    /// that come first stay, on whichever node. What else the facts say is learned.
+    public mutating func joinAsFits(
+        _ a: RawSpan, _ b: RawSpan, isCanonical: Bool, into out: inout ByteWriter
+    ) throws(RecordError) -> Bool {
+        answerRoom = .max
+        do throws(RecordError) {
+            try joinWithin(a, b, isCanonical: isCanonical, room: .whole, into: &out)
+            return true
+        } catch {
+            guard case .tooLarge = error else { throw error }
+            answerRoom = RecordLimits.bytes - RecordLimits.earlyBytes
+            try joinWithin(a, b, isCanonical: false, room: .whole, into: &out)
+            return false
+        }
+    }
+
+    private mutating func joinWithin(
+        _ a: RawSpan, _ b: RawSpan, isCanonical: Bool, room: RecordRoom, into out: inout ByteWriter
     ) throws(RecordError) {
         guard a.byteCount <= RecordLimits.bytes, b.byteCount <= RecordLimits.bytes else {
             throw .tooLarge(limit: RecordLimits.bytes)
@@ -119,12 +145,13 @@ public struct RecordJoin: Sendable {
     private mutating func checkCounts(_ room: RecordRoom) throws(RecordError) {
         stampedBytes = 0
         guard !tombstone || found.count > RecordLimits.outs else { return }
-        var outs = 0, pendings = 0, stamped = 0, unknown = 0
+        var outs = 0, pendings = 0, adoptions = 0, stamped = 0, unknown = 0
         for index in found.indices where index == 0 || !isSameGroup(index - 1, index) {
             let field = found[index]
             switch RecordField(rawValue: field.number) {
             case .outs: outs += 1
             case .pendings: pendings += isSettled(field) ? 0 : 1
+            case .adoptions: adoptions += isSettled(field) ? 0 : 1
             case .variables, .profiles, .attributes:
                 stamped += 1
                 stampedBytes += field.payload.count + 3
@@ -136,6 +163,9 @@ public struct RecordJoin: Sendable {
         guard !tombstone else { return }
         guard pendings <= RecordLimits.pendings else {
             throw .tooMany(field: RecordField.pendings.rawValue, limit: RecordLimits.pendings)
+        }
+        guard adoptions <= RecordLimits.adoptions else {
+            throw .tooMany(field: RecordField.adoptions.rawValue, limit: RecordLimits.adoptions)
         }
         guard stamped <= RecordLimits.stamped else {
             throw .tooMany(field: RecordField.variables.rawValue, limit: RecordLimits.stamped)

@@ -119,6 +119,7 @@ public struct RecordView: Sendable {
     // Entries of one map are neighbours; each of these spans all of one map's fields, tags included.
     private var outs = ByteRange.empty
     private var pendings = ByteRange.empty
+    private var adoptions = ByteRange.empty
     private var timesRange = ByteRange.empty
     var attributes = ByteRange.empty
     private var variables = ByteRange.empty
@@ -157,6 +158,7 @@ public struct RecordView: Sendable {
             case .pendings:
                 pendingCount += 1
                 Self.extend(&pendings, field)
+            case .adoptions: Self.extend(&adoptions, field)
             case .times: timesRange = payload
             case .attributes: Self.extend(&attributes, field)
             case .variables: Self.extend(&variables, field)
@@ -196,6 +198,13 @@ public struct RecordView: Sendable {
     }
 
     /// Visits the pending INVITEs in the order of branch, leg and CSeq.
+    /// Visits the copies of the caller's INVITE that nodes answer from the record. Each has the node's branch, source
+    /// and Via stack, CSeq and pass.
+    public func forEachAdoption(in bytes: [UInt8], _ body: (Pending) -> Void) {
+        let span = RawSpan(_elements: bytes.span)
+        Self.walk(span, adoptions) { body(Self.pending(span, $0.payload)) }
+    }
+
     public func forEachPending(in bytes: [UInt8], _ body: (Pending) -> Void) {
         let span = RawSpan(_elements: bytes.span)
         Self.walk(span, pendings) { body(Self.pending(span, $0.payload)) }

@@ -51,10 +51,13 @@ public struct PendingProgress: OptionSet, Hashable, Sendable {
     public static let final = Self(rawValue: 2)
     /// A CANCEL came for it.
     public static let cancelled = Self(rawValue: 4)
+    /// Its heir's CANCEL has had no answer: the heir may have no way to the callee.
+    public static let unheard = Self(rawValue: 8)
 
     /// What reports call them, in the order of the bits.
     public static let allNames: [(progress: Self, name: String)] = [
         (.provisional, "provisional"), (.final, "final"), (.cancelled, "cancelled"),
+        (.unheard, "unheard"),
     ]
 
     public var names: [String] { Self.allNames.filter { contains($0.progress) }.map(\.name) }

@@ -53,6 +53,7 @@ package final class Bus: Sendable {
     private let server: RequestServer
     private let clients: Mutex<[RequestClient]>
     private let prober: PeerProber
+    private let door: BusDoor
     private let threads: Mutex<[WorkerThread]>
 
     /// What the bus has to tell.
@@ -83,6 +84,7 @@ package final class Bus: Sendable {
                 RequestClient(peer: index, address: peer.repair, timeout: settings.requestTimeout, state: state)
             })
         prober = PeerProber(addresses: settings.peers, timeout: settings.probeTimeout, state: state)
+        door = BusDoor(settings, state: state)
         threads = Mutex([])
         try start(receiver)
     }
@@ -92,7 +94,7 @@ package final class Bus: Sendable {
     private func start(_ receiver: StreamReceiver) throws(NanomsgError) {
         var bodies: [(name: String, run: @Sendable () -> Void)] = [
             ("bus-sub", { receiver.run() }), ("bus-rep", { [server] in server.run() }),
-            ("bus-probe", { [prober] in prober.run() }),
+            ("bus-probe", { [prober] in prober.run() }), ("bus-door", { [door] in door.run() }),
         ]
         for (index, client) in clients.withLock({ $0 }).enumerated() {
             bodies.append(("bus-req-\(index)", { client.run() }))
@@ -190,6 +192,7 @@ package final class Bus: Sendable {
             client(peer)?.move(to: address.repair)
         }
         prober.set(address, of: peer)
+        door.set(address, of: peer)
         disconnect(peer: peer)
         publisher.withLock { publisher in
             guard publisher != nil else { return }
@@ -236,6 +239,7 @@ package final class Bus: Sendable {
         state.stop()
         server.wake()
         prober.wake()
+        door.wake()
         for client in clients.withLock({ $0 }) { client.wake() }
         let running = threads.withLock { threads in
             defer { threads = [] }

@@ -19,6 +19,11 @@ package struct BusSettings: Sendable {
     package var replyTimeout: Int64 = 500
     /// Milliseconds until a probe counts as silent.
     package var probeTimeout: Int64 = 200
+    /// Milliseconds of silence after which a connection to the bus ports is ended: thrice the longest time between two
+    /// heartbeats that can be configured.
+    package var silence: Int64 = 30_000
+    /// Milliseconds between two looks at who has connected.
+    package var doorInterval: Int64 = 1_000
 
     package init(bind: BusAddress, peers: [BusAddress]) {
         self.bind = bind
@@ -65,6 +70,9 @@ package struct BusCounters: Equatable, Sendable {
     package var receiveErrors = 0
     /// Messages that were not opened: `BusSeal` knows why.
     package var refused = 0
+    /// Connections to the bus ports that were ended: silent, or beyond what strangers may have.
+    package var silentClosed = 0
+    package var strangersClosed = 0
     /// Messages of ours that could not be sealed.
     package var sealsFailed = 0
 

@@ -4,6 +4,7 @@
 //   RequestServer    REP        request → inbox, wait for the node's answer, send it; one at a time
 //   RequestClient    REQ        one a peer: queue → send → wait → answer or "no answer" → inbox
 //   PeerProber       no socket  plain TCP connects on demand
+//   BusDoor          no socket  looks at who has connected, in a file of its own
 //
 // A receive blocks for at most a slice (200 ms) and then looks at the stop flag: closing a socket under a blocked
 // thread would wake it sooner, but its number may be another socket by then. Five wake-ups a second and thread are the

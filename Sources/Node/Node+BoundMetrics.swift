@@ -29,6 +29,9 @@ extension Node {
             counter(
                 "sip_freezes_evicted", "Dialogs being ended that were let go early",
                 proxy.neighbours.frozenDialogs.evicted),
+            counter(
+                "sip_last_records_evicted", "Ended dialogs forgotten with a member's transaction open",
+                proxy.lastRecords.evicted),
         ]
     }
 
@@ -37,7 +40,9 @@ extension Node {
         return [
             counter("facts_refused", "Facts that did not fit their record", sip.factsRefused),
             counter("facts_unreadable", "Facts of this node's own that made no sense", sip.factsUnreadable),
-            counter("answers_not_kept", "2xx recorded without their bytes: no heir repeats them", sip.answersNotKept),
+            counter(
+                "answers_not_kept", "2xx recorded without their bytes: no heir repeats them",
+                sip.answersNotKept + UInt64(table.answersLeftOut)),
             counter(
                 "dialogs_unrecorded", "Dialogs that could have no record (dialogs.unrecorded)", sip.unrecorded),
             counter("legs_unreachable", "Sides of ended dialogs for which no BYE could be made", sip.legsUnreachable),

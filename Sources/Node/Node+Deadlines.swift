@@ -103,6 +103,7 @@ extension Node {
             let over = heard.heardAt.advanced(by: life + settings.takeover.stagger * min(rank, Self.rankLimit))
             guard now >= over else { return store.dialogs.setTimer(did, at: over) }
         }
+        if heard == nil { proxy.fixByeCSeqs(did, now: now, dialogs: &store.dialogs) }
         let payload = heard?.intent.payload ?? proxy.endingPayload(did, dialogs: store.dialogs) ?? [0]
         let intent = Intent(
             did: did.rawValue, generation: deadline.generation, deadlineMilliseconds: deadline.atMilliseconds,

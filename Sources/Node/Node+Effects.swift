@@ -144,6 +144,10 @@ extension Node {
         store.granted.removeAll(keepingCapacity: true)
         for did in store.older { proxy.effects.items.append(.put(did)) }
         store.older.removeAll(keepingCapacity: true)
+        for (did, deadline) in store.misdated {
+            proxy.correctDeadline(did, deadline, now: now, dialogs: &store.dialogs)
+        }
+        store.misdated.removeAll(keepingCapacity: true)
         for (did, deadline) in store.overruled {
             proxy.repeatRefresh(did, deadline, now: now, dialogs: &store.dialogs)
         }

@@ -80,6 +80,7 @@ extension Node {
         tellReadiness(now: now)
         proxy.neighbours.commits = settings.replication.commit != .async && cluster.hasPeers
         proxy.reviewRelays(now: now, dialogs: &store.dialogs)
+        proxy.reviewLastRecords(now: now, dialogs: &store.dialogs)
     }
 
     /// The UDP sockets of a member: whatever comes from one of them comes from it.

@@ -31,6 +31,7 @@ extension Node {
         report.members = memberReports(now: now)
         report.targets = targets(now: now)
         report.openTransactions = proxy.openTransactionCount
+        report.unacknowledged = proxy.unacknowledgedCount(store.dialogs)
         report.openRelays = proxy.openRelayCount
         report.mayLeave = cluster.servingPeerCount == 0 || cluster.hasEqualPeer(store)
         report.uptimeMilliseconds = now.milliseconds(since: startedAt)
@@ -100,6 +101,7 @@ extension Node {
             report.incarnation = member.boot
             report.bus = member.isSelf ? settings.cluster.bus?.text ?? "" : member.bus
             report.managementURL = member.hello.management
+            report.version = member.hello.software
             report.isSelf = member.isSelf
             report.isInView = member.isInView
             report.isFit = member.isFit

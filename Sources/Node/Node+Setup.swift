@@ -200,13 +200,13 @@ extension Node {
     }
 
     /// What the other members hear of this node besides its name.
-    static func makeHello(_ settings: Settings) -> Hello {
+    static func makeHello(_ settings: Settings, software: String) -> Hello {
         Hello(
             management: settings.management.told(bus: settings.cluster.bus),
             sip: settings.sip.listen.first { $0.transport == .udp }?.text ?? "",
             service: settings.sip.serviceAddress?.text ?? "",
             names: names(settings.sip).map(\.configured).joined(separator: " "),
-            settings: sharedSettings(settings).map { fingerprint($0.value, key: $0.key) })
+            settings: sharedSettings(settings).map { fingerprint($0.value, key: $0.key) }, software: software)
     }
 
     /// What must be the same on all nodes, by key and value as one text. The order is part of the wire format: further

@@ -80,10 +80,11 @@ package struct Node: Sendable {
     ///   - seed: Decides every random choice.
     ///   - salt: Different in every process there ever is; without one it follows from the seed. Keys hang on it.
     ///   - authenticator: Under `cluster.key`; a node with a key and without this refuses every inquiry.
+    ///   - software: The program's version, as it is told to the others.
     ///   - unixMilliseconds: The wall clock now, for display only.
     package init(
         settings: Settings, boot: UInt64, seed: UInt64, salt: Salt? = nil, authenticator: Authenticator? = nil,
-        now: Instant, unixMilliseconds: Int64
+        software: String = "", now: Instant, unixMilliseconds: Int64
     ) {
         self.settings = settings
         self.boot = boot
@@ -96,7 +97,9 @@ package struct Node: Sendable {
         store = Replica(dialogs: dialogs)
         proxy = Proxy(settings: Self.makeProxySettings(settings, boot: boot, hash: hash), hash: hash, now: now)
         cluster = Cluster(
-            settings: Self.makeClusterSettings(settings), boot: boot, hello: Self.makeHello(settings), hash: hash,
+            settings: Self.makeClusterSettings(settings), boot: boot,
+            hello: Self.makeHello(settings, software: software),
+            hash: hash,
             seed: seed, salt: salt, authenticator: authenticator, now: now)
         resolver = Resolver(Self.makeResolverSettings(settings), random: SplitMix(seed: seed))
         tellingTimes = TellingTimes(origin: now)

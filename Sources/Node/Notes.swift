@@ -15,6 +15,11 @@ extension Note {
                 "a request would go back to the cluster itself: let the balancer neither record-route nor run "
                     + "loose_route() on what it balances, and list its address in sip.advertise",
                 [("call-id", text(callID))])
+        case .routeToOurselves(let callID):
+            self.init(
+                .warning,
+                "a route leads back to the cluster itself, and is not followed: name where its calls are to go",
+                [("call-id", text(callID))])
         case .unresolvable(let uri):
             self.init(
                 .info, "no address for the next hop: its name has none, or no listener has its transport",
@@ -128,6 +133,11 @@ extension Note {
             self.init(
                 .warning, "frames arrive that have been here before: somebody plays them back; they are not applied",
                 [("sender", name)])
+        case .unproven:
+            self.init(
+                .warning,
+                "frames arrive of a process that answers no question of this node: it is at none of cluster.peers' "
+                    + "addresses, or they are a recording; they are not applied", [("sender", name)])
         case .malformed, .oversized, .version, .unknownKey:
             self.init(.debug, "what arrives at the bus is no frame", [("because", refusal.name)])
         }

@@ -13,8 +13,11 @@ struct Replica: ReplicatedRecords {
     private(set) var intents = HeardIntents()
     /// Changed by peers since the node last looked, in order, repetitions included.
     var touched: [DialogID] = []
-    /// Records whose age was known wrong here: it is told again, or whoever has it from here keeps it wrong.
+    /// Records whose age was known wrong here, or is known wrong where they came from: it is told again, or whoever has
+    /// it from here keeps it wrong.
     var older: [DialogID] = []
+    /// Deadlines written here by an age that has shown to be wrong, as they should have been.
+    var misdated: [(did: DialogID, deadline: RecordView.Deadline)] = []
     /// Deadlines of ours that a peer's shortening has overruled.
     var overruled: [(did: DialogID, deadline: RecordView.Deadline)] = []
     /// Records that came for the first time.
@@ -34,11 +37,13 @@ struct Replica: ReplicatedRecords {
         let id = DialogID(rawValue: did)
         let learned: DialogTable.Learned
         do {
-            learned = try dialogs.learn(id, facts: record, age: ageMilliseconds.map { .milliseconds($0) }, now: now)
+            learned = try dialogs.learn(
+                id, facts: record, age: ageMilliseconds.map { .milliseconds($0) }, isPeers: true, now: now)
         } catch {
             return .refused
         }
-        if learned.isOlder, learned.after != .deleted { older.append(id) }
+        if learned.isOlder || learned.isBegunAgain, learned.after != .deleted { older.append(id) }
+        if let deadline = learned.misdated, learned.after != .deleted { misdated.append((id, deadline)) }
         if let deadline = learned.overruled, learned.after != .deleted { overruled.append((id, deadline)) }
         switch learned.outcome {
         case .created:

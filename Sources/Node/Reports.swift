@@ -37,6 +37,8 @@ package struct MemberReport: Equatable, Sendable {
     package var bus = ""
     /// Base URL of its management, from its hello, `http://127.0.0.12:8080`; empty when unknown or not served.
     package var managementURL = ""
+    /// The version of its program, as it tells it.
+    package var version = ""
     package var isSelf = false
     package var isInView = false
     /// Up, with quorum, and not late.
@@ -107,6 +109,8 @@ package struct StatusReport: Equatable, Sendable {
     package var targets: [TargetReport] = []
     /// SIP server transactions of this node that have not had their final response: what a drain waits for.
     package var openTransactions = 0
+    /// Of a draining node: INVITEs that were answered and whose ACK was not seen.
+    package var unacknowledged = 0
     /// Of these, INVITEs that other members serve and this node relays, because it drains.
     package var openRelays = 0
     /// A peer that is up has every fact of this node and the same records, or there is nobody to wait for: it may

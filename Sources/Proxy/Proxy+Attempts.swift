@@ -9,7 +9,8 @@
 //
 // Who tries again has given the other transaction up (a balancer that fails over; a phone, RFC 3263 §4.3), so an answer
 // by the first copy's Via is dropped there. An adopted INVITE has a server transaction, no branch, and is answered
-// through its own Vias with what the record says: 100, 180 while it rings, the 2xx, the status of the failure.
+// through its own Vias with what the record says: 100, 180 while it rings, the 2xx, the status of the failure. The Vias
+// are a fact, so that this does not end with the node (`Proxy+Adoptions`).
 //
 // Left by nature: two copies on two nodes within the replication lag; a copy that overtakes the fact of the failure.
 
@@ -110,7 +111,7 @@ extension Proxy {
             if let old = context.serverKey { _ = serverTable.remove(hash: old, value: heir.index) }
             context.serverKey = key
             serverTable.insert(hash: key, value: heir.index)
-            respond(100, &context, heir)
+            beginAdoption(&context, heir, did, plan.sender, dialogs: &dialogs)
             put(context, heir)
             return
         }
@@ -136,7 +137,7 @@ extension Proxy {
         context.serverKey = key
         serverTable.insert(hash: key, value: id.index)
         dialogTable.insert(hash: did.rawValue, value: id.index)
-        respond(100, &context, id)
+        beginAdoption(&context, id, did, plan.sender, dialogs: &dialogs)
         put(context, id)
         review(did, dialogs: &dialogs)
     }
@@ -169,7 +170,9 @@ extension Proxy {
             startRepeating(context, did, readdressed)
         } else if !context.pass.isFirst, !own.isEmpty, own.allSatisfy({ $0.progress.contains(.final) }) {
             respond(settings.earlyEndCode, &context, id)
-        } else if context.lastStatus < 180, let ringing = record.outs.first(where: { $0.state == .early }) {
+        } else if context.lastStatus < 180, !context.awaitsCommit,
+            let ringing = record.outs.first(where: { $0.state == .early })
+        {
             ring(ringing, &context, id)
         }
     }

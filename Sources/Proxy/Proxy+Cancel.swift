@@ -54,7 +54,11 @@ extension Proxy {
             if neighbours.isJoining {
                 counters.dropped += 1
             } else if !isFromMember {
-                refuse(Refusal(481), plan)
+                // What its owner told may still be on its way here: it answers itself. Should nobody do so, the CANCEL
+                // comes again.
+                let did = dialogs.did(of: inviteIdentity(plan))
+                let isAsked = waitingRoom.asksForInvite(did, now: now) && passToPeers(completing: plan)
+                if !isAsked { refuse(Refusal(481), plan) }
             }
         }
     }

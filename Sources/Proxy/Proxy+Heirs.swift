@@ -21,7 +21,9 @@ extension Proxy {
         }
         guard let heir = context.heir else { return }
         switch heir.stage {
-        case .cancelling: endEarlyAsHeir(&context, id, dialogs: &dialogs)
+        case .cancelling:
+            if isCancelling(context) { learnUnheard(context, dialogs: &dialogs) }
+            endEarlyAsHeir(&context, id, dialogs: &dialogs)
         case .asking(cancels: false, _) where isCancelling(context):  // A provisional came meanwhile.
             awaitCancelAnswers(&context, id)
         case .asking: endEarlyAsHeir(&context, id, dialogs: &dialogs)
@@ -66,6 +68,29 @@ extension Proxy {
         context.role = .adopted
         adoptedCount += 1
         reviewsDue.append(did)
+    }
+
+    /// Nobody answers the CANCEL. The callee may be gone, or this node may have no way to it: the others try theirs.
+    private mutating func learnUnheard(_ context: ResponseContext, dialogs: inout DialogTable) {
+        guard let did = context.did else { return }
+        facts.begin()
+        for index in context.branches.indices where context.branches[index].final == nil {
+            guard case .sent(let transaction) = context.branches[index].cancel,
+                transaction.phase == .trying || transaction.phase == .proceeding
+            else { continue }
+            pendingFact(context, index) { $0.mark(.unheard) }
+        }
+        if !facts.isEmpty { learn(did, dialogs: &dialogs) }
+    }
+
+    /// Its heir cannot cancel this transaction of a dead node's: so does this node, once.
+    mutating func cancelUnheard(
+        _ did: DialogID, _ record: Record, _ pending: Record.Pending, _ token: Branch.Token, dialogs: inout DialogTable
+    ) {
+        let known = inviteContext(of: did) {
+            $0.heir?.owner == token.member && $0.heir?.slot == token.slot
+        }
+        if known == nil { cancelLosers(did, record, pending, token, dialogs: &dialogs) }
     }
 
     /// A callee answers a CANCEL to where its first copy came from. If that was another heir, dead by now as well,
@@ -172,9 +197,7 @@ extension Proxy {
         }
         let status = context.cancelled && context.endCode == nil ? 487 : context.isInitial ? settings.earlyEndCode : 500
         learnFailure(context, status: status, dialogs: &dialogs)
-        respond(status, &context, id) { writer in
-            if status == 500 { writer.put("Retry-After: 1\r\n") }
-        }
+        failAsHeir(status, &context, id)
         var waits = false
         for index in context.branches.indices where context.branches[index].final == nil && context.isInitial {
             if case .wanted = context.branches[index].cancel { waits = true } else { giveUp(&context, index) }
@@ -183,6 +206,20 @@ extension Proxy {
         guard waits else { return }
         context.contextTimer = wheel.schedule(
             TimerToken(context: id, machine: .grace, timer: .a).rawValue, at: now.advanced(by: settings.timerC))
+    }
+
+    /// The failure of a call goes upstream when the others have it, as a 2xx does: whoever gets the callee's late 2xx
+    /// must not give the caller a second final answer, should this node die now.
+    private mutating func failAsHeir(_ status: Int, _ context: inout ResponseContext, _ id: SlotID) {
+        guard context.isInitial, neighbours.commits else {
+            return respond(status, &context, id) { writer in
+                if status == 500 { writer.put("Retry-After: 1\r\n") }
+            }
+        }
+        guard let bytes = responseOfOurs(status, context.request) else { return }
+        counters.heldResponses += 1
+        context.held.append(HeldResponse(bytes: bytes, toTag: [], status: status, heldAt: now))
+        effects.items.append(.commit(CommitToken(context: id, purpose: .inheritance)))
     }
 
     /// The failure that an heir has sent is acknowledged as any other (RFC 3261 §17.2.1), and a further copy of the

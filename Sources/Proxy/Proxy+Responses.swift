@@ -207,7 +207,7 @@ extension Proxy {
                 return
             }
         }
-        if isInvite, awaitsRecord(&context, dialogs: dialogs) { return }
+        if isInvite, awaitsRecord(context, dialogs: dialogs) { return }
         if isInvite, context.isInitial, !mayStillAnswer(context), let did = context.did,
             let record = dialogs.record(did),
             isRefused(context.cSeq, context.pass, record)
@@ -254,14 +254,10 @@ extension Proxy {
     }
 
     /// The record of an answered dialog has got lost here: it is fetched, and the callee's next copy of its 2xx, T1
-    /// later, finds it again. Twice at most; then the answer goes on without a record.
-    private mutating func awaitsRecord(_ context: inout ResponseContext, dialogs: DialogTable) -> Bool {
-        guard neighbours.commits, let did = context.did, !context.isUnrecorded, !dialogs.contains(did),
-            context.fetches < 2
-        else { return false }
-        context.fetches += 1
-        effects.items.append(.wanted(did))
-        return true
+    /// later, finds it again (`WaitingRoom.letPass`).
+    private mutating func awaitsRecord(_ context: ResponseContext, dialogs: DialogTable) -> Bool {
+        guard let did = context.did, !context.isUnrecorded else { return false }
+        return awaitsRecord(did, dialogs: dialogs)
     }
 
     /// The peers' word on a commit, or the timeout's. What was queued behind a 2xx that has gone is handled then.
@@ -270,14 +266,16 @@ extension Proxy {
         defer { replayQueued(dialogs: &dialogs) }
         guard let id = resolve(token.context, generationMask: 0x3fff_ffff), var context = take(id) else { return }
         switch token.purpose {
-        case .trying: sendTrying(&context, id)
+        case .trying:
+            sendTrying(&context, id)
+            adoptionCommitted(&context)
         case .confirmation, .refresh, .inheritance:
             guard !context.held.isEmpty else { break }
             let response = context.held.removeFirst()
             commitWaits.note(now - response.heldAt)
             // A dead node's, and its heir has told the caller otherwise meanwhile: the callee's next copy is refused.
             let isForDead = context.kind == .passing || context.kind == .heir && context.isInitial
-            if isForDead, let did = context.did, hasFailed(did, dialogs: dialogs) {
+            if isForDead, response.status < 300, let did = context.did, hasFailed(did, dialogs: dialogs) {
                 counters.strayResponses += 1
             } else {
                 sendUpstream(response.bytes, response.status, &context, id)
@@ -342,7 +340,7 @@ extension Proxy {
         }
         noteAnswer(status, context)
         context.lastStatus = max(context.lastStatus, status)
-        answer(bytes, context)
+        answer(bytes, context, token: context.kind == .heir ? upstreamToken(context, id) : 0)
         actions.removeAll { $0 == .send }
         if isAcceptedInvite {  // Its retransmissions come from the callee; nothing of it is needed any more.
             context.lastResponse = []
@@ -365,12 +363,20 @@ extension Proxy {
         _ status: Int, reason: [UInt8] = [], _ context: inout ResponseContext, _ id: SlotID,
         extra: (inout ByteWriter) -> Void = { _ in }
     ) {
-        guard !context.request.isEmpty, loadStored(context.request) else { return }
+        guard let bytes = responseOfOurs(status, reason: reason, context.request, extra: extra) else { return }
+        sendUpstream(bytes, status, &context, id)
+    }
+
+    /// What this node itself answers to a request.
+    mutating func responseOfOurs(
+        _ status: Int, reason: [UInt8] = [], _ request: [UInt8], extra: (inout ByteWriter) -> Void = { _ in }
+    ) -> [UInt8]? {
+        guard !request.isEmpty, loadStored(request) else { return nil }
         let toTag = status > 100 && stored.toTag.isEmpty ? ownToTagText(stored) : []
         scratch.removeAll()
         let reason = reason.isEmpty && status == settings.earlyEndCode ? settings.earlyEndReason : reason
         ResponseWriter.write(
             status, reason: reason, to: stored, toTag: toTag, received: nil, extra: extra, into: &scratch)
-        sendUpstream(scratch.copy(), status, &context, id)
+        return scratch.copy()
     }
 }

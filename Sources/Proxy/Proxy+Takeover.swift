@@ -27,11 +27,17 @@ extension Proxy {
         reviewOwn(did, state, dialogs: &dialogs)
         guard state != .deleted, let record = dialogs.record(did) else { return }
         for pending in record.pendings {
-            guard let token = token(of: pending), neighbours.isDead(token.member, own: settings.memberTag, now: now),
-                neighbours.isHeir(did, of: token.slot)
+            guard let token = token(of: pending), neighbours.isDead(token.member, own: settings.memberTag, now: now)
             else { continue }
+            guard neighbours.isHeir(did, of: token.slot) else {
+                if pending.progress.contains(.unheard), !pending.progress.contains(.final) {
+                    cancelUnheard(did, record, pending, token, dialogs: &dialogs)
+                }
+                continue
+            }
             inherit(did, record, pending, token, dialogs: &dialogs)
         }
+        if !record.adoptions.isEmpty { inheritAdoptions(did, record, dialogs: &dialogs) }
     }
 
     /// Whether a record has a pending transaction whose owner is dead: a cheap look before `review`.
@@ -40,12 +46,14 @@ extension Proxy {
         guard dialogs.isPending(did) else { return false }
         return dialogs.view(did) { view, bytes in
             var found = false
-            view.forEachPending(in: bytes) { pending in
+            func look(_ pending: RecordView.Pending) {
                 guard !found, case .transaction(let token) = Branch(bytes, pending.branch, mark: settings.mark) else {
                     return
                 }
                 found = neighbours.isDead(token.member, own: settings.memberTag, now: now)
             }
+            view.forEachPending(in: bytes, look)
+            view.forEachAdoption(in: bytes, look)
             return found
         } ?? false
     }
@@ -332,7 +340,7 @@ extension Proxy {
     }
 
     /// The dead owner had an answer, and had no time to cancel the other branches (§16.7 step 10).
-    private mutating func cancelLosers(
+    mutating func cancelLosers(
         _ did: DialogID, _ record: Record, _ pending: Record.Pending, _ token: Branch.Token, dialogs: inout DialogTable
     ) {
         guard branches(of: pending, in: record).contains(where: { !$0.progress.contains(.final) }),
@@ -352,6 +360,7 @@ extension Proxy {
         guard dialogs.view(did, { view, _ in view.pendingCount > 0 }) ?? false, let record = dialogs.record(did),
             record.state != .deleted
         else { return }
+        keepLastRecord(did, record)
         let hasOpen = inviteContext(of: did) {
             ($0.kind == .forwarded || $0.kind == .heir) && $0.lastStatus < 200
         }
@@ -372,7 +381,7 @@ extension Proxy {
     }
 
     /// The INVITE as it was received or sent, as far as answers, CANCEL and ACK need it.
-    private func inheritedInvite(_ record: Record, _ pending: Record.Pending, vias: [UInt8]) -> [UInt8] {
+    func inheritedInvite(_ record: Record, _ pending: Record.Pending, vias: [UInt8]) -> [UInt8] {
         let isInitial = pending.leg == .caller && pending.cseq == record.inviteCSeq
         let confirmed = record.outs.first { ($0.state ?? .unconfirmed) >= .confirmedNotAcknowledged }?.to ?? record.to
         let callee = isInitial ? record.to : confirmed

@@ -109,6 +109,10 @@ extension Proxy {
         counters.retransmissionsSent += actions.contains(.send) ? 1 : 0
         performClient(&context, branch: branch, id)
         guard timedOut, context.branches[branch].final == nil else { return }
+        if context.kind == .relayed {
+            relayTimedOut(&context, id, dialogs: &dialogs)
+            return
+        }
         context.branches[branch].final = 408
         context.branches[branch].response = []
         let isSilent = !context.branches[branch].sawProvisional

@@ -75,6 +75,8 @@ package struct Proxy: Sendable {
     var holdsAnswer = false
     /// INVITEs of `Kind.relayed`.
     var relayCount = 0
+    /// Of dialogs that this node has ended.
+    package internal(set) var lastRecords = LastRecords()
     /// Dialogs whose adopted INVITEs have to look at the record again.
     var reviewsDue: [DialogID] = []
 
@@ -137,15 +139,15 @@ package struct Proxy: Sendable {
         return count
     }
 
-    /// Requests that have not had their final answer yet.
+    /// Requests that have not had their final answer yet; `unacknowledgedCount` has those whose ACK is missing.
     package var openTransactionCount: Int {
         var count = ownRequests.openCount
         contexts.forEachID { id in
-            if contexts.read(id, { !$0.kind.isOfOurOwn && $0.lastStatus < 200 }) ?? false {
+            if contexts.read(id, { !$0.kind.isOfOurOwn && $0.lastStatus < 200 || !$0.held.isEmpty }) ?? false {
                 count += 1
             }
         }
-        return count
+        return count + waitingRoom.requestCount
     }
 
     /// No timer of the proxy is due before it.

@@ -66,6 +66,8 @@ package enum ProxyEffect: Sendable {
 package enum ProxyNote: Hashable, Sendable {
     /// A next hop is the cluster itself although no route says so (S1-5): what the balancer most likely does wrong.
     case hairpin(callID: [UInt8])
+    /// All targets of a route are the cluster itself.
+    case routeToOurselves(callID: [UInt8])
     case unresolvable(uri: [UInt8])
     case overloaded
     /// Nobody saw the ACK of this dialog: the balancer or a phone goes round the nodes (S1-5).

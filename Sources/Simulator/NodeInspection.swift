@@ -106,6 +106,13 @@ enum NodeInspection {
         }
     }
 
+    /// Whether the record has the Vias of a further copy of its INVITE, by the branch that its caller gave it.
+    static func hasAdoption(_ did: UInt64, by branch: String, _ process: RunningNode) -> Bool {
+        decoded(did, process)?.adoptions.contains { adoption in
+            String(decoding: adoption.vias, as: UTF8.self).contains(branch)
+        } ?? false
+    }
+
     static func bytes(_ did: UInt64, _ process: RunningNode) -> [UInt8]? {
         process.access { $0.inspectedDialogs.bytes(DialogID(rawValue: did)) }
     }

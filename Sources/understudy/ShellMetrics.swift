@@ -52,6 +52,12 @@ enum ShellMetrics {
             reports += [
                 counter("bus_frames_published_total", "Frames published to peers", bus.framesPublished),
                 counter("bus_bytes_published_total", "Bytes of those frames", bus.bytesPublished),
+                counter(
+                    "bus_connections_silent_total", "Connections to the bus ports ended because nothing came",
+                    bus.silentClosed),
+                counter(
+                    "bus_connections_refused_total", "Connections to the bus ports ended: too many of strangers",
+                    bus.strangersClosed),
             ]
         }
         return reports

@@ -41,6 +41,25 @@ struct BoundTests {
         }
     }
 
+    @Test func `what an answer that ended at its bound has left out is asked for again, ages as ages`() {
+        var peer = Peer(MemberID(name: "n2", boot: 1), salt: Salt(high: 1, low: 2), now: at(0))
+        for did in [1, 2, 3, 4] as [UInt64] { expect { peer.noteAge(of: did) } }
+        peer.distrustAges()
+        peer.wantMisaged()
+        expect { peer.want(did: 9) }
+        expect { peer.takeAsked() == [1, 2, 3, 4, 9] }
+        peer.noteAnswered(2)  // 1 is known to it no more, or it would have come before.
+        peer.endAsking(isAnswered: true, isCut: true)
+        #expect(peer.misaged == [3, 4] && peer.wants.dids == [9])
+        peer.wantMisaged()
+        expect { peer.takeAsked() == [9] }
+        peer.endAsking(isAnswered: true, isCut: false)
+        peer.wantMisaged()
+        expect { peer.takeAsked() == [3, 4] }
+        peer.endAsking(isAnswered: true, isCut: false)
+        #expect(peer.misaged.isEmpty && peer.wants.dids.isEmpty, "a whole answer says all that is known")
+    }
+
     @Test func `questions at the limit are not asked, and no more than 256 are asked again in a turn`() {
         var table = AskTable(limit: 600)
         func intent(_ did: UInt64) -> Intent { Intent(did: did, generation: 0, deadlineMilliseconds: 5, payload: []) }

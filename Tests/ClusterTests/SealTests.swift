@@ -57,9 +57,18 @@ private struct End {
         return refusal
     }
 
+    /// Asks another, which answers.
+    mutating func prove(_ other: inout End) {
+        other.now = now
+        let (request, ticket) = seal(plain(.request))
+        guard case .opened(_, _, let asked) = other.open(request, .request).outcome else { return }
+        _ = open(other.seal(other.plain(.reply), to: asked).bytes, .reply, answering: ticket)
+    }
+
     /// Hears a message of another as the bus does.
     mutating func hear(_ other: inout End) {
         other.now = now
+        prove(&other)
         let sealed = other.seal(other.plain()).bytes
         if case .opened(let sender, let keys, _) = open(sealed).outcome {
             sealer.hear(sender, holding: keys, now: now)
@@ -72,6 +81,8 @@ struct SealTests {
     private var one = End("n1", salt: 11, keys: [70])
     private var two = End("n2", salt: 22, keys: [70])
 
+    init() { two.prove(&one) }
+
     @Test mutating func `what is sealed is opened as it was, and shows its head only`() {
         let plain = one.plain(entries: "1003-7c1b2f@10.0.9.1")
         let sealed = one.seal(plain).bytes
@@ -79,7 +90,7 @@ struct SealTests {
         #expect(!String(decoding: sealed, as: UTF8.self).contains("7c1b2f"))
         let (outcome, opened) = two.open(sealed)
         #expect(opened == plain)
-        let ticket = SealTicket(salt: one.salt, counter: 1)
+        let ticket = SealTicket(salt: one.salt, counter: 2)
         #expect(
             outcome == .opened(sender: "n1", keys: HeldKeys(sending: 70, other: 0), ticket: ticket))
     }
@@ -89,7 +100,7 @@ struct SealTests {
         for frame in frames { #expect(two.refusal(of: frame) == nil) }
         for frame in frames { #expect(two.refusal(of: frame) == .replayed) }
         #expect(two.opener.count(of: .replayed) == 50)
-        #expect(two.opener.opened == 50)
+        #expect(two.opener.opened == 51)
     }
 
     @Test mutating func `messages that overtake each other all come in, once`() {
@@ -194,7 +205,7 @@ struct SealTests {
         #expect(two.refusal(of: []) == .malformed)
         #expect(two.refusal(of: [UInt8](repeating: 0x55, count: 500)) == .malformed)
         let counts = SealRefusal.allCases.map { two.opener.count(of: $0) }
-        #expect(counts == [2, 0, 1, 1, 0, 0, 0])
+        #expect(counts == [2, 0, 1, 1, 0, 0, 0, 0])
     }
 
     @Test mutating func `a key id that is ours does not open what another sealed under it`() {
@@ -209,10 +220,38 @@ struct SealTests {
         for index in 0..<FrameOpener.processLimit {
             two.now = two.now.advanced(by: .milliseconds(1))
             var other = End("m", salt: 1_000 + UInt64(index), keys: [70])
+            two.prove(&other)
             #expect(two.refusal(of: other.seal(other.plain()).bytes) == nil)
         }
         var last = End("m", salt: 1_000 + UInt64(FrameOpener.processLimit - 1), keys: [70])
         #expect(two.refusal(of: last.seal(last.plain()).bytes) == .replayed)
+    }
+
+    @Test
+    mutating func `a process is heard once it has answered, so that a recorded stream says nothing to a new node`() {
+        var frames = (0..<20).map { _ in one.seal(one.plain()).bytes }
+        let (question, _) = two.seal(two.plain(.request))
+        guard case .opened(_, _, let asked) = one.open(question, .request).outcome else {
+            Issue.record("the question must be opened")
+            return
+        }
+        let answer = one.seal(one.plain(.reply), to: asked).bytes
+        frames.append(answer)
+        // Another process of n2, or a third node: it has never heard of n1's process, which may be dead.
+        var fresh = End("n2", salt: 222, keys: [70])
+        #expect(fresh.open(frames[0]).outcome == .refused(.unproven, claimed: "n1"))
+        for frame in frames[1..<20] { #expect(fresh.open(frame).outcome == .refused(.unproven, claimed: nil)) }
+        // Nor is an answer that was recorded one to a question of its own.
+        let own = fresh.seal(fresh.plain(.request)).ticket
+        #expect(fresh.refusal(of: answer, .reply, answering: own) == .forged)
+        #expect(fresh.opener.opened == 0)
+        fresh.prove(&one)
+        let live = one.seal(one.plain()).bytes
+        #expect(fresh.refusal(of: live) == nil)
+        #expect(fresh.opener.count(of: .unproven) == 20)
+        // What it published before its first answer stays out: the live process may be recorded, too.
+        for frame in frames[..<20] { #expect(fresh.refusal(of: frame) == .unproven) }
+        #expect(fresh.refusal(of: one.seal(one.plain()).bytes) == nil)
     }
 
     // MARK: Changing keys
@@ -232,7 +271,7 @@ struct SealTests {
         func everybodyHears() -> Bool {
             let before = ends.map(\.opener.opened)
             round()
-            return zip(ends, before).allSatisfy { $0.opener.opened == $1 + 2 }
+            return zip(ends, before).allSatisfy { $0.opener.opened == $1 + 6 }
         }
         func sends() -> [UInt32] { ends.map { $0.sealer.sending($0.now) } }
         func give(_ keys: [UInt64], to index: Int) {
@@ -312,5 +351,62 @@ struct ReplayWindowTests {
             highest = max(highest, window.highest)
         }
         #expect(window.highest == highest)
+    }
+}
+
+@Suite("Processes that have not answered")
+struct UnprovenTests {
+    private func cluster() -> (Cluster, ToyStore) {
+        var settings = ClusterSettings(nodeName: "n1")
+        settings.peers = ["peer-n2", "peer-n3"]
+        let cluster = Cluster(
+            settings: settings, boot: 1, hello: Hello(), hash: KeyedHash(key0: 1, key1: 2), seed: 5,
+            now: Instant(nanoseconds: 5_000_000_000))
+        return (cluster, ToyStore())
+    }
+
+    private func requests(_ out: ClusterActions) -> [Int] {
+        out.items.compactMap { if case .request(let peer, _, _) = $0 { peer } else { nil } }
+    }
+
+    @Test func `whoever may be at its address is asked at once, and one that stays without an answer is told of`() {
+        var (cluster, store) = cluster()
+        var now = Instant(nanoseconds: 5_000_000_000)
+        var out = ClusterActions()
+        func advance(milliseconds: Int64) {
+            now = now.advanced(milliseconds: milliseconds)
+            out.removeAll()
+            cluster.advance(now: now, store: &store, out: &out)
+        }
+        advance(milliseconds: 0)
+        #expect(requests(out) == [0, 1])
+        for id in 1...2 as ClosedRange<UInt64> {
+            cluster.receive(reply: nil, to: id, from: Int(id) - 1, store: &store, now: now, out: &out)
+        }
+        advance(milliseconds: 150)
+        #expect(requests(out).isEmpty, "the next question would go after half a second")
+        cluster.refused(.unproven, claimed: "n2", now: now, out: &out)
+        advance(milliseconds: 0)
+        #expect(requests(out) == [0, 1])
+        // Ten seconds later nobody has answered.
+        var notes: [ClusterNote] = []
+        for _ in 0..<120 {
+            advance(milliseconds: 100)
+            cluster.refused(.unproven, claimed: "n2", now: now, out: &out)
+            notes += out.items.compactMap { if case .note(let note) = $0 { note } else { nil } }
+        }
+        #expect(notes.filter { $0 == .notOpened(.unproven, name: "n2") }.count == 1)
+    }
+
+    @Test func `no more than sixteen are kept, and who is silent for a second begins anew`() {
+        var (cluster, _) = cluster()
+        var now = Instant(nanoseconds: 5_000_000_000)
+        var out = ClusterActions()
+        for index in 0..<40 { cluster.refused(.unproven, claimed: "x\(index)", now: now, out: &out) }
+        #expect(cluster.unproven.count == 16)
+        now = now.advanced(by: .seconds(2))
+        cluster.refused(.unproven, claimed: "y", now: now, out: &out)
+        #expect(cluster.unproven.map(\.name) == ["y"])
+        #expect(cluster.unproven[0].since == now)
     }
 }

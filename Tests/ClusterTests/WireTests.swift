@@ -90,7 +90,8 @@ struct WireTests {
         beat.ready = 9
         beat.compared = 8
         beat.hello = Hello(
-            management: "http://127.0.0.1:80", sip: "127.0.0.1:5060", service: "10.0.0.1", names: "udp:127.0.0.1:5060")
+            management: "http://127.0.0.1:80", sip: "127.0.0.1:5060", service: "10.0.0.1", names: "udp:127.0.0.1:5060",
+            software: "0.2.0")
         beat.addresses = ["10.0.0.1"]
         var writer = ByteWriter()
         beat.write(into: &writer)
@@ -99,6 +100,35 @@ struct WireTests {
         #expect(try Heartbeat(writer.bytes, writer.bytes.indices) == beat)
         #expect(writer.count < 400)
     }
+
+    @Test func `a heartbeat of a version that told no version is read as it always was`() throws {
+        let bytes = Self.bytes(hex: Self.heartbeatBefore)
+        let beat = try Heartbeat(bytes, bytes.indices)
+        var expected = Heartbeat()
+        expected.state = .up
+        expected.isFit = true
+        expected.view = View(epoch: 9, members: [MemberID(name: "n1", boot: 1), MemberID(name: "n2", boot: 2)])
+        expected.opinions = [
+            Opinion(member: MemberID(name: "n2", boot: 2), verdict: .heard, position: 5, known: 6, echo: 77)
+        ]
+        expected.last = 12
+        expected.hello = Hello(sip: "127.0.0.1:5060")
+        expected.hello.capabilities = 0
+        #expect(beat == expected)
+        // And what it wrote stands unchanged at the head of what is written now.
+        var writer = ByteWriter()
+        expected.hello.software = "0.2.0"
+        expected.hello.capabilities = Hello.capabilities
+        expected.write(into: &writer)
+        #expect(writer.bytes.starts(with: bytes))
+        #expect(writer.count > bytes.count)
+    }
+
+    /// Version 1 before `software` and `capabilities`.
+    static let heartbeatBefore = """
+        080210011809228d8080000a026e31110100000000000000228d8080000a026e3211020000000000000042958080000a
+        026e32110200000000000000180120052806304d500c82010e3132372e302e302e313a35303630
+        """
 
     @Test func `requests and answers of the repair socket read back`() throws {
         var writer = ByteWriter()

@@ -65,6 +65,74 @@ struct DialogTableTests {
         #expect(table.birth(did) == Instant(nanoseconds: .min + 800_000_000))
     }
 
+    @Test func `a deadline that was written by too small an age is told as the moment that it was, R8`() throws {
+        var table = makeTable()
+        let did = table.did("c", from: "f")
+        let put = invite("c", from: "f")
+        _ = try table.learn(did, put, age: .zero, at: 1_000)
+        _ = try table.learn(did, patch(state: .confirmed, deadline: 5_000, generation: 1), at: 1_100)
+        // A peer has known the dialog for half a second longer.
+        let older = try table.learn(did, put, age: .milliseconds(700), isPeers: true, at: 1_200)
+        #expect(older.isOlder && older.misdated?.atMilliseconds == 5_500)
+        #expect(table.deadline(did) == Instant.zero.advanced(milliseconds: 5_500), "half a second too early")
+        // What a peer wrote counts from the true birth.
+        var replica = makeTable()
+        let known = put + patch(state: .confirmed, deadline: 5_000, generation: 1)
+        for age in [0, 700] as [Int64] {
+            let learned = try replica.learn(did, known, age: .milliseconds(age), isPeers: true, at: 1_200)
+            #expect(learned.misdated == nil)
+        }
+    }
+
+    @Test func `a record that another home began later is told how old its dialog is`() throws {
+        var table = makeTable()
+        let did = table.did("c", from: "f")
+        func put(_ home: String) -> [UInt8] {
+            var facts = FactsWriter()
+            facts.home(name: Array(home.utf8), boot: 1, sentBy: [])
+            return invite("c", from: "f") + facts.bytes
+        }
+        func learn(_ home: String, age: Int64) throws -> DialogTable.Learned {
+            try table.learn(did, put(home), age: .milliseconds(age), isPeers: true, at: 1_000)
+        }
+        #expect(!(try learn("n1", age: 500).isBegunAgain))
+        #expect(!(try learn("n1", age: 0).isBegunAgain), "a frame that has waited tells this as well")
+        #expect(!(try learn("n2", age: 450).isBegunAgain), "no more than frames take")
+        #expect(try learn("n2", age: 100).isBegunAgain)
+    }
+
+    @Test func `of 2xx that do not fit beside each other every replica keeps the same`() throws {
+        func answer(_ tag: String, _ size: Int) -> [UInt8] {
+            var facts = FactsWriter()
+            facts.out(Array(tag.utf8)) { out in
+                out.reach(.confirmedNotAcknowledged)
+                out.put(.answer, [UInt8](repeating: 0x61, count: size))
+            }
+            return facts.bytes
+        }
+        let answers = [answer("t1", 57_000), answer("t2", 57_000), answer("t3", 9_000)]
+        var records: [[UInt8]] = []
+        for order in [[0, 1, 2], [1, 0, 2], [2, 1, 0], [1, 2, 0]] {
+            var table = makeTable()
+            let did = table.did("c", from: "f")
+            _ = try table.learn(did, invite("c", from: "f"))
+            for index in order {
+                let learned = try table.learn(did, answers[index], isPeers: true)
+                #expect(learned.outcome == .changed, "what a peer has acknowledged is here")
+            }
+            // As peers join what differs.
+            for index in order {
+                _ = try table.learn(did, answers[index], isPeers: true)
+            }
+            let record = try #require(table.record(did))
+            #expect(record.outs.map(\.state) == Array(repeating: .confirmedNotAcknowledged, count: 3))
+            #expect(record.outs.map(\.answer.count) == [57_000, 0, 9_000])
+            #expect(table.counters.answersLeftOut > 0 && table.counters.full == 0)
+            records.append(table.bytes(did)!)
+        }
+        #expect(Set(records).count == 1)
+    }
+
     @Test func `at the limit a new record is refused and the old ones go on`() throws {
         var table = makeTable(limit: 3)
         for index in 0..<3 {

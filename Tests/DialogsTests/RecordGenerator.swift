@@ -7,7 +7,7 @@ import Primitives
 struct RecordGenerator {
     var random: SplitMix
     /// SwiftProtobuf writes unknown fields last, so only those behind all known ones keep its bytes equal to ours.
-    var unknownNumbers: [UInt32] = [20, 24, 100, 4_000]
+    var unknownNumbers: [UInt32] = [24, 26, 100, 4_000]
     var states: ClosedRange<UInt64> = 0...5
 
     init(seed: UInt64) {
@@ -138,6 +138,7 @@ struct RecordGenerator {
         for _ in 0..<small(2) { parts.append(field(15, stamped())) }
         for _ in 0..<small() { parts.append(field(18, stamped())) }
         for _ in 0..<small() { parts.append(field(19, stamped())) }
+        for _ in 0..<small() { parts.append(field(20, pending())) }
         if chance(3) { parts.append(field(25, word())) }
         for number in unknownNumbers where chance(6) { parts.append(field(number, chance(2) ? text() : [])) }
         return assemble(parts)

@@ -51,11 +51,11 @@ extension DialogTable {
     }
 
     mutating func learn(
-        _ did: DialogID, _ facts: [UInt8], age: Duration? = nil, at milliseconds: Int64 = 0
+        _ did: DialogID, _ facts: [UInt8], age: Duration? = nil, isPeers: Bool = false, at milliseconds: Int64 = 0
     ) throws(RecordError) -> Learned {
         try learn(
-            did, facts: RawSpan(_elements: facts.span), age: age, now: Instant.zero.advanced(milliseconds: milliseconds)
-        )
+            did, facts: RawSpan(_elements: facts.span), age: age, isPeers: isPeers,
+            now: Instant.zero.advanced(milliseconds: milliseconds))
     }
 }
 
@@ -70,7 +70,9 @@ func invite(_ callID: String, from tag: String, cseq: UInt64 = 1, extra: Int = 0
     return facts.bytes
 }
 
-func patch(state: DialogState, to tag: String? = nil, deadline: UInt64? = nil) -> [UInt8] {
+func patch(
+    state: DialogState, to tag: String? = nil, deadline: UInt64? = nil, generation: UInt64? = nil
+) -> [UInt8] {
     var facts = FactsWriter()
     facts.reach(state)
     if let tag {
@@ -78,6 +80,7 @@ func patch(state: DialogState, to tag: String? = nil, deadline: UInt64? = nil) -
     }
     if let deadline {
         facts.message(.deadline) { (fields: inout FieldWriter<DeadlineField>) in
+            if let generation { fields.put(.generation, generation) }
             fields.put(.atMilliseconds, deadline)
         }
     }

@@ -128,6 +128,7 @@ struct AttemptTests {
         let sent = bench.receive(invite("z9hG4bKa1"), from: ProxyBench.caller)[0]
         _ = bench.commit()
         _ = bench.receive(invite("z9hG4bKa2"), from: "10.0.0.9:5060")
+        #expect(status(bench.commit()) == ["100"])
         #expect(bench.receive(Call.response(200, to: sent), from: ProxyBench.callee).isEmpty)
         let released = bench.commit()
         #expect(status(released) == ["200", "200"])
@@ -145,6 +146,66 @@ struct AttemptTests {
             Call.request("ACK", branch: "z9hG4bKack", toTag: "bob", contact: nil), from: "10.0.0.9:5060")
         #expect(bench.state == .confirmed)
         #expect(bench.advance(milliseconds: 4_000).isEmpty)
+    }
+
+    @Test func `who joined by a node that dies is answered by its heir, through the same Vias`() throws {
+        var bench = ProxyBench()
+        let sent = bench.receive(invite("z9hG4bKa1"), from: ProxyBench.caller)[0]
+        _ = bench.receive(Call.response(180, to: sent), from: ProxyBench.callee)
+        var adopter = second(of: bench)
+        adopter.proxy.neighbours.commits = true
+        #expect(adopter.receive(invite("z9hG4bKa2"), from: "10.0.0.9:5060").isEmpty, "nobody else knows of it")
+        #expect(status(adopter.commit()) == ["100", "180"])
+        // The owner has the adopter's facts, and is its heir.
+        let did = bench.puts[0]
+        let known = try #require(adopter.dialogs.bytes(did))
+        _ = try bench.dialogs.learn(did, facts: RawSpan(_elements: known.span), age: .zero, now: bench.now)
+        #expect(bench.dialogs.record(did)?.adoptions.count == 1)
+        bench.proxy.neighbours.peers = [
+            PeerContact(memberTag: 0x2222_2222, endpoint: Endpoint(text: "10.0.1.2:5060"), isLive: true)
+        ]
+        bench.proxy.review(did, now: bench.now, dialogs: &bench.dialogs)
+        #expect(bench.drain().isEmpty, "it is the adopter's")
+        bench.proxy.neighbours.peers[0].isLive = false
+        for _ in 0..<2 { bench.proxy.review(did, now: bench.now, dialogs: &bench.dialogs) }
+        #expect(status(bench.drain()) == ["180"])
+        let answers = bench.receive(Call.response(200, to: sent), from: ProxyBench.callee)
+        let mine = try #require(answers.first { $0.headers("Via").first?.contains("z9hG4bKa2") == true })
+        #expect(mine.firstLine.hasPrefix("SIP/2.0 200") && mine.to == "10.0.0.9:5060")
+        _ = bench.receive(
+            Call.request("ACK", branch: "z9hG4bKack", toTag: "bob", contact: nil), from: "10.0.0.9:5060")
+        #expect(bench.dialogs.record(did)?.adoptions.isEmpty == true, "with its ACK nothing is owed any more")
+    }
+
+    @Test func `the failure of a call reaches who joined it by a node that died as it came`() throws {
+        var bench = ProxyBench()
+        let sent = bench.receive(invite("z9hG4bKa1"), from: ProxyBench.caller)[0]
+        var adopter = second(of: bench)
+        _ = adopter.receive(invite("z9hG4bKa2"), from: "10.0.0.9:5060")
+        let did = bench.puts[0]
+        let known = try #require(adopter.dialogs.bytes(did))
+        _ = try bench.dialogs.learn(did, facts: RawSpan(_elements: known.span), age: .zero, now: bench.now)
+        bench.proxy.neighbours.peers = [
+            PeerContact(memberTag: 0x2222_2222, endpoint: Endpoint(text: "10.0.1.2:5060"), isLive: true)
+        ]
+        let failed = bench.receive(Call.response(486, to: sent), from: ProxyBench.callee)
+        #expect(status(failed) == ["486"] && bench.dialogs.record(did)?.adoptions.isEmpty == true)
+        bench.proxy.neighbours.peers[0].isLive = false
+        bench.proxy.reviewLastRecords(now: bench.now, dialogs: &bench.dialogs)
+        let told = bench.drain()
+        #expect(status(told) == ["486"] && told[0].headers("Via")[0].contains("z9hG4bKa2"))
+    }
+
+    @Test func `copies beyond the bound are answered all the same, and end with their node, counted`() {
+        var bench = ProxyBench()
+        let sent = bench.receive(invite("z9hG4bKa1"), from: ProxyBench.caller)[0]
+        for number in 2...10 {
+            #expect(status(bench.receive(invite("z9hG4bKa\(number)"), from: "10.0.0.9:5060")) == ["100"])
+        }
+        #expect(bench.dialogs.record(bench.puts[0])?.adoptions.count == 8)
+        #expect(bench.proxy.counters.factsRefused == 1)
+        let failed = bench.receive(Call.response(486, to: sent), from: ProxyBench.callee)
+        #expect(status(failed).count == 10)
     }
 
     @Test func `a CANCEL of who joined cancels the call`() {
@@ -191,6 +252,7 @@ struct AttemptTests {
         #expect(unclear.map(\.to) == [ProxyBench.node], "another pass may be known there, and its owner answers")
         #expect(other.receive(cancel("10.0.0.4"), from: ProxyBench.node).isEmpty, "once")
         let nothing = Call.request("CANCEL", branch: "z9hG4bKnew", cSeq: 9, contact: nil)
+        #expect(other.receive(nothing, from: ProxyBench.caller).map(\.to) == [ProxyBench.node], "its owner, if any")
         #expect(status(other.receive(nothing, from: ProxyBench.caller)) == ["481"])
     }
 

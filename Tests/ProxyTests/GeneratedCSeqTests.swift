@@ -77,4 +77,22 @@ struct GeneratedCSeqTests {
             #expect(byes == (leg == .caller ? [1 + Self.step, expected] : [expected, 1 + Self.step]), "\(number)")
         }
     }
+
+    @Test func `a callee that sends its first request while it is ended changes no BYE`() {
+        var bench = ProxyBench()
+        let route = Self.establish(&bench, cSeq: 7)
+        bench.proxy.fixByeCSeqs(bench.did, now: bench.now, dialogs: &bench.dialogs)
+        _ = bench.receive(Self.info(.callee, route, cSeq: 734), from: ProxyBench.callee)
+        #expect(Self.byes(&bench) == [1 + Self.step, 7 + Self.step], "as from who has not heard of that request")
+        // What it had sent before counts.
+        var other = ProxyBench()
+        let otherRoute = Self.establish(&other, cSeq: 7)
+        let info = other.receive(Self.info(.callee, otherRoute, cSeq: 734), from: ProxyBench.callee)
+        _ = other.receive(Call.response(200, to: info[0], contact: nil), from: ProxyBench.caller)
+        let patches = other.patches
+        other.proxy.fixByeCSeqs(other.did, now: other.now, dialogs: &other.dialogs)
+        _ = other.drain()
+        #expect(other.patches == patches)
+        #expect(Self.byes(&other) == [734 + Self.step, 7 + Self.step])
+    }
 }

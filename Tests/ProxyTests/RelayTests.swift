@@ -151,15 +151,26 @@ struct RelayTests {
         let later = drain.bench.advance(milliseconds: 1_600)
         let second = later.first { $0.firstLine.hasPrefix("INVITE") && $0.to != first.sent.to }
         #expect(second != nil && drain.bench.proxy.counters.relayedAnew == 1)
-        // Both have been tried: the last one is asked until timer B, and then its silence is told.
+        // Both have been tried: the last one is asked until timer B.
         let end = drain.bench.advance(milliseconds: 40_000)
-        #expect(end.contains { $0.to == ProxyBench.caller && $0.firstLine.hasPrefix("SIP/2.0 408") })
+        #expect(!end.contains { $0.to == ProxyBench.caller }, "its sender has given up by then, or has its answer")
         #expect(drain.bench.proxy.openTransactionCount == 0)
 
         var refused = Self.draining()
         let out = refused.receive(invite(), from: ProxyBench.caller)[0]
         let anew = refused.fail(out.token)
         #expect(anew.count == 1 && anew[0].sent.to != out.sent.to && anew[0].sent.firstLine.hasPrefix("INVITE"))
+    }
+
+    @Test func `a member that lives may have answered the sender itself: no 408 ends what it has begun`() {
+        for isLive in [true, false] {
+            var drain = Self.draining([Self.member])
+            _ = drain.receive(invite(), from: ProxyBench.caller)
+            drain.bench.proxy.neighbours.peers[0].isLive = isLive
+            let told = drain.bench.advance(milliseconds: 33_000).filter { $0.firstLine.hasPrefix("SIP/2.0") }
+            #expect(told.first?.firstLine == (isLive ? nil : "SIP/2.0 408 Request Timeout"))
+            #expect(drain.bench.proxy.openRelayCount == 0)
+        }
     }
 
     @Test func `a CANCEL that comes before the member has said anything waits for that`() {

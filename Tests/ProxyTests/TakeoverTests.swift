@@ -98,6 +98,97 @@ struct TakeoverTests {
                 == ["SIP/2.0 481 Call/Transaction Does Not Exist"])
     }
 
+    @Test func `a CANCEL that matches nothing here is its owner's to answer, and nobody's when it comes again`() {
+        var survivor = survivorBench(ownerIsLive: true)
+        let cancel = Call.request("CANCEL", contact: nil)
+        let passed = survivor.receive(cancel, from: ProxyBench.caller)
+        #expect(passed.map(\.to) == [ProxyBench.node], "what the owner has told may be on its way")
+        var owner = ProxyBench()
+        _ = owner.receive(Call.request("INVITE"), from: ProxyBench.caller)
+        owner.proxy.neighbours.peers = [
+            PeerContact(memberTag: Self.survivor, endpoint: Endpoint(text: "10.0.1.2:5060"), isLive: true)
+        ]
+        let answers = owner.receive(passed[0].text, from: "10.0.1.2:5060").filter { $0.to == ProxyBench.caller }
+        #expect(answers.map(\.firstLine) == ["SIP/2.0 200 OK"])
+        #expect(
+            survivor.receive(cancel, from: ProxyBench.caller).map(\.firstLine)
+                == ["SIP/2.0 481 Call/Transaction Does Not Exist"])
+    }
+
+    @Test func `what an heir's CANCEL does not reach the others cancel, too`() {
+        var (owner, heir, invite, sent) = ringing(ownerIsLive: false)
+        #expect(sent.map(\.firstLine) == ["CANCEL sip:bob@10.0.0.2:5060 SIP/2.0"])
+        heir.proxy.neighbours.peers.append(
+            PeerContact(memberTag: 0x3333_3333, endpoint: Endpoint(text: "10.0.1.3:5060"), isLive: true))
+        _ = heir.advance(milliseconds: 4_001)
+        #expect(heir.dialogs.record(owner.did)?.pendings.map(\.progress) == [[.provisional, .unheard]])
+        var third = ProxyBench { settings in
+            settings.memberTag = 0x3333_3333
+            settings.nodeName = Array("n3".utf8)
+        }
+        third.proxy.neighbours.peers = heir.proxy.neighbours.peers.filter { $0.memberTag == Self.owner }
+        third.proxy.neighbours.heirs.set(["n2"])
+        let bytes = heir.dialogs.bytes(owner.did)!
+        _ = try? third.dialogs.learn(owner.did, facts: RawSpan(_elements: bytes.span), age: .zero, now: third.now)
+        for _ in 0..<2 { third.proxy.review(owner.did, now: third.now, dialogs: &third.dialogs) }
+        let cancels = third.drain()
+        #expect(cancels.map(\.firstLine) == ["CANCEL sip:bob@10.0.0.2:5060 SIP/2.0"], "once")
+        #expect(cancels.first?.headers("Via") == [invite.headers("Via")[0]])
+        _ = owner.drain()
+    }
+
+    @Test func `the failure that an heir gives waits until the others have it`() {
+        var (owner, heir, _, _) = ringing(ownerIsLive: true)
+        heir.proxy.neighbours.commits = true
+        heir.proxy.neighbours.peers[0].isLive = false
+        heir.proxy.review(owner.did, now: heir.now, dialogs: &heir.dialogs)
+        let cancel = heir.drain() + heir.advance(milliseconds: 250)
+        #expect(cancel.map(\.firstLine) == ["CANCEL sip:bob@10.0.0.2:5060 SIP/2.0"])
+        let rest =
+            heir.receive(Call.response(200, to: cancel[0], contact: nil), from: ProxyBench.callee)
+            + heir.advance(milliseconds: 500)
+        #expect(heir.dialogs.state(owner.did) == .deleted && heir.commits.map(\.purpose).last == .inheritance)
+        #expect(!rest.contains { $0.firstLine.hasPrefix("SIP/2.0 480") })
+        #expect(heir.commit().map(\.firstLine) == ["SIP/2.0 480 Temporarily Unavailable"])
+        _ = owner.drain()
+    }
+
+    @Test func `of the dialogs that this node has ended the oldest is forgotten at the limit, counted`() {
+        var last = LastRecords()
+        for number in 1...LastRecords.limit {
+            last.keep(DialogID(rawValue: UInt64(number)), Record(), now: .zero)
+            last.keep(DialogID(rawValue: UInt64(number)), Record(), now: .zero)
+        }
+        #expect(last.evicted == 0)
+        last.keep(DialogID(rawValue: 999), Record(), now: .zero)
+        #expect(last.evicted == 1)
+        let later = Instant.zero.advanced(milliseconds: 10_001)
+        for number in 1...LastRecords.limit { last.keep(DialogID(rawValue: UInt64(number)), Record(), now: later) }
+        #expect(last.evicted == 1, "their time was over")
+    }
+
+    @Test func `what a member had open of a dialog that this node has ended is cancelled when it has died`() {
+        var owner = Fork.bench(2)
+        let invites = Fork.invites(owner.receive(Call.request("INVITE"), from: ProxyBench.caller))
+        for (index, invite) in invites.enumerated() { _ = Fork.answer(180, invite, tag: "t\(index + 1)", &owner) }
+        _ = Fork.answer(200, invites[0], tag: "t1", &owner)
+        var survivor = survivorBench(ownerIsLive: true)
+        replicate(owner.did, from: owner, to: &survivor)
+        let route = invites[0].header("Record-Route")!
+        for (method, cSeq) in [("ACK", 1), ("BYE", 2)] {
+            _ = survivor.receive(
+                Call.request(
+                    method, branch: "z9hG4bK\(method)", cSeq: cSeq, toTag: "t1", route: [route], contact: nil),
+                from: ProxyBench.caller)
+        }
+        #expect(survivor.dialogs.state(owner.did) == .deleted)
+        survivor.proxy.neighbours.peers[0].isLive = false
+        survivor.proxy.reviewLastRecords(now: survivor.now, dialogs: &survivor.dialogs)
+        survivor.proxy.reviewLastRecords(now: survivor.now, dialogs: &survivor.dialogs)
+        let cancels = survivor.drain()
+        #expect(cancels.map { $0.firstLine.prefix(6) } == ["CANCEL"] && cancels.map(\.to) == [invites[1].to])
+    }
+
     @Test func `a dead owner's ringing call is cancelled with its own Via, then 480 goes upstream, S2-11`() {
         var (owner, survivor, invite, sent) = ringing(ownerIsLive: false)
         #expect(sent.map(\.firstLine) == ["CANCEL sip:bob@10.0.0.2:5060 SIP/2.0"])

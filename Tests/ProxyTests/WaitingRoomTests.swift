@@ -73,6 +73,19 @@ struct WaitingRoomTests {
         #expect(bench.proxy.counters.awaitedForgotten == 1, "their callees have given up by then")
     }
 
+    @Test func `all callees of a dead node's call that answer at once wait for its record`() {
+        var owner = Fork.bench(3) { $0.memberTag = 0x3333_3333 }
+        let invites = Fork.invites(owner.receive(Call.request("INVITE"), from: ProxyBench.caller))
+        var bench = waitingBench()
+        for (index, invite) in invites.enumerated() {
+            #expect(Fork.answer(200, invite, tag: "t\(index)", &bench).isEmpty)
+            bench.now = bench.now.advanced(milliseconds: 20)
+        }
+        bench.now = bench.now.advanced(milliseconds: 500)
+        let copies = invites.enumerated().map { Fork.answer(200, $0.element, tag: "t\($0.offset)", &bench) }
+        #expect(copies.allSatisfy { $0.count == 1 }, "what has not come by then does not come")
+    }
+
     @Test func `more requests than the limit behind a held 2xx are dropped, counted`() {
         var bench = waitingBench()
         let invite = bench.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]

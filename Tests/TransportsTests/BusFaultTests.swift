@@ -188,4 +188,35 @@ struct BusFaultTests {
         #expect(isAnswered)
         for thread in threads { thread.stop() }
     }
+
+    @Test func `a connection that greets and says nothing more is ended, and a member's stays`() throws {
+        let (one, two) = try (Loopback.bus(11), Loopback.bus(12))
+        let target = try BusEnd(one, [two]) { settings in
+            settings.silence = 400
+            settings.doorInterval = 50
+        }
+        let sender = try BusEnd(two, [one])
+        #expect(sender.reach([target]))
+        let broken = sender.bus.connections.broken
+        for (address, greeting) in [(one, Stranger.publisherHeader), (one.repair, Stranger.requesterHeader)] {
+            guard let stranger = Stranger.connected(to: address) else {
+                Issue.record("the bus does not listen on \(address.text)")
+                return
+            }
+            stranger.write(greeting)
+            let isEnded = Loopback.wait(seconds: 5) {
+                sender.publish([7])
+                return stranger.isOver()
+            }
+            #expect(isEnded)
+        }
+        #expect(target.bus.counters.silentClosed >= 2)
+        #expect(sender.bus.connections.broken == broken, "who speaks stays connected")
+        // And who was silent for too long connects again when it has something to say.
+        let isAgain = Loopback.wait(seconds: 5) { sender.bus.connections.broken > broken }
+        #expect(isAgain)
+        #expect(sender.reach([target]))
+        target.bus.stop()
+        sender.bus.stop()
+    }
 }

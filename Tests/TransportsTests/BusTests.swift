@@ -19,9 +19,13 @@ final class BusEnd {
     private(set) var events: [(event: BusEvent, bytes: [UInt8])] = []
     private var batch = BusEvents()
 
-    init(_ bind: BusAddress, _ peers: [BusAddress], timeout: Int64 = 1_000) throws(NanomsgError) {
+    init(
+        _ bind: BusAddress, _ peers: [BusAddress], timeout: Int64 = 1_000,
+        change: (inout BusSettings) -> Void = { _ in }
+    ) throws(NanomsgError) {
         var settings = BusSettings(bind: bind, peers: peers)
         settings.requestTimeout = timeout
+        change(&settings)
         bus = try Bus(settings, signal: signal)
         marker = Array(bind.text.utf8)
     }

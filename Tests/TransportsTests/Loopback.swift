@@ -151,6 +151,16 @@ struct Stranger: ~Copyable {
         return unsafe poll(&entry, 1, milliseconds) == 1
     }
 
+    /// Whether the other side has ended the connection; what it said before is passed over.
+    func isOver() -> Bool {
+        var buffer = [UInt8](repeating: 0, count: 256)
+        while true {
+            let count = unsafe recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT))
+            if count == 0 { return true }
+            if count < 0 { return errno != EAGAIN }
+        }
+    }
+
     /// Ports of TCP listeners on a loopback address of this process.
     static func listeners(on host: String) -> [UInt16] {
         guard let file = unsafe fopen("/proc/net/tcp", "r") else { return [] }

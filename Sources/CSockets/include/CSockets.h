@@ -80,6 +80,20 @@ void csys_event_kick(int descriptor);
 void csys_event_clear(int descriptor);
 void csys_close(int descriptor);
 
+/* ---- who has connected ---- */
+typedef struct {
+    csys_endpoint from;
+    int64_t silence_ms; /* since the last bytes came, or since it was accepted */
+    int32_t descriptor;
+    uint16_t port; /* ours */
+} csys_visitor;
+/* TCP connections that this process has accepted on `local` or on the port after it, by looking through its
+ * descriptors: whoever accepted them need not tell. At most `capacity`; the number written, or -errno. */
+int csys_visitors(const csys_endpoint *local, csys_visitor *out, int capacity);
+/* Ends one of them, unless its descriptor belongs to something else by now. Whoever owns it sees the end and closes it.
+ * Answers 1, or 0 when it was gone. */
+int csys_visitor_end(const csys_visitor *visitor);
+
 /* ---- host ---- */
 /* This host's addresses, ports 0, at most `capacity` of them; the number written, or -errno. */
 int csys_host_addresses(csys_endpoint *out, int capacity);

@@ -6,7 +6,7 @@
 // somebody recorded is of no use: to another member or a later process it says nothing, and the one that it was for has
 // read its number. The code of an answer covers its part of the answer, and where in the whole it stands, with both
 // ends and the number that the asker has given out once: what answered another question, or came from elsewhere, is
-// none. It hides nothing; the bus is not sealed.
+// none. It hides nothing: that, and whose the bus is, are the seal's to see to.
 
 package struct Authenticator: Sendable {
     /// The code of some bytes under the cluster's key, 32 bytes.

@@ -56,8 +56,39 @@ extension Cluster {
         switch refusal {
         case .unknownKey: meetStranger(claimed, now: now, out: &out) { .unknownKey(name: $0) }
         case .version: noteOnce("version \(claimed)", .wrongVersion(UInt8(claimed) ?? 0), &out)
+        case .unproven: meetUnproven(Stranger.shown(claimed), now: now, out: &out)
         case .unsealed, .forged, .replayed, .malformed, .oversized:
             noteOnce("refused \(refusal) \(claimed)", .notOpened(refusal, name: Stranger.shown(claimed)), &out)
         }
     }
+
+    /// Frames of a process that has not answered us. Whoever is at an address that may be its own is asked at once: the
+    /// answer lets its next frames in. One that stays without is told of: nobody at our addresses is it.
+    private mutating func meetUnproven(_ name: String, now: Instant, out: inout ClusterActions) {
+        for lane in lanes.indices where lanes[lane].isInUse {
+            let isHeard = peers.contains { $0.index == lane && $0.verdict == .heard }
+            if !isHeard || lanes[lane].member?.name == name { lanes[lane].helloAt = min(lanes[lane].helloAt, now) }
+        }
+        unproven = unproven.filter { $0.lastHeard.advanced(by: Self.proofMemory) >= now }
+        guard let at = unproven.firstIndex(where: { $0.name == name }) else {
+            if unproven.count < Stranger.limit {
+                unproven.append(Unproven(name: name, since: now, lastHeard: now))
+            }
+            return
+        }
+        unproven[at].lastHeard = now
+        guard now >= unproven[at].since.advanced(by: Self.proofPatience) else { return }
+        noteOnce("unproven \(name)", .notOpened(.unproven, name: name), &out)
+    }
+
+    /// So long a process may publish without an answer before it is told of.
+    private static let proofPatience: Duration = .seconds(10)
+    private static let proofMemory: Duration = .seconds(1)
+}
+
+/// Who publishes and has not answered.
+struct Unproven: Sendable {
+    let name: String
+    let since: Instant
+    var lastHeard: Instant
 }

@@ -154,12 +154,23 @@ package struct Hello: Equatable, Sendable {
     /// that does not tell. At most 16.
     package var settings: [UInt64] = []
 
+    /// The version of its program, at most 128 bytes; empty from one that does not tell.
+    package var software = ""
+    /// What it can do on the bus that an earlier version cannot, one bit each; 0 from one that does not tell.
+    package var capabilities: UInt64 = 0
+
+    /// This version's: nothing yet beside what every version can that tells of capabilities.
+    package static let capabilities: UInt64 = 1
+
     package static let namesLimit = 1_024
     static let settingsLimit = 16
 
     package init(
-        management: String = "", sip: String = "", service: String = "", names: String = "", settings: [UInt64] = []
+        management: String = "", sip: String = "", service: String = "", names: String = "", settings: [UInt64] = [],
+        software: String = ""
     ) {
+        self.software = String(decoding: software.utf8.prefix(128), as: UTF8.self)
+        capabilities = Self.capabilities
         self.settings = Array(settings.prefix(Self.settingsLimit))
         var fitting: [Substring] = []
         var count = 0

@@ -26,6 +26,8 @@ struct Peer: Sendable {
     private(set) var isTimed = false
     /// Those of them that a request under way asks for.
     private var askedAges: [UInt64] = []
+    /// The records that it asks for and has had no answer about, in the order in which they are answered.
+    private var asked: [UInt64] = []
     static let agedLimit = 4_096
     /// The newest clock seen in its frames.
     var clock: UInt64 = 0
@@ -111,10 +113,31 @@ struct Peer: Sendable {
         askedAges = wants.dids
     }
 
+    /// The records that the next request asks for.
+    mutating func takeAsked() -> [UInt64] {
+        asked = wants.dids
+        wants.dids = []
+        return asked
+    }
+
+    /// A record is in the answer: nothing that was asked for before it comes any more.
+    mutating func noteAnswered(_ did: UInt64) {
+        if let at = asked.firstIndex(of: did) { asked.removeFirst(at + 1) }
+    }
+
     /// The request under way has its answer, or will have none: then its ages are asked for again.
-    mutating func endAsking(isAnswered: Bool) {
-        if !isAnswered { misaged = Array((askedAges + misaged).prefix(Self.agedLimit)) }
+    /// - Parameter isCut: The answer ended at its bound. What comes after the last record in it may be known there, and
+    ///   is asked for again.
+    mutating func endAsking(isAnswered: Bool, isCut: Bool = false) {
+        if !isAnswered {
+            misaged = Array((askedAges + misaged).prefix(Self.agedLimit))
+        } else if isCut {
+            let ages = Set(askedAges)
+            misaged = Array((asked.filter(ages.contains) + misaged).prefix(Self.agedLimit))
+            for did in asked where !ages.contains(did) { _ = want(did: did) }
+        }
         askedAges = []
+        asked = []
     }
 
     /// Hands over the ages that it cannot be asked for any more.

@@ -101,8 +101,8 @@ extension Cluster {
         peers[at].wantMisaged()
         if !peers[at].wants.dids.isEmpty {
             writer.put(EntryKind.fetchRequest.rawValue)
-            writer.putLengthDelimited { FetchRequest.write(peers[at].wants.dids, into: &$0) }
-            peers[at].wants.dids = []
+            let dids = peers[at].takeAsked()
+            writer.putLengthDelimited { FetchRequest.write(dids, into: &$0) }
         }
         // The digests of a large table fill a request by themselves.
         return writer.count - start < Self.pushSize / 2 && writeSync(at, store, now: now, into: &writer)
@@ -140,7 +140,6 @@ extension Cluster {
         }
         lanes[lane].outstanding = nil
         lanes[lane].failures = 0
-        if let to = asked.to, let at = position(of: to) { peers[at].endAsking(isAnswered: true) }
         lanes[lane].isSelf = header.salt == salt
         guard !lanes[lane].isSelf else { return }
         lanes[lane].member = header.sender
@@ -149,6 +148,9 @@ extension Cluster {
             if peers[index].name == header.sender.name { peers[index].index = lane }
         }
         take(bytes, start, header, asked, store: &store, now: now, out: &out)
+        if let to = asked.to, let at = position(of: to) {
+            peers[at].endAsking(isAnswered: true, isCut: to == header.sender && bytes.count >= Self.answerSize)
+        }
     }
 
     private mutating func take(
@@ -179,6 +181,8 @@ extension Cluster {
                     chunk = answer
                 case .item:
                     let item = try RecordItem(bytes, entry.payload)
+                    // Neither a gap's nor a comparison's.
+                    if item.sequence == 0, chunk == nil { peers[at].noteAnswered(item.did) }
                     let outcome = take(item, bytes, transit, of: sender, store: &store, now: now, out: &out)
                     if chunk != nil { counters.syncRecords += 1 }
                     if chunk != nil, outcome == .applied { changed += 1 }

@@ -28,7 +28,7 @@ extension Cluster {
 
     /// Each part of an answer, what was asked for by number and what comes of a comparison, ends here at the latest;
     /// one record more may follow. Both together stay below `FrameHeader.messageLimit`.
-    private static let answerSize = 114_688
+    static let answerSize = 114_688
     /// What a part of an answer to an inquiry takes besides its bytes, by far.
     private static let partOverhead = 256
 

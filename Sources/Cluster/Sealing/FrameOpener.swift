@@ -1,15 +1,20 @@
 // FrameOpener opens what comes from the bus: every message is checked before the cluster machine sees a byte of it.
 //
-//   head read ─▶ a key of ours? ─▶ opened under head, counter, ticket ─▶ counter new? ─▶ in
-//       │              │                        │                             │
-//   malformed,     unknownKey                forged                       replayed
+//   head read ─▶ a key of ours? ─▶ opened under head, counter, ticket ─▶ counter new? ─▶ its process proven? ─▶ in
+//       │              │                        │                             │                  │
+//   malformed,     unknownKey                forged                       replayed           unproven
 //   oversized, version, unsealed
+//
+// A process is proven when it has answered a question of ours: a reply is sealed to its request, so whoever made it is
+// there now and holds the key. Without that a whole stream could be recorded and played to a node that has just begun,
+// whose windows are empty: dead members would live for it, and ended calls come back. Published frames wait for the
+// proof (they are lost, and asked for again); questions do not, for what is taken from them is taken of members only.
 //
 // A counter is noted only after the seal has held, so nobody without the key can move a window. Refusals are counted
 // always, and told once a second for each kind and claimed name, which nobody vouches for: that is how a node with last
 // week's key is named in the log.
 //
-// Limits: 256 processes are followed (the one not heard for longest makes room), 64 names told of.
+// Limits: 256 processes are followed, and 256 proven (the one not heard for longest makes room), 64 names told of.
 
 package import Primitives
 
@@ -40,6 +45,9 @@ package struct FrameOpener: Sendable {
 
     private var keys: [SealKey]
     private var processes: [ProcessKey: Process] = [:]
+    /// Who has answered us: when last, and the counter of the first answer. What was published before that may be a
+    /// recording, too.
+    private var proven: [Salt: (lastAnswer: Instant, firstCounter: UInt64)] = [:]
     private var told: [Tale: Instant] = [:]
     private var head = ByteWriter(capacity: 256)
     private var refusals = [UInt64](repeating: 0, count: SealRefusal.allCases.count)
@@ -48,6 +56,8 @@ package struct FrameOpener: Sendable {
     package static let processLimit = 256
     package static let taleLimit = 64
     private static let taleInterval: Duration = .seconds(1)
+    /// How soon the cluster machine hears again that somebody is to be asked.
+    private static let proofInterval: Duration = .milliseconds(50)
 
     package init(keys: [SealKey]) { self.keys = keys }
 
@@ -125,6 +135,10 @@ package struct FrameOpener: Sendable {
             out.removeLast(out.count - start)
             return refuse(.replayed, header.sender.name, now)
         }
+        guard isProven(header.salt, counter, lane, ticket, now) else {
+            out.removeLast(out.count - start)
+            return refuse(.unproven, header.sender.name, now)
+        }
         processes[process]?.windows[index].note(counter)
         processes[process]?.lastHeard = now
         opened += 1
@@ -134,6 +148,23 @@ package struct FrameOpener: Sendable {
 
     /// Bytes of the longest head.
     private static let longestHead = SealedFrame.nameOffset + 1 + ClusterSettings.nameLimit + SealedFrame.sealLength
+
+    private mutating func isProven(
+        _ salt: Salt, _ counter: UInt64, _ lane: FrameHeader.Lane, _ ticket: SealTicket?, _ now: Instant
+    ) -> Bool {
+        guard lane == .reply, ticket != nil else {
+            return lane != .published || proven[salt].map { counter > $0.firstCounter } ?? false
+        }
+        if proven[salt] == nil, proven.count >= Self.processLimit {
+            let oldest = proven.min { left, right in
+                (left.value.lastAnswer, left.key.high, left.key.low)
+                    < (right.value.lastAnswer, right.key.high, right.key.low)
+            }
+            if let oldest { proven[oldest.key] = nil }
+        }
+        proven[salt] = (now, proven[salt]?.firstCounter ?? counter)
+        return true
+    }
 
     private mutating func makeRoom() {
         guard processes.count >= Self.processLimit else { return }
@@ -148,7 +179,8 @@ package struct FrameOpener: Sendable {
         refusals[Int(refusal.rawValue)] += 1
         let tale = Tale(refusal: refusal, claimed: claimed)
         if let last = told[tale] {
-            guard now >= last.advanced(by: Self.taleInterval) else { return .refused(refusal, claimed: nil) }
+            let interval = refusal == .unproven ? Self.proofInterval : Self.taleInterval
+            guard now >= last.advanced(by: interval) else { return .refused(refusal, claimed: nil) }
         } else if told.count >= Self.taleLimit {
             return .refused(refusal, claimed: nil)
         }

@@ -52,6 +52,8 @@ package enum SealRefusal: UInt8, CaseIterable, Sendable {
     case forged
     /// Here before, or too old to say.
     case replayed
+    /// Sealed well, by a process that has not answered a question of ours yet: it may be a recording.
+    case unproven
 
     package var name: String {
         switch self {
@@ -62,6 +64,7 @@ package enum SealRefusal: UInt8, CaseIterable, Sendable {
         case .unknownKey: "unknown_key"
         case .forged: "forged"
         case .replayed: "replayed"
+        case .unproven: "unproven"
         }
     }
 }

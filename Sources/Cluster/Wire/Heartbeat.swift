@@ -7,7 +7,7 @@
 //     repeated Opinion opinions = 8; uint64 lamport = 9; uint64 last = 10;     // last sequence of its own stream
 //     fixed64 root = 11; uint64 live = 12; uint64 ready = 13; uint64 compared = 14;
 //     bytes management = 15; bytes sip = 16; bytes service = 17; repeated bytes addresses = 18;
-//     bytes names = 19; repeated fixed64 settings = 20;
+//     bytes names = 19; repeated fixed64 settings = 20; bytes software = 21; uint64 capabilities = 22;
 //   }
 //   message Ballot  { uint32 round = 1; bytes name = 2; }
 //   message Opinion { bytes name = 1; fixed64 boot = 2; uint32 verdict = 3; uint64 position = 4; uint64 known = 5;
@@ -100,6 +100,8 @@ struct Heartbeat: Equatable, Sendable {
         writer.putField(19, text: hello.names)
         for address in addresses { writer.putField(18, text: address) }
         for hash in hello.settings { writer.putField(20, fixed: hash) }
+        writer.putField(21, text: hello.software)
+        writer.putField(22, varint: hello.capabilities)
     }
 
     private func write(_ ballot: Ballot, _ number: UInt64, into writer: inout ByteWriter) {
@@ -113,6 +115,7 @@ struct Heartbeat: Equatable, Sendable {
 
 extension Heartbeat {
     init(_ bytes: [UInt8], _ range: Range<Int>) throws(WireError) {
+        hello.capabilities = 0
         var reader = WireReader(bytes, range)
         while let field = try reader.field() {
             switch field.number {
@@ -135,6 +138,8 @@ extension Heartbeat {
             case 17: hello.service = try field.text(in: bytes)
             case 18: try Self.append(field.text(in: bytes), to: &addresses, at: reader.offset)
             case 19: hello.names = try field.text(in: bytes, limit: Hello.namesLimit)
+            case 21: hello.software = try field.text(in: bytes)
+            case 22: hello.capabilities = field.integer
             case 20 where hello.settings.count < Hello.settingsLimit: hello.settings.append(field.integer)
             default: break
             }

@@ -18,7 +18,8 @@ extension MemberReport {
     package var json: JSONValue {
         [
             "name": .string(name), "state": .string(state), "incarnation": .count(incarnation), "bus": .string(bus),
-            "url": .string(managementURL), "self": .bool(isSelf), "in_view": .bool(isInView), "fit": .bool(isFit),
+            "url": .string(managementURL), "version": .string(version), "self": .bool(isSelf),
+            "in_view": .bool(isInView), "fit": .bool(isFit),
             "differs": .texts(differs), "listed": .bool(isListed), "gone": .bool(isProvenGone),
             "silent_s": .seconds(milliseconds: silentMilliseconds),
             "lag_frames": .count(lagFrames), "lag_ms": .count(lagMilliseconds), "applied": .count(applied),
@@ -68,6 +69,7 @@ extension StatusReport {
             "view": .texts(view), "dialogs": dialogs.json, "members": .array(members.map(\.json)),
             "strangers": .array(strangers.map(\.json)), "sealing": sealing?.json ?? .null,
             "targets": .array(targets.map(\.json)), "transactions": .count(openTransactions),
+            "unacknowledged": .count(unacknowledged),
             "relayed": .count(openRelays),
             "uptime_s": JSONValue.seconds(milliseconds: uptimeMilliseconds),
         ]

@@ -34,6 +34,11 @@ package enum StatusText {
             guard !keys.isEmpty else { continue }
             lines.append("\(Cell.text(member["name"])) differs from this node in \(keys)")
         }
+        for member in status["members"]?.elements ?? [] where member["self"]?.flag != true {
+            let version = Cell.text(member["version"])
+            guard !version.isEmpty, !text("version").isEmpty, version != text("version") else { continue }
+            lines.append("\(Cell.text(member["name"])) is of version \(version)")
+        }
         if let targets = status["targets"]?.elements, !targets.isEmpty {
             lines += ["", self.targets(targets, width: width)]
         }

@@ -57,7 +57,7 @@ package struct SettingKey: Sendable {
     private static let unavailableSections = ["script", "storage"]
     private static let unavailableKeys = [
         "cluster.witness", "management.mi-fifo", "management.jsonrpc-socket", "management.ctl",
-        "management.tls", "ims-dialog.db-url", "ims-dialog.db-mode", "ims-dialog.db-update-period",
+        "ims-dialog.db-url", "ims-dialog.db-mode", "ims-dialog.db-update-period",
         "ims-dialog.db-fetch-rows",
     ]
 

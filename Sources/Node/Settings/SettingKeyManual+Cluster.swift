@@ -293,6 +293,23 @@ extension SettingManual {
             """,
             range: "at least 16 characters",
             value: "required off loopback"),
+        "management.tls.certificate-file": SettingManual(
+            """
+            Certificate of management, and the chain above it: with it management is HTTPS only. Read again on a reload
+            """,
+            range: "PEM file",
+            value: "required off loopback"),
+        "management.tls.key-file": SettingManual(
+            """
+            Its key
+            """,
+            range: "PEM file",
+            value: "required with it"),
+        "management.insecure": SettingManual(
+            """
+            Off loopback without `management.tls`: whoever can listen on the way reads the token. For a network of the \
+            nodes' own, or where something in front of the node ends TLS
+            """),
         "management.fault_injection": SettingManual(
             """
             Adds `fault.forget`, `fault.pause_bus` and `fault.skew`

@@ -162,6 +162,9 @@ extension SettingKey {
             return nil
         },
         text("management.token-file", \.management.tokenFile),
+        text("management.tls.certificate-file", \.management.certificateFile),
+        text("management.tls.key-file", \.management.keyFile),
+        flag("management.insecure", \.management.isInsecure),
         flag("management.fault_injection", \.management.allowsFaultInjection),
     ]
 }

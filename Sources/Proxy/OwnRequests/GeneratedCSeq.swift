@@ -7,9 +7,13 @@
 // (any 32 bits are compared, §12.2.2). Then it is the next multiple of 2²⁴ above its first, which two nodes agree on
 // unless a number between them is news to one. At 2³² − 1 there is nothing above, and the BYE has the same number. An
 // INVITE that begins a call at 2³¹ or more is refused.
+//
+// A callee that has sent nothing has no first CSeq, and may send something while the BYE is on its way: whoever has
+// not heard of the BYE would count from there. So the question whether a dialog may end comes with the fact that its
+// callees are counted from 1.
 
-import Dialogs
-import Primitives
+package import Dialogs
+package import Primitives
 import SIP
 
 enum GeneratedCSeq {
@@ -29,6 +33,29 @@ enum GeneratedCSeq {
 }
 
 extension Proxy {
+    /// The dialog is to be ended: what its BYEs to the caller are counted from is a fact from now on.
+    package mutating func fixByeCSeqs(_ did: DialogID, now: Instant, dialogs: inout DialogTable) {
+        self.now = now
+        let uncounted = dialogs.view(did) { view, stored in
+            var tags: [[UInt8]] = []
+            view.forEachOut(in: stored) { out in
+                guard out.state == .confirmedNotAcknowledged || out.state == .confirmed, out.side.firstCSeq == 0 else {
+                    return
+                }
+                tags.append(Array(stored[out.toTag.range]))
+            }
+            return tags
+        }
+        guard let uncounted, !uncounted.isEmpty else { return }
+        facts.begin()
+        for tag in uncounted {
+            facts.out(tag) { out in
+                out.side { $0.counts(fromCSeq: 1) }
+            }
+        }
+        learn(did, dialogs: &dialogs)
+    }
+
     /// A request that passes with a CSeq above what our BYE would have: the record must know of it, whatever is
     /// answered, and whether or not anything is.
     mutating func writeHighCSeq(_ did: DialogID, _ plan: RequestPlan, dialogs: DialogTable) {

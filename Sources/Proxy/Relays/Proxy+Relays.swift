@@ -45,7 +45,7 @@ extension Proxy {
         counters.relayed += 1
         relayCount += 1
         var context = ResponseContext()
-        let relaying = Relaying(key: relayKey(plan.via, plan.cSeq))
+        let relaying = Relaying(key: relayKey(plan.via, plan.cSeq), did: plan.did)
         context.role = .relayed(relaying)
         context.cSeq = plan.cSeq.number
         context.upstream = plan.upstream
@@ -191,6 +191,20 @@ extension Proxy {
         return true
     }
 
+    /// No member has answered by way of this node. One that lives may have answered the sender itself, to a copy that
+    /// came to it: then the record is here. Else nothing is known, and a 408 would end what that one has begun.
+    mutating func relayTimedOut(_ context: inout ResponseContext, _ id: SlotID, dialogs: inout DialogTable) {
+        context.branches[0].final = 408
+        if adoptsRelayed(&context, id, dialogs: &dialogs) || relaysAnew(&context, id) { return }
+        let target = context.branches[0].target
+        if neighbours.peers.contains(where: { $0.isLive && $0.endpoint == target }) {
+            counters.dropped += 1
+            abandonServer(&context)
+        } else {
+            respond(408, &context, id)
+        }
+    }
+
     /// Members have come or gone: what was relayed to one that is gone is answered from its record, or relayed to
     /// another member.
     package mutating func reviewRelays(now: Instant, dialogs: inout DialogTable) {
@@ -223,7 +237,7 @@ extension Proxy {
     /// Relays an INVITE to a member that lives, or refuses it for want of one.
     private mutating func goOn(_ context: inout ResponseContext, _ id: SlotID) {
         terminateClient(&context, 0)
-        if let relaying = context.relaying { context.role = .relayed(Relaying(key: relaying.key)) }
+        if let relaying = context.relaying { context.role = .relayed(Relaying(key: relaying.key, did: relaying.did)) }
         guard let key = context.serverKey, let member = takerOfCalls(key, attempt: 0) else {
             counters.relaysRefused += 1
             respond(503, &context, id) { $0.put("Retry-After: 10\r\n") }
@@ -257,6 +271,7 @@ extension Proxy {
         context.isInitial = true
         context.pass = plan.pass
         dialogTable.insert(hash: did.rawValue, value: id.index)
+        if own != did { learnAdoption(context, id, did, context.upstream, dialogs: &dialogs) }
         if context.cancelled {
             learnForeignCancel(did, plan.pass, plan, dialogs: &dialogs)
         }

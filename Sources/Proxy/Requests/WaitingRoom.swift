@@ -25,7 +25,8 @@ struct WaitingRoom: Sendable {
     /// A record that has not come by then will not: its publisher repeats what a commit waits for within 50 ms, and a
     /// gap is asked for with the next heartbeat.
     static let messageWait = Duration.seconds(5)
-    /// A 2xx is let pass so often; then it goes on without a record.
+    /// A 2xx is let pass so often, and as long as the question is young: several callees of one call answer at once.
+    /// Then it goes on without a record.
     static let answerTries = 2
     /// Its callee repeats it for 64·T1, then nothing of it is worth remembering.
     static let answerWait = Duration.seconds(32)
@@ -38,7 +39,12 @@ struct WaitingRoom: Sendable {
 
     private var requests: [(did: DialogID, request: WaitingRequest, until: Instant)] = []
     private var messages: [Message] = []
-    private var answers: [(did: DialogID, tries: Int, until: Instant)] = []
+    private var answers: [(did: DialogID, tries: Int, since: Instant, until: Instant)] = []
+    /// INVITEs that members were asked for, since a CANCEL came and nothing is known here; at the limit one may be
+    /// asked for twice.
+    private var invites: [(did: DialogID, until: Instant)] = []
+
+    var requestCount: Int { requests.count }
 
     var isEmpty: Bool { requests.isEmpty && messages.isEmpty }
 
@@ -63,13 +69,24 @@ struct WaitingRoom: Sendable {
     /// - Returns: Whether it may be once more, and whether another dialog was forgotten for it.
     mutating func letPass(_ did: DialogID, now: Instant) -> (mayWait: Bool, hasForgotten: Bool) {
         answers.removeAll { $0.until <= now }
-        let tries = answers.last { $0.did == did }?.tries ?? 0
-        guard tries < Self.answerTries else { return (false, false) }
+        let known = answers.last { $0.did == did }
+        let (tries, since) = (known?.tries ?? 0, known?.since ?? now)
+        guard tries < Self.answerTries || now < since.advanced(by: Self.requestWait) else { return (false, false) }
         answers.removeAll { $0.did == did }
         let hasForgotten = answers.count >= Self.limit
         if hasForgotten { answers.removeFirst() }
-        answers.append((did, tries + 1, now.advanced(by: Self.answerWait)))
+        answers.append((did, tries + 1, since, now.advanced(by: Self.answerWait)))
         return (true, hasForgotten)
+    }
+
+    /// Notes that members were asked for the INVITE that a CANCEL is for.
+    /// - Returns: False where they were before.
+    mutating func asksForInvite(_ did: DialogID, now: Instant) -> Bool {
+        invites.removeAll { $0.until <= now }
+        guard !invites.contains(where: { $0.did == did }) else { return false }
+        if invites.count >= Self.limit { invites.removeFirst() }
+        invites.append((did, now.advanced(by: Self.answerWait)))
+        return true
     }
 
     /// The record of a dialog has come: what waited for it, in order of arrival.

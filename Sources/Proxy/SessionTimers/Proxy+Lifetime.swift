@@ -140,6 +140,22 @@ extension Proxy {
         learn(did, dialogs: &dialogs)
     }
 
+    /// A deadline was written here by an age that a peer has corrected since: of two copies of one INVITE each had
+    /// begun the dialog, or its record came out of a backlog. Whoever counts from the true birth has it too early. It
+    /// is written again, as the moment that it was when the phones were told of it.
+    package mutating func correctDeadline(
+        _ did: DialogID, _ deadline: RecordView.Deadline, now: Instant, dialogs: inout DialogTable
+    ) {
+        self.now = now
+        defer { replayQueued(dialogs: &dialogs) }
+        guard let known = dialogs.view(did, { view, _ in view.deadline }) ?? nil,
+            known.generation == deadline.generation, known.atMilliseconds < deadline.atMilliseconds
+        else { return }
+        facts.begin()
+        facts.deadline(deadline)
+        learn(did, dialogs: &dialogs)
+    }
+
     /// Milliseconds by which two nodes may differ in a dialog's age.
     private static let ageMargin: UInt64 = 100
 

@@ -33,7 +33,7 @@ extension Proxy {
             return
         }
         if cSeq.method == .invite, 200..<300 ~= message.statusCode, did.rawValue != 0,
-            awaitsRecordOfTheDead(did, dialogs: dialogs)
+            awaitsRecord(did, dialogs: dialogs)
         {
             return
         }
@@ -112,7 +112,7 @@ extension Proxy {
 
     /// A dead node's INVITE is answered, and its record is not here: it is fetched, and the callee's next copy of the
     /// 2xx finds it (R2). Twice at most for a dialog; then the answer goes on without.
-    private mutating func awaitsRecordOfTheDead(_ did: DialogID, dialogs: DialogTable) -> Bool {
+    mutating func awaitsRecord(_ did: DialogID, dialogs: DialogTable) -> Bool {
         guard neighbours.commits, !dialogs.contains(did) else { return false }
         let wait = waitingRoom.letPass(did, now: now)
         counters.awaitedForgotten += wait.hasForgotten ? 1 : 0

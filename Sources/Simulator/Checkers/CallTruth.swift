@@ -61,6 +61,8 @@ final class CallTruth {
     var transactions: Set<String> = []
     /// Processes that told it by the second transaction to wait.
     var adopters: [ProcessID] = []
+    /// Processes that had that transaction's Vias in their record as one of those told it to wait.
+    var adoptionKnowers: [ProcessID] = []
     var cancelCode: Int?
     /// Processes that held the record when the first provisional answer left for the caller.
     var ringKnowers: [ProcessID] = []

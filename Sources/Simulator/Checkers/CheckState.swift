@@ -158,6 +158,10 @@ final class CheckState {
             bytes.contains(text: caller.clients[client].branch)
         else { return }
         truth.adopters.append(host.process)
+        guard let did = truth.did else { return }
+        truth.adoptionKnowers += world.hosts.filter { other in
+            other.node.map { NodeInspection.hasAdoption(did, by: caller.clients[client].branch, $0) } == true
+        }.map(\.process)
     }
 
     /// A final answer that is no 2xx leaves for the INVITE that made the call: should it be confirmed too, it is owing

@@ -136,9 +136,9 @@ extension World {
         call.plan.spiral?.recordRoutes == true && !plan.deals && !checks.ends.isEmpty
     }
 
-    /// Its INVITE was tried again, and who took that is dead: the second transaction's Vias are in no record (R16).
+    /// Its INVITE was tried again, and all who knew the second transaction's Vias are dead (R16).
     private func isAdopterDead(_ call: CallTruth) -> Bool {
-        call.triedAgainAt != nil && !call.adopters.contains { checks.isAlive($0) }
+        call.triedAgainAt != nil && knewAlive(call.adopters + call.adoptionKnowers).isEmpty
     }
 
     /// A callee that is switched off has been asked, and timer B has not run out.
