@@ -38,6 +38,7 @@ let package = Package(
         module("SIP", ["Primitives"]),
         module("Dialogs", ["Primitives", "SIP"]),
         module("Proxy", ["Primitives", "SIP", "Dialogs"]),
+        module("Routes", ["Primitives", "SIP"]),
         // Its small machines are tested one by one, below package access, in release too.
         module("Cluster", ["Primitives"], [.unsafeFlags(["-enable-testing"])]),
         module("Node", ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster"]),
@@ -49,6 +50,8 @@ let package = Package(
         .systemLibrary(
             name: "CCares", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"]), .brew(["c-ares"])]),
         module("Nanomsg", ["CNanomsg", "CSockets"]),
+        .target(name: "CLua", linkerSettings: [.linkedLibrary("lua5.4")]),
+        module("Scripting", ["Primitives", "SIP", "Routes", "CLua"]),
         // The cipher of the bus; the decisions about a sealed frame are Cluster's.
         module(
             "Sealing", ["Primitives", "Cluster", "Nanomsg", .product(name: "Crypto", package: "swift-crypto")]),
@@ -68,6 +71,7 @@ let package = Package(
             [
                 "Primitives", "SIP", "Dialogs", "Cluster", "Node",
                 .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdTLS", package: "hummingbird"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -81,6 +85,7 @@ let package = Package(
             name: "understudy",
             dependencies: [
                 "Primitives", "SIP", "Dialogs", "Cluster", "Node", "Nanomsg", "Sealing", "Transports", "Management",
+                "Routes", "Scripting",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
@@ -119,6 +124,8 @@ let package = Package(
             "DialogsTests",
             ["Primitives", "SIP", "Dialogs", .product(name: "SwiftProtobuf", package: "swift-protobuf")]),
         tests("ProxyTests", ["Primitives", "SIP", "Dialogs", "Proxy", "Fuzzing"]),
+        tests("RoutesTests", ["Primitives", "SIP", "Routes"]),
+        tests("ScriptingTests", ["Primitives", "SIP", "Routes", "Scripting"]),
         tests("ClusterTests", ["Primitives", "Cluster"]),
         tests("NodeTests", ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Node"]),
         tests(

@@ -38,7 +38,8 @@ def homes(nodes):
 
 def drain_sigterm(report, quick):
     """SIGTERM, under the shipped unit's command line, while calls ring and more come: all are answered, and it ends."""
-    ring, count = (8.0, 20) if quick else (40.0, 20)
+    # Longer than the telephones keep a transaction that is over: one that is not must not be forgotten.
+    ring, count = (8.0, 20) if quick else (45.0, 20)
     stage = Stage(report)
     stage.cluster.serve_options = shipped_options()
     with stage:

@@ -1,5 +1,6 @@
 """Acceptance: what `config init` writes is checked, started, called through and compared, as it was written."""
 
+import glob
 import os
 import re
 import shutil
@@ -136,11 +137,34 @@ def over_tls(report, folder, kind, start):
                 connection.sendall(message("ACK", contact[1], front, 1, to_tag=tag[1], route=route).encode())
                 answer = exchange(connection, message("BYE", contact[1], front, 1, to_tag=tag[1], route=route))
                 report.claim(f"{kind}: and its BYE", answer.startswith("SIP/2.0 200"), answer.splitlines()[:1])
+            if kind == "kamailio":
+                called_back(report, phones, connection, front)
             connection.close()
         finally:
             phones.close()
             if balancer is not None:
                 balancer.terminate()
+
+
+def called_back(report, phones, connection, front):
+    """Who was called hangs up: its BYE finds the connection that the balancer has of the caller, who listens nowhere."""
+    answer = exchange(connection, message("INVITE", f"sip:b@{front}", front, 2))
+    routes = [route.strip() for route in re.findall(r"(?im)^record-route\s*:\s*(.*)$", answer)]
+    tag = re.search(r"(?im)^to\s*:.*(;tag=[^\s;]+)", answer)
+    contact = re.search(r"(?im)^(?:contact|m)\s*:\s*<([^>]+)>", answer)
+    if not report.claim("kamailio: a second call over the connection is answered", answer.startswith("SIP/2.0 200") and tag and contact, answer[:200]):
+        return
+    connection.sendall(message("ACK", contact[1], front, 2, to_tag=tag[1], route=routes).encode())
+    phones.wait(lambda: any(p.state == "confirmed" for p in list(phones.callee.answered_calls)), 5)
+    for party in list(phones.callee.answered_calls):
+        if party.state == "confirmed":
+            phones.do(party.hang_up)
+    connection.settimeout(5)
+    try:
+        text = connection.recv(65536).decode(errors="replace")
+    except (OSError, ValueError) as error:
+        text = f"nothing: {error}"
+    report.claim("kamailio: the callee's BYE comes over it", text.startswith("BYE "), text.splitlines()[:1])
 
 
 def refusals(report, folder):
@@ -157,13 +181,12 @@ def refusals(report, folder):
         (["--balancer-address", NODES[0]], "--balancer-address: is a node's"),
         (["--to", "gateway"], "--to: 'gateway' is not a SIP URI"),
         (["--cluster-name", "a b"], "--cluster-name: 'a b' is not a name"),
-        (["--to", "--tls"], "--tls: kamailio.cfg is for UDP"),
     ]
     for words, sentence in rows:
         other = os.path.join(folder, "refused")
         base = flags("kamailio", other)
         at = base.index(words[0])
-        base[at : at + 2] = ["--to", "", "--tls"] if words[1] == "--tls" else words
+        base[at : at + 2] = words
         code, said = run(*base)
         report.claim(f"refused: {' '.join(words)}", code == 2 and sentence in said and not os.path.exists(other), said.strip()[:160])
     code, said = run("config", "init", "--output", os.path.join(folder, "unasked"))
@@ -172,6 +195,20 @@ def refusals(report, folder):
     open(locked, "w").close()
     code, said = run(*flags("none", locked))
     report.claim("a file where the folder should be is told of", code == 2 and re.search(r"the folder .* cannot be made", said) is not None, said.strip()[:160])
+
+
+def try_kamailio(report, folder):
+    """`kamailio -c` of both files, and a call over TLS where its module is installed."""
+    program = shutil.which("kamailio") or "/usr/sbin/kamailio"
+    if not os.access(program, os.X_OK):
+        return report.figure("kamailio is not installed; its files were not tried", "")
+    if not glob.glob("/usr/lib/*/kamailio/modules/tls.so"):
+        return report.figure("kamailio's tls module is not installed (kamailio-tls-modules); it was not tried", "")
+    over_tls(report, folder, "kamailio", lambda place: [program, "-f", os.path.join(place, "kamailio.cfg"), "-m", "128", "-DD", "-E"])
+    for place in ("kamailio", "kamailio-tls"):
+        words = [program, "-c", "-f", os.path.join(folder, place, "kamailio.cfg")]
+        result = subprocess.run(words, capture_output=True, text=True, timeout=20, check=False)
+        report.claim(f"kamailio takes the file of {place}", result.returncode == 0, (result.stdout + result.stderr).strip()[-200:])
 
 
 def init(report, quick):
@@ -202,6 +239,7 @@ def init(report, quick):
             report.claim(f"{program} takes its file", result.returncode == 0, (result.stdout + result.stderr).strip()[-200:])
             start = (lambda place, path=path: [path, "-e", "stderr", "-g", "daemon off;", "-c", os.path.join(place, "nginx.conf")]) if program == "nginx" else (lambda place, path=path: [path, "-db", "-f", os.path.join(place, "haproxy.cfg")])
             over_tls(report, folder, program, start)
+        try_kamailio(report, folder)
         refusals(report, folder)
         place = os.path.join(folder, "kamailio")
         with Cluster(os.path.join(folder, "stage"), 3, net=NET) as cluster:

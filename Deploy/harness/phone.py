@@ -5,8 +5,8 @@
 
 It is an instrument: it follows RFC 3261 as a real phone does (route sets, CSeq, retransmissions, 482 to a merged
 request, 481 to a second BYE transaction) and hides nothing. What a real phone would show its user as "call dropped" is
-a count here. Transactions are kept for 40 s (64 times T1, and some), so a repeated BYE is told from a second one. Not
-attempted: TCP, forked early dialogs, authentication, media.
+a count here. Transactions are kept for 40 s (64 times T1, and some) from their final answer on, so a repeated BYE is told
+from a second one, and however long a call rings. Not attempted: TCP, forked early dialogs, authentication, media.
 """
 
 from collections import Counter, deque
@@ -31,6 +31,7 @@ class ClientTransaction:
         self.sent_at = now()
         self.repeats = 0
         self.code = 0
+        self.ended_at = None
         self.timer = phone.loop.after(T1, self.repeat)
         phone.send(data, destination)
 
@@ -38,7 +39,7 @@ class ClientTransaction:
         if self.code >= 200 or (self.code >= 100 and self.method == "INVITE"):
             return
         if now() - self.sent_at >= GIVE_UP:
-            self.code = 408
+            self.code, self.ended_at = 408, now()
             self.gave_up()
             return
         self.repeats += 1
@@ -50,6 +51,8 @@ class ClientTransaction:
     def receive(self, message):
         first_final = message.code >= 200 and self.code < 200
         self.code = max(self.code, message.code) if self.code < 200 else self.code
+        if first_final:
+            self.ended_at = now()
         if first_final or (message.code >= 100 and self.method == "INVITE"):
             self.timer.cancel()
         self.answered(message, first_final)
@@ -68,11 +71,14 @@ class ServerTransaction:
         self.code = 0
         self.acknowledged = False
         self.party = None
+        self.ended_at = None
         self.came_at = now()
         self.repeats = 0
 
     def answer(self, code, to_tag="", headers=(), body="", record_route=False):
         self.code = code
+        if code >= 200 and self.ended_at is None:
+            self.ended_at = now()
         self.last = sip.answer(self.request, code, self.source, to_tag, headers, body, record_route)
         self.send()
         if code >= 300 and self.request.method == "INVITE":
@@ -244,4 +250,11 @@ class Phone:
         moment = now()
         while self.expiring and self.expiring[0][0] < moment:
             _, table, key = self.expiring.popleft()
-            table.pop(key, None)
+            transaction = table.get(key)
+            if transaction is None:
+                continue
+            until = (moment if transaction.ended_at is None else transaction.ended_at) + KEPT
+            if until > moment:
+                self.expiring.append((until, table, key))
+            else:
+                del table[key]

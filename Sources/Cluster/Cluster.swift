@@ -162,12 +162,10 @@ package struct Cluster: Sendable {
         return peers.contains { isServing($0) && $0.heartbeat.root == root && $0.acknowledged >= outbound.last }
     }
 
-    /// The Lamport counters of a majority of the view have been heard, so stamps made now are newer than theirs (R2).
-    package var hasHeardCounters: Bool { isMember && hasQuorum }
-
-    /// A stamp counter that is newer than everything heard.
-    package mutating func nextStamp() -> UInt64 {
-        lamport += 1
+    /// A stamp counter that is newer than everything heard, and than what stands where it is to be written.
+    package mutating func nextStamp(above known: UInt64) -> UInt64 {
+        lamport = max(lamport, known)
+        if lamport < .max { lamport += 1 }  // A peer may say anything; of equal counters the tag decides.
         return lamport
     }
 

@@ -14,6 +14,9 @@ extension DialogTable {
 
     public func count(in state: DialogState) -> Int { stateCounts[Int(state.rawValue)] }
 
+    /// Of those, the ones that this node is the home of.
+    public func ownCount(in state: DialogState) -> Int { ownStateCounts[Int(state.rawValue)] }
+
     /// Bytes that the records' blobs occupy, free blocks of their chunks included.
     public var blobByteCount: Int { blobs.byteCount }
 
@@ -60,6 +63,7 @@ extension DialogTable {
     mutating func count(_ entry: Entry, by sign: Int, now: Instant) {
         let bucket = bucket(of: entry.did)
         stateCounts[Int(entry.state.rawValue)] += sign
+        if entry.isOwn { ownStateCounts[Int(entry.state.rawValue)] += sign }
         buckets[bucket].changedAt = max(buckets[bucket].changedAt, now)
         guard entry.state != .deleted else { return }
         let share = sign > 0 ? entry.contentHash : 0 &- entry.contentHash

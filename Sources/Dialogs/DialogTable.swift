@@ -9,8 +9,9 @@
 // The age of a dialog is not in the record: `birth` is a local instant, made from the age that came with a put, and the
 // earlier one wins; a deadline is birth + at_ms. So replicas hold equal bytes, and no two clocks are compared.
 //
-// Invariants: `counts` sum up to `count`; a bucket's digest is the wrapping sum of the keyed hashes of (did, bytes) of
-// its live records, so it depends neither on order nor on time; every slot is in both indices and in its bucket's list.
+// Invariants: `stateCounts` sum up to `count`; `profiles` has each link of each live record
+// once; a bucket's digest is the wrapping sum of the keyed hashes of (did, bytes) of its live records, so it depends
+// neither on order nor on time; every slot is in both indices and in its bucket's list.
 // Limit: `limit` records, tombstones included; at it a new record is refused, typed and counted.
 
 public import Primitives
@@ -83,6 +84,10 @@ public struct DialogTable: Sendable {
         var hasPendings: Bool
         /// The deadline was written by this node, by what it held for the dialog's age.
         var isDeadlineOwn: Bool
+        /// The record has links to profiles, or had some.
+        var hasLinks: Bool
+        /// This node is its home.
+        var isOwn = false
     }
 
     static let none: UInt32 = .max
@@ -100,6 +105,15 @@ public struct DialogTable: Sendable {
     var scratch = ByteWriter(capacity: 2_048)
     var woken: [UInt64] = []
     var stateCounts: [Int] = Array(repeating: 0, count: 6)
+    /// The same of those that this node is the home of.
+    var ownStateCounts: [Int] = Array(repeating: 0, count: 6)
+    /// The node that this table is in, as homes have it.
+    private let ownName: [UInt8]
+    /// What has come and gone, of all dialogs that this table has held, and of its node's.
+    public private(set) var totals = DialogTotals()
+    public private(set) var ownTotals = DialogTotals()
+    /// How many live dialogs each profile has.
+    var profiles: ProfileIndex
 
     struct Bucket: Sendable {
         var digest: UInt64 = 0
@@ -116,8 +130,11 @@ public struct DialogTable: Sendable {
     ///   - hash: Under the cluster's key, for the same reason.
     ///   - limit: Records at most, tombstones included.
     ///   - origin: Not after the first `now` that the table is going to see.
-    public init(buckets: Int, hash: KeyedHash, limit: Int, origin: Instant = .zero) {
+    ///   - node: Whose table it is, as the homes of records have it.
+    public init(buckets: Int, hash: KeyedHash, limit: Int, origin: Instant = .zero, node: [UInt8] = []) {
         self.hash = hash
+        ownName = node
+        profiles = ProfileIndex(hash: hash)
         self.buckets = Array(repeating: Bucket(), count: max(buckets, 1))
         entries = Slab(limit: limit)
         wheel = TimerWheel(origin: origin)
@@ -162,7 +179,8 @@ public struct DialogTable: Sendable {
     private mutating func create(
         _ did: DialogID, facts: RawSpan, age: Duration?, _ room: RecordRoom, isPeers: Bool, now: Instant
     ) throws(RecordError) -> Learned {
-        guard !(try RecordIdentity(facts)).callID.isEmpty else {
+        let identity = try RecordIdentity(facts)
+        guard !identity.callID.isEmpty else {
             counters.unknownRecords += 1
             return Learned(outcome: .unknownRecord, before: nil, after: .unconfirmed, deadlineChanged: false)
         }
@@ -172,16 +190,19 @@ public struct DialogTable: Sendable {
         let bytes = scratch.bytes
         let written = RawSpan(_elements: bytes.span)
         let summary = RecordSummary(written)
-        let entry = Entry(
+        var entry = Entry(
             did: did, birth: now.advanced(by: .zero - max(age ?? .zero, .zero)), changedAt: now,
             contentHash: contentHash(did, written), deadline: summary.deadline, blob: blobs.insert(written),
             timer: .none, previousInBucket: Self.none, nextInBucket: Self.none, state: summary.state,
-            hasPendings: summary.hasPendings, isDeadlineOwn: !isPeers)
+            hasPendings: summary.hasPendings, isDeadlineOwn: !isPeers, hasLinks: identity.hasLinks)
+        entry.isOwn = isOwn(bytes)
         guard let id = entries.insert(entry) else { throw .tableFull(limit: entries.limit) }
         byDID.insert(hash: did.rawValue, value: id.index)
         byCallID.insert(hash: callIDHash(bytes, summary.callID), value: id.index)
         linkIntoBucket(id.index, did)
         count(entry, by: 1, now: now)
+        countLinks(of: entry, by: 1)
+        countTotals(entry, was: nil, bytes)
         return Learned(
             outcome: .created, before: nil, after: summary.state, deadlineChanged: summary.deadline != .max)
     }
@@ -190,11 +211,13 @@ public struct DialogTable: Sendable {
         _ id: SlotID, facts: RawSpan, age: Duration?, _ room: RecordRoom, isPeers: Bool, now: Instant
     ) throws(RecordError) -> Learned {
         guard let old = entries[id] else { preconditionFailure("the did index must name a record: \(id)") }
-        guard let isSame = try joinIntoScratch(old.blob, facts, room, isPeers: isPeers) else {
+        let identity = try RecordIdentity(facts)
+        guard let isSame = try joinIntoScratch(old.blob, facts, identity, room, isPeers: isPeers) else {
             counters.mismatches += 1
             return Learned(outcome: .mismatch, before: old.state, after: old.state, deadlineChanged: false)
         }
         var entry = old
+        entry.hasLinks = old.hasLinks || identity.hasLinks
         if let age { entry.birth = min(old.birth, now.advanced(by: .zero - max(age, .zero))) }
         let isOlder = old.birth - entry.birth > Self.birthTolerance
         let isBegunAgain = isPeers && isBegun(elsewhereAfter: old, facts, age: age, now: now)
@@ -227,11 +250,11 @@ public struct DialogTable: Sendable {
 
     /// Joins a stored record and facts in `scratch`; answers whether all was known, `nil` for another dialog's facts.
     private mutating func joinIntoScratch(
-        _ blob: BlobID, _ facts: RawSpan, _ room: RecordRoom, isPeers: Bool
+        _ blob: BlobID, _ facts: RawSpan, _ identity: RecordIdentity, _ room: RecordRoom, isPeers: Bool
     ) throws(RecordError) -> Bool? {
         let stored = blobs.location(blob)
         let record = RawSpan(_elements: stored.bytes.span).extracting(stored.range.range)
-        guard try RecordIdentity(facts).agrees(with: stored.bytes, stored.range, facts) else { return nil }
+        guard try identity.agrees(with: stored.bytes, stored.range, facts) else { return nil }
         scratch.removeAll()
         if isPeers {
             let isWhole = try joiner.joinAsFits(record, facts, isCanonical: true, into: &scratch)
@@ -257,9 +280,12 @@ public struct DialogTable: Sendable {
         entry.changedAt = now
         entry.contentHash = contentHash(entry.did, written)
         let overruled = old.state == .confirmed && entry.deadline < old.deadline ? deadline(of: old) : nil
+        countLinks(of: old, by: -1)
         entry.blob = blobs.replace(old.blob, with: written)
         count(old, by: -1, now: now)
         count(entry, by: 1, now: now)
+        countLinks(of: entry, by: 1)
+        countTotals(entry, was: old.state, bytes)
         _ = entries.update(id) { $0 = entry }
         let deadlineChanged = entry.deadline != old.deadline || (entry.birth != old.birth && entry.deadline != .max)
         var learned = Learned(
@@ -276,6 +302,20 @@ public struct DialogTable: Sendable {
         guard !overflows else { return nil }
         deadline.atMilliseconds = sum
         return deadline
+    }
+
+    private func isOwn(_ record: [UInt8]) -> Bool {
+        guard !ownName.isEmpty else { return false }
+        let name = RecordView(record, ByteRange(record)).homeParts(in: record).name
+        return Text.same(record, name, ownName, ByteRange(ownName))
+    }
+
+    private mutating func countTotals(_ entry: Entry, was before: DialogState?, _ record: [UInt8]) {
+        guard before == nil || before != entry.state && entry.state == .deleted else { return }
+        if before == nil, entry.state == .deleted { return }  // What is over was somebody's before this table was.
+        let flags = before == nil ? [] : RecordView(record, ByteRange(record)).flags
+        totals.count(isNew: before == nil, flags)
+        if entry.isOwn { ownTotals.count(isNew: before == nil, flags) }
     }
 
     private func deadline(of entry: Entry) -> RecordView.Deadline? {
@@ -296,6 +336,7 @@ public struct DialogTable: Sendable {
         // A record that is forgotten does not make its bucket young: a peer that still has it is to be compared at
         // once.
         count(entry, by: -1, now: Instant(nanoseconds: .min))
+        countLinks(of: entry, by: -1)
         blobs.remove(entry.blob)
         entries.remove(id)
         return true

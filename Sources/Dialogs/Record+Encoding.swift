@@ -33,18 +33,20 @@ extension Record {
         facts.caller { caller.write(into: &$0) }
         facts.settle(.caller, cSeq: settledCaller)
         facts.settle(.callee, cSeq: settledCallee)
+        facts.times(times)
+        for attribute in attributes { facts.message(.attributes) { attribute.write(into: &$0) } }
         for out in outs { facts.out(out.toTag) { out.write(into: &$0) } }
         for pending in pendings {
             facts.pending(pending.leg, cSeq: pending.cseq, pending.branch, ByteRange(pending.branch)) {
                 pending.write(into: &$0)
             }
         }
+        for variable in variables { facts.message(.variables) { variable.write(into: &$0) } }
+        for profile in profiles { facts.message(.profiles) { profile.write(into: &$0) } }
         for adoption in adoptions {
             facts.adoption(
                 adoption.leg, cSeq: adoption.cseq, branch: { $0.put(adoption.branch) }, { adoption.write(into: &$0) })
         }
-        for variable in variables { facts.message(.variables) { variable.write(into: &$0) } }
-        for profile in profiles { facts.message(.profiles) { profile.write(into: &$0) } }
         facts.reject(.caller, mark: rejectedCaller)
         facts.reject(.callee, mark: rejectedCallee)
         facts.fail(status: Int(failure))

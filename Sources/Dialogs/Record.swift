@@ -90,6 +90,8 @@ public struct Record: Equatable, Sendable {
     public var pendings: [Pending] = []
     /// Branch, source and Via stack of each, CSeq and pass: see `RecordView.forEachAdoption`.
     public var adoptions: [Pending] = []
+    public var times = RecordView.Times()
+    public var attributes: [Stamped] = []
     public var variables: [Stamped] = []
     public var profiles: [Stamped] = []
 
@@ -133,6 +135,8 @@ public struct Record: Equatable, Sendable {
         view.forEachOut(in: bytes) { outs.append(Out($0, bytes)) }
         view.forEachPending(in: bytes) { pendings.append(Pending($0, bytes)) }
         view.forEachAdoption(in: bytes) { adoptions.append(Pending($0, bytes)) }
+        times = view.times(in: bytes)
+        view.forEachAttribute(in: bytes) { attributes.append(Stamped($0, bytes)) }
         view.forEachVariable(in: bytes) { variables.append(Stamped($0, bytes)) }
         view.forEachProfile(in: bytes) { profiles.append(Stamped($0, bytes)) }
     }

@@ -7,10 +7,11 @@
 //                5 state    max               17 pendings  map by (branch, leg, cseq)    Pending, joined    ≤ 64
 //                6 deadline larger            18 variables map by key    larger stamp  ┐ together
 //                7 flags    or                19 profiles  map by key    larger stamp  ┘ ≤ 256
-//                                             14 adoptions map by (branch, leg, cseq)    Pending, joined    ≤ 8
+//                                             20 adoptions map by (branch, leg, cseq)    Pending, joined    ≤ 8
 //                8 from  9 to  10 request_uri    larger bytes
 //                21 rejected_caller, 22 rejected_callee  max   (CSeq, branch hash) of the last re-INVITE refused
 //                23 failure  max   status of the final answer other than 2xx that the INVITE got
+//                14 times    Times, joined       15 attributes  map by key  larger stamp, counted with 18 and 19
 //                25 refused_caller                       max   as 21, of one that a node refused by itself
 //     Deadline   larger (1 generation, 2 at_ms, 3 lifetime_ms, then bytes: 4 ordinary_ms)   at_ms counts from birth
 //     Side       1 cseq max   2 first_cseq least that is not 0   3 target larger   4 sent_by larger bytes
@@ -22,21 +23,27 @@
 //                13 session_s max   14 reason larger bytes
 //     Stamped    1 key      larger (2 counter, 3 node, 4 boot, then bytes)   5 value, absent when removed
 //     Home       1 name  2 boot (fixed64)  3 sent_by      opaque to the join
+//     Times      1 born_unix_ms  2 answered_ms  3 ended_ms   each the least that is not 0; the last two since birth
 //
 // What is dropped (RecordJoin does it; the laws hold because each condition can only become true):
 //   · a pending, or an adoption, whose cseq is not above its leg's `settled`; a pending fact without a CSeq is
 //     therefore never kept, so every patch about a pending carries branch, leg and cseq;
 //   · an answer once the caller's INVITE is settled;
-//   · of a deleted record all but 1–5, 7, 23 and the to_tag and state of its outs.
+//   · of a deleted record all but 1–5, 7–10, 14, 15, 18, 19, 23 and the to_tag and state of its outs, so that whoever
+//     tells of its end sees what it had; once that was told (`RecordFlags.toldEnd`), 8–10, 15, 18 and 19 as well.
 // A field of a later version is kept, the larger by (wire type, value) per number, in tombstones not at all.
 
 public enum RecordField: UInt32, Sendable {
     case callID = 1
     case fromTag, inviteCSeq, home, state, deadline, flags, from, to, requestURI, caller, settledCaller, settledCallee
-    /// Further copies of the caller's INVITE that a node answers from the record: each by a branch of that node's.
-    case adoptions = 14
-    case outs = 16
+    /// When it began, was answered and ended: for people and call records, nothing is decided by it.
+    case times
+    /// Script flags, by one byte from 0 to 31, and properties, by name.
+    case attributes
+    case outs
     case pendings, variables, profiles
+    /// Further copies of the caller's INVITE that a node answers from the record: each by a branch of that node's.
+    case adoptions = 20
     /// The last re-INVITE of that side that was refused: CSeq in the upper word, 32 bits of a hash of its upstream
     /// branch below.
     case rejectedCaller = 21
@@ -50,6 +57,13 @@ public enum RecordField: UInt32, Sendable {
 public enum HomeField: UInt32, Sendable {
     case name = 1
     case boot, sentBy
+}
+
+public enum TimesField: UInt32, Sendable {
+    /// The wall clock of the home when the INVITE came, Unix time in milliseconds.
+    case bornUnixMilliseconds = 1
+    /// The first 2xx, milliseconds since birth; the end of the dialog.
+    case answeredMilliseconds, endedMilliseconds
 }
 
 public enum DeadlineField: UInt32, Sendable {
@@ -100,7 +114,7 @@ public enum StampedField: UInt32, Sendable {
 
 /// The messages of a record, as the join sees them.
 enum RecordMessage: UInt8 {
-    case record, deadline, side, target, out, pending, stamped
+    case record, deadline, side, target, out, pending, stamped, times
     /// An Out whose answer is no longer needed, and one of a deleted record.
     case settledOut, deletedOut
 
@@ -133,15 +147,25 @@ enum RecordMessage: UInt8 {
     /// A row of the table.
     struct Row {
         var rule: Rule
-        /// A tombstone has the field, too; of dialog-outs `deletedOut` says what is left.
-        var outlivesDialog = false
+        var span = Span.dialog
 
-        init(_ rule: Rule, outlivesDialog: Bool = false) {
-            self.rule = rule
-            self.outlivesDialog = outlivesDialog
+        /// How long a record has the field; of dialog-outs `deletedOut` says what a tombstone has.
+        enum Span {
+            /// While the dialog lives.
+            case dialog
+            /// In its tombstone, too, until its end was told.
+            case telling
+            /// For as long as there is a tombstone.
+            case tombstone
         }
 
-        static func lasting(_ rule: Rule) -> Row { Row(rule, outlivesDialog: true) }
+        init(_ rule: Rule, _ span: Span = .dialog) {
+            self.rule = rule
+            self.span = span
+        }
+
+        static func lasting(_ rule: Rule) -> Row { Row(rule, .tombstone) }
+        static func untilTold(_ rule: Rule) -> Row { Row(rule, .telling) }
     }
 
     private static let word = UInt64(UInt32.max)
@@ -164,6 +188,7 @@ enum RecordMessage: UInt8 {
             }
         case .pending: Row(Self.pendingRule(field))
         case .stamped: Row(Self.stampedRule(field))
+        case .times: Row(TimesField(rawValue: field) == nil ? .unknown : .leastNonzero(.max))
         }
     }
 
@@ -176,11 +201,13 @@ enum RecordMessage: UInt8 {
         case .flags: .lasting(.or(word))
         case .outs: .lasting(.joinedMap(.out))
         case .deadline: Row(.picked(.deadline))
-        case .from, .to, .requestURI: Row(.largerBytes)
+        case .from, .to, .requestURI: .untilTold(.largerBytes)
+        case .times: .lasting(.joined(.times))
+        case .attributes: .untilTold(.pickedMap(.stamped))
         case .caller: Row(.joined(.side))
         case .settledCaller, .settledCallee: Row(.max(word))
         case .pendings, .adoptions: Row(.joinedMap(.pending))
-        case .variables, .profiles: Row(.pickedMap(.stamped))
+        case .variables, .profiles: .untilTold(.pickedMap(.stamped))
         case .rejectedCaller, .rejectedCallee, .refusedCaller: Row(.max(.max))
         case nil: Row(.unknown)
         }

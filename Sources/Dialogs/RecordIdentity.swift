@@ -6,6 +6,8 @@ internal import Primitives
 struct RecordIdentity {
     private(set) var callID = ByteRange.empty
     private(set) var fromTag = ByteRange.empty
+    /// They say something of profiles.
+    private(set) var hasLinks = false
 
     init(_ facts: RawSpan) throws(RecordError) {
         var reader = ProtobufReader(0..<facts.byteCount)
@@ -13,6 +15,7 @@ struct RecordIdentity {
             switch RecordField(rawValue: field.number) {
             case .callID: callID = RecordView.bytes(field)
             case .fromTag: fromTag = RecordView.bytes(field)
+            case .profiles: hasLinks = true
             default: break
             }
         }

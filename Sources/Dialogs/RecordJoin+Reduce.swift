@@ -41,7 +41,16 @@ extension RecordJoin {
         switch RecordField(rawValue: field.number) {
         case .outs: return !tombstone && (settled.caller == 0 || settled.isOld)
         case .pendings, .adoptions: return !tombstone && !isSettled(field)
-        default: return !tombstone || row.outlivesDialog
+        default: return !isDropped(row)
+        }
+    }
+
+    /// Whether a record that has come so far no longer has the field.
+    private func isDropped(_ row: RecordMessage.Row) -> Bool {
+        switch row.span {
+        case .dialog: tombstone
+        case .telling: tombstone && isTold
+        case .tombstone: false
         }
     }
 
@@ -52,9 +61,8 @@ extension RecordJoin {
         let row = message.row(number)
         if answerRoom != .max, message.isAnswer(number), !fits(group) { return }
         if message == .record {
-            if tombstone, !row.outlivesDialog { return }
-            let isOfInvite =
-                number == RecordField.pendings.rawValue || number == RecordField.adoptions.rawValue
+            if isDropped(row) { return }
+            let isOfInvite = number == RecordField.pendings.rawValue || number == RecordField.adoptions.rawValue
             if isOfInvite, isSettled(found[group.lowerBound]) { return }
         }
         switch row.rule {

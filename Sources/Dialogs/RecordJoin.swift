@@ -34,9 +34,13 @@ public struct RecordJoin: Sendable {
     /// A stack: the fields of the message being joined lie above those of the messages around it.
     var found: [Found] = []
     var tombstone = false
+    /// The end of the dialog was told: its tombstone narrows.
+    var isTold = false
     var settled = Settled()
     /// Bytes of 2xx that the result may have; what comes after them, in the order of the fields, is left out.
     var answerRoom = Int.max
+    /// Bytes of variables, profile links and attributes, or more.
+    private var stampedBytes = 0
 
     /// What the whole record says about its dropped parts.
     struct Settled: Sendable {
@@ -108,7 +112,9 @@ public struct RecordJoin: Sendable {
             learnWhatIsOver()
             try checkCounts(room)
             try reduceAll(.record, from: 0, into: &out)
-            guard out.count - start <= room.bytes else { throw RecordError.tooLarge(limit: room.bytes) }
+            // What scripts have written takes nothing of what an INVITE may fill.
+            let limit = min(RecordLimits.bytes, room.bytes + stampedBytes)
+            guard out.count - start <= limit else { throw RecordError.tooLarge(limit: limit) }
         } catch {
             out.bytes.removeLast(out.count - start)
             throw error
@@ -117,11 +123,14 @@ public struct RecordJoin: Sendable {
 
     private mutating func learnWhatIsOver() {
         tombstone = false
+        isTold = false
         settled = Settled()
         for field in found {
             switch field.number {
             case RecordField.state.rawValue:
                 tombstone = tombstone || field.value == UInt64(DialogState.deleted.rawValue)
+            case RecordField.flags.rawValue:
+                isTold = isTold || RecordFlags(rawValue: field.value).contains(.toldEnd)
             case RecordField.settledCaller.rawValue:
                 settled.caller = max(settled.caller, field.value)
                 settled.isOld = settled.isOld || (field.isCanonical && field.value > 0)
@@ -133,7 +142,8 @@ public struct RecordJoin: Sendable {
     }
 
     /// Counts the groups of the sorted record that are going to be kept.
-    private func checkCounts(_ room: RecordRoom) throws(RecordError) {
+    private mutating func checkCounts(_ room: RecordRoom) throws(RecordError) {
+        stampedBytes = 0
         guard !tombstone || found.count > RecordLimits.outs else { return }
         var outs = 0, pendings = 0, adoptions = 0, stamped = 0, unknown = 0
         for index in found.indices where index == 0 || !isSameGroup(index - 1, index) {
@@ -142,7 +152,9 @@ public struct RecordJoin: Sendable {
             case .outs: outs += 1
             case .pendings: pendings += isSettled(field) ? 0 : 1
             case .adoptions: adoptions += isSettled(field) ? 0 : 1
-            case .variables, .profiles: stamped += 1
+            case .variables, .profiles, .attributes:
+                stamped += 1
+                stampedBytes += field.payload.count + 3
             case nil: unknown += 1
             default: break
             }

@@ -35,6 +35,19 @@ extension RecordView {
         return deadline
     }
 
+    static func times(_ span: borrowing RawSpan, _ range: ByteRange) -> Times {
+        var times = Times()
+        walk(span, range) { field in
+            switch TimesField(rawValue: field.number) {
+            case .bornUnixMilliseconds: times.bornUnixMilliseconds = field.value
+            case .answeredMilliseconds: times.answeredMilliseconds = field.value
+            case .endedMilliseconds: times.endedMilliseconds = field.value
+            case nil: break
+            }
+        }
+        return times
+    }
+
     static func side(_ span: borrowing RawSpan, _ range: ByteRange) -> Side {
         var side = Side()
         var target = ByteRange.empty

@@ -72,6 +72,16 @@ public struct RecordView: Sendable {
         public var reason = ByteRange.empty
     }
 
+    public struct Times: Equatable, Sendable {
+        /// Unix time in milliseconds, by the home's wall clock.
+        public var bornUnixMilliseconds: UInt64 = 0
+        /// Milliseconds since birth; 0 for what has not been, or was not seen.
+        public var answeredMilliseconds: UInt64 = 0
+        public var endedMilliseconds: UInt64 = 0
+
+        public init() {}
+    }
+
     public struct Stamped: Equatable, Sendable {
         public var key = ByteRange.empty
         public var counter: UInt64 = 0
@@ -110,6 +120,8 @@ public struct RecordView: Sendable {
     private var outs = ByteRange.empty
     private var pendings = ByteRange.empty
     private var adoptions = ByteRange.empty
+    private var timesRange = ByteRange.empty
+    var attributes = ByteRange.empty
     private var variables = ByteRange.empty
     private var profiles = ByteRange.empty
 
@@ -147,6 +159,8 @@ public struct RecordView: Sendable {
                 pendingCount += 1
                 Self.extend(&pendings, field)
             case .adoptions: Self.extend(&adoptions, field)
+            case .times: timesRange = payload
+            case .attributes: Self.extend(&attributes, field)
             case .variables: Self.extend(&variables, field)
             case .profiles: Self.extend(&profiles, field)
             }
@@ -212,6 +226,19 @@ public struct RecordView: Sendable {
     public func forEachProfile(in bytes: [UInt8], _ body: (Stamped) -> Void) {
         let span = RawSpan(_elements: bytes.span)
         Self.walk(span, profiles) { body(Self.stamped(span, $0.payload)) }
+    }
+
+    public func forEachAttribute(in bytes: [UInt8], _ body: (Stamped) -> Void) {
+        let span = RawSpan(_elements: bytes.span)
+        Self.walk(span, attributes) { body(Self.stamped(span, $0.payload)) }
+    }
+
+    /// Nothing that a script may write is in it, not even a removal.
+    public var hasNothingStamped: Bool { attributes.isEmpty && variables.isEmpty && profiles.isEmpty }
+
+    /// When it began, was answered and ended.
+    public func times(in bytes: [UInt8]) -> Times {
+        Self.times(RawSpan(_elements: bytes.span), timesRange)
     }
 
     /// The parts of `home`; all empty when the record has none.

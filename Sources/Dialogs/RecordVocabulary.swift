@@ -20,8 +20,12 @@ public struct RecordFlags: OptionSet, Hashable, Sendable {
     public static let endedByKeepAlive = Self(rawValue: 256)
     /// A side did not answer the cluster's BYE, or had no way for one.
     public static let unanswered = Self(rawValue: 512)
+    /// That the dialog was answered, that its time was up, that it has ended or failed: somebody has told it.
+    public static let toldStart = Self(rawValue: 1_024)
+    public static let toldTimeout = Self(rawValue: 2_048)
+    public static let toldEnd = Self(rawValue: 4_096)
 
-    /// What reports call them, in the order of the bits.
+    /// What reports call them, in the order of the bits; who has told of what is nobody's news.
     public static let allNames: [(flag: Self, name: String)] = [
         (.cancelled, "cancelled"), (.byeFromCaller, "bye_from_caller"), (.byeFromCallee, "bye_from_callee"),
         (.timedOut, "timed_out"), (.endedByOperator, "ended_by_operator"), (.failed, "failed"),

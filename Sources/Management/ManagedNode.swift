@@ -17,6 +17,18 @@ package protocol ManagedNode: Sendable {
     /// By did, 16 hexadecimal digits, live or tombstone.
     func dialog(did: String) async throws(NodeStopped) -> DialogReport?
     func end(did: String) async throws(NodeStopped) -> EndReport
+    /// With a side, a reason and header lines.
+    func terminate(did: String, _ ending: DialogEnding) async throws(NodeStopped) -> Result<EndReport, DialogError>
+    /// Changes variables, profiles, flags, properties and the lifetime of a dialog, all of it or nothing; answers why
+    /// not.
+    func change(did: String, _ changes: [DialogChange]) async throws(NodeStopped) -> DialogError?
+    /// The live dialog of Call-ID and tags; the To tag may be empty while nobody has answered.
+    func did(callID: String, fromTag: String, toTag: String) async throws(NodeStopped) -> String?
+    /// The profiles of the configuration and their sizes over the cluster.
+    func profiles() async throws(NodeStopped) -> [ProfileReport]
+    func size(ofProfile name: String, value: String?) async throws(NodeStopped) -> Result<Int, DialogError>
+    /// The module's statistics, the cluster's or this node's.
+    func statistics(ofThisNode isOwn: Bool) async throws(NodeStopped) -> DialogStatistics
     /// What is kept of a call's messages.
     func trace(callID: String) async throws(NodeStopped) -> TraceReport
     func drain(_ isDraining: Bool) async throws(NodeStopped) -> StatusReport

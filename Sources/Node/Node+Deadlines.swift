@@ -23,6 +23,7 @@ extension Node {
     mutating func noteChange(_ did: DialogID, now: Instant) {
         armDeadline(did)
         proxy.watch(did, now: now, dialogs: store.dialogs)
+        noteLife(did, now: now)
     }
 
     /// Asks the phones of the dialogs whose moment has come, if they are this node's to act for.

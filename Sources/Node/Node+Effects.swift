@@ -29,6 +29,10 @@ extension Node {
             carryOutClusterActions(now: now, into: &out)
             lookAtTouched(now: now)
         }
+        if !lifeEvents.isEmpty {
+            out.events += lifeEvents
+            lifeEvents.removeAll(keepingCapacity: true)
+        }
     }
 
     private mutating func carryOutProxyEffects(now: Instant, into out: inout Outbox) {

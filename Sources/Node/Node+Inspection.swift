@@ -21,4 +21,9 @@ extension Node {
         _ = store.dialogs.remove(did)
         _ = try? store.dialogs.learn(did, facts: record, age: age, now: now)
     }
+
+    /// Counts a dialog too many in a profile; only a test does.
+    package mutating func miscountProfile(_ name: String) {
+        store.dialogs.miscount(ProfileLink(name: Array(name.utf8)))
+    }
 }

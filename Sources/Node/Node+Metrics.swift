@@ -10,14 +10,14 @@ import SIP
 extension Node {
     package func metrics(now: Instant) -> [MetricReport] {
         sipMetrics() + routingMetrics() + dnsMetrics() + takeoverMetrics() + keepAliveMetrics() + clusterMetrics()
-            + boundMetrics() + callMetrics() + gauges(now: now)
+            + boundMetrics() + callMetrics() + dialogMetrics() + gauges(now: now)
     }
 
     func counter(_ name: String, _ help: String, _ value: UInt64) -> MetricReport {
         MetricReport(name: "understudy_\(name)_total", help: help, kind: .counter, value: Int64(clamping: value))
     }
 
-    private func gauge(_ name: String, _ help: String, _ value: Int) -> MetricReport {
+    func gauge(_ name: String, _ help: String, _ value: Int) -> MetricReport {
         MetricReport(name: "understudy_\(name)", help: help, kind: .gauge, value: Int64(value))
     }
 

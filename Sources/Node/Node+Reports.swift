@@ -31,6 +31,7 @@ extension Node {
         report.members = memberReports(now: now)
         report.targets = targets(now: now)
         report.openTransactions = proxy.openTransactionCount
+        report.unacknowledged = proxy.unacknowledgedCount(store.dialogs)
         report.openRelays = proxy.openRelayCount
         report.mayLeave = cluster.servingPeerCount == 0 || cluster.hasEqualPeer(store)
         report.uptimeMilliseconds = now.milliseconds(since: startedAt)
@@ -141,6 +142,7 @@ extension Node {
             guard let report = dialog(did, now: now) else { continue }
             if let callID = query.callID, report.callID != callID { continue }
             guard query.takes(from: report.from, to: report.to) else { continue }
+            guard query.takes(profiles: report.profiles, variables: report.variables) else { continue }
             page.dialogs.append(report)
             if page.dialogs.count >= query.limit { break }
         }
@@ -152,7 +154,7 @@ extension Node {
         DialogID(hex: text).flatMap { dialog($0, now: now) }
     }
 
-    private func dialog(_ did: DialogID, now: Instant) -> DialogReport? {
+    func dialog(_ did: DialogID, now: Instant) -> DialogReport? {
         guard let record = store.dialogs.record(did) else { return nil }
         var report = DialogReport()
         report.did = did.hex
@@ -190,6 +192,7 @@ extension Node {
         report.pendings = record.pendings.map(pending)
         report.flags = record.flags.names
         report.end = end(did, record, now: now)
+        tellStamped(record, in: &report)
         report.bytes = store.dialogs.bytes(did)?.count ?? 0
         report.digest = store.dialogs.contentDigest(did) ?? 0
         return report

@@ -49,6 +49,9 @@ extension Node {
             t1: sip.t1, t2: sip.t2, t4: sip.t4, c: sip.timerC)
         proxy.timerC = sip.timerC
         proxy.lifetime = settings.dialogs.defaultTimeout
+        proxy.keepsDeadline = settings.dialogs.keepsDeadline
+        proxy.extraHeaders = Array(settings.dialogs.extraHeaders.utf8)
+        proxy.tellsEvents = settings.dialogs.tellsEvents
         proxy.earlyTimeout = settings.dialogs.earlyTimeout
         proxy.earlyEndCode = settings.dialogs.byeEarlyCode
         proxy.earlyEndReason = Array(settings.dialogs.byeEarlyReason.utf8)
@@ -108,6 +111,7 @@ extension Node {
             made.sources = route.sources
             made.isEmergency = route.isEmergency
             made.path = route.path
+            made.dialog = route.dialog
             if let pattern = route.pattern { made.requestURI = { pattern.matches($0, $1.range) } }
             made.headers = route.headers.map { header in
                 StaticRoute.HeaderCondition(name: Array(header.name.utf8)) {

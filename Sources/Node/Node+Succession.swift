@@ -61,6 +61,14 @@ extension Node {
     mutating func tellSuccessions(now: Instant) {
         for succession in successions where succession.isCounted {
             takeoverTimes.note(now - succession.since)
+            guard succession.dialogs > 0 else {
+                let member = [("member", succession.member.name)]
+                notesDue.append(
+                    succession.hasLeft
+                        ? Note(.notice, "a member that has left had no dialogs", member)
+                        : Note(.warning, "a dead member had no dialogs", member))
+                continue
+            }
             let details = [
                 ("member", succession.member.name), ("dialogs", String(succession.dialogs)), ("by", succession.text),
             ]

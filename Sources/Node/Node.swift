@@ -24,7 +24,9 @@ package struct Node: Sendable {
     package let boot: UInt64
     let startedAt: Instant
     /// Unix time in milliseconds at `startedAt`; for display only.
-    var unixMilliseconds: Int64
+    var unixMilliseconds: Int64 {
+        didSet { proxy.unixOrigin = unixMilliseconds - startedAt.milliseconds(since: .zero) }
+    }
     let hash: KeyedHash
 
     var store: Replica
@@ -66,6 +68,9 @@ package struct Node: Sendable {
     var successions: [Succession] = []
     var lastView: [MemberID] = []
     var notesDue: [Note] = []
+    /// Events of dialogs' lives that this node tells, and when it looks at others.
+    var lifeEvents: [LifeEvent] = []
+    var tellingTimes: TellingTimes
     var takeoverTimes = Histogram()
     var memberLags = Histogram()
 
@@ -87,7 +92,8 @@ package struct Node: Sendable {
         startedAt = now
         hash = Self.makeHash(settings)
         let dialogs = DialogTable(
-            buckets: settings.dialogs.hashSize, hash: hash, limit: settings.dialogs.limit, origin: now)
+            buckets: settings.dialogs.hashSize, hash: hash, limit: settings.dialogs.limit, origin: now,
+            node: Array(settings.node.name.utf8))
         store = Replica(dialogs: dialogs)
         proxy = Proxy(settings: Self.makeProxySettings(settings, boot: boot, hash: hash), hash: hash, now: now)
         cluster = Cluster(
@@ -96,8 +102,10 @@ package struct Node: Sendable {
             hash: hash,
             seed: seed, salt: salt, authenticator: authenticator, now: now)
         resolver = Resolver(Self.makeResolverSettings(settings), random: SplitMix(seed: seed))
+        tellingTimes = TellingTimes(origin: now)
         trace = TraceRing(memory: settings.trace.memory << 20)
         proxy.keepsOutline = trace.isOn
+        proxy.unixOrigin = unixMilliseconds - now.milliseconds(since: .zero)
         peerFinder = settings.cluster.dns.map { PeerFinder(name: $0, now: now) }
         refreshMembership(now: now)
     }
@@ -232,6 +240,7 @@ package struct Node: Sendable {
         proxy.advance(to: now, dialogs: &store.dialogs)
         fireDeadlines(now: now)
         fireKeepAlives(now: now)
+        tellDueLife(now: now)
         continueWalk(now: now)
         settle(now: now, into: &out)
         finish(&out, now: now)
@@ -244,6 +253,7 @@ package struct Node: Sendable {
         if walk.isUnderWay { next = min(next, walk.nextSlice) }
         if let deadline = proxy.nextDeadline { next = min(next, deadline) }
         if let timer = store.dialogs.nextTimer { next = min(next, timer) }
+        if let telling = tellingTimes.next { next = min(next, telling) }
         return next
     }
 }
@@ -259,4 +269,10 @@ struct NodeCounters: Sendable {
     /// Addresses of `cluster.dns` for which there was no position left.
     var peersRefused: UInt64 = 0
     var flowsClosed: UInt64 = 0
+    /// Writes to records by scripts, operators and routes; those that did not fit.
+    var changesWritten: UInt64 = 0
+    var changesRefused: UInt64 = 0
+    /// Life events told here, and those whose flag the record did not take.
+    var eventsTold: UInt64 = 0
+    var eventsUnmarked: UInt64 = 0
 }

@@ -15,6 +15,11 @@ extension Note {
                 "a request would go back to the cluster itself: let the balancer neither record-route nor run "
                     + "loose_route() on what it balances, and list its address in sip.advertise",
                 [("call-id", text(callID))])
+        case .routeToOurselves(let callID):
+            self.init(
+                .warning,
+                "a route leads back to the cluster itself, and is not followed: name where its calls are to go",
+                [("call-id", text(callID))])
         case .unresolvable(let uri):
             self.init(
                 .info, "no address for the next hop: its name has none, or no listener has its transport",

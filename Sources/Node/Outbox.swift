@@ -5,6 +5,7 @@
 //   questions ──▶ name servers
 //   inquiries ──▶ management      what members ask for their operators, and what became of ours
 //   scripts   ──▶ the script engine, in the same turn
+//   events    ──▶ programs that follow dialogs' lives
 //   notes     ──▶ the log          constant sentences with metadata
 //   exit      ──▶ the process ends with this code, after what is above has been done
 //
@@ -103,6 +104,8 @@ package struct Outbox: Sendable {
     /// What a script is asked; each ends in one `Node.receive(verdict:to:)`.
     package var scripts: [ScriptQuestion] = []
     package var notes: [Note] = []
+    /// What has become of dialogs, for the programs that ask for it.
+    package var events: [LifeEvent] = []
     /// The process is to end with this code.
     package var exit: Int32? = nil
 
@@ -122,6 +125,7 @@ package struct Outbox: Sendable {
     /// Nothing is to be done.
     package var isEmpty: Bool {
         datagrams.isEmpty && bus.isEmpty && questions.isEmpty && inquiries.isEmpty && scripts.isEmpty && notes.isEmpty
+            && events.isEmpty
             && exit == nil
     }
 
@@ -134,6 +138,7 @@ package struct Outbox: Sendable {
         inquiries.removeAll(keepingCapacity: true)
         scripts.removeAll(keepingCapacity: true)
         notes.removeAll(keepingCapacity: true)
+        events.removeAll(keepingCapacity: true)
         exit = nil
     }
 }

@@ -22,6 +22,8 @@ struct Replica: ReplicatedRecords {
     var overruled: [(did: DialogID, deadline: RecordView.Deadline)] = []
     /// Records that came for the first time.
     var arrived: [DialogID] = []
+    /// Tombstones forgotten whose end nobody has told.
+    private(set) var untold: UInt64 = 0
     /// Dialogs whose end was granted here.
     var granted: [DialogID] = []
 
@@ -71,6 +73,8 @@ struct Replica: ReplicatedRecords {
 
     mutating func forget(_ did: UInt64) {
         guard isTombstone(did) else { return }
+        let flags = dialogs.view(DialogID(rawValue: did)) { view, _ in view.flags } ?? []
+        if !flags.contains(.toldEnd) { untold += 1 }
         dialogs.remove(DialogID(rawValue: did))
         forgetIntent(DialogID(rawValue: did))
     }

@@ -109,6 +109,8 @@ package struct StatusReport: Equatable, Sendable {
     package var targets: [TargetReport] = []
     /// SIP server transactions of this node that have not had their final response: what a drain waits for.
     package var openTransactions = 0
+    /// Of a draining node: INVITEs that were answered and whose ACK was not seen.
+    package var unacknowledged = 0
     /// Of these, INVITEs that other members serve and this node relays, because it drains.
     package var openRelays = 0
     /// A peer that is up has every fact of this node and the same records, or there is nobody to wait for: it may
@@ -252,6 +254,12 @@ package struct DialogQuery: Equatable, Sendable {
     package var home: String?
     package var actor: String?
     package var callID: String?
+    /// In this profile, under this value or any.
+    package var profile: String?
+    package var profileValue: String?
+    /// Has this variable, with this value or any.
+    package var variable: String?
+    package var variableValue: String?
     /// Parts of From and To; case does not matter.
     package var from: String?
     package var to: String?
@@ -269,6 +277,15 @@ package struct DialogQuery: Equatable, Sendable {
 
     package func takes(from value: String, to other: String) -> Bool {
         Self.isPart(from, of: value) && Self.isPart(to, of: other)
+    }
+
+    package func takes(profiles: [StampedReport], variables: [StampedReport]) -> Bool {
+        Self.isAmong(profiles, profile, profileValue) && Self.isAmong(variables, variable, variableValue)
+    }
+
+    private static func isAmong(_ entries: [StampedReport], _ key: String?, _ value: String?) -> Bool {
+        guard let key else { return true }
+        return entries.contains { $0.key == key && (value == nil || $0.value == value) }
     }
 
     private static func isPart(_ part: String?, of text: String) -> Bool {
@@ -376,7 +393,16 @@ package struct DialogReport: Equatable, Sendable {
     package var flags: [String] = []
     package var end = DialogEnd()
     package var variables: [StampedReport] = []
+    /// By name; the value is empty in a profile without values.
     package var profiles: [StampedReport] = []
+    /// `dlg_setflag`, by their bits.
+    package var scriptFlags: UInt32 = 0
+    /// What was said of keep-alives and refreshes, as `ka-src` or `no ka-src`, and words, as `toroute=expired`.
+    package var properties: [String] = []
+    /// Unix time of its birth by the home's clock, in milliseconds; the others since birth, 0 for what has not been.
+    package var bornUnixMilliseconds: UInt64 = 0
+    package var answeredMilliseconds: UInt64 = 0
+    package var endedMilliseconds: UInt64 = 0
     /// Size of the record.
     package var bytes = 0
     /// Keyed hash of the record's bytes: equal on two nodes exactly when the records are.

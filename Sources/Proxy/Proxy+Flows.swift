@@ -61,6 +61,11 @@ struct SendToken: Equatable, Sendable {
             | (isCancel ? 1 << 8 : 0) | UInt64(branch)
     }
 
+    /// An answer, not a branch.
+    init(upstreamOf context: SlotID) {
+        self.init(context: context, branch: Int(Self.upstream))
+    }
+
     init?(rawValue: UInt64) {
         guard rawValue >> 63 == 1 else { return nil }
         context = SlotID(
@@ -71,6 +76,8 @@ struct SendToken: Equatable, Sendable {
     }
 
     static let generationMask: UInt32 = 0x3f_ffff
+    /// Stands where a branch's number would; no request has so many (`ClientBranch.limit`).
+    static let upstream: UInt8 = 255
 }
 
 /// A connection of this process, as far as the proxy needs it.
@@ -209,7 +216,11 @@ extension Proxy {
         if token.context.isOwn { return receiveUnsentOwn(token, dialogs: &dialogs) }
         guard let id = resolve(token.context, generationMask: SendToken.generationMask), var context = take(id)
         else { return }
-        if context.branches.indices.contains(Int(token.branch)) {
+        if token.branch == SendToken.upstream {
+            // The caller's connection was the dead node's, and it takes none itself.
+            if !context.isUnreachable { counters.takeoverUnreachable += 1 }
+            context.isUnreachable = true
+        } else if context.branches.indices.contains(Int(token.branch)) {
             if token.isCancel {
                 endUnsentCancel(&context, id, branch: Int(token.branch), dialogs: &dialogs)
             } else {

@@ -88,7 +88,13 @@ extension Proxy {
         facts.raise(settings.keepAlive.flags)
         var deadline = RecordView.Deadline()
         deadline.atMilliseconds = UInt64(max(0, settings.earlyTimeout.wholeMilliseconds))
+        let template = template(of: plan)
+        deadline.lifetimeMilliseconds = template?.lifetimeMilliseconds ?? 0
         facts.deadline(deadline)
+        if let template { write(template, plan) }
+        var times = RecordView.Times()
+        times.bornUnixMilliseconds = UInt64(max(0, unixOrigin + now.milliseconds(since: .zero)))
+        facts.times(times)
         if let from = message.first(.from) { facts.put(.from, bytes, from.value) }
         if let to = message.first(.to) { facts.put(.to, bytes, to.value) }
         facts.put(.requestURI, bytes, message.requestURI)
@@ -204,7 +210,10 @@ extension Proxy {
         facts.begin()
         let isFirst = context.pass.isFirst
         if context.isInitial {
-            if isFirst { facts.reach(.confirmedNotAcknowledged) }
+            if isFirst {
+                facts.reach(.confirmedNotAcknowledged)
+                if state < .confirmedNotAcknowledged { writeAnswered(did, dialogs: dialogs) }
+            }
             writeOut(context, index, state: .confirmedNotAcknowledged, answer: isFirst ? answer : nil)
         } else {
             // No INVITE is sent within a dialog before it is confirmed (RFC 3261 §14.1): its 2xx went by unseen here.

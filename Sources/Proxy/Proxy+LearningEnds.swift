@@ -84,8 +84,7 @@ extension Proxy {
         facts.begin()
         if context.isInitial {
             guard state < .confirmedNotAcknowledged else { return }
-            facts.reach(.deleted)
-            facts.raise(.failed)
+            writeEnd(did, .failed, dialogs: dialogs)
             facts.fail(status: status)
         } else {
             if keepsBranches(of: context.leg, did, dialogs: dialogs) {
@@ -111,6 +110,22 @@ extension Proxy {
         return UInt64(cSeq) << 32 | stream.finish() & 0xffff_ffff
     }
 
+    /// The dialog is over. Where nobody tells of ends, its tombstone has nothing to keep for that.
+    mutating func writeEnd(_ did: DialogID, _ flags: RecordFlags, dialogs: DialogTable) {
+        facts.reach(.deleted)
+        facts.raise(settings.tellsEvents ? flags : flags.union(.toldEnd))
+        var times = RecordView.Times()
+        times.endedMilliseconds = max(1, age(did, dialogs: dialogs))
+        facts.times(times)
+    }
+
+    /// The first answer has come, as far as is known here.
+    mutating func writeAnswered(_ did: DialogID, dialogs: DialogTable) {
+        var times = RecordView.Times()
+        times.answeredMilliseconds = max(1, age(did, dialogs: dialogs))
+        facts.times(times)
+    }
+
     // MARK: BYE
 
     /// A party's BYE ends the dialog as it passes; of several dialog-outs that live, only its own.
@@ -124,8 +139,7 @@ extension Proxy {
         if goesOn {
             facts.out(bytes, calleeTag) { $0.reach(.deleted) }
         } else {
-            facts.reach(.deleted)
-            facts.raise(leg == .caller ? .byeFromCaller : .byeFromCallee)
+            writeEnd(did, leg == .caller ? .byeFromCaller : .byeFromCallee, dialogs: dialogs)
         }
         learn(did, dialogs: &dialogs)
     }
@@ -182,7 +196,7 @@ extension Proxy {
         defer { replayQueued(dialogs: &dialogs) }
         cancelOrphans(did, dialogs: &dialogs)
         facts.begin()
-        facts.reach(.deleted)
+        writeEnd(did, [], dialogs: dialogs)
         learn(did, dialogs: &dialogs)
     }
 
@@ -212,6 +226,7 @@ extension Proxy {
         if isBare, passedBefore(plan) == nil { writeRoutesLeft(plan, into: &way) }
         if plan.leg == .caller, isInitial {
             facts.reach(.confirmed)
+            if state < .confirmedNotAcknowledged { writeAnswered(did, dialogs: dialogs) }
             let isOpen = dialogs.view(did) { view, stored in hasOpenPending(view, stored, plan.cSeq.number) } ?? false
             if !isOpen { facts.settle(.caller, cSeq: plan.cSeq.number) }
             facts.out(bytes, calleeTag) { out in

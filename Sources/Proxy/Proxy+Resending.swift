@@ -21,8 +21,9 @@ extension Proxy {
         context.pass = pending.pass
         context.upstream = source
         context.listener = egressListener(source)
-        guard keepResending(did, answer, context, isForAdopted: false) else { return }
-        if !(holdsAnswer && neighbours.commits) { effects.queue.send(answer, to: source, from: egressListener(source)) }
+        guard let id = keepResending(did, answer, context, isForAdopted: false) else { return }
+        guard !(holdsAnswer && neighbours.commits) else { return }
+        effects.queue.send(answer, to: source, from: context.listener, token: upstreamToken(context, id))
     }
 
     /// The 2xx to an INVITE that was adopted has been sent by its Vias. The callee's copies go by those that were given
@@ -39,10 +40,11 @@ extension Proxy {
         _ = keepResending(did, answer, context, isForAdopted: true)  // Counted where there is no room.
     }
 
+    /// - Returns: `nil` when there is no room.
     private mutating func keepResending(
         _ did: DialogID, _ answer: [UInt8], _ draft: ResponseContext, isForAdopted: Bool
-    ) -> Bool {
-        guard let id = newContext() else { return false }
+    ) -> SlotID? {
+        guard let id = newContext() else { return nil }
         var context = draft
         context.role = .resending(Resending(interval: settings.timers.t1, isForAdopted: isForAdopted))
         context.did = did
@@ -53,7 +55,7 @@ extension Proxy {
         let timer = wheel.schedule(
             TimerToken(context: id, machine: .resend).rawValue, at: now.advanced(by: settings.timers.t1))
         _ = contexts.update(id) { $0.contextTimer = timer }
-        return true
+        return id
     }
 
     mutating func resendAnswer(_ context: inout ResponseContext, _ id: SlotID, dialogs: inout DialogTable) {
@@ -74,7 +76,8 @@ extension Proxy {
         // Its BYEs are due: a caller that has had no 2xx must not be given one now. Another copy of the callee's may
         // still move the deadline.
         if let deadline = dialogs.deadline(did), deadline > now {
-            answer(context.lastResponse, context)
+            let token = resending.isForAdopted ? 0 : upstreamToken(context, id)
+            answer(context.lastResponse, context, token: token)
         }
         resending.interval = min(resending.interval * 2, settings.timers.t2)
         context.role = .resending(resending)

@@ -340,7 +340,7 @@ extension Proxy {
         }
         noteAnswer(status, context)
         context.lastStatus = max(context.lastStatus, status)
-        answer(bytes, context)
+        answer(bytes, context, token: context.kind == .heir ? upstreamToken(context, id) : 0)
         actions.removeAll { $0 == .send }
         if isAcceptedInvite {  // Its retransmissions come from the callee; nothing of it is needed any more.
             context.lastResponse = []

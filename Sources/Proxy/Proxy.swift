@@ -33,6 +33,8 @@ package struct Proxy: Sendable {
     package var effects = ProxyEffects()
     /// What the node tells of the cluster, and of itself in it.
     package var neighbours: Neighbourhood
+    /// Unix time in milliseconds at `Instant.zero`, for people and call records.
+    package var unixOrigin: Int64 = 0
     /// What the message that was received last is.
     package private(set) var lastOutcome = MessageOutcome.keepAlive
     /// What its index tells whoever keeps it; `nil` unless `keepsOutline`, or where that has to look for itself.
@@ -137,15 +139,15 @@ package struct Proxy: Sendable {
         return count
     }
 
-    /// Requests that have not had their final answer yet.
+    /// Requests that have not had their final answer yet; `unacknowledgedCount` has those whose ACK is missing.
     package var openTransactionCount: Int {
         var count = ownRequests.openCount
         contexts.forEachID { id in
-            if contexts.read(id, { !$0.kind.isOfOurOwn && $0.lastStatus < 200 }) ?? false {
+            if contexts.read(id, { !$0.kind.isOfOurOwn && $0.lastStatus < 200 || !$0.held.isEmpty }) ?? false {
                 count += 1
             }
         }
-        return count
+        return count + waitingRoom.requestCount
     }
 
     /// No timer of the proxy is due before it.

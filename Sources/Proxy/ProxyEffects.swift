@@ -66,6 +66,8 @@ package enum ProxyEffect: Sendable {
 package enum ProxyNote: Hashable, Sendable {
     /// A next hop is the cluster itself although no route says so (S1-5): what the balancer most likely does wrong.
     case hairpin(callID: [UInt8])
+    /// All targets of a route are the cluster itself.
+    case routeToOurselves(callID: [UInt8])
     case unresolvable(uri: [UInt8])
     case overloaded
     /// Nobody saw the ACK of this dialog: the balancer or a phone goes round the nodes (S1-5).
@@ -188,6 +190,8 @@ package struct ProxyCounters: Equatable, Sendable {
     /// ACKs and BYEs without their record: not kept, because too many are; let go, because it did not come.
     package var parkedRefused: UInt64 = 0
     package var parkedExpired: UInt64 = 0
+    /// Variables and profiles that routes would have given to dialogs, and that did not fit.
+    package var dialogFactsLeftOut: UInt64 = 0
     /// Dialogs forgotten whose record was waited for with a 2xx.
     package var awaitedForgotten: UInt64 = 0
     /// Early dialogs of a branch that will not end with it.

@@ -58,6 +58,12 @@ package struct ProxySettings: Sendable {
     package var endsLateAnswers = false
     /// A dialog that can have no record is refused with 513, instead of going on unknown (`dialogs.unrecorded`).
     package var refusesUnrecorded = false
+    /// Somebody is told when a dialog begins and ends (`dialogs.events`): its tombstone keeps until then what it had.
+    package var tellsEvents = false
+    /// `ims_dialog.timeout_noreset`: what passes within a dialog moves no deadline.
+    package var keepsDeadline = false
+    /// `ims_dialog.dlg_extra_hdrs`: header lines of every request that the cluster makes, each with its CRLF.
+    package var extraHeaders: [UInt8] = []
     /// Least Session-Expires in seconds; 0 takes any (`sip.min-se`, RFC 4028 §8.1).
     package var minimumSession: UInt32 = 0
     /// Session-Expires that is asked for, in seconds; 0 asks for none (`sip.session-expires`, RFC 4028 §8.1).

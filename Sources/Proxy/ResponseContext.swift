@@ -110,6 +110,8 @@ struct ResponseContext: Sendable {
     var timers = TimerSet()
     /// The grace of an heir, the interval of a 2xx sent again, the silence after a request that is never answered.
     var contextTimer = TimerID.none
+    /// What an heir says to a dead node's caller could not be sent, and was counted.
+    var isUnreachable = false
     var startedAt = Instant.zero
     /// The draining member that relayed the request here.
     var relay: Relay?
@@ -156,6 +158,8 @@ struct Resending: Sendable {
 struct Relaying: Sendable {
     /// Finds it by its answers.
     var key: UInt64
+    /// The dialog that the member makes of it, where that can be told.
+    var did: DialogID?
     /// How often it went to another member.
     var attempts: UInt8 = 0
 }

@@ -183,9 +183,28 @@ struct SIPLoop<Machine: NodeMachine & ~Copyable>: ~Copyable {
                 nextBeat = now.advanced(by: heartbeat.interval)
             }
         }
+        readToTheEnd()
         for item in mailbox.close() { item(&self) }
         flush()
         return exitCode ?? 0
+    }
+
+    /// What had come by the time of the stop is still served: an answer that stands in the socket is somebody's call.
+    private mutating func readToTheEnd() {
+        takeMessages()
+        receiveAll()
+        machine.advance(to: now, into: &outbox)
+    }
+
+    /// Everything that stands in the sockets.
+    private mutating func receiveAll() {
+        for index in sockets.indices {
+            var batches = 0
+            while batches < Self.catchUpBatches, receive(on: index) {
+                flush()
+                batches += 1
+            }
+        }
     }
 
     private mutating func wait() {
@@ -221,13 +240,7 @@ struct SIPLoop<Machine: NodeMachine & ~Copyable>: ~Copyable {
         }
         takeMessages()
         flush()
-        for index in sockets.indices {
-            var batches = 0
-            while batches < Self.catchUpBatches, receive(on: index) {
-                flush()
-                batches += 1
-            }
-        }
+        receiveAll()
         now = BootClock.now
     }
 

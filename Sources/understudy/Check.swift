@@ -27,7 +27,7 @@ struct Check: AsyncParsableCommand {
         name: .shortAndLong,
         help: ArgumentHelp("A member: its URL, or its name; may be given several times.", valueName: "URL"))
     var node: [String] = []
-    @OptionGroup var token: TokenOptions
+    @OptionGroup var access: AccessOptions
     @Flag(name: .shortAndLong, help: "Print JSON with sorted keys.") var json = false
     @Flag(
         name: .shortAndLong,
@@ -39,12 +39,14 @@ struct Check: AsyncParsableCommand {
 
     func run() async throws {
         let urls = node.isEmpty ? [NodeOptions.standardNode] : node
-        let token = try token.token()
+        let (token, authorities) = (try access.token(), try access.authorities())
         let start = ContinuousClock.now
         var check = ReplicaCheck(
             caller: { given throws(ClientError) in
-                guard NodeOptions.isName(given) else { return try RPCClient(given, token: token) }
-                return RelayedCaller(given, through: try RPCClient(NodeOptions.standardNode, token: token))
+                let isName = NodeOptions.isName(given)
+                let client = try RPCClient(
+                    isName ? NodeOptions.standardNode : given, token: token, authorities: authorities)
+                return isName ? RelayedCaller(given, through: client) : client
             },
             pause: { try? await Task.sleep(for: $0) },
             milliseconds: { start.duration(to: .now).wholeMilliseconds })

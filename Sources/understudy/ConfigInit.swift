@@ -12,7 +12,7 @@ struct InitConfiguration: AsyncParsableCommand {
         commandName: "init", abstract: "Write the configuration of a new cluster, its balancer's and its key.",
         discussion: """
             Asks for what no option gives: the cluster's name, its nodes' addresses, which balancer stands in front \
-            and where, where calls go, and whether phones come over TLS, too, where the balancer passes it on. Writes \
+            and where, where calls go, and whether phones come over TLS, too. Writes \
             n1.yaml, n2.yaml and so on, the balancer's configuration, and cluster.key with mode 600, into one folder. \
             Nothing that exists is written over.
 
@@ -32,7 +32,7 @@ struct InitConfiguration: AsyncParsableCommand {
     var to: String?
     @Flag(
         inversion: .prefixedNo,
-        help: "Phones come over TLS, too, on port 5061: with nginx, haproxy or none. The certificate is yours to bring."
+        help: "Phones come over TLS, too, on port 5061. The certificate is yours to bring."
     )
     var tls: Bool?
     @Option(
@@ -82,8 +82,6 @@ struct InitConfiguration: AsyncParsableCommand {
         try ask(
             "Where do calls go, like sip:192.0.2.30; nothing: each by its Request-URI?", to, "--to", standard: "", &plan
         ) { $0.targets = $1 == "none" ? [] : Self.list($1) }
-        // Nobody is asked for what kamailio.cfg does not do.
-        guard plan.balancer != .kamailio || tls == true else { return }
         try ask(
             "Do phones come over TLS, too: yes or no?", tls.map { $0 ? "yes" : "no" }, "--tls", standard: "no",
             allowed: ["yes", "no"], isLast: true, &plan
@@ -168,7 +166,8 @@ struct InitConfiguration: AsyncParsableCommand {
         ]
         if plan.hasTLS {
             lines += [
-                "TLS: bring \(plan.certificateFile) and \(plan.certificateKeyFile) (mode 600), PEM, to every node;",
+                "TLS: bring \(plan.certificateFile) and \(plan.certificateKeyFile) (mode 600), PEM, to every node"
+                    + (plan.balancer == .kamailio ? " and to the balancer;" : ";"),
                 "for a trial make them so:",
                 "  \(plan.trialCertificate)",
             ]

@@ -52,7 +52,7 @@ enum Draining {
         let isURL = !NodeOptions.isName(target)
         let client: any RPCCaller =
             isURL
-            ? try options.token.client(target)
+            ? try options.access.client(target)
             : RelayedCaller(target, through: try await options.client())
         let status = try await Asking.call(client, method, isURL ? [] : [.string(target)])
         let name = Cell.text(status["node"])
@@ -66,20 +66,30 @@ enum Draining {
     private struct Left {
         let transactions: Int64
         let relayed: Int64
+        let unacknowledged: Int64
         let ringing: Int64
 
         init(_ status: JSONValue) {
             transactions = status["transactions"]?.whole ?? 0
             relayed = status["relayed"]?.whole ?? 0
+            unacknowledged = status["unacknowledged"]?.whole ?? 0
             ringing = ["unconfirmed", "early"].map { status["dialogs"]?[$0]?.whole ?? 0 }.reduce(0, +)
         }
 
-        var isNothing: Bool { transactions == 0 }
+        var isNothing: Bool { transactions + unacknowledged == 0 }
 
-        /// `12 transactions are open, 3 of them relayed to other members`
+        /// `12 transactions are open, 3 of them relayed to other members, and 1 answer waits for its ACK`
         var text: String {
-            let all = transactions == 1 ? "1 transaction is open" : "\(transactions) transactions are open"
-            return relayed == 0 ? all : "\(all), \(relayed) of them relayed to other members"
+            var parts: [String] = []
+            if transactions > 0 {
+                let all = transactions == 1 ? "1 transaction is open" : "\(transactions) transactions are open"
+                parts.append(relayed == 0 ? all : "\(all), \(relayed) of them relayed to other members")
+            }
+            if unacknowledged > 0 {
+                parts.append(
+                    unacknowledged == 1 ? "1 answer waits for its ACK" : "\(unacknowledged) answers wait for their ACK")
+            }
+            return parts.joined(separator: ", and ")
         }
     }
 

@@ -15,9 +15,7 @@ enum HostCheck {
         var problems: [SettingProblem] = []
         var warnings: [SettingProblem] = []
         func origin(_ key: String) -> String { origins[key] ?? "" }
-        let findings = CertificateCheck.findings(
-            settings.sip.streams, unixSeconds: BootClock.unixMilliseconds / 1_000,
-            moment: { TimeText.moment(unixSeconds: $0) })
+        let findings = certificates(settings)
         for finding in findings {
             let told = SettingProblem(key: finding.key, message: finding.message, origin: origin(finding.key))
             if finding.isFatal { problems.append(told) } else { warnings.append(told) }
@@ -27,12 +25,20 @@ enum HostCheck {
                 ("cluster.key-file", settings.cluster.keyFile),
                 ("management.token-file", settings.management.tokenFile),
                 ("sip.tls.key-file", settings.sip.streams.keyFile),
+                ("management.tls.key-file", settings.management.keyFile),
             ] + settings.sip.streams.hosts.map { ("sip.tls.hosts", $0.keyFile) }
         for (key, path) in secrets where !path.isEmpty {
             guard let message = exposure(of: path) else { continue }
             warnings.append(SettingProblem(key: key, message: message, origin: origin(key)))
         }
         return (problems, warnings)
+    }
+
+    private static func certificates(_ settings: Settings) -> [CertificateCheck.Finding] {
+        let now = BootClock.unixMilliseconds / 1_000
+        let moment: (Double) -> String = { TimeText.moment(unixSeconds: $0) }
+        return CertificateCheck.findings(settings.sip.streams, unixSeconds: now, moment: moment)
+            + CertificateCheck.findings(settings.management, unixSeconds: now, moment: moment)
     }
 
     /// Who else may read or write a secret; `nil` when nobody may.

@@ -149,6 +149,41 @@ final class LiveNode: ManagedNode {
         try await ask { node, now, out in node.endDialog(did: did, now: now, into: &out) }
     }
 
+    func terminate(did: String, _ ending: DialogEnding) async throws(NodeStopped) -> Result<EndReport, DialogError> {
+        try await ask { node, now, out in
+            do throws(DialogError) {
+                return .success(try node.terminate(did: did, ending, now: now, into: &out))
+            } catch { return .failure(error) }
+        }
+    }
+
+    func change(did: String, _ changes: [DialogChange]) async throws(NodeStopped) -> DialogError? {
+        try await ask { node, now, out in
+            do throws(DialogError) {
+                try node.change(did: did, changes, now: now, into: &out)
+                return nil
+            } catch { return error }
+        }
+    }
+
+    func did(callID: String, fromTag: String, toTag: String) async throws(NodeStopped) -> String? {
+        try await ask { node, _, _ in node.did(callID: callID, fromTag: fromTag, toTag: toTag) }
+    }
+
+    func profiles() async throws(NodeStopped) -> [ProfileReport] { try await ask { node, _, _ in node.profiles() } }
+
+    func size(ofProfile name: String, value: String?) async throws(NodeStopped) -> Result<Int, DialogError> {
+        try await ask { node, _, _ in
+            do throws(DialogError) {
+                return .success(try node.size(ofProfile: name, value: value))
+            } catch { return .failure(error) }
+        }
+    }
+
+    func statistics(ofThisNode isOwn: Bool) async throws(NodeStopped) -> DialogStatistics {
+        try await ask { node, _, _ in node.statistics(ofThisNode: isOwn) }
+    }
+
     func drain(_ isDraining: Bool) async throws(NodeStopped) -> StatusReport {
         Self.signed(try await ask { node, now, out in node.drain(isDraining, now: now, into: &out) })
     }

@@ -1,5 +1,5 @@
-// Which node is asked, and with what token; and how its refusals become exit codes. A node may be named by its URL, or
-// by its name, which a node that can be asked without one knows.
+// Which node is asked, with what token, and whose certificate is believed; and how its refusals become exit codes. A
+// node may be named by its URL, or by its name, which a node that can be asked without one knows.
 
 import ArgumentParser
 import Foundation
@@ -15,7 +15,7 @@ struct NodeOptions: ParsableArguments {
         help: ArgumentHelp("The node to ask: its management URL, or its name.", valueName: "URL"))
     var node: String?
 
-    @OptionGroup var token: TokenOptions
+    @OptionGroup var access: AccessOptions
 
     /// What can be a member's name; anything else is a URL, or is left for the client to refuse.
     static func isName(_ given: String) -> Bool {
@@ -27,12 +27,12 @@ struct NodeOptions: ParsableArguments {
     static var standardNode: String { ProcessInfo.processInfo.environment["UNDERSTUDY_NODE"] ?? defaultNode }
 
     /// The URL of a node that is given by either; what is neither is left for the client to refuse.
-    static func url(_ given: String?, _ token: TokenOptions) async throws -> String {
+    static func url(_ given: String?, _ access: AccessOptions) async throws -> String {
         guard let given else { return standardNode }
         guard isName(given) else { return given }
-        let url = try MemberURL.find(given, in: try await standardStatus(given, token), asked: standardNode)
+        let url = try MemberURL.find(given, in: try await standardStatus(given, access), asked: standardNode)
         // It may lead to another, as 127.0.0.1 does on every host.
-        let status = try await Asking.call(try token.client(url), "cluster.status", [])
+        let status = try await Asking.call(try access.client(url), "cluster.status", [])
         let answered = Cell.text(status["node"])
         guard answered == given else {
             throw Asking.complain(.wrongNode(url: url, asked: given, answered: answered))
@@ -41,8 +41,8 @@ struct NodeOptions: ParsableArguments {
     }
 
     /// What the node that is asked for names says.
-    private static func standardStatus(_ name: String, _ token: TokenOptions) async throws -> JSONValue {
-        guard let client = try? RPCClient(standardNode, token: try token.token()),
+    private static func standardStatus(_ name: String, _ access: AccessOptions) async throws -> JSONValue {
+        guard let client = try? access.client(standardNode),
             let status = try? await client.call("cluster.status", [])
         else {
             Console.complain(
@@ -53,13 +53,13 @@ struct NodeOptions: ParsableArguments {
         return status
     }
 
-    func client() async throws -> RPCClient { try token.client(try await Self.url(node, token)) }
+    func client() async throws -> RPCClient { try access.client(try await Self.url(node, access)) }
 
     /// Who answers what may be asked over the bus: a member of a name is asked through the standard node.
     func caller() async throws -> any RPCCaller {
         guard let node, Self.isName(node) else { return try await client() }
-        _ = try await Self.standardStatus(node, token)
-        return RelayedCaller(node, through: try token.client(Self.standardNode))
+        _ = try await Self.standardStatus(node, access)
+        return RelayedCaller(node, through: try access.client(Self.standardNode))
     }
 
     /// Asks the node; what goes wrong is told in one sentence and becomes the exit code.
@@ -86,11 +86,19 @@ enum MemberURL {
     }
 }
 
-struct TokenOptions: ParsableArguments {
+/// With what a node lets itself be asked, and by what it is believed.
+struct AccessOptions: ParsableArguments {
     @Option(
         name: [.customShort("t"), .long],
         help: ArgumentHelp("File whose first line is the management token.", valueName: "FILE"), completion: .file())
     var tokenFile: String?
+    @Option(
+        name: .customLong("ca"),
+        help: ArgumentHelp(
+            "PEM file of the authorities whose certificates are believed of an https:// node; else those of this host.",
+            valueName: "FILE"),
+        completion: .file())
+    var authoritiesFile: String?
 
     func token() throws -> Secret {
         let path = tokenFile ?? ProcessInfo.processInfo.environment["UNDERSTUDY_TOKEN_FILE"]
@@ -103,9 +111,23 @@ struct TokenOptions: ParsableArguments {
         }
     }
 
+    func authorities() throws -> TrustedAuthorities {
+        let path = authoritiesFile ?? ProcessInfo.processInfo.environment["UNDERSTUDY_CA_FILE"]
+        guard let path, !path.isEmpty else { return .system }
+        do {
+            _ = try Console.read(path)
+        } catch {
+            Console.complain("the file of authorities \(path) cannot be read: \(Console.reason(error))")
+            throw Console.failed
+        }
+        return try Asking.orFail { () throws(ClientError) in try TrustedAuthorities(file: path) }
+    }
+
     func client(_ url: String) throws -> RPCClient {
-        let token = try token()
-        return try Asking.orFail { () throws(ClientError) in try RPCClient(url, token: token) }
+        let (token, authorities) = (try token(), try authorities())
+        return try Asking.orFail { () throws(ClientError) in
+            try RPCClient(url, token: token, authorities: authorities)
+        }
     }
 }
 

@@ -67,11 +67,12 @@ final class NodeProcess: Sendable {
         let service = ServiceReports(log: log)
         var management: Task<Void, Never>?
         do throws(StartError) {
-            management = try await openManagement(settings.management, live, log)
+            let keys = try managementKeys(settings.management)
+            management = try await openManagement(settings.management, keys, live, log)
             let thread = try startThread(settings, sockets, streams, signal, service, log, live)
             live.tellCertificates(settings)
             let reloader = Reloader(
-                loaded, live: live, streams: streams, service: service, log: log, reading: reading)
+                loaded, live: live, streams: streams, keys: keys, service: service, log: log, reading: reading)
             live.control(LiveNode.Controls(log: log) { await reloader.reload() })
             return NodeProcess(
                 settings: settings, reloader: reloader, live: live, thread: thread, streams: streams,
@@ -155,12 +156,27 @@ final class NodeProcess: Sendable {
         }
     }
 
+    private static func managementKeys(_ settings: ManagementSettings) throws(StartError) -> ServerKeys? {
+        guard settings.http != nil, settings.hasTLS else { return nil }
+        let findings = CertificateCheck.findings(
+            settings, unixSeconds: BootClock.unixMilliseconds / 1_000, moment: { TimeText.moment(unixSeconds: $0) })
+        if let wrong = findings.first(where: \.isFatal) {
+            throw StartError(description: "\(wrong.message); see \(wrong.key)")
+        }
+        do throws(HTTPServerError) {
+            return try ServerKeys(certificateFile: settings.certificateFile, keyFile: settings.keyFile)
+        } catch {
+            throw StartError(description: "\(error.description); see management.tls")
+        }
+    }
+
     private static func openManagement(
-        _ settings: ManagementSettings, _ live: LiveNode, _ log: NodeLog
+        _ settings: ManagementSettings, _ keys: ServerKeys?, _ live: LiveNode, _ log: NodeLog
     ) async throws(StartError) -> Task<Void, Never>? {
         guard let http = settings.http else { return nil }
         let service = ManagementService(node: live, settings: settings, unixSeconds: { live.unixSeconds })
-        let server = HTTPServer(service: service, address: http.address.text, port: Int(http.port), logger: log.logger)
+        let server = HTTPServer(
+            service: service, address: http.address.text, port: Int(http.port), keys: keys, logger: log.logger)
         let (outcomes, outcome) = AsyncStream<String?>.makeStream()
         let bound = Flag()
         let task = Task {
@@ -258,12 +274,13 @@ final class NodeProcess: Sendable {
             await group.next()
             group.cancelAll()
         }
-        if let status = try? await live.status(), status.openTransactions > 0 {
+        if let status = try? await live.status(), status.openTransactions + status.unacknowledged > 0 {
             log.write(
                 Note(
                     .warning, "leaving with transactions open: callers of those not relayed get 480",
                     [
                         ("transactions", String(status.openTransactions)), ("relayed", String(status.openRelays)),
+                        ("unacknowledged", String(status.unacknowledged)),
                         ("seconds", "\(timeout.wholeMilliseconds / 1_000)"),
                     ]))
         }
@@ -277,7 +294,9 @@ final class NodeProcess: Sendable {
         let end = ContinuousClock.now + timeout
         var nextNote = ContinuousClock.now + Self.drainNoteInterval
         while ContinuousClock.now < end, !Task.isCancelled {
-            guard let status = try? await live.status(), status.openTransactions > 0 || !status.mayLeave else { return }
+            guard let status = try? await live.status(),
+                status.openTransactions + status.unacknowledged > 0 || !status.mayLeave
+            else { return }
             if ContinuousClock.now >= nextNote {
                 nextNote += Self.drainNoteInterval
                 log.write(
@@ -285,6 +304,7 @@ final class NodeProcess: Sendable {
                         .notice, "still draining",
                         [
                             ("transactions", String(status.openTransactions)), ("relayed", String(status.openRelays)),
+                            ("unacknowledged", String(status.unacknowledged)),
                             ("seconds-left", "\((end - ContinuousClock.now).components.seconds)"),
                         ]))
             }

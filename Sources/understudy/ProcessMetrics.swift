@@ -51,7 +51,7 @@ enum ProcessMetrics {
 
     /// When each certificate of the configuration ends.
     static func certificates(_ settings: Settings) -> [MetricReport] {
-        CertificateCheck.ends(settings.sip.streams).map { file, end in
+        CertificateCheck.ends(settings).map { file, end in
             MetricReport(
                 name: "understudy_certificate_not_after_seconds",
                 help: "When the first certificate of a chain to end does, in Unix time", kind: .gauge,

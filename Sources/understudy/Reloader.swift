@@ -11,17 +11,19 @@ actor Reloader {
     private var current: SettingsLoader.Loaded
     private let live: LiveNode
     private let streams: StreamService?
+    private let keys: ServerKeys?
     private let service: ServiceReports
     private let log: NodeLog
     private let reading: @Sendable () -> SettingsLoader.Loaded
 
     init(
-        _ loaded: SettingsLoader.Loaded, live: LiveNode, streams: StreamService?, service: ServiceReports,
-        log: NodeLog, reading: @escaping @Sendable () -> SettingsLoader.Loaded
+        _ loaded: SettingsLoader.Loaded, live: LiveNode, streams: StreamService?, keys: ServerKeys?,
+        service: ServiceReports, log: NodeLog, reading: @escaping @Sendable () -> SettingsLoader.Loaded
     ) {
         current = loaded
         self.live = live
         self.streams = streams
+        self.keys = keys
         self.service = service
         self.log = log
         self.reading = reading
@@ -47,15 +49,9 @@ actor Reloader {
     private func take(_ next: SettingsLoader.Loaded, _ report: inout ReloadReport) async {
         report.refused = await live.objections(to: next.settings)
         guard report.refused.isEmpty else { return report.applied = [] }
-        if let streams, !next.settings.sip.streams.certificateFile.isEmpty {
-            do throws(StreamError) {
-                try await streams.reloadCertificates()
-                report.readCertificates = true
-                live.tellCertificates(next.settings)
-            } catch {
-                report.refused = [error.description]
-                return report.applied = []
-            }
+        if let refusal = await readCertificates(next.settings, &report) {
+            report.refused = [refusal]
+            return report.applied = []
         }
         guard !report.applied.isEmpty else { return }
         await live.adopt(next.settings)
@@ -74,6 +70,20 @@ actor Reloader {
         } else {
             log.level = next.settings.node.logLevel ?? .info
         }
+    }
+
+    /// - Returns: Why those from before stay.
+    private func readCertificates(_ next: Settings, _ report: inout ReloadReport) async -> String? {
+        if let streams, !next.sip.streams.certificateFile.isEmpty {
+            do throws(StreamError) { try await streams.reloadCertificates() } catch { return error.description }
+            report.readCertificates = true
+        }
+        if let keys {
+            do throws(HTTPServerError) { try keys.readAgain() } catch { return error.description }
+            report.readCertificates = true
+        }
+        if report.readCertificates { live.tellCertificates(next) }
+        return nil
     }
 
     private func tell(_ report: ReloadReport) {

@@ -26,9 +26,10 @@ struct Understudy: AsyncParsableCommand {
         commandName: "understudy",
         abstract: "A SIP proxy cluster where a node may die and no call notices.",
         discussion: """
-            Commands other than serve, config and key ask a node: --node URL or NAME, or $UNDERSTUDY_NODE, or \
+            Commands other than serve, config, key and script ask a node: --node URL or NAME, or $UNDERSTUDY_NODE, or \
             \(NodeOptions.defaultNode). A node off loopback wants a token: --token-file FILE, or \
-            $UNDERSTUDY_TOKEN_FILE. \
+            $UNDERSTUDY_TOKEN_FILE; and speaks TLS: https://, with --ca FILE or $UNDERSTUDY_CA_FILE where its \
+            certificate is not of an authority that this host knows. \
             --generate-completion-script bash, zsh or fish prints a script for the shell.
 
             Exit codes: 0 done, or yes; 1 no, or refused; 2 could not (configuration, address in use, node not \
@@ -37,6 +38,7 @@ struct Understudy: AsyncParsableCommand {
         version: Build.sentence,
         subcommands: [
             Serve.self, Config.self, Key.self, Status.self, Dialogs.self, Check.self, Drain.self, Undrain.self,
-            ReloadCommand.self, LogLevelCommand.self, TraceCommand.self, TopCommand.self, Call.self,
+            ReloadCommand.self, LogLevelCommand.self, TraceCommand.self, TopCommand.self, Script.self,
+            Call.self,
         ])
 }

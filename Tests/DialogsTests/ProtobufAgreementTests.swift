@@ -77,6 +77,10 @@ extension Record {
         rejectedCallee = theirs.rejectedCallee
         refusedCaller = theirs.refusedCaller
         failure = theirs.failure
+        times.bornUnixMilliseconds = theirs.times.bornUnixMs
+        times.answeredMilliseconds = theirs.times.answeredMs
+        times.endedMilliseconds = theirs.times.endedMs
+        attributes = theirs.attributes.map(Stamped.init)
         outs = theirs.outs.map(Out.init)
         pendings = theirs.pendings.map(Pending.init)
         variables = theirs.variables.map(Stamped.init)

@@ -7,7 +7,7 @@ import Primitives
 struct RecordGenerator {
     var random: SplitMix
     /// SwiftProtobuf writes unknown fields last, so only those behind all known ones keep its bytes equal to ours.
-    var unknownNumbers: [UInt32] = [15, 24, 100, 4_000]
+    var unknownNumbers: [UInt32] = [24, 26, 100, 4_000]
     var states: ClosedRange<UInt64> = 0...5
 
     init(seed: UInt64) {
@@ -49,7 +49,7 @@ struct RecordGenerator {
     }
 
     private mutating func unknown(_ parts: inout [[UInt8]]) {
-        guard chance(4), let number = unknownNumbers.filter({ $0 > 20 || parts.isEmpty }).randomElement(using: &random)
+        guard chance(4), let number = unknownNumbers.filter({ $0 > 25 || parts.isEmpty }).randomElement(using: &random)
         else { return }
         switch small(2) {
         case 0: parts.append(field(number, word()))
@@ -125,16 +125,20 @@ struct RecordGenerator {
         }
         if chance(2) { parts.append(field(5, UInt64.random(in: states, using: &random))) }
         for _ in 0..<small(2) { parts.append(field(6, deadline())) }
-        if chance(2) { parts.append(field(7, small(63))) }
+        if chance(2) { parts.append(field(7, small(63) | (chance(3) ? RecordFlags.toldEnd.rawValue : 0))) }
+        for _ in 0..<small(2) {
+            parts.append(field(14, assemble([field(1, word()), field(2, small()), field(3, small())])))
+        }
         for _ in 0..<small(2) { parts.append(field(11, side())) }
         if chance(3) { parts.append(field(12, small(3))) }
         if chance(3) { parts.append(field(13, small(3))) }
         if chance(3) { parts.append(field(23, small(3) * 100)) }
-        for _ in 0..<small() { parts.append(field(14, pending())) }
         for _ in 0..<small() { parts.append(field(16, out())) }
         for _ in 0..<small() { parts.append(field(17, pending())) }
+        for _ in 0..<small(2) { parts.append(field(15, stamped())) }
         for _ in 0..<small() { parts.append(field(18, stamped())) }
         for _ in 0..<small() { parts.append(field(19, stamped())) }
+        for _ in 0..<small() { parts.append(field(20, pending())) }
         if chance(3) { parts.append(field(25, word())) }
         for number in unknownNumbers where chance(6) { parts.append(field(number, chance(2) ? text() : [])) }
         return assemble(parts)

@@ -172,14 +172,14 @@ struct RecordJoinTests {
                 },
                 record {
                     $0.state = .deleted
-                    $0.flags = .byeFromCaller
+                    $0.flags = [.byeFromCaller, .toldEnd]
                 }))
         var expected = Record()
         expected.callID = Array("c".utf8)
         expected.fromTag = Array("f".utf8)
         expected.inviteCSeq = 1
         expected.state = .deleted
-        expected.flags = .byeFromCaller
+        expected.flags = [.byeFromCaller, .toldEnd]
         var out = Record.Out()
         out.toTag = Array("t".utf8)
         out.state = .confirmed

@@ -112,8 +112,8 @@ struct ClusterPlanTests {
         #expect(Self.files(Self.plan(.none)).map(\.name) == ["n1.yaml", "n2.yaml", "n3.yaml", "cluster.key"])
     }
 
-    @Test(arguments: [ClusterPlan.Balancer.nginx, .haproxy, .none])
-    func `with TLS the nodes listen to it, the balancer passes it on, and a certificate is asked for`(
+    @Test(arguments: ClusterPlan.Balancer.allCases)
+    func `with TLS the nodes listen to it, the balancer knows of it, and a certificate is asked for`(
         balancer: ClusterPlan.Balancer
     ) throws {
         let nodes = ["10.1.0.1", "10.1.0.2", "10.1.0.3", "10.1.0.4"]
@@ -136,6 +136,7 @@ struct ClusterPlanTests {
         #expect(plan.trialCertificate.contains("subjectAltName=\(names) -keyout /etc/understudy/tls.key"))
         guard balancer != .none else { return }
         #expect(loaded.settings.sip.advertise.map(\.text).contains("sip:10.1.0.9:5061;transport=tls"))
+        guard balancer != .kamailio else { return kamailioEndsTLS(files, nodes) }
         let text = try #require(files.first { $0.name == (balancer == .nginx ? "nginx.conf" : "haproxy.cfg") }?.text)
         for port in [5_060, 5_061] {
             for node in nodes {
@@ -146,10 +147,23 @@ struct ClusterPlanTests {
         }
     }
 
-    @Test func `TLS is refused where the balancer does not pass it on`() {
-        var plan = Self.plan(.kamailio)
-        plan.hasTLS = true
-        #expect(plan.problems().map(\.key) == ["--tls"])
+    private func kamailioEndsTLS(_ files: [PlannedFile], _ nodes: [String]) {
+        let list = files.first { $0.name == "dispatcher.list" }?.text
+        let wanted =
+            nodes.map { "1 sip:\($0):5060\n" }
+            + nodes.map {
+                "2 sip:\($0):5061;transport=tls 0 0 socket=tls:10.1.0.9:5061\n"
+            }
+        #expect(list == wanted.joined())
+        let text = files.first { $0.name == "kamailio.cfg" }?.text ?? ""
+        #expect(text.hasPrefix("#!KAMAILIO\n#!define WITH_TLS\n"))
+        #expect(text.contains("#!define BALANCER_TLS tls:10.1.0.9:5061\n"))
+        #expect(text.contains("#!define PHONES 10.1.0.9:5062\n"))
+        #expect(text.contains("#!define CERTIFICATE \"/etc/understudy/tls.pem\"\n"))
+        #expect(text.contains("#!define KEY \"/etc/understudy/tls.key\"\n"))
+        #expect(!text.contains("127.0.0.10"))
+        let plain = Self.files(Self.plan(.kamailio)).first { $0.name == "kamailio.cfg" }?.text ?? ""
+        #expect(plain.hasPrefix("#!KAMAILIO\n#") && !plain.contains("#!define WITH_TLS"))
     }
 
     @Test func `secrets are marked, each its own, and no file holds another's`() {

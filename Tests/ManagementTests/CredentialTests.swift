@@ -12,7 +12,7 @@ struct CredentialTests {
           listen: [udp://127.0.0.1:5060, tls://127.0.0.1:5061]
           tls: {certificate-file: /etc/understudy/sip.pem, key-file: /etc/understudy/sip.key}
         cluster: {bus: "tcp://192.0.2.11:7400", peers: ["tcp://192.0.2.12:7400"], key-file: /etc/understudy/cluster.key}
-        management: {http: "192.0.2.11:8080", token-file: /etc/understudy/token}
+        management: {http: "192.0.2.11:8080", token-file: /etc/understudy/token, insecure: true}
         """
 
     private func load(

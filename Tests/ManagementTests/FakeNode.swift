@@ -15,6 +15,10 @@ final class FakeNode: ManagedNode {
         var inquired: [String] = []
         var endOutcome = EndReport.ending
         var isStopped = false
+        /// Why nothing is changed; `nil` changes it.
+        var changeOutcome: DialogError?
+        var profiles: [ProfileReport] = []
+        var statistics = DialogStatistics()
         var reloadReport = ReloadReport()
         var logLevel = NoteLevel.info
         var bucketCount = FakeNode.bucketCount
@@ -70,6 +74,40 @@ final class FakeNode: ManagedNode {
 
     func dialog(did: String) async throws(NodeStopped) -> DialogReport? {
         try get { $0.dialogs.first { $0.did == did } }
+    }
+
+    func terminate(did: String, _ ending: DialogEnding) async throws(NodeStopped) -> Result<EndReport, DialogError> {
+        try get { state in
+            state.deeds.append("terminate \(did) \(ending.side.rawValue) '\(ending.reason)' '\(ending.headers)'")
+            return state.changeOutcome.map { .failure($0) } ?? .success(state.endOutcome)
+        }
+    }
+
+    func change(did: String, _ changes: [DialogChange]) async throws(NodeStopped) -> DialogError? {
+        try get { state in
+            state.deeds.append("change \(did) \(changes)")
+            return state.changeOutcome
+        }
+    }
+
+    func did(callID: String, fromTag: String, toTag: String) async throws(NodeStopped) -> String? {
+        try get { state in
+            state.dialogs.first { $0.callID == callID && $0.fromTag == fromTag && $0.toTag == toTag }?.did
+        }
+    }
+
+    func profiles() async throws(NodeStopped) -> [ProfileReport] { try get { $0.profiles } }
+
+    func size(ofProfile name: String, value: String?) async throws(NodeStopped) -> Result<Int, DialogError> {
+        try get { state in
+            guard state.profiles.contains(where: { $0.name == name }) else { return .failure(.unknownProfile(name)) }
+            let links = state.dialogs.flatMap(\.profiles)
+            return .success(links.count { $0.key == name && (value == nil || $0.value == value) })
+        }
+    }
+
+    func statistics(ofThisNode isOwn: Bool) async throws(NodeStopped) -> DialogStatistics {
+        try get { isOwn ? DialogStatistics() : $0.statistics }
     }
 
     func end(did: String) async throws(NodeStopped) -> EndReport {

@@ -151,7 +151,7 @@ struct SettingsTests {
         ("storage.db_url=sqlite:///x", "storage.db_url"),
         ("management.mi_fifo=/run/mi", "management.mi_fifo"),
         ("management.ctl=unix:/run/ctl", "management.ctl"),
-        ("management.http=10.0.0.1:8080", "management.token-file"),
+        ("management.http=10.0.0.1:8080", "management.token-file,management.tls.certificate-file"),
         ("management.fault_injection=true", "management.fault_injection"),
         ("sip.ballancer=127.0.0.1", "sip.ballancer"),
         ("novalue", "novalue"),
@@ -350,6 +350,7 @@ struct SettingsTests {
         let loaded = load(
             leastOverrides + [
                 "management.http=10.0.0.1:8080", "management.token-file=/t", "management.fault_injection=true",
+                "management.insecure=true",
             ], files: ["/t": "0123456789abcdef\n"])
         #expect(loaded.problems.map(\.key) == ["management.fault_injection"])
     }
@@ -358,7 +359,7 @@ struct SettingsTests {
         let loaded = load(
             leastOverrides + [
                 "cluster.bus=10.0.0.1:7400", "cluster.key-file=/k", "management.http=10.0.0.1:8080",
-                "management.token-file=/t",
+                "management.token-file=/t", "management.insecure=true",
             ], files: ["/k": "the-cluster-key-of-demo\n", "/t": "0123456789abcdef\nsecond line"])
         #expect(loaded.problems == [])
         #expect(loaded.settings.cluster.key == Secret(Array("the-cluster-key-of-demo".utf8)))

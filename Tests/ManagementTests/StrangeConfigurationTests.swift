@@ -102,7 +102,8 @@ struct StrangeConfigurationTests {
         ("cluster: {bus: \"tcp://127.0.5.41:5059\"}\n", "sip.listen: tcp://127.0.5.41:5060 is taken by cluster.bus"),
         ("management: {http: \"127.0.5.41:5060\"}\n", "management.http: 127.0.5.41:5060 is taken by sip.listen"),
         (
-            "cluster: {bus: \"127.0.5.41:7400\"}\nmanagement: {http: \"0.0.0.0:7401\", token-file: /t}\n",
+            "cluster: {bus: \"127.0.5.41:7400\"}\n"
+                + "management: {http: \"0.0.0.0:7401\", token-file: /t, insecure: true}\n",
             "management.http: 0.0.0.0:7401 is taken by cluster.bus"
         ),
         ("  service-address: 127.0.5.41:5060\n", "sip.service-address: 127.0.5.41:5060 is in sip.listen"),
@@ -116,6 +117,15 @@ struct StrangeConfigurationTests {
         ("cluster: {bus: \"127.0.5.41:7400\", key-file: /same}\n", "/same holds one byte again and again"),
         ("management: {http: 127.0.0.1:8080, token-file: /blank}\n", "the first line of /blank is empty"),
         ("management: {http: 127.0.0.1:8080, token-file: /spaced}\n", "/spaced holds a token with a space"),
+        (
+            "management: {http: \"10.0.0.1:8080\", token-file: /t}\n",
+            "management.tls.certificate-file: is required unless management.http is a loopback address"
+        ),
+        (
+            "management: {http: \"127.0.0.1:8080\", tls: {certificate-file: /k}}\n",
+            "management.tls.key-file: is required"
+        ),
+        ("management: {http: \"127.0.0.1:8080\", tls: {key-file: /k}}\n", "the certificate of management.tls.key-file"),
     ])
     func `what was taken in silence is refused`(yaml: String, sentence: String) {
         let files = [
@@ -154,6 +164,19 @@ struct StrangeConfigurationTests {
             "cluster.bus: 127.0.0.1:7400 is a loopback address, which 10.0.0.1:7400 cannot reach"
         ),
         ("management: {token-file: /t}\n", "management.token-file: is of no use without management.http"),
+        (
+            "management: {tls: {certificate-file: /k, key-file: /k}}\n",
+            "management.tls.certificate-file: is of no use without management.http"
+        ),
+        (
+            "management: {http: 127.0.0.1:8080, insecure: true, tls: {certificate-file: /k, key-file: /k}}\n",
+            "management.insecure: is of no use with management.tls"
+        ),
+        (
+            "management:\n  http: 127.0.0.1:8080\n  advertise: http://n1.example.org\n"
+                + "  tls: {certificate-file: /k, key-file: /k}\n",
+            "management.advertise: is http://, and management.tls"
+        ),
         (
             "cluster: {bus: \"127.0.5.41:7400\", key-file: /k}\nmanagement: {http: 127.0.0.1:8080, token-file: /k}\n",
             "management.token-file: is cluster.key-file too"

@@ -132,6 +132,9 @@ struct ManagementURLTests {
         }
         #expect(told([]) == "")
         #expect(told(["management.http=127.0.0.1:8080"]) == "http://127.0.0.1:8080")
+        var secure = load(["management.http=127.0.0.1:8080"]).settings.management
+        secure.certificateFile = "/etc/understudy/management.pem"
+        #expect(secure.told(bus: nil) == "https://127.0.0.1:8080")
         let advertise = ["management.http=127.0.0.1:8080", "management.advertise=https://n1.example.org"]
         #expect(told(advertise) == "https://n1.example.org:443")
         #expect(load(["management.advertise=ftp://h"]).problems.contains { $0.key == "management.advertise" })

@@ -41,6 +41,8 @@ struct ClusterBench {
     var now = Instant.zero
     private(set) var sent: [Sent] = []
     var notes: [(node: Int, note: Note, at: Instant)] = []
+    /// Events of dialogs' lives, as they were told.
+    private(set) var events: [(node: Int, event: LifeEvent)] = []
     /// What a phone answers to a request of the cluster's; 0: nothing. The address it was sent to decides.
     var status: [String: Int] = [caller: 200, callee: 200]
     /// Phones that do more than `status` says; then that says nothing.
@@ -254,6 +256,7 @@ struct ClusterBench {
                 }
             }
             notes += out.notes.map { (index, $0, now) }
+            events += out.events.map { (index, $0) }
             for action in out.bus { perform(action, out.busArena, of: index) }
         }
     }

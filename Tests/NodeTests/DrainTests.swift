@@ -48,6 +48,70 @@ struct DrainTests {
         ClusterBench.answer(200, to: invite, toTag: ";tag=bob", extra: "Contact: <sip:bob@10.0.9.2>\r\n")
     }
 
+    private static func acknowledgement(_ invite: ClusterBench.Sent) -> String {
+        let route = "Route: \(invite.header("Record-Route")!)\r\n"
+        return ClusterBench.request("ACK", "z9hG4bKa1", "<sip:bob@10.0.9.2>;tag=bob", extra: route)
+            .replacing("Call-ID: c\r\n", with: "Call-ID: c1\r\n")
+    }
+
+    private static func left(_ bench: ClusterBench) -> [Int]? {
+        bench.nodes[0].map { node in
+            let status = node.status(now: bench.now)
+            return [status.openTransactions, status.unacknowledged]
+        }
+    }
+
+    @Test(arguments: [true, false])
+    func `an answer is waited for until its ACK was seen by some node, whoever has the call`(isRelayed: Bool) {
+        var bench = Self.bench(draining: isRelayed ? [0] : [])
+        guard let invite = Self.rings(&bench) else {
+            Issue.record("nobody was called")
+            return
+        }
+        if !isRelayed { bench.drain(0) }
+        bench.advance(milliseconds: 500)
+        #expect(Self.left(bench) == [1, 0])
+        bench.receive(Self.answered(invite), from: ClusterBench.callee, at: invite.node)
+        bench.advance(milliseconds: 500)
+        #expect(Self.told(bench).last == "200 by 1")
+        #expect(Self.left(bench) == [0, 1])
+        bench.receive(Self.acknowledgement(invite), from: ClusterBench.caller, at: 2)
+        bench.advance(milliseconds: 200)
+        #expect(Self.left(bench) == [0, 0])
+    }
+
+    @Test func `nobody waits for an ACK for longer than its answer is repeated, and a node that stays counts none`() {
+        var bench = Self.bench()
+        guard let invite = Self.rings(&bench) else {
+            Issue.record("nobody was called")
+            return
+        }
+        bench.receive(Self.answered(invite), from: ClusterBench.callee, at: invite.node)
+        bench.advance(milliseconds: 1_000)
+        #expect(Self.left(bench) == [0, 1])
+        #expect(bench.nodes[invite.node]?.status(now: bench.now).unacknowledged == 0)
+        bench.advance(milliseconds: 33_000)
+        #expect(Self.left(bench) == [0, 0])
+    }
+
+    @Test func `a failure is waited for until its ACK, which comes to this node alone`() {
+        var bench = Self.bench(draining: [])
+        guard let invite = Self.rings(&bench) else {
+            Issue.record("nobody was called")
+            return
+        }
+        bench.drain(0)
+        bench.receive(
+            ClusterBench.answer(486, to: invite, toTag: ";tag=bob"), from: ClusterBench.callee, at: invite.node)
+        bench.advance(milliseconds: 100)
+        #expect(Self.left(bench) == [0, 1])
+        let ack = ClusterBench.request("ACK", "z9hG4bKc1", "<sip:bob@10.0.9.2>;tag=bob", extra: "")
+            .replacing("Call-ID: c\r\n", with: "Call-ID: c1\r\n")
+        bench.receive(ack, from: ClusterBench.caller, at: 0)
+        bench.advance(milliseconds: 100)
+        #expect(Self.left(bench) == [0, 0])
+    }
+
     @Test func `an INVITE goes to a member that takes calls, and its answers come back through the node that drains`() {
         var bench = Self.bench()
         guard let invite = Self.rings(&bench) else {

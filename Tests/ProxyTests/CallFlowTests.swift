@@ -61,7 +61,7 @@ struct CallFlowTests {
             from: ProxyBench.callee)
         #expect(bye.map(\.to) == [ProxyBench.caller])
         #expect(bench.state == .deleted)
-        #expect(bench.dialogs.record(bench.did)?.flags == .byeFromCallee)
+        #expect(bench.dialogs.record(bench.did)?.flags == [.byeFromCallee, .toldEnd])
         let ok = bench.receive(Call.response(200, to: bye[0], toTag: "", contact: nil), from: ProxyBench.caller)
         #expect(ok.map(\.to) == [ProxyBench.callee])
     }

@@ -84,6 +84,38 @@ struct FlowTests {
         #expect(other.bench.proxy.counters.transportErrors == 0)
     }
 
+    @Test func `an heir whose answer has no way to the caller counts it, once (RFC 3261 §18.2.2)`() {
+        func ringing(answered: Bool) -> StreamBench {
+            var owner = StreamBench()
+            let invite = owner.receive(overTCP(Call.request("INVITE")), from: "10.0.0.1:40000", .tcp, flow: 4)[0].sent
+            if answered { _ = owner.receive(Call.response(200, to: invite), from: ProxyBench.callee) }
+            var heir = StreamBench { settings in
+                settings.memberTag = 0x2222_2222
+                settings.nodeName = Array("n2".utf8)
+            }
+            heir.bench.proxy.neighbours.peers = [PeerContact(memberTag: 0x1111_1111, endpoint: nil, isLive: false)]
+            let did = owner.bench.did
+            let bytes = owner.bench.dialogs.bytes(did)!
+            _ = try? heir.bench.dialogs.learn(
+                did, facts: RawSpan(_elements: bytes.span), age: .zero, now: heir.bench.now)
+            heir.bench.proxy.review(did, now: heir.bench.now, dialogs: &heir.bench.dialogs)
+            return heir
+        }
+        var ended = ringing(answered: false)
+        let told = ended.drain()
+        #expect(told.map(\.sent.firstLine) == ["SIP/2.0 480 Temporarily Unavailable"])
+        #expect(told.map(\.transport) == [.tcp] && told[0].token != 0)
+        #expect(ended.bench.proxy.counters.takeoverUnreachable == 0)
+        #expect(ended.fail(told[0].token).isEmpty && ended.fail(told[0].token).isEmpty)
+        #expect(ended.bench.proxy.counters.takeoverUnreachable == 1)
+
+        var repeated = ringing(answered: true)
+        let first = repeated.drain()
+        #expect(first.map(\.sent.firstLine) == ["SIP/2.0 200 Whatever"] && first.map(\.transport) == [.tcp])
+        _ = repeated.fail(first[0].token)
+        #expect(repeated.bench.proxy.counters.takeoverUnreachable == 1)
+    }
+
     @Test func `a large request goes by TCP unless UDP was asked for, and by UDP when nobody accepts (§18.1.1)`() {
         let body = String(repeating: "b", count: 1_300)
         var bench = StreamBench()

@@ -37,6 +37,7 @@ struct ProxyBench {
     var wanted: [DialogID] = []
     var puts: [DialogID] = []
     var endedLegs: [DialogID] = []
+    var notes: [ProxyNote] = []
     /// Names that were asked for, with their tokens.
     var questions: [(token: UInt64, name: ResolutionTarget)] = []
     let hash: KeyedHash
@@ -139,7 +140,7 @@ struct ProxyBench {
             case .resolve(let token, let name): questions.append((token, name))
             case .wanted(let did): wanted.append(did)
             case .ask(let question): scripts.append(question)
-            case .note: break
+            case .note(let note): notes.append(note)
             }
         }
         let sent = proxy.effects.queue.datagrams.map { datagram in

@@ -38,6 +38,25 @@ struct RoutingTests {
         (0..<count).map { bench.receive(request($0), from: ProxyBench.caller)[0].to }
     }
 
+    // MARK: Ourselves
+
+    @Test func `a target that is the cluster itself is never sent to, whatever a route says (S1-5)`() {
+        func own(_ user: String = "") -> TargetSet.Target {
+            TargetSet.Target(
+                uri: Array("sip:\(user)\(ProxyBench.node)".utf8), namesUser: !user.isEmpty,
+                endpoint: Endpoint(text: ProxyBench.node))
+        }
+        var alone = bench(TargetSet(name: "us", targets: [own()]))
+        let refused = alone.receive(request(1), from: ProxyBench.caller)
+        #expect(refused.map(\.firstLine) == ["SIP/2.0 483 Too Many Hops"])
+        #expect(alone.notes == [.routeToOurselves(callID: Array("call-1".utf8))], "\(alone.notes)")
+        var beside = bench(TargetSet(name: "both", targets: [own(), Self.target(7)]))
+        #expect(firsts(&beside, 5) == Array(repeating: Fork.phone(7), count: 5))
+        // A name for another route of this cluster's comes back to be routed by it.
+        var named = bench(TargetSet(name: "name", targets: [own("sales@")]))
+        #expect(named.receive(request(1), from: ProxyBench.caller).map(\.to) == [ProxyBench.node])
+    }
+
     // MARK: Conditions
 
     private func pattern(_ text: String) -> StaticRoute.Pattern {

@@ -27,7 +27,7 @@ struct BoundTests {
 
     /// What a configuration may hold is `config check`'s to say, what a listing may ask for the manual's.
     private static let core = SourceTree.swift.filter { file in
-        ["SIP", "Dialogs", "Proxy", "Cluster", "Node"].contains { file.path.hasPrefix("Sources/\($0)/") }
+        ["SIP", "Dialogs", "Proxy", "Routes", "Cluster", "Node"].contains { file.path.hasPrefix("Sources/\($0)/") }
             && !file.path.contains("/Settings/") && !file.path.contains("Reports")
     }
 

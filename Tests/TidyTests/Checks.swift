@@ -3,7 +3,7 @@
 
 enum Checks {
     /// The pure machines: they import each other and nothing else.
-    static let core: Set<String> = ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Node"]
+    static let core: Set<String> = ["Primitives", "SIP", "Dialogs", "Proxy", "Routes", "Cluster", "Node"]
 
     /// The arrows: who may import whom. What is not listed here may import nothing.
     static let arrows: [String: Set<String>] = [
@@ -11,6 +11,7 @@ enum Checks {
         "SIP": ["Primitives"],
         "Dialogs": ["Primitives", "SIP"],
         "Proxy": ["Primitives", "SIP", "Dialogs"],
+        "Routes": ["Primitives", "SIP"],
         "Cluster": ["Primitives"],
         "Node": ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster"],
         "Nanomsg": ["CNanomsg", "CSockets", "Glibc", "Synchronization"],
@@ -21,13 +22,15 @@ enum Checks {
         ],
         "Management": [
             "Primitives", "SIP", "Dialogs", "Cluster", "Node", "Hummingbird", "HTTPTypes", "NIOCore", "NIOPosix",
-            "NIOHTTP1", "NIOSSL", "Logging", "Yams", "Foundation", "FoundationEssentials", "Glibc", "Synchronization",
+            "HummingbirdTLS", "NIOHTTP1", "NIOSSL", "Logging", "Yams", "Foundation", "FoundationEssentials", "Glibc",
+            "Synchronization",
         ],
+        "Scripting": ["Primitives", "SIP", "Routes", "CLua"],
         "Simulator": ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Node"],
         "understudy": [
             "Primitives", "SIP", "Dialogs", "Cluster", "Node", "Nanomsg", "Sealing", "Transports", "Management",
-            "ArgumentParser", "Crypto", "Logging", "Foundation", "FoundationEssentials", "Glibc", "Synchronization",
-            "Dispatch",
+            "Routes", "Scripting", "ArgumentParser", "Crypto", "Logging", "Foundation", "FoundationEssentials", "Glibc",
+            "Synchronization", "Dispatch",
         ],
         "understudy-sim": [
             "Primitives", "Simulator", "ArgumentParser", "Foundation", "FoundationEssentials", "Glibc",

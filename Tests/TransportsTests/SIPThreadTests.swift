@@ -1,6 +1,7 @@
 // The UDP loop with an echo for a node, over real loopback sockets. Every wait has a bound; none is a fixed sleep,
 // except where a pause of the thread is the subject.
 
+import Foundation
 import Glibc
 import Nanomsg
 import Node
@@ -70,6 +71,26 @@ struct SIPThreadTests {
         #expect(counters.datagramsSent == 1_000)
         #expect(counters.receiveCalls < 1_000)
         thread.stop()
+    }
+
+    @Test func `what stands in a socket when the thread is stopped is still served`() throws {
+        let endpoint = Loopback.endpoint(1, 5_066)
+        let thread = try start([UDPSocket(endpoint)])
+        let phone = try Phone(Loopback.endpoint(3, 0))
+        let isHeld = Signal()
+        // Between two turns, so that nothing is read before the stop.
+        Thread.detachNewThread {
+            thread.performBlocking { _, _, _ in
+                isHeld.kick()
+                usleep(200_000)
+            }
+        }
+        #expect(isHeld.wait(milliseconds: 10_000))
+        let datagrams = (0..<100).map { Array("\($0)".utf8) }
+        phone.send(datagrams, to: endpoint)
+        thread.stop()
+        #expect(phone.collect(100))
+        #expect(phone.received == datagrams)
     }
 
     @Test func `a datagram of the largest size UDP can carry passes whole`() throws {

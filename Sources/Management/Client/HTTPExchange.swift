@@ -36,6 +36,8 @@ struct HTTPExchange {
     let path: String
     let headers: [(name: String, value: String)]
     let body: [UInt8]
+    /// Whose certificate is believed, over TLS.
+    let authorities: TrustedAuthorities
 
     func run(timeout: Duration) async throws(ExchangeError) -> Answer {
         do {
@@ -48,7 +50,7 @@ struct HTTPExchange {
     private func exchange(_ timeout: TimeAmount) async throws -> Answer {
         let loop = MultiThreadedEventLoopGroup.singleton.next()
         let answer = loop.makePromise(of: Answer.self)
-        let security = try url.isSecure ? NIOSSLContext(configuration: .makeClientConfiguration()) : nil
+        let security = try url.isSecure ? NIOSSLContext(configuration: tls) : nil
         let (request, host) = (self, url.host)
         let bootstrap = ClientBootstrap(group: loop).connectTimeout(timeout).channelInitializer { channel in
             channel.eventLoop.makeCompletedFuture {
@@ -73,6 +75,13 @@ struct HTTPExchange {
         }
         defer { channel.close(promise: nil) }
         return try await answer.futureResult.get()
+    }
+
+    private var tls: TLSConfiguration {
+        var configuration = TLSConfiguration.makeClientConfiguration()
+        configuration.minimumTLSVersion = .tlsv12
+        configuration.trustRoots = authorities.roots
+        return configuration
     }
 
     private static func reason(_ error: any Error) -> ExchangeError {

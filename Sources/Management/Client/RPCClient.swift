@@ -1,5 +1,5 @@
-// The client half of management: one JSON-RPC call over HTTP, with errors that are one clear sentence each.
-// `https://` works where a proxy terminates TLS in front of a node.
+// The client half of management: one JSON-RPC call over HTTP, or over HTTPS where the node has `management.tls` or a
+// proxy in front of it ends TLS, with errors that are one clear sentence each.
 
 package import Node
 
@@ -12,6 +12,8 @@ package enum ClientError: Error, Equatable, Sendable, CustomStringConvertible {
     /// `https://`, and what answered was no TLS.
     case noTLS(url: String)
     case badURL(String)
+    /// The file of authorities.
+    case badAuthorities(String)
     /// 401; whether a token was sent.
     case denied(url: String, sentToken: Bool)
     case notUnderstood(url: String)
@@ -29,8 +31,10 @@ package enum ClientError: Error, Equatable, Sendable, CustomStringConvertible {
         case .unreachable(let url, let reason):
             "cannot ask \(url): \(reason); is the node running, and is this its management.http address?"
         case .notHTTP(let url):
-            "\(url) does not speak HTTP: is it the port of the bus or of SIP? That of management.http is wanted"
-        case .noTLS(let url): "\(url) does not speak TLS: a node's own management is http://"
+            "\(url) does not speak HTTP: is it the port of the bus or of SIP, or does it speak TLS, and https:// is "
+                + "wanted? That of management.http is meant"
+        case .noTLS(let url): "\(url) does not speak TLS: a node without management.tls is asked by http://"
+        case .badAuthorities(let file): "the file of authorities \(file) is no PEM file that can be read"
         case .badURL(let text): "'\(text)' is not a management URL like http://127.0.0.1:8080"
         case .denied(let url, sentToken: false):
             "\(url) wants a token: name its file with --token-file or UNDERSTUDY_TOKEN_FILE"
@@ -65,14 +69,21 @@ package struct RPCClient: RPCCaller {
     package let label: String
     private let url: ManagementURL
     private let token: Secret
+    private let authorities: TrustedAuthorities
     private let timeout: Duration
 
-    /// - Parameter base: `http://127.0.0.1:8080`; a bare `127.0.0.1:8080` or `127.0.0.1` is taken too.
-    package init(_ base: String, token: Secret = Secret([]), timeout: Duration = .seconds(10)) throws(ClientError) {
+    /// - Parameters:
+    ///   - base: `http://127.0.0.1:8080`; a bare `127.0.0.1:8080` or `127.0.0.1` is taken too.
+    ///   - authorities: Of whom a node's certificate must be, when it is `https://`.
+    package init(
+        _ base: String, token: Secret = Secret([]), authorities: TrustedAuthorities = .system,
+        timeout: Duration = .seconds(10)
+    ) throws(ClientError) {
         guard let url = ManagementURL(base) else { throw .badURL(base) }
         label = url.text
         self.url = url
         self.token = token
+        self.authorities = authorities
         self.timeout = timeout
     }
 
@@ -88,12 +99,18 @@ package struct RPCClient: RPCCaller {
         return result
     }
 
+    private var untrustedReason: String {
+        "its certificate is not one that is trusted here for \(url.host), or has ended; --ca names the file of the "
+            + "authority that made it"
+    }
+
     private func post(_ message: JSONValue) async throws(ClientError) -> (status: Int, body: [UInt8]) {
         var headers = [(name: "Content-Type", value: "application/json")]
         if !token.isEmpty {
             headers.append((name: "Authorization", value: "Bearer \(String(decoding: token.bytes, as: UTF8.self))"))
         }
-        let exchange = HTTPExchange(url: url, path: "/rpc", headers: headers, body: message.bytes)
+        let exchange = HTTPExchange(
+            url: url, path: "/rpc", headers: headers, body: message.bytes, authorities: authorities)
         do throws(ExchangeError) {
             let answer = try await exchange.run(timeout: timeout)
             return (answer.status, answer.body)
@@ -106,7 +123,7 @@ package struct RPCClient: RPCCaller {
             case .noSuchHost: throw .unreachable(url: label, reason: "no such host")
             case .lost: throw .unreachable(url: label, reason: "the connection was lost")
             case .untrusted:
-                throw .unreachable(url: label, reason: "its certificate is not one that this host trusts for that name")
+                throw .unreachable(url: label, reason: untrustedReason)
             case .other(let reason): throw .unreachable(url: label, reason: reason)
             }
         }

@@ -2,8 +2,9 @@
 // Pure: texts in, texts out; `understudy config init` asks and writes.
 //
 // The balancer's files are those of `Deploy/balancer` with other addresses, so that what is written there of rules and
-// traps is at hand where they are used. What they have for TLS is left out unless it was asked for: nginx and HAProxy
-// pass it through to the nodes, whose certificate whoever runs the cluster has to bring.
+// traps is at hand where they are used. What they have for TLS is left out, or switched off, unless it was asked for:
+// nginx and HAProxy pass it through to the nodes, Kamailio ends it and speaks TLS to the nodes, too. The certificate
+// whoever runs the cluster has to bring.
 
 package import Node
 import SIP
@@ -54,9 +55,6 @@ package struct ClusterPlan: Equatable, Sendable {
                 add("--balancer-address", "'\(balancerAddress)' is not an address like 192.0.2.10; \(kind) needs one")
             }
         }
-        if hasTLS, balancer == .kamailio {
-            add("--tls", "kamailio.cfg is for UDP; name nginx or haproxy, which pass TLS through to the nodes, or none")
-        }
         for target in targets where ConfiguredURI(target) == nil {
             add("--to", "'\(target)' is not a SIP URI like sip:192.0.2.30")
         }
@@ -94,7 +92,11 @@ extension ClusterPlan {
         switch balancer {
         case .kamailio:
             files.append(PlannedFile(name: "kamailio.cfg", text: kamailio(templates.kamailio)))
-            let list = nodes.map { "1 sip:\(Self.host($0)):5060\n" }.joined()
+            var list = nodes.map { "1 sip:\(Self.host($0)):5060\n" }.joined()
+            if hasTLS {
+                list += nodes.map { "2 sip:\(Self.host($0)):5061;transport=tls 0 0 socket=tls:\(front):5061\n" }
+                    .joined()
+            }
             files.append(PlannedFile(name: "dispatcher.list", text: list))
         case .nginx: files.append(PlannedFile(name: "nginx.conf", text: nginx(templates.nginx)))
         case .haproxy: files.append(PlannedFile(name: "haproxy.cfg", text: haproxy(templates.haproxy)))
@@ -174,6 +176,7 @@ extension ClusterPlan {
             return [
                 "  http: \(quoted("\(own):8080"))   # HAProxy asks /readyz here",
                 "  token-file: \(quoted("\(folder)/token"))   # for commands from elsewhere: --token-file",
+                "  insecure: true   # its checks come without TLS: keep this network to yourself",
             ]
         }
         // Several nodes of one host share a loopback address, but not its ports.
@@ -192,8 +195,18 @@ extension ClusterPlan {
     private func kamailio(_ template: String) -> String {
         var text = replace("udp:127.0.0.10:5060", in: template, by: "udp:\(front):5060")
         text = replace("/etc/kamailio/dispatcher.list", in: text, by: "\(folder)/dispatcher.list")
-        let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
-            line.hasPrefix("# usage: kamailio") ? "# usage: kamailio -f \(folder)/kamailio.cfg -m 256 -DD -E" : line
+        text = replace("tls:127.0.0.10:5061", in: text, by: "tls:\(front):5061")
+        text = replace("127.0.0.10:5062", in: text, by: "\(front):5062")
+        text = replace("\"/etc/kamailio/tls.pem\"", in: text, by: quoted(certificateFile))
+        text = replace("\"/etc/kamailio/tls.key\"", in: text, by: quoted(certificateKeyFile))
+        var lines: [Substring] = []
+        for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
+            if line.hasPrefix("# usage: kamailio") {
+                lines.append("# usage: kamailio -f \(folder)/kamailio.cfg -m 256 -DD -E")
+            } else if !line.hasPrefix("#        and, with phones that come by TLS"), !line.hasPrefix("#        -A '") {
+                lines.append(line)
+            }
+            if hasTLS, line.hasPrefix("#!KAMAILIO") { lines.append("#!define WITH_TLS") }
         }
         return lines.joined(separator: "\n")
     }

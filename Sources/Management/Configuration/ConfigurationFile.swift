@@ -115,7 +115,7 @@ package struct ConfigurationFile: Sendable {
                 return add(problem: "mixes plain values and mappings", at: node, key: key)
             }
             var row: [String: [String]] = [:]
-            for (field, value) in mapping {
+            for (field, value) in Self.flattened(mapping) {
                 let values = value.sequence.map { Array($0) } ?? [value]
                 let texts = values.compactMap { $0.scalar?.string }
                 guard let word = field.scalar?.string, texts.count == values.count else {
@@ -129,6 +129,20 @@ package struct ConfigurationFile: Sendable {
         }
         add(key, .table(rows), at: name)
     }
+
+    /// A mapping within a row as fields of the row, `dialog.timeout`; deeper ones than `rowDepth` stay as they are.
+    private static func flattened(_ mapping: Yams.Node.Mapping, depth: Int = 0) -> [(Yams.Node, Yams.Node)] {
+        mapping.flatMap { field, value -> [(Yams.Node, Yams.Node)] in
+            guard depth < rowDepth, let word = field.scalar, let inner = value.mapping else { return [(field, value)] }
+            return flattened(inner, depth: depth + 1).map { name, value in
+                guard let below = name.scalar else { return (name, value) }
+                let path = Yams.Node.Scalar("\(word.string).\(below.string)", below.tag, below.style, below.mark)
+                return (.scalar(path), value)
+            }
+        }
+    }
+
+    private static let rowDepth = 2
 
     private mutating func add(_ key: String, _ value: SettingValue, at node: Yams.Node) {
         entries.append(ConfigurationEntry(key: key, value: value, origin: Self.line(of: node)))

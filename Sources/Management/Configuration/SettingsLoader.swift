@@ -18,7 +18,9 @@ package struct SettingsLoader: Sendable {
         package init(reason: String) { self.reason = reason }
     }
 
-    package static let reservedVariables = ["UNDERSTUDY_NODE", "UNDERSTUDY_TOKEN_FILE", "UNDERSTUDY_COMMIT"]
+    package static let reservedVariables = [
+        "UNDERSTUDY_NODE", "UNDERSTUDY_TOKEN_FILE", "UNDERSTUDY_CA_FILE", "UNDERSTUDY_COMMIT",
+    ]
 
     /// The configuration file's bytes; `nil` without one.
     package var file: [UInt8]?
@@ -247,6 +249,8 @@ package struct SettingsLoader: Sendable {
             _ = read("sip.tls.hosts", &loaded.settings.sip.streams.hosts[index].keyFile)
         }
         _ = read("sip.tls.ca-file", &loaded.settings.sip.streams.authoritiesFile)
+        _ = read("management.tls.certificate-file", &loaded.settings.management.certificateFile)
+        _ = read("management.tls.key-file", &loaded.settings.management.keyFile)
         if let bytes = read("management.token-file", &loaded.settings.management.tokenFile) {
             let line = bytes.prefix { $0 != UInt8(ascii: "\n") && $0 != UInt8(ascii: "\r") }
             loaded.settings.management.token = Secret(Array(line))

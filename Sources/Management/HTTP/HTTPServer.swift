@@ -1,9 +1,10 @@
 // Hummingbird around `ManagementService`: reads bodies up to the limit, tells where a connection comes from, and says
-// when the address is bound. No decision is made here.
+// when the address is bound. With keys it is HTTPS, and nothing else. No decision is made here.
 
 import Glibc
 import HTTPTypes
 import Hummingbird
+import HummingbirdTLS
 package import Logging
 import NIOCore
 import Synchronization
@@ -18,13 +19,19 @@ package struct HTTPServer: Sendable {
     private let service: ManagementService
     private let address: String
     private let port: Int
+    private let keys: ServerKeys?
     private let logger: Logger
 
-    /// - Parameter logger: For the server's own troubles; without one they are not told.
-    package init(service: ManagementService, address: String, port: Int, logger: Logger? = nil) {
+    /// - Parameters:
+    ///   - keys: Without them it is HTTP.
+    ///   - logger: For the server's own troubles; without one they are not told.
+    package init(
+        service: ManagementService, address: String, port: Int, keys: ServerKeys? = nil, logger: Logger? = nil
+    ) {
         self.service = service
         self.address = address
         self.port = port
+        self.keys = keys
         self.logger = logger ?? Logger(label: "management", factory: { _ in SwiftLogNoOpLogHandler() })
     }
 
@@ -54,6 +61,7 @@ package struct HTTPServer: Sendable {
         quiet.logLevel = .critical
         let application = Application(
             responder: router,
+            server: try keys.map { try .tls(.http1(), tlsConfiguration: $0.configuration) } ?? .http1(),
             configuration: ApplicationConfiguration(address: .hostname(address, port: port), serverName: "understudy"),
             onServerRunning: { channel in bound(channel.localAddress?.port ?? 0) },
             logger: quiet)

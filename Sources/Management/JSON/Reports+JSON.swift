@@ -69,6 +69,7 @@ extension StatusReport {
             "view": .texts(view), "dialogs": dialogs.json, "members": .array(members.map(\.json)),
             "strangers": .array(strangers.map(\.json)), "sealing": sealing?.json ?? .null,
             "targets": .array(targets.map(\.json)), "transactions": .count(openTransactions),
+            "unacknowledged": .count(unacknowledged),
             "relayed": .count(openRelays),
             "uptime_s": JSONValue.seconds(milliseconds: uptimeMilliseconds),
         ]

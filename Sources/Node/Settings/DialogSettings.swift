@@ -20,7 +20,7 @@ package struct DialogSettings: Equatable, Sendable {
     package var byeEarlyCode = 480
     /// `ims_dialog.bye_early_reason`, 1 to 64 printable characters, default `Temporarily Unavailable`.
     package var byeEarlyReason = "Temporarily Unavailable"
-    /// `ims_dialog.detect_spirals`, default 1; 0: a spiral makes a dialog of its own.
+    /// `ims_dialog.detect_spirals`, default 1; 0 has no effect, and a warning says so.
     package var detectsSpirals = true
     /// `ims_dialog.ka_timer`, seconds, 0 (default): no keep-alives, or 1 to 3600: how often Kamailio looks for dialogs
     /// to ask; here each has a moment of its own, and it only switches keep-alives on.
@@ -34,6 +34,18 @@ package struct DialogSettings: Equatable, Sendable {
     /// a script says with `dlg_set_property`.
     package var keepsCallerAlive = false
     package var keepsCalleeAlive = false
+    /// `ims_dialog.profiles_with_value` and `profiles_no_value`, names of `[A-Za-z0-9_]`, 64 characters each, with `;`
+    /// between them; 64 in all. A profile that is in neither is refused by name.
+    package var profilesWithValue: [String] = []
+    package var profilesNoValue: [String] = []
+    /// `ims_dialog.timeout_noreset`, default false: requests within a dialog do not move its deadline.
+    package var keepsDeadline = false
+    /// `ims_dialog.dlg_extra_hdrs`, header lines, 1024 characters in all: of every request that the cluster makes.
+    package var extraHeaders = ""
+    /// Parameters of the module that decide nothing here, where they were set (`ModuleParameter`).
+    var idle: [String: String] = [:]
+    /// `dialogs.events`, default false: what begins, fails, expires and ends is told by the dialog's actor, once.
+    package var tellsEvents = false
     /// `dialogs.limit`, records, live and tombstones, 100 to 10 000 000, default 1 000 000; at it a new dialog is
     /// refused with 503 and counted.
     package var limit = 1_000_000
@@ -65,17 +77,64 @@ package struct DialogSettings: Equatable, Sendable {
         list.range("ims_dialog.default_timeout", defaultTimeout)
         list.range("ims_dialog.early_timeout", earlyTimeout)
         list.range("ims_dialog.noack_timeout", noAckTimeout)
-        if !detectsSpirals {
-            list.add("ims_dialog.detect_spirals", "only 1 is available in this version: a spiral belongs to its dialog")
-        }
         list.range("ims_dialog.bye_early_code", byeEarlyCode)
         let printable = byeEarlyReason.utf8.allSatisfy { $0 >= 32 && $0 < 127 }
         if byeEarlyReason.isEmpty || byeEarlyReason.utf8.count > 64 || !printable {
             list.add("ims_dialog.bye_early_reason", "must be 1 to 64 printable characters")
         }
         checkKeepAlive(&list)
+        checkProfiles(&list)
         list.range("dialogs.limit", limit)
         return list.problems
+    }
+
+    private func checkProfiles(_ list: inout ProblemList) {
+        let both = [("profiles_with_value", profilesWithValue), ("profiles_no_value", profilesNoValue)]
+        for (key, names) in both {
+            for name in names where !Self.isProfileName(name) {
+                list.add("ims_dialog.\(key)", "'\(name)' is no name of 1 to 64 letters, digits and '_'")
+            }
+            if Set(names).count < names.count { list.add("ims_dialog.\(key)", "a name is there twice") }
+        }
+        for name in profilesNoValue where profilesWithValue.contains(name) {
+            list.add("ims_dialog.profiles_no_value", "'\(name)' is one of profiles_with_value, too")
+        }
+        if profilesWithValue.count + profilesNoValue.count > Self.profileLimit {
+            list.add("ims_dialog.profiles_with_value", "at most \(Self.profileLimit) with profiles_no_value")
+        }
+        if let objection = Self.objection(toHeaders: extraHeaders) {
+            list.add("ims_dialog.dlg_extra_hdrs", objection)
+        }
+    }
+
+    package static let profileLimit = 64
+    package static let headersLimit = 1_024
+
+    static func isProfileName(_ name: String) -> Bool {
+        1...64 ~= name.utf8.count
+            && name.utf8.allSatisfy { byte in
+                (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte) || byte == 95
+            }
+    }
+
+    /// What a request of the cluster's own says by itself, and what would end its headers.
+    private static let ownHeaders = [
+        "via", "v", "from", "f", "to", "t", "call-id", "i", "cseq", "route", "record-route", "max-forwards",
+        "content-length", "l", "content-type", "c",
+    ]
+
+    /// Why these lines cannot stand in a request; `nil` when they can.
+    static func objection(toHeaders text: String) -> String? {
+        guard !text.isEmpty else { return nil }
+        guard text.utf8.count <= headersLimit else { return "at most \(headersLimit) characters" }
+        guard text.hasSuffix("\r\n") else { return "each header line ends with CRLF" }
+        for line in text.split(separator: "\r\n", omittingEmptySubsequences: false).dropLast() {
+            guard let colon = line.firstIndex(of: ":"), isToken(String(line[..<colon])),
+                line.utf8.allSatisfy({ $0 >= 32 && $0 != 127 || $0 == 9 })
+            else { return "'\(line)' is no header line" }
+            if ownHeaders.contains(line[..<colon].lowercased()) { return "'\(line[..<colon])' is the request's own" }
+        }
+        return nil
     }
 
     private func checkKeepAlive(_ list: inout ProblemList) {

@@ -5,6 +5,15 @@ package import SIP
 package struct ManagementSettings: Equatable, Sendable {
     /// `management.http`, `ADDRESS:PORT`; default none: no management at all.
     package var http: Endpoint?
+    /// `management.tls.certificate-file`, PEM: the certificate that is shown there, and the chain above it; with it
+    /// management is HTTPS and nothing else. Read again on a reload. Required unless `management.http` is a loopback
+    /// address or `management.insecure` says otherwise.
+    package var certificateFile = ""
+    /// `management.tls.key-file`, PEM: the certificate's key; required with it.
+    package var keyFile = ""
+    /// `management.insecure`, default false: the token and all that is asked may cross a network in the clear, because
+    /// it is a network of the nodes' own, or something in front of the node speaks TLS.
+    package var isInsecure = false
     /// `management.advertise`, `http://HOST:PORT` or `https://HOST:PORT`, at most 128 bytes: the URL that other members
     /// and tools reach this node's management by, when it is not `management.http`; default: that one, and for a
     /// wildcard address that of `cluster.bus`.
@@ -26,9 +35,12 @@ package struct ManagementSettings: Equatable, Sendable {
     package func told(bus: Endpoint?) -> String {
         guard let http else { return "" }
         if let advertise { return advertise.text }
-        guard http.address.isUnspecified, let bus else { return "http://\(http.text)" }
-        return "http://\(Endpoint(address: bus.address, port: http.port, transport: .tcp).text)"
+        let scheme = hasTLS ? "https" : "http"
+        guard http.address.isUnspecified, let bus else { return "\(scheme)://\(http.text)" }
+        return "\(scheme)://\(Endpoint(address: bus.address, port: http.port, transport: .tcp).text)"
     }
+
+    package var hasTLS: Bool { !certificateFile.isEmpty }
 
     package func problems() -> [SettingProblem] {
         var list = ProblemList()
@@ -39,6 +51,7 @@ package struct ManagementSettings: Equatable, Sendable {
         if !isLoopback, tokenFile.isEmpty {
             list.add("management.token-file", "is required unless management.http is a loopback address")
         }
+        tlsProblems(isLoopback: isLoopback, &list)
         if !tokenFile.isEmpty, token.isEmpty {
             list.add("management.token-file", "the first line of \(tokenFile) is empty; the token stands there")
         } else if !tokenFile.isEmpty, !token.bytes.allSatisfy({ $0 > 32 && $0 < 127 }) {
@@ -58,5 +71,20 @@ package struct ManagementSettings: Equatable, Sendable {
             list.add("management.fault_injection", "needs management.http, where its methods are served")
         }
         return list.problems
+    }
+
+    private func tlsProblems(isLoopback: Bool, _ list: inout ProblemList) {
+        if hasTLS, keyFile.isEmpty {
+            list.add("management.tls.key-file", "is required: the key of management.tls.certificate-file")
+        }
+        if !hasTLS, !keyFile.isEmpty {
+            list.add("management.tls.certificate-file", "is required: the certificate of management.tls.key-file")
+        } else if !hasTLS, !isLoopback, !isInsecure {
+            list.add(
+                "management.tls.certificate-file",
+                "is required unless management.http is a loopback address: without TLS whoever can listen on the way "
+                    + "reads the token; management.insecure: true says that nobody can, or that TLS ends in front of "
+                    + "the node")
+        }
     }
 }

@@ -30,6 +30,8 @@ package struct Route: Equatable, Sendable {
     /// `emergency`, true or false, default false: its calls are shed last. They are exempt from `limits`, may use the
     /// reserve of `limits.emergency-reserve`, and are served while the node drains and no other is there.
     package var isEmergency = false
+    /// What the dialogs of its calls begin with: profiles, variables, flags, properties, a timeout.
+    package var dialog: DialogTemplate?
     package var destination: Destination
 
     package static let methodLimit = 16
@@ -50,7 +52,8 @@ package struct Route: Equatable, Sendable {
     /// Reads a row of the table, and adds everything that is wrong with it to `problems`.
     package static func read(_ row: [String: [String]], number: Int, problems: inout [SettingProblem]) -> Route? {
         var faults = RowFaults(key: "routes", row: "route \(number)")
-        faults.checkFields(of: row, known: fields + RouteSet.options)
+        faults.checkFields(
+            of: row.filter { !$0.key.hasPrefix("dialog.") }, known: fields + ["dialog"] + RouteSet.options)
         let pattern = row["match"].flatMap { texts -> RoutePattern? in
             guard texts.count == 1 else {
                 faults.add("match is one pattern")
@@ -68,6 +71,7 @@ package struct Route: Equatable, Sendable {
                 faults.add("path is one of \(PathUse.allCases.map(\.rawValue).joined(separator: ", "))")
             }
         }
+        route.dialog = readDialog(row, &faults)
         if let texts = row["emergency"] {
             switch texts.count == 1 ? texts[0].trimmed : "" {
             case "true": route.isEmergency = true
@@ -127,9 +131,10 @@ package struct Route: Equatable, Sendable {
     }
 
     /// The one-line form of `--set` and the environment: `MATCH => URI [weight=N] [q=X] URI … [policy=NAME]
-    /// [path=USE] [emergency=true] …`, or `MATCH => @SET [path=USE] [emergency=true]`.
+    /// [path=USE] [emergency=true] [dialog.profiles=NAME] …`, or `MATCH => @SET [path=USE] …`.
     package static func parse(_ text: String, number: Int, problems: inout [SettingProblem]) -> Route? {
-        guard let (match, row) = RouteSet.row(ofLine: text, and: ["path", "emergency"]) else {
+        let more = ["path", "emergency"] + dialogFields.map { "dialog.\($0)" }
+        guard let (match, row) = RouteSet.row(ofLine: text, and: more) else {
             problems.append(SettingProblem(key: "routes", message: "'\(text)' is not of the form MATCH => URI"))
             return nil
         }

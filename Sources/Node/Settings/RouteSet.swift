@@ -1,6 +1,7 @@
 // `sets`: named groups of targets that several routes may share, and what a route with targets of its own has, too.
 
 package import Proxy
+internal import SIP
 
 /// A target with what the set's policy needs of it: `sip:192.0.2.1:5080 weight=3 q=0.5`.
 package struct RouteTarget: Equatable, Sendable {

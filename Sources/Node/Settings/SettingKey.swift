@@ -57,11 +57,8 @@ package struct SettingKey: Sendable {
     private static let unavailableSections = ["script", "storage"]
     private static let unavailableKeys = [
         "cluster.witness", "management.mi-fifo", "management.jsonrpc-socket", "management.ctl",
-        "management.tls", "ims-dialog.dlg-flag", "ims-dialog.timeout-avp", "ims-dialog.dlg-extra-hdrs",
-        "ims-dialog.dlg-match-mode", "ims-dialog.profiles-with-value", "ims-dialog.profiles-no-value",
-        "ims-dialog.bridge-controller", "ims-dialog.bridge-contact", "ims-dialog.ruri-pvar", "ims-dialog.db-url",
-        "ims-dialog.db-mode", "ims-dialog.db-update-period", "ims-dialog.db-fetch-rows", "ims-dialog.dbg-list",
-        "ims-dialog.send-bye",
+        "ims-dialog.db-url", "ims-dialog.db-mode", "ims-dialog.db-update-period",
+        "ims-dialog.db-fetch-rows",
     ]
 
     /// The spelling that keys are compared by.

@@ -146,7 +146,36 @@ extension SettingManual {
             """
             A spiral belongs to the dialog that it came from
             """,
-            range: "`true` (1); `false` (0) is not available in this version"),
+            range: "`true` (1); `false` (0) has no effect"),
+        "ims_dialog.profiles_with_value": SettingManual(
+            """
+            Profiles whose dialogs are told apart by a value: `caller` by who calls. Sizes are the cluster's. A \
+            profile that is in neither list is refused by name
+            """,
+            range: "a list, or `;` between: names of 1 to 64 letters, digits and `_`; 64 of both kinds",
+            value: "none"),
+        "ims_dialog.profiles_no_value": SettingManual(
+            """
+            Profiles that a dialog is in or not
+            """,
+            range: "as `profiles_with_value`",
+            value: "none"),
+        "ims_dialog.timeout_noreset": SettingManual(
+            """
+            Requests within a dialog do not start its lifetime again. A dialog's property `timeout-noreset` says it \
+            for that one, either way
+            """),
+        "ims_dialog.dlg_extra_hdrs": SettingManual(
+            """
+            Header lines of every request that the cluster makes: BYEs and keep-alives
+            """,
+            range: "lines of a name, a colon and a value, `\\r\\n` after each; 1024 characters in all",
+            value: "none"),
+        "dialogs.events": SettingManual(
+            """
+            What begins, is answered, expires, fails and ends is told by the dialog's actor to the programs that ask \
+            for it, with what the dialog had. The same on every node
+            """),
         "ims_dialog.ka_timer": SettingManual(
             """
             0: no keep-alives. Kamailio looks for dialogs to ask every so many seconds, and asks them at once; here \
@@ -264,6 +293,23 @@ extension SettingManual {
             """,
             range: "at least 16 characters",
             value: "required off loopback"),
+        "management.tls.certificate-file": SettingManual(
+            """
+            Certificate of management, and the chain above it: with it management is HTTPS only. Read again on a reload
+            """,
+            range: "PEM file",
+            value: "required off loopback"),
+        "management.tls.key-file": SettingManual(
+            """
+            Its key
+            """,
+            range: "PEM file",
+            value: "required with it"),
+        "management.insecure": SettingManual(
+            """
+            Off loopback without `management.tls`: whoever can listen on the way reads the token. For a network of the \
+            nodes' own, or where something in front of the node ends TLS
+            """),
         "management.fault_injection": SettingManual(
             """
             Adds `fault.forget`, `fault.pause_bus` and `fault.skew`

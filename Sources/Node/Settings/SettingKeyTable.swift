@@ -8,7 +8,8 @@ import SIP
 extension SettingKey {
     package static let all: [SettingKey] =
         nodeKeys + sipKeys + connectionKeys + dnsKeys + clusterKeys + replicationKeys + dialogKeys
-        + takeoverKeys + admissionKeys + managementKeys + [integer("trace.memory-mb", \.trace.memory, in: 0...1_024)]
+        + ModuleParameter.all.map(\.key) + takeoverKeys + admissionKeys + managementKeys
+        + [integer("trace.memory-mb", \.trace.memory, in: 0...1_024)]
 
     private static let nodeKeys = [
         text("node.name", \.node.name),
@@ -107,11 +108,16 @@ extension SettingKey {
         integer("ims_dialog.bye_early_code", \.dialogs.byeEarlyCode, in: 400...699),
         text("ims_dialog.bye_early_reason", \.dialogs.byeEarlyReason),
         flag("ims_dialog.detect_spirals", \.dialogs.detectsSpirals),
+        names("ims_dialog.profiles_with_value", \.dialogs.profilesWithValue),
+        names("ims_dialog.profiles_no_value", \.dialogs.profilesNoValue),
+        flag("ims_dialog.timeout_noreset", \.dialogs.keepsDeadline),
+        headers("ims_dialog.dlg_extra_hdrs", \.dialogs.extraHeaders),
         duration("ims_dialog.ka_timer", \.dialogs.keepAliveTimer, unit: .seconds, in: 1...3_600, orZero: true),
         duration("ims_dialog.ka_interval", \.dialogs.keepAliveInterval, unit: .seconds, in: 30...86_400, orZero: true),
         integer("ims_dialog.ka_failed_limit", \.dialogs.keepAliveFailedLimit, in: 1...100),
         flag("ims_dialog.ka-src", \.dialogs.keepsCallerAlive),
         flag("ims_dialog.ka-dst", \.dialogs.keepsCalleeAlive),
+        flag("dialogs.events", \.dialogs.tellsEvents),
         integer("dialogs.limit", \.dialogs.limit, in: 100...10_000_000),
         choice("dialogs.unrecorded", \.dialogs.unrecorded),
         table(
@@ -156,6 +162,9 @@ extension SettingKey {
             return nil
         },
         text("management.token-file", \.management.tokenFile),
+        text("management.tls.certificate-file", \.management.certificateFile),
+        text("management.tls.key-file", \.management.keyFile),
+        flag("management.insecure", \.management.isInsecure),
         flag("management.fault_injection", \.management.allowsFaultInjection),
     ]
 }
@@ -167,6 +176,23 @@ extension SettingKey {
     static func text(_ name: String, _ path: Path<String>) -> SettingKey {
         SettingKey(name: name, isList: false) { settings, texts in
             settings[keyPath: path] = texts[0].trimmed
+            return nil
+        }
+    }
+
+    /// Names with `;` between them, as the module has them, or a list.
+    static func names(_ name: String, _ path: Path<[String]>) -> SettingKey {
+        SettingKey(name: name, isList: true) { settings, texts in
+            settings[keyPath: path] = texts.flatMap { $0.split(separator: ";") }.map(\.trimmed).filter { !$0.isEmpty }
+            return nil
+        }
+    }
+
+    /// Header lines, with CRLF between them or what stands for it in a script.
+    static func headers(_ name: String, _ path: Path<String>) -> SettingKey {
+        SettingKey(name: name, isList: false) { settings, texts in
+            let lines = texts[0].replacing("\\r\\n", with: "\n").split(whereSeparator: \.isNewline)
+            settings[keyPath: path] = lines.map { "\($0.trimmed)\r\n" }.joined()
             return nil
         }
     }

@@ -12,6 +12,7 @@ extension Settings {
         adviseRoutes(&list)
         adviseManagement(&list)
         adviseAccess(&list)
+        adviseModule(&list)
         return list.problems
     }
 
@@ -143,8 +144,17 @@ extension Settings {
         if let told = management.advertise?.address, told.isLoopback, isBusElsewhere {
             list.add("management.advertise", "members on other hosts cannot reach a loopback address")
         }
+        if management.http == nil, management.hasTLS {
+            list.add("management.tls.certificate-file", "is of no use without management.http")
+        }
+        if management.isInsecure, management.hasTLS {
+            list.add("management.insecure", "is of no use with management.tls, which is served; leave it out")
+        }
         if management.http == nil, !management.tokenFile.isEmpty {
             list.add("management.token-file", "is of no use without management.http")
+        }
+        if let advertise = management.advertise, !advertise.isSecure, management.http != nil, management.hasTLS {
+            list.add("management.advertise", "is http://, and management.tls makes management speak https:// only")
         }
         if !management.tokenFile.isEmpty, management.tokenFile == cluster.keyFile {
             list.add(

@@ -51,6 +51,7 @@ package struct Settings: Equatable, Sendable {
             targetProblems(of: set, "sets", &list)
         }
         for (index, route) in routes.enumerated() {
+            checkDialogs(of: route, number: index + 1, &list)
             switch route.destination {
             case .own(let set): targetProblems(of: set, "routes", &list)
             case .named(let name):

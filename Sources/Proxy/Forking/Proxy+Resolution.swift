@@ -73,7 +73,7 @@ extension Proxy {
     /// 3263 §4.1, RFC 5922 §4). Only TLS shows anything.
     func serverName(_ host: [UInt8], _ endpoint: Endpoint) -> [UInt8] { endpoint.transport == .tls ? host : [] }
 
-    private func isOwn(_ endpoint: Endpoint) -> Bool {
+    func isOwn(_ endpoint: Endpoint) -> Bool {
         func isNamed(_ name: HostPort) -> Bool { name.address == endpoint.address && name.port == endpoint.port }
         return settings.ownNames.contains(where: isNamed) || neighbours.memberNames.contains(where: isNamed)
     }

@@ -31,11 +31,18 @@ extension Proxy {
             keepAlives.remove(did)
             return
         }
-        guard !keepAlives.contains(did), let flags = dialogs.view(did, { view, _ in view.flags }),
-            !flags.isDisjoint(with: [.keepAliveToCaller, .keepAliveToCallee]),
+        guard !keepAlives.contains(did), asksPhones(of: did, dialogs: dialogs),
             let wait = untilNextMoment(did, dialogs: dialogs)
         else { return }
         if !keepAlives.insert(did, at: now.advanced(by: wait)) { counters.keepAlivesRefused += 1 }
+    }
+
+    /// One of its sides is asked.
+    private func asksPhones(of did: DialogID, dialogs: DialogTable) -> Bool {
+        dialogs.view(did) { view, bytes in
+            let caller = view.property(.keepAliveToCaller, in: bytes) ?? view.flags.contains(.keepAliveToCaller)
+            return caller || view.property(.keepAliveToCallee, in: bytes) ?? view.flags.contains(.keepAliveToCallee)
+        } ?? false
     }
 
     /// Appends the dialogs that are to be given to `keepAlive` now.
@@ -82,7 +89,7 @@ extension Proxy {
         guard answered.count == 1 else { return }
         guard let id = reserve(.keepAlive, .options, did) else { return }
         var parts: [OwnPart] = []
-        for leg in [Leg.caller, .callee] where record.flags.keepAlive(to: leg) {
+        for leg in [Leg.caller, .callee] where record.keepsAlive(leg) {
             if let part = keepAlivePart(did, record, answered[0], to: leg, UInt8(parts.count), id) {
                 parts.append(part)
             } else {

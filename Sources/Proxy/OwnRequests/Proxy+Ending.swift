@@ -95,9 +95,10 @@ extension Proxy {
     }
 
     private func forEachLeg(of record: Record, _ body: (Record.Out, Leg) -> Void) {
+        let side = record.word(.endSide)
         for out in record.outs where out.state == .confirmedNotAcknowledged || out.state == .confirmed {
-            body(out, .caller)
-            body(out, .callee)
+            if side != Array("callee".utf8) { body(out, .caller) }
+            if side != Array("caller".utf8) { body(out, .callee) }
         }
     }
 
@@ -194,9 +195,9 @@ extension Proxy {
         let wasAnswered = (dialogs.state(did) ?? .unconfirmed) >= .confirmedNotAcknowledged
         cancelOrphans(did, dialogs: &dialogs)
         facts.begin()
-        facts.reach(.deleted)
-        if !isExplained { facts.raise(.timedOut) } else if !wasAnswered { facts.raise(.failed) }
-        if unanswered { facts.raise(.unanswered) }
+        var ending: RecordFlags = unanswered ? .unanswered : []
+        if !isExplained { ending.insert(.timedOut) } else if !wasAnswered { ending.insert(.failed) }
+        writeEnd(did, ending, dialogs: dialogs)
         learn(did, dialogs: &dialogs)
     }
 

@@ -37,7 +37,10 @@ extension Proxy {
         let request = requestWithin(
             record, out, to: leg, method: "BYE", cSeq: cSeq, hop,
             via: { writeGeneratedVia(did, record, out, to: leg, .bye, settings.egress ?? hop.endpoint, into: &$0) },
-            extra: { Self.writeReason(cause, record.flags, into: &$0) })
+            extra: { writer in
+                Self.writeReason(cause, record, into: &writer)
+                if cause == .recorded, let headers = record.word(.endHeaders) { writer.put(headers) }
+            })
         return EndingRequest(leg: leg, target: hop.endpoint, bytes: request)
     }
 
@@ -57,7 +60,11 @@ extension Proxy {
     }
 
     /// Why the cluster ends a dialog (RFC 3326).
-    private static func writeReason(_ cause: ByeCause, _ flags: RecordFlags, into writer: inout ByteWriter) {
+    private static func writeReason(_ cause: ByeCause, _ record: Record, into writer: inout ByteWriter) {
+        let flags = record.flags
+        if cause == .recorded, flags.contains(.endedByOperator), let reason = record.word(.endReason) {
+            return ReasonWriter.write(cause: 480, text: reason, into: &writer)
+        }
         if cause == .elsewhere { return writeCancelReason(.elsewhere, ofCaller: [], into: &writer) }
         let (code, text): (Int, String) =
             if flags.contains(.endedByOperator) {
@@ -107,6 +114,7 @@ extension Proxy {
         writer.put(method)
         writer.put("\r\n")
         extra(&writer)
+        writer.put(settings.extraHeaders)
         writer.put("Content-Length: 0\r\n\r\n")
         return writer.bytes
     }

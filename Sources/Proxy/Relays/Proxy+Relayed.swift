@@ -58,12 +58,19 @@ extension Proxy {
         return fact
     }
 
+    /// For an answer of an heir's: only of a connection it is told that there is none.
+    func upstreamToken(_ context: ResponseContext, _ id: SlotID) -> UInt64 {
+        context.upstream.transport.isReliable ? SendToken(upstreamOf: id).rawValue : 0
+    }
+
     /// Sends an answer to where its request came from.
-    mutating func answer(_ bytes: [UInt8], _ context: ResponseContext) {
+    /// - Parameter token: Whether it could not be sent is to be told, if it is not 0.
+    mutating func answer(_ bytes: [UInt8], _ context: ResponseContext, token: UInt64 = 0) {
         if let relay = context.relay, neighbours.peer(relay.member)?.isLive != true {
-            effects.queue.send(bytes, to: relay.sender, from: egressListener(relay.sender, near: relay.listener))
+            effects.queue.send(
+                bytes, to: relay.sender, from: egressListener(relay.sender, near: relay.listener), token: token)
         } else {
-            effects.queue.send(bytes, to: context.upstream, from: context.listener, flow: context.flow)
+            effects.queue.send(bytes, to: context.upstream, from: context.listener, flow: context.flow, token: token)
         }
     }
 }

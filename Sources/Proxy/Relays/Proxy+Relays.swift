@@ -45,7 +45,7 @@ extension Proxy {
         counters.relayed += 1
         relayCount += 1
         var context = ResponseContext()
-        let relaying = Relaying(key: relayKey(plan.via, plan.cSeq))
+        let relaying = Relaying(key: relayKey(plan.via, plan.cSeq), did: plan.did)
         context.role = .relayed(relaying)
         context.cSeq = plan.cSeq.number
         context.upstream = plan.upstream
@@ -237,7 +237,7 @@ extension Proxy {
     /// Relays an INVITE to a member that lives, or refuses it for want of one.
     private mutating func goOn(_ context: inout ResponseContext, _ id: SlotID) {
         terminateClient(&context, 0)
-        if let relaying = context.relaying { context.role = .relayed(Relaying(key: relaying.key)) }
+        if let relaying = context.relaying { context.role = .relayed(Relaying(key: relaying.key, did: relaying.did)) }
         guard let key = context.serverKey, let member = takerOfCalls(key, attempt: 0) else {
             counters.relaysRefused += 1
             respond(503, &context, id) { $0.put("Retry-After: 10\r\n") }

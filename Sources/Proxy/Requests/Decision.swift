@@ -87,6 +87,8 @@ struct Refusal: Equatable, Sendable {
         case connectionGone
         /// The next hop is the cluster itself, although no route says so (S1-5).
         case hairpin
+        /// All targets of a route are the cluster itself.
+        case routeToOurselves
         /// The next hop cannot be sent to.
         case unresolvable(uri: [UInt8])
         /// As the tombstone of its dialog says.

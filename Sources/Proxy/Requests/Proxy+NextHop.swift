@@ -33,7 +33,9 @@ extension Proxy {
         case .gone where endpoint(of: uri, in: message.bytes) == nil: return isGone
         case .gone, .none: break
         }
-        if !plan.isInDialog, let route = settings.routes.first(where: { matches($0, plan) }) {
+        if !plan.isInDialog, let index = settings.routes.firstIndex(where: { matches($0, plan) }) {
+            let route = settings.routes[index]
+            if plan.createsDialog, route.dialog != nil { plan.templateRoute = index }
             return follow(route, &plan)
         }
         if isOwn { return .refuse(404) }

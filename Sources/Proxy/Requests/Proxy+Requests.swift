@@ -148,6 +148,8 @@ extension Proxy {
         case .nobodyTakesCalls: counters.relaysRefused += 1
         case .connectionGone: counters.flowsGone += 1
         case .hairpin: effects.items.append(.note(.hairpin(callID: message.copy(message.callID))))
+        case .routeToOurselves:
+            effects.items.append(.note(.routeToOurselves(callID: message.copy(message.callID))))
         case .unresolvable(let uri): effects.items.append(.note(.unresolvable(uri: uri)))
         case .ofAnotherNode: counters.foreignAbsorbed += 1
         }

@@ -65,6 +65,8 @@ struct RequestPlan: Sendable {
     var nextHopIsStrict = false
     /// Who must see a dialog's requests is in its route set, on each pass (RFC 3261 §16.6 step 4).
     var recordsRoute = false
+    /// The route that it takes, where that gives its dialog something.
+    var templateRoute: Int?
     /// It begins an emergency call, which is shed last.
     var isEmergency = false
     /// Which pass of a spiral it is.

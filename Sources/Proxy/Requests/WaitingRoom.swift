@@ -44,6 +44,8 @@ struct WaitingRoom: Sendable {
     /// asked for twice.
     private var invites: [(did: DialogID, until: Instant)] = []
 
+    var requestCount: Int { requests.count }
+
     var isEmpty: Bool { requests.isEmpty && messages.isEmpty }
 
     /// When `expire` has something to do.

@@ -42,7 +42,13 @@ extension Proxy {
         let path = usePath(route.path, &plan)
         guard path.isProceed else { return path }
         let set = board.sets[route.set]
-        let order = order(ofSet: route.set)
+        // What leads back to the cluster is never sent to, whatever a route says (S1-5). One that names a user may be a
+        // name for another of this cluster's routes.
+        let order = order(ofSet: route.set).filter { choice in
+            let target = set.targets[choice.position]
+            return target.namesUser || !(target.endpoint.map(isOwn) ?? false)
+        }
+        guard !order.isEmpty else { return .refuse(483, .routeToOurselves) }
         if order.count == 1 {
             let target = set.targets[order[0].position]
             if target.namesUser { plan.requestURI = target.uri }

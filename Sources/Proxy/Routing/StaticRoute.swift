@@ -39,6 +39,8 @@ package struct StaticRoute: Sendable {
     package var path: PathUse?
     /// Its calls are emergency calls, shed last.
     package var isEmergency = false
+    /// What the dialogs of its calls begin with.
+    package var dialog: DialogTemplate?
     /// Position in `ProxySettings.targetSets`.
     package var set: Int
 

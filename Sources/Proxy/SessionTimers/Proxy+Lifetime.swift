@@ -46,8 +46,11 @@ extension Proxy {
     /// which may be the later one, no longer counts.
     /// - Parameter calleeTag: Names the dialog-out that the 2xx is of, in the message at hand.
     mutating func writeDeadline(_ did: DialogID, _ word: SessionWord, calleeTag: ByteRange, dialogs: DialogTable) {
-        let known = dialogs.view(did) { view, _ in view.deadline } ?? nil
-        if let known, known.isExplicitEnd { return }
+        let (known, isKept) =
+            dialogs.view(did) { view, stored in
+                (view.deadline, view.property(.keepsDeadline, in: stored) ?? settings.keepsDeadline)
+            } ?? (nil, false)
+        if let known, known.isExplicitEnd || isKept && known.generation > 0 { return }
         if isEndAsked(did, dialogs: dialogs) {
             facts.deadline(ended(known, isAsked: true, did, dialogs: dialogs))
             return
@@ -156,6 +159,34 @@ extension Proxy {
     /// Milliseconds by which two nodes may differ in a dialog's age.
     private static let ageMargin: UInt64 = 100
 
+    /// The dialog lives for so long from now on, or, while it rings, from its answer on; and later refreshes give it as
+    /// much. What was agreed on by a session timer counts again with the next answer that says so.
+    ///
+    /// While it rings, the deadline is that of the ringing; it moves by a millisecond, so that of two lifetimes the one
+    /// that was set later stands.
+    package mutating func setLifetime(
+        _ did: DialogID, milliseconds: UInt64, now: Instant, dialogs: inout DialogTable
+    ) {
+        self.now = now
+        defer { replayQueued(dialogs: &dialogs) }
+        guard let state = dialogs.state(did), state != .deleted else { return }
+        let known = (dialogs.view(did) { view, _ in view.deadline } ?? nil) ?? RecordView.Deadline()
+        guard !known.isExplicitEnd else { return }
+        var next = known
+        next.lifetimeMilliseconds = Self.bounded(milliseconds)
+        if state < .confirmedNotAcknowledged {
+            next.atMilliseconds += 1
+        } else {
+            next.ordinaryMilliseconds = 0
+            next.atMilliseconds = age(did, dialogs: dialogs) + next.lifetimeMilliseconds
+            next.generation = max(1, known.generation)
+            if next.atMilliseconds < known.atMilliseconds { next.generation = known.nextGeneration }
+        }
+        facts.begin()
+        facts.deadline(next)
+        learn(did, dialogs: &dialogs)
+    }
+
     /// The deadline is now, in the next generation; `isAsked` for: in one that nothing voids. Of an end that was asked
     /// for before, that stands.
     package mutating func shortenDeadline(
@@ -201,7 +232,7 @@ extension Proxy {
         } ?? false
     }
 
-    private func age(_ did: DialogID, dialogs: DialogTable) -> UInt64 {
+    func age(_ did: DialogID, dialogs: DialogTable) -> UInt64 {
         UInt64(max(0, dialogs.age(did, now: now)?.wholeMilliseconds ?? 0))
     }
 

@@ -19,8 +19,9 @@ package struct CertificateCheck: Sendable {
     /// - Parameters:
     ///   - unixSeconds: Now.
     ///   - moment: How a moment, in seconds since 1970, is written.
+    ///   - section: Where the keys stand that name the files.
     package static func findings(
-        _ settings: ConnectionSettings, unixSeconds: Int64, moment: (Double) -> String
+        _ settings: ConnectionSettings, section: String = "sip.tls", unixSeconds: Int64, moment: (Double) -> String
     ) -> [Finding] {
         guard !settings.certificateFile.isEmpty else { return [] }
         let files = TLSFiles(
@@ -32,15 +33,15 @@ package struct CertificateCheck: Sendable {
         } catch {
             let key =
                 switch error.reason {
-                case .key(let file, _): file == settings.keyFile ? "sip.tls.key-file" : "sip.tls.hosts"
+                case .key(let file, _): file == settings.keyFile ? "\(section).key-file" : "\(section).hosts"
                 case .certificate(let file, _):
-                    file == settings.certificateFile ? "sip.tls.certificate-file" : "sip.tls.hosts"
-                default: "sip.tls.ca-file"
+                    file == settings.certificateFile ? "\(section).certificate-file" : "\(section).hosts"
+                default: "\(section).ca-file"
                 }
             findings.append(Finding(key: key, message: error.description, isFatal: true))
         }
-        let named = [("sip.tls.certificate-file", settings.certificateFile)]
-        for (key, file) in named + settings.hosts.map({ ("sip.tls.hosts", $0.certificateFile) }) {
+        let named = [("\(section).certificate-file", settings.certificateFile)]
+        for (key, file) in named + settings.hosts.map({ ("\(section).hosts", $0.certificateFile) }) {
             guard let chain = try? NIOSSLCertificate.fromPEMFile(file) else { continue }
             for (index, certificate) in chain.enumerated() {
                 let (from, to) = (Int64(certificate.notValidBefore), Int64(certificate.notValidAfter))
@@ -52,10 +53,22 @@ package struct CertificateCheck: Sendable {
         return findings
     }
 
+    /// The same of management's files.
+    package static func findings(
+        _ settings: ManagementSettings, unixSeconds: Int64, moment: (Double) -> String
+    ) -> [Finding] {
+        var files = ConnectionSettings()
+        files.certificateFile = settings.certificateFile
+        files.keyFile = settings.keyFile
+        return findings(files, section: "management.tls", unixSeconds: unixSeconds, moment: moment)
+    }
+
     /// Each file of certificates, and when the first of its chain to end does, in seconds since 1970.
-    package static func ends(_ settings: ConnectionSettings) -> [(file: String, end: Int64)] {
-        let files = [settings.certificateFile] + settings.hosts.map(\.certificateFile)
-        return files.filter { !$0.isEmpty }.compactMap { file in
+    package static func ends(_ settings: Settings) -> [(file: String, end: Int64)] {
+        let sip = settings.sip.streams
+        let files = [sip.certificateFile] + sip.hosts.map(\.certificateFile) + [settings.management.certificateFile]
+        var seen: Set<String> = [""]
+        return files.filter { seen.insert($0).inserted }.compactMap { file in
             let chain = (try? NIOSSLCertificate.fromPEMFile(file)) ?? []
             return chain.map { Int64($0.notValidAfter) }.min().map { (file, $0) }
         }

@@ -339,6 +339,21 @@ final class StreamEngine {
         channel.close(mode: connection.remote.transport == .tcp ? .output : .all, promise: nil)
     }
 
+    /// Sends what was written, says that no more comes, and reads on, for nothing, until the peer has closed. A socket
+    /// that is closed with bytes unread is reset, and what was still on its way to the peer is lost.
+    private func finish(_ connection: StreamConnection) {
+        guard connection.phase == .open, let channel = connection.channel else { return close(connection) }
+        switch connection.remote.transport {
+        case .tcp, .ws:
+            connection.phase = .closing
+            connection.deadline = .distantFuture
+            connection.partialSince = nil
+            forgetEndpoints(connection)
+            channel.close(mode: .output, promise: nil)
+        case .tls, .wss, .udp, .other: close(connection)  // TLS says goodbye by itself, and waits for the answer.
+        }
+    }
+
     /// It is gone: told once, after what it had still to send.
     func ended(_ connection: StreamConnection) {
         guard connections.removeValue(forKey: connection.flow) != nil else { return }
@@ -399,10 +414,18 @@ final class StreamEngine {
         return min(max(shortest / 4, .milliseconds(5)), .seconds(1)).amount
     }
 
-    /// Closes everything; nothing is accepted or opened after it.
-    func stop() {
+    /// Ends everything; nothing is accepted or opened after it.
+    /// - Returns: When every connection has ended, `goodbyeTime` later at the latest.
+    func stop() -> EventLoopFuture<Void> {
         isStopping = true
-        for connection in Array(connections.values) { close(connection) }
+        let ends = connections.values.compactMap { $0.channel?.closeFuture }
+        for connection in Array(connections.values) { finish(connection) }
+        let late = loop.assumeIsolated().scheduleTask(in: StreamSettings.goodbyeTime.amount) {
+            for connection in Array(self.connections.values) { self.close(connection) }
+        }
+        let ended = EventLoopFuture.andAllComplete(ends, on: loop)
+        ended.assumeIsolated().whenComplete { _ in late.cancel() }
+        return ended
     }
 }
 

@@ -126,7 +126,7 @@ package final class StreamService: Sendable {
     package func stop() async {
         let engine = engine
         for listener in listeners { try? await listener.close() }
-        _ = try? await loop.submit { engine.value.stop() }.get()
+        _ = try? await loop.flatSubmit { engine.value.stop() }.get()
         try? await group.shutdownGracefully()
     }
 }

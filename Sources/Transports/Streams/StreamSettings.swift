@@ -42,6 +42,8 @@ package struct StreamSettings: Sendable {
     static let aliasChecks = 8
     /// How long a connection that has been told of its fault may take to close.
     static let lingerTime = Duration.seconds(2)
+    /// How long a service that ends waits for its peers to close, too.
+    static let goodbyeTime = Duration.milliseconds(500)
 }
 
 extension StreamSettings {

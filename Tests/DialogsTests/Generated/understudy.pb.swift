@@ -80,7 +80,9 @@ nonisolated struct Understudy_Record: @unchecked Sendable {
     set {_uniqueStorage()._flags = newValue}
   }
 
-  /// 64 ka-src, 128 ka-dst, 256 keep-alive failed, 512 a side did not answer its BYE
+  /// 64 ka-src, 128 ka-dst, 256 keep-alive failed, 512 a side did not answer its BYE,
+  /// 1024 start, 2048 timeout, 4096 end told; a deleted record keeps 8-10, 15, 18, 19
+  /// until its end was told
   var from: Data {
     get {_storage._from}
     set {_uniqueStorage()._from = newValue}
@@ -120,6 +122,22 @@ nonisolated struct Understudy_Record: @unchecked Sendable {
     set {_uniqueStorage()._settledCallee = newValue}
   }
 
+  /// joined
+  var times: Understudy_Times {
+    get {_storage._times ?? Understudy_Times()}
+    set {_uniqueStorage()._times = newValue}
+  }
+  /// Returns true if `times` has been explicitly set.
+  var hasTimes: Bool {_storage._times != nil}
+  /// Clears the value of `times`. Subsequent reads from it will return its default value.
+  mutating func clearTimes() {_uniqueStorage()._times = nil}
+
+  /// map by key; larger stamp; script flags (a byte 0 to 31), properties and words
+  var attributes: [Understudy_Stamped] {
+    get {_storage._attributes}
+    set {_uniqueStorage()._attributes = newValue}
+  }
+
   /// map by to_tag; at most 64
   var outs: [Understudy_Out] {
     get {_storage._outs}
@@ -138,7 +156,7 @@ nonisolated struct Understudy_Record: @unchecked Sendable {
     set {_uniqueStorage()._variables = newValue}
   }
 
-  /// map by key; larger stamp; with variables at most 256
+  /// map by key (name, or name NUL value); larger stamp; with 15 and 18 at most 256
   var profiles: [Understudy_Stamped] {
     get {_storage._profiles}
     set {_uniqueStorage()._profiles = newValue}
@@ -185,6 +203,24 @@ nonisolated struct Understudy_Home: Sendable {
   var boot: UInt64 = 0
 
   var sentBy: Data = Data()
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
+nonisolated struct Understudy_Times: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// each: least that is not 0; the home's wall clock, for people
+  var bornUnixMs: UInt64 = 0
+
+  /// milliseconds since the dialog's birth
+  var answeredMs: UInt64 = 0
+
+  var endedMs: UInt64 = 0
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -367,8 +403,10 @@ nonisolated struct Understudy_Stamped: Sendable {
   /// the stamp: (counter, node, boot)
   var counter: UInt64 = 0
 
+  /// 4 bytes: tag of the process that wrote it
   var node: Data = Data()
 
+  /// not written any more
   var boot: UInt64 = 0
 
   /// absent: removed
@@ -394,7 +432,7 @@ fileprivate nonisolated let _protobuf_package = "understudy"
 
 nonisolated extension Understudy_Record: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Record"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}call_id\0\u{3}from_tag\0\u{3}invite_cseq\0\u{1}home\0\u{1}state\0\u{1}deadline\0\u{1}flags\0\u{1}from\0\u{1}to\0\u{3}request_uri\0\u{1}caller\0\u{3}settled_caller\0\u{3}settled_callee\0\u{2}\u{3}outs\0\u{1}pendings\0\u{1}variables\0\u{1}profiles\0\u{4}\u{2}rejected_caller\0\u{3}rejected_callee\0\u{1}failure\0\u{4}\u{2}refused_caller\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}call_id\0\u{3}from_tag\0\u{3}invite_cseq\0\u{1}home\0\u{1}state\0\u{1}deadline\0\u{1}flags\0\u{1}from\0\u{1}to\0\u{3}request_uri\0\u{1}caller\0\u{3}settled_caller\0\u{3}settled_callee\0\u{1}times\0\u{1}attributes\0\u{1}outs\0\u{1}pendings\0\u{1}variables\0\u{1}profiles\0\u{4}\u{2}rejected_caller\0\u{3}rejected_callee\0\u{1}failure\0\u{4}\u{2}refused_caller\0")
 
   fileprivate class _StorageClass {
     var _callID: Data = Data()
@@ -410,6 +448,8 @@ nonisolated extension Understudy_Record: SwiftProtobuf.Message, SwiftProtobuf._M
     var _caller: Understudy_Side? = nil
     var _settledCaller: UInt32 = 0
     var _settledCallee: UInt32 = 0
+    var _times: Understudy_Times? = nil
+    var _attributes: [Understudy_Stamped] = []
     var _outs: [Understudy_Out] = []
     var _pendings: [Understudy_Pending] = []
     var _variables: [Understudy_Stamped] = []
@@ -441,6 +481,8 @@ nonisolated extension Understudy_Record: SwiftProtobuf.Message, SwiftProtobuf._M
       _caller = source._caller
       _settledCaller = source._settledCaller
       _settledCallee = source._settledCallee
+      _times = source._times
+      _attributes = source._attributes
       _outs = source._outs
       _pendings = source._pendings
       _variables = source._variables
@@ -480,6 +522,8 @@ nonisolated extension Understudy_Record: SwiftProtobuf.Message, SwiftProtobuf._M
         case 11: try { try decoder.decodeSingularMessageField(value: &_storage._caller) }()
         case 12: try { try decoder.decodeSingularUInt32Field(value: &_storage._settledCaller) }()
         case 13: try { try decoder.decodeSingularUInt32Field(value: &_storage._settledCallee) }()
+        case 14: try { try decoder.decodeSingularMessageField(value: &_storage._times) }()
+        case 15: try { try decoder.decodeRepeatedMessageField(value: &_storage._attributes) }()
         case 16: try { try decoder.decodeRepeatedMessageField(value: &_storage._outs) }()
         case 17: try { try decoder.decodeRepeatedMessageField(value: &_storage._pendings) }()
         case 18: try { try decoder.decodeRepeatedMessageField(value: &_storage._variables) }()
@@ -539,6 +583,12 @@ nonisolated extension Understudy_Record: SwiftProtobuf.Message, SwiftProtobuf._M
       if _storage._settledCallee != 0 {
         try visitor.visitSingularUInt32Field(value: _storage._settledCallee, fieldNumber: 13)
       }
+      try { if let v = _storage._times {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 14)
+      } }()
+      if !_storage._attributes.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._attributes, fieldNumber: 15)
+      }
       if !_storage._outs.isEmpty {
         try visitor.visitRepeatedMessageField(value: _storage._outs, fieldNumber: 16)
       }
@@ -585,6 +635,8 @@ nonisolated extension Understudy_Record: SwiftProtobuf.Message, SwiftProtobuf._M
         if _storage._caller != rhs_storage._caller {return false}
         if _storage._settledCaller != rhs_storage._settledCaller {return false}
         if _storage._settledCallee != rhs_storage._settledCallee {return false}
+        if _storage._times != rhs_storage._times {return false}
+        if _storage._attributes != rhs_storage._attributes {return false}
         if _storage._outs != rhs_storage._outs {return false}
         if _storage._pendings != rhs_storage._pendings {return false}
         if _storage._variables != rhs_storage._variables {return false}
@@ -637,6 +689,46 @@ nonisolated extension Understudy_Home: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs.name != rhs.name {return false}
     if lhs.boot != rhs.boot {return false}
     if lhs.sentBy != rhs.sentBy {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension Understudy_Times: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".Times"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}born_unix_ms\0\u{3}answered_ms\0\u{3}ended_ms\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.bornUnixMs) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.answeredMs) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.endedMs) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.bornUnixMs != 0 {
+      try visitor.visitSingularUInt64Field(value: self.bornUnixMs, fieldNumber: 1)
+    }
+    if self.answeredMs != 0 {
+      try visitor.visitSingularUInt64Field(value: self.answeredMs, fieldNumber: 2)
+    }
+    if self.endedMs != 0 {
+      try visitor.visitSingularUInt64Field(value: self.endedMs, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: Understudy_Times, rhs: Understudy_Times) -> Bool {
+    if lhs.bornUnixMs != rhs.bornUnixMs {return false}
+    if lhs.answeredMs != rhs.answeredMs {return false}
+    if lhs.endedMs != rhs.endedMs {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -216,6 +216,23 @@ struct StreamServiceTests {
         await #expect(throws: StreamError(.noCertificate)) { _ = try await StreamDesk([Sample.tcp(1, 0, .tls)]) }
     }
 
+    @Test func `what was handed over before the stop is sent whole, to a peer that is slow and still sending`()
+        async throws
+    {
+        let desk = try await StreamDesk([Sample.tcp(1, 0)]) { $0.writeLimit = 16 << 20 }
+        let caller = try await Caller(desk.endpoint)
+        caller.send(Sample.options() + "\r\n")
+        #expect(desk.waitForMessages(1))
+        // More than the system takes at once.
+        let answer = String(repeating: "a", count: 12 << 20)
+        desk.send(answer, to: desk.endpoint, flow: desk.flow)
+        caller.send(String(repeating: "\r\n\r\n", count: 20_000))
+        await desk.service.stop()
+        #expect(caller.waitUntilClosed())
+        let isWhole = caller.bytes.count { $0 == UInt8(ascii: "a") } == answer.utf8.count
+        #expect(isWhole, "\(caller.bytes.count) bytes of \(answer.utf8.count)")
+    }
+
     @Test func `stop ends connections and accepts no more`() async throws {
         let desk = try await StreamDesk([Sample.tcp(1)])
         let caller = try await Caller(desk.endpoint)

@@ -71,6 +71,21 @@ package struct RoutePattern: Equatable, Sendable {
         self.text = text
     }
 
+    /// A pattern that may cover any part of a text, unless `^` or `$` at its ends say otherwise.
+    package init(searching text: [UInt8]) throws(PatternError) {
+        let isAtStart = text.first == UInt8(ascii: "^")
+        let isAtEnd = text.last == UInt8(ascii: "$") && text.dropLast().last != UInt8(ascii: "\\")
+        let inner = text.dropFirst(isAtStart ? 1 : 0).dropLast(isAtEnd ? 1 : 0)
+        // With a choice beside it, an anchor would be of one alternative only.
+        guard !(isAtStart || isAtEnd) || !inner.contains(UInt8(ascii: "|")) else {
+            throw PatternError(reason: "has '^' or '$' beside '|'")
+        }
+        guard !inner.isEmpty else { throw PatternError(reason: "is empty") }
+        let any = "(.|\n|\r)*"
+        let core = "(" + String(decoding: inner, as: UTF8.self) + ")"
+        try self.init((isAtStart ? "" : any) + core + (isAtEnd ? "" : any))
+    }
+
     package static func == (left: RoutePattern, right: RoutePattern) -> Bool { left.text == right.text }
 
     /// Whether the pattern covers these bytes, a Request-URI.
@@ -110,7 +125,7 @@ package struct RoutePattern: Equatable, Sendable {
     }
 
     /// Whether some text that begins so is covered.
-    func canBegin(with bytes: [UInt8]) -> Bool {
+    package func canBegin(with bytes: [UInt8]) -> Bool {
         var current = StateList(count: states.count)
         var following = StateList(count: states.count)
         add(start, to: &current)

@@ -1,0 +1,28 @@
+// The module's statistics, what scripts write and what is told of dialogs, for Prometheus.
+
+import Proxy
+
+extension Node {
+    func dialogMetrics() -> [MetricReport] {
+        let (all, own) = (statistics(), statistics(ofThisNode: true))
+        return [
+            gauge("dialogs_active", "Answered dialogs of the cluster", all.active),
+            gauge("dialogs_own_active", "Of these, the ones that this node is the home of", own.active),
+            counter("dialogs_processed", "Dialogs of the cluster that this node has heard of", all.processed),
+            counter("dialogs_own_processed", "Of these, the ones that this node is the home of", own.processed),
+            counter("dialogs_expired", "Dialogs of the cluster that ended because their time was up", all.expired),
+            counter("dialogs_own_expired", "Of these, the ones that this node is the home of", own.expired),
+            counter("dialogs_failed", "Dialogs of the cluster whose INVITE failed", all.failed),
+            counter("dialogs_own_failed", "Of these, the ones that this node is the home of", own.failed),
+            counter("dialog_changes", "Writes of variables, profiles and flags on this node", counters.changesWritten),
+            counter(
+                "dialog_facts_left_out", "Variables and profiles of routes that did not fit",
+                proxy.counters.dialogFactsLeftOut),
+            counter("dialog_events", "Events of dialogs' lives that this node told", counters.eventsTold),
+            counter("dialog_events_unmarked", "Of these, not marked as told", counters.eventsUnmarked),
+            counter("dialog_events_lost", "Ends that nobody told before their record was forgotten", store.untold),
+            counter(
+                "dialog_changes_refused", "Of these, refused: the record takes no more", counters.changesRefused),
+        ]
+    }
+}

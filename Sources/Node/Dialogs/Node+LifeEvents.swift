@@ -1,0 +1,120 @@
+// Telling of life events (`LifeEvent`): what is due by the record, whose turn it is, and the flag afterwards.
+
+import Cluster
+import Dialogs
+import Primitives
+import Proxy
+
+/// When this node looks at dialogs whose events nobody has told yet.
+struct TellingTimes: Sendable {
+    private var wheel: TimerWheel
+    private var timers: [DialogID: TimerID] = [:]
+
+    init(origin: Instant) { wheel = TimerWheel(origin: origin) }
+
+    var next: Instant? { timers.isEmpty ? nil : wheel.next }
+
+    mutating func schedule(_ did: DialogID, at moment: Instant) {
+        if let timer = timers[did] { wheel.cancel(timer) }
+        timers[did] = wheel.schedule(did.rawValue, at: moment)
+    }
+
+    mutating func cancel(_ did: DialogID) {
+        if let timer = timers.removeValue(forKey: did) { wheel.cancel(timer) }
+    }
+
+    mutating func takeDue(now: Instant, into dids: inout [DialogID]) {
+        var tokens: [UInt64] = []
+        wheel.advance(to: now, due: &tokens)
+        for token in tokens {
+            let did = DialogID(rawValue: token)
+            timers[did] = nil
+            dids.append(did)
+        }
+    }
+}
+
+extension Node {
+    /// A record has changed: what it shows may have to be told. Without `dialogs.events` that is one comparison.
+    mutating func noteLife(_ did: DialogID, now: Instant) {
+        guard settings.dialogs.tellsEvents else { return }
+        tellLife(did, now: now)
+    }
+
+    mutating func tellDueLife(now: Instant) {
+        guard let next = tellingTimes.next, next <= now else { return }
+        var dids: [DialogID] = []
+        tellingTimes.takeDue(now: now, into: &dids)
+        for did in dids { tellLife(did, now: now) }
+    }
+
+    private mutating func tellLife(_ did: DialogID, now: Instant) {
+        guard let changed = store.dialogs.changedAt(did), let due = dueEvents(did), !due.isEmpty else {
+            return tellingTimes.cancel(did)
+        }
+        guard let rank = cluster.rank(did: did.rawValue, home: homeName(did)) else {
+            return tellingTimes.schedule(did, at: now.advanced(by: Self.lookAgain))
+        }
+        let waits = rank > 0 || due.contains(.end) || due.contains(.failed)
+        let wait = settings.takeover.settle + settings.takeover.stagger * min(rank, Self.rankLimit)
+        let moment = waits ? max(changed, rank > 0 ? fitSince : changed).advanced(by: wait) : now
+        guard now >= moment else { return tellingTimes.schedule(did, at: moment) }
+        tellingTimes.cancel(did)
+        tell(due, of: did, now: now)
+    }
+
+    /// What the record shows and nobody has told, as far as is known here.
+    private func dueEvents(_ did: DialogID) -> [LifeEvent.Kind]? {
+        store.dialogs.view(did) { view, bytes in
+            var due: [LifeEvent.Kind] = []
+            let isOver = view.state == .deleted
+            let isAnswered =
+                isOver ? view.times(in: bytes).answeredMilliseconds > 0 : view.state >= .confirmedNotAcknowledged
+            if isAnswered, !view.flags.contains(.toldStart) { due.append(.start) }
+            if isAnswered, view.flags.contains(.timedOut), !view.flags.contains(.toldTimeout) { due.append(.timeout) }
+            if isOver, !view.flags.contains(.toldEnd) { due.append(isAnswered ? .end : .failed) }
+            // What a tombstone was told to have ended tells nothing more: it has nothing left to tell.
+            return view.flags.contains(.toldEnd) ? [] : due
+        }
+    }
+
+    private mutating func tell(_ due: [LifeEvent.Kind], of did: DialogID, now: Instant) {
+        guard let report = dialog(did, now: now) else { return }
+        var flags: RecordFlags = []
+        for kind in due {
+            switch kind {
+            case .start: flags.insert(.toldStart)
+            case .timeout: flags.insert(.toldTimeout)
+            case .end, .failed: flags.insert(.toldEnd)
+            }
+            let since: UInt64 =
+                switch kind {
+                case .start: report.answeredMilliseconds
+                case .timeout: report.deadlineMilliseconds
+                case .end, .failed: report.endedMilliseconds
+                }
+            let after = since > 0 ? Int64(clamping: since) : report.ageMilliseconds
+            lifeEvents.append(
+                LifeEvent(
+                    kind: kind, dialog: report, node: settings.node.name,
+                    unixMilliseconds: Int64(clamping: report.bornUnixMilliseconds) &+ after))
+            counters.eventsTold += 1
+        }
+        var facts = FactsWriter()
+        facts.raise(flags)
+        do {
+            let learned = try store.dialogs.learn(did, facts: RawSpan(_elements: facts.bytes.span), age: nil, now: now)
+            guard learned.outcome == .changed else { return }
+        } catch {
+            return counters.eventsUnmarked += 1
+        }
+        publish(facts, of: did)
+    }
+
+    /// Sends a patch that was joined here.
+    mutating func publish(_ facts: FactsWriter, of did: DialogID) {
+        let start = proxy.effects.arena.count
+        proxy.effects.arena.put(facts.bytes)
+        proxy.effects.items.append(.patch(did, ByteRange(start: start, end: proxy.effects.arena.count)))
+    }
+}

@@ -1,0 +1,85 @@
+// RoutePlan is what a run has decided. Nothing of it happens while the route runs: functions answer at once what will
+// be, and whoever asked the route carries the plan out when the run has ended.
+
+package import SIP
+
+package enum RouteVerdict: Equatable, Sendable {
+    /// The route ended without a word: nothing is sent.
+    case ended
+    case replied(Int, reason: [UInt8], isStateful: Bool)
+    /// To the targets of the plan.
+    case relayed
+    /// Without a transaction.
+    case forwarded
+    case dropped
+}
+
+/// Whither a further branch goes.
+package struct RouteBranch: Equatable, Sendable {
+    package var uri: [UInt8]
+    /// Thousandths, as in a Contact; `nil` where none was given.
+    package var q: Int?
+    package var destination: [UInt8] = []
+    package var path: [UInt8] = []
+    package var flags: UInt32 = 0
+
+    package init(uri: [UInt8], q: Int? = nil) {
+        self.uri = uri
+        self.q = q
+    }
+}
+
+package struct RoutePlan: Equatable, Sendable {
+    /// The most branches that one run may add.
+    package static let branchLimit = 16
+    /// Bytes of header lines that answers of ours may get.
+    package static let replyLimit = 4_096
+
+    package var verdict = RouteVerdict.ended
+    /// The message is not to go on: `set_drop`, `x.drop`.
+    package var isDropped = false
+    package var edits = MessageEdits()
+    /// What `msg_apply_changes` made of the message; further edits are of that. Empty where it was not called.
+    package var appliedMessage: [UInt8] = []
+    /// Empty keeps the received one.
+    package var requestURI: [UInt8] = []
+    /// `$du`: whither, instead of where the Request-URI leads. Empty where it is not set.
+    package var destination: [UInt8] = []
+    package var branches: [RouteBranch] = []
+    /// Header lines of answers that this node makes.
+    package var replyLines: [UInt8] = []
+    package var recordsRoute = false
+    /// `loose_route` was asked and said yes: the Routes of ours are consumed.
+    package var followsRoute = false
+    /// Routes that the request came with are dropped.
+    package var removesRoutes = false
+    /// What the forwarded request's Max-Forwards is to be; `nil` leaves it to the proxy.
+    package var maxForwards: Int?
+    package var isStateful = false
+    /// Where a REGISTER really came from, for its binding (`fix_nated_register`).
+    package var received: [UInt8] = []
+    /// Why `t_relay` said no, for `sl_reply_error`.
+    package var relayFailure: RelayFailure?
+
+    package init() {}
+
+    package enum RelayFailure: Equatable, Sendable {
+        case badURI, ourselves, noTransport
+
+        package var status: Int {
+            switch self {
+            case .badURI: 400
+            case .ourselves: 404
+            case .noTransport: 478
+            }
+        }
+
+        package var reason: StaticString {
+            switch self {
+            case .badURI: "Bad Request-URI"
+            case .ourselves: "Not Found"
+            case .noTransport: "Unresolvable destination"
+            }
+        }
+    }
+}

@@ -1,0 +1,129 @@
+// RouteRun is one run of a route over one message: what it sees, what it has decided so far, and what it may keep. The
+// functions that scripts call are its methods, grouped in files by the module whose names they have; none of them does
+// anything but read this value and change it, so a run can be tried without a node and without a script engine.
+//
+//     message, point, time ─▶ ┌──────────┐ ─▶ plan: verdict, edits, targets, routes armed
+//     state of transaction ◀▶ │ RouteRun │ ◀▶ memory of the node: tables, counters
+//                             └──────────┘ ─▶ notes for the log
+//
+// Reading sees the message as it was received; edits are collected and applied when the run has ended, or by
+// `msg_apply_changes`. What is read back at once is what is no edit: the Request-URI, `$du`, flags and values.
+//
+// Limits: 64 log lines of 1 KiB a run; further ones are dropped, and the last says so.
+
+package import Primitives
+package import SIP
+
+package struct RouteRun: Sendable {
+    package static let noteLimit = 64
+    package static let noteSizeLimit = 1_024
+
+    package var message = Message()
+    package var point: RoutePoint
+    package var plan = RoutePlan()
+    package var state = RouteState()
+    package var memory: RouteMemory
+    package var settings: RouteSettings
+    package var time: RouteTime
+    /// What chance the run has; the node's, so the simulator's.
+    package var chance: SplitMix
+    package var notes: [RouteNote] = []
+    /// What the last function asked for beside its result: that the run ends here, or that it waits.
+    package var leaving: Leaving?
+    /// The global functions that the script has, for questions about routes.
+    package var routeNames: Set<[UInt8]> = []
+    var tools = MessageEdits.Tools()
+    var variables = PseudoVariableTable()
+    /// Patterns that were compiled before.
+    var patterns = RoutePatternTable()
+
+    package init(settings: RouteSettings, point: RoutePoint, time: RouteTime, seed: UInt64) {
+        self.settings = settings
+        self.point = point
+        self.time = time
+        memory = RouteMemory(settings)
+        chance = SplitMix(seed: seed)
+    }
+
+    package enum Leaving: Equatable, Sendable {
+        case exit
+        case wait(milliseconds: Int)
+    }
+
+    /// Begins the next run; what the node remembers stays.
+    package mutating func begin(_ message: Message, at point: RoutePoint, state: RouteState, time: RouteTime) {
+        self.message = message
+        self.point = point
+        self.state = state
+        self.time = time
+        plan = RoutePlan()
+        notes.removeAll(keepingCapacity: true)
+        leaving = nil
+    }
+
+    /// The message as the edits make it; `nil` where there are none.
+    package mutating func edited() throws(RouteFault) -> [UInt8]? {
+        guard !plan.edits.isEmpty else { return nil }
+        do throws(MessageEdits.Refusal) {
+            return try plan.edits.apply(to: message, using: &tools)
+        } catch {
+            throw .edit(error)
+        }
+    }
+
+    // MARK: The log
+
+    package mutating func note(_ level: RouteNote.Level, _ text: [UInt8]) {
+        guard notes.count < Self.noteLimit else { return }
+        if notes.count == Self.noteLimit - 1 {
+            notes.append(RouteNote(.warning, [UInt8](copying: "more log lines of one run than are kept")))
+            return
+        }
+        var text = text
+        while text.last == 0x0A || text.last == 0x0D { text.removeLast() }
+        notes.append(RouteNote(level, text.count > Self.noteSizeLimit ? Array(text[..<Self.noteSizeLimit]) : text))
+    }
+
+    package mutating func note(_ level: RouteNote.Level, _ text: String) { note(level, Array(text.utf8)) }
+
+    // MARK: What the message says
+
+    /// The request line's URI as the run has it: set before, or as received.
+    package var requestURI: [UInt8] {
+        if !plan.requestURI.isEmpty { return plan.requestURI }
+        return message.isRequest ? message.copy(message.requestURI) : []
+    }
+
+    /// The method; that of CSeq in a response.
+    package var methodText: [UInt8] {
+        if message.isRequest { return message.copy(message.methodText) }
+        guard let cSeq = try? message.cSeq() else { return [] }
+        return message.copy(cSeq.methodText)
+    }
+
+    package var method: Method {
+        if message.isRequest { return message.method }
+        return (try? message.cSeq())?.method ?? .other
+    }
+
+    /// A header's first value; `nil` where it is absent.
+    package func value(_ name: HeaderName) -> [UInt8]? { message.first(name).map { message.copy($0.value) } }
+
+    /// The URI of the first address of a header.
+    package func uri(_ name: HeaderName) -> [UInt8]? {
+        message.firstNameAddress(name).map { message.copy($0.uri) }
+    }
+
+    package func userAgent() -> [UInt8]? { message.other(named: "User-Agent").map { message.copy($0.value) } }
+
+    /// Whether an edit of this message may be made here: branches of a failed request are not there to be edited.
+    mutating func edit(
+        _ body: (inout MessageEdits, borrowing Message) throws(MessageEdits.Refusal) -> Void
+    ) throws(RouteFault) {
+        do throws(MessageEdits.Refusal) {
+            try body(&plan.edits, message)
+        } catch {
+            throw .edit(error)
+        }
+    }
+}

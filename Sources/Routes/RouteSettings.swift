@@ -1,0 +1,64 @@
+// RouteSettings is what routes know of their node that does not change from message to message: its names, and the
+// parameters of the modules whose functions they call.
+
+internal import Primitives
+package import SIP
+
+package struct RouteSettings: Sendable {
+    /// Addresses of the listeners, service and advertised addresses of the whole cluster.
+    package var names: [HostPort] = []
+    /// Domains that are ours, in lower case, with a port where they have one.
+    package var domains: [[UInt8]] = []
+    /// The addresses of the members: what comes from there comes from us.
+    package var members: [Address] = []
+    /// The balancers, behind whose addresses everybody comes.
+    package var balancers: [Address] = []
+    /// By which this node can send.
+    package var transports: Set<TransportProtocol> = [.udp]
+    /// Names of the modules whose functions scripts may call, beside those that are always there.
+    package var modules: Set<String> = []
+    package var permissions = PermissionSettings()
+    package var tables: [HashTableSettings] = []
+    package var pike = PikeSettings()
+    package var dispatcher: [DispatcherSet] = []
+    package var auth = AuthSettings()
+    /// Option tags that Proxy-Require may have (`sanity.proxy_require`).
+    package var proxyRequire: [[UInt8]] = []
+
+    package init() {}
+
+    /// Whether a host names us: with the port and transport of a listener, or as a domain of ours.
+    package func isOurs(host: [UInt8], port: UInt16?, transport: TransportProtocol?, isSecure: Bool = false) -> Bool {
+        let assumed = port ?? (isSecure ? 5_061 : transport?.defaultPort ?? 5_060)
+        let range = ByteRange(host)
+        for name in names where name.port == assumed {
+            if let known = name.transport, let transport, known != transport { continue }
+            if name.matches(host: range, in: host) { return true }
+        }
+        return domains.contains { domain in
+            if RouteText.equalsIgnoringCase(domain, host) { return true }
+            guard let port, let colon = domain.lastIndex(of: 0x3A), domain[colon...].dropFirst().count > 0 else {
+                return false
+            }
+            return RouteText.equalsIgnoringCase(Array(domain[..<colon]), host)
+                && RouteText.leadingNumber(Array(domain[(colon + 1)...])) == Int(port)
+        }
+    }
+
+    package func isOurs(_ uri: URI, in bytes: [UInt8]) -> Bool {
+        guard uri.scheme == .sip || uri.scheme == .sips else { return false }
+        let host = Array(bytes[uri.host.range])
+        return isOurs(
+            host: host, port: uri.port, transport: uri.transport(in: bytes), isSecure: uri.scheme == .sips)
+    }
+
+    /// `sip:host:port`, or `host` with a port or without.
+    package func isOurs(text: [UInt8]) -> Bool {
+        if let uri = try? URI(text, ByteRange(text)), uri.scheme == .sip || uri.scheme == .sips {
+            return isOurs(uri, in: text)
+        }
+        let whole = Array("sip:".utf8) + text
+        guard let uri = try? URI(whole, ByteRange(whole)), uri.user.isEmpty else { return false }
+        return isOurs(uri, in: whole)
+    }
+}

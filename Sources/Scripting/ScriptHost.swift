@@ -1,0 +1,143 @@
+// ScriptHost is the other side of CLua's callbacks: it finds the function by its number, makes values of what the
+// script gave, calls the core, and puts what that answered. It outlives the Lua state, which calls it by its address.
+
+internal import CLua
+internal import Primitives
+internal import Routes
+
+extension clua_value {
+    fileprivate static func plain(_ kind: Int, _ integer: Int64 = 0) -> clua_value {
+        unsafe clua_value(kind: Int32(kind), integer: integer, number: 0, text: nil, count: 0)
+    }
+}
+
+extension Int {
+    var asInt32: Int32 { Int32(truncatingIfNeeded: self) }
+}
+
+@safe final class ScriptHost {
+    var run: RouteRun
+    let functions: [KSRFunction]
+    private let source: ScriptSource
+    var state: OpaquePointer?
+    var isLoading = false
+
+    init(_ source: ScriptSource, _ run: RouteRun, _ functions: [KSRFunction]) {
+        self.source = source
+        self.run = run
+        self.functions = functions
+    }
+
+    private static func host(_ context: UnsafeMutableRawPointer?) -> ScriptHost? {
+        unsafe context.map { unsafe Unmanaged<ScriptHost>.fromOpaque($0).takeUnretainedValue() }
+    }
+
+    // MARK: Callbacks
+
+    static let call:
+        @convention(c) (
+            UnsafeMutableRawPointer?, OpaquePointer, Int32, UnsafePointer<clua_value>, Int32
+        ) -> Int32 = { context, handle, function, arguments, count in
+            guard let host = unsafe ScriptHost.host(context) else { return CLUA_DONE.asInt32 }
+            var given = KSRArguments()
+            for index in 0..<Int(count) { unsafe given.values.append(ScriptHost.value(arguments[index])) }
+            return unsafe host.call(Int(function), given, handle)
+        }
+
+    static let ask: @convention(c) (UnsafeMutableRawPointer?, Int32) -> Int64 = { context, what in
+        guard let host = unsafe ScriptHost.host(context) else { return 0 }
+        switch what {
+        case CLUA_UNIX_SECONDS.asInt32: return Int64(host.run.time.seconds)
+        case CLUA_NANOSECONDS.asInt32: return host.run.time.now.nanoseconds
+        default: return Int64(bitPattern: host.run.chance.next())
+        }
+    }
+
+    static let module: @convention(c) (UnsafeMutableRawPointer?, UnsafePointer<UInt8>, Int) -> Int32 = {
+        context, name, count in
+        guard let host = unsafe ScriptHost.host(context) else { return 0 }
+        let text = unsafe String(decoding: UnsafeBufferPointer(start: name, count: count), as: UTF8.self)
+        guard let file = host.source.modules[text] else { return 0 }
+        host.put(.text(file.text))
+        host.put(.text(Array(file.name.utf8)))
+        return 1
+    }
+
+    // MARK: Values
+
+    private static func value(_ value: clua_value) -> RouteValue {
+        switch unsafe value.kind {
+        case CLUA_BOOLEAN.asInt32: return .flag(unsafe value.integer != 0)
+        case CLUA_INTEGER.asInt32: return .integer(Int(unsafe value.integer))
+        case CLUA_NUMBER.asInt32:
+            // A whole number is written without its point, as Lua 5.1 does.
+            let number = unsafe value.number
+            return Int(exactly: number).map { .integer($0) } ?? .text(Array("\(number)".utf8))
+        case CLUA_TEXT.asInt32:
+            let bytes = unsafe UnsafeBufferPointer(start: value.text, count: value.count)
+            return .text(unsafe Array(bytes))
+        default: return .null
+        }
+    }
+
+    func put(_ value: RouteValue) {
+        guard let state = unsafe state else { return }
+        switch value {
+        case .nothing: unsafe clua_put(state, .plain(CLUA_BOOLEAN))
+        case .null: unsafe clua_put(state, .plain(CLUA_NIL))
+        case .integer(let number): unsafe clua_put(state, .plain(CLUA_INTEGER, Int64(number)))
+        case .flag(let flag): unsafe clua_put(state, .plain(CLUA_BOOLEAN, flag ? 1 : 0))
+        case .text(let bytes):
+            unsafe bytes.withUnsafeBufferPointer { text in
+                unsafe clua_put(
+                    state,
+                    clua_value(
+                        kind: Int32(CLUA_TEXT), integer: 0, number: 0, text: text.baseAddress, count: text.count))
+            }
+        case .table(let entries):
+            unsafe clua_put(state, .plain(CLUA_TABLE))
+            for entry in entries {
+                put(entry.key)
+                put(entry.value)
+            }
+            unsafe clua_put(state, .plain(CLUA_END))
+        }
+    }
+
+    // MARK: Calls
+
+    private func call(_ index: Int, _ given: KSRArguments, _ handle: OpaquePointer) -> Int32 {
+        guard functions.indices.contains(index) else { return CLUA_DONE.asInt32 }
+        guard !isLoading else {
+            run.note(.error, "KSR.\(functions[index].name) has no message to work on while the script is loaded")
+            put(.flag(false))
+            return CLUA_DONE.asInt32
+        }
+        let noteCount = run.notes.count
+        do throws(RouteFault) {
+            let value = try functions[index].call(&run, given)
+            if run.notes.count > noteCount, !functions[index].isLog {
+                for index in noteCount..<run.notes.count { unsafe run.notes[index].text += place(handle) }
+            }
+            switch run.leaving {
+            case nil:
+                put(value)
+                return CLUA_DONE.asInt32
+            case .exit:
+                run.leaving = nil
+                return CLUA_EXIT.asInt32
+            case .wait: return CLUA_WAIT.asInt32
+            }
+        } catch {
+            put(.text(Array("KSR.\(functions[index].name): \(error.text)".utf8)))
+            return CLUA_RAISE.asInt32
+        }
+    }
+
+    /// ` (route.lua:12)`, behind what a function has to say of how it was called.
+    private func place(_ handle: OpaquePointer) -> [UInt8] {
+        var line: Int32 = 0
+        let file = unsafe String(cString: clua_where(handle, &line))
+        return line > 0 ? Array(" (\(file):\(line))".utf8) : []
+    }
+}

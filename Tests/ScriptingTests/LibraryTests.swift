@@ -1,0 +1,134 @@
+// The table of KSR functions: each is called as it should be and as it should not, and stands in the list of what
+// Kamailio exports, with its types, where that list is at hand.
+
+import Foundation
+import Routes
+import Scripting
+import Testing
+
+@Suite("KSR's functions")
+struct LibraryTests {
+    /// Not exported by name: they come with the Lua engine, or with a module that has no place in the list.
+    private static let ours: Set<String> = ["x.exit", "x.drop", "x.modf", "auth_db.auth_check"]
+
+    private static let list: [String: (result: String, parameters: [String])]? = {
+        let root = URL(filePath: #filePath).resolvingSymlinksInPath().deletingLastPathComponent()
+            .deletingLastPathComponent().deletingLastPathComponent()
+        let folders =
+            [root.deletingLastPathComponent(), root.deletingLastPathComponent().deletingLastPathComponent()]
+            + (ProcessInfo.processInfo.environment["SHARED_FOLDER"].map { [URL(filePath: $0)] } ?? [])
+        let paths = folders.map { $0.appending(path: "shared/testdata/kemi/kemi-api-kamailio-5.6.3.tsv") }
+        guard let text = paths.compactMap({ try? String(contentsOf: $0, encoding: .utf8) }).first else { return nil }
+        var list: [String: (String, [String])] = [:]
+        for line in text.split(separator: "\n").dropFirst() {
+            let cells = line.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
+            guard cells.count > 2, cells[0].hasPrefix("KSR.") else { continue }
+            let parameters =
+                cells[2] == "none"
+                ? []
+                : cells[2].split(separator: ",").map {
+                    $0.trimmingCharacters(in: .whitespaces)
+                }
+            list[String(cells[0].dropFirst(4))] = (cells[1], parameters)
+        }
+        return list
+    }()
+
+    @Test func `every name stands once`() {
+        let names = Library.functions.map(\.name)
+        #expect(names.count > 300)
+        #expect(Set(names).count == names.count)
+    }
+
+    @Test(.enabled(if: list != nil, "the list of Kamailio's exports is not at hand"))
+    func `every function has the types that Kamailio exports`() throws {
+        let list = try #require(Self.list)
+        for function in Library.functions where !Self.ours.contains(function.name) {
+            let known = try #require(list[function.name], "Kamailio has no \(function.name)")
+            #expect(known.result == function.result.rawValue, "\(function.name)")
+            #expect(known.parameters == function.parameters.map(\.rawValue), "\(function.name)")
+        }
+    }
+
+    @Test func `every function can be called, rightly and wrongly, and answers what its type says`() throws {
+        let calls = Library.functions.filter { !["x.exit", "x.drop"].contains($0.name) }.map { function in
+            let right = function.parameters.map { $0 == .text ? "'1'" : "1" }.joined(separator: ", ")
+            let wrong = function.parameters.map { _ in "nil" }.joined(separator: ", ")
+            return "    {'\(function.name)', KSR.\(function.name), {\(right)}, {\(wrong)}},"
+        }
+        let script = """
+            local all = {
+            \(calls.joined(separator: "\n"))
+            }
+            local function kind(v) return v == nil and 'nil' or type(v) end
+            function count() KSR.info(#all) end
+            function one(i)
+              local f = all[tonumber(i)]
+              if f[1]:find('sleep') then return end
+              local n = #f[3]
+              local none = n > 0 and f[2]() or n == 0 and f[2]('x')
+              local ok, right = pcall(f[2], unpack(f[3], 1, n))
+              local ok2, wrong = pcall(f[2], unpack(f[4], 1, n))
+              right, wrong = ok and kind(right) or 'raised', ok2 and kind(wrong) or 'raised'
+              KSR.info(table.concat({f[1], tostring(none), right, wrong}, ' '))
+            end
+            """
+        let engine = try ScriptBench.engine(script)
+        for (index, function) in Library.functions.filter({ !["x.exit", "x.drop"].contains($0.name) }).enumerated() {
+            engine.run.begin(ScriptBench.message(), at: engine.run.point, state: RouteState(), time: engine.run.time)
+            #expect(engine.start(Array("one".utf8), argument: Array("\(index + 1)".utf8)) == .ended, "\(function.name)")
+            guard !function.name.contains("sleep"), let line = engine.notes.last else { continue }
+            let words = line.split(separator: " ").map(String.init)
+            guard words.count == 4 else {
+                Issue.record("\(line)")
+                continue
+            }
+            #expect(words[1] == "false", "\(function.name) called wrongly: \(words[1])")
+            let allowed: Set<String> =
+                switch function.result {
+                case .nothing, .flag: ["boolean"]
+                case .number: ["number"]
+                case .value: ["nil", "string", "number", "table"]
+                }
+            for word in words[2...] where word != "raised" {
+                #expect(allowed.contains(word), "\(function.name) answered \(word)")
+            }
+        }
+    }
+
+    @Test func `called with too few, too many and odd parameters, KEMI's rules hold`() throws {
+        let engine = try ScriptBench.engine(
+            """
+            function f()
+              KSR.info(tostring(KSR.is_INVITE(1)) .. tostring(KSR.pv.get()) .. tostring(KSR.setflag("5")))
+              KSR.info(tostring(KSR.isflagset(5, 6)) .. KSR.pv.gete("$nothing") .. KSR.pv.getw("$tt"))
+              KSR.info(tostring(KSR.pv.get("$tt")) .. tostring(KSR.info()) .. tostring(KSR.sl.send_reply("404", nil)))
+            end
+            """)
+        #expect(engine.route("f") == .ended)
+        #expect(
+            engine.notes == [
+                "invalid parameters for: is_INVITE (route.lua:2)",
+                "invalid number of parameters for: pv.get (route.lua:2)", "falsefalsetrue",
+                "$nothing is no pseudo-variable that is known here (route.lua:3)", "true<null>",
+                "invalid number of parameters for: info", "nilfalse1",
+            ])
+        #expect(engine.run.plan.verdict == .replied(404, reason: [], isStateful: false))
+    }
+
+    @Test func `a module that is off is not there`() throws {
+        let engine = try ScriptBench.engine(
+            "function f() KSR.info(tostring(KSR.auth) .. type(KSR.htable) .. type(KSR.nathelper)) end",
+            enabled: ["nathelper"])
+        #expect(engine.route("f") == .ended)
+        #expect(engine.notes == ["niltabletable"])
+    }
+
+    @Test func `modf calls a function by the name that a kamailio_cfg has`() throws {
+        let engine = try ScriptBench.engine(
+            "function f() KSR.x.modf('sl_send_reply', 486, 'Busy') KSR.info(KSR.x.modf('no_such')) end")
+        #expect(engine.route("f") == .ended)
+        #expect(engine.run.plan.verdict == .replied(486, reason: Array("Busy".utf8), isStateful: false))
+        #expect(engine.notes.last == "-1")
+    }
+}

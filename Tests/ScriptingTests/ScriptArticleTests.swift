@@ -1,0 +1,74 @@
+// The article Scripts is written from the table of functions: RERECORD=1 in the environment writes it anew.
+
+import Foundation
+import Routes
+import Scripting
+import Testing
+
+@Suite("The article Scripts")
+struct ScriptArticleTests {
+    private static let path = URL(filePath: #filePath).resolvingSymlinksInPath()
+        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+        .appending(path: "Sources/Node/Understudy.docc/Scripts.md")
+
+    private static let head = """
+        # Scripts
+
+        Functions and pseudo-variables that Kamailio's Lua scripts (KEMI) call, as they are here.
+
+        ## Overview
+
+        A script for Kamailio's `app_lua` names its functions `KSR.module.function`. `understudy script check FILE` says
+        which of them a script uses that are not here, with file and line. The language is Lua 5.4, with the names of
+        5.1 that scripts use (`unpack`, `table.getn`, `loadstring`, `math.pow`). There is no `io`, no `debug`, no module
+        of C; `require` finds files below one folder, which are read before the script begins.
+
+        What differs from Kamailio:
+
+        - Reading sees the message as it was received; edits are made when the route has ended, as there. An edit that
+          does not fit (a text that is no header, the same bytes changed twice, a message that would be another
+          transaction's) is an error of the script, where there it makes a wrong message.
+        - `KSR.force_rport()` is for show: answers go where `sip.force_rport` says.
+        - `KSR.x.exit()` within `pcall` ends the route, too.
+        - `KSR.tm.t_relay()` answers 1 or -1 at once, by what can be known without asking a name server; the request
+          goes when the route has ended. One verdict counts: after an answer, `t_relay` says -1.
+        - Copies of a request never reach a script: `t_precheck_trans` is always -1, and `t_check_trans` never 0.
+        - `$var(x)` begins as 0 in each transaction; there it keeps what another message left.
+        - `KSR.cfgutils.sleep()` lets other messages pass.
+        - `KSR.auth_db.auth_check()` knows the users of the configuration. A nonce of one node is good at every other.
+        - `KSR.pike` counts no balancer and no member of the cluster.
+        - Regular expressions are those of `routes`: no counted repetition, no back reference.
+
+        A function answers -1, or `false`, where Kamailio's does. Called with no parameter where it wants one, or with
+        any where it wants none, it answers `false` and is logged; a number is taken as text and text as a number.
+
+        This page is written from the code (`RERECORD=1 swift test --filter ScriptArticleTests`).
+
+        """
+
+    private static func line(_ function: KSRFunction) -> String {
+        let parameters = function.parameters.map(\.rawValue).joined(separator: ", ")
+        return "| `KSR.\(function.name)` | \(parameters.isEmpty ? "none" : parameters) | \(function.result.rawValue) |"
+    }
+
+    private static var text: String {
+        var text = head
+        let modules = Set(Library.functions.map(\.module)).sorted()
+        for module in modules {
+            let isOptional = Library.optionalModules.contains(module)
+            text += "\n## " + (module.isEmpty ? "KSR itself" : "KSR.\(module)") + "\n\n"
+            if isOptional { text += "There only where `script.modules` names it: scripts ask for its table.\n\n" }
+            text += "| Function | Parameters | Result |\n|---|---|---|\n"
+            text += Library.functions.filter { $0.module == module }.map(line).joined(separator: "\n") + "\n"
+        }
+        text += "\n## Pseudo-variables\n\n"
+        text += PseudoVariable.names.map { "`$\($0)`" }.joined(separator: " ") + "\n"
+        return text
+    }
+
+    @Test func `it has every function as the code has it`() throws {
+        if ProcessInfo.processInfo.environment["RERECORD"] == "1" { try Data(Self.text.utf8).write(to: Self.path) }
+        let written = try String(contentsOf: Self.path, encoding: .utf8)
+        #expect(written == Self.text, "RERECORD=1 swift test --filter ScriptArticleTests, and look at the difference")
+    }
+}
