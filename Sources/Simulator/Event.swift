@@ -53,6 +53,8 @@ enum Event {
     case script(call: Int, step: Int)
     /// Somebody asks a node to end a call.
     case operatorEnds(call: Int)
+    /// A script on some node writes into the record of a call.
+    case scriptWrites(call: Int)
     case balancerProbe
     case fault(FaultAction)
     /// The periodic look of the checkers at every node.

@@ -157,3 +157,59 @@ enum NodeInspection {
             did: DialogID(rawValue: did), record: RawSpan(_elements: bytes.span), age: .seconds(1), now: now)
     }
 }
+
+/// What writers have written into a record, as a node has it.
+struct Written {
+    var value: String?
+    var stamp: WrittenStamp?
+    var isFlagSet: Bool
+    /// It is in the profile of callers, under any value.
+    var isMember: Bool
+}
+
+extension NodeInspection {
+    /// `nil` without a live record.
+    static func written(_ did: UInt64, _ process: RunningNode) -> Written? {
+        process.access { node in
+            guard let record = node.inspectedDialogs.record(DialogID(rawValue: did)), record.state != .deleted else {
+                return nil
+            }
+            let name = Array(World.writtenVariable.utf8)
+            let entry = record.variables.first { $0.key == name }
+            return Written(
+                value: entry?.value.map { String(decoding: $0, as: UTF8.self) },
+                stamp: entry.map { WrittenStamp(counter: $0.counter, node: $0.node) },
+                isFlagSet: record.attributes.contains { $0.key == [UInt8(World.writtenFlag)] && $0.value != nil },
+                isMember: record.profiles.contains {
+                    $0.value != nil && ProfileLink(key: $0.key).name == Array("caller".utf8)
+                })
+        }
+    }
+
+    /// How a node's sizes differ from what its live records say.
+    static func profileDifference(_ process: RunningNode) -> String? {
+        process.access { node in
+            var expected: [ProfileLink: Int] = [:]
+            var slot: UInt32?
+            while let (next, did) = node.inspectedDialogs.next(after: slot) {
+                slot = next
+                guard let record = node.inspectedDialogs.record(did), record.state != .deleted else { continue }
+                for entry in record.profiles where entry.value != nil {
+                    let link = ProfileLink(key: entry.key)
+                    expected[link, default: 0] += 1
+                    if link.value != nil { expected[ProfileLink(name: link.name), default: 0] += 1 }
+                }
+            }
+            let links = (0..<3).map { ProfileLink(name: Array("caller".utf8), value: Array("user\($0)".utf8)) }
+            let names = ["caller", "calls"].map { ProfileLink(name: Array($0.utf8)) }
+            for link in links + names {
+                let size = node.inspectedDialogs.size(ofProfile: link)
+                let wanted = expected[link] ?? 0
+                guard size != wanted else { continue }
+                let name = String(decoding: link.name, as: UTF8.self)
+                return "profile \(name) has \(size), its live records say \(wanted)"
+            }
+            return nil
+        }
+    }
+}

@@ -32,6 +32,8 @@ package struct PlanOptions: Equatable, Sendable {
     package var tagless: Bool?
     /// Answers and route sets near the bounds; in one seed of four when absent.
     package var large: Bool?
+    /// Scripts write variables, flags and profiles; in one seed of three when absent.
+    package var writes: Bool?
 
     package init() {}
 }
@@ -74,6 +76,8 @@ package struct Plan: Sendable {
     let refusesUnrecorded: Bool
     /// When an operator asks for the end of which call.
     let askedEnds: [(time: Nanoseconds, call: Int)]
+    /// When a script writes into the record of which call.
+    let writes: [(time: Nanoseconds, call: Int)]
     let randomSeed: UInt64
 
     /// `ims_dialog.ka_interval` where there are keep-alives: less than operators may have, as lifetimes are.
@@ -120,6 +124,7 @@ package struct Plan: Sendable {
         calls = plain + hunts + Plan.drawSpirals(seed, after: plain.count + hunts.count, lifetimeSeconds, options)
         faultTimes = Plan.drawTimes(of: chosen, using: &random)
         askedEnds = Plan.drawEnds(seed, of: plain, lifetimeSeconds, options)
+        writes = Plan.drawWrites(seed, of: plain, lifetimeSeconds, options)
         randomSeed = random.next()
     }
 
@@ -206,6 +211,19 @@ package struct Plan: Sendable {
             let call = random.pick(calls)
             let after = random.between(.milliseconds(300), 2 * .seconds(Int64(lifetimeSeconds)) + .seconds(3))
             return (min(call.start + after, converged), call.index)
+        }
+    }
+
+    private static func drawWrites(
+        _ seed: UInt64, of calls: [CallPlan], _ lifetimeSeconds: Int, _ options: PlanOptions
+    ) -> [(time: Nanoseconds, call: Int)] {
+        var random = SplitMix(seed: seed ^ 0x5772_6974_6572_7321)
+        guard options.writes ?? random.chance(perMille: 333) else { return [] }
+        return calls.flatMap { call in
+            (0..<(2 + random.below(6))).map { _ in
+                let after = random.between(.milliseconds(200), 2 * .seconds(Int64(lifetimeSeconds)))
+                return (min(call.start + after, converged), call.index)
+            }
         }
     }
 

@@ -32,6 +32,9 @@ extension World {
             settings.dialogs.keepsCalleeAlive = true
         }
         for call in plan.calls { route(call, in: &settings) }
+        settings.dialogs.profilesWithValue = ["caller"]
+        settings.dialogs.profilesNoValue = ["calls"]
+        settings.dialogs.tellsEvents = !plan.writes.isEmpty
         settings.management.allowsFaultInjection = true
         settings.trace.memory = 1
         return settings

@@ -140,6 +140,7 @@ extension World {
         let (datagrams, arena) = (outbox.datagrams, outbox.arena)
         let (actions, busArena, code) = (outbox.bus, outbox.busArena, outbox.exit)
         let process = host.process
+        if !outbox.events.isEmpty { note(outbox.events, host) }
         for datagram in datagrams {
             let packet = Packet(
                 bytes: Array(arena[datagram.range.range]), source: host.address, to: datagram.to,

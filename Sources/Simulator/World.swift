@@ -25,6 +25,9 @@ package final class World {
     var faultRandom: SplitMix
     /// Which node an operator asks.
     var endRandom: SplitMix
+    /// Which node a script runs on, and what it writes.
+    var writeRandom: SplitMix
+    var writeCount = 0
     /// Of what proxies above and below have a part in.
     var partyRandom: SplitMix
 
@@ -58,6 +61,7 @@ package final class World {
         networkRandom = random.fork()
         endRandom = SplitMix(seed: plan.seed ^ 0x456E_6473_456E_6473)
         faultRandom = random.fork()
+        writeRandom = SplitMix(seed: plan.seed ^ 0x5772_6974_6557_7269)
         partyRandom = SplitMix(seed: plan.randomSeed ^ 0x7061_7274_7061_7274)
         links = Links(nodes: plan.nodes)
         balancer = Balancer(nodes: plan.nodes, endpoint: World.balancerEndpoint)
@@ -125,6 +129,7 @@ package final class World {
         case .startCall(let call): phones[2 * call].startCall(self)
         case .script(let call, let step): perform(step: step, of: call)
         case .operatorEnds(let call): operatorEnds(call)
+        case .scriptWrites(let call): scriptWrites(call)
         case .balancerProbe: probeNodes()
         case .fault(let action): perform(action)
         case .sample: sample()
@@ -236,6 +241,7 @@ package final class World {
     private func schedulePlan() {
         for call in plan.calls where !call.waits { queue.push(.startCall(call.index), at: call.start) }
         for fault in plan.faultTimes { queue.push(.fault(.strike(fault.kind)), at: fault.time) }
+        for write in plan.writes { queue.push(.scriptWrites(call: write.call), at: write.time) }
         for end in plan.askedEnds { queue.push(.operatorEnds(call: end.call), at: end.time) }
         queue.push(.fault(.heal), at: Plan.heal)
         queue.push(.settlePoint(.converged), at: Plan.converged)

@@ -59,6 +59,9 @@ struct UnderstudySim: AsyncParsableCommand {
     @Flag(inversion: .prefixedNo, help: "Answers and route sets near the bounds; in one seed of four.")
     var large: Bool?
 
+    @Flag(inversion: .prefixedNo, help: "Scripts write variables, flags and profiles; in one seed of three.")
+    var writes: Bool?
+
     @Flag(name: .customLong("trace"), help: "Print what happens; a number after it names the call to follow.")
     var traces = false
 
@@ -91,6 +94,7 @@ struct UnderstudySim: AsyncParsableCommand {
         options.timers = timers
         options.tagless = tagless
         options.large = large
+        options.writes = writes
         if let faults {
             let names = faults.split(separator: ",").map(String.init).filter { $0 != "none" }
             options.faults = try names.map { name in
@@ -128,6 +132,7 @@ struct UnderstudySim: AsyncParsableCommand {
         if let timers { words.append(timers ? "--timers" : "--no-timers") }
         if let tagless { words.append(tagless ? "--tagless" : "--no-tagless") }
         if let large { words.append(large ? "--large" : "--no-large") }
+        if let writes { words.append(writes ? "--writes" : "--no-writes") }
         if let hunts { words.append(hunts ? "--hunts" : "--no-hunts") }
         return words.joined(separator: " ")
     }

@@ -57,9 +57,13 @@ private struct End {
         return refusal
     }
 
-    /// Asks another, which answers.
+    /// Is asked by another, and asks it in turn: as hellos go.
     mutating func prove(_ other: inout End) {
         other.now = now
+        let theirs = other.seal(other.plain(.request)).bytes
+        if case .opened(let sender, let keys, _) = open(theirs, .request).outcome {
+            sealer.hear(sender, holding: keys, now: now)
+        }
         let (request, ticket) = seal(plain(.request))
         guard case .opened(_, _, let asked) = other.open(request, .request).outcome else { return }
         _ = open(other.seal(other.plain(.reply), to: asked).bytes, .reply, answering: ticket)
@@ -90,7 +94,7 @@ struct SealTests {
         #expect(!String(decoding: sealed, as: UTF8.self).contains("7c1b2f"))
         let (outcome, opened) = two.open(sealed)
         #expect(opened == plain)
-        let ticket = SealTicket(salt: one.salt, counter: 2)
+        let ticket = SealTicket(salt: one.salt, counter: 3)
         #expect(
             outcome == .opened(sender: "n1", keys: HeldKeys(sending: 70, other: 0), ticket: ticket))
     }
@@ -100,7 +104,7 @@ struct SealTests {
         for frame in frames { #expect(two.refusal(of: frame) == nil) }
         for frame in frames { #expect(two.refusal(of: frame) == .replayed) }
         #expect(two.opener.count(of: .replayed) == 50)
-        #expect(two.opener.opened == 51)
+        #expect(two.opener.opened == 52)
     }
 
     @Test mutating func `messages that overtake each other all come in, once`() {
@@ -224,6 +228,7 @@ struct SealTests {
             #expect(two.refusal(of: other.seal(other.plain()).bytes) == nil)
         }
         var last = End("m", salt: 1_000 + UInt64(FrameOpener.processLimit - 1), keys: [70])
+        for _ in 0..<2 { _ = last.seal(last.plain()) }
         #expect(two.refusal(of: last.seal(last.plain()).bytes) == .replayed)
     }
 
@@ -271,7 +276,7 @@ struct SealTests {
         func everybodyHears() -> Bool {
             let before = ends.map(\.opener.opened)
             round()
-            return zip(ends, before).allSatisfy { $0.opener.opened == $1 + 6 }
+            return zip(ends, before).allSatisfy { $0.opener.opened == $1 + 8 }
         }
         func sends() -> [UInt32] { ends.map { $0.sealer.sending($0.now) } }
         func give(_ keys: [UInt64], to index: Int) {

@@ -248,7 +248,8 @@ extension ClusterBench {
 
     /// The call's route, from the last INVITE that left.
     var route: String {
-        "Route: \(sent.last { $0.text.hasPrefix("INVITE") && $0.header("Record-Route") != nil }!.header("Record-Route")!)\r\n"
+        let names = sent.filter { $0.text.hasPrefix("INVITE") }.compactMap { $0.header("Record-Route") }
+        return "Route: \(names.last ?? "")\r\n"
     }
 
     mutating func hangUp(through index: Int, cSeq: Int = 90) {

@@ -121,7 +121,7 @@ struct RouteDialogTests {
                     StampedReport(key: "tenant", value: "10.0.9.1"),
                     StampedReport(key: "way", value: "c from 10.0.9.1:5060, $5"),
                 ])
-            #expect(dialog.profiles.map { "\($0.key)=\($0.value)" } == ["calls=", "caller=alice", "class=gold"])
+            #expect(dialog.profiles.map { "\($0.key)=\($0.value)" } == ["caller=alice", "calls=", "class=gold"])
             #expect(dialog.scriptFlags == 1 << 31 | 8 && dialog.properties == ["ka-src"])
             #expect(dialog.lifetimeMilliseconds == 5_000)
             #expect(try bench.nodes[index]?.size(ofProfile: "caller", value: "alice") == 1)

@@ -38,8 +38,12 @@ extension BusSealing {
         return (opening, out)
     }
 
-    /// Asks another, which answers: from then on its frames are taken.
+    /// Is asked by another, and asks it in turn: from then on its frames are taken.
     fileprivate func prove(_ other: BusSealing, as name: String = "n1", salt: UInt8 = 1) {
+        let theirs = plain("?", lane: 1, from: name, salt: salt)
+        var (sent, taken) = ([UInt8](), [UInt8]())
+        _ = other.seal(request: RawSpan(_elements: theirs.span), into: &sent)
+        _ = open(request: RawSpan(_elements: sent.span), into: &taken)
         let question = plain("?", lane: 1, from: "n9", salt: 99)
         let answer = plain("!", lane: 2, from: name, salt: salt)
         var (asked, opened, answered) = ([UInt8](), [UInt8](), [UInt8]())
@@ -68,7 +72,7 @@ struct BusSealingTests {
         #expect(!String(decoding: bytes, as: UTF8.self).contains("Call-ID"))
         #expect(stranger.opened(bytes).0 == .refused(kind: SealRefusal.unknownKey.rawValue, claimed: Array("n1".utf8)))
         let (opening, opened) = two.opened(bytes)
-        #expect(opening == .opened(BusTicket(high: 0x0101_0101_0101_0101, low: 0x0101_0101_0101_0101, counter: 2)))
+        #expect(opening == .opened(BusTicket(high: 0x0101_0101_0101_0101, low: 0x0101_0101_0101_0101, counter: 3)))
         #expect(opened == frame)
     }
 

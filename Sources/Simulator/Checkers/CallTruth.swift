@@ -48,6 +48,7 @@ final class CallTruth {
     let index: Int
     let plan: CallPlan
     var did: UInt64?
+    var writes = WriteTruth()
 
     // The INVITE.
     var provisionalAt: Nanoseconds?

@@ -17,6 +17,7 @@ extension World {
         judgeRefusals(call)
         judgeForgotten(call)
         judgeAskedEnd(call)
+        judgeEvents(call)
         if plan.isCalm { judgeCalm(call) }
     }
 

@@ -18,6 +18,7 @@ extension World {
         }
         if !isAnyTaking { checks.takerless.append(now) }
         for call in truth where call.did != nil { look(at: call) }
+        lookAtWrites()
         if let point = checks.settlePoint { settle(point) }
     }
 
