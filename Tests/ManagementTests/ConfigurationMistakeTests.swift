@@ -3,6 +3,7 @@
 
 import Management
 import Node
+import SIP
 import Testing
 
 @Suite("Mistakes in a configuration file")
