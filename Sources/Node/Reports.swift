@@ -254,10 +254,9 @@ package struct DialogQuery: Equatable, Sendable {
     package var home: String?
     package var actor: String?
     package var callID: String?
-    /// In this profile, under this value or any.
+    /// In this profile, under this value or any; with this variable, likewise.
     package var profile: String?
     package var profileValue: String?
-    /// Has this variable, with this value or any.
     package var variable: String?
     package var variableValue: String?
     /// Parts of From and To; case does not matter.
