@@ -10,14 +10,14 @@
 // An event enters by a `package` function that is given the time and the dialogs. The time is kept for all that follows
 // from it, as is what it gives rise to (`effects`); what it has set free is handled before the function returns.
 //
-// Rooms, in the order of a request's way: Requests (its stages: §16.3 to §16.5, its dialog, what waits), Scripts (what a
-// script is asked), Routing (routes and their targets, access, limits, identities, Path), Transactions (what is kept of
-// a request: forwarding, responses, CANCEL, ACK, timers; §16.6 to §16.10), Forking (several branches, the best answer,
-// names), Connections (flows, and what this node is called on each socket), SessionTimers (RFC 4028, 422), Relays (a
-// draining node's new calls). Facts (what passes teaches of dialogs). WrongNode (messages of other nodes' transactions,
-// copies of INVITEs, spirals), Heirs (what is done for a dead node: what it inherits, how it ends a ringing call, how
-// it repeats a 2xx), OwnRequests (BYEs and OPTIONS that the cluster makes), KeepAlive (when those are due).
-// Neighbourhood is what the node tells of the cluster.
+// Rooms, in the order of a request's way: Requests (its stages: §16.3 to §16.5, its dialog, what waits), Scripts (what
+// a script is asked), Routing (routes and their targets, access, limits, identities, Path), Transactions (what is kept
+// of a request: forwarding, responses, CANCEL, ACK, timers; §16.6 to §16.10), Forking (several branches, the best
+// answer, names), Connections (flows, and what this node is called on each socket), SessionTimers (RFC 4028, 422),
+// Relays (a draining node's new calls). Facts (what passes teaches of dialogs). WrongNode (messages of other nodes'
+// transactions, copies of INVITEs, spirals), Heirs (what is done for a dead node: what it inherits, how it ends a
+// ringing call, how it repeats a 2xx), OwnRequests (BYEs and OPTIONS that the cluster makes), KeepAlive (when those
+// are due). Neighbourhood is what the node tells of the cluster.
 //
 // Limits: `ProxySettings.contextLimit` transactions; 16 held responses and 16 queued requests a context; those of
 // `ForkTarget`. Not attempted here: looking names up.

@@ -83,6 +83,7 @@ extension Record {
         attributes = theirs.attributes.map(Stamped.init)
         outs = theirs.outs.map(Out.init)
         pendings = theirs.pendings.map(Pending.init)
+        adoptions = theirs.adoptions.map(Pending.init)
         variables = theirs.variables.map(Stamped.init)
         profiles = theirs.profiles.map(Stamped.init)
     }

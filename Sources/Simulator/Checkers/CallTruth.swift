@@ -102,6 +102,8 @@ final class CallTruth {
     var wasEndedApart = false
     /// Processes that were seen to know its end.
     var endKnowers: [ProcessID] = []
+    /// When the first of them was seen to know.
+    var endKnownAt: Nanoseconds?
     /// When each process was first seen to have any record of it.
     var firstSeen: [ProcessID: Nanoseconds] = [:]
     /// What the trace said last of each process's record.

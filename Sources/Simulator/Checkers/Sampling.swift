@@ -46,7 +46,10 @@ extension World {
             if before == .deleted && sight == .live {
                 violate("6", call: call.index, node: host.index, "a deleted record lives again")
             }
-            if sight == .deleted, before != .deleted { call.endKnowers.append(host.process) }
+            if sight == .deleted, before != .deleted {
+                call.endKnowers.append(host.process)
+                call.endKnownAt = call.endKnownAt ?? now
+            }
             if known != nil, call.firstSeen[host.process] == nil { call.firstSeen[host.process] = now }
             note(call, host, known)
         }

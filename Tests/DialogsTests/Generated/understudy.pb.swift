@@ -162,7 +162,13 @@ nonisolated struct Understudy_Record: @unchecked Sendable {
     set {_uniqueStorage()._profiles = newValue}
   }
 
-  /// max; last re-INVITE of the caller refused: CSeq << 32 | hash of its upstream branch
+  /// copies of the INVITE that a node answers from the record, its branch in each with
+  var adoptions: [Understudy_Pending] {
+    get {_storage._adoptions}
+    set {_uniqueStorage()._adoptions = newValue}
+  }
+
+  /// vias, source and pass; map by (branch, leg, cseq); at most 8; dropped as pendings
   var rejectedCaller: UInt64 {
     get {_storage._rejectedCaller}
     set {_uniqueStorage()._rejectedCaller = newValue}
@@ -360,7 +366,7 @@ nonisolated struct Understudy_Pending: Sendable {
 
   var cseq: UInt32 = 0
 
-  /// or; 1 provisional, 2 final, 4 CANCEL seen, 8 non-2xx ACK seen, 16 CANCEL sent
+  /// or; 1 provisional, 2 final, 4 CANCEL seen, 8 an heir's CANCEL has had no answer
   var progress: UInt32 = 0
 
   /// this and what follows: larger bytes
@@ -432,7 +438,7 @@ fileprivate nonisolated let _protobuf_package = "understudy"
 
 nonisolated extension Understudy_Record: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Record"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}call_id\0\u{3}from_tag\0\u{3}invite_cseq\0\u{1}home\0\u{1}state\0\u{1}deadline\0\u{1}flags\0\u{1}from\0\u{1}to\0\u{3}request_uri\0\u{1}caller\0\u{3}settled_caller\0\u{3}settled_callee\0\u{1}times\0\u{1}attributes\0\u{1}outs\0\u{1}pendings\0\u{1}variables\0\u{1}profiles\0\u{4}\u{2}rejected_caller\0\u{3}rejected_callee\0\u{1}failure\0\u{4}\u{2}refused_caller\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}call_id\0\u{3}from_tag\0\u{3}invite_cseq\0\u{1}home\0\u{1}state\0\u{1}deadline\0\u{1}flags\0\u{1}from\0\u{1}to\0\u{3}request_uri\0\u{1}caller\0\u{3}settled_caller\0\u{3}settled_callee\0\u{1}times\0\u{1}attributes\0\u{1}outs\0\u{1}pendings\0\u{1}variables\0\u{1}profiles\0\u{1}adoptions\0\u{3}rejected_caller\0\u{3}rejected_callee\0\u{1}failure\0\u{4}\u{2}refused_caller\0")
 
   fileprivate class _StorageClass {
     var _callID: Data = Data()
@@ -454,6 +460,7 @@ nonisolated extension Understudy_Record: SwiftProtobuf.Message, SwiftProtobuf._M
     var _pendings: [Understudy_Pending] = []
     var _variables: [Understudy_Stamped] = []
     var _profiles: [Understudy_Stamped] = []
+    var _adoptions: [Understudy_Pending] = []
     var _rejectedCaller: UInt64 = 0
     var _rejectedCallee: UInt64 = 0
     var _failure: UInt32 = 0
@@ -487,6 +494,7 @@ nonisolated extension Understudy_Record: SwiftProtobuf.Message, SwiftProtobuf._M
       _pendings = source._pendings
       _variables = source._variables
       _profiles = source._profiles
+      _adoptions = source._adoptions
       _rejectedCaller = source._rejectedCaller
       _rejectedCallee = source._rejectedCallee
       _failure = source._failure
@@ -528,6 +536,7 @@ nonisolated extension Understudy_Record: SwiftProtobuf.Message, SwiftProtobuf._M
         case 17: try { try decoder.decodeRepeatedMessageField(value: &_storage._pendings) }()
         case 18: try { try decoder.decodeRepeatedMessageField(value: &_storage._variables) }()
         case 19: try { try decoder.decodeRepeatedMessageField(value: &_storage._profiles) }()
+        case 20: try { try decoder.decodeRepeatedMessageField(value: &_storage._adoptions) }()
         case 21: try { try decoder.decodeSingularUInt64Field(value: &_storage._rejectedCaller) }()
         case 22: try { try decoder.decodeSingularUInt64Field(value: &_storage._rejectedCallee) }()
         case 23: try { try decoder.decodeSingularUInt32Field(value: &_storage._failure) }()
@@ -601,6 +610,9 @@ nonisolated extension Understudy_Record: SwiftProtobuf.Message, SwiftProtobuf._M
       if !_storage._profiles.isEmpty {
         try visitor.visitRepeatedMessageField(value: _storage._profiles, fieldNumber: 19)
       }
+      if !_storage._adoptions.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._adoptions, fieldNumber: 20)
+      }
       if _storage._rejectedCaller != 0 {
         try visitor.visitSingularUInt64Field(value: _storage._rejectedCaller, fieldNumber: 21)
       }
@@ -641,6 +653,7 @@ nonisolated extension Understudy_Record: SwiftProtobuf.Message, SwiftProtobuf._M
         if _storage._pendings != rhs_storage._pendings {return false}
         if _storage._variables != rhs_storage._variables {return false}
         if _storage._profiles != rhs_storage._profiles {return false}
+        if _storage._adoptions != rhs_storage._adoptions {return false}
         if _storage._rejectedCaller != rhs_storage._rejectedCaller {return false}
         if _storage._rejectedCallee != rhs_storage._rejectedCallee {return false}
         if _storage._failure != rhs_storage._failure {return false}
