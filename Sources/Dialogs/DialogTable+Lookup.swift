@@ -121,6 +121,9 @@ extension DialogTable {
 
     public func state(_ did: DialogID) -> DialogState? { entry(did)?.state }
 
+    /// Its flags: answered without a look into the record.
+    public func flags(_ did: DialogID) -> RecordFlags? { entry(did)?.flags }
+
     /// Whether a live record has INVITEs that are not over: answered without a look into the record.
     public func isPending(_ did: DialogID) -> Bool {
         guard let entry = entry(did) else { return false }

@@ -88,6 +88,7 @@ public struct DialogTable: Sendable {
         var hasLinks: Bool
         /// This node is its home.
         var isOwn = false
+        var flags: RecordFlags
     }
 
     static let none: UInt32 = .max
@@ -194,15 +195,16 @@ public struct DialogTable: Sendable {
             did: did, birth: now.advanced(by: .zero - max(age ?? .zero, .zero)), changedAt: now,
             contentHash: contentHash(did, written), deadline: summary.deadline, blob: blobs.insert(written),
             timer: .none, previousInBucket: Self.none, nextInBucket: Self.none, state: summary.state,
-            hasPendings: summary.hasPendings, isDeadlineOwn: !isPeers, hasLinks: identity.hasLinks)
-        entry.isOwn = isOwn(bytes)
+            hasPendings: summary.hasPendings, isDeadlineOwn: !isPeers, hasLinks: identity.hasLinks,
+            flags: summary.flags)
+        entry.isOwn = isOwn(facts, identity.home)
         guard let id = entries.insert(entry) else { throw .tableFull(limit: entries.limit) }
         byDID.insert(hash: did.rawValue, value: id.index)
         byCallID.insert(hash: callIDHash(bytes, summary.callID), value: id.index)
         linkIntoBucket(id.index, did)
         count(entry, by: 1, now: now)
         countLinks(of: entry, by: 1)
-        countTotals(entry, was: nil, bytes)
+        countTotals(entry, was: nil)
         return Learned(
             outcome: .created, before: nil, after: summary.state, deadlineChanged: summary.deadline != .max)
     }
@@ -276,6 +278,7 @@ public struct DialogTable: Sendable {
         entry.state = summary.state
         entry.deadline = summary.deadline
         entry.hasPendings = summary.hasPendings
+        entry.flags = summary.flags
         if entry.deadline != old.deadline { entry.isDeadlineOwn = !isPeers }
         entry.changedAt = now
         entry.contentHash = contentHash(entry.did, written)
@@ -285,7 +288,7 @@ public struct DialogTable: Sendable {
         count(old, by: -1, now: now)
         count(entry, by: 1, now: now)
         countLinks(of: entry, by: 1)
-        countTotals(entry, was: old.state, bytes)
+        countTotals(entry, was: old.state)
         _ = entries.update(id) { $0 = entry }
         let deadlineChanged = entry.deadline != old.deadline || (entry.birth != old.birth && entry.deadline != .max)
         var learned = Learned(
@@ -304,16 +307,17 @@ public struct DialogTable: Sendable {
         return deadline
     }
 
-    private func isOwn(_ record: [UInt8]) -> Bool {
+    /// Whether this node is the home that facts name.
+    private func isOwn(_ facts: RawSpan, _ home: ByteRange) -> Bool {
         guard !ownName.isEmpty else { return false }
-        let name = RecordView(record, ByteRange(record)).homeParts(in: record).name
-        return Text.same(record, name, ownName, ByteRange(ownName))
+        let name = RecordView.nameOfHome(facts, home)
+        return facts.extracting(name.range).compared(to: RawSpan(_elements: ownName.span)) == 0
     }
 
-    private mutating func countTotals(_ entry: Entry, was before: DialogState?, _ record: [UInt8]) {
+    private mutating func countTotals(_ entry: Entry, was before: DialogState?) {
         guard before == nil || before != entry.state && entry.state == .deleted else { return }
         if before == nil, entry.state == .deleted { return }  // What is over was somebody's before this table was.
-        let flags = before == nil ? [] : RecordView(record, ByteRange(record)).flags
+        let flags = before == nil ? [] : entry.flags
         totals.count(isNew: before == nil, flags)
         if entry.isOwn { ownTotals.count(isNew: before == nil, flags) }
     }

@@ -6,6 +6,7 @@ internal import Primitives
 struct RecordIdentity {
     private(set) var callID = ByteRange.empty
     private(set) var fromTag = ByteRange.empty
+    private(set) var home = ByteRange.empty
     /// They say something of profiles.
     private(set) var hasLinks = false
 
@@ -15,6 +16,7 @@ struct RecordIdentity {
             switch RecordField(rawValue: field.number) {
             case .callID: callID = RecordView.bytes(field)
             case .fromTag: fromTag = RecordView.bytes(field)
+            case .home: home = RecordView.bytes(field)
             case .profiles: hasLinks = true
             default: break
             }
@@ -43,6 +45,7 @@ struct RecordSummary {
     /// Milliseconds since birth; `.max` without a deadline.
     private(set) var deadline = UInt64.max
     private(set) var hasPendings = false
+    private(set) var flags: RecordFlags = []
 
     init(_ record: RawSpan) {
         var reader = ProtobufReader(0..<record.byteCount)
@@ -51,6 +54,7 @@ struct RecordSummary {
             case .callID: callID = RecordView.bytes(field)
             case .state: state = DialogState(rawValue: UInt8(truncatingIfNeeded: field.value)) ?? .unconfirmed
             case .deadline: deadline = RecordView.deadline(record, RecordView.bytes(field)).atMilliseconds
+            case .flags: flags = RecordFlags(rawValue: field.value)
             case .pendings:
                 hasPendings = true
                 return

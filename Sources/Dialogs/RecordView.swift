@@ -146,24 +146,35 @@ public struct RecordView: Sendable {
             case .to: to = payload
             case .requestURI: requestURI = payload
             case .caller: caller = Self.side(span, payload)
-            case .settledCaller: settledCaller = UInt32(truncatingIfNeeded: field.value)
-            case .settledCallee: settledCallee = UInt32(truncatingIfNeeded: field.value)
-            case .rejectedCaller: rejectedCaller = field.value
-            case .rejectedCallee: rejectedCallee = field.value
-            case .refusedCaller: refusedCaller = field.value
-            case .failure: failure = UInt32(truncatingIfNeeded: field.value)
             case .outs:
                 outCount += 1
                 Self.extend(&outs, field)
             case .pendings:
                 pendingCount += 1
                 Self.extend(&pendings, field)
-            case .adoptions: Self.extend(&adoptions, field)
-            case .times: timesRange = payload
-            case .attributes: Self.extend(&attributes, field)
-            case .variables: Self.extend(&variables, field)
-            case .profiles: Self.extend(&profiles, field)
+            default: takeSeldom(name, field)
             }
+        }
+    }
+
+    /// Fields that few records have; by itself, since the reader is no longer inlined into a loop that has all of them.
+    @inline(never)
+    private mutating func takeSeldom(_ name: RecordField, _ field: WireField) {
+        switch name {
+        case .settledCaller: settledCaller = UInt32(truncatingIfNeeded: field.value)
+        case .settledCallee: settledCallee = UInt32(truncatingIfNeeded: field.value)
+        case .rejectedCaller: rejectedCaller = field.value
+        case .rejectedCallee: rejectedCallee = field.value
+        case .refusedCaller: refusedCaller = field.value
+        case .failure: failure = UInt32(truncatingIfNeeded: field.value)
+        case .adoptions: Self.extend(&adoptions, field)
+        case .times: timesRange = Self.bytes(field)
+        case .attributes: Self.extend(&attributes, field)
+        case .variables: Self.extend(&variables, field)
+        case .profiles: Self.extend(&profiles, field)
+        case .callID, .fromTag, .inviteCSeq, .home, .state, .deadline, .flags, .from, .to, .requestURI, .caller, .outs,
+            .pendings:
+            break
         }
     }
 
@@ -197,7 +208,6 @@ public struct RecordView: Sendable {
         return result
     }
 
-    /// Visits the pending INVITEs in the order of branch, leg and CSeq.
     /// Visits the copies of the caller's INVITE that nodes answer from the record. Each has the node's branch, source
     /// and Via stack, CSeq and pass.
     public func forEachAdoption(in bytes: [UInt8], _ body: (Pending) -> Void) {
@@ -205,6 +215,7 @@ public struct RecordView: Sendable {
         Self.walk(span, adoptions) { body(Self.pending(span, $0.payload)) }
     }
 
+    /// Visits the pending INVITEs in the order of branch, leg and CSeq.
     public func forEachPending(in bytes: [UInt8], _ body: (Pending) -> Void) {
         let span = RawSpan(_elements: bytes.span)
         Self.walk(span, pendings) { body(Self.pending(span, $0.payload)) }
@@ -239,6 +250,15 @@ public struct RecordView: Sendable {
     /// When it began, was answered and ended.
     public func times(in bytes: [UInt8]) -> Times {
         Self.times(RawSpan(_elements: bytes.span), timesRange)
+    }
+
+    /// The name in the field of a home; empty when it has none.
+    static func nameOfHome(_ span: RawSpan, _ home: ByteRange) -> ByteRange {
+        var reader = ProtobufReader(home.range)
+        while let field = try? reader.next(in: span) {
+            if field.number == HomeField.name.rawValue { return bytes(field) }
+        }
+        return .empty
     }
 
     /// The parts of `home`; all empty when the record has none.

@@ -208,18 +208,18 @@ extension Proxy {
         guard let state = dialogs.state(did), state != .deleted else { return }
         let bytes = message.bytes
         let calleeTag = plan.leg == .caller ? message.toTag : message.fromTag
-        let isInitial = dialogs.view(did) { view, _ in view.inviteCSeq == plan.cSeq.number } ?? false
+        guard let known = dialogs.view(did, { look(at: $0, $1, calleeTag, plan.cSeq.number) }) else { return }
+        let (isInitial, isBare) = (known.isInitial, known.isBare)
         let (requestURI, to) = (message.requestURI, message.first(.to)?.value)
         facts.begin()
         // An ACK is proof of the 2xx: if that is still on its way here, the early timeout must not outlive it.
-        let generation = (dialogs.view(did) { view, _ in view.deadline?.generation } ?? nil) ?? 0
         if isInitial {
-            if generation == 0 { guessDeadline(did, dialogs: dialogs) } else { repeatDeadline(did, dialogs) }
+            if let deadline = known.deadline, deadline.generation > 0 {
+                facts.deadline(deadline)  // Whoever missed the patch that set it has it with this one.
+            } else {
+                guessDeadline(did, dialogs: dialogs)
+            }
         }
-        let isBare =
-            dialogs.view(did) { view, stored in
-                view.out(toTag: bytes, calleeTag, in: stored)?.side.contact.isEmpty ?? true
-            } ?? true
         // An ACK that ignores its route set names us (S3-27).
         let namesUs = (try? URI(bytes, requestURI)).map { isOwn($0, in: bytes) } ?? true
         var way = ByteWriter()
@@ -227,8 +227,7 @@ extension Proxy {
         if plan.leg == .caller, isInitial {
             facts.reach(.confirmed)
             if state < .confirmedNotAcknowledged { writeAnswered(did, dialogs: dialogs) }
-            let isOpen = dialogs.view(did) { view, stored in hasOpenPending(view, stored, plan.cSeq.number) } ?? false
-            if !isOpen { facts.settle(.caller, cSeq: plan.cSeq.number) }
+            if !known.isOpen { facts.settle(.caller, cSeq: plan.cSeq.number) }
             facts.out(bytes, calleeTag) { out in
                 out.reach(.confirmed)
                 out.acknowledge(cSeq: plan.cSeq.number)
@@ -249,6 +248,26 @@ extension Proxy {
         }
         learn(did, dialogs: &dialogs)
         stopResending(did)
+    }
+
+    /// What an ACK's facts depend on.
+    private struct Acknowledged {
+        /// It is of the INVITE that made the dialog.
+        var isInitial: Bool
+        var deadline: RecordView.Deadline?
+        /// Nothing says where its callee is.
+        var isBare: Bool
+        /// A branch of that INVITE has had no final answer.
+        var isOpen: Bool
+    }
+
+    private func look(
+        at view: RecordView, _ stored: [UInt8], _ calleeTag: ByteRange, _ cSeq: UInt32
+    ) -> Acknowledged {
+        let out = view.out(toTag: message.bytes, calleeTag, in: stored)
+        return Acknowledged(
+            isInitial: view.inviteCSeq == cSeq, deadline: view.deadline, isBare: out?.side.contact.isEmpty ?? true,
+            isOpen: hasOpenPending(view, stored, cSeq))
     }
 
     /// Whether the caller's INVITE was acknowledged before it was known here how its branches ended, and now they have.

@@ -46,16 +46,15 @@ extension Proxy {
         guard dialogs.isPending(did) else { return false }
         return dialogs.view(did) { view, bytes in
             var found = false
-            func look(_ pending: RecordView.Pending) {
-                guard !found, case .transaction(let token) = Branch(bytes, pending.branch, mark: settings.mark) else {
-                    return
-                }
-                found = neighbours.isDead(token.member, own: settings.memberTag, now: now)
-            }
-            view.forEachPending(in: bytes, look)
-            view.forEachAdoption(in: bytes, look)
+            view.forEachPending(in: bytes) { found = found || isOrphan($0, in: bytes) }
+            view.forEachAdoption(in: bytes) { found = found || isOrphan($0, in: bytes) }
             return found
         } ?? false
+    }
+
+    private mutating func isOrphan(_ pending: RecordView.Pending, in bytes: [UInt8]) -> Bool {
+        guard case .transaction(let token) = Branch(bytes, pending.branch, mark: settings.mark) else { return false }
+        return neighbours.isDead(token.member, own: settings.memberTag, now: now)
     }
 
     /// Strangers own transactions here: who is to look at all records again when they have had their grace asks once.

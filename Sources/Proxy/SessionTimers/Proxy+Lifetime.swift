@@ -111,12 +111,6 @@ extension Proxy {
         facts.deadline(next)
     }
 
-    /// Writes the deadline as it is known: whoever missed the patch that set it has it with this one.
-    mutating func repeatDeadline(_ did: DialogID, _ dialogs: DialogTable) {
-        guard let known = dialogs.view(did, { view, _ in view.deadline }) ?? nil else { return }
-        facts.deadline(known)
-    }
-
     /// A peer's shortening has taken the place of the deadline that was known here. Where that came of a later 2xx,
     /// which the peer had not heard of, it is what the phones have agreed on last, and is written again in the
     /// shortening's generation. The end of a call that was never acknowledged or whose phone is gone stands.
@@ -218,7 +212,7 @@ extension Proxy {
     }
 
     private func isEndAsked(_ did: DialogID, dialogs: DialogTable) -> Bool {
-        dialogs.view(did) { view, _ in view.flags.contains(.endedByOperator) } ?? false
+        dialogs.flags(did)?.contains(.endedByOperator) ?? false
     }
 
     /// An operator ended the call while it rang, and its answer crossed that: the call is up, and no deadline says that
@@ -227,9 +221,8 @@ extension Proxy {
         guard let state = dialogs.state(did), state == .confirmedNotAcknowledged || state == .confirmed else {
             return false
         }
-        return dialogs.view(did) { view, _ in
-            view.flags.contains(.endedByOperator) && !(view.deadline?.isExplicitEnd ?? false)
-        } ?? false
+        guard isEndAsked(did, dialogs: dialogs) else { return false }
+        return dialogs.view(did) { view, _ in !(view.deadline?.isExplicitEnd ?? false) } ?? false
     }
 
     func age(_ did: DialogID, dialogs: DialogTable) -> UInt64 {
