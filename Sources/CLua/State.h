@@ -32,7 +32,6 @@ struct clua {
     uint64_t refusals;
     clua_run *idle;
     clua_run *running;
-    clua_run *loading;
     clua_value *results;
     size_t result_count, result_capacity;
     uint8_t *scratch; /* text of results; their `integer` is its place here until they are pushed */

@@ -9,9 +9,9 @@
 // The age of a dialog is not in the record: `birth` is a local instant, made from the age that came with a put, and the
 // earlier one wins; a deadline is birth + at_ms. So replicas hold equal bytes, and no two clocks are compared.
 //
-// Invariants: `stateCounts` sum up to `count`; `profiles` has each link of each live record
-// once; a bucket's digest is the wrapping sum of the keyed hashes of (did, bytes) of its live records, so it depends
-// neither on order nor on time; every slot is in both indices and in its bucket's list.
+// Invariants: `stateCounts` sum up to `count`; `profiles` has each link of each live record once; a bucket's digest is
+// the wrapping sum of the keyed hashes of (did, bytes) of its live records, so it depends neither on order nor on time;
+// every slot is in both indices and in its bucket's list.
 // Limit: `limit` records, tombstones included; at it a new record is refused, typed and counted.
 
 public import Primitives
@@ -310,7 +310,7 @@ public struct DialogTable: Sendable {
     /// Whether this node is the home that facts name.
     private func isOwn(_ facts: RawSpan, _ home: ByteRange) -> Bool {
         guard !ownName.isEmpty else { return false }
-        let name = RecordView.nameOfHome(facts, home)
+        let name = RecordView.homeParts(facts, home).name
         return facts.extracting(name.range).compared(to: RawSpan(_elements: ownName.span)) == 0
     }
 

@@ -79,6 +79,7 @@ public struct RecordJoin: Sendable {
 
     /// The same for what a peer has in its record: where 2xx of several callees do not fit beside each other, the ones
     /// that come first stay, on whichever node. What else the facts say is learned.
+    /// - Returns: `false` when one was left out.
     public mutating func joinAsFits(
         _ a: RawSpan, _ b: RawSpan, isCanonical: Bool, into out: inout ByteWriter
     ) throws(RecordError) -> Bool {

@@ -252,23 +252,20 @@ public struct RecordView: Sendable {
         Self.times(RawSpan(_elements: bytes.span), timesRange)
     }
 
-    /// The name in the field of a home; empty when it has none.
-    static func nameOfHome(_ span: RawSpan, _ home: ByteRange) -> ByteRange {
-        var reader = ProtobufReader(home.range)
-        while let field = try? reader.next(in: span) {
-            if field.number == HomeField.name.rawValue { return bytes(field) }
-        }
-        return .empty
-    }
+    public typealias HomeParts = (name: ByteRange, boot: UInt64, sentBy: ByteRange)
 
     /// The parts of `home`; all empty when the record has none.
-    public func homeParts(in bytes: [UInt8]) -> (name: ByteRange, boot: UInt64, sentBy: ByteRange) {
-        var parts = (name: ByteRange.empty, boot: UInt64(0), sentBy: ByteRange.empty)
-        Self.walk(RawSpan(_elements: bytes.span), home) { field in
+    public func homeParts(in bytes: [UInt8]) -> HomeParts {
+        Self.homeParts(RawSpan(_elements: bytes.span), home)
+    }
+
+    static func homeParts(_ span: RawSpan, _ home: ByteRange) -> HomeParts {
+        var parts: HomeParts = (.empty, 0, .empty)
+        walk(span, home) { field in
             switch HomeField(rawValue: field.number) {
-            case .name: parts.name = Self.bytes(field)
+            case .name: parts.name = bytes(field)
             case .boot: parts.boot = field.value
-            case .sentBy: parts.sentBy = Self.bytes(field)
+            case .sentBy: parts.sentBy = bytes(field)
             case nil: break
             }
         }

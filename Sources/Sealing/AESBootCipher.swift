@@ -32,11 +32,8 @@ extension SealKey {
 enum BootKey {
     static func derived(from material: SymmetricKey, _ salt: Salt) -> SymmetricKey {
         var bytes = ByteWriter(capacity: 16)
-        for word in [salt.high, salt.low] {
-            for shift in stride(from: 56, through: 0, by: -8) {
-                bytes.put(UInt8(truncatingIfNeeded: word >> UInt64(shift)))
-            }
-        }
+        bytes.putBigEndian(salt.high)
+        bytes.putBigEndian(salt.low)
         return HKDF<SHA256>.deriveKey(
             inputKeyMaterial: material, salt: bytes.bytes, info: Array("understudy bus 1".utf8), outputByteCount: 32)
     }

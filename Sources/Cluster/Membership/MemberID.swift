@@ -159,7 +159,7 @@ package struct Hello: Equatable, Sendable {
     /// What it can do on the bus that an earlier version cannot, one bit each; 0 from one that does not tell.
     package var capabilities: UInt64 = 0
 
-    /// This version's: nothing yet beside what every version can that tells of capabilities.
+    /// This version's: 1, which every version has that tells of capabilities, and nothing beside it yet.
     package static let capabilities: UInt64 = 1
 
     package static let namesLimit = 1_024

@@ -15,7 +15,7 @@ extension ByteWriter {
         put(UInt8(truncatingIfNeeded: rest))
     }
 
-    mutating func putBigEndian(_ value: UInt64) {
+    package mutating func putBigEndian(_ value: UInt64) {
         for shift in stride(from: 56, through: 0, by: -8) { put(UInt8(truncatingIfNeeded: value >> UInt64(shift))) }
     }
 

@@ -16,13 +16,14 @@ extension Node {
             counter("dialogs_own_failed", "Of these, the ones that this node is the home of", own.failed),
             counter("dialog_changes", "Writes of variables, profiles and flags on this node", counters.changesWritten),
             counter(
+                "dialog_changes_refused", "Writes that were refused: the record takes no more",
+                counters.changesRefused),
+            counter(
                 "dialog_facts_left_out", "Variables and profiles of routes that did not fit",
                 proxy.counters.dialogFactsLeftOut),
             counter("dialog_events", "Events of dialogs' lives that this node told", counters.eventsTold),
             counter("dialog_events_unmarked", "Of these, not marked as told", counters.eventsUnmarked),
             counter("dialog_events_lost", "Ends that nobody told before their record was forgotten", store.untold),
-            counter(
-                "dialog_changes_refused", "Of these, refused: the record takes no more", counters.changesRefused),
         ]
     }
 }

@@ -44,7 +44,8 @@ package struct DialogSettings: Equatable, Sendable {
     package var extraHeaders = ""
     /// Parameters of the module that decide nothing here, where they were set (`ModuleParameter`).
     var idle: [String: String] = [:]
-    /// `dialogs.events`, default false: what begins, fails, expires and ends is told by the dialog's actor, once.
+    /// `dialogs.events`, default false: what begins, fails, expires and ends is told by the dialog's actor, once, into
+    /// `Outbox.events`, which the program does not read yet.
     package var tellsEvents = false
     /// `dialogs.limit`, records, live and tombstones, 100 to 10 000 000, default 1 000 000; at it a new dialog is
     /// refused with 503 and counted.

@@ -71,7 +71,7 @@ struct ModuleParameter: Sendable {
             instead: "h_id is a part of the did, the same on every node; leave it out"),
         ModuleParameter(
             "dlg_filter_mode", .number(0...1), "0", "Whether only dialogs that begin here are tracked",
-            instead: "every node holds every dialog; ask the statistics of this node alone for its own"),
+            instead: "every node holds every dialog; the metrics understudy_dialogs_own_… are of its own"),
         ModuleParameter(
             "dlg_ctxiuid_mode", .number(0...1), "0", "Whether the dialog's context outlives a message by its id",
             instead: "the dialog of a message is looked up each time; leave it out"),
@@ -89,7 +89,7 @@ struct ModuleParameter: Sendable {
     private static let lifetimes = [
         ModuleParameter(
             "timeout_avp", .text, "", "The AVP that a message's lifetime is read from",
-            instead: "use timeout in the dialog of a route, or understudy dialogs set ID timeout SECONDS"),
+            instead: "use timeout in the dialog of a route"),
         ModuleParameter(
             "xavp_cfg", .text, "", "The XAVP that lifetime and BYE are read from",
             instead: "use timeout in the dialog of a route"),
@@ -125,7 +125,7 @@ struct ModuleParameter: Sendable {
             instead: "nothing is bridged in this version; a phone's REFER passes"),
         ModuleParameter(
             "event_callback", .text, "", "The script's function for events",
-            instead: "there is no script in this version; dialogs.events tells them to programs"),
+            instead: "no script is called for them in this version"),
     ]
 
     private static let replication = [
@@ -167,6 +167,9 @@ extension Settings {
     func adviseModule(_ list: inout ProblemList) {
         for parameter in ModuleParameter.all where dialogs.idle[parameter.name] != nil {
             list.add(parameter.name, "has no effect: \(parameter.instead)")
+        }
+        if dialogs.tellsEvents {
+            list.add("dialogs.events", "is of no use in this version: no program can ask for what is told")
         }
         if !dialogs.detectsSpirals {
             list.add("ims_dialog.detect_spirals", "has no effect: a spiral belongs to the dialog that it came from")

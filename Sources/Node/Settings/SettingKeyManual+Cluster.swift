@@ -198,8 +198,8 @@ extension SettingManual {
             value: "none"),
         "dialogs.events": SettingManual(
             """
-            What begins, is answered, expires, fails and ends is told by the dialog's actor to the programs that ask \
-            for it, with what the dialog had. The same on every node
+            A dialog keeps what routes wrote into it until its actor has told of its end, once, and what is told is \
+            counted. In this version no program can ask for it, so this is of no use yet. The same on every node
             """),
         "ims_dialog.ka_timer": SettingManual(
             """

@@ -27,8 +27,7 @@ extension Proxy {
         reviewOwn(did, state, dialogs: &dialogs)
         guard state != .deleted, let record = dialogs.record(did) else { return }
         for pending in record.pendings {
-            guard let token = token(of: pending), neighbours.isDead(token.member, own: settings.memberTag, now: now)
-            else { continue }
+            guard let token = token(of: pending), isDead(token) else { continue }
             guard neighbours.isHeir(did, of: token.slot) else {
                 if pending.progress.contains(.unheard), !pending.progress.contains(.final) {
                     cancelUnheard(did, record, pending, token, dialogs: &dialogs)
@@ -54,7 +53,7 @@ extension Proxy {
 
     private mutating func isOrphan(_ pending: RecordView.Pending, in bytes: [UInt8]) -> Bool {
         guard case .transaction(let token) = Branch(bytes, pending.branch, mark: settings.mark) else { return false }
-        return neighbours.isDead(token.member, own: settings.memberTag, now: now)
+        return isDead(token)
     }
 
     /// Strangers own transactions here: who is to look at all records again when they have had their grace asks once.

@@ -190,7 +190,7 @@ extension Proxy {
     package mutating func bury(_ did: DialogID, unanswered: Bool = false, now: Instant, dialogs: inout DialogTable) {
         self.now = now
         defer { replayQueued(dialogs: &dialogs) }
-        let flags = dialogs.view(did) { view, _ in view.flags } ?? []
+        let flags = dialogs.flags(did) ?? []
         let isExplained = !flags.isDisjoint(with: [.endedByOperator, .cancelled])
         let wasAnswered = (dialogs.state(did) ?? .unconfirmed) >= .confirmedNotAcknowledged
         cancelOrphans(did, dialogs: &dialogs)
@@ -208,7 +208,7 @@ extension Proxy {
     {
         self.now = now
         defer { replayQueued(dialogs: &dialogs) }
-        let known = dialogs.view(did) { view, _ in view.flags } ?? .cancelled
+        let known = dialogs.flags(did) ?? .cancelled
         guard !known.contains(.cancelled) else { return false }
         facts.begin()
         facts.raise(flags.union(.cancelled))

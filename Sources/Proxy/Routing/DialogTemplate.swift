@@ -159,29 +159,10 @@ extension Proxy {
             switch piece {
             case .text(let plain): bytes += plain
             case .variable(let variable): bytes += value(of: variable, plan)
-            case .header(let name): bytes += message.copy(headerValue(name))
+            case .header(let name): bytes += message.field(named: name).map { message.copy($0.value) } ?? []
             }
         }
         return bytes.filter { $0 != 0 }
-    }
-
-    private func headerValue(_ name: [UInt8]) -> ByteRange {
-        let bytes = message.bytes
-        for field in message.headers {
-            if field.name != .other {
-                if Text.equalsIgnoringCase(name, ByteRange(name), field.name.text) { return field.value }
-                continue
-            }
-            let end = Int(field.line.start) + name.count
-            guard end < Int(field.line.end) else { continue }
-            let written = ByteRange(start: Int(field.line.start), end: end)
-            if Text.sameIgnoringCase(bytes, written, name, ByteRange(name)),
-                [UInt8(ascii: ":"), UInt8(ascii: " "), 9].contains(bytes[end])
-            {
-                return field.value
-            }
-        }
-        return .empty
     }
 
     private func value(of variable: MessageVariable, _ plan: RequestPlan) -> [UInt8] {
@@ -209,7 +190,7 @@ extension Proxy {
         case .cs: return Array(String(plan.cSeq.number).utf8)
         case .si: return Array(plan.source.address.text.utf8)
         case .sp: return Array(String(plan.source.port).utf8)
-        case .ua: return message.copy(headerValue(Array("User-Agent".utf8)))
+        case .ua: return message.other(named: "User-Agent").map { message.copy($0.value) } ?? []
         case .ct: return message.first(.contact).map { message.copy($0.value) } ?? []
         }
     }

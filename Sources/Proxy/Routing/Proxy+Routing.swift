@@ -26,14 +26,10 @@ extension Proxy {
         if condition.known == .assertedIdentity, !settings.trusted.isEmpty, !isTrusted(source) { return false }
         return message.headers.contains { field in
             guard field.name == condition.known else { return false }
-            if condition.known == .other {
-                let end = Int(field.line.start) + condition.name.count
-                let name = ByteRange(start: Int(field.line.start), end: min(end, Int(field.line.end)))
-                guard Text.sameIgnoringCase(bytes, name, condition.name, ByteRange(condition.name)),
-                    bytes[end] == UInt8(ascii: ":") || bytes[end] == UInt8(ascii: " ") || bytes[end] == 9
-                else { return false }
-            }
-            return condition.matches(bytes, field.value)
+            let isNamed =
+                condition.known != .other
+                || Text.sameIgnoringCase(bytes, message.nameText(of: field), condition.name, ByteRange(condition.name))
+            return isNamed && condition.matches(bytes, field.value)
         }
     }
 
