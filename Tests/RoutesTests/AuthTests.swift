@@ -124,4 +124,39 @@ struct AuthTests {
         #expect(try old.challenge(bytes("example.com"), 0))
         #expect(old.plan.replyLines.shown.contains("stale=true"))
     }
+
+    @Test func `good credentials of another than the request is from are refused where a script asks`() throws {
+        let realm = bytes("example.com")
+        let lines = try challenge(.md5)
+        let alice = try answered(lines, algorithm: .md5)
+        #expect(alice.checkCredentials(realm, 1) == .ok)
+        #expect(alice.checkPassword(realm, bytes("secret"), 0, 1) == .ok)
+        // Her From, his password.
+        let bob = try answered(lines, user: "bob", algorithm: .md5)
+        #expect(bob.checkCredentials(realm) == .ok)
+        #expect(bob.checkCredentials(realm, 1) == .userMismatch)
+        #expect(bob.checkPassword(realm, bytes("secret"), 0, 1) == .userMismatch)
+        #expect(bob.checkCredentials(realm, 3) == .ok, "an INVITE may have been forwarded")
+        #expect(try answered(lines, password: "x", algorithm: .md5).checkCredentials(realm, 1) == .wrongPassword)
+    }
+
+    @Test(arguments: [("alice", true), ("bob", false)])
+    func `a REGISTER is for the user that its credentials name, whoever it is from`(to: String, isHers: Bool) throws {
+        let realm = bytes("example.com")
+        var run = try RouteBench.run(
+            RouteBench.invite.replacing("INVITE", with: "REGISTER"), settings: settings(.md5))
+        let nonce = try #require(run.challenge(realm, 0) ? run.plan.replyLines : nil).shown.split(separator: "\"")[3]
+        func hash(_ text: String) -> String { RouteText.hex(MD5.digest(bytes(text))).shown }
+        let response = hash(
+            "\(hash("alice:example.com:secret")):\(nonce):\(hash("REGISTER:sip:example.org"))")
+        let header =
+            "Authorization: Digest username=\"alice\", realm=\"example.com\", nonce=\"\(nonce)\", "
+            + "uri=\"sip:example.org\", response=\"\(response)\""
+        let text = RouteBench.invite.replacing("INVITE", with: "REGISTER")
+            .replacing("To: <sip:bob@example.org>", with: "To: <sip:\(to)@example.org>")
+            .replacing("User-Agent", with: header + "\nUser-Agent")
+        run = try RouteBench.run(text, settings: settings(.md5))
+        #expect(run.checkCredentials(realm) == .ok)
+        #expect(run.checkCredentials(realm, 3) == (isHers ? .ok : .userMismatch))
+    }
 }

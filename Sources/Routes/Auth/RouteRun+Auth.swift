@@ -46,6 +46,7 @@ extension RouteRun {
         case unknownUser = -3
         case staleNonce = -4
         case noCredentials = -5
+        case userMismatch = -8
     }
 
     func nonce(for realm: [UInt8]) -> [UInt8] {
@@ -85,7 +86,10 @@ extension RouteRun {
 
     package func hasCredentials(_ realm: [UInt8]) -> Bool { credentials(for: realm) != nil }
 
-    /// Checks a password: the module's `pv_auth_check`. Flag 1 says that it is a digest already.
+    /// Checks a password: the module's `pv_auth_check`.
+    /// - Parameters:
+    ///   - flags: 1: it is a digest already.
+    ///   - checks: 1: the user must be who the request is from, too (`isFrom`).
     package func checkPassword(_ realm: [UInt8], _ password: [UInt8], _ flags: Int, _ checks: Int) -> AuthAnswer {
         guard let (digest, _) = credentials(for: realm) else { return .noCredentials }
         guard let user = digest["username"], let nonce = digest["nonce"], let uri = digest["uri"],
@@ -111,7 +115,17 @@ extension RouteRun {
         }
         parts.append(request)
         guard Self.isEqual(hashed(parts), RouteText.lowercased(response)) else { return .wrongPassword }
-        return nonceState == .stale ? .staleNonce : .ok
+        guard nonceState == .fresh else { return .staleNonce }
+        return checks & 1 == 0 || isFrom(user) ? .ok : .userMismatch
+    }
+
+    /// Whether the request is from a user, as the module asks it: by its From; a REGISTER or PUBLISH by its To as well,
+    /// and a PUBLISH by its Request-URI.
+    private func isFrom(_ user: [UInt8]) -> Bool {
+        var named = [uri(.from)]
+        if method == .register || method == .publish { named.append(uri(.to)) }
+        if method == .publish { named.append(requestURI) }
+        return named.allSatisfy { $0.map { URIPart.user.value(of: $0) } == .text(user) }
     }
 
     /// In a time that does not tell where they differ.
@@ -121,12 +135,16 @@ extension RouteRun {
     }
 
     /// Checks against the credentials that the settings have, in the place of the module's database.
-    package func checkCredentials(_ realm: [UInt8]) -> AuthAnswer {
+    /// - Parameter flags: 1: the user must be who the request is from, too; 2: not of a request that may have been
+    ///   forwarded (INVITE, BYE, PRACK, UPDATE, MESSAGE).
+    package func checkCredentials(_ realm: [UInt8], _ flags: Int = 0) -> AuthAnswer {
         guard let (digest, _) = credentials(for: realm) else { return .noCredentials }
         let user = digest["username"] ?? []
         let known = settings.auth.credentials.first { $0.user == user && ($0.realm.isEmpty || $0.realm == realm) }
         guard let known else { return .unknownUser }
-        return checkPassword(realm, known.password, known.isDigest ? 1 : 0, 0)
+        let mayBeForwarded = [.invite, .bye, .prack, .update, .message].contains(method)
+        let checks = flags & 2 != 0 && mayBeForwarded ? 0 : flags & 1
+        return checkPassword(realm, known.password, known.isDigest ? 1 : 0, checks)
     }
 
     /// Answers 401 to a REGISTER and 407 to what else comes. Flag 1 asks for qop=auth.

@@ -98,7 +98,7 @@ extension Library {
             .integer(run.checkPassword(given.text(0), given.text(1), given.number(2), given.number(3)).rawValue)
         },
         KSRFunction("auth_db.auth_check", .number, .text, .text, .number) { run, given in
-            .integer(run.checkCredentials(given.text(0)).rawValue)
+            .integer(run.checkCredentials(given.text(0), given.number(2)).rawValue)
         },
     ]
 
