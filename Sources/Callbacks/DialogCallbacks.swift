@@ -12,6 +12,7 @@
 //
 // Limit: `registrationLimit`; `roundLimit` times that what bodies order may give rise to more in one turn.
 
+import Dialogs
 package import Node
 package import Primitives
 package import Proxy

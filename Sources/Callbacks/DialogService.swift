@@ -9,7 +9,8 @@
 //   release_dlg             none is needed: a report is a value    get_dlg_hash     the did
 
 package import Node
-package import Primitives
+import Primitives
+package import Proxy
 package import Transports
 
 package struct DialogService: Sendable {

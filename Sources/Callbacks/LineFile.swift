@@ -27,6 +27,8 @@ package final class LineFile<Tag: Sendable>: Sendable {
         package var waiting = 0
         /// Of the last failure; 0 when the last attempt succeeded.
         package var errno: Int32 = 0
+
+        package init() {}
     }
 
     private struct State: Sendable {

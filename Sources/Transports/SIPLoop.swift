@@ -27,8 +27,8 @@
 import CSockets
 import Glibc
 import Nanomsg
-import Node
-import Primitives
+package import Node
+package import Primitives
 import SIP
 import Synchronization
 
