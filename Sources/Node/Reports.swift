@@ -40,13 +40,11 @@ package struct MemberReport: Equatable, Sendable {
     /// The version of its program, as it tells it.
     package var version = ""
     package var isSelf = false
-    package var isInView = false
+    package var (isInView, isWitness) = (false, false)
     /// Up, with quorum, and not late.
     package var isFit = false
     /// Its bus port refuses connections: its process is gone.
     package var isProvenGone = false
-    /// Votes, and has no records.
-    package var isWitness = false
     /// One of `cluster.peers`, or an address of `cluster.dns`; true for this node itself.
     package var isListed = false
     /// Since it was last heard; 0 for this node itself, and for who was never heard.

@@ -13,7 +13,8 @@ struct InitConfiguration: AsyncParsableCommand {
         discussion: """
             Asks for what no option gives: the cluster's name, its nodes' addresses, which balancer stands in front \
             and where, where calls go, and whether phones come over TLS, too. Writes \
-            n1.yaml, n2.yaml and so on, with --witness that one's, the balancer's configuration, and cluster.key with mode 600, into one folder. \
+            n1.yaml, n2.yaml and so on, with --witness that one's, the balancer's configuration, and cluster.key with \
+            mode 600, into one folder. \
             Nothing that exists is written over.
 
             Exit codes: 0 written; 2 an answer cannot be used, or a file could not be written.

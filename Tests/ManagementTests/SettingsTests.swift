@@ -236,18 +236,6 @@ struct SettingsTests {
         }
     }
 
-    @Test func `a witness has a bus and peers, and nothing that speaks SIP`() {
-        let bus = ["cluster.bus=127.0.0.14:7400", "cluster.peers=127.0.0.11:7400,127.0.0.12:7400"]
-        #expect(load(["node.name=w", "node.witness=true"] + bus).problems == [])
-        func keys(_ more: [String]) -> [String] {
-            load(["node.name=w", "node.witness=true"] + more).problems.map(\.key)
-        }
-        #expect(keys([]) == ["cluster.peers"])
-        #expect(keys(bus + ["sip.listen=udp://127.0.0.14:5060"]) == ["sip.listen"])
-        #expect(keys(bus + ["routes=sip:.* => sip:127.0.0.1:5080"]) == ["routes"])
-        #expect(keys(["cluster.peers=192.0.2.1:7400", "cluster.bus=192.0.2.2:7400"]) == ["cluster.key-file"])
-    }
-
     @Test func `members of a cluster need UDP between them, a lone node does not`() {
         let alone = ["node.name=n1", "sip.listen=tcp://127.0.0.1:5060"]
         #expect(load(alone).problems == [])

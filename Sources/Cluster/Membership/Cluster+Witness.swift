@@ -1,11 +1,11 @@
 // A witness is a member that votes and keeps no records: the third voice of two nodes, so that the one that is left has
 // a majority with it, and of two that cannot hear each other exactly one goes on (R3).
 //
-//   two nodes and a witness          who goes on
-//   a node dies, or is cut off       the other, with the witness; at once on proof, else after the suspicion time
-//   the witness dies, or is cut off  both nodes, as two (`surviveAlone` on proof only: three are configured)
-//   the nodes hear it, not each other   whichever of them the witness accepts first; the other is outside and joins again
-//   nobody hears anybody             nobody acts for others; calls go on
+//   two nodes and a witness            who goes on
+//   a node dies, or is cut off         the other, with the witness; at once on proof, else after the suspicion time
+//   the witness dies, or is cut off    both nodes, as two (`surviveAlone` on proof only: three are configured)
+//   the nodes hear it, not each other  the one that the witness accepts first; the other is outside and joins again
+//   nobody hears anybody               nobody acts for others; calls go on
 //
 // It has a seat in the view, promises and accepts, and counts for the quorum. It knows how far each stream has come and
 // tells so, as every member does. It never grants, acknowledges, compares, fetches, acts or is ranked: commits and
