@@ -196,9 +196,8 @@ extension ClusterPlan {
         let own = Self.host(witness)
         let lines =
             [
-                "# The witness of an Understudy cluster of \(nodes.count) nodes, made by understudy config init: it votes, "
-                    + "and has",
-                "# neither SIP nor records. On a host of its own, with a network path of its own to each node.",
+                "# The witness of an Understudy cluster of \(nodes.count) nodes, made by understudy config init.",
+                "# It votes, and has neither SIP nor records. On a host of its own, with a network path of its own to each node.",
                 "",
                 "node: {name: witness, witness: true}",
             ] + cluster(own, buses(besides: witness)) + ["management:", localManagement(own)]
