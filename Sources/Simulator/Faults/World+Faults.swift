@@ -171,7 +171,7 @@ extension World {
             }
             return known.state != .deleted && others
         }
-        guard hosts.count(where: { $0.isAlive }) > 2, !held.isEmpty else { return }
+        guard nodes.count(where: { $0.isAlive }) > 2, !held.isEmpty else { return }
         let call = faultRandom.pick(held)
         log("\(host.name) loses the record of call \(call.index)", call: call.index)
         lose(call.index, on: host)
