@@ -197,8 +197,8 @@ extension ClusterPlan {
         let lines =
             [
                 "# The witness of an Understudy cluster of \(nodes.count) nodes, made by understudy config init.",
-                "# It votes, and has neither SIP nor records. Give it a host of its own, and a network path of its own to",
-                "# each node.",
+                "# It votes, and has neither SIP nor records. Give it a host of its own, and a network path of its own",
+                "# to each node.",
                 "",
                 "node: {name: witness, witness: true}",
             ] + cluster(own, buses(besides: witness)) + ["management:", localManagement(own)]
