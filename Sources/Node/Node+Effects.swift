@@ -72,7 +72,7 @@ extension Node {
     /// How many peers a commit waits for. A refresh and a granted end must meet in one node: commit + grants > members
     /// (R9).
     private mutating func waitForCommit(_ token: CommitToken, now: Instant) {
-        let members = max(1, cluster.view.members.count)
+        let members = cluster.holderCount
         var peers = settings.replication.commit == .majority ? members / 2 : 1
         traceHeld(token, now: now)
         if token.purpose == .refresh { peers = max(peers, members - members / 2 - 1) }

@@ -31,6 +31,7 @@ extension SettingKey {
     private static let nodeKeys = [
         text("node.name", \.node.name),
         integer("node.shards", \.node.shards, in: 1...1),
+        flag("node.witness", \.node.isWitness),
         SettingKey(name: "node.log-level", isList: false) { settings, texts in
             let names = NoteLevel.all.map(\.name)
             guard let level = NoteLevel(name: texts[0].trimmed) else {
