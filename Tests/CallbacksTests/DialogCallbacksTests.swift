@@ -101,7 +101,9 @@ private struct Desk {
 struct DialogCallbacksTests {
     @Test func `bodies are told in the order of the call, life events with their id`() throws {
         let (callbacks, seen) = (DialogCallbacks(tellsLives: true), Seen())
-        try callbacks.register(.all) { run in seen.note("\(run.kind) \(run.event == nil ? run.moment.direction : .none)") }
+        try callbacks.register(.all) { run in
+            seen.note("\(run.kind) \(run.event == nil ? run.moment.direction : .none)")
+        }
         var desk = Desk(callbacks)
         desk.call()
         desk.request("INFO", 2, to: ";tag=bob")
@@ -142,7 +144,9 @@ struct DialogCallbacksTests {
     @Test func `a registration for one dialog is told of that one, and ends with it`() throws {
         let (callbacks, seen) = (DialogCallbacks(tellsLives: true), Seen())
         try callbacks.register(DialogMoments([.created])) { run in
-            _ = try? callbacks.register(DialogMoments([.confirmed, .destroyed]), did: run.did) { seen.note("\($0.kind)") }
+            _ = try? callbacks.register(DialogMoments([.confirmed, .destroyed]), did: run.did) {
+                seen.note("\($0.kind)")
+            }
         }
         try callbacks.register(DialogMoments([.confirmed]), did: "00000000000000ff") { _ in seen.note("another's") }
         var desk = Desk(callbacks)
@@ -200,7 +204,8 @@ struct DialogCallbacksTests {
         var desk = Desk(callbacks)
         desk.call()
         let did = try #require(desk.node.dialogs(DialogQuery(), now: desk.now).dialogs.first?.did)
-        #expect(callbacks.context(.rpcContext, did: did, of: &desk.node, now: desk.now, into: &desk.out) == ["credit: 5"])
+        #expect(
+            callbacks.context(.rpcContext, did: did, of: &desk.node, now: desk.now, into: &desk.out) == ["credit: 5"])
         #expect(callbacks.context(.managementContext, did: did, of: &desk.node, now: desk.now, into: &desk.out) == [])
         let registration = try callbacks.register(DialogMoments([.confirmed])) { _ in }
         callbacks.remove(registration)

@@ -31,7 +31,8 @@ struct LineFileTests {
         try String(contentsOf: file, encoding: .utf8).split(separator: "\n").map(String.init)
     }
 
-    @Test func `each line is in the file in order when its tag is told, also after the file was moved away`() async throws
+    @Test func `each line is in the file in order when its tag is told, also after the file was moved away`()
+        async throws
     {
         let (folder, tags) = (try Self.folder(), Tags())
         defer { try? FileManager.default.removeItem(at: folder) }
