@@ -119,6 +119,38 @@ struct LifetimeTests {
         #expect(deadline(bench) == deadline(other) && deadline(bench)?.lifetimeMilliseconds == 600_000)
     }
 
+    @Test(arguments: ["", "Session-Expires: 400\r\n"])
+    func `a 2xx that is repeated for want of its ACK does not bring back what an UPDATE has changed since`(
+        _ line: String
+    ) {
+        var bench = ProxyBench { $0.lifetime = .seconds(600) }
+        let invite = bench.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
+        let answer = response(200, to: invite, Self.timer)
+        _ = bench.receive(answer, from: ProxyBench.callee)
+        let route = [invite.header("Record-Route")!]
+        refresh(&bench, "UPDATE", 2, route, line)
+        let agreed = deadline(bench)
+        #expect(agreed?.lifetimeMilliseconds == (line.isEmpty ? 600_000 : 400_000))
+        _ = bench.advance(milliseconds: 500)
+        _ = bench.receive(answer, from: ProxyBench.callee)
+        #expect(deadline(bench)?.generation == agreed?.generation, "the callee's repetition of what was agreed before")
+        #expect(deadline(bench)?.lifetimeMilliseconds == agreed?.lifetimeMilliseconds)
+    }
+
+    @Test func `nor does the repeated 2xx of a re-INVITE`() {
+        var (bench, route) = establish("")
+        let request = bench.receive(
+            Call.request("INVITE", branch: "z9hG4bKr2", cSeq: 2, toTag: "bob", route: route), from: ProxyBench.caller)[0]
+        let answer = response(200, to: request, Self.timer)
+        _ = bench.receive(answer, from: ProxyBench.callee)
+        #expect(deadline(bench)?.lifetimeMilliseconds == 90_000)
+        refresh(&bench, "UPDATE", 3, route, "")
+        let agreed = deadline(bench)
+        #expect(agreed?.lifetimeMilliseconds == 600_000)
+        _ = bench.receive(answer, from: ProxyBench.callee)
+        #expect(deadline(bench) == agreed)
+    }
+
     @Test func `what one callee agrees on does not shorten the session of another that answered, §8_2`() {
         var bench = ProxyBench { $0.lifetime = .seconds(600) }
         let invite = bench.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]

@@ -117,7 +117,7 @@ struct SeedTests {
         Self.expectNoViolation(seed: seed, faults: nil, deals: true, forks: true)
     }
 
-    @Test(arguments: [710_251] as [UInt64])
+    @Test(arguments: [710_251, 770_042] as [UInt64])
     func `seeds with keep-alives that failed once do not fail again`(seed: UInt64) {
         Self.expectNoViolation(seed: seed, faults: nil, keepAlive: true)
     }

@@ -75,11 +75,11 @@ extension Proxy {
             case .expires where next.atMilliseconds < known.atMilliseconds:
                 // Another callee has answered as well, whose session this one says nothing of.
                 if hasOtherAnswer(did, calleeTag, dialogs: dialogs) { return }
-                if isAcknowledged(did, calleeTag: calleeTag, dialogs: dialogs) { return }
+                if isRepetition(did, calleeTag: calleeTag, dialogs: dialogs) { return }
                 next.generation = known.nextGeneration
             case .expires: break
             case .endless where known.ordinaryMilliseconds > 0:
-                if isAcknowledged(did, calleeTag: calleeTag, dialogs: dialogs) { return }
+                if isRepetition(did, calleeTag: calleeTag, dialogs: dialogs) { return }
                 next.generation = known.nextGeneration
             case .endless: break
             }
@@ -87,15 +87,21 @@ extension Proxy {
         facts.deadline(next)
     }
 
-    /// The 2xx at hand is a repetition, of an INVITE whose ACK has passed: it says what was agreed on then, and not
-    /// what may have been since.
-    private func isAcknowledged(_ did: DialogID, calleeTag: ByteRange, dialogs: DialogTable) -> Bool {
-        guard message.toTag != message.fromTag, let cSeq = try? message.cSeq(), cSeq.method == .invite else {
-            return false
-        }
-        let isCallers = calleeTag == message.toTag
-        return dialogs.view(did) { view, _ in
-            cSeq.number <= (isCallers ? view.settledCaller : view.settledCallee)
+    /// The 2xx at hand is a repetition, of an INVITE whose answer or ACK has passed: it says what was agreed on then, and
+    /// not what may have been since. A callee repeats it until the ACK comes, and an UPDATE may be answered before.
+    private func isRepetition(_ did: DialogID, calleeTag: ByteRange, dialogs: DialogTable) -> Bool {
+        guard message.toTag != message.fromTag, let cSeq = try? message.cSeq(), cSeq.method == .invite,
+            let branch = try? message.topmostVia().branch
+        else { return false }
+        let leg = calleeTag == message.toTag ? Leg.caller : .callee
+        return dialogs.view(did) { view, stored in
+            if cSeq.number <= (leg == .caller ? view.settledCaller : view.settledCallee) { return true }
+            var isAnswered = false
+            view.forEachPending(in: stored) { pending in
+                guard pending.leg == leg, pending.cseq == cSeq.number, pending.progress.contains(.final) else { return }
+                if Text.same(stored, pending.branch, message.bytes, branch) { isAnswered = true }
+            }
+            return isAnswered
         } ?? false
     }
 
