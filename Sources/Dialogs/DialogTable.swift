@@ -82,13 +82,38 @@ public struct DialogTable: Sendable {
         var nextInBucket: UInt32
         var state: DialogState
         var hasPendings: Bool
-        /// The deadline was written by this node, by what it held for the dialog's age.
-        var isDeadlineOwn: Bool
+        /// What this node has written of the deadline last, by what it held for the dialog's age.
+        var promise = Promise()
         /// The record has links to profiles, or had some.
         var hasLinks: Bool
         /// This node is its home.
         var isOwn = false
         var flags: RecordFlags
+    }
+
+    /// The moment until which the phones were told that a call goes on, which a birth that turns out to be another one
+    /// must not move; and in which generation, for how long each refresh. It stands here, too, where the record already
+    /// had a later deadline: a later one of milliseconds since birth, which is an earlier moment once the birth is
+    /// known.
+    struct Promise: Sendable {
+        /// 0 without a promise: what is written of a ringing call is none.
+        var generation: UInt32 = 0
+        /// Saturated: of a longer lifetime the record's is taken.
+        var lifetimeMilliseconds: UInt32 = 0
+        var until = Instant.zero
+
+        init() {}
+
+        init(_ facts: RawSpan, _ range: ByteRange, birth: Instant) {
+            let deadline = RecordView.deadline(facts, range)
+            guard !deadline.isExplicitEnd, deadline.atMilliseconds < Self.limit else { return }
+            generation = deadline.generation
+            lifetimeMilliseconds = UInt32(clamping: deadline.lifetimeMilliseconds)
+            until = birth.advanced(milliseconds: Int64(deadline.atMilliseconds))
+        }
+
+        /// Thirty years; what is longer never ends.
+        private static let limit: UInt64 = 1_000_000_000_000
     }
 
     static let none: UInt32 = .max
@@ -195,8 +220,10 @@ public struct DialogTable: Sendable {
             did: did, birth: now.advanced(by: .zero - max(age ?? .zero, .zero)), changedAt: now,
             contentHash: contentHash(did, written), deadline: summary.deadline, blob: blobs.insert(written),
             timer: .none, previousInBucket: Self.none, nextInBucket: Self.none, state: summary.state,
-            hasPendings: summary.hasPendings, isDeadlineOwn: !isPeers, hasLinks: identity.hasLinks,
-            flags: summary.flags)
+            hasPendings: summary.hasPendings, hasLinks: identity.hasLinks, flags: summary.flags)
+        if !isPeers, !identity.deadline.isEmpty {
+            entry.promise = Promise(facts, identity.deadline, birth: entry.birth)
+        }
         entry.isOwn = isOwn(facts, identity.home)
         guard let id = entries.insert(entry) else { throw .tableFull(limit: entries.limit) }
         byDID.insert(hash: did.rawValue, value: id.index)
@@ -223,11 +250,14 @@ public struct DialogTable: Sendable {
         if let age { entry.birth = min(old.birth, now.advanced(by: .zero - max(age, .zero))) }
         let isOlder = old.birth - entry.birth > Self.birthTolerance
         let isBegunAgain = isPeers && isBegun(elsewhereAfter: old, facts, age: age, now: now)
-        let misdated = isOlder && old.isDeadlineOwn ? misdatedDeadline(of: old, born: entry.birth) : nil
+        let misdated = isOlder ? misdatedDeadline(of: old, born: entry.birth) : nil
+        if !isPeers, !identity.deadline.isEmpty {
+            entry.promise = Promise(facts, identity.deadline, birth: entry.birth)
+        }
         var learned: Learned
         if isSame {
             let deadlineChanged = entry.birth != old.birth && old.deadline != .max
-            if entry.birth != old.birth { _ = entries.update(id) { $0.birth = entry.birth } }
+            _ = entries.update(id) { ($0.birth, $0.promise) = (entry.birth, entry.promise) }
             learned = Learned(
                 outcome: .unchanged, before: old.state, after: old.state, deadlineChanged: deadlineChanged)
         } else {
@@ -279,7 +309,6 @@ public struct DialogTable: Sendable {
         entry.deadline = summary.deadline
         entry.hasPendings = summary.hasPendings
         entry.flags = summary.flags
-        if entry.deadline != old.deadline { entry.isDeadlineOwn = !isPeers }
         entry.changedAt = now
         entry.contentHash = contentHash(entry.did, written)
         let overruled = old.state == .confirmed && entry.deadline < old.deadline ? deadline(of: old) : nil
@@ -297,13 +326,14 @@ public struct DialogTable: Sendable {
         return learned
     }
 
-    /// The deadline of a confirmed dialog, counted from its true birth: the same moment as before.
+    /// What this node has promised of a confirmed dialog, counted from its true birth: the same moment as before.
     private func misdatedDeadline(of entry: Entry, born birth: Instant) -> RecordView.Deadline? {
-        guard var deadline = deadline(of: entry), deadline.generation > 0, !deadline.isExplicitEnd else { return nil }
-        let (sum, overflows) = deadline.atMilliseconds.addingReportingOverflow(
-            UInt64(max(0, (entry.birth - birth).wholeMilliseconds)))
-        guard !overflows else { return nil }
-        deadline.atMilliseconds = sum
+        let promise = entry.promise
+        guard promise.generation > 0, var deadline = deadline(of: entry), deadline.generation == promise.generation,
+            promise.until > birth
+        else { return nil }
+        deadline.atMilliseconds = UInt64(promise.until.milliseconds(since: birth))
+        if promise.lifetimeMilliseconds < .max { deadline.lifetimeMilliseconds = UInt64(promise.lifetimeMilliseconds) }
         return deadline
     }
 

@@ -7,6 +7,7 @@ struct RecordIdentity {
     private(set) var callID = ByteRange.empty
     private(set) var fromTag = ByteRange.empty
     private(set) var home = ByteRange.empty
+    private(set) var deadline = ByteRange.empty
     /// They say something of profiles.
     private(set) var hasLinks = false
 
@@ -17,6 +18,7 @@ struct RecordIdentity {
             case .callID: callID = RecordView.bytes(field)
             case .fromTag: fromTag = RecordView.bytes(field)
             case .home: home = RecordView.bytes(field)
+            case .deadline: deadline = RecordView.bytes(field)
             case .profiles: hasLinks = true
             default: break
             }

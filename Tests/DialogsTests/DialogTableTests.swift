@@ -84,6 +84,20 @@ struct DialogTableTests {
         }
     }
 
+    @Test func `a promise that a record had no need of, by too small an age, is kept when the age is known, R8`() throws
+    {
+        var table = makeTable()
+        let did = table.did("c", from: "f")
+        let known = invite("c", from: "f") + patch(state: .confirmed, deadline: 8_000, generation: 1)
+        _ = try table.learn(did, known, age: .zero, isPeers: true, at: 1_000)
+        // Four seconds from now on, which is less than the record says, if the dialog is as young as it seems.
+        let lesser = patch(state: .confirmed, deadline: 4_100, generation: 1)
+        #expect(try table.learn(did, lesser, at: 1_100).outcome == .unchanged)
+        let older = try table.learn(did, known, age: .milliseconds(7_200), isPeers: true, at: 1_200)
+        #expect(older.isOlder && older.misdated?.atMilliseconds == 11_100, "the moment that the phones were told")
+        #expect(table.deadline(did) == Instant.zero.advanced(milliseconds: 2_000), "and not this one")
+    }
+
     @Test func `a record that another home began later is told how old its dialog is`() throws {
         var table = makeTable()
         let did = table.did("c", from: "f")

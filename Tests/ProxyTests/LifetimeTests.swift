@@ -140,7 +140,8 @@ struct LifetimeTests {
     @Test func `nor does the repeated 2xx of a re-INVITE`() {
         var (bench, route) = establish("")
         let request = bench.receive(
-            Call.request("INVITE", branch: "z9hG4bKr2", cSeq: 2, toTag: "bob", route: route), from: ProxyBench.caller)[0]
+            Call.request("INVITE", branch: "z9hG4bKr2", cSeq: 2, toTag: "bob", route: route), from: ProxyBench.caller)[
+                0]
         let answer = response(200, to: request, Self.timer)
         _ = bench.receive(answer, from: ProxyBench.callee)
         #expect(deadline(bench)?.lifetimeMilliseconds == 90_000)
