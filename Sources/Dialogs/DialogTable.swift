@@ -106,14 +106,14 @@ public struct DialogTable: Sendable {
 
         init(_ facts: RawSpan, _ range: ByteRange, birth: Instant) {
             let deadline = RecordView.deadline(facts, range)
-            guard !deadline.isExplicitEnd, deadline.atMilliseconds < Self.limit else { return }
+            guard !deadline.isExplicitEnd, deadline.atMilliseconds < Self.thirtyYears else { return }
             generation = deadline.generation
             lifetimeMilliseconds = UInt32(clamping: deadline.lifetimeMilliseconds)
             until = birth.advanced(milliseconds: Int64(deadline.atMilliseconds))
         }
 
-        /// Thirty years; what is longer never ends.
-        private static let limit: UInt64 = 1_000_000_000_000
+        /// What is longer than about that never ends.
+        private static let thirtyYears: UInt64 = 1_000_000_000_000
     }
 
     static let none: UInt32 = .max

@@ -87,8 +87,8 @@ extension Proxy {
         facts.deadline(next)
     }
 
-    /// The 2xx at hand is a repetition, of an INVITE whose answer or ACK has passed: it says what was agreed on then, and
-    /// not what may have been since. A callee repeats it until the ACK comes, and an UPDATE may be answered before.
+    /// The 2xx at hand is a repetition, of an INVITE whose answer or ACK has passed: it says what was agreed on then,
+    /// and not what may have been since. A callee repeats it until the ACK comes, and an UPDATE may be answered before.
     private func isRepetition(_ did: DialogID, calleeTag: ByteRange, dialogs: DialogTable) -> Bool {
         guard message.toTag != message.fromTag, let cSeq = try? message.cSeq(), cSeq.method == .invite,
             let branch = try? message.topmostVia().branch
@@ -98,7 +98,9 @@ extension Proxy {
             if cSeq.number <= (leg == .caller ? view.settledCaller : view.settledCallee) { return true }
             var isAnswered = false
             view.forEachPending(in: stored) { pending in
-                guard pending.leg == leg, pending.cseq == cSeq.number, pending.progress.contains(.final) else { return }
+                guard pending.leg == leg, pending.cseq == cSeq.number, pending.progress.contains(.final) else {
+                    return
+                }
                 if Text.same(stored, pending.branch, message.bytes, branch) { isAnswered = true }
             }
             return isAnswered
