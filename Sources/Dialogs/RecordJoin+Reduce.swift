@@ -133,7 +133,7 @@ extension RecordJoin {
             let field = found[index]
             try gather(message, field.payload.range, isCanonical: field.isCanonical)
         }
-        sort(message, from: base)
+        sort(from: base)
         let fieldStart = out.count
         let start = out.beginMessage(number)
         try reduceAll(message, from: base, into: &out)

@@ -109,7 +109,7 @@ public struct RecordJoin: Sendable {
         do throws(RecordError) {
             try gather(.record, 0..<a.byteCount, isCanonical: isCanonical)
             try gather(.record, a.byteCount..<input.count, isCanonical: false)
-            sort(.record, from: 0)
+            sort(from: 0)
             learnWhatIsOver()
             try checkCounts(room)
             try reduceAll(.record, from: 0, into: &out)
@@ -250,27 +250,30 @@ public struct RecordJoin: Sendable {
     // MARK: Order
 
     /// Sorts the top of the stack by number and key, stably. Two ascending runs, one of them short, are the usual case.
-    mutating func sort(_ message: RecordMessage, from base: Int) {
+    mutating func sort(from base: Int) {
         guard found.count - base > 1 else { return }
-        for index in base + 1..<found.count where precedes(index, index - 1) {
-            let field = found[index]
+        Self.sort(&found, from: base, of: input)
+    }
+
+    private static func sort(_ found: inout [Found], from base: Int, of input: [UInt8]) {
+        let bytes = RawSpan(_elements: input.span)
+        var fields = found.mutableSpan
+        for index in base + 1..<fields.count {
+            guard fields[index].number <= fields[index - 1].number, precedes(fields[index], fields[index - 1], bytes)
+            else { continue }
+            let field = fields[index]
             var place = index
             repeat {
-                found[place] = found[place - 1]
+                fields[place] = fields[place - 1]
                 place -= 1
-            } while place > base && precedes(field, found[place - 1])
-            found[place] = field
+            } while place > base && precedes(field, fields[place - 1], bytes)
+            fields[place] = field
         }
     }
 
-    private func precedes(_ left: Int, _ right: Int) -> Bool {
-        found[left].number < found[right].number
-            || (found[left].number == found[right].number && precedes(found[left], found[right]))
-    }
-
-    private func precedes(_ left: Found, _ right: Found) -> Bool {
+    private static func precedes(_ left: Found, _ right: Found, _ bytes: borrowing RawSpan) -> Bool {
         if left.number != right.number { return left.number < right.number }
-        let order = Self.compare(RawSpan(_elements: input.span), left.key, right.key)
+        let order = compare(bytes, left.key, right.key)
         return order == 0 ? left.subkey < right.subkey : order < 0
     }
 

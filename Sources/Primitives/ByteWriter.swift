@@ -78,11 +78,18 @@ public struct ByteWriter: Sendable {
     /// Writes the low `digits` hexadecimal digits (1 to 16) in lower case, with leading zeros.
     @inlinable
     public mutating func putHex(_ value: UInt64, digits: Int) {
-        var shift = digits * 4
-        while shift > 0 {
-            shift -= 4
-            let nibble = UInt8(truncatingIfNeeded: value >> UInt64(shift) & 15)
-            bytes.append(nibble < 10 ? 48 &+ nibble : 87 &+ nibble)
-        }
+        if digits > 8 { bytes.append(word: Self.hexadecimal(value >> 32), skipping: 16 - digits) }
+        bytes.append(word: Self.hexadecimal(value & 0xFFFF_FFFF), skipping: max(0, 8 - digits))
+    }
+
+    /// The eight digits of 32 bits, the first in the lowest byte.
+    @inlinable
+    static func hexadecimal(_ value: UInt64) -> UInt64 {
+        var word = (value << 32 | value >> 16 & 0xFFFF) & 0x0000_FFFF_0000_FFFF
+        word = (word & 0x0000_00FF_0000_00FF) << 16 | word >> 8 & 0x0000_00FF_0000_00FF
+        word = (word & 0x000F_000F_000F_000F) << 8 | word >> 4 & 0x000F_000F_000F_000F
+        // What is above 9 carries into the fifth bit.
+        let letters = (word &+ 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101
+        return word &+ 0x3030_3030_3030_3030 &+ letters &* 0x27
     }
 }

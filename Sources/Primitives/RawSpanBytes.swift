@@ -51,6 +51,12 @@ extension [UInt8] {
         text.withUTF8Buffer { unsafe append(contentsOf: $0) }
     }
 
+    /// Appends the bytes of a word, the lowest first, but for the first few of them.
+    @inlinable
+    public mutating func append(word: UInt64, skipping: Int = 0) {
+        unsafe Swift.withUnsafeBytes(of: word.littleEndian) { unsafe append(contentsOf: $0[skipping...]) }
+    }
+
     /// Overwrites the bytes from `offset` with a copy of `source`; traps when they do not all fit.
     @inlinable
     public mutating func overwrite(at offset: Int, with source: RawSpan) {

@@ -55,9 +55,14 @@ public enum Text {
         _ left: [UInt8], _ leftRange: ByteRange, _ right: [UInt8], _ rightRange: ByteRange
     ) -> Bool {
         guard leftRange.count == rightRange.count else { return false }
-        for offset in 0..<leftRange.count
-        where lowercased(left[Int(leftRange.start) + offset]) != lowercased(right[Int(rightRange.start) + offset]) {
-            return false
+        let one = RawSpan(_elements: left.span).extracting(leftRange.range)
+        let other = RawSpan(_elements: right.span).extracting(rightRange.range)
+        // As they are written they are mostly the same already.
+        var offset = 0
+        while offset &+ 8 <= one.byteCount, one.word(at: offset) == other.word(at: offset) { offset &+= 8 }
+        while offset < one.byteCount {
+            guard lowercased(one[offset]) == lowercased(other[offset]) else { return false }
+            offset &+= 1
         }
         return true
     }

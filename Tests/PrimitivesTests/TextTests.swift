@@ -65,6 +65,31 @@ struct TextTests {
         #expect(String(decoding: writer.bytes, as: UTF8.self) == expected)
     }
 
+    @Test func `hexadecimal has the low digits, however many`() {
+        for value in [0, 0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210, .max, 0x9a9a_a9a9_0f0f_f0f0] as [UInt64] {
+            let all = String(value, radix: 16)
+            let padded = String(repeating: "0", count: 16 - all.count) + all
+            for digits in 1...16 {
+                var writer = ByteWriter()
+                writer.putHex(value, digits: digits)
+                #expect(String(decoding: writer.bytes, as: UTF8.self) == padded.suffix(digits))
+            }
+        }
+    }
+
+    @Test func `tokens are the same in any case, wherever they differ in it`() {
+        for length in 1...20 {
+            let plain = [UInt8](repeating: UInt8(ascii: "k"), count: length)
+            for place in 0..<length {
+                var other = plain
+                other[place] = UInt8(ascii: "K")
+                #expect(Text.sameIgnoringCase(plain, ByteRange(plain), other, ByteRange(other)))
+                other[place] = UInt8(ascii: "j")
+                #expect(!Text.sameIgnoringCase(plain, ByteRange(plain), other, ByteRange(other)))
+            }
+        }
+    }
+
     @Test func `spans compare as byte strings, a prefix first`() {
         let ordered: [[UInt8]] = [
             [], [0], [0, 0], [1], [1, 2, 3, 4, 5, 6, 7, 8], [1, 2, 3, 4, 5, 6, 7, 9], [1, 2, 3, 4, 5, 6, 8, 1, 1],

@@ -9,11 +9,22 @@ extension Cluster {
     /// What is pushed with one request ends here; one record more may follow, and the rest goes with the next.
     private static let pushSize = 65_536
 
+    /// Who is known at that address, and who is heard there: looked at where they are, since a closure gets a copy.
+    private func peerPosition(ofLane lane: Int) -> Int? {
+        for at in peers.indices where peers[at].index == lane { return at }
+        return nil
+    }
+
+    private func heardPosition(ofLane lane: Int) -> Int? {
+        for at in peers.indices where peers[at].index == lane && peers[at].verdict == .heard { return at }
+        return nil
+    }
+
     func nextDeadline(ofLane lane: Int) -> Instant {
         if let outstanding = lanes[lane].outstanding { return outstanding.sentAt.advanced(by: settings.requestTimeout) }
         guard lanes[lane].isInUse else { return .distantFuture }
         var next = lanes[lane].helloAt
-        if let at = peers.firstIndex(where: { $0.index == lane }), peers[at].verdict == .heard {
+        if let at = peerPosition(ofLane: lane), peers[at].verdict == .heard {
             let wants = peers[at].wants
             let isWanting = !wants.dids.isEmpty || !wants.pushes.isEmpty || !peers[at].misaged.isEmpty
             if isWanting { next = lanes[lane].pauseUntil }
@@ -38,7 +49,7 @@ extension Cluster {
                 unanswered(lane, now: now, out: &out)
             }
             guard now >= lanes[lane].pauseUntil else { continue }
-            let at = peers.firstIndex { $0.index == lane && $0.verdict == .heard }
+            let at = heardPosition(ofLane: lane)
             guard now >= lanes[lane].helloAt || at.map({ wantsAnything(of: peers[$0], now: now) }) == true else {
                 continue
             }

@@ -180,9 +180,8 @@ extension Proxy {
         _ context: ResponseContext, _ index: Int, _ body: (inout PendingFacts) -> Void
     ) {
         let sent = context.branches[index].sent
-        guard !sent.isEmpty, loadStored(sent), let via = try? stored.topmostVia()
-        else { return }
-        facts.pending(context.leg, cSeq: context.cSeq, stored.bytes, via.branch, body)
+        guard !sent.isEmpty, let branch = Message.topmostBranch(of: sent) else { return }
+        facts.pending(context.leg, cSeq: context.cSeq, sent, branch, body)
     }
 
     // MARK: Responses to an INVITE

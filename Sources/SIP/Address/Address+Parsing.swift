@@ -8,20 +8,20 @@ internal import Primitives
 extension Address {
     static func ipv4(_ span: RawSpan, _ start: Int, _ end: Int) -> UInt32? {
         var value: UInt32 = 0
-        var offset = start
-        for part in 0..<4 {
-            if part > 0 {
-                guard offset < end, span[offset] == 0x2E else { return nil }
-                offset &+= 1
+        var (number, digits, dots) = (UInt32(0), 0, 0)
+        for index in start..<end {
+            let digit = span[index] &- 0x30
+            if digit < 10 {
+                number = number &* 10 &+ UInt32(digit)
+                digits &+= 1
+                guard digits <= 3, number < 256 else { return nil }
+            } else {
+                guard digit == 0xFE, digits > 0, dots < 3 else { return nil }  // A dot.
+                value = value << 8 | number
+                (number, digits, dots) = (0, 0, dots &+ 1)
             }
-            let digitsEnd = Grammar.skipDigits(span, offset, end)
-            guard digitsEnd &- offset <= 3, let number = Grammar.number(span, offset, digitsEnd), number < 256 else {
-                return nil
-            }
-            value = value << 8 | number
-            offset = digitsEnd
         }
-        return offset == end ? value : nil
+        return dots == 3 && digits > 0 ? value << 8 | number : nil
     }
 
     /// Groups before and after the `::` are collected apart and joined at the end.

@@ -131,6 +131,70 @@ enum Grammar {
         return false
     }
 
+    /// A word with the highest bit set in each byte that is zero, right up to the first such byte.
+    @inline(__always)
+    private static func zeros(_ word: UInt64) -> UInt64 {
+        (word &- 0x0101_0101_0101_0101) & ~word & 0x8080_8080_8080_8080
+    }
+
+    /// The offset of the next `byte`, or `end`.
+    @inline(__always)
+    static func find(_ byte: UInt8, _ span: RawSpan, _ offset: Int, _ end: Int) -> Int {
+        let pattern = UInt64(byte) &* 0x0101_0101_0101_0101
+        var index = offset
+        while index &+ 8 <= end {
+            let hit = zeros(span.word(at: index) ^ pattern)
+            if hit != 0 { return index &+ hit.trailingZeroBitCount >> 3 }
+            index &+= 8
+        }
+        while index < end, span[index] != byte { index &+= 1 }
+        return index
+    }
+
+    /// The first byte from `offset` that no URI may hold: white space, a control, a quote or an angle bracket; or
+    /// `end`.
+    static func skipURIBytes(_ span: RawSpan, _ offset: Int, _ end: Int) -> Int {
+        var index = offset
+        while index &+ 8 <= end {
+            let word = span.word(at: index)
+            // Below 0x21; then a quote, an angle bracket (they differ in one bit), DEL.
+            let hit =
+                (word &- 0x2121_2121_2121_2121) & ~word & 0x8080_8080_8080_8080
+                | zeros(word ^ 0x2222_2222_2222_2222)
+                | zeros((word | 0x0202_0202_0202_0202) ^ 0x3E3E_3E3E_3E3E_3E3E)
+                | zeros(word ^ 0x7F7F_7F7F_7F7F_7F7F)
+            if hit != 0 { return index &+ hit.trailingZeroBitCount >> 3 }
+            index &+= 8
+        }
+        while index < end {
+            let byte = span[index]
+            if byte <= 0x20 || byte == 0x22 || byte == 0x3C || byte == 0x3E || byte == 0x7F { break }
+            index &+= 1
+        }
+        return index
+    }
+
+    /// Past a parameter's value: the first white space, control, separator, quote or angle bracket; or `end`.
+    static func skipParameterValue(_ span: RawSpan, _ offset: Int, _ end: Int) -> Int {
+        var index = offset
+        while index &+ 8 <= end {
+            let word = span.word(at: index)
+            let hit =
+                (word &- 0x2121_2121_2121_2121) & ~word & 0x8080_8080_8080_8080
+                | zeros(word ^ 0x2222_2222_2222_2222) | zeros(word ^ 0x2C2C_2C2C_2C2C_2C2C)
+                | zeros(word ^ 0x3B3B_3B3B_3B3B_3B3B)
+                | zeros((word | 0x0202_0202_0202_0202) ^ 0x3E3E_3E3E_3E3E_3E3E)
+            if hit != 0 { return index &+ hit.trailingZeroBitCount >> 3 }
+            index &+= 8
+        }
+        while index < end {
+            let byte = span[index]
+            if byte == 0x3B || byte == 0x2C || byte <= 0x20 || byte == 0x22 || byte == 0x3C || byte == 0x3E { break }
+            index &+= 1
+        }
+        return index
+    }
+
     /// The offset of the next LF, or `end`. Sixteen bytes at a time: most of a message is stepped over here.
     @inline(__always)
     static func lineFeed(_ span: RawSpan, _ offset: Int, _ end: Int) -> Int {

@@ -72,13 +72,13 @@ package struct NameAddress: Equatable, Sendable {
             offset = Self.endOfName(span, offset, end)
         }
         if offset < end, span[offset] == 0x3C {
-            let close = Self.closingBracket(span, offset &+ 1, end)
+            let close = Grammar.skipURIBytes(span, offset &+ 1, end)
             guard close < end, span[close] == 0x3E else { throw failure }
             uri = ByteRange(start: offset &+ 1, end: close)
             offset = close &+ 1
         } else {
             uri = ByteRange(start: first, end: Grammar.trimmedEnd(span, first, offset))
-            guard Self.closingBracket(span, first, Int(uri.end)) == Int(uri.end) else { throw failure }
+            guard Grammar.skipURIBytes(span, first, Int(uri.end)) == Int(uri.end) else { throw failure }
             offset = Int(uri.end)
         }
         let isWildcard = uri.count == 1 && span[Int(uri.start)] == 0x2A
@@ -106,17 +106,6 @@ package struct NameAddress: Equatable, Sendable {
             case 0x3C, 0x3E, 0x2C, 0x3B, 0x22: return index
             default: index &+= 1
             }
-        }
-        return index
-    }
-
-    /// The first byte from `offset` that no URI may hold: white space, a control, a quote or an angle bracket.
-    private static func closingBracket(_ span: RawSpan, _ offset: Int, _ end: Int) -> Int {
-        var index = offset
-        while index < end {
-            let byte = span[index]
-            if byte <= 0x20 || byte == 0x3E || byte == 0x3C || byte == 0x22 || byte == 0x7F { break }
-            index &+= 1
         }
         return index
     }

@@ -91,12 +91,6 @@ package enum Parameters {
     @inline(__always)
     private static func skipValue(_ span: RawSpan, _ offset: Int, _ end: Int) -> Int? {
         if offset < end, span[offset] == 0x22 { return Grammar.skipQuoted(span, offset, end) }
-        var index = offset
-        while index < end {
-            let byte = span[index]
-            if byte == 0x3B || byte == 0x2C || byte <= 0x20 || byte == 0x22 || byte == 0x3C || byte == 0x3E { break }
-            index &+= 1
-        }
-        return index
+        return Grammar.skipParameterValue(span, offset, end)
     }
 }

@@ -33,7 +33,7 @@ package struct URI: Equatable, Sendable {
     init(_ span: RawSpan, _ range: ByteRange) throws(SIPParseError) {
         let (start, end) = (Int(range.start), Int(range.end))
         whole = range
-        guard Grammar.hasScheme(span, start, end), Self.hasOnlyURIBytes(span, start, end) else {
+        guard Grammar.hasScheme(span, start, end), Grammar.skipURIBytes(span, start, end) == end else {
             throw SIPParseError(.malformedURI, at: start)
         }
         var colon = start
@@ -63,11 +63,9 @@ package struct URI: Equatable, Sendable {
     private mutating func readSIP(_ span: RawSpan, _ start: Int, _ end: Int) throws(SIPParseError) {
         let failure = SIPParseError(.malformedURI, at: start)
         var hostStart = start
-        var index = start
-        while index < end, span[index] != 0x40 { index &+= 1 }
+        var index = Grammar.find(0x40, span, start, end)
         if index < end {
-            var userEnd = start
-            while span[userEnd] != 0x3A, userEnd < index { userEnd &+= 1 }
+            let userEnd = Grammar.find(0x3A, span, start, index)
             guard userEnd > start else { throw failure }
             user = ByteRange(start: start, end: userEnd)
             if userEnd < index { password = ByteRange(start: userEnd &+ 1, end: index) }
@@ -84,17 +82,9 @@ package struct URI: Equatable, Sendable {
         guard index < end else { return }
         guard span[index] == 0x3B || span[index] == 0x3F else { throw failure }
         let parametersStart = index
-        while index < end, span[index] != 0x3F { index &+= 1 }
+        index = Grammar.find(0x3F, span, index, end)
         parameters = ByteRange(start: parametersStart, end: index)
         headers = ByteRange(start: index, end: end)
-    }
-
-    private static func hasOnlyURIBytes(_ span: RawSpan, _ start: Int, _ end: Int) -> Bool {
-        for index in start..<end {
-            let byte = span[index]
-            if byte <= 0x20 || byte == 0x3C || byte == 0x3E || byte == 0x22 || byte == 0x7F { return false }
-        }
-        return true
     }
 
     /// What of the URI in `range` may stand in a Request-URI: all but its headers (RFC 3261 §19.1.1). What cannot be

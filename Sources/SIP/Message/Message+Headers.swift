@@ -28,6 +28,27 @@ extension Message {
         return try Via(RawSpan(_elements: bytes.span), at: Int(field.value.start), in: field)
     }
 
+    /// The branch of the topmost Via of a message of ours, which is well-formed and is read no further than that; `nil`
+    /// where there is none.
+    package static func topmostBranch(of bytes: [UInt8]) -> ByteRange? {
+        let span = RawSpan(_elements: bytes.span)
+        let end = span.byteCount
+        var line = Grammar.lineFeed(span, 0, end) &+ 1
+        while line < end, span[line] != 0x0D, span[line] != 0x0A {
+            var next = Grammar.lineFeed(span, line, end) &+ 1
+            if let name = PackedName(upToColonIn: span, at: line), HeaderNameTable.shared.find(name) == .via {
+                while next < end, span[next] == 0x20 || span[next] == 0x09 {
+                    next = Grammar.lineFeed(span, next, end) &+ 1
+                }
+                let value = ByteRange(start: line &+ name.count &+ 1, end: min(next, end))
+                let field = HeaderField(name: .via, line: ByteRange(start: line, end: min(next, end)), value: value)
+                return (try? Via(span, at: Int(value.start), in: field))?.branch
+            }
+            line = next
+        }
+        return nil
+    }
+
     /// Appends all via-parms in order, comma lists taken apart.
     ///
     /// - Returns: `false` when one cannot be read; those before it were appended.
