@@ -46,6 +46,7 @@ package struct Cluster: Sendable {
     var waits: CommitWaits
     var parked: ParkedPatches
     var asks: AskTable
+    var questions: QuestionTable
     var tombstones: TombstoneLedger
     package internal(set) var ranking: Ranking
     var inquiries = InquiryTable()
@@ -129,6 +130,7 @@ package struct Cluster: Sendable {
         waits = CommitWaits(limit: settings.waitLimit)
         parked = ParkedPatches(limit: settings.parkedLimit)
         asks = AskTable(limit: settings.askLimit)
+        questions = QuestionTable(limit: settings.askLimit)
         tombstones = TombstoneLedger(limit: settings.tombstoneLimit, now: now)
         ranking = Ranking(hash: hash)
         nextHeartbeat = now
