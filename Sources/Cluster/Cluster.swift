@@ -90,6 +90,8 @@ package struct Cluster: Sendable {
     var arePositionsDue = Instant.distantFuture
     var nextCompare: Instant
     var compareRound = 0
+    /// Where the next stretch begins.
+    var compareBucket = 0
     var chunkWindow: Instant
     var chunksInWindow = 0
     var nextRequestID: UInt64 = 0

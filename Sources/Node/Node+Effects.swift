@@ -29,10 +29,7 @@ extension Node {
             carryOutClusterActions(now: now, into: &out)
             lookAtTouched(now: now)
         }
-        if !lifeEvents.isEmpty {
-            out.events += lifeEvents
-            lifeEvents.removeAll(keepingCapacity: true)
-        }
+        if !lifeEvents.isEmpty || !proxy.moments.isEmpty || !store.forgotten.isEmpty { tellPrograms(&out) }
     }
 
     private mutating func carryOutProxyEffects(now: Instant, into out: inout Outbox) {
@@ -174,6 +171,7 @@ extension Node {
             }
         }
         for did in store.arrived {
+            if watchedMoments.contains(.loaded) { proxy.moments.append(DialogMoment(.loaded, did)) }
             proxy.recordArrived(did, now: now, dialogs: &store.dialogs)
         }
         store.arrived.removeAll(keepingCapacity: true)

@@ -103,7 +103,7 @@ extension Cluster {
             for index in peers.indices where isServing(peers[index]) && peers[index].session == nil {
                 let opinion = peers[index].heartbeat.opinion(of: dead.name)
                 guard let opinion, opinion.member == dead.id, opinion.position > known else { continue }
-                peers[index].want(sync: .thorough)
+                peers[index].want(sync: .complete)
             }
         }
     }

@@ -136,6 +136,7 @@ extension SettingKey {
         flag("ims_dialog.ka-src", \.dialogs.keepsCallerAlive),
         flag("ims_dialog.ka-dst", \.dialogs.keepsCalleeAlive),
         flag("dialogs.events", \.dialogs.tellsEvents),
+        text("dialogs.events-file", \.dialogs.eventsFile),
         integer("dialogs.limit", \.dialogs.limit, in: 100...10_000_000),
         choice("dialogs.unrecorded", \.dialogs.unrecorded),
         table(
