@@ -17,6 +17,7 @@ extension Cluster {
         advanceWaits(now, &out)
         advanceInquiries(now, &out)
         askAgain(store: &store, now: now, out: &out)
+        advanceQuestions(store, now: now, out: &out)
         counters.parkedDropped += parked.isEmpty ? 0 : UInt64(parked.expire(now))
         forgetTombstones(store: &store, now: now)
         scheduleComparison(store, now: now)
@@ -29,6 +30,7 @@ extension Cluster {
         var next = min(heartbeatAt, outbound.flushAt, waits.nextDeadline, arePositionsDue)
         next = min(next, evaluateAt, nextCompare, inquiries.nextTimeout)
         if let deadline = asks.nextDeadline { next = min(next, deadline) }
+        if let deadline = questions.nextDeadline { next = min(next, deadline) }
         if let deadline = tombstones.nextDeadline { next = min(next, deadline) }
         for lane in lanes.indices { next = min(next, nextDeadline(ofLane: lane)) }
         return next

@@ -46,6 +46,7 @@ package struct Cluster: Sendable {
     var waits: CommitWaits
     var parked: ParkedPatches
     var asks: AskTable
+    var questions: QuestionTable
     var tombstones: TombstoneLedger
     package internal(set) var ranking: Ranking
     var inquiries = InquiryTable()
@@ -89,6 +90,8 @@ package struct Cluster: Sendable {
     var arePositionsDue = Instant.distantFuture
     var nextCompare: Instant
     var compareRound = 0
+    /// Where the next stretch begins.
+    var compareBucket = 0
     var chunkWindow: Instant
     var chunksInWindow = 0
     var nextRequestID: UInt64 = 0
@@ -129,6 +132,7 @@ package struct Cluster: Sendable {
         waits = CommitWaits(limit: settings.waitLimit)
         parked = ParkedPatches(limit: settings.parkedLimit)
         asks = AskTable(limit: settings.askLimit)
+        questions = QuestionTable(limit: settings.askLimit)
         tombstones = TombstoneLedger(limit: settings.tombstoneLimit, now: now)
         ranking = Ranking(hash: hash)
         nextHeartbeat = now

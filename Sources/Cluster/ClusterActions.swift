@@ -34,6 +34,8 @@ package enum ClusterAction: Equatable, Sendable {
     case granted(did: UInt64)
     /// Somebody knows better; what they know has been joined.
     case refused(did: UInt64)
+    /// Everybody that is heard has said what it knows of a dialog, or will not; it has been joined.
+    case questioned(did: UInt64)
     case viewChanged
     case stateChanged(MemberState)
     /// From this moment this node may act for others, or may not.

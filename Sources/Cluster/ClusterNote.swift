@@ -93,6 +93,10 @@ package struct ClusterCounters: Equatable, Sendable {
     package var tombstonesForced: UInt64 = 0
     package var asks: UInt64 = 0
     package var asksRefused: UInt64 = 0
+    /// Questions of heirs; those that a peer let wait too long; those beyond what may be open.
+    package var questions: UInt64 = 0
+    package var questionsUnanswered: UInt64 = 0
+    package var questionsRefused: UInt64 = 0
     package var grantsGiven: UInt64 = 0
     package var refusalsGiven: UInt64 = 0
     package var viewChanges: UInt64 = 0

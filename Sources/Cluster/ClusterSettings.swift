@@ -45,6 +45,8 @@ package struct ClusterSettings: Sendable {
     package var compareInterval: Duration = .seconds(1)
     /// Buckets that changed later than this ago are left out of a periodic comparison.
     package var compareGrace: Duration = .seconds(1)
+    /// While facts come in, so many buckets are compared at a time, a different stretch each: 1.5 KiB.
+    package var compareSlice = 192
     /// A request without an answer is given up after so long, if the shell did not do so before.
     package var requestTimeout: Duration = .seconds(2)
 

@@ -47,6 +47,7 @@ enum ProxyTarget {
         var message = Message()
         var cSeq = 1
         var lastDID: DialogID?
+        var asked: [DialogID] = []
 
         init() {
             var settings = ProxySettings()
@@ -222,6 +223,7 @@ enum ProxyTarget {
                 case .commit(let token): commits.append(token)
                 case .put(let did), .patch(let did, _): lastDID = did
                 case .ask(let question): questions.append(question)
+                case .question(let did): asked.append(did)
                 case .wanted, .legsEnded, .note, .resolve: break  // A resolver that never answers.
                 }
             }
@@ -239,6 +241,8 @@ enum ProxyTarget {
             proxy.effects.queue.removeAll()
             proxy.effects.removeAll()
             precondition(proxy.contextCount <= 24, "transactions are bounded")
+            for did in asked { proxy.questionAnswered(did, now: now, dialogs: &dialogs) }
+            asked = []
         }
 
         /// Loads what was sent into `message`.

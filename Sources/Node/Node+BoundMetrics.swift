@@ -65,6 +65,10 @@ extension Node {
             counter("bus_members_refused", "Processes beyond those a cluster may have", bus.tooManyMembers),
             counter("commit_waits_refused", "Commits not waited for: too many are", bus.waitsRefused),
             counter("intents_unasked", "Questions not asked: too many are open", bus.asksRefused),
+            counter("heir_questions_unasked", "Questions of heirs not asked: too many are open", bus.questionsRefused),
+            counter(
+                "heir_questions_unanswered", "Questions of heirs that a peer did not answer in time",
+                bus.questionsUnanswered),
             counter("intents_forgotten", "Intents forgotten for later ones", store.intents.forgotten),
             counter("tombstones_forced", "Tombstones forgotten early: too many were kept", bus.tombstonesForced),
             counter("inquiries_left_out", "Operators' inquiries not sent on: too many are open", bus.inquiriesLeftOut),

@@ -55,6 +55,7 @@ extension Node {
                 trace.keep(.published, did, now: now)
             case .commit(let token): waitForCommit(token, now: now)
             case .wanted(let did): cluster.fetch(did.rawValue)
+            case .question(let did): cluster.question(did.rawValue, store: store, now: now, out: &clusterActions)
             case .legsEnded(let did, let unanswered): endLegs(did, unanswered: unanswered, now: now)
             case .resolve(let token, let target): resolve(token, target, now: now)
             case .ask(let question): out.scripts.append(question)
@@ -107,6 +108,8 @@ extension Node {
                 counters.intentsRefused += 1
                 trace.keep(.refused, DialogID(rawValue: did), now: now)
                 armDeadline(DialogID(rawValue: did))
+            case .questioned(let did):
+                proxy.questionAnswered(DialogID(rawValue: did), now: now, dialogs: &store.dialogs)
             case .viewChanged:
                 scheduleReview(now: now)
                 noteSuccessions(now: now)

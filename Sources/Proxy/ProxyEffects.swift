@@ -52,6 +52,8 @@ package enum ProxyEffect: Sendable {
     case commit(CommitToken)
     /// Facts of a dialog that is not here came by; the record is wanted.
     case wanted(DialogID)
+    /// An heir asks everybody; `Proxy.questionAnswered` when all that are heard have answered.
+    case question(DialogID)
     /// Both legs of a dialog that this node ended have answered or timed out.
     /// `unanswered`: one of them in silence, or without a BYE, for want of a way to send it.
     case legsEnded(DialogID, unanswered: Bool)

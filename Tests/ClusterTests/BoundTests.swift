@@ -70,6 +70,23 @@ struct BoundTests {
         expect { table.due(at(100), interval: .milliseconds(100)).count == AskTable.turnLimit }
     }
 
+    @Test func `questions of heirs at the limit end at once, and no more than 256 are asked again in a turn`() {
+        var table = QuestionTable(limit: 600)
+        for did in 0..<600 as Range<UInt64> { _ = table.ask(did, now: at(0), again: at(100)) }
+        #expect(table.isFull)
+        _ = table.ask(0, now: at(0), again: at(100))  // In place of its first.
+        #expect(table.count == 600)
+        expect { table.due(at(100), interval: .milliseconds(100)).count == QuestionTable.turnLimit }
+        expect { table.due(at(100), interval: .milliseconds(100)).count == QuestionTable.turnLimit }
+        let net = Net(2, seed: 1) { $0.askLimit = 1 }
+        expect { net.start() }
+        let now = net.now
+        for did in [1, 2] as [UInt64] {
+            net.act(0) { cluster, store, out in cluster.question(did, store: store, now: now, out: &out) }
+        }
+        #expect(net.processes[0].questioned == [2] && net.processes[0].cluster.counters.questionsRefused == 1)
+    }
+
     @Test func `no more than 256 tombstones are forgotten in a turn, the rest soon after`() {
         var ledger = TombstoneLedger(limit: 1_000, now: at(0))
         for did in 0..<600 as Range<UInt64> { expect { ledger.insert(did, now: at(0)) == nil } }

@@ -23,6 +23,7 @@ final class Net {
         var wakeAt = Instant.distantFuture
         var granted: [UInt64] = []
         var refused: [UInt64] = []
+        var questioned: [UInt64] = []
         var committed: [(token: UInt64, acknowledged: Bool)] = []
         var exits: [Int32] = []
         var notes: [ClusterNote] = []
@@ -256,6 +257,7 @@ final class Net {
             case .rebooted(let boot): boots[index] = boot
             case .inquiry(let id, let text): answer?(index, id, text)
             case .inquired(let token, let outcome): process.inquired.append((token, outcome))
+            case .questioned(let did): process.questioned.append(did)
             case .recycle, .viewChanged, .fitChanged: break
             }
         }

@@ -199,6 +199,12 @@ struct SealTests {
         }
         #expect(told == FrameOpener.taleLimit)
         #expect(two.opener.count(of: .unknownKey) == 300)
+        // Another kind is told of all the same: a member that has restarted is to be asked at once.
+        #expect(two.open(one.plain()).outcome == .refused(.unsealed, claimed: "n1"))
+        // And a second later there is room again.
+        two.now = two.now.advanced(by: .seconds(1))
+        var late = End("late", salt: 999, keys: [1])
+        #expect(two.open(late.seal(late.plain()).bytes).outcome == .refused(.unknownKey, claimed: "late"))
     }
 
     @Test mutating func `clear messages, other versions and noise are counted apart`() {

@@ -335,6 +335,28 @@ struct MissedFactsTests {
         #expect(second.advance(milliseconds: 40_000).allSatisfy { !$0.firstLine.hasPrefix("BYE ") })
     }
 
+    @Test func `an heir that has not heard every peer ends nothing, however long it takes`() {
+        var first = ProxyBench()
+        let invite = first.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
+        _ = first.receive(Call.response(180, to: invite), from: ProxyBench.callee)
+        var heir = secondNode(ownerIsLive: false)
+        heir.proxy.neighbours.commits = true
+        heir.peersAnswer = false
+        replicate(from: first, to: &heir)
+        #expect(heir.advance(milliseconds: 5_000).isEmpty, "no answer, no CANCEL")
+        heir.answerQuestions()
+        let cancel = heir.drain()[0]
+        #expect(cancel.firstLine.hasPrefix("CANCEL "))
+        #expect(heir.receive(Call.response(200, to: cancel, contact: nil), from: ProxyBench.callee).isEmpty)
+        #expect(heir.advance(milliseconds: 5_000).isEmpty)
+        heir.answerQuestions()
+        // The second question has its answers at once; what was under way has its time all the same.
+        #expect(heir.drain().isEmpty && heir.asked.count == 1)
+        heir.answerQuestions()
+        #expect(heir.advance(milliseconds: 190).isEmpty)
+        #expect(!heir.advance(milliseconds: 20).isEmpty)
+    }
+
     @Test func `after the CANCEL's answer the peers are asked once more, and what one of them knows is not ended`() {
         for isAnswered in [false, true] {
             var first = ProxyBench()

@@ -98,6 +98,10 @@ struct ProxyBench {
         return drain()
     }
 
+    /// What heirs have asked their peers; these answer at once, unless they are told not to.
+    private(set) var asked: [DialogID] = []
+    var peersAnswer = true
+
     mutating func commit() -> [Sent] {
         let tokens = commits
         commits = []
@@ -121,6 +125,13 @@ struct ProxyBench {
         return drain()
     }
 
+    /// All peers have answered what this heir has asked.
+    mutating func answerQuestions() {
+        let dids = asked
+        asked = []
+        for did in dids { proxy.questionAnswered(did, now: now, dialogs: &dialogs) }
+    }
+
     /// The script's verdict on the first open question.
     mutating func decide(_ verdict: ScriptVerdict) -> [Sent] {
         proxy.decide(scripts.removeFirst().token, verdict, now: now, dialogs: &dialogs)
@@ -139,6 +150,9 @@ struct ProxyBench {
             case .legsEnded(let did, _): endedLegs.append(did)
             case .resolve(let token, let name): questions.append((token, name))
             case .wanted(let did): wanted.append(did)
+            case .question(let did):
+                wanted.append(did)
+                asked.append(did)
             case .ask(let question): scripts.append(question)
             case .note(let note): notes.append(note)
             }
@@ -150,6 +164,7 @@ struct ProxyBench {
         }
         proxy.effects.queue.removeAll()
         proxy.effects.removeAll()
+        if peersAnswer { answerQuestions() }
         return sent
     }
 

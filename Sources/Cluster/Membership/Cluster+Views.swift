@@ -9,6 +9,7 @@ extension Cluster {
     mutating func evaluate(_ store: some ReplicatedRecords, now: Instant, out: inout ClusterActions) {
         isMembershipStale = false
         judgePeers(now, &out)
+        fetchTails(now)
         forgetPeers(now)
         if settings.peers.isEmpty && !settings.findsPeers && view.epoch == 0 && state == .joining {
             adopt(View(epoch: 1, members: [localMember]), now: now, out: &out)
@@ -91,6 +92,23 @@ extension Cluster {
         peers[other].takeOver(misaged: unaskedAges)
         unaskedAges = []
     }
+
+    /// What a dead process said last, and another has of it, is fetched at once, also where no view follows: should
+    /// that one die as well, nobody would have it (R17).
+    private mutating func fetchTails(_ now: Instant) {
+        guard !settings.isWitness else { return }
+        for dead in peers where dead.verdict.isDead {
+            guard let since = dead.downSince, now < since.advanced(by: Self.tailTime), let known = dead.stream.position
+            else { continue }
+            for index in peers.indices where isServing(peers[index]) && peers[index].session == nil {
+                let opinion = peers[index].heartbeat.opinion(of: dead.name)
+                guard let opinion, opinion.member == dead.id, opinion.position > known else { continue }
+                peers[index].want(sync: .complete)
+            }
+        }
+    }
+
+    private static let tailTime = Duration.seconds(2)
 
     private mutating func forgetPeers(_ now: Instant) {
         let (view, patience) = (view, settings.forgetAfter)

@@ -169,7 +169,8 @@ struct Peer: Sendable {
 
 /// Why replicas are compared; the later the more thorough and the sooner.
 enum SyncReason: UInt8, Comparable, Sendable {
-    /// Each second, with one peer whose digest differs; young buckets are left out.
+    /// Each second, with one peer whose digest differs; young buckets are left out, and while there are any only a
+    /// stretch of the table is compared.
     case routine
     /// A routine comparison that does not leave out the young, for replicas that never rest.
     case thorough
@@ -183,6 +184,8 @@ enum SyncReason: UInt8, Comparable, Sendable {
 struct SyncSession: Sendable {
     var reason: SyncReason
     var cursor = SyncCursor()
+    /// The bucket that it ends before, when it is of one stretch of the table only.
+    var end: Int?
     var began: Instant
     /// The positions of the first chunk: everything up to them is in what comes (R6).
     var positions: [Position]?

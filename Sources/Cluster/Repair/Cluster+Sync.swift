@@ -9,6 +9,10 @@
 // the stream is repaired. While it joins a node asks every
 // live member; when up it asks one whose root digest differs, about once a second, leaving out what changed within the
 // last second.
+//
+// Where facts come in all the time the roots always differ, and tell nothing: then each comparison is of one stretch of
+// the table, and the next of the one behind it. So a busy pair spends some kilobytes a second on it, however large the
+// table is, and a difference that no stream has is found within a round; a table that rests is compared whole.
 
 internal import Primitives
 
@@ -36,7 +40,7 @@ extension Cluster {
             peers[at].session.map({ wanted > $0.reason || $0.boot != peers[at].boot }) ?? true
         {
             peers[at].wants.sync = nil
-            peers[at].session = SyncSession(reason: wanted, began: now, boot: peers[at].boot)
+            peers[at].session = session(for: wanted, of: peers[at], store, now: now)
         }
         guard let session = peers[at].session, chunksInWindow < Self.chunksPerWindow else { return false }
         chunksInWindow += 1
@@ -45,7 +49,7 @@ extension Cluster {
         request.cursor = session.cursor
         request.skipsYoung = session.reason == .routine
         let young = now.advanced(by: .zero - settings.compareGrace)
-        let end = min(store.bucketCount, session.cursor.bucket + SyncRequest.bucketLimit)
+        let end = min(session.end ?? store.bucketCount, session.cursor.bucket + SyncRequest.bucketLimit)
         for bucket in session.cursor.bucket..<max(end, session.cursor.bucket) {
             request.digests.append(store.digest(bucket: bucket))
             request.skipped.append(request.skipsYoung && store.youngest(bucket: bucket) > young)
@@ -53,6 +57,20 @@ extension Cluster {
         writer.put(EntryKind.syncRequest.rawValue)
         writer.putLengthDelimited { request.write(into: &$0) }
         return true
+    }
+
+    private mutating func session(
+        for reason: SyncReason, of peer: Peer, _ store: some ReplicatedRecords, now: Instant
+    ) -> SyncSession {
+        var session = SyncSession(reason: reason, began: now, boot: peer.boot)
+        let young = now.advanced(by: .zero - settings.compareGrace)
+        let isBusy = (0..<store.bucketCount).contains { store.youngest(bucket: $0) > young }
+        guard reason != .complete, isBusy, settings.compareSlice < store.bucketCount else { return session }
+        if compareBucket >= store.bucketCount { compareBucket = 0 }
+        session.cursor.bucket = compareBucket
+        compareBucket = min(store.bucketCount, compareBucket + settings.compareSlice)
+        session.end = compareBucket
+        return session
     }
 
     mutating func takeChunk(
@@ -70,14 +88,15 @@ extension Cluster {
         session.cursor = chunk.next
         peers[at].session = session
         // An answer that does not go forward would keep us asking for ever.
-        guard chunk.isDone || !isForward else { return }
+        let isDone = chunk.isDone || session.end.map { chunk.next.bucket >= $0 } ?? false
+        guard isDone || !isForward else { return }
         peers[at].session = nil
         isMembershipStale = true
-        guard chunk.isDone else { return }
+        guard isDone else { return }
         counters.syncs += 1
         if state.isServing { counters.digestRepaired += session.changed }
         if state.isServing, session.changed > 0 { out.append(.note(.repaired(records: session.changed, from: sender))) }
-        guard session.reason != .routine else { return }
+        guard session.reason != .routine, session.end == nil else { return }
         peers[at].comparedAt = session.began
         for position in session.positions ?? [] {
             guard let at = self.position(of: position.member) else { continue }

@@ -14,7 +14,8 @@
 // always, and told once a second for each kind and claimed name, which nobody vouches for: that is how a node with last
 // week's key is named in the log.
 //
-// Limits: 256 processes are followed, and 256 proven (the one not heard for longest makes room), 64 names told of.
+// Limits: 256 processes are followed, and 256 proven (the one not heard for longest makes room), 64 names of each kind
+// told of in a second: whoever makes up names cannot keep another kind from being told, nor any for longer than that.
 
 package import Primitives
 
@@ -38,17 +39,13 @@ package struct FrameOpener: Sendable {
         var key: UInt32
     }
 
-    private struct Tale: Hashable {
-        var refusal: SealRefusal
-        var claimed: String
-    }
-
     private var keys: [SealKey]
     private var processes: [ProcessKey: Process] = [:]
     /// Who has answered us: when last, and the counter of the first answer. What was published before that may be a
     /// recording, too.
     private var proven: [Salt: (lastAnswer: Instant, firstCounter: UInt64)] = [:]
-    private var told: [Tale: Instant] = [:]
+    /// By kind: who was told of, and when last.
+    private var told = [[String: Instant]](repeating: [:], count: SealRefusal.allCases.count)
     private var head = ByteWriter(capacity: 256)
     private var refusals = [UInt64](repeating: 0, count: SealRefusal.allCases.count)
     package private(set) var opened: UInt64 = 0
@@ -177,14 +174,15 @@ package struct FrameOpener: Sendable {
 
     private mutating func refuse(_ refusal: SealRefusal, _ claimed: String, _ now: Instant) -> Outcome {
         refusals[Int(refusal.rawValue)] += 1
-        let tale = Tale(refusal: refusal, claimed: claimed)
-        if let last = told[tale] {
+        let kind = Int(refusal.rawValue)
+        if let last = told[kind][claimed] {
             let interval = refusal == .unproven ? Self.proofInterval : Self.taleInterval
             guard now >= last.advanced(by: interval) else { return .refused(refusal, claimed: nil) }
-        } else if told.count >= Self.taleLimit {
-            return .refused(refusal, claimed: nil)
+        } else if told[kind].count >= Self.taleLimit {
+            told[kind] = told[kind].filter { now < $0.value.advanced(by: Self.taleInterval) }
+            guard told[kind].count < Self.taleLimit else { return .refused(refusal, claimed: nil) }
         }
-        told[tale] = now
+        told[kind][claimed] = now
         return .refused(refusal, claimed: claimed)
     }
 }

@@ -113,6 +113,9 @@ extension Cluster {
             case .farewell:
                 if let at = position(of: sender) { peers[at].heartbeat.state = .left }
                 isMembershipStale = true
+            case .question: answer(try Question(frame.bytes, payload), from: sender, store, now: now)
+            case .known:
+                take(try QuestionAnswer(frame.bytes, payload), in: frame, store: &store, now: now, out: &out)
             case .item, .repairRequest, .fetchRequest, .repairAnswer, .syncRequest, .syncAnswer, .inquiry, .inquiryPart:
                 counters.unknownEntries += 1
             }

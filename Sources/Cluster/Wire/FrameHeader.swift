@@ -113,6 +113,9 @@ enum EntryKind: UInt8, Sendable {
     case grant
     case refuse
     case farewell
+    /// What an heir asks everybody, and an answer to it.
+    case question
+    case known
     /// In requests and replies: a record as it stands.
     case item = 16
     case repairRequest

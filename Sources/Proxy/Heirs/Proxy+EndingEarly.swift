@@ -1,15 +1,16 @@
 // How an heir ends a dead node's ringing call (S2-11): it waits for the dead node's address, cancels, asks its peers
 // once more, and tells everybody.
 //
-//   waiting ──nothing came──▶ cancelling ──every CANCEL answered, or 8·T1──▶ asking ──2 × 200 ms──▶ BYEs, ACK, 480
+//   waiting ──nothing came──▶ cancelling ──every CANCEL answered, or 8·T1──▶ asking ──twice answered──▶ BYEs, ACK, 480
 //      │ the owner is heard: it is left to it        │ a 2xx: it is passed on        │ a peer knows an answer: that one
 //      ▼                                             ▼                               ▼ is repeated (S1-3)
 //
 // Nothing is sent before the CANCEL's answer but the CANCEL: only then no callee can answer the INVITE any more, and
-// what the peers say is the last word.
+// what the peers say is the last word. Each peer that is heard has answered before anything is ended, and each question
+// has 200 ms at least, for what was under way.
 
-import Dialogs
-import Primitives
+package import Dialogs
+package import Primitives
 import SIP
 
 extension Proxy {
@@ -20,6 +21,10 @@ extension Proxy {
             return
         }
         guard let heir = context.heir else { return }
+        if heir.awaitsAnswers {
+            context.awaitAnswers(true, isOverdue: true)
+            return wakeHeir(&context, id, at: now.advanced(by: Self.answerInterval))
+        }
         switch heir.stage {
         case .cancelling:
             if isCancelling(context) { learnUnheard(context, dialogs: &dialogs) }
@@ -42,9 +47,32 @@ extension Proxy {
     }
 
     private mutating func askAgain(_ context: inout ResponseContext, _ id: SlotID, _ did: DialogID) {
-        effects.items.append(.wanted(did))
+        effects.items.append(.question(did))
+        context.awaitAnswers(true)
         wakeHeir(&context, id, at: now.advanced(by: Self.recordWait))
     }
+
+    /// Everybody that is heard has said what it knows of the dialog. Who had waited for nothing else goes on.
+    package mutating func questionAnswered(_ did: DialogID, now: Instant, dialogs: inout DialogTable) {
+        self.now = now
+        var seen: [SlotID] = []
+        while let id = inviteContext(of: did, where: { $0.heir?.awaitsAnswers == true }, except: seen) {
+            seen.append(id)
+            guard var context = take(id) else { continue }
+            let isOverdue = context.heir?.isOverdue == true
+            context.awaitAnswers(false)
+            if isOverdue {
+                wheel.cancel(context.contextTimer)
+                context.contextTimer = .none
+                graceOver(&context, id, dialogs: &dialogs)
+            }
+            finish(context, id)
+        }
+        replayQueued(dialogs: &dialogs)
+    }
+
+    /// How soon an heir looks again whether its question has had its answers; it is told, too.
+    private static let answerInterval = Duration.seconds(1)
 
     private mutating func wakeHeir(_ context: inout ResponseContext, _ id: SlotID, at moment: Instant) {
         wheel.cancel(context.contextTimer)

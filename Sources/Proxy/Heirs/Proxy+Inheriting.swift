@@ -240,7 +240,8 @@ extension Proxy {
             counters.takeoverEarly += 1
             effects.items.append(.note(.tookOverEarly(callID: record.callID)))
             // Who acts asks first: a peer may know an answer that has not reached this node.
-            effects.items.append(.wanted(did))
+            effects.items.append(.question(did))
+            context.awaitAnswers(neighbours.hasAnybodyToAsk)
             let asking = neighbours.hasAnybodyToAsk ? Self.recordWait : .zero
             let wait = max(asking, isInitial && !context.cancelled ? patience(with: token.member) : .zero)
             if wait > .zero {

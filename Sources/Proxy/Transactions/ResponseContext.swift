@@ -144,6 +144,10 @@ struct Heir: Sendable {
     var owner: UInt32
     var slot: SlotID
     var stage = Stage.waiting
+    /// Somebody has not answered its question yet.
+    var awaitsAnswers = false
+    /// It has waited for everything else.
+    var isOverdue = false
 }
 
 /// A 2xx that is sent again until its ACK is seen.
@@ -186,6 +190,13 @@ extension ResponseContext {
     mutating func enter(_ stage: Heir.Stage) {
         guard case .heir(var heir) = role else { return }
         heir.stage = stage
+        role = .heir(heir)
+    }
+
+    /// An heir waits for its peers' answers, or has them.
+    mutating func awaitAnswers(_ awaits: Bool, isOverdue: Bool = false) {
+        guard case .heir(var heir) = role else { return }
+        (heir.awaitsAnswers, heir.isOverdue) = (awaits, isOverdue)
         role = .heir(heir)
     }
 }
