@@ -56,7 +56,7 @@ package struct SettingKey: Sendable {
 
     private static let unavailableSections = ["script", "storage"]
     private static let unavailableKeys = [
-        "cluster.witness", "management.mi-fifo", "management.jsonrpc-socket", "management.ctl",
+        "cluster.witness",
         "ims-dialog.dlg-flag", "ims-dialog.timeout-avp", "ims-dialog.dlg-extra-hdrs",
         "ims-dialog.dlg-match-mode", "ims-dialog.profiles-with-value", "ims-dialog.profiles-no-value",
         "ims-dialog.bridge-controller", "ims-dialog.bridge-contact", "ims-dialog.ruri-pvar", "ims-dialog.db-url",
