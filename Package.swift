@@ -153,7 +153,13 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ]),
-        tests("ManagementTests", ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Node", "Management"]),
+        tests(
+            "ManagementTests",
+            [
+                "Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Node", "Management",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ]),
         tests("SimulationTests", ["Primitives", "Simulator"]),
         tests("CallbacksTests", ["Primitives", "SIP", "Proxy", "Node", "Callbacks"]),
         .testTarget(

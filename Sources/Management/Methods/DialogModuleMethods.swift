@@ -3,7 +3,8 @@
 //
 // What our records do not hold is printed the way the module prints an absent value: `ref` 1, `start_ts` the birth for
 // answered dialogs (the moment of the 2xx is not recorded), `end_ts` 0, `dflags`, `sflags`, `iflags` 0, sockets empty.
-// `h_entry` is the bucket, `h_id` the upper 31 bits of the did; together they name one dialog of a table.
+// `h_entry` is the bucket, `h_id` bits 32 to 62 of the did. Together they name one dialog nearly always; a pair that
+// names two is refused, and their Call-ID and tags tell them apart.
 
 import Node
 
@@ -14,18 +15,40 @@ enum DialogModule {
     /// Signed 32-bit positive, as `%d` prints it.
     static func identifier(did: String) -> Int64 {
         guard let value = UInt64(did, radix: 16) else { return 0 }
-        return Int64(value >> 33)
+        return Int64(value >> 32 & 0x7fff_ffff)
     }
 
-    /// The did that `h_entry` and `h_id` name.
-    static func did(_ entry: JSONValue?, _ identifier: JSONValue?, in context: RPCContext) async throws -> String {
-        guard let entry = entry?.whole, let identifier = identifier?.whole, let bucket = Int(exactly: entry) else {
+    /// The did that the first two arguments, `h_entry` and `h_id`, name.
+    static func did(_ arguments: RPCArguments, in context: RPCContext) async throws -> String {
+        guard let entry = arguments.scannedInteger(0), let identifier = arguments.scannedInteger(1) else {
             throw RPCError(500, "Invalid parameters")
         }
+        guard let bucket = Int(exactly: entry) else { throw RPCError(404, "Dialog not found") }
         let records = try await context.node.buckets([bucket]).first?.records ?? []
-        let found = records.first { $0.state != "deleted" && self.identifier(did: $0.did) == identifier }
-        guard let found else { throw RPCError(404, "Dialog not found") }
-        return found.did
+        let found = records.filter { $0.state != "deleted" && self.identifier(did: $0.did) == identifier }
+        guard let first = found.first else { throw RPCError(404, "Dialog not found") }
+        guard found.count == 1 else {
+            throw RPCError(500, "Several dialogs have these numbers: use dlg.terminate_dlg")
+        }
+        return first.did
+    }
+
+    /// Every live dialog, by slots and within them the oldest first.
+    static func all(in context: RPCContext) async throws -> [DialogReport] {
+        try await context.node.allDialogs(DialogQuery(), bound: listLimit).sorted {
+            ($0.bucket, -$0.ageMilliseconds, $0.did) < ($1.bucket, -$1.ageMilliseconds, $1.did)
+        }
+    }
+
+    /// The live dialog of a Call-ID and tags; one that rings has no To tag yet that could be told apart.
+    static func find(
+        _ callID: String, _ fromTag: String, _ toTag: String, in context: RPCContext
+    ) async throws -> DialogReport? {
+        var query = DialogQuery()
+        query.callID = callID
+        return try await context.node.allDialogs(query, bound: 64).first { dialog in
+            dialog.fromTag == fromTag && (dialog.outs.isEmpty || dialog.outs.contains { $0.toTag == toTag })
+        }
     }
 
     static func end(_ did: String, in context: RPCContext) async throws -> JSONValue {
@@ -78,7 +101,7 @@ enum DialogModule {
     private static func side(_ side: SideReport, tag: String) -> JSONValue {
         [
             "tag": .string(tag), "contact": .string(side.contact), "cseq": .string(String(side.cseq)),
-            "route_set": .string(side.routes), "socket": "",
+            "route_set": .string(side.routes), "socket": .string(side.socket),
         ]
     }
 
@@ -100,8 +123,7 @@ enum DialogModuleList: RPCMethod {
 
     static func call(_ arguments: RPCArguments, in context: RPCContext) async throws -> JSONValue {
         let now = context.unixSeconds()
-        let dialogs = try await context.node.allDialogs(DialogQuery(), bound: DialogModule.listLimit)
-        return .array(dialogs.map { DialogModule.json($0, now: now) })
+        return .array(try await DialogModule.all(in: context).map { DialogModule.json($0, now: now) })
     }
 }
 
@@ -113,10 +135,10 @@ enum DialogModuleOne: RPCMethod {
     static let example = #"["a84b4c76e66710@pc33","1928301774"]"#
 
     static func call(_ arguments: RPCArguments, in context: RPCContext) async throws -> JSONValue {
-        guard let callID = arguments[0]?.text else { return [:] }
+        guard let callID = arguments.scannedWord(0) else { return [:] }
         var query = DialogQuery()
         query.callID = callID
-        let fromTag = arguments[1]?.text
+        let fromTag = arguments.scannedWord(1)
         let found = try await context.node.allDialogs(query, bound: 64)
             .last { fromTag == nil || $0.fromTag == fromTag }
         return found.map { DialogModule.json($0, now: context.unixSeconds()) } ?? [:]
@@ -131,7 +153,7 @@ enum DialogModuleEnd: RPCMethod {
     static let example = "[17,1593744261]"
 
     static func call(_ arguments: RPCArguments, in context: RPCContext) async throws -> JSONValue {
-        let did = try await DialogModule.did(arguments[0], arguments[1], in: context)
+        let did = try await DialogModule.did(arguments, in: context)
         return try await DialogModule.end(did, in: context)
     }
 }
@@ -144,28 +166,38 @@ enum DialogModuleTerminate: RPCMethod {
     static let example = #"["a84b4c76e66710@pc33","1928301774","a6c85cf"]"#
 
     static func call(_ arguments: RPCArguments, in context: RPCContext) async throws -> JSONValue {
-        guard let callID = arguments[0]?.text, let fromTag = arguments[1]?.text, let toTag = arguments[2]?.text else {
-            throw RPCError(400, "Need a Callid ,from tag ,to tag")
+        guard let callID = arguments.scannedText(0), let fromTag = arguments.scannedText(1),
+            let toTag = arguments.scannedText(2)
+        else { throw RPCError(400, "Need a Callid ,from tag ,to tag") }
+        guard let found = try await DialogModule.find(callID, fromTag, toTag, in: context) else {
+            throw RPCError(500, "Couldnt find callid in dialog")
         }
-        var query = DialogQuery()
-        query.callID = callID
-        let found = try await context.node.allDialogs(query, bound: 64).first { dialog in
-            dialog.fromTag == fromTag && (dialog.outs.isEmpty || dialog.outs.contains { $0.toTag == toTag })
-        }
-        guard let found else { throw RPCError(500, "Couldnt find callid in dialog") }
         return try await DialogModule.end(found.did, in: context)
     }
 }
 
 enum DialogModuleStatistics: RPCMethod {
     static let name = "dlg.stats_active"
-    static let parameters: [String] = []
-    static let summary = "Live dialogs by state; all is their sum, home and replicas."
+    static let parameters = ["[own]"]
+    static let summary = """
+        Live dialogs by state; all is their sum, home and replicas. With own, not 0, those alone that this node is the \
+        home of.
+        """
     static let errors: [String] = []
     static let example = "[]"
 
     static func call(_ arguments: RPCArguments, in context: RPCContext) async throws -> JSONValue {
-        let counts = try await context.node.status().dialogs
+        let status = try await context.node.status()
+        var counts = status.dialogs
+        if arguments.scannedInteger(0) ?? 0 != 0 {
+            var query = DialogQuery()
+            query.home = status.node
+            let own = try await context.node.allDialogs(query, bound: DialogModule.listLimit)
+            func count(_ state: String) -> Int { own.count { $0.state == state } }
+            (counts.unconfirmed, counts.early) = (count("unconfirmed"), count("early"))
+            counts.confirmedNotAcknowledged = count("confirmed_na")
+            counts.confirmed = count("confirmed")
+        }
         let all = counts.unconfirmed + counts.early + counts.confirmedNotAcknowledged + counts.confirmed
         return [
             "starting": .count(counts.unconfirmed), "connecting": .count(counts.early),
