@@ -69,7 +69,7 @@ let package = Package(
         module(
             "Management",
             [
-                "Primitives", "SIP", "Dialogs", "Cluster", "Node",
+                "Primitives", "SIP", "Dialogs", "Cluster", "Node", "CSockets",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdTLS", package: "hummingbird"),
                 .product(name: "NIOCore", package: "swift-nio"),

@@ -66,6 +66,7 @@ final class FakeNode: ManagedNode {
             let found = state.dialogs.filter { dialog in
                 query.takes(state: dialog.state) && query.takes(ageMilliseconds: dialog.ageMilliseconds)
                     && query.takes(from: dialog.from, to: dialog.to)
+                    && query.takes(profiles: dialog.profiles, variables: dialog.variables)
                     && (query.home == nil || dialog.home == query.home)
                     && (query.callID == nil || dialog.callID == query.callID)
             }

@@ -19,7 +19,6 @@ struct GoldenTests {
         "raw not json": "the same", "raw batch": "JSON-RPC's Invalid Request: there are no batches; {} with compat",
         "stats.fetch all dialog": "the group core has what this program counts",
         "bridge_dlg no params": "dlg.bridge_dlg is not in this version",
-        "set_state unknown": "dlg.set_state is not in this version",
         "dlg.list absent": "both modules' methods are there",
         "stats.fetch dialog": "both modules' statistics are there",
         "list after one": "an ended dialog is no longer listed", "list after all": "the same",
@@ -223,6 +222,10 @@ enum Golden {
         try #require(dialogs.count == 2)
         let node = FakeNode("n1", dialogs)
         node.state.withLock { state in
+            state.profiles = [
+                ProfileReport(name: "caller", takesValue: true, size: 2),
+                ProfileReport(name: "calls", takesValue: false, size: 2),
+            ]
             state.bucketCount = 4_096
             state.endsDialogs = true
             state.status.dialogs.confirmed = 2

@@ -4,7 +4,7 @@
 // What stands there from a process that has ended is taken over, or taken away; anything else is refused and left
 // alone.
 
-import Foundation
+import CSockets
 import Glibc
 
 /// Why a door cannot be opened: a sentence that can follow the key's name.
@@ -28,36 +28,25 @@ struct DoorFile {
         unsafe String(cString: strerror(code)).lowercased()
     }
 
-    private static func status(_ path: String, follows: Bool) -> stat? {
-        var found = stat()
-        // Sound: the calls fill the struct that they are lent.
-        let code = unsafe follows ? stat(path, &found) : lstat(path, &found)
-        return code == 0 ? found : nil
+    /// What is known of a file; `nil` where there is none.
+    private static func status(_ path: String, follows: Bool) -> csys_file? {
+        var found = csys_file()
+        // Sound: the call fills the struct that it is lent, and keeps neither pointer.
+        return unsafe csys_file_at(path, follows ? 1 : 0, &found) == 0 ? found : nil
     }
 
-    /// Of the file itself, not of what a symbolic link leads to. Root may do what it likes anyway.
-    private static func isOurs(_ path: String) -> Bool {
-        let attributes = try? FileManager.default.attributesOfItem(atPath: path)
-        guard let owner = (attributes?[.ownerAccountID] as? NSNumber)?.uint32Value else { return false }
-        return owner == geteuid() || owner == 0
-    }
-
-    /// How many names a file has.
-    static func names(_ path: String) -> Int {
-        let attributes = try? FileManager.default.attributesOfItem(atPath: path)
-        return (attributes?[.referenceCount] as? NSNumber)?.intValue ?? 0
-    }
+    /// Root may do what it likes anyway.
+    private static func isOurs(_ file: csys_file) -> Bool { file.owner == geteuid() || file.owner == 0 }
 
     private func checkFolder() throws(DoorError) {
         let folder = path.split(separator: "/").dropLast().reduce("") { "\($0)/\($1)" }
         guard path.hasPrefix("/"), let found = Self.status(folder.isEmpty ? "/" : folder, follows: true) else {
             throw fail("the folder of \(path) is not there")
         }
-        guard found.st_mode & S_IFMT == S_IFDIR else { throw fail("\(folder) is no folder") }
+        guard found.mode & S_IFMT == S_IFDIR else { throw fail("\(folder) is no folder") }
         // With the sticky bit nobody takes away what another has put there.
-        let isOpen = found.st_mode & 0o022 != 0 && found.st_mode & 0o1000 == 0
-        let place = URL(fileURLWithPath: folder.isEmpty ? "/" : folder).resolvingSymlinksInPath().path
-        guard Self.isOurs(place) || found.st_mode & 0o1000 != 0, !isOpen else {
+        let isSticky = found.mode & 0o1000 != 0
+        guard isSticky || Self.isOurs(found) && found.mode & 0o022 == 0 else {
             throw fail("\(folder) is a folder that others may write to, and could put a file of their own there")
         }
     }
@@ -67,8 +56,8 @@ struct DoorFile {
     func clearForSocket(_ isAlive: () async -> Bool) async throws(DoorError) {
         try checkFolder()
         guard let found = Self.status(path, follows: false) else { return }
-        guard found.st_mode & S_IFMT == S_IFSOCK else { throw fail("\(path) is there, and is no socket") }
-        guard Self.isOurs(path) else { throw fail("\(path) is there, and is somebody else's") }
+        guard found.mode & S_IFMT == S_IFSOCK else { throw fail("\(path) is there, and is no socket") }
+        guard Self.isOurs(found) else { throw fail("\(path) is there, and is somebody else's") }
         guard await !isAlive() else { throw fail("another process listens at \(path)") }
         guard unsafe unlink(path) == 0 || errno == ENOENT else {
             throw fail("\(path) cannot be taken away: \(Self.reason(errno))")
@@ -92,15 +81,15 @@ struct DoorFile {
         }
         let descriptor = unsafe open(path, O_RDWR | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC)
         guard descriptor >= 0 else { throw fail("\(path) cannot be opened: \(Self.reason(errno))") }
-        var found = stat()
+        var found = csys_file()
         // Sound: the call fills the struct that it is lent.
-        let isKnown = unsafe fstat(descriptor, &found) == 0
+        let isKnown = unsafe csys_file_of(descriptor, &found) == 0
         let refusal: String? =
-            if !isKnown || found.st_mode & S_IFMT != S_IFIFO {
+            if !isKnown || found.mode & S_IFMT != S_IFIFO {
                 "\(path) is there, and is no FIFO"
-            } else if !Self.isOurs(path) || Self.names(path) != 1 {
+            } else if !Self.isOurs(found) || found.links != 1 {
                 "\(path) is there, and is somebody else's"
-            } else if found.st_mode & 0o006 != 0 {
+            } else if found.mode & 0o006 != 0 {
                 "\(path) can be written or read by everybody: chmod 660 \(path)"
             } else {
                 nil

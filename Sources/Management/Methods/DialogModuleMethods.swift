@@ -1,8 +1,8 @@
 // `dlg.*`, the RPC of Kamailio's `dialog` module, over our records. Field names, order and error texts are the
 // module's.
 //
-// What our records do not hold is printed the way the module prints an absent value: `ref` 1, `start_ts` the birth for
-// answered dialogs (the moment of the 2xx is not recorded), `end_ts` 0, `dflags`, `sflags`, `iflags` 0, sockets empty.
+// What our records do not hold is printed the way the module prints an absent value: `ref` 1, `end_ts` of a live dialog
+// and `dflags` 0; of `iflags` what `dlg_set_property` sets.
 // `h_entry` is the bucket, `h_id` bits 32 to 62 of the did. Together they name one dialog nearly always; a pair that
 // names two is refused, and their Call-ID and tags tell them apart.
 
@@ -35,9 +35,11 @@ enum DialogModule {
 
     /// Every live dialog, by slots and within them the oldest first.
     static func all(in context: RPCContext) async throws -> [DialogReport] {
-        try await context.node.allDialogs(DialogQuery(), bound: listLimit).sorted {
-            ($0.bucket, -$0.ageMilliseconds, $0.did) < ($1.bucket, -$1.ageMilliseconds, $1.did)
-        }
+        try await sorted(context.node.allDialogs(DialogQuery(), bound: listLimit))
+    }
+
+    static func sorted(_ dialogs: [DialogReport]) -> [DialogReport] {
+        dialogs.sorted { ($0.bucket, -$0.ageMilliseconds, $0.did) < ($1.bucket, -$1.ageMilliseconds, $1.did) }
     }
 
     /// The live dialog of a Call-ID and tags; one that rings has no To tag yet that could be told apart.
@@ -51,8 +53,20 @@ enum DialogModule {
         }
     }
 
-    static func end(_ did: String, in context: RPCContext) async throws -> JSONValue {
-        switch try await context.node.end(did: did) {
+    /// - Parameter headers: Lines of the BYEs, each with its CRLF.
+    static func end(_ did: String, headers: String? = nil, in context: RPCContext) async throws -> JSONValue {
+        let report: EndReport
+        if let headers, !headers.isEmpty {
+            var ending = DialogEnding()
+            ending.headers = headers
+            switch try await context.node.terminate(did: did, ending) {
+            case .success(let told): report = told
+            case .failure(let error): throw RPCError(error.code, error.message)
+            }
+        } else {
+            report = try await context.node.end(did: did)
+        }
+        switch report {
         case .ending, .endingAlready: return [:]
         case .alreadyEnded, .unknown: throw RPCError(404, "Dialog not found")
         case .refused(let reason): throw RPCError(500, reason)
@@ -71,23 +85,33 @@ enum DialogModule {
     }
 
     static func json(_ dialog: DialogReport, now: Int64) -> JSONValue {
-        let born = now - dialog.ageMilliseconds / 1_000
+        let bornMilliseconds = now * 1_000 - dialog.ageMilliseconds
+        let born = bornMilliseconds / 1_000
         let state = stateNumber(dialog.state)
         let isAnswered = state == 3 || state == 4
+        // A dialog whose answer was not seen, of a record that others have told of, counts from its birth.
+        let answered = isAnswered ? (bornMilliseconds + Int64(clamping: dialog.answeredMilliseconds)) / 1_000 : 0
         let timeout = dialog.remainingMilliseconds.map { now + $0 / 1_000 } ?? 0
         let callee = dialog.outs.first { $0.toTag == dialog.toTag }?.side ?? SideReport()
         return .object([
             .init("h_entry", .count(dialog.bucket)), .init("h_id", .integer(identifier(did: dialog.did))),
             .init("ref", 1), .init("call-id", .string(dialog.callID)), .init("from_uri", .string(uri(dialog.from))),
             .init("to_uri", .string(uri(dialog.to))), .init("state", .count(state)),
-            .init("start_ts", .integer(isAnswered ? born : 0)), .init("init_ts", .integer(born)), .init("end_ts", 0),
-            .init("duration", .integer(isAnswered ? now - born : 0)), .init("timeout", .integer(timeout)),
-            .init("lifetime", .count(dialog.lifetimeMilliseconds / 1_000)), .init("dflags", 0), .init("sflags", 0),
-            .init("iflags", 0), .init("caller", side(dialog.caller, tag: dialog.fromTag)),
+            .init("start_ts", .integer(answered)), .init("init_ts", .integer(born)), .init("end_ts", 0),
+            .init("duration", .integer(isAnswered ? now - answered : 0)), .init("timeout", .integer(timeout)),
+            .init("lifetime", .count(dialog.lifetimeMilliseconds / 1_000)), .init("dflags", 0),
+            .init("sflags", .count(Int(dialog.scriptFlags))), .init("iflags", .count(flags(dialog.properties))),
+            .init("caller", side(dialog.caller, tag: dialog.fromTag)),
             .init("callee", side(callee, tag: dialog.toTag)),
             .init("profiles", state == 5 ? [] : .array(dialog.profiles.map(profile))),
             .init("variables", state == 5 ? [] : .array(dialog.variables.map(variable))),
         ])
+    }
+
+    /// The bits of `iflags` that `dlg_set_property` sets.
+    private static func flags(_ properties: [String]) -> Int {
+        let bits = ["ka-src": 1, "ka-dst": 2, "timeout-noreset": 3]
+        return properties.reduce(0) { $0 | (bits[$1].map { 1 << $0 } ?? 0) }
     }
 
     /// The URI of a From or To value: what stands in `< >`, or all before the first parameter.
@@ -147,14 +171,17 @@ enum DialogModuleOne: RPCMethod {
 
 enum DialogModuleEnd: RPCMethod {
     static let name = "dlg.end_dlg"
-    static let parameters = ["h_entry", "h_id"]
-    static let summary = "Ends a dialog: BYE both ways, or CANCEL and a final reply while it is early."
+    static let parameters = ["h_entry", "h_id", "[extra_hdrs]"]
+    static let summary = """
+        Ends a dialog: BYE both ways, or CANCEL and a final reply while it is early. The BYEs get the extra header \
+        lines, each with its CRLF.
+        """
     static let errors = ["500 Invalid parameters", "404 Dialog not found"]
     static let example = "[17,1593744261]"
 
     static func call(_ arguments: RPCArguments, in context: RPCContext) async throws -> JSONValue {
         let did = try await DialogModule.did(arguments, in: context)
-        return try await DialogModule.end(did, in: context)
+        return try await DialogModule.end(did, headers: arguments.scannedText(2), in: context)
     }
 }
 

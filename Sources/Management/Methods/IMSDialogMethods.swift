@@ -51,14 +51,14 @@ enum IMSDialogList: RPCMethod {
 
 enum IMSDialogEnd: RPCMethod {
     static let name = "dlg2.end_dlg"
-    static let parameters = ["h_entry", "h_id"]
+    static let parameters = DialogModuleEnd.parameters
     static let summary = "Ends a dialog, as dlg.end_dlg does."
     static let errors = ["500 Invalid parameters", "404 Dialog not found"]
     static let example = "[17,1593744261]"
 
     static func call(_ arguments: RPCArguments, in context: RPCContext) async throws -> JSONValue {
         let did = try await DialogModule.did(arguments, in: context)
-        return try await DialogModule.end(did, in: context)
+        return try await DialogModule.end(did, headers: arguments.scannedText(2), in: context)
     }
 }
 

@@ -73,6 +73,7 @@ package enum RPCMethods {
     /// What Kamailio's own tools ask for.
     private static let commands: [any RPCMethod.Type] = [
         DialogModuleListContext.self, DialogModuleOneContext.self, DialogModuleBriefing.self, DialogModuleMatch.self,
+        DialogModuleProfileSize.self, DialogModuleProfileList.self, DialogModuleSetState.self,
         DialogModuleMatchContext.self, DialogModuleAlive.self, DialogModuleDump.self, IMSDialogEndAll.self,
         StatisticsList.self, StatisticsFetch.self, StatisticsNumbers.self, StatisticsReset.self, StatisticsClear.self,
         CoreVersion.self, CoreUptime.self, CoreProcesses.self, CoreProcessList.self, CoreEcho.self,
