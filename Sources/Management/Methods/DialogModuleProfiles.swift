@@ -1,5 +1,5 @@
-// `dlg.profile_get_size`, `dlg.profile_list` and `dlg.set_state` of Kamailio's `dialog` module. Sizes are the cluster's,
-// on every node the same.
+// `dlg.profile_get_size`, `dlg.profile_list` and `dlg.set_state` of Kamailio's `dialog` module. Sizes are the
+// cluster's, on every node the same.
 
 import Node
 
@@ -25,7 +25,8 @@ enum DialogModuleProfileSize: RPCMethod {
 enum DialogModuleProfileList: RPCMethod {
     static let name = "dlg.profile_list"
     static let parameters = DialogModuleProfileSize.parameters
-    static let summary = "The live dialogs of the cluster in a profile, under one value or any, as dlg.list prints them."
+    static let summary =
+        "The live dialogs of the cluster in a profile, under one value or any, as dlg.list prints them."
     static let errors = DialogModuleProfileSize.errors
     static let example = #"["calls"]"#
 

@@ -62,7 +62,7 @@ package enum RPCMethods {
     package static let all: [any RPCMethod.Type] =
         [
             ClusterStatus.self, ClusterTargets.self, ClusterDialogs.self, ClusterDialog.self, ClusterEnd.self,
-            ClusterDrain.self,
+            ClusterChange.self, ClusterProfiles.self, ClusterDrain.self,
             ClusterUndrain.self, ClusterDigests.self, ClusterBucket.self, ClusterRepair.self,
             ClusterReload.self, ClusterLogLevel.self, ClusterAsk.self, ClusterTrace.self, ClusterTop.self,
             FaultForget.self, FaultPauseBus.self, FaultSkew.self,
