@@ -69,7 +69,7 @@ let package = Package(
         module(
             "Management",
             [
-                "Primitives", "SIP", "Dialogs", "Cluster", "Node",
+                "Primitives", "SIP", "Dialogs", "Cluster", "Node", "CSockets",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdTLS", package: "hummingbird"),
                 .product(name: "NIOCore", package: "swift-nio"),
@@ -153,7 +153,13 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ]),
-        tests("ManagementTests", ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Node", "Management"]),
+        tests(
+            "ManagementTests",
+            [
+                "Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Node", "Management",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ]),
         tests("SimulationTests", ["Primitives", "Simulator"]),
         tests("CallbacksTests", ["Primitives", "SIP", "Proxy", "Node", "Callbacks"]),
         .testTarget(

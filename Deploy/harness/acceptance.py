@@ -33,6 +33,7 @@ import cases_reload
 import cases_robust
 import cases_seal
 import cases_services
+import cases_tools
 import cases_trace
 from cluster import Failure, note, unblock_signals
 from loop import now
@@ -80,6 +81,7 @@ CASES = [
     ("drain-kamailio", cases_drain.drain_kamailio, 150, 90),
     ("drain-nginx", cases_drain.drain_nginx, 150, 90),
     ("drain-haproxy", cases_drain.drain_haproxy, 150, 90),
+    ("kamailio-tools", cases_tools.kamailio_tools, 150, 120),
     ("trace", cases_trace.trace, 90, 90),
     ("operator-mistakes", cases_operator.mistakes, 180, 180),
     ("operator-told", cases_operator.told, 180, 180),

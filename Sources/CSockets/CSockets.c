@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -347,3 +348,19 @@ int csys_thread_start(uint64_t *thread, const char *name, void (*body)(void *), 
 }
 
 void csys_thread_join(uint64_t thread) { pthread_join((pthread_t)thread, NULL); }
+
+static int tell_file(int code, const struct stat *found, csys_file *out) {
+    if (code != 0) return -errno;
+    *out = (csys_file){.mode = found->st_mode, .owner = found->st_uid, .links = (uint32_t)found->st_nlink};
+    return 0;
+}
+
+int csys_file_at(const char *path, int follows, csys_file *out) {
+    struct stat found;
+    return tell_file(follows ? stat(path, &found) : lstat(path, &found), &found, out);
+}
+
+int csys_file_of(int descriptor, csys_file *out) {
+    struct stat found;
+    return tell_file(fstat(descriptor, &found), &found, out);
+}

@@ -36,6 +36,9 @@ package struct FuzzTarget: Sendable {
         FuzzTarget(name: "record", summary: "the laws of the join, on hostile bytes", run: RecordTarget.run),
         FuzzTarget(name: "wire", summary: "frame header and entries, there and back", run: WireTarget.run),
         FuzzTarget(name: "bus", summary: "a node among hostile peers", run: BusTarget.run),
+        FuzzTarget(name: "binrpc", summary: "BINRPC packets, there and back", run: BINRPCTarget.run),
+        FuzzTarget(name: "mi", summary: "commands in the MI FIFO, and their answers", run: MITarget.run),
+        FuzzTarget(name: "fifo", summary: "JSON requests in a FIFO", run: JSONFramingTarget.run),
         FuzzTarget(
             name: "proxy", summary: "conversations: what is sent is valid, nothing is kept", run: ProxyTarget.run),
     ]

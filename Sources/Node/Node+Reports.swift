@@ -180,12 +180,12 @@ extension Node {
         report.from = text(record.from)
         report.to = text(record.to)
         report.requestURI = text(record.requestURI)
-        report.caller = side(record.caller)
+        report.caller = side(record.caller, record.home)
         report.outs = record.outs.map { out in
             var value = OutReport()
             value.toTag = text(out.toTag)
             value.state = out.state?.name ?? ""
-            value.side = side(out.side)
+            value.side = side(out.side, record.home)
             value.acknowledged = out.acked
             value.holdsAnswer = !out.answer.isEmpty
             return value
@@ -201,12 +201,16 @@ extension Node {
 
     private func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
 
-    private func side(_ side: Record.Side) -> SideReport {
+    private func side(_ side: Record.Side, _ home: Record.Home?) -> SideReport {
         var report = SideReport()
         report.cseq = side.cseq
         report.contact = text(side.contact)
         report.routes = text(side.routes)
         report.endpoint = text(side.endpoint)
+        let sentBy = side.sentBy.isEmpty ? home?.sentBy ?? [] : side.sentBy
+        if let endpoint = Endpoint(fact: side.endpoint), !sentBy.isEmpty {
+            report.socket = "\(endpoint.transport.configuredName):\(text(sentBy))"
+        }
         return report
     }
 

@@ -312,6 +312,8 @@ package struct SideReport: Equatable, Sendable {
     package var routes = ""
     /// `address:port` that requests to it go to.
     package var endpoint = ""
+    /// What the cluster is called there, `udp:192.0.2.11:5060`; empty while nobody has been heard.
+    package var socket = ""
 
     package init() {}
 }

@@ -7,8 +7,8 @@ import Node
 
 struct Dialogs: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "List, show, end or export dialogs.",
-        subcommands: [ListDialogs.self, ShowDialog.self, EndDialog.self, ExportDialogs.self])
+        abstract: "List, show, change, end or export dialogs.",
+        subcommands: [ListDialogs.self, ShowDialog.self, SetDialog.self, EndDialog.self, ExportDialogs.self])
 }
 
 /// Which dialogs are meant; the node looks for them.
@@ -28,6 +28,10 @@ struct DialogFilters: ParsableArguments {
     @Option(help: ArgumentHelp("Only with this text in From; case does not matter.", valueName: "TEXT"))
     var from: String?
     @Option(help: ArgumentHelp("Only with this text in To; case does not matter.", valueName: "TEXT")) var to: String?
+    @Option(help: ArgumentHelp("Only in this profile, under any value or one.", valueName: "NAME[=VALUE]"))
+    var profile: String?
+    @Option(help: ArgumentHelp("Only with this variable, of any value or one.", valueName: "NAME[=VALUE]"))
+    var variable: String?
     @Option(help: ArgumentHelp("Only older ones: 90, 90s, 15m, 2h.", valueName: "AGE")) var older: String?
     @Option(help: ArgumentHelp("Only younger ones, likewise.", valueName: "AGE")) var younger: String?
 
@@ -47,7 +51,10 @@ struct DialogFilters: ParsableArguments {
         if !state.isEmpty, !state.contains(where: { $0.contains { $0 != "," && $0 != " " } }) {
             throw ValidationError("--state wants one or several of \(Self.states.joined(separator: ", "))")
         }
-        let texts = [("--home", home), ("--actor", actor), ("--call-id", callID), ("--from", from), ("--to", to)]
+        let texts =
+            [("--home", home), ("--actor", actor), ("--call-id", callID), ("--from", from), ("--to", to)] + [
+                ("--profile", profile), ("--variable", variable),
+            ]
         for (name, text) in texts where text?.isEmpty == true {
             throw ValidationError("\(name) wants a text that is not empty")
         }
@@ -70,6 +77,7 @@ struct DialogFilters: ParsableArguments {
                 "cursor": cursor, "limit": 1_000, "state": optional(states.isEmpty ? nil : states),
                 "home": optional(home), "actor": optional(actor), "call_id": optional(callID), "full": .bool(full),
                 "from": optional(from), "to": optional(to), "older_s": age(older), "younger_s": age(younger),
+                "profile": optional(profile), "variable": optional(variable),
             ]
             let page = try await Asking.call(client, "cluster.dialogs", params)
             guard try body(page["dialogs"]?.elements ?? []) else { return }

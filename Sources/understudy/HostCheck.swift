@@ -83,9 +83,10 @@ enum HostCheck {
             }
         }
         if let http = settings.management.http { wanted.append(("management.http", http)) }
+        for case .tcp(let endpoint) in settings.management.control { wanted.append(("management.ctl", endpoint)) }
         return wanted.compactMap { key, endpoint in
             guard let hindrance = HostProbe.hindrance(to: endpoint) else { return nil }
-            let name = key == "cluster.bus" ? "tcp" : endpoint.transport.configuredName
+            let name = key == "cluster.bus" || key == "management.ctl" ? "tcp" : endpoint.transport.configuredName
             return SettingProblem(
                 key: key, message: "\(name) \(endpoint.text) \(hindrance.sentence)", origin: origins[key] ?? "")
         }

@@ -37,6 +37,7 @@ final class NodeProcess: Sendable {
     private let thread: SIPThread<ScriptedNode>
     private let streams: StreamService?
     private let management: Task<Void, Never>?
+    private let doors: Doors
     private let log: NodeLog
     private let settings: Settings
     private let reloader: Reloader
@@ -45,7 +46,7 @@ final class NodeProcess: Sendable {
     private init(
         settings: Settings, reloader: Reloader, live: LiveNode, thread: SIPThread<ScriptedNode>,
         streams: StreamService?,
-        management: Task<Void, Never>?, service: ServiceReports, log: NodeLog
+        management: Task<Void, Never>?, doors: Doors, service: ServiceReports, log: NodeLog
     ) {
         self.settings = settings
         self.reloader = reloader
@@ -53,6 +54,7 @@ final class NodeProcess: Sendable {
         self.thread = thread
         self.streams = streams
         self.management = management
+        self.doors = doors
         self.service = service
         self.log = log
     }
@@ -68,9 +70,15 @@ final class NodeProcess: Sendable {
         let live = LiveNode()
         let service = ServiceReports(log: log)
         var management: Task<Void, Never>?
+        var doors: Doors?
         do throws(StartError) {
             let keys = try managementKeys(settings.management)
-            management = try await openManagement(settings.management, keys, live, log)
+            let context = RPCContext(
+                node: live, allowsFaultInjection: settings.management.allowsFaultInjection,
+                unixSeconds: { live.unixSeconds }, process: ProcessFacts(settings))
+            management = try await openManagement(settings.management, keys, context, log)
+            let opened = try await openDoors(settings.management, context)
+            doors = opened
             let thread = try startThread(settings, sockets, streams, signal, service, log, live)
             live.tellCertificates(settings)
             let reloader = Reloader(
@@ -78,9 +86,10 @@ final class NodeProcess: Sendable {
             live.control(LiveNode.Controls(log: log) { await reloader.reload() })
             return NodeProcess(
                 settings: settings, reloader: reloader, live: live, thread: thread, streams: streams,
-                management: management, service: service, log: log)
+                management: management, doors: opened, service: service, log: log)
         } catch {
             management?.cancel()
+            await doors?.close()
             await streams?.stop()
             throw error
         }
@@ -190,10 +199,10 @@ final class NodeProcess: Sendable {
     }
 
     private static func openManagement(
-        _ settings: ManagementSettings, _ keys: ServerKeys?, _ live: LiveNode, _ log: NodeLog
+        _ settings: ManagementSettings, _ keys: ServerKeys?, _ context: RPCContext, _ log: NodeLog
     ) async throws(StartError) -> Task<Void, Never>? {
         guard let http = settings.http else { return nil }
-        let service = ManagementService(node: live, settings: settings, unixSeconds: { live.unixSeconds })
+        let service = ManagementService(context, settings)
         let server = HTTPServer(
             service: service, address: http.address.text, port: Int(http.port), keys: keys, logger: log.logger)
         let (outcomes, outcome) = AsyncStream<String?>.makeStream()
@@ -217,6 +226,14 @@ final class NodeProcess: Sendable {
             throw StartError(description: "cannot listen on tcp \(http.text): \(refusal); see management.http")
         }
         return task
+    }
+
+    private static func openDoors(
+        _ settings: ManagementSettings, _ context: RPCContext
+    ) async throws(StartError) -> Doors {
+        do throws(DoorError) { return try await Doors.open(settings, context) } catch {
+            throw StartError(description: error.description)
+        }
     }
 
     /// Serves until a signal, or until the node itself wants to end.
@@ -248,6 +265,7 @@ final class NodeProcess: Sendable {
         }
         live.end()
         await streams?.stop()
+        await doors.close()
         management?.cancel()
         await management?.value
         return code

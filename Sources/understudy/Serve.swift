@@ -66,6 +66,8 @@ struct Serve: AsyncParsableCommand {
                     .warning, "the configuration says what is probably not meant",
                     [("key", warning.key), ("why", warning.message), ("from", warning.origin)]))
         }
+        // Whoever has asked through a FIFO, or reads the log, may go away: that is an error of one write.
+        signal(SIGPIPE, SIG_IGN)
         let signals = SignalWatch([SIGTERM, SIGINT])
         let reloads = SignalWatch([SIGHUP])
         let process: NodeProcess

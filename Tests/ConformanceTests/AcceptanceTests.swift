@@ -114,7 +114,7 @@ struct AcceptanceTests {
         .timeLimit(.minutes(5)),
         arguments: [
             "trace", "operator-mistakes", "operator-told", "operator-hosts", "operator-init", "operator-reload",
-            "operator-floods",
+            "operator-floods", "kamailio-tools",
         ])
     func `what an operator is told is true, in one sentence, with its exit code`(name: String) throws {
         try expectToPass(name)

@@ -22,6 +22,9 @@ final class FakeNode: ManagedNode {
         var reloadReport = ReloadReport()
         var logLevel = NoteLevel.info
         var bucketCount = FakeNode.bucketCount
+        /// Whoever is ended has ended.
+        var endsDialogs = false
+        var processed: Int64 = 0
     }
 
     let state: Mutex<State>
@@ -51,8 +54,11 @@ final class FakeNode: ManagedNode {
     func status() async throws(NodeStopped) -> StatusReport { try get { $0.status } }
 
     func metrics() async throws(NodeStopped) -> [MetricReport] {
-        _ = try get { $0.status }
-        return [MetricReport(name: "understudy_takeovers_total", help: "Taken \"over\"", kind: .counter, value: 7)]
+        let processed = try get { $0.processed }
+        return [
+            MetricReport(name: "understudy_takeovers_total", help: "Taken \"over\"", kind: .counter, value: 7),
+            MetricReport(name: "understudy_dialogs_processed_total", help: "Seen", kind: .counter, value: processed),
+        ]
     }
 
     func dialogs(_ query: DialogQuery) async throws(NodeStopped) -> DialogPage {
@@ -60,6 +66,7 @@ final class FakeNode: ManagedNode {
             let found = state.dialogs.filter { dialog in
                 query.takes(state: dialog.state) && query.takes(ageMilliseconds: dialog.ageMilliseconds)
                     && query.takes(from: dialog.from, to: dialog.to)
+                    && query.takes(profiles: dialog.profiles, variables: dialog.variables)
                     && (query.home == nil || dialog.home == query.home)
                     && (query.callID == nil || dialog.callID == query.callID)
             }
@@ -113,6 +120,10 @@ final class FakeNode: ManagedNode {
     func end(did: String) async throws(NodeStopped) -> EndReport {
         try get { state in
             state.deeds.append("end \(did)")
+            if state.endsDialogs {
+                state.dialogs.removeAll { $0.did == did }
+                state.status.dialogs.confirmed = state.dialogs.count
+            }
             return state.endOutcome
         }
     }
@@ -148,7 +159,7 @@ final class FakeNode: ManagedNode {
 
     func buckets(_ numbers: [Int]) async throws(NodeStopped) -> [BucketReport] {
         try get { state in
-            numbers.filter { (0..<Self.bucketCount).contains($0) }.map { number in
+            numbers.filter { (0..<state.bucketCount).contains($0) }.map { number in
                 var report = BucketReport()
                 report.bucket = number
                 report.records = state.dialogs.filter { $0.bucket == number }.map { dialog in

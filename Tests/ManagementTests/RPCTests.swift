@@ -127,12 +127,12 @@ struct RPCTests {
 
     @Test func `h_entry and h_id name a dialog`() async throws {
         var dialog = DialogReport.confirmed(3)
-        dialog.did = "8f00000000000003"
+        dialog.did = "4f00000100000003"
         node.state.withLock { $0.dialogs.append(dialog) }
-        let identifier = UInt64(0x8f00_0000_0000_0003) >> 33
+        let identifier = 0x4f00_0001
         #expect(await call("dlg.end_dlg", "[3,\(identifier)]").0 == 200)
         #expect(await call("dlg2.end_dlg", #"{"h_entry":3,"h_id":\#(identifier)}"#).0 == 200)
-        #expect(node.deeds == ["end 8f00000000000003", "end 8f00000000000003"])
+        #expect(node.deeds == ["end 4f00000100000003", "end 4f00000100000003"])
     }
 
     @Test func `dlg2_list gives the table's size and Confirmed_NA its name (ims_dialog d3, d12)`() async throws {

@@ -21,7 +21,8 @@ enum Checks {
             "NIOHTTP1", "NIOWebSocket", "Glibc", "Synchronization",
         ],
         "Management": [
-            "Primitives", "SIP", "Dialogs", "Cluster", "Node", "Hummingbird", "HTTPTypes", "NIOCore", "NIOPosix",
+            "Primitives", "SIP", "Dialogs", "Cluster", "Node", "CSockets", "Hummingbird", "HTTPTypes", "NIOCore",
+            "NIOPosix",
             "HummingbirdTLS", "NIOHTTP1", "NIOSSL", "Logging", "Yams", "Foundation", "FoundationEssentials", "Glibc",
             "Synchronization",
         ],

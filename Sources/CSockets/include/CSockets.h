@@ -114,6 +114,16 @@ int csys_notify_open(void);
  * waiting: 0, or -errno. */
 int csys_notify_send(int descriptor, const char *name, const char *text);
 
+/* ---- files ---- */
+typedef struct {
+    uint32_t mode; /* type and permissions, as st_mode */
+    uint32_t owner;
+    uint32_t links; /* how many names it has */
+} csys_file;
+/* What stands at a path, or what its symbolic link leads to; 0 or -errno. */
+int csys_file_at(const char *path, int follows, csys_file *out);
+int csys_file_of(int descriptor, csys_file *out);
+
 /* ---- threads ---- */
 /* Starts a thread with every signal blocked (signals are the main thread's), named with at most 15 bytes; 0 or
  * -errno. */

@@ -50,11 +50,15 @@ package struct ManagementService: Sendable {
     package init(
         node: any ManagedNode, settings: ManagementSettings, unixSeconds: @escaping @Sendable () -> Int64
     ) {
-        self.node = node
+        let context = RPCContext(
+            node: node, allowsFaultInjection: settings.allowsFaultInjection, unixSeconds: unixSeconds)
+        self.init(context, settings)
+    }
+
+    package init(_ context: RPCContext, _ settings: ManagementSettings) {
+        node = context.node
         token = settings.token
-        rpc = RPCServer(
-            RPCContext(
-                node: node, allowsFaultInjection: settings.allowsFaultInjection, unixSeconds: unixSeconds))
+        rpc = RPCServer(context)
     }
 
     /// HEAD is what GET is, without the body: many probes ask so.

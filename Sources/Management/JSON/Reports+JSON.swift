@@ -117,11 +117,17 @@ extension DialogReport {
             .init("lifetime_ms", .count(lifetimeMilliseconds)), .init("session_timer", .bool(hasSessionTimer)),
             .init("end", end.json), .init("pendings", .array(pendings.map(\.json))),
             .init("flags", .texts(flags)), .init("variables", Self.pairs(variables)),
-            .init("profiles", Self.pairs(profiles)), .init("bucket", .count(bucket)), .init("bytes", .count(bytes)),
+            .init("profiles", Self.pairs(profiles)), .init("script_flags", .texts(scriptFlagNames)),
+            .init("properties", .texts(properties)), .init("born_unix_ms", .count(bornUnixMilliseconds)),
+            .init("answered_ms", .count(answeredMilliseconds)), .init("ended_ms", .count(endedMilliseconds)),
+            .init("bucket", .count(bucket)), .init("bytes", .count(bytes)),
             .init("digest", .digest(digest)), .init("changed_ms", .count(changedMilliseconds)),
         ]
         return .object(members)
     }
+
+    /// The numbers of `dlg_setflag`.
+    private var scriptFlagNames: [String] { (0..<32).filter { scriptFlags & 1 << UInt32($0) != 0 }.map { "\($0)" } }
 
     private var remaining: JSONValue { remainingMilliseconds.map { .seconds(milliseconds: $0) } ?? .null }
 

@@ -33,12 +33,13 @@ enum ClusterDialogs: RPCMethod {
     static let name = "cluster.dialogs"
     static let parameters = [
         "[cursor]", "[limit]", "[state]", "[home]", "[actor]", "[call_id]", "[full]", "[from]", "[to]", "[older_s]",
-        "[younger_s]",
+        "[younger_s]", "[profile]", "[variable]",
     ]
     static let summary = """
         One page of dialogs and the cursor of the next; live ones unless state, one or several with commas, has \
         deleted; \
-        from and to are parts of those headers; with full, all of each dialog.
+        from and to are parts of those headers; profile and variable are a name, or name=value; with full, all of \
+        each dialog.
         """
     static let errors = ["400 Parameter state …", "400 Parameter limit …", "400 Parameter older_s …"]
     static let example = #"{"state":"confirmed","home":"n1","limit":100}"#
@@ -73,7 +74,16 @@ enum ClusterDialogs: RPCMethod {
         let ages = 0...3_155_760_000
         query.olderMilliseconds = try arguments.integer("older_s", at: 9, in: ages).map { Int64($0) * 1_000 }
         query.youngerMilliseconds = try arguments.integer("younger_s", at: 10, in: ages).map { Int64($0) * 1_000 }
+        (query.profile, query.profileValue) = pair(try arguments.text("profile", at: 11))
+        (query.variable, query.variableValue) = pair(try arguments.text("variable", at: 12))
         return query
+    }
+
+    /// `name` or `name=value`.
+    private static func pair(_ text: String?) -> (String?, String?) {
+        guard let text, !text.isEmpty else { return (nil, nil) }
+        guard let mark = text.firstIndex(of: "=") else { return (text, nil) }
+        return (String(text[..<mark]), String(text[text.index(after: mark)...]))
     }
 }
 

@@ -1,9 +1,10 @@
 // `dlg.*`, the RPC of Kamailio's `dialog` module, over our records. Field names, order and error texts are the
 // module's.
 //
-// What our records do not hold is printed the way the module prints an absent value: `ref` 1, `start_ts` the birth for
-// answered dialogs (the moment of the 2xx is not recorded), `end_ts` 0, `dflags`, `sflags`, `iflags` 0, sockets empty.
-// `h_entry` is the bucket, `h_id` the upper 31 bits of the did; together they name one dialog of a table.
+// What our records do not hold is printed the way the module prints an absent value: `ref` 1, `end_ts` of a live dialog
+// and `dflags` 0; of `iflags` what `dlg_set_property` sets.
+// `h_entry` is the bucket, `h_id` bits 32 to 62 of the did. Together they name one dialog nearly always; a pair that
+// names two is refused, and their Call-ID and tags tell them apart.
 
 import Node
 
@@ -14,22 +15,58 @@ enum DialogModule {
     /// Signed 32-bit positive, as `%d` prints it.
     static func identifier(did: String) -> Int64 {
         guard let value = UInt64(did, radix: 16) else { return 0 }
-        return Int64(value >> 33)
+        return Int64(value >> 32 & 0x7fff_ffff)
     }
 
-    /// The did that `h_entry` and `h_id` name.
-    static func did(_ entry: JSONValue?, _ identifier: JSONValue?, in context: RPCContext) async throws -> String {
-        guard let entry = entry?.whole, let identifier = identifier?.whole, let bucket = Int(exactly: entry) else {
+    /// The did that the first two arguments, `h_entry` and `h_id`, name.
+    static func did(_ arguments: RPCArguments, in context: RPCContext) async throws -> String {
+        guard let entry = arguments.scannedInteger(0), let identifier = arguments.scannedInteger(1) else {
             throw RPCError(500, "Invalid parameters")
         }
+        guard let bucket = Int(exactly: entry) else { throw RPCError(404, "Dialog not found") }
         let records = try await context.node.buckets([bucket]).first?.records ?? []
-        let found = records.first { $0.state != "deleted" && self.identifier(did: $0.did) == identifier }
-        guard let found else { throw RPCError(404, "Dialog not found") }
-        return found.did
+        let found = records.filter { $0.state != "deleted" && self.identifier(did: $0.did) == identifier }
+        guard let first = found.first else { throw RPCError(404, "Dialog not found") }
+        guard found.count == 1 else {
+            throw RPCError(500, "Several dialogs have these numbers: use dlg.terminate_dlg")
+        }
+        return first.did
     }
 
-    static func end(_ did: String, in context: RPCContext) async throws -> JSONValue {
-        switch try await context.node.end(did: did) {
+    /// Every live dialog, by slots and within them the oldest first.
+    static func all(in context: RPCContext) async throws -> [DialogReport] {
+        try await sorted(context.node.allDialogs(DialogQuery(), bound: listLimit))
+    }
+
+    static func sorted(_ dialogs: [DialogReport]) -> [DialogReport] {
+        dialogs.sorted { ($0.bucket, -$0.ageMilliseconds, $0.did) < ($1.bucket, -$1.ageMilliseconds, $1.did) }
+    }
+
+    /// The live dialog of a Call-ID and tags; one that rings has no To tag yet that could be told apart.
+    static func find(
+        _ callID: String, _ fromTag: String, _ toTag: String, in context: RPCContext
+    ) async throws -> DialogReport? {
+        var query = DialogQuery()
+        query.callID = callID
+        return try await context.node.allDialogs(query, bound: 64).first { dialog in
+            dialog.fromTag == fromTag && (dialog.outs.isEmpty || dialog.outs.contains { $0.toTag == toTag })
+        }
+    }
+
+    /// - Parameter headers: Lines of the BYEs, each with its CRLF.
+    static func end(_ did: String, headers: String? = nil, in context: RPCContext) async throws -> JSONValue {
+        let report: EndReport
+        if let headers, !headers.isEmpty {
+            var ending = DialogEnding()
+            ending.headers = headers
+            switch try await context.node.terminate(did: did, ending) {
+            case .success(let told): report = told
+            case .failure(let error): throw RPCError(error.code, error.message)
+            }
+        } else {
+            report = try await context.node.end(did: did)
+        }
+        switch report {
         case .ending, .endingAlready: return [:]
         case .alreadyEnded, .unknown: throw RPCError(404, "Dialog not found")
         case .refused(let reason): throw RPCError(500, reason)
@@ -48,23 +85,33 @@ enum DialogModule {
     }
 
     static func json(_ dialog: DialogReport, now: Int64) -> JSONValue {
-        let born = now - dialog.ageMilliseconds / 1_000
+        let bornMilliseconds = now * 1_000 - dialog.ageMilliseconds
+        let born = bornMilliseconds / 1_000
         let state = stateNumber(dialog.state)
         let isAnswered = state == 3 || state == 4
+        // A dialog whose answer was not seen, of a record that others have told of, counts from its birth.
+        let answered = isAnswered ? (bornMilliseconds + Int64(clamping: dialog.answeredMilliseconds)) / 1_000 : 0
         let timeout = dialog.remainingMilliseconds.map { now + $0 / 1_000 } ?? 0
         let callee = dialog.outs.first { $0.toTag == dialog.toTag }?.side ?? SideReport()
         return .object([
             .init("h_entry", .count(dialog.bucket)), .init("h_id", .integer(identifier(did: dialog.did))),
             .init("ref", 1), .init("call-id", .string(dialog.callID)), .init("from_uri", .string(uri(dialog.from))),
             .init("to_uri", .string(uri(dialog.to))), .init("state", .count(state)),
-            .init("start_ts", .integer(isAnswered ? born : 0)), .init("init_ts", .integer(born)), .init("end_ts", 0),
-            .init("duration", .integer(isAnswered ? now - born : 0)), .init("timeout", .integer(timeout)),
-            .init("lifetime", .count(dialog.lifetimeMilliseconds / 1_000)), .init("dflags", 0), .init("sflags", 0),
-            .init("iflags", 0), .init("caller", side(dialog.caller, tag: dialog.fromTag)),
+            .init("start_ts", .integer(answered)), .init("init_ts", .integer(born)), .init("end_ts", 0),
+            .init("duration", .integer(isAnswered ? now - answered : 0)), .init("timeout", .integer(timeout)),
+            .init("lifetime", .count(dialog.lifetimeMilliseconds / 1_000)), .init("dflags", 0),
+            .init("sflags", .count(Int(dialog.scriptFlags))), .init("iflags", .count(flags(dialog.properties))),
+            .init("caller", side(dialog.caller, tag: dialog.fromTag)),
             .init("callee", side(callee, tag: dialog.toTag)),
             .init("profiles", state == 5 ? [] : .array(dialog.profiles.map(profile))),
             .init("variables", state == 5 ? [] : .array(dialog.variables.map(variable))),
         ])
+    }
+
+    /// The bits of `iflags` that `dlg_set_property` sets.
+    private static func flags(_ properties: [String]) -> Int {
+        let bits = ["ka-src": 1, "ka-dst": 2, "timeout-noreset": 3]
+        return properties.reduce(0) { $0 | (bits[$1].map { 1 << $0 } ?? 0) }
     }
 
     /// The URI of a From or To value: what stands in `< >`, or all before the first parameter.
@@ -78,7 +125,7 @@ enum DialogModule {
     private static func side(_ side: SideReport, tag: String) -> JSONValue {
         [
             "tag": .string(tag), "contact": .string(side.contact), "cseq": .string(String(side.cseq)),
-            "route_set": .string(side.routes), "socket": "",
+            "route_set": .string(side.routes), "socket": .string(side.socket),
         ]
     }
 
@@ -100,8 +147,7 @@ enum DialogModuleList: RPCMethod {
 
     static func call(_ arguments: RPCArguments, in context: RPCContext) async throws -> JSONValue {
         let now = context.unixSeconds()
-        let dialogs = try await context.node.allDialogs(DialogQuery(), bound: DialogModule.listLimit)
-        return .array(dialogs.map { DialogModule.json($0, now: now) })
+        return .array(try await DialogModule.all(in: context).map { DialogModule.json($0, now: now) })
     }
 }
 
@@ -113,10 +159,10 @@ enum DialogModuleOne: RPCMethod {
     static let example = #"["a84b4c76e66710@pc33","1928301774"]"#
 
     static func call(_ arguments: RPCArguments, in context: RPCContext) async throws -> JSONValue {
-        guard let callID = arguments[0]?.text else { return [:] }
+        guard let callID = arguments.scannedWord(0) else { return [:] }
         var query = DialogQuery()
         query.callID = callID
-        let fromTag = arguments[1]?.text
+        let fromTag = arguments.scannedWord(1)
         let found = try await context.node.allDialogs(query, bound: 64)
             .last { fromTag == nil || $0.fromTag == fromTag }
         return found.map { DialogModule.json($0, now: context.unixSeconds()) } ?? [:]
@@ -125,14 +171,17 @@ enum DialogModuleOne: RPCMethod {
 
 enum DialogModuleEnd: RPCMethod {
     static let name = "dlg.end_dlg"
-    static let parameters = ["h_entry", "h_id"]
-    static let summary = "Ends a dialog: BYE both ways, or CANCEL and a final reply while it is early."
+    static let parameters = ["h_entry", "h_id", "[extra_hdrs]"]
+    static let summary = """
+        Ends a dialog: BYE both ways, or CANCEL and a final reply while it is early. The BYEs get the extra header \
+        lines, each with its CRLF.
+        """
     static let errors = ["500 Invalid parameters", "404 Dialog not found"]
     static let example = "[17,1593744261]"
 
     static func call(_ arguments: RPCArguments, in context: RPCContext) async throws -> JSONValue {
-        let did = try await DialogModule.did(arguments[0], arguments[1], in: context)
-        return try await DialogModule.end(did, in: context)
+        let did = try await DialogModule.did(arguments, in: context)
+        return try await DialogModule.end(did, headers: arguments.scannedText(2), in: context)
     }
 }
 
@@ -144,28 +193,38 @@ enum DialogModuleTerminate: RPCMethod {
     static let example = #"["a84b4c76e66710@pc33","1928301774","a6c85cf"]"#
 
     static func call(_ arguments: RPCArguments, in context: RPCContext) async throws -> JSONValue {
-        guard let callID = arguments[0]?.text, let fromTag = arguments[1]?.text, let toTag = arguments[2]?.text else {
-            throw RPCError(400, "Need a Callid ,from tag ,to tag")
+        guard let callID = arguments.scannedText(0), let fromTag = arguments.scannedText(1),
+            let toTag = arguments.scannedText(2)
+        else { throw RPCError(400, "Need a Callid ,from tag ,to tag") }
+        guard let found = try await DialogModule.find(callID, fromTag, toTag, in: context) else {
+            throw RPCError(500, "Couldnt find callid in dialog")
         }
-        var query = DialogQuery()
-        query.callID = callID
-        let found = try await context.node.allDialogs(query, bound: 64).first { dialog in
-            dialog.fromTag == fromTag && (dialog.outs.isEmpty || dialog.outs.contains { $0.toTag == toTag })
-        }
-        guard let found else { throw RPCError(500, "Couldnt find callid in dialog") }
         return try await DialogModule.end(found.did, in: context)
     }
 }
 
 enum DialogModuleStatistics: RPCMethod {
     static let name = "dlg.stats_active"
-    static let parameters: [String] = []
-    static let summary = "Live dialogs by state; all is their sum, home and replicas."
+    static let parameters = ["[own]"]
+    static let summary = """
+        Live dialogs by state; all is their sum, home and replicas. With own, not 0, those alone that this node is the \
+        home of.
+        """
     static let errors: [String] = []
     static let example = "[]"
 
     static func call(_ arguments: RPCArguments, in context: RPCContext) async throws -> JSONValue {
-        let counts = try await context.node.status().dialogs
+        let status = try await context.node.status()
+        var counts = status.dialogs
+        if arguments.scannedInteger(0) ?? 0 != 0 {
+            var query = DialogQuery()
+            query.home = status.node
+            let own = try await context.node.allDialogs(query, bound: DialogModule.listLimit)
+            func count(_ state: String) -> Int { own.count { $0.state == state } }
+            (counts.unconfirmed, counts.early) = (count("unconfirmed"), count("early"))
+            counts.confirmedNotAcknowledged = count("confirmed_na")
+            counts.confirmed = count("confirmed")
+        }
         let all = counts.unconfirmed + counts.early + counts.confirmedNotAcknowledged + counts.confirmed
         return [
             "starting": .count(counts.unconfirmed), "connecting": .count(counts.early),

@@ -31,13 +31,16 @@ package struct RPCContext: Sendable {
     package var allowsFaultInjection: Bool
     /// Seconds since 1970 now, for display in `dlg.*` only.
     package var unixSeconds: @Sendable () -> Int64
+    package var process: ProcessFacts
 
     package init(
-        node: any ManagedNode, allowsFaultInjection: Bool, unixSeconds: @escaping @Sendable () -> Int64
+        node: any ManagedNode, allowsFaultInjection: Bool, unixSeconds: @escaping @Sendable () -> Int64,
+        process: ProcessFacts = ProcessFacts()
     ) {
         self.node = node
         self.allowsFaultInjection = allowsFaultInjection
         self.unixSeconds = unixSeconds
+        self.process = process
     }
 }
 
@@ -59,13 +62,23 @@ package enum RPCMethods {
     package static let all: [any RPCMethod.Type] =
         [
             ClusterStatus.self, ClusterTargets.self, ClusterDialogs.self, ClusterDialog.self, ClusterEnd.self,
-            ClusterDrain.self,
+            ClusterChange.self, ClusterProfiles.self, ClusterDrain.self,
             ClusterUndrain.self, ClusterDigests.self, ClusterBucket.self, ClusterRepair.self,
             ClusterReload.self, ClusterLogLevel.self, ClusterAsk.self, ClusterTrace.self, ClusterTop.self,
             FaultForget.self, FaultPauseBus.self, FaultSkew.self,
             DialogModuleList.self, DialogModuleOne.self, DialogModuleEnd.self, DialogModuleTerminate.self,
             DialogModuleStatistics.self, IMSDialogList.self, IMSDialogEnd.self,
-        ]
+        ] + commands
+
+    /// What Kamailio's own tools ask for.
+    private static let commands: [any RPCMethod.Type] = [
+        DialogModuleListContext.self, DialogModuleOneContext.self, DialogModuleBriefing.self, DialogModuleMatch.self,
+        DialogModuleProfileSize.self, DialogModuleProfileList.self, DialogModuleSetState.self,
+        DialogModuleMatchContext.self, DialogModuleAlive.self, DialogModuleDump.self, IMSDialogEndAll.self,
+        StatisticsList.self, StatisticsFetch.self, StatisticsNumbers.self, StatisticsReset.self, StatisticsClear.self,
+        CoreVersion.self, CoreUptime.self, CoreProcesses.self, CoreProcessList.self, CoreEcho.self,
+        SystemMethods.self, SystemMethodHelp.self, SystemMethodSignature.self, ListSockets.self,
+    ]
 
     package static var names: [String] { all.map { $0.name } }
 
@@ -79,9 +92,20 @@ package enum RPCMethods {
 package struct RPCArguments: Equatable, Sendable {
     private let members: [JSONValue.Member]
     private let isNamed: Bool
+    /// They came as BINRPC, where a text is never taken for a number.
+    private let isTyped: Bool
+
+    /// Of another door than JSON-RPC: by position.
+    /// - Parameter isTyped: A text is never taken for a number.
+    package init(_ values: [JSONValue], isTyped: Bool) {
+        members = values.map { JSONValue.Member("", $0) }
+        isNamed = false
+        self.isTyped = isTyped
+    }
 
     /// `nil` for a type that is neither array nor object: the method is then not called at all.
     package init?(_ params: JSONValue?) {
+        isTyped = false
         switch params {
         case nil, .null:
             members = []
@@ -106,6 +130,35 @@ package struct RPCArguments: Equatable, Sendable {
 
     /// By position in either.
     subscript(position: Int) -> JSONValue? { position < members.count ? members[position].value : nil }
+
+    // MARK: As Kamailio's modules scan them
+
+    /// `d`: over JSON a text counts as 0, and what stands behind a point is dropped.
+    func scannedInteger(_ position: Int) -> Int64? {
+        switch self[position] {
+        case .integer(let value): value
+        case .number(let value): Int64(exactly: value.rounded(.towardZero))
+        case .bool(let value): value ? 1 : 0
+        case .string: isTyped ? nil : 0
+        case .null, .array, .object, nil: nil
+        }
+    }
+
+    /// `S`: a text, nothing else.
+    func scannedText(_ position: Int) -> String? { self[position]?.text }
+
+    /// `.S`: a number, too, as it is written.
+    func scannedWord(_ position: Int) -> String? {
+        switch self[position] {
+        case .string(let text): text
+        case .integer(let value): String(value)
+        case .number(let value): Int64(exactly: value.rounded(.towardZero)).map { String($0) }
+        case .null, .bool, .array, .object, nil: nil
+        }
+    }
+
+    /// All of them, as words.
+    var words: [String] { (0..<count).compactMap { scannedWord($0) } }
 
     /// A text; a whole number is taken as its digits, because a did may be made of digits only.
     func text(_ name: String, at position: Int) throws(RPCError) -> String? {

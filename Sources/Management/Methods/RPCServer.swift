@@ -11,26 +11,30 @@ package struct RPCReply: Equatable, Sendable {
 }
 
 package struct RPCServer: Sendable {
-    let context: RPCContext
+    let dispatcher: Dispatcher
 
-    package init(_ context: RPCContext) { self.context = context }
+    package init(_ context: RPCContext) { dispatcher = Dispatcher(context) }
 
     package func answer(_ body: [UInt8]) async -> RPCReply {
         guard let request = try? JSONValue(parsing: body) else { return reply(to: nil, failing: .parseError) }
+        return await answer(request)
+    }
+
+    package func answer(_ request: JSONValue) async -> RPCReply {
         guard case .object = request else { return reply(to: nil, failing: .invalidRequest) }
         let id = request["id"]
         guard request["jsonrpc"] == "2.0", let name = request["method"]?.text else { return reply(to: id, [:]) }
         guard let arguments = RPCArguments(request["params"]) else { return reply(to: id, [:]) }
-        do {
-            guard let method = RPCMethods.named(name) else { throw RPCError(500, "Method Not Found") }
-            return reply(to: id, try await method.call(arguments, in: context))
-        } catch let error as RPCError {
-            return reply(to: id, failing: error)
-        } catch is NodeStopped {
-            return reply(to: id, failing: .stopping)
+        do throws(RPCError) {
+            return reply(to: id, try await dispatcher.call(name, arguments))
         } catch {
-            return reply(to: id, failing: RPCError(-32_603, "Internal Error"))
+            return reply(to: id, failing: error)
         }
+    }
+
+    /// The answer to a request that is not carried out.
+    package func refuse(_ request: JSONValue, _ error: RPCError) -> RPCReply {
+        reply(to: request["id"], failing: error)
     }
 
     private func reply(to id: JSONValue?, _ result: JSONValue) -> RPCReply {

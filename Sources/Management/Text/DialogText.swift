@@ -145,7 +145,9 @@ package enum DialogText {
                 : ("ends", "\(moment(now + seconds)), in \(span(seconds))")
         case "changed_ms": return ("changed", "\(moment(now - seconds / 1_000)), \(span(seconds / 1_000)) ago")
         case "lifetime_ms": return ("lifetime", seconds == 0 ? "" : span(seconds / 1_000))
-        case "deadline_ms": return nil
+        case "answered_ms": return ("answered", seconds == 0 ? "" : "\(span(seconds / 1_000)) after it began")
+        case "ended_ms": return ("ended", seconds == 0 ? "" : "\(span(seconds / 1_000)) after it began")
+        case "deadline_ms", "born_unix_ms": return nil
         default: return (name, Cell.text(value))
         }
     }

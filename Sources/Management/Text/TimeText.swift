@@ -22,6 +22,23 @@ package enum TimeText {
         }
     }
 
+    /// `Sun Nov 29 15:20:11 2026`, as C's `ctime` has it, in the time zone of this process.
+    package static func calendar(unixSeconds: Int64) -> String {
+        let parts = Calendar(identifier: .gregorian).dateComponents(
+            [.year, .month, .day, .hour, .minute, .second, .weekday],
+            from: Date(timeIntervalSince1970: Double(unixSeconds)))
+        let days = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"]
+        let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+        func padded(_ number: Int?, _ fill: String) -> String {
+            let number = number ?? 0
+            return number < 10 ? "\(fill)\(number)" : "\(number)"
+        }
+        let day = days[((parts.weekday ?? 1) + 6) % 7]
+        let month = months[((parts.month ?? 1) + 11) % 12]
+        let clock = [parts.hour, parts.minute, parts.second].map { padded($0, "0") }.joined(separator: ":")
+        return "\(day) \(month) \(padded(parts.day, " ")) \(clock) \(parts.year ?? 0)"
+    }
+
     /// `2026-11-29 15:20:11`, in the time zone of this process.
     package static func moment(unixSeconds: Double) -> String {
         guard unixSeconds.isFinite, abs(unixSeconds) < 1e11 else { return "?" }

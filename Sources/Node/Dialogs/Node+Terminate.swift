@@ -70,7 +70,7 @@ extension Node {
     package func did(entry: Int, identifier: Int64) -> String? {
         guard 0..<store.dialogs.bucketCount ~= entry else { return nil }
         let found = store.dialogs.dids(inBucket: entry).filter { did in
-            Int64(did.rawValue >> 33) == identifier && store.dialogs.state(did) != .deleted
+            Int64(did.rawValue >> 32 & 0x7fff_ffff) == identifier && store.dialogs.state(did) != .deleted
         }
         return found.count == 1 ? found[0].hex : nil
     }

@@ -23,13 +23,36 @@ package struct ManagementSettings: Equatable, Sendable {
     package var tokenFile = ""
     /// What that file holds; read by the loader.
     package var token = Secret([])
+    /// `management.ctl`, list of at most 4, `unix:/PATH` or `tcp:ADDRESS:PORT` with an address of loopback: BINRPC, for
+    /// kamcmd; default none. Each path of a door is absolute, and nobody but the node's user and group may write there.
+    package var control: [ControlAddress] = []
+    /// `management.jsonrpc_socket`, a path: JSON-RPC by datagrams, for kamcli; default none.
+    package var jsonSocket = ""
+    /// `management.jsonrpc_fifo`, a path: JSON-RPC by a FIFO, for kamctl; default none.
+    package var jsonFIFO = ""
+    /// `management.mi_fifo`, a path: the commands of Kamailio's former MI; default none.
+    package var miFIFO = ""
+    /// `management.fifo_reply_dir`, a folder, default `/tmp`: where whoever asks by a FIFO makes that for the answer.
+    package var replyFolder = "/tmp"
+    /// `management.compat`, `none` or `kamailio-5.6`, default none: visible defects of Kamailio 5.6.3 come back.
+    package var compatibility = Compatibility.none
+    /// `management.dump_folder`, a folder, default none: where `dlg.dump_file` may write.
+    package var dumpFolder = ""
     /// `management.fault_injection`, default false: adds `fault.forget`, `fault.pause_bus` and `fault.skew`; refused
     /// unless `management.http` is a loopback address.
     package var allowsFaultInjection = false
 
     package init() {}
 
+    package enum Compatibility: String, CaseIterable, Sendable {
+        case none
+        case kamailio56 = "kamailio-5.6"
+    }
+
     package static let tokenMinimum = 16
+    package static let controlLimit = 4
+    /// What the system takes as the path of a socket.
+    package static let pathLimit = 107
 
     /// The URL that the other members are told; empty when there is none.
     package func told(bus: Endpoint?) -> String {
@@ -52,6 +75,7 @@ package struct ManagementSettings: Equatable, Sendable {
             list.add("management.token-file", "is required unless management.http is a loopback address")
         }
         tlsProblems(isLoopback: isLoopback, &list)
+        doorProblems(&list)
         if !tokenFile.isEmpty, token.isEmpty {
             list.add("management.token-file", "the first line of \(tokenFile) is empty; the token stands there")
         } else if !tokenFile.isEmpty, !token.bytes.allSatisfy({ $0 > 32 && $0 < 127 }) {
@@ -71,6 +95,40 @@ package struct ManagementSettings: Equatable, Sendable {
             list.add("management.fault_injection", "needs management.http, where its methods are served")
         }
         return list.problems
+    }
+
+    private func doorProblems(_ list: inout ProblemList) {
+        if control.count > Self.controlLimit { list.add("management.ctl", "at most \(Self.controlLimit)") }
+        var paths: [(key: String, path: String)] = []
+        for address in control {
+            switch address {
+            case .unix(let path): paths.append(("management.ctl", path))
+            case .tcp(let endpoint):
+                if !endpoint.address.isLoopback {
+                    list.add("management.ctl", "\(endpoint.text) is no loopback address, and BINRPC knows no token")
+                }
+                if endpoint == http { list.add("management.ctl", "\(endpoint.text) is taken by management.http") }
+            }
+        }
+        paths += [
+            ("management.jsonrpc_socket", jsonSocket), ("management.jsonrpc_fifo", jsonFIFO),
+            ("management.mi_fifo", miFIFO),
+        ].filter { !$0.1.isEmpty }
+        for (index, (key, path)) in paths.enumerated() {
+            if !path.hasPrefix("/") || path.hasSuffix("/") {
+                list.add(key, "'\(path)' is not a path like /run/understudy/\(key.split(separator: ".").last ?? "")")
+            } else if path.utf8.count > Self.pathLimit {
+                list.add(key, "\(path) is longer than the \(Self.pathLimit) bytes that a socket's path may have")
+            }
+            if let other = paths[..<index].first(where: { $0.path == path }) {
+                list.add(key, "\(path) is taken by \(other.key)")
+            }
+        }
+        let hasFIFO = !jsonFIFO.isEmpty || !miFIFO.isEmpty
+        for (key, folder) in [("management.fifo_reply_dir", replyFolder), ("management.dump_folder", dumpFolder)] {
+            if !folder.isEmpty, !folder.hasPrefix("/") { list.add(key, "'\(folder)' is not a folder like /tmp") }
+        }
+        if hasFIFO, replyFolder.isEmpty { list.add("management.fifo_reply_dir", "is required with a FIFO") }
     }
 
     private func tlsProblems(isLoopback: Bool, _ list: inout ProblemList) {

@@ -56,7 +56,6 @@ package struct SettingKey: Sendable {
 
     private static let unavailableSections = ["storage"]
     private static let unavailableKeys = [
-        "management.mi-fifo", "management.jsonrpc-socket", "management.ctl",
         "ims-dialog.db-url", "ims-dialog.db-mode", "ims-dialog.db-update-period",
         "ims-dialog.db-fetch-rows",
     ]

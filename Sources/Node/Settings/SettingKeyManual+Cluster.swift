@@ -343,6 +343,49 @@ extension SettingManual {
             Off loopback without `management.tls`: whoever can listen on the way reads the token. For a network of the \
             nodes' own, or where something in front of the node ends TLS
             """),
+        "management.ctl": SettingManual(
+            """
+            BINRPC, for `kamcmd`. Whoever may write to the socket may command the node: its user and its group. TCP on \
+            loopback only, where any user of the host may
+            """,
+            range: "list of at most 4: `unix:/PATH`, `tcp:ADDRESS:PORT`",
+            value: "none"),
+        "management.jsonrpc_socket": SettingManual(
+            """
+            JSON-RPC by datagrams on a Unix socket, for `kamcli`
+            """,
+            range: "absolute path of at most 107 bytes",
+            value: "none"),
+        "management.jsonrpc_fifo": SettingManual(
+            """
+            JSON-RPC by a FIFO, for `kamctl`: the answer goes into the FIFO that the request's `reply_name` names
+            """,
+            range: "the same",
+            value: "none"),
+        "management.mi_fifo": SettingManual(
+            """
+            The commands of Kamailio's former management interface: `dlg_list`, `dlg_terminate_dlg` and the others of \
+            the module's README
+            """,
+            range: "the same",
+            value: "none"),
+        "management.fifo_reply_dir": SettingManual(
+            """
+            Where whoever asks by a FIFO makes the one for the answer
+            """,
+            range: "folder",
+            value: "`/tmp`"),
+        "management.compat": SettingManual(
+            """
+            `kamailio-5.6`: answers show the visible defects of Kamailio 5.6.3, for tools that count on them \
+            (<doc:ComingFromKamailio>)
+            """),
+        "management.dump_folder": SettingManual(
+            """
+            Where `dlg.dump_file` may write, by a name without a path
+            """,
+            range: "folder",
+            value: "none: it writes nothing"),
         "management.fault_injection": SettingManual(
             """
             Adds `fault.forget`, `fault.pause_bus` and `fault.skew`

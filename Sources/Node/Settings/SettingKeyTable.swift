@@ -184,12 +184,24 @@ extension SettingKey {
         text("management.tls.certificate-file", \.management.certificateFile),
         text("management.tls.key-file", \.management.keyFile),
         flag("management.insecure", \.management.isInsecure),
+        list("management.ctl", \.management.control, Self.objection(toControl:)) { ControlAddress($0) },
+        text("management.jsonrpc_socket", \.management.jsonSocket),
+        text("management.jsonrpc_fifo", \.management.jsonFIFO),
+        text("management.mi_fifo", \.management.miFIFO),
+        text("management.fifo_reply_dir", \.management.replyFolder),
+        choice("management.compat", \.management.compatibility),
+        text("management.dump_folder", \.management.dumpFolder),
         flag("management.fault_injection", \.management.allowsFaultInjection),
     ]
 }
 
 // How a text of each kind is read.
 extension SettingKey {
+    @Sendable
+    private static func objection(toControl text: String) -> String {
+        "'\(text)' is not an address like unix:/run/understudy/ctl or tcp:127.0.0.1:\(ControlAddress.defaultPort)"
+    }
+
     typealias Path<Value> = any WritableKeyPath<Settings, Value> & Sendable
 
     static func text(_ name: String, _ path: Path<String>) -> SettingKey {
