@@ -34,6 +34,22 @@ struct RouteLimitTests {
         #expect(throws: RouteFault.self) { try run.appendBranch(nil) }
     }
 
+    @Test func `a run writes so many things of dialogs and no more`() throws {
+        var run = try RouteBench.run()
+        run.point.beginsDialog = true
+        func set(_ name: String, _ value: Int) -> Bool {
+            run.setDialogVariable(Array(name.utf8), .integer(value), of: run.dialog)
+        }
+        for index in 0..<DialogDraft.writeLimit {
+            let isSet = set("v\(index)", 1)
+            #expect(isSet)
+        }
+        // What is written again takes no further place.
+        let (isMore, isAgain) = (set("one more", 1), set("v0", 2))
+        #expect(!isMore && isAgain)
+        #expect(run.text("$dlg_var(v0)") == "2" && run.text("$dlg_var(one more)") == nil)
+    }
+
     @Test func `answers get so many bytes of header lines and no more`() throws {
         var run = try RouteBench.run()
         let line = Array("X: ".utf8) + [UInt8](repeating: 0x78, count: RoutePlan.replyLimit - 5)

@@ -11,7 +11,7 @@ enum Checks {
         "SIP": ["Primitives"],
         "Dialogs": ["Primitives", "SIP"],
         "Proxy": ["Primitives", "SIP", "Dialogs"],
-        "Routes": ["Primitives", "SIP"],
+        "Routes": ["Primitives", "SIP", "Dialogs"],
         "Cluster": ["Primitives"],
         "Node": ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster"],
         "Nanomsg": ["CNanomsg", "CSockets", "Glibc", "Synchronization"],
@@ -25,7 +25,7 @@ enum Checks {
             "HummingbirdTLS", "NIOHTTP1", "NIOSSL", "Logging", "Yams", "Foundation", "FoundationEssentials", "Glibc",
             "Synchronization",
         ],
-        "Scripting": ["Primitives", "SIP", "Dialogs", "Proxy", "Routes", "CLua"],
+        "Scripting": ["Primitives", "SIP", "Dialogs", "Proxy", "Node", "Routes", "CLua"],
         "Simulator": ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Node"],
         "understudy": [
             "Primitives", "SIP", "Dialogs", "Cluster", "Node", "Nanomsg", "Sealing", "Transports", "Management",
