@@ -46,8 +46,8 @@ struct DialogFieldTests {
             .fromTag: .text([0x61]), .fromCSeq: .text([0x37]), .fromRoutes: .text(Self.text("<sip:edge;lr>")),
             .fromContact: .text(Self.text("sip:alice@192.0.2.7:5080")),
             .fromSocket: .text(Self.text("tcp:192.0.2.1:5060")), .toURI: .text(Self.text("sip:bob@h")),
-            .toTag: .text([0x62]), .toCSeq: .text([0x30]), .toRoutes: .some(nil), .toContact: .some(nil),
-            .toSocket: .some(nil),
+            .toTag: .text([0x62]), .toCSeq: .text([0x30]), .toRoutes: nil, .toContact: nil,
+            .toSocket: nil,
         ]
         for field in DialogField.allCases {
             let known = try #require(expected[field])

@@ -85,6 +85,33 @@ struct RouteLimitTests {
         #expect(try !memory.set([2], [0], .integer(1), at: .zero))
     }
 
+    @Test func `a full table is walked once a second, and pike's sources once a window`() throws {
+        func moment(_ milliseconds: Int64) -> Instant { Instant.zero.advanced(milliseconds: milliseconds) }
+        var settings = RouteSettings()
+        settings.tables = [HashTableSettings(name: [1])]
+        var memory = RouteMemory(settings)
+        let short = Duration.milliseconds(500)
+        #expect(try memory.set([1], [0], .integer(1), lifetime: short, at: .zero))
+        for index in 1..<RouteMemory.entryLimit {
+            _ = try memory.set([1], Array("\(index)".utf8), .integer(1), at: .zero)
+        }
+        for time in [0, 600, 999] as [Int64] {
+            #expect(throws: RouteFault.self) { try memory.set([1], [1], .integer(1), at: moment(time)) }
+        }
+        #expect(try memory.set([1], [1], .integer(1), at: moment(1_000)))
+
+        var pike = Pike(PikeSettings())
+        pike.settings.density = 1
+        for index in 0..<Pike.sourceLimit {
+            let address = try #require(Address(text: "10.\(index >> 16).\(index >> 8 & 255).\(index & 255)"))
+            _ = pike.check(address, at: .zero)
+        }
+        let late = try #require(Address(text: "192.0.2.1"))
+        let before = ([3_900, 4_500, 5_800] as [Int64]).map { pike.check(late, at: moment($0)) }
+        let after = (0..<2).map { _ in pike.check(late, at: moment(5_900)) }
+        #expect(before == [.fine, .fine, .fine] && after == [.fine, .justBlocked])
+    }
+
     @Test func `pike knows so many sources; one more is not counted`() throws {
         var settings = PikeSettings()
         settings.density = 1
