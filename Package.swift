@@ -38,7 +38,7 @@ let package = Package(
         module("SIP", ["Primitives"]),
         module("Dialogs", ["Primitives", "SIP"]),
         module("Proxy", ["Primitives", "SIP", "Dialogs"]),
-        module("Routes", ["Primitives", "SIP"]),
+        module("Routes", ["Primitives", "SIP", "Dialogs"]),
         // Its small machines are tested one by one, below package access, in release too.
         module("Cluster", ["Primitives"], [.unsafeFlags(["-enable-testing"])]),
         module("Node", ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster"]),
@@ -51,7 +51,7 @@ let package = Package(
             name: "CCares", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"]), .brew(["c-ares"])]),
         module("Nanomsg", ["CNanomsg", "CSockets"]),
         .target(name: "CLua", linkerSettings: [.linkedLibrary("lua5.4")]),
-        module("Scripting", ["Primitives", "SIP", "Dialogs", "Proxy", "Routes", "CLua"]),
+        module("Scripting", ["Primitives", "SIP", "Dialogs", "Proxy", "Node", "Routes", "CLua"]),
         // The cipher of the bus; the decisions about a sealed frame are Cluster's.
         module(
             "Sealing", ["Primitives", "Cluster", "Nanomsg", .product(name: "Crypto", package: "swift-crypto")]),
@@ -135,8 +135,8 @@ let package = Package(
             "DialogsTests",
             ["Primitives", "SIP", "Dialogs", .product(name: "SwiftProtobuf", package: "swift-protobuf")]),
         tests("ProxyTests", ["Primitives", "SIP", "Dialogs", "Proxy", "Fuzzing"]),
-        tests("RoutesTests", ["Primitives", "SIP", "Routes"]),
-        tests("ScriptingTests", ["Primitives", "SIP", "Proxy", "Node", "Routes", "Scripting"]),
+        tests("RoutesTests", ["Primitives", "SIP", "Dialogs", "Routes"]),
+        tests("ScriptingTests", ["Primitives", "SIP", "Dialogs", "Proxy", "Node", "Routes", "Scripting"]),
         tests("ClusterTests", ["Primitives", "Cluster"]),
         tests("NodeTests", ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Node"]),
         tests(

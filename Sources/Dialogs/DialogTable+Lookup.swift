@@ -85,6 +85,18 @@ extension DialogTable {
         return (found.sorted { Self.isBetter($0, than: $1) }.map(\.did), isCut)
     }
 
+    /// Whether a dialog of this Call-ID is here.
+    public func holds(callID: [UInt8]) -> Bool {
+        var isHere = false
+        byCallID.forEach(hash: callIDHash(callID, ByteRange(callID))) { index in
+            guard let id = entries.id(at: index), let entry = entries[id], entry.state != .deleted else { return }
+            let stored = blobs.location(entry.blob)
+            let view = RecordView(stored.bytes, stored.range)
+            if Text.same(stored.bytes, view.callID, callID, ByteRange(callID)) { isHere = true }
+        }
+        return isHere
+    }
+
     // MARK: Reading
 
     public func slot(_ did: DialogID) -> UInt32? { slotID(did)?.index }

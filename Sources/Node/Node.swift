@@ -13,7 +13,7 @@
 // are), Trace (messages kept for operators), +Setup (settings to machines), +Reports (what operators see).
 
 package import Cluster
-import Dialogs
+package import Dialogs
 package import Primitives
 package import Proxy
 package import SIP
@@ -214,6 +214,10 @@ package struct Node: Sendable {
         get { proxy.scriptPoints }
         set { proxy.scriptPoints = newValue }
     }
+
+    /// Lends the records to a run of a script, and takes them back: by swapping, so nothing is copied. Between the two
+    /// calls nothing else may be done with the node.
+    package mutating func exchangeDialogs(with lent: inout DialogTable) { swap(&store.dialogs, &lent) }
 
     /// What a script says to a question of the outbox.
     package mutating func receive(

@@ -2,7 +2,8 @@
 // within two windows of `window` block a source until it has been below that for a whole window.
 //
 // A balancer is never counted: everybody comes from its address. Limits: 65 536 sources; when they are all in use, one
-// that is not known yet is not counted.
+// that is not known yet is not counted. Those that have gone are looked for once a window: under a flood from more
+// addresses than that, each packet of a new one would walk them all.
 
 package import Primitives
 package import SIP
@@ -28,6 +29,7 @@ package struct Pike: Sendable {
 
     package var settings: PikeSettings
     private var sources: [Address: Source] = [:]
+    private var nextSweep = Instant(nanoseconds: .min)
 
     package init(_ settings: PikeSettings) { self.settings = settings }
 
@@ -40,6 +42,8 @@ package struct Pike: Sendable {
     package mutating func check(_ address: Address, at now: Instant) -> Answer {
         var source = sources[address] ?? Source(began: now)
         if sources[address] == nil, sources.count >= Self.sourceLimit {
+            guard now >= nextSweep else { return .fine }
+            nextSweep = now.advanced(by: settings.window)
             let oldest = now.advanced(by: settings.window * -2)
             sources = sources.filter { $0.value.began > oldest }
             guard sources.count < Self.sourceLimit else { return .fine }

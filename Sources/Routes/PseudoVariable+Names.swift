@@ -17,6 +17,7 @@ extension PseudoVariable {
 
     static let plainNames: [Name] =
         requestNames + addressNames + messageNames + socketNames + destinationNames + transactionNames + timeNames
+        + dialogNames
 
     /// The value of a header that is null where it is absent.
     static func text(_ bytes: [UInt8]?) -> RouteValue { bytes.map { .text($0) } ?? .null }

@@ -19,7 +19,8 @@ extension PseudoVariable {
         Store("hdr", .header), Store("hdrc", .headerCount), Store("avp", .avp), Store("var", .variable),
         Store("shv", .shared), Store("sht", .table), Store("xavp", .record(.xavp)), Store("xavu", .record(.xavu)),
         Store("xavi", .record(.xavi)), Store("T", .transaction), Store("branch", .branch), Store("expires", .expires),
-        Store("cred", .credentials),
+        Store("cred", .credentials), Store("dlg", .dialogPart), Store("dlg_ctx", .dialogContextPart),
+        Store("dlg_var", .dialogVariable),
     ]
 
     // MARK: Reading
@@ -50,6 +51,10 @@ extension PseudoVariable {
         case .transaction: return transactionValue(in: run)
         case .branch: return branchValue(in: run)
         case .expires: return expiresValue(in: run)
+        case .dialog(let field): return Self.value(of: field, in: run)
+        case .dialogContext(let field): return Self.value(of: field, in: run)
+        case .dialogVariable: return run.dialogVariable(argument, of: run.dialog)
+        case .dialogPart, .dialogContextPart: return .null
         case .credentials:
             let value = run.value(.authorization) ?? run.value(.proxyAuthorization)
             return value.flatMap { DigestParameters($0)?.value(of: argument) }.map { .text($0) } ?? .null
@@ -170,7 +175,11 @@ extension PseudoVariable {
             let path = recordPath
             if value.isNull { return run.state.remove(kind, path.name, path.field) }
             try run.state.set(kind, path.name, path.field, value)
-        case .header, .headerCount, .transaction, .branch, .expires, .credentials, .null: return false
+        case .dialogVariable: return run.setDialogVariable(argument, value, of: run.dialog)
+        case .dialogContext(let field): return Self.write(value, to: field, of: &run)
+        case .header, .headerCount, .transaction, .branch, .expires, .credentials, .null, .dialog, .dialogPart,
+            .dialogContextPart:
+            return false
         }
         return true
     }

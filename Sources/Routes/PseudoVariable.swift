@@ -8,6 +8,7 @@
 //
 // Limits: 256 bytes a variable, 8 transformations, 512 different texts kept; beyond that a text is parsed each time.
 
+internal import Dialogs
 internal import Primitives
 
 package struct PseudoVariable: Equatable, Sendable {
@@ -34,6 +35,9 @@ package struct PseudoVariable: Equatable, Sendable {
         case plain(Int)
         case header, headerCount, avp, variable, shared, table, record(RouteState.RecordKind), transaction, null
         case branch, expires, credentials
+        case dialog(DialogField), dialogContext(DialogContextField), dialogVariable
+        /// Before its argument is read.
+        case dialogPart, dialogContextPart
     }
 
     /// `nil` for what is none, or none that is known here.
@@ -149,8 +153,17 @@ package struct PseudoVariable: Equatable, Sendable {
     /// Reads what the kind wants of its argument.
     private mutating func prepared() -> Bool {
         switch kind {
-        case .plain, .null: return true
-        case .header, .headerCount, .avp, .variable, .shared, .record, .transaction, .branch, .expires, .credentials:
+        case .plain, .null, .dialog, .dialogContext: return true
+        case .dialogPart:
+            guard let field = DialogField(rawValue: argument.shown) else { return false }
+            kind = .dialog(field)
+            return true
+        case .dialogContextPart:
+            guard let field = DialogContextField(rawValue: argument.shown) else { return false }
+            kind = .dialogContext(field)
+            return true
+        case .header, .headerCount, .avp, .variable, .shared, .record, .transaction, .branch, .expires, .credentials,
+            .dialogVariable:
             if kind == .avp, argument.count > 2, argument[1] == 0x3A, argument[0] == 0x73 || argument[0] == 0x69 {
                 // $avp(s:name) and $avp(i:5) of old scripts.
                 argument.removeFirst(2)

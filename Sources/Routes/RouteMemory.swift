@@ -2,8 +2,8 @@
 // whose turn it is in a set of the dispatcher. It dies with the node.
 //
 // A hash table is a dictionary whose entries may end: an entry is gone for whoever asks after its time, and is taken
-// away when it is met, or in a sweep once the table is full. What expires is counted from its last write, or from its
-// first where the table says so.
+// away when it is met, or in a sweep once the table is full, at most one a second. What expires is counted from its
+// last write, or from its first where the table says so.
 //
 // Limits: 64 shared variables, 16 tables of 65 536 entries, 65 536 sources that pike knows.
 
@@ -37,6 +37,8 @@ package struct RouteMemory: Sendable {
     package struct Table: Sendable {
         package var settings: HashTableSettings
         package var entries: [[UInt8]: Entry] = [:]
+        /// A full table is not walked again before this.
+        var nextSweep = Instant(nanoseconds: .min)
     }
 
     package private(set) var shared: [[UInt8]: RouteValue] = [:]
@@ -107,7 +109,10 @@ package struct RouteMemory: Sendable {
 
     private mutating func makeRoom(_ index: Int, _ now: Instant) throws(RouteFault) {
         guard tables[index].entries.count >= Self.entryLimit else { return }
-        tables[index].entries = tables[index].entries.filter { $0.value.ends > now }
+        if now >= tables[index].nextSweep {
+            tables[index].nextSweep = now.advanced(by: .seconds(1))
+            tables[index].entries = tables[index].entries.filter { $0.value.ends > now }
+        }
         guard tables[index].entries.count < Self.entryLimit else {
             throw .tooMuch("entries of a hash table", Self.entryLimit)
         }

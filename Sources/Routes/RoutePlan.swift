@@ -58,6 +58,8 @@ package struct RoutePlan: Equatable, Sendable {
     package var isStateful = false
     /// Where a REGISTER really came from, for its binding (`fix_nated_register`).
     package var received: [UInt8] = []
+    /// What is to be done to dialogs.
+    package var dialogs = DialogDraft()
     /// Why `t_relay` said no, for `sl_reply_error`.
     package var relayFailure: RelayFailure?
 

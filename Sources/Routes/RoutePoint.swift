@@ -1,6 +1,7 @@
 // RoutePoint is where in a request's or a response's way a route is asked, and what the node knows there: whence the
 // message came, what is known of its transaction and dialog. It is given once, when the run begins.
 
+package import Dialogs
 package import Primitives
 package import SIP
 
@@ -33,6 +34,10 @@ package struct RoutePoint: Sendable {
     package var routeParameters: [UInt8] = []
     /// The request goes from callee to caller; `nil` where that is not known.
     package var isUpstream: Bool?
+    /// The dialog that the message belongs to or makes, by name: its record need not be here.
+    package var did: DialogID?
+    /// An INVITE that begins one, before it goes.
+    package var beginsDialog = false
     /// Numbers that name the transaction to `t_continue`.
     package var index = 0
     package var label = 0

@@ -11,6 +11,7 @@
 //
 // Limits: 64 log lines of 1 KiB a run; further ones are dropped, and the last says so.
 
+package import Dialogs
 package import Primitives
 package import SIP
 
@@ -24,6 +25,8 @@ package struct RouteRun: Sendable {
     package var state = RouteState()
     package var memory: RouteMemory
     package var settings: RouteSettings
+    /// The node's records, lent while a run is at hand; none otherwise.
+    package var dialogs: DialogTable
     package var time: RouteTime
     /// What chance the run has; the node's, so the simulator's.
     package var chance: SplitMix
@@ -42,7 +45,22 @@ package struct RouteRun: Sendable {
         self.point = point
         self.time = time
         memory = RouteMemory(settings)
+        dialogs = Self.noDialogs
         chance = SplitMix(seed: seed)
+    }
+
+    /// What stands in the place of a table that is lent to nobody.
+    private static let noDialogs = DialogTable(buckets: 1, hash: KeyedHash(key0: 0, key1: 0), limit: 1)
+
+    private static let noMemory = RouteMemory(RouteSettings())
+
+    /// The run as it is kept while it waits. Nothing of the node's is in it: a table that two hold would be copied
+    /// whole at the next write.
+    package func parked() -> RouteRun {
+        var run = self
+        run.dialogs = Self.noDialogs
+        run.memory = Self.noMemory
+        return run
     }
 
     package enum Leaving: Equatable, Sendable {

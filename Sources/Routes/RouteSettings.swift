@@ -22,6 +22,11 @@ package struct RouteSettings: Sendable {
     package var pike = PikeSettings()
     package var dispatcher: [DispatcherSet] = []
     package var auth = AuthSettings()
+    /// `ims_dialog.profiles_with_value` and `profiles_no_value`.
+    package var profilesWithValue: Set<[UInt8]> = []
+    package var profilesNoValue: Set<[UInt8]> = []
+    /// `ims_dialog.default_timeout`.
+    package var dialogLifetime: Duration = .seconds(43_200)
     /// Option tags that Proxy-Require may have (`sanity.proxy_require`).
     package var proxyRequire: [[UInt8]] = []
 

@@ -53,8 +53,10 @@ package enum ScriptOutcome: Equatable, Sendable {
         var message: RouteRun
     }
 
+    /// As errors name it.
+    package let fileName: String
     private let state: OpaquePointer
-    private let host: ScriptHost
+    let host: ScriptHost
     private var waiting: [UInt64: Waiting] = [:]
     private var nextToken: UInt64 = 1
     package private(set) var counters = Counters()
@@ -69,6 +71,7 @@ package enum ScriptOutcome: Equatable, Sendable {
     package init(
         _ source: ScriptSource, limits: ScriptLimits, run: RouteRun
     ) throws(ScriptError) {
+        fileName = source.main.name
         host = ScriptHost(source, run, Library.functions(with: run.settings.modules))
         // The state is closed before the host goes, so the pointer is good for as long as it is used.
         let context = unsafe Unmanaged.passUnretained(host).toOpaque()
@@ -159,11 +162,13 @@ package enum ScriptOutcome: Equatable, Sendable {
     }
 
     /// Goes on with a run that waited; what it waited for answers 1.
-    package func resume(_ token: UInt64) -> ScriptOutcome {
-        guard let kept = waiting.removeValue(forKey: token) else { return .absent }
-        let memory = host.run.memory
-        host.run = kept.message
-        host.run.memory = memory
+    package func resume(_ token: UInt64, time: RouteTime? = nil) -> ScriptOutcome {
+        guard var kept = waiting.removeValue(forKey: token) else { return .absent }
+        // What the node remembers, and what it has lent, is of now. Swapped, since what two hold is copied at a write.
+        swap(&kept.message.memory, &host.run.memory)
+        swap(&kept.message.dialogs, &host.run.dialogs)
+        swap(&kept.message, &host.run)
+        host.run.time = time ?? host.run.time
         unsafe clua_clear(state)
         host.put(.integer(1))
         return unsafe finish(clua_resume(state, kept.handle), kept.handle)
@@ -199,7 +204,7 @@ package enum ScriptOutcome: Equatable, Sendable {
         counters.waits += 1
         let token = nextToken
         nextToken += 1
-        waiting[token] = unsafe Waiting(handle: handle, message: host.run)
+        waiting[token] = unsafe Waiting(handle: handle, message: host.run.parked())
         return .waiting(token, milliseconds: milliseconds)
     }
 

@@ -24,7 +24,7 @@ package struct ScriptError: Error, Equatable, Sendable {
 
     /// One line: where, and what.
     package var sentence: String {
-        let place = line > 0 ? "\(file):\(line): " : ""
+        let place = file.isEmpty ? "" : line > 0 ? "\(file):\(line): " : "\(file): "
         return text.hasPrefix(place) || text.contains(":\(line): ") ? text : place + text
     }
 }

@@ -10,7 +10,8 @@
 // is forgotten when as many others have begun since.
 //
 // A route that fails decides nothing: its request gets 500, a branch and a response go on as they are, and after a
-// failure route the best response goes up. A run that waits answers later: `next` says when.
+// failure route the best response goes up. A request that cannot be read here gets 400: it is never passed on unseen.
+// A run that waits answers later: `next` says when. What a run wants done to dialogs stands in `acts` (`ScriptDriver`).
 //
 // Limit: 65 536 transactions.
 
@@ -35,7 +36,7 @@ package final class ScriptJudge {
         var until: Instant
     }
 
-    private let engine: ScriptEngine
+    let engine: ScriptEngine
     /// By `ListenerID`.
     private let sockets: [Endpoint]
     private var states: [UInt64: RouteState] = [:]
@@ -46,8 +47,16 @@ package final class ScriptJudge {
     /// What failed and what the routes wrote, for the log; whoever asked takes it.
     package var notes: [RouteNote] = []
     package var failures: [ScriptError] = []
+    /// What runs want done to dialogs, in their order; whoever asked carries it out before the verdict.
+    package var acts: [DialogDraft] = []
 
-    package init(_ engine: ScriptEngine, sockets: [Endpoint]) {
+    /// - Throws: for a script that has no `ksr_request_route`: nothing would say where requests go.
+    package init(_ engine: ScriptEngine, sockets: [Endpoint]) throws(ScriptError) {
+        guard engine.has(Self.requestRoute) else {
+            throw ScriptError(
+                kind: .error, file: engine.fileName, line: 0,
+                text: "there is no function ksr_request_route: nothing would say where requests go")
+        }
         self.engine = engine
         self.sockets = sockets
     }
@@ -68,11 +77,11 @@ package final class ScriptJudge {
         case .request:
             return finish(engine.start(Self.requestRoute), question)
         case .branch:
-            return finish(engine.start(engine.run.state.branchRoute), question)
+            return finish(engine.start(engine.host.run.state.branchRoute), question)
         case .response: return response(question, time)
         case .final:
-            let route = engine.run.state.failureRoute
-            engine.run.state.failureRoute = []
+            let route = engine.host.run.state.failureRoute
+            engine.host.run.state.failureRoute = []
             return finish(engine.start(route), question)
         }
     }
@@ -85,19 +94,19 @@ package final class ScriptJudge {
             return entry.until <= time.now
         }
         return due.compactMap { entry in
-            let outcome = engine.resume(entry.token)
+            let outcome = engine.resume(entry.token, time: time)
             return finish(outcome, entry.question).map { Answer(question: entry.question, verdict: $0) }
         }
     }
 
     private static let requestRoute = Array("ksr_request_route".utf8)
     private static let replyRoute = Array("ksr_reply_route".utf8)
-    private var hasReplyRoute: Bool { engine.run.routeNames.contains(Self.replyRoute) }
+    private var hasReplyRoute: Bool { engine.host.run.routeNames.contains(Self.replyRoute) }
 
     /// What is said where there is nothing to run.
     private static func indifferent(_ question: ScriptQuestion) -> ScriptVerdict {
         switch question.point {
-        case .request: .request(RequestVerdict(.route))
+        case .request: .request(RequestVerdict(.answer(status: 400, reason: [], lines: [])))
         case .branch, .response: .message(.goOn([]))
         case .final: .final(.best)
         }
@@ -121,7 +130,7 @@ package final class ScriptJudge {
         } catch {
             return false
         }
-        engine.run.begin(message, at: point(question), state: state, time: time)
+        engine.host.run.begin(message, at: point(question), state: state, time: time)
         return true
     }
 
@@ -141,6 +150,8 @@ package final class ScriptJudge {
         point.status = status
         point.isReceivedResponse = kind == .onreply || status != 408
         point.hasTransaction = kind != .request
+        point.did = question.did
+        point.beginsDialog = kind == .request && question.did != nil && !question.isInDialog
         return point
     }
 
@@ -149,7 +160,7 @@ package final class ScriptJudge {
     private func response(_ question: ScriptQuestion, _ time: RouteTime) -> ScriptVerdict? {
         var changed: [UInt8] = []
         if hasReplyRoute {
-            engine.run.point.kind = .reply
+            engine.host.run.point.kind = .reply
             guard let verdict = finish(engine.start(Self.replyRoute), question) else { return nil }
             guard case .message(.goOn(let bytes)) = verdict else { return verdict }
             changed = bytes
@@ -168,18 +179,22 @@ package final class ScriptJudge {
     // MARK: Verdicts
 
     private func finish(_ outcome: ScriptOutcome, _ question: ScriptQuestion) -> ScriptVerdict? {
-        notes += engine.run.notes
-        engine.run.notes.removeAll(keepingCapacity: true)
+        notes += engine.host.run.notes
+        engine.host.run.notes.removeAll(keepingCapacity: true)
+        let wanted = engine.host.run.plan.dialogs.takeActs()
+        if !wanted.isIdle { acts.append(wanted) }
         switch outcome {
         case .ended, .exited: break
-        case .absent: return Self.indifferent(question)
+        case .absent:
+            let text = "the script has no function for this"
+            return failed(ScriptError(kind: .error, file: "", line: 0, text: text), question)
         case .failed(let error): return failed(error, question)
         case .waiting(let token, let milliseconds):
-            let until = engine.run.time.now.advanced(milliseconds: Int64(milliseconds))
+            let until = engine.host.run.time.now.advanced(milliseconds: Int64(milliseconds))
             waiting.append(Waiting(question: question, token: token, until: until))
             return nil
         }
-        keep(engine.run.state, question)
+        keep(engine.host.run.state, question)
         do throws(RouteFault) {
             return try verdict(question)
         } catch {
@@ -207,18 +222,18 @@ package final class ScriptJudge {
     }
 
     private func verdict(_ question: ScriptQuestion) throws(RouteFault) -> ScriptVerdict {
-        let plan = engine.run.plan
+        let plan = engine.host.run.plan
         switch question.point {
         case .request: return .request(try requestVerdict(question, plan))
         case .branch, .response:
             if plan.isDropped { return .message(.drop) }
-            return .message(.goOn(try engine.run.changedMessage()))
+            return .message(.goOn(try engine.host.run.changedMessage()))
         case .final:
             switch plan.verdict {
             case .replied(let status, let reason, _):
                 return .final(.answer(status: status, reason: reason, lines: plan.replyLines))
             case .relayed, .forwarded:
-                let bytes = try engine.run.changedMessage()
+                let bytes = try engine.host.run.changedMessage()
                 return .final(.retry(targets(plan, always: true), bytes: bytes))
             case .ended, .dropped: return .final(.best)
             }
@@ -231,9 +246,17 @@ package final class ScriptJudge {
             return RequestVerdict(.answer(status: status, reason: reason, lines: plan.replyLines))
         case .relayed, .forwarded:
             let recorded: Bool? = question.isInDialog && !plan.recordsRoute ? nil : plan.recordsRoute
-            let bytes = try engine.run.changedMessage()
+            let bytes = try engine.host.run.changedMessage()
             let targets = targets(plan, always: false)
-            return RequestVerdict(targets.isEmpty ? .route : .relay(targets), bytes: bytes, recordsRoute: recorded)
+            var verdict = RequestVerdict(
+                targets.isEmpty ? .route : .relay(targets), bytes: bytes, recordsRoute: recorded)
+            verdict.changes = plan.dialogs.ofTheComing
+            verdict.lifetimeMilliseconds =
+                plan.dialogs.lifetimes.first { $0.did == nil }.map {
+                    UInt64($0.seconds) * 1_000
+                } ?? 0
+            verdict.tracksDialog = plan.dialogs.isManaged
+            return verdict
         case .ended, .dropped: return RequestVerdict(.drop)
         }
     }
@@ -242,7 +265,7 @@ package final class ScriptJudge {
     private func targets(_ plan: RoutePlan, always: Bool) -> [ForkTarget] {
         var targets: [ForkTarget] = []
         if always || !plan.destination.isEmpty || !plan.branches.isEmpty {
-            let whither = plan.destination.isEmpty ? engine.run.requestURI : plan.destination
+            let whither = plan.destination.isEmpty ? engine.host.run.requestURI : plan.destination
             if let target = Self.target(plan.requestURI, whither) { targets.append(target) }
         }
         for branch in plan.branches {

@@ -27,37 +27,7 @@ struct ScriptedNode: ~Copyable, NodeMachine {
     /// Answers what stands in the outbox, and what its answers lead to.
     private mutating func answer(_ now: Instant, _ out: inout Outbox) {
         guard !out.scripts.isEmpty, let judge else { return }
-        while !out.scripts.isEmpty {
-            let asked = out.scripts
-            out.scripts.removeAll(keepingCapacity: true)
-            for question in asked {
-                guard let verdict = judge.judge(question, time(now)) else { continue }
-                node.receive(verdict: verdict, to: question, now: now, into: &out)
-            }
-        }
-        tell(judge, &out)
-    }
-
-    private func tell(_ judge: ScriptJudge, _ out: inout Outbox) {
-        for note in judge.notes {
-            let level: NoteLevel =
-                switch note.level {
-                case .debug: .debug
-                case .info: .info
-                case .notice: .notice
-                case .warning: .warning
-                case .error: .error
-                }
-            out.notes.append(Note(script: level, note.text.shown))
-        }
-        for failure in judge.failures {
-            out.notes.append(
-                Note(
-                    .warning, "a route of the script failed",
-                    [("file", failure.file), ("line", String(failure.line)), ("why", failure.text)]))
-        }
-        judge.notes.removeAll(keepingCapacity: true)
-        judge.failures.removeAll(keepingCapacity: true)
+        judge.answer(&node, time(now), into: &out)
     }
 
     // MARK: Events
@@ -127,29 +97,10 @@ struct ScriptedNode: ~Copyable, NodeMachine {
     mutating func advance(to now: Instant, into out: inout Outbox) {
         node.advance(to: now, into: &out)
         answer(now, &out)
-        guard let judge, let next = judge.next, next <= now else { return }
-        for late in judge.resume(time(now)) {
-            node.receive(verdict: late.verdict, to: late.question, now: now, into: &out)
-        }
-        tell(judge, &out)
-        answer(now, &out)
+        judge?.goOn(&node, time(now), into: &out)
     }
 
     var nextDeadline: Instant { min(node.nextDeadline, judge?.next ?? .distantFuture) }
-}
-
-extension Note {
-    /// What a script writes into the log.
-    fileprivate init(script level: NoteLevel, _ text: String) {
-        let text = [("text", text)]
-        switch level {
-        case .debug: self.init(.debug, "the script says", text)
-        case .info: self.init(.info, "the script says", text)
-        case .notice: self.init(.notice, "the script says", text)
-        case .warning: self.init(.warning, "the script says", text)
-        case .error: self.init(.error, "the script says", text)
-        }
-    }
 }
 
 extension ScriptJudge {
@@ -163,7 +114,7 @@ extension ScriptJudge {
             settings: RouteSettings(settings, seed: settings.cluster.key.isEmpty ? Array("\(seed)".utf8) : []),
             point: RoutePoint(kind: .request, source: socket, socket: socket),
             time: RouteTime(microseconds: Int(BootClock.unixMilliseconds) * 1_000, now: BootClock.now), seed: seed)
-        return ScriptJudge(
+        return try ScriptJudge(
             try ScriptEngine(source, limits: ScriptLimits(), run: run), sockets: settings.sip.listen)
     }
 }
@@ -181,6 +132,9 @@ extension RouteSettings {
         }
         if let service = settings.sip.serviceAddress { names.append(HostPort(service)) }
         domains = settings.sip.alias.map { Array($0.utf8) }
+        profilesWithValue = Set(settings.dialogs.profilesWithValue.map { Array($0.utf8) })
+        profilesNoValue = Set(settings.dialogs.profilesNoValue.map { Array($0.utf8) })
+        dialogLifetime = settings.dialogs.defaultTimeout
         balancers = settings.sip.balancer.map(\.address)
         members = settings.cluster.peers.map(\.address)
         transports = Set(settings.sip.listen.map(\.transport)).union([.udp])

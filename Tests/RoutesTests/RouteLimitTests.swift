@@ -34,6 +34,22 @@ struct RouteLimitTests {
         #expect(throws: RouteFault.self) { try run.appendBranch(nil) }
     }
 
+    @Test func `a run writes so many things of dialogs and no more`() throws {
+        var run = try RouteBench.run()
+        run.point.beginsDialog = true
+        func set(_ name: String, _ value: Int) -> Bool {
+            run.setDialogVariable(Array(name.utf8), .integer(value), of: run.dialog)
+        }
+        for index in 0..<DialogDraft.writeLimit {
+            let isSet = set("v\(index)", 1)
+            #expect(isSet)
+        }
+        // What is written again takes no further place.
+        let (isMore, isAgain) = (set("one more", 1), set("v0", 2))
+        #expect(!isMore && isAgain)
+        #expect(run.text("$dlg_var(v0)") == "2" && run.text("$dlg_var(one more)") == nil)
+    }
+
     @Test func `answers get so many bytes of header lines and no more`() throws {
         var run = try RouteBench.run()
         let line = Array("X: ".utf8) + [UInt8](repeating: 0x78, count: RoutePlan.replyLimit - 5)
@@ -67,6 +83,33 @@ struct RouteLimitTests {
         #expect(try memory.set([1], [0], .integer(1), at: Instant(nanoseconds: 2_000_000_000)))
         #expect(memory.tables[0].entries.count == 1)
         #expect(try !memory.set([2], [0], .integer(1), at: .zero))
+    }
+
+    @Test func `a full table is walked once a second, and pike's sources once a window`() throws {
+        func moment(_ milliseconds: Int64) -> Instant { Instant.zero.advanced(milliseconds: milliseconds) }
+        var settings = RouteSettings()
+        settings.tables = [HashTableSettings(name: [1])]
+        var memory = RouteMemory(settings)
+        let short = Duration.milliseconds(500)
+        #expect(try memory.set([1], [0], .integer(1), lifetime: short, at: .zero))
+        for index in 1..<RouteMemory.entryLimit {
+            _ = try memory.set([1], Array("\(index)".utf8), .integer(1), at: .zero)
+        }
+        for time in [0, 600, 999] as [Int64] {
+            #expect(throws: RouteFault.self) { try memory.set([1], [1], .integer(1), at: moment(time)) }
+        }
+        #expect(try memory.set([1], [1], .integer(1), at: moment(1_000)))
+
+        var pike = Pike(PikeSettings())
+        pike.settings.density = 1
+        for index in 0..<Pike.sourceLimit {
+            let address = try #require(Address(text: "10.\(index >> 16).\(index >> 8 & 255).\(index & 255)"))
+            _ = pike.check(address, at: .zero)
+        }
+        let late = try #require(Address(text: "192.0.2.1"))
+        let before = ([3_900, 4_500, 5_800] as [Int64]).map { pike.check(late, at: moment($0)) }
+        let after = (0..<2).map { _ in pike.check(late, at: moment(5_900)) }
+        #expect(before == [.fine, .fine, .fine] && after == [.fine, .justBlocked])
     }
 
     @Test func `pike knows so many sources; one more is not counted`() throws {

@@ -11,6 +11,15 @@ struct LibraryTests {
     /// Not exported by name: they come with the Lua engine, or with a module that has no place in the list.
     private static let ours: Set<String> = ["x.exit", "x.drop", "x.modf", "auth_db.auth_check"]
 
+    /// Of Kamailio's later versions, and those that ims_dialog and dialog have without exporting them.
+    private static func isLater(_ name: String) -> Bool {
+        name.hasPrefix("ims_dialog.")
+            || [
+                "dialog.dlg_set_ruri", "dialog.dlg_terminate", "dialog.dlg_set_var", "dialog.dlg_get_var",
+                "dialog.dlg_update_state", "dialog.dlg_update_contact", "dialog.dlg_update_socket",
+            ].contains(name)
+    }
+
     private static let list: [String: (result: String, parameters: [String])]? = {
         let root = URL(filePath: #filePath).resolvingSymlinksInPath().deletingLastPathComponent()
             .deletingLastPathComponent().deletingLastPathComponent()
@@ -43,7 +52,7 @@ struct LibraryTests {
     @Test(.enabled(if: list != nil, "the list of Kamailio's exports is not at hand"))
     func `every function has the types that Kamailio exports`() throws {
         let list = try #require(Self.list)
-        for function in Library.functions where !Self.ours.contains(function.name) {
+        for function in Library.functions where !Self.ours.contains(function.name) && !Self.isLater(function.name) {
             let known = try #require(list[function.name], "Kamailio has no \(function.name)")
             #expect(known.result == function.result.rawValue, "\(function.name)")
             #expect(known.parameters == function.parameters.map(\.rawValue), "\(function.name)")

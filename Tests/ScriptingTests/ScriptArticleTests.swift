@@ -36,6 +36,16 @@ struct ScriptArticleTests {
         - `$var(x)` begins as 0 in each transaction; there it keeps what another message left.
         - `KSR.cfgutils.sleep()` lets other messages pass.
         - `KSR.auth_db.auth_check()` knows the users of the configuration. A nonce of one node is good at every other.
+        - What a script writes of a dialog (`$dlg_var`, profiles, flags, a timeout) is seen on every node and outlives
+          the one that ran it; a profile's size is the cluster's, and a dialog that is put into one twice counts once.
+          What does not fit into the record (4 KiB of names and values) is refused: -1.
+        - A dialog begins where the INVITE leaves record-routed, or where `KSR.dialog.dlg_manage()` was called. Its
+          variables, profiles and flags may be set before that.
+        - `KSR.dialog.dlg_bye()` and `dlg_terminate()` answer 1 when the end can be asked for; the BYEs need the grants
+          of the members, like those of an expired dialog. `$dlg_ctx(timeout_bye)` is always 1.
+        - `dlg_update_state`, `dlg_update_contact`, `dlg_update_socket`, `dlg_db_load_extra` have nothing left to do;
+          `dlg_db_load_callid` says whether there is such a dialog.
+        - A script without `ksr_request_route` is refused. A request that cannot be read gets 400.
         - `KSR.pike` counts no balancer and no member of the cluster.
         - Regular expressions are those of `routes`: no counted repetition, no back reference.
 

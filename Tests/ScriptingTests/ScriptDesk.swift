@@ -25,20 +25,30 @@ struct ScriptDesk {
     let judge: ScriptJudge
     var now = Instant.zero
     var out = Outbox()
+    /// What the log got.
+    private(set) var notes: [Note] = []
+    var failures: [Note] { notes.filter { $0.message == "a route of the script failed" } }
+    /// What the script wrote.
+    var said: [String] {
+        notes.filter { $0.message == "the script says" }.flatMap { $0.metadata.map(\.1) }
+    }
 
-    init(_ script: String, modules: Set<String> = []) throws {
+    init(
+        _ script: String, modules: Set<String> = [], change: (inout Settings, inout RouteSettings) -> Void = { _, _ in }
+    ) throws {
         var settings = Settings()
         settings.node.name = "n1"
         settings.sip.listen = [try #require(Endpoint(text: "127.0.0.20:5060"))]
-        node = Node(settings: settings, boot: 1, seed: 7, now: .zero, unixMilliseconds: 0)
         var routes = RouteSettings()
+        change(&settings, &routes)
+        node = Node(settings: settings, boot: 1, seed: 7, now: .zero, unixMilliseconds: 0)
         routes.names = settings.sip.listen.map { HostPort($0) }
         routes.modules = modules
         let point = RoutePoint(kind: .request, source: settings.sip.listen[0], socket: settings.sip.listen[0])
         let run = RouteRun(
             settings: routes, point: point, time: RouteTime(microseconds: 0, now: .zero), seed: 1)
         let source = ScriptSource(main: .init(name: "route.lua", text: Array(script.utf8)))
-        judge = ScriptJudge(
+        judge = try ScriptJudge(
             try ScriptEngine(source, limits: ScriptLimits(), run: run), sockets: settings.sip.listen)
         node.scriptPoints = [.request, .branch, .response, .final]
         node.advance(to: now, into: &out)
@@ -48,15 +58,10 @@ struct ScriptDesk {
     private var time: RouteTime { RouteTime(microseconds: 0, now: now) }
 
     private mutating func turn() -> [Sent] {
-        while !out.scripts.isEmpty {
-            let asked = out.scripts
-            out.scripts.removeAll()
-            for question in asked {
-                guard let verdict = judge.judge(question, time) else { continue }
-                node.receive(verdict: verdict, to: question, now: now, into: &out)
-            }
-        }
+        judge.answer(&node, time, into: &out)
         node.advance(to: now, into: &out)
+        judge.answer(&node, time, into: &out)
+        notes += out.notes
         defer { out.removeAll() }
         return out.datagrams.map { datagram in
             Sent(
@@ -81,9 +86,7 @@ struct ScriptDesk {
             guard next <= end else { break }
             now = max(now, next)
             node.advance(to: now, into: &out)
-            for late in judge.resume(time) {
-                node.receive(verdict: late.verdict, to: late.question, now: now, into: &out)
-            }
+            judge.goOn(&node, time, into: &out)
             sent += turn()
         }
         now = end

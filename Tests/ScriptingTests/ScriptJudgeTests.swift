@@ -55,7 +55,7 @@ struct ScriptJudgeTests {
         let ringing = try desk.receive(ScriptCall.answer("180 Ringing", to: invite), from: "127.0.0.21:5072")
         let upstream = try #require(ringing.first { $0.status == 180 })
         #expect(upstream.lines("X-Reply").count == 1 && upstream.lines("X-Onreply") == ["X-Onreply: 180"])
-        #expect(desk.judge.failures.isEmpty)
+        #expect(desk.failures.isEmpty)
     }
 
     @Test func `a failure route tries another target, then answers`() throws {

@@ -51,7 +51,7 @@ struct StockScriptTests {
             } else {
                 #expect(sent == (ours ?? golden).map { [$0] } ?? [], "\(name)")
             }
-            #expect(desk.judge.failures.isEmpty, "\(name): \(desk.judge.failures)")
+            #expect(desk.failures.isEmpty, "\(name): \(desk.failures)")
         }
     }
 
@@ -74,6 +74,6 @@ struct StockScriptTests {
         let relayed = try desk.receive(bye, from: "127.0.0.22:5080")
         #expect(
             relayed.contains { $0.firstLine.hasPrefix("BYE sip:carol@127.0.0.21:5072") && $0.to == "127.0.0.21:5072" })
-        #expect(desk.judge.failures.isEmpty, "\(desk.judge.failures)")
+        #expect(desk.failures.isEmpty, "\(desk.failures)")
     }
 }

@@ -11,7 +11,7 @@ enum Checks {
         "SIP": ["Primitives"],
         "Dialogs": ["Primitives", "SIP"],
         "Proxy": ["Primitives", "SIP", "Dialogs"],
-        "Routes": ["Primitives", "SIP"],
+        "Routes": ["Primitives", "SIP", "Dialogs"],
         "Cluster": ["Primitives"],
         "Node": ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster"],
         "Nanomsg": ["CNanomsg", "CSockets", "Glibc", "Synchronization"],
@@ -26,7 +26,7 @@ enum Checks {
             "HummingbirdTLS", "NIOHTTP1", "NIOSSL", "Logging", "Yams", "Foundation", "FoundationEssentials", "Glibc",
             "Synchronization",
         ],
-        "Scripting": ["Primitives", "SIP", "Dialogs", "Proxy", "Routes", "CLua"],
+        "Scripting": ["Primitives", "SIP", "Dialogs", "Proxy", "Node", "Routes", "CLua"],
         "Callbacks": [
             "Primitives", "Dialogs", "Proxy", "Node", "Nanomsg", "Transports", "Glibc", "Synchronization",
         ],

@@ -89,9 +89,10 @@ extension Proxy {
         var deadline = RecordView.Deadline()
         deadline.atMilliseconds = UInt64(max(0, settings.earlyTimeout.wholeMilliseconds))
         let template = template(of: plan)
-        deadline.lifetimeMilliseconds = template?.lifetimeMilliseconds ?? 0
+        deadline.lifetimeMilliseconds =
+            plan.scriptLifetime > 0 ? plan.scriptLifetime : template?.lifetimeMilliseconds ?? 0
         facts.deadline(deadline)
-        if let template { write(template, plan) }
+        if let template { write(template, plan) } else if !plan.scriptChanges.isEmpty { write(plan.scriptChanges) }
         var times = RecordView.Times()
         times.bornUnixMilliseconds = UInt64(max(0, unixOrigin + now.milliseconds(since: .zero)))
         facts.times(times)

@@ -67,6 +67,9 @@ struct RequestPlan: Sendable {
     var recordsRoute = false
     /// The route that it takes, where that gives its dialog something.
     var templateRoute: Int?
+    /// What a script gives its dialog: facts, and a lifetime that is not the configured one.
+    var scriptChanges: [StampedChange] = []
+    var scriptLifetime: UInt64 = 0
     /// It begins an emergency call, which is shed last.
     var isEmergency = false
     /// Which pass of a spiral it is.

@@ -140,6 +140,11 @@ extension Proxy {
         }
         for flag in template.flags { changes.append(.flag(flag, isSet: true)) }
         for property in template.properties { changes.append(.property(property, isSet: true)) }
+        write(changes)
+    }
+
+    /// Writes what the dialog that the INVITE at hand begins is given.
+    mutating func write(_ changes: [StampedChange]) {
         var room = StampedRoom()
         // Nobody has written to a record before it is made.
         let stamp = Stamp(counter: 1, tag: settings.memberTag)

@@ -126,6 +126,12 @@ extension Proxy {
         (plan.via, plan.cSeq) = (via, cSeq)
         consumeRoutes(&plan, dialogs: dialogs)
         if let recordsRoute = verdict.recordsRoute { plan.recordsRoute = recordsRoute }
+        if plan.createsDialog, !plan.recordsRoute, !verdict.tracksDialog {
+            plan.createsDialog = false
+            plan.did = nil
+        }
+        plan.scriptChanges = verdict.changes
+        plan.scriptLifetime = verdict.lifetimeMilliseconds
         switch verdict.fate {
         case .route: run(&plan, from: .route, dialogs: &dialogs)
         case .relay(let targets):

@@ -57,6 +57,9 @@ package struct ScriptQuestion: Sendable {
 }
 
 /// What a script says of a request.
+///
+/// An INVITE that leaves without our Record-Route begins no dialog unless the script says so: its ACK and BYE may go
+/// another way, and a record that hears of neither would stand until its lifetime is over.
 package struct RequestVerdict: Sendable {
     package enum Fate: Sendable {
         /// It goes by its Routes and its Request-URI, and by the configured routes.
@@ -74,6 +77,12 @@ package struct RequestVerdict: Sendable {
     package var bytes: [UInt8] = []
     /// Whether it is record-routed; `nil` as without a script.
     package var recordsRoute: Bool?
+    /// What the record of the dialog that it begins has from the first byte on.
+    package var changes: [StampedChange] = []
+    /// 0: the configured one.
+    package var lifetimeMilliseconds: UInt64 = 0
+    /// Its dialog is tracked although it is not record-routed.
+    package var tracksDialog = false
 
     package init(_ fate: Fate, bytes: [UInt8] = [], recordsRoute: Bool? = nil) {
         self.fate = fate

@@ -64,7 +64,7 @@ extension RouteRun {
 
     private func state(of nonce: [UInt8], _ realm: [UInt8]) -> NonceState {
         guard nonce.count == 40, let given = Text.hex(nonce, ByteRange(start: 0, end: 8)),
-            mark(Array(nonce[..<8]), realm) == Array(nonce[8...])
+            Self.isEqual(mark(Array(nonce[..<8]), realm), Array(nonce[8...]))
         else { return .foreign }
         let age = time.seconds - Int(given)
         return abs(age) <= settings.auth.nonceLifetime ? .fresh : .stale

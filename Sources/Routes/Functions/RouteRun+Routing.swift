@@ -34,7 +34,7 @@ extension RouteRun {
     }
 
     package func isDirection(_ direction: [UInt8]) -> Bool {
-        guard let isUpstream = point.isUpstream else { return false }
+        guard let isUpstream = goesUpstream else { return false }
         return switch String(decoding: direction, as: UTF8.self) {
         case "upstream": isUpstream
         case "downstream": !isUpstream
