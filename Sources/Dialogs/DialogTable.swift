@@ -138,6 +138,9 @@ public struct DialogTable: Sendable {
     /// What has come and gone, of all dialogs that this table has held, and of its node's.
     public private(set) var totals = DialogTotals()
     public private(set) var ownTotals = DialogTotals()
+    /// Answered here, and ended by peers that had not heard of the answer, as they stood here before: until the node
+    /// looks, which it does after each batch of frames.
+    private var unpaid: [(did: DialogID, record: Record)] = []
     /// How many live dialogs each profile has.
     var profiles: ProfileIndex
 
@@ -311,6 +314,7 @@ public struct DialogTable: Sendable {
         entry.flags = summary.flags
         entry.changedAt = now
         entry.contentHash = contentHash(entry.did, written)
+        if isPeers, isEndUnsaid(entry, to: old), let record = record(old.did) { unpaid.append((old.did, record)) }
         let overruled = old.state == .confirmed && entry.deadline < old.deadline ? deadline(of: old) : nil
         countLinks(of: old, by: -1)
         entry.blob = blobs.replace(old.blob, with: written)
@@ -324,6 +328,22 @@ public struct DialogTable: Sendable {
             outcome: .changed, before: old.state, after: entry.state, deadlineChanged: deadlineChanged)
         learned.overruled = overruled
         return learned
+    }
+
+    /// A peer has ended what was answered here, and no phone was told: the peer's end is that of a call that was never
+    /// made, since whoever wrote it had not heard of the answer (R15).
+    private func isEndUnsaid(_ entry: Entry, to old: Entry) -> Bool {
+        guard entry.state == .deleted, old.state == .confirmedNotAcknowledged || old.state == .confirmed else {
+            return false
+        }
+        return entry.flags.contains(.failed) || entry.flags.isDisjoint(with: RecordFlags.saidEnds)
+    }
+
+    /// Records whose ends are owed to phones, since this was last asked.
+    public mutating func takeUnpaid() -> [(did: DialogID, record: Record)] {
+        guard !unpaid.isEmpty else { return [] }
+        defer { unpaid = [] }
+        return unpaid
     }
 
     /// What this node has promised of a confirmed dialog, counted from its true birth: the same moment as before.

@@ -31,7 +31,7 @@ extension Node {
                 proxy.neighbours.frozenDialogs.evicted),
             counter(
                 "sip_last_records_evicted", "Ended dialogs forgotten with a member's transaction open",
-                proxy.lastRecords.evicted),
+                proxy.lastRecords.evicted + proxy.owedEnds.evicted),
         ]
     }
 

@@ -153,6 +153,9 @@ extension Node {
         }
         store.overruled.removeAll(keepingCapacity: true)
         guard !store.touched.isEmpty else { return }
+        for (did, record) in store.dialogs.takeUnpaid() {
+            proxy.payEnd(did, record, now: now, dialogs: &store.dialogs)
+        }
         var touched: [DialogID] = []
         swap(&touched, &store.touched)
         for did in touched {

@@ -82,6 +82,8 @@ package struct Proxy: Sendable {
     var relayCount = 0
     /// Of dialogs that this node has ended.
     package internal(set) var lastRecords = LastRecords()
+    /// Records whose ends are to be told when this node is fit.
+    package internal(set) var owedEnds = LastRecords()
     /// Dialogs whose adopted INVITEs have to look at the record again.
     var reviewsDue: [DialogID] = []
 

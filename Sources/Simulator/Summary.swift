@@ -1,8 +1,8 @@
-// What many seeds came to, for a person: each kind of violation with a few seeds that show it and the command that
-// replays the first, and what is left by nature counted apart.
+// What many seeds came to, for a person: each kind of violation with the seeds that show it and the command that
+// replays the first, and what is left by nature counted apart, with a few seeds of each kind.
 
 package struct Summary: Sendable {
-    /// Seeds named for each code.
+    /// Seeds named for each code of what is left by nature; of violations, which are few, all are.
     package static let exampleLimit = 3
 
     struct Entry: Sendable {
@@ -49,6 +49,7 @@ package struct Summary: Sendable {
         // The lowest seeds, whatever order they were finished in: two runs say the same.
         entries[index].examples.append((seed, finding))
         entries[index].examples.sort { $0.seed < $1.seed }
+        guard finding.isByNature else { return }
         entries[index].examples = Array(entries[index].examples.prefix(Summary.exampleLimit))
     }
 

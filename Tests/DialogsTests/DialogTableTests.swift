@@ -115,6 +115,37 @@ struct DialogTableTests {
         #expect(try learn("n2", age: 100).isBegunAgain)
     }
 
+    @Test func `a record that was answered here and never made elsewhere is kept aside for whoever pays its end, R15`()
+        throws
+    {
+        func end(_ flags: RecordFlags) -> [UInt8] {
+            var facts = FactsWriter()
+            facts.reach(.deleted)
+            facts.raise(flags)
+            return facts.bytes
+        }
+        let rows: [(state: DialogState, flags: RecordFlags, isPeers: Bool, isOwed: Bool)] = [
+            (.confirmed, .failed, true, true), (.confirmedNotAcknowledged, [.failed, .cancelled], true, true),
+            // Nobody has said anything: the callee's dialog was ended as one of a set-up.
+            (.confirmed, [], true, true),
+            (.early, .failed, true, false), (.confirmed, .failed, false, false), (.confirmed, .timedOut, true, false),
+            (.confirmed, .byeFromCaller, true, false), (.confirmed, .endedByOperator, true, false),
+            (.confirmed, .cancelled, true, false),
+        ]
+        for row in rows {
+            var table = makeTable()
+            let did = table.did("c", from: "f")
+            _ = try table.learn(did, invite("c", from: "f"))
+            _ = try table.learn(did, patch(state: row.state, to: "t"))
+            _ = try table.learn(did, end(row.flags), isPeers: row.isPeers)
+            _ = try table.learn(did, end(row.flags), isPeers: row.isPeers)
+            let unpaid = table.takeUnpaid()
+            #expect(unpaid.map(\.did) == (row.isOwed ? [did] : []), "\(row)")
+            #expect(unpaid.first.map { $0.record.outs.map(\.state) } == (row.isOwed ? [row.state] : nil), "\(row)")
+            #expect(table.takeUnpaid().isEmpty)
+        }
+    }
+
     @Test func `of 2xx that do not fit beside each other every replica keeps the same`() throws {
         func answer(_ tag: String, _ size: Int) -> [UInt8] {
             var facts = FactsWriter()

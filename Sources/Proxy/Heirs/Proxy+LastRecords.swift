@@ -1,7 +1,7 @@
 // LastRecords are records as they stood when this node ended them while a transaction of another member's was open.
 // A live owner hears of the end and cancels its branches, or answers its caller, itself. One that has died a moment
 // ago, which nobody knows yet, does not; and the tombstone, which is all that the others have, says nothing of it. So
-// whoever wrote the end looks once more when members are gone.
+// whoever wrote the end looks once more when members are gone. Debts are remembered the same way (`Proxy+OwedEnds`).
 //
 // Limits: `limit` records, each for `span`, which is longer than any death goes unnoticed. The oldest makes room.
 
@@ -27,6 +27,8 @@ package struct LastRecords: Sendable {
         }
         entries.append((did, record, now.advanced(by: Self.span)))
     }
+
+    mutating func forget() { entries.removeAll() }
 
     /// Those that are still remembered.
     mutating func current(now: Instant) -> [(did: DialogID, record: Record)] {
@@ -57,6 +59,7 @@ extension Proxy {
     package mutating func reviewLastRecords(now: Instant, dialogs: inout DialogTable) {
         self.now = now
         defer { replayQueued(dialogs: &dialogs) }
+        payOwedEnds(dialogs: &dialogs)
         guard !lastRecords.entries.isEmpty else { return }
         for (did, record) in lastRecords.current(now: now) {
             var seen: [SlotID] = []
