@@ -159,8 +159,10 @@ package struct Hello: Equatable, Sendable {
     /// What it can do on the bus that an earlier version cannot, one bit each; 0 from one that does not tell.
     package var capabilities: UInt64 = 0
 
-    /// This version's: 1, which every version has that tells of capabilities, and nothing beside it yet.
-    package static let capabilities: UInt64 = 1
+    /// This version's: 1, which every version has that tells of capabilities, and `locations`.
+    package static let capabilities: UInt64 = 1 | locations
+    /// It keeps contacts, records of a second kind.
+    package static let locations: UInt64 = 2
 
     package static let namesLimit = 1_024
     static let settingsLimit = 16

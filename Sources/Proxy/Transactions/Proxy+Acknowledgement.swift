@@ -74,7 +74,7 @@ extension Proxy {
     /// be found is a counted drop.
     mutating func sendOn(_ plan: inout RequestPlan, dialogs: inout DialogTable) {
         if !plan.isJudged, let did = plan.did, plan.isKnown { learnAcknowledgement(did, plan, dialogs: &dialogs) }
-        if isForScript(plan), askAboutRequest(plan) { return }
+        if isForScript(plan), askAboutRequest(plan, .script) { return }
         guard let hops = try? message.maxForwards() ?? 70, hops > 0,
             plan.targets.isEmpty ? findNextHop(&plan, dialogs: dialogs).isProceed : true
         else {
