@@ -85,7 +85,7 @@ let package = Package(
             name: "understudy",
             dependencies: [
                 "Primitives", "SIP", "Dialogs", "Cluster", "Node", "Nanomsg", "Sealing", "Transports", "Management",
-                "Proxy", "Routes", "Scripting",
+                "Proxy", "Routes", "Scripting", "Callbacks",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
@@ -95,6 +95,17 @@ let package = Package(
             linkerSettings: [.unsafeFlags(["-Xlinker", "--build-id=sha1"])],
             plugins: ["Checkout"]),
         .plugin(name: "Checkout", capability: .buildTool(), path: "Sources/Checkout"),
+        // What programs in a node's process are told of dialogs, and an example of one: a node that writes call
+        // records.
+        module("Callbacks", ["Primitives", "Dialogs", "Proxy", "Node", "Nanomsg", "Transports"]),
+        .executableTarget(
+            name: "understudy-records",
+            dependencies: [
+                "Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Node", "Nanomsg", "Sealing", "Transports",
+                "Management", "Callbacks",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: swiftSettings),
         module("Simulator", ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Node"]),
         .executableTarget(
             name: "understudy-sim",
@@ -144,6 +155,7 @@ let package = Package(
             ]),
         tests("ManagementTests", ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Node", "Management"]),
         tests("SimulationTests", ["Primitives", "Simulator"]),
+        tests("CallbacksTests", ["Primitives", "SIP", "Proxy", "Node", "Callbacks"]),
         .testTarget(
             name: "FuzzTests", dependencies: ["Fuzzing"], exclude: ["Corpus"], swiftSettings: swiftSettings),
         tests("BenchmarksTests", ["Benchmarks"]),

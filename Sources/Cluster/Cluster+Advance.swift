@@ -119,7 +119,7 @@ extension Cluster {
             if (peers[at].stream.position ?? 0) < stream.known { return false }
         }
         return peers.allSatisfy { peer in
-            guard peer.heartbeat.state != .left else { return true }
+            guard peer.heartbeat.state != .left, !peer.heartbeat.isWitness else { return true }
             guard peer.verdict == .heard, view.contains(peer.id) else { return false }
             let beat = peer.heartbeat
             guard beat.compared >= (ended ? view.epoch : mark.epoch) else { return false }
@@ -207,13 +207,16 @@ extension Cluster {
             status.isInView = view.contains(peer.id)
             status.isFit = peer.heartbeat.isFit && peer.verdict == .heard
             status.isProvenGone = peer.verdict == .refused
-            status.lagFrames = peer.stream.known - min(peer.stream.known, peer.stream.position ?? 0)
+            status.lagFrames =
+                settings.isWitness
+                ? 0 : peer.stream.known - min(peer.stream.known, peer.stream.position ?? 0)
             status.silentMilliseconds = max(0, now.milliseconds(since: peer.detector.lastHeard))
             status.applied = peer.stream.position ?? 0
             status.acknowledged = peer.acknowledged
             status.rootDigest = peer.heartbeat.root
             status.liveCount = peer.heartbeat.live
             status.hello = peer.heartbeat.hello
+            status.isWitness = peer.heartbeat.isWitness
             status.addresses = peer.heartbeat.addresses
             status.bus = peer.index.map { lanes[$0].address } ?? ""
             return status
@@ -223,6 +226,7 @@ extension Cluster {
         own.boot = localMember.boot
         own.state = state
         own.isSelf = true
+        own.isWitness = settings.isWitness
         own.isInView = isMember
         own.isFit = isFit
         own.applied = outbound.last

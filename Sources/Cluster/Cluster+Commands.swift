@@ -31,7 +31,7 @@ extension Cluster {
     /// record as it stands. Who cannot be asked now finds the gap in our stream.
     private mutating func push(_ sequence: UInt64) {
         counters.unsentEntries += 1
-        for index in peers.indices where peers[index].verdict == .heard {
+        for index in peers.indices where peers[index].verdict == .heard && !peers[index].heartbeat.isWitness {
             if !peers[index].want(push: sequence) { counters.pushesLeftOut += 1 }
         }
     }
@@ -89,7 +89,9 @@ extension Cluster {
     /// Asks every peer that we hear for the record, also one that joins: it may have carried calls before that.
     /// The store sees it come.
     package mutating func fetch(_ did: UInt64) {
-        for index in peers.indices where peers[index].verdict == .heard { want(did, of: index) }
+        for index in peers.indices where peers[index].verdict == .heard && !peers[index].heartbeat.isWitness {
+            want(did, of: index)
+        }
     }
 
     /// Notes whose age a peer has told.
@@ -104,7 +106,9 @@ extension Cluster {
 
     /// Compares our replica with every member's, as an operator wants it.
     package mutating func repair() {
-        for index in peers.indices where isServing(peers[index]) { peers[index].want(sync: .complete) }
+        for index in peers.indices where isServing(peers[index]) && comparesWith(peers[index]) {
+            peers[index].want(sync: .complete)
+        }
     }
 
     package mutating func drain(_ on: Bool, out: inout ClusterActions) {

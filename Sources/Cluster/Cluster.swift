@@ -19,7 +19,7 @@
 // Invariants: nothing here depends on the order of a set or dictionary, on a clock, or on chance that is not seeded.
 // Every table has its limit in `ClusterSettings` or beside its type. Only members of the view vote, grant and
 // acknowledge.
-// Not attempted: AEAD (the wire has its place), quarantine of lapsed members (R5), a witness.
+// Not attempted: quarantine of lapsed members (R5).
 
 package import Primitives
 
@@ -193,7 +193,7 @@ package struct Cluster: Sendable {
     }
 
     func isServing(_ peer: Peer) -> Bool {
-        peer.verdict == .heard && peer.hasHeartbeat && peer.heartbeat.state.isServing
+        peer.verdict == .heard && peer.hasHeartbeat && peer.heartbeat.state.isServing && !peer.heartbeat.isWitness
     }
 
     /// Members of the view that we hear, not we ourselves.

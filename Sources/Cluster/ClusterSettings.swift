@@ -18,6 +18,8 @@ package struct ClusterSettings: Sendable {
     package var peers: [String] = []
     /// Peers are found while the node runs, `Cluster.addPeer`: an empty list does not mean that there are none.
     package var findsPeers = false
+    /// This process votes and keeps nothing: a third vote for two nodes (`Cluster+Witness`).
+    package var isWitness = false
     package var heartbeat: Duration = .milliseconds(100)
     /// Silence after which a member is suspected: the floor; measured jitter raises it up to the ceiling.
     package var suspicion: Duration = .milliseconds(400)

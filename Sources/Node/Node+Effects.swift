@@ -29,10 +29,7 @@ extension Node {
             carryOutClusterActions(now: now, into: &out)
             lookAtTouched(now: now)
         }
-        if !lifeEvents.isEmpty {
-            out.events += lifeEvents
-            lifeEvents.removeAll(keepingCapacity: true)
-        }
+        if !lifeEvents.isEmpty || !proxy.moments.isEmpty || !store.forgotten.isEmpty { tellPrograms(&out) }
     }
 
     private mutating func carryOutProxyEffects(now: Instant, into out: inout Outbox) {
@@ -76,7 +73,7 @@ extension Node {
     /// How many peers a commit waits for. A refresh and a granted end must meet in one node: commit + grants > members
     /// (R9).
     mutating func waitForCommit(_ token: CommitToken, now: Instant) {
-        let members = max(1, cluster.view.members.count)
+        let members = cluster.holderCount
         var peers = settings.replication.commit == .majority ? members / 2 : 1
         traceHeld(token, now: now)
         if token.purpose == .refresh { peers = max(peers, members - members / 2 - 1) }
@@ -173,6 +170,7 @@ extension Node {
             }
         }
         for did in store.arrived {
+            if watchedMoments.contains(.loaded) { proxy.moments.append(DialogMoment(.loaded, did)) }
             proxy.recordArrived(did, now: now, dialogs: &store.dialogs)
         }
         store.arrived.removeAll(keepingCapacity: true)

@@ -48,7 +48,7 @@ extension Node {
         let held = members.filter(\.isLive).flatMap(\.addresses)
         for member in members {
             let tag = Self.memberTag(name: member.name, boot: member.boot, hash: hash)
-            if member.isSelf || member.isAbsent { continue }
+            if member.isSelf || member.isAbsent || member.isWitness { continue }
             let service = member.hello.service
             let sockets = Self.sockets(of: member.hello)
             let endpoint = passingAddress(of: member.hello, sockets)
@@ -67,7 +67,7 @@ extension Node {
             }
         }
         store.comparesLocations = members.allSatisfy {
-            $0.isSelf || $0.isAbsent || $0.hello.capabilities & Hello.locations != 0
+            $0.isSelf || $0.isAbsent || $0.isWitness || $0.hello.capabilities & Hello.locations != 0
         }
         peers.sort { $0.memberTag < $1.memberTag }
         // What a process left behind whose name another has now is looked at when that one is heard.
@@ -117,7 +117,7 @@ extension Node {
 
     /// Why the node takes no new dialogs from a balancer (S2-14).
     private enum Unready: String {
-        case joining, draining, leaving
+        case joining, draining, leaving, witness
         case noQuorum = "no quorum"
     }
 
@@ -128,6 +128,7 @@ extension Node {
         case .left, .down: return .leaving
         case .up: break
         }
+        if settings.node.isWitness { return .witness }
         guard let lost = quorumLostSince, now.nanoseconds(since: lost) > Self.quorumPatience else { return nil }
         return .noQuorum
     }

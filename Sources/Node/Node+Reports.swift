@@ -106,6 +106,7 @@ extension Node {
             report.isInView = member.isInView
             report.isFit = member.isFit
             report.isProvenGone = member.isProvenGone
+            report.isWitness = member.isWitness
             report.isListed = member.isSelf || !member.bus.isEmpty
             report.silentMilliseconds = member.silentMilliseconds
             report.differs =

@@ -173,6 +173,7 @@ extension Node {
         cluster.name = settings.cluster.name
         cluster.peers = settings.cluster.peers.map(\.text)
         cluster.findsPeers = settings.cluster.dns != nil
+        cluster.isWitness = settings.node.isWitness
         cluster.heartbeat = settings.cluster.heartbeat
         cluster.suspicion = settings.cluster.suspicion
         cluster.quorum = settings.cluster.quorum == .auto ? .auto : .majority
@@ -207,7 +208,10 @@ extension Node {
             sip: settings.sip.listen.first { $0.transport == .udp }?.text ?? "",
             service: settings.sip.serviceAddress?.text ?? "",
             names: names(settings.sip).map(\.configured).joined(separator: " "),
-            settings: sharedSettings(settings).map { fingerprint($0.value, key: $0.key) }, software: software)
+            // A witness has none of what must be the same.
+            settings: settings.node.isWitness
+                ? [] : sharedSettings(settings).map { fingerprint($0.value, key: $0.key) },
+            software: software)
     }
 
     /// What must be the same on all nodes, by key and value as one text. The order is part of the wire format: further

@@ -30,13 +30,17 @@ extension Node {
     /// The view has changed: who is in it no more is succeeded.
     mutating func noteSuccessions(now: Instant) {
         let view = cluster.view.members
-        let left = Set(
-            cluster.members(now: now).filter { $0.state == .left }.map { MemberID(name: $0.name, boot: $0.boot) })
+        let members = cluster.members(now: now)
+        let left = Set(members.filter { $0.state == .left }.map { MemberID(name: $0.name, boot: $0.boot) })
+        let witnesses = Set(members.filter(\.isWitness).map(\.name))
+        defer { lastView = view }
+        // A witness inherits nothing, and leaves nothing.
+        guard !settings.node.isWitness else { return }
         for member in lastView where !view.contains(member) && member.name != settings.node.name {
+            guard !witnesses.contains(member.name) else { continue }
             guard !successions.contains(where: { $0.member == member }) else { continue }
             successions.append(Succession(member: member, hasLeft: left.contains(member), since: now))
         }
-        lastView = view
     }
 
     /// A walk over all records begins.

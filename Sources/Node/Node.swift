@@ -73,6 +73,9 @@ package struct Node: Sendable {
     /// Events of dialogs' lives that this node tells, and when it looks at others.
     var lifeEvents: [LifeEvent] = []
     var tellingTimes: TellingTimes
+    /// Whoever is told of them says when it has them (`confirm`); and those that it has not said so of.
+    package var awaitsConfirmation = false
+    var unconfirmed: [DialogID: Telling] = [:]
     var takeoverTimes = Histogram()
     var memberLags = Histogram()
 
@@ -278,7 +281,10 @@ struct NodeCounters: Sendable {
     /// Writes to records by scripts, operators and routes; those that did not fit.
     var changesWritten: UInt64 = 0
     var changesRefused: UInt64 = 0
-    /// Life events told here, and those whose flag the record did not take.
+    /// Life events told here, those told again since nobody confirmed them, those put off since too many wait for that,
+    /// and those whose flag the record did not take.
     var eventsTold: UInt64 = 0
+    var eventsRepeated: UInt64 = 0
+    var eventsPutOff: UInt64 = 0
     var eventsUnmarked: UInt64 = 0
 }

@@ -6,6 +6,7 @@
 //   inquiries ──▶ management      what members ask for their operators, and what became of ours
 //   scripts   ──▶ the script engine, in the same turn
 //   events    ──▶ programs that follow dialogs' lives
+//   moments   ──▶ programs that see dialogs' messages pass, in the same turn
 //   notes     ──▶ the log          constant sentences with metadata
 //   exit      ──▶ the process ends with this code, after what is above has been done
 //
@@ -106,6 +107,8 @@ package struct Outbox: Sendable {
     package var notes: [Note] = []
     /// What has become of dialogs, for the programs that ask for it.
     package var events: [LifeEvent] = []
+    /// What passes of dialogs, for programs in this process, in the same turn.
+    package var moments: [DialogMoment] = []
     /// The process is to end with this code.
     package var exit: Int32? = nil
 
@@ -125,8 +128,7 @@ package struct Outbox: Sendable {
     /// Nothing is to be done.
     package var isEmpty: Bool {
         datagrams.isEmpty && bus.isEmpty && questions.isEmpty && inquiries.isEmpty && scripts.isEmpty && notes.isEmpty
-            && events.isEmpty
-            && exit == nil
+            && events.isEmpty && moments.isEmpty && exit == nil
     }
 
     /// Forgets everything and keeps the memory.
@@ -139,6 +141,7 @@ package struct Outbox: Sendable {
         scripts.removeAll(keepingCapacity: true)
         notes.removeAll(keepingCapacity: true)
         events.removeAll(keepingCapacity: true)
+        moments.removeAll(keepingCapacity: true)
         exit = nil
     }
 }

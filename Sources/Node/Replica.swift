@@ -31,6 +31,9 @@ struct Replica: ReplicatedRecords {
     var arrived: [DialogID] = []
     /// Tombstones forgotten whose end nobody has told.
     private(set) var untold: UInt64 = 0
+    /// Records that are no more, if a program wants to know.
+    var forgotten: [DialogID] = []
+    var tellsForgotten = false
     /// Dialogs whose end was granted here.
     var granted: [DialogID] = []
 
@@ -102,6 +105,7 @@ struct Replica: ReplicatedRecords {
         let flags = dialogs.view(DialogID(rawValue: did)) { view, _ in view.flags } ?? []
         if !flags.contains(.toldEnd) { untold += 1 }
         dialogs.remove(DialogID(rawValue: did))
+        if tellsForgotten { forgotten.append(DialogID(rawValue: did)) }
         forgetIntent(DialogID(rawValue: did))
     }
 

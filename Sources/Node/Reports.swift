@@ -40,7 +40,7 @@ package struct MemberReport: Equatable, Sendable {
     /// The version of its program, as it tells it.
     package var version = ""
     package var isSelf = false
-    package var isInView = false
+    package var (isInView, isWitness) = (false, false)
     /// Up, with quorum, and not late.
     package var isFit = false
     /// Its bus port refuses connections: its process is gone.

@@ -63,6 +63,9 @@ package struct Proxy: Sendable {
     var dialogTable = FlatTable(minimumCapacity: 4_096)
     /// Requests that the cluster makes itself.
     var ownRequests: OwnRequests
+    /// What programs are told of dialogs, and what has happened of it since the node last took it.
+    package var watched: DialogMoments = []
+    package var moments: [DialogMoment] = []
     var wheel: TimerWheel
 
     /// What waits for the record of its dialog.

@@ -39,6 +39,8 @@ final class Host {
     let index: Int
     let name: String
     let address: Endpoint
+    /// Its process votes, and has neither SIP nor records.
+    var isWitness = false
     /// Nanoseconds that this host's monotonic clock is ahead of virtual time; differs from host to host.
     var clockOffset: Int64
     /// Milliseconds that its wall clock is ahead of the world's.

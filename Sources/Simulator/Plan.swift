@@ -34,6 +34,8 @@ package struct PlanOptions: Equatable, Sendable {
     package var large: Bool?
     /// Scripts write variables, flags and profiles; in one seed of three when absent.
     package var writes: Bool?
+    /// A process that only votes, beside the nodes.
+    package var witness = false
 
     package init() {}
 }
@@ -53,6 +55,8 @@ package struct Plan: Sendable {
     package let seed: UInt64
     package let options: PlanOptions
     package let nodes: Int
+    /// A process that only votes, beside the nodes.
+    let hasWitness: Bool
     package let faults: [FaultKind]
     package let deals: Bool
     /// `cluster.quorum: majority` instead of `auto`.
@@ -96,11 +100,17 @@ package struct Plan: Sendable {
 
     var lifetime: Nanoseconds { .seconds(Int64(lifetimeSeconds)) }
 
+    /// The witness is the last host.
+    var hostCount: Int { nodes + (hasWitness ? 1 : 0) }
+    /// Of two nodes alone the survivor of a partition may act, and each side does.
+    var isPairWithAuto: Bool { nodes == 2 && !usesMajority && !hasWitness }
+
     package init(seed: UInt64, options: PlanOptions = PlanOptions()) {
         var random = SplitMix(seed: seed ^ 0x5EED_0F0E_5EED_0F0E)
         self.seed = seed
         self.options = options
         nodes = options.nodes.map { min(max($0, 1), 5) } ?? random.pick([2, 3, 3, 4, 5])
+        hasWitness = options.witness
         deals = options.deals
         usesMajority = random.chance(perMille: 150)
         lifetimeSeconds = random.pick([3, 4, 6, 8, 12, 20])

@@ -9,9 +9,12 @@ extension World {
     func settings(of host: Host) -> Settings {
         var settings = Settings()
         settings.node.name = host.name
-        settings.sip.listen = [host.address]
-        settings.sip.advertise = ConfiguredURI("sip:\(balancer.endpoint.text)").map { [$0] } ?? []
-        settings.sip.balancer = [balancer.endpoint]
+        settings.node.isWitness = host.isWitness
+        if !host.isWitness {
+            settings.sip.listen = [host.address]
+            settings.sip.advertise = ConfiguredURI("sip:\(balancer.endpoint.text)").map { [$0] } ?? []
+            settings.sip.balancer = [balancer.endpoint]
+        }
         settings.cluster.name = "simulated"
         settings.cluster.bus = World.busAddress(host.index)
         settings.cluster.peers = hosts.indices.filter { $0 != host.index }.map { World.busAddress($0) }
@@ -31,7 +34,7 @@ extension World {
             settings.dialogs.keepsCallerAlive = true
             settings.dialogs.keepsCalleeAlive = true
         }
-        for call in plan.calls { route(call, in: &settings) }
+        for call in plan.calls where !host.isWitness { route(call, in: &settings) }
         settings.dialogs.profilesWithValue = ["caller"]
         settings.dialogs.profilesNoValue = ["calls"]
         settings.dialogs.tellsEvents = !plan.writes.isEmpty

@@ -41,7 +41,7 @@ extension World {
 
     private func chooseNode(_ message: PhoneMessage, _ packet: Packet) -> Int? {
         guard plan.deals else { return balancer.choose(callID: balancerKey(message, packet.sender)) }
-        let live = hosts.indices.filter { hosts[$0].isRunning && balancer.isActive[$0] && !links.unplugged[$0] }
+        let live = nodes.indices.filter { hosts[$0].isRunning && balancer.isActive[$0] && !links.unplugged[$0] }
         return live.isEmpty ? nil : networkRandom.pick(Array(live))
     }
 
@@ -65,7 +65,7 @@ extension World {
 
     func probeNodes() {
         schedule(.balancerProbe, after: Balancer.probeInterval)
-        for host in hosts {
+        for host in nodes {
             balancer.countMiss(host.index)
             balancer.isAsked[host.index] = true
             balancer.probes += 1

@@ -76,7 +76,7 @@ extension World {
     }
 
     private func recycle(_ host: Host, peer: Int) {
-        guard peer >= 0, peer < plan.nodes - 1 else { return badPeer(host, peer) }
+        guard peer >= 0, peer < plan.hostCount - 1 else { return badPeer(host, peer) }
         let other = host.host(ofPeer: peer)
         guard hosts[other].isAlive else { return }
         links.reset(host.index, other, readyAt: now + networkRandom.between(.milliseconds(1), .milliseconds(50)))
@@ -85,7 +85,7 @@ extension World {
     // MARK: Requests
 
     private func ask(_ host: Host, peer: Int, id: UInt64, _ bytes: [UInt8]) {
-        guard peer >= 0, peer < plan.nodes - 1 else { return badPeer(host, peer) }
+        guard peer >= 0, peer < plan.hostCount - 1 else { return badPeer(host, peer) }
         let request = OutstandingRequest(id: id, bytes: bytes)
         guard host.outstanding[peer] == nil else {
             host.waiting[peer].append(request)
@@ -153,7 +153,7 @@ extension World {
     // MARK: Probes
 
     private func probe(_ host: Host, peer: Int) {
-        guard peer >= 0, peer < plan.nodes - 1 else { return badPeer(host, peer) }
+        guard peer >= 0, peer < plan.hostCount - 1 else { return badPeer(host, peer) }
         let other = hosts[host.host(ofPeer: peer)]
         let isReachable = links.areConnected(host.index, other.index) && !other.isPoweredOff
         let result: ProbeResult = !isReachable ? .silent : other.isAlive ? .connected : .refused
@@ -168,6 +168,6 @@ extension World {
     }
 
     private func badPeer(_ host: Host, _ peer: Int) {
-        violate("bus", node: host.index, "an action for peer \(peer), of \(plan.nodes - 1)")
+        violate("bus", node: host.index, "an action for peer \(peer), of \(plan.hostCount - 1)")
     }
 }

@@ -99,6 +99,8 @@ extension World {
                     on: ListenerID(rawValue: 0), ageMilliseconds: age, now: time, into: &out)
             }
         case .frame(let bytes, _, _, _):
+            // Nothing but frames reaches it.
+            if host.isWitness { host.idleWakes = 0 }
             drive(host) { node, time, out in
                 node.receive(frame: RawSpan(_elements: bytes.span), now: time, into: &out)
             }

@@ -38,7 +38,7 @@ extension World {
     /// With `dealsAnswers`, a callee's answer reaches any live node, whatever address its Via named (anycast).
     private func deal(_ packet: Packet, _ party: Party) -> Party {
         guard plan.deals, plan.dealsAnswers, case .node = party, isOutside(packet.sender) else { return party }
-        let live = hosts.filter { $0.isRunning && !links.unplugged[$0.index] }.map(\.index)
+        let live = nodes.filter { $0.isRunning && !links.unplugged[$0.index] }.map(\.index)
         return live.isEmpty ? party : .node(networkRandom.pick(live))
     }
 

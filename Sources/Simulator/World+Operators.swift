@@ -7,7 +7,7 @@ internal import Node
 extension World {
     func operatorEnds(_ call: Int) {
         let truth = truth[call]
-        let candidates = hosts.filter { $0.isRunning && !$0.isPaused }
+        let candidates = nodes.filter { $0.isRunning && !$0.isPaused }
         guard let did = truth.did, truth.confirmedAt != nil, !truth.isEnding, !candidates.isEmpty else { return }
         let host = endRandom.pick(candidates)
         var report = EndReport.unknown

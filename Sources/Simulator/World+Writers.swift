@@ -39,7 +39,7 @@ extension World {
 
     /// Somebody's script runs on a random node.
     func scriptWrites(_ call: Int) {
-        let candidates = hosts.filter { $0.isRunning && !$0.isPaused }
+        let candidates = nodes.filter { $0.isRunning && !$0.isPaused }
         guard let did = truth[call].did, !candidates.isEmpty else { return }
         let host = writeRandom.pick(candidates)
         let isRemoval = writeRandom.chance(perMille: 300)

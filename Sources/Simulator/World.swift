@@ -63,7 +63,7 @@ package final class World {
         faultRandom = random.fork()
         writeRandom = SplitMix(seed: plan.seed ^ 0x5772_6974_6557_7269)
         partyRandom = SplitMix(seed: plan.randomSeed ^ 0x7061_7274_7061_7274)
-        links = Links(nodes: plan.nodes)
+        links = Links(nodes: plan.hostCount)
         balancer = Balancer(nodes: plan.nodes, endpoint: World.balancerEndpoint)
         parties[balancer.endpoint] = .balancer
         placeHosts()
@@ -157,14 +157,15 @@ package final class World {
     }
 
     private func placeHosts() {
-        for index in 0..<plan.nodes {
+        for index in 0..<plan.hostCount {
             let address = World.endpoint("10.0.0.\(index + 1):5060")
             let host = Host(
-                index: index, name: "n\(index + 1)", address: address, peers: plan.nodes - 1,
+                index: index, name: "n\(index + 1)", address: address, peers: plan.hostCount - 1,
                 clockOffset: random.between(.seconds(1), .seconds(900_000)),
                 wallSkew: random.between(-3_000, 3_000))
+            host.isWitness = index == plan.nodes
             hosts.append(host)
-            parties[address] = .node(index)
+            if !host.isWitness { parties[address] = .node(index) }
             queue.push(.fault(.start(host: index)), at: random.between(0, .milliseconds(300)))
         }
     }
@@ -221,6 +222,9 @@ package final class World {
         if role == .caller, let hunt = call.hunt { return hunt.cseq }
         return UInt32(1 + (call.isPlain ? random.below(5_000) : partyRandom.below(5_000)))
     }
+
+    /// All hosts but the witness.
+    var nodes: ArraySlice<Host> { hosts.prefix(plan.nodes) }
 
     // MARK: Who is in a call
 

@@ -27,8 +27,8 @@
 import CSockets
 import Glibc
 import Nanomsg
-import Node
-import Primitives
+package import Node
+package import Primitives
 import SIP
 import Synchronization
 
@@ -89,6 +89,11 @@ package struct Heartbeat: Sendable {
     }
 }
 
+/// Is told what has become of dialogs (`Outbox.events`, `Outbox.moments`), on the SIP thread and in the same turn,
+/// before anything of that turn is sent: it must not wait, and takes what it is told out of the outbox.
+package typealias Observer<Machine: NodeMachine & ~Copyable> =
+    @Sendable (inout Machine, Instant, inout Outbox) -> Void
+
 /// Sockets, bus and machine of one SIP thread.
 struct SIPLoop<Machine: NodeMachine & ~Copyable>: ~Copyable {
     /// A longer gap between two turns is a pause.
@@ -114,6 +119,7 @@ struct SIPLoop<Machine: NodeMachine & ~Copyable>: ~Copyable {
     private let mailbox: SIPMailbox<Machine>
     private let inquiry: @Sendable (InquiryEvent) -> Void
     private let note: @Sendable (Note) -> Void
+    private let observer: Observer<Machine>?
     private let heartbeat: Heartbeat?
     private var nextBeat = Instant.zero
     /// The signal first, then the sockets in their order.
@@ -131,8 +137,8 @@ struct SIPLoop<Machine: NodeMachine & ~Copyable>: ~Copyable {
 
     init(
         machine: consuming Machine, sockets: [UDPSocket?], streams: StreamService?, bus: Bus?, dns: DNSClient?,
-        mailbox: SIPMailbox<Machine>, heartbeat: Heartbeat?, inquiry: @escaping @Sendable (InquiryEvent) -> Void,
-        note: @escaping @Sendable (Note) -> Void
+        mailbox: SIPMailbox<Machine>, heartbeat: Heartbeat?, observer: Observer<Machine>?,
+        inquiry: @escaping @Sendable (InquiryEvent) -> Void, note: @escaping @Sendable (Note) -> Void
     ) {
         self.machine = machine
         self.sockets = sockets
@@ -142,6 +148,7 @@ struct SIPLoop<Machine: NodeMachine & ~Copyable>: ~Copyable {
         self.mailbox = mailbox
         self.inquiry = inquiry
         self.note = note
+        self.observer = observer
         self.heartbeat = heartbeat
         poll(mailbox.signal.descriptor)
         // A negative descriptor is never ready, and keeps the places alike.
@@ -360,6 +367,7 @@ struct SIPLoop<Machine: NodeMachine & ~Copyable>: ~Copyable {
     /// Performs what the machine has decided: datagrams, connections, bus, questions, notes.
     private mutating func flush() {
         if outbox.isEmpty { return }
+        if let observer, !outbox.events.isEmpty || !outbox.moments.isEmpty { observer(&machine, now, &outbox) }
         if !outbox.datagrams.isEmpty {
             let left = sending.send(outbox, through: sockets, counting: &counters)
             unsent += sending.unsendable

@@ -50,19 +50,20 @@ package final class SIPThread<Machine: NodeMachine & ~Copyable>: Sendable {
     ///   - streams: The connections; they outlive this thread, and are stopped by whoever started them.
     ///   - signal: The one that the bus, the connections and the DNS client were made with.
     ///   - heartbeat: Given between two turns for as long as the loop turns.
+    ///   - observer: Gets what has become of dialogs.
     ///   - inquiry: Gets what operators ask of members through others, likewise.
     ///   - note: Gets every note, on the SIP thread: it must not wait.
     /// - Throws: When there is no thread to be had.
     package init(
         machine: consuming sending Machine, sockets: [UDPSocket?], streams: StreamService? = nil, bus: Bus?,
-        dns: DNSClient? = nil, signal: Signal, heartbeat: Heartbeat? = nil,
+        dns: DNSClient? = nil, signal: Signal, heartbeat: Heartbeat? = nil, observer: Observer<Machine>? = nil,
         inquiry: @escaping @Sendable (InquiryEvent) -> Void = { _ in }, note: @escaping @Sendable (Note) -> Void
     ) throws(NanomsgError) {
         let mailbox = SIPMailbox<Machine>(signal: signal)
         let core = Core(
             SIPLoop(
                 machine: machine, sockets: sockets, streams: streams, bus: bus, dns: dns, mailbox: mailbox,
-                heartbeat: heartbeat, inquiry: inquiry, note: note),
+                heartbeat: heartbeat, observer: observer, inquiry: inquiry, note: note),
             mailbox)
         self.core = core
         self.bus = bus

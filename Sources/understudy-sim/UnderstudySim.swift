@@ -62,6 +62,9 @@ struct UnderstudySim: AsyncParsableCommand {
     @Flag(inversion: .prefixedNo, help: "Scripts write variables, flags and profiles; in one seed of three.")
     var writes: Bool?
 
+    @Flag(help: "A process that only votes runs beside the nodes.")
+    var witness = false
+
     @Flag(name: .customLong("trace"), help: "Print what happens; a number after it names the call to follow.")
     var traces = false
 
@@ -95,6 +98,7 @@ struct UnderstudySim: AsyncParsableCommand {
         options.tagless = tagless
         options.large = large
         options.writes = writes
+        options.witness = witness
         if let faults {
             let names = faults.split(separator: ",").map(String.init).filter { $0 != "none" }
             options.faults = try names.map { name in
@@ -133,6 +137,7 @@ struct UnderstudySim: AsyncParsableCommand {
         if let tagless { words.append(tagless ? "--tagless" : "--no-tagless") }
         if let large { words.append(large ? "--large" : "--no-large") }
         if let writes { words.append(writes ? "--writes" : "--no-writes") }
+        if witness { words.append("--witness") }
         if let hunts { words.append(hunts ? "--hunts" : "--no-hunts") }
         return words.joined(separator: " ")
     }

@@ -13,7 +13,8 @@ struct InitConfiguration: AsyncParsableCommand {
         discussion: """
             Asks for what no option gives: the cluster's name, its nodes' addresses, which balancer stands in front \
             and where, where calls go, and whether phones come over TLS, too. Writes \
-            n1.yaml, n2.yaml and so on, the balancer's configuration, and cluster.key with mode 600, into one folder. \
+            n1.yaml, n2.yaml and so on, with --witness that one's, the balancer's configuration, and cluster.key with \
+            mode 600, into one folder. \
             Nothing that exists is written over.
 
             Exit codes: 0 written; 2 an answer cannot be used, or a file could not be written.
@@ -30,6 +31,10 @@ struct InitConfiguration: AsyncParsableCommand {
         help: ArgumentHelp(
             "Where calls go: SIP URIs, separated by commas; none: each by its Request-URI.", valueName: "URI,…"))
     var to: String?
+    @Option(
+        help: ArgumentHelp(
+            "A host for a process that only votes: the third voice where there are two nodes.", valueName: "ADDRESS"))
+    var witness: String?
     @Flag(
         inversion: .prefixedNo,
         help: "Phones come over TLS, too, on port 5061. The certificate is yours to bring."
@@ -71,6 +76,7 @@ struct InitConfiguration: AsyncParsableCommand {
         ) {
             $0.nodes = Self.list($1)
         }
+        if witness != nil { try ask("", witness, "--witness", &plan) { $0.witness = $1 } }
         let kinds = ClusterPlan.Balancer.allCases.map(\.rawValue)
         try ask(
             "Which balancer stands in front: \(kinds.joined(separator: ", "))?", balancer, "--balancer",
@@ -171,6 +177,11 @@ struct InitConfiguration: AsyncParsableCommand {
                 "for a trial make them so:",
                 "  \(plan.trialCertificate)",
             ]
+        }
+        if !plan.witness.isEmpty {
+            lines.append("The witness, on \(plan.witness): cluster.key and witness.yaml, started like a node.")
+        } else if plan.nodes.count == 2 {
+            lines.append("Two nodes: --witness ADDRESS adds a third voice, so that a partition ends no call early.")
         }
         switch plan.balancer {
         case .kamailio: lines.append("The balancer: kamailio -f \(plan.folder)/kamailio.cfg -m 256 -DD -E")

@@ -34,6 +34,7 @@ final class LiveNode: ManagedNode {
     private let shift = Mutex<Int64>(0)
     private let inquiries = Inquiries()
     private let certificates = Mutex<[MetricReport]>([])
+    private let events = Mutex<EventSink?>(nil)
 
     func begin(
         _ thread: SIPThread<ScriptedNode>, _ bus: Bus?, _ seal: BusSealing?, _ dns: DNSClient, _ streams: StreamService?
@@ -44,6 +45,7 @@ final class LiveNode: ManagedNode {
     func end() {
         running.withLock { $0 = nil }
         inquiries.endAll()
+        events.withLock { $0 }?.stop()
     }
 
     /// Answers what members ask over the bus; called on the SIP thread.
@@ -65,6 +67,19 @@ final class LiveNode: ManagedNode {
         return await inquiries.begin { token in
             await thread.perform { machine, now, out in
                 machine.node.inquire(of: member, text, token: token, now: now, into: &out)
+            }
+        }
+    }
+
+    /// Whoever writes the events of dialogs' lives, for its counts.
+    func follow(_ sink: EventSink?) { events.withLock { $0 = sink } }
+
+    /// Those events are where they are to be.
+    func confirm(_ events: [LifeEvent]) {
+        Task {
+            // A node that has stopped meanwhile tells nobody; whoever acts in its place tells it again.
+            _ = try? await ask { node, now, out in
+                for event in events { node.confirm(event, now: now, into: &out) }
             }
         }
     }
@@ -129,7 +144,7 @@ final class LiveNode: ManagedNode {
             + ShellMetrics.reports(
                 await running.thread.counters(), running.bus?.counters, running.seal?.report(), running.dns.counters,
                 await running.streams?.counters())
-            + ProcessMetrics.reports() + certificates.withLock { $0 }
+            + ProcessMetrics.reports() + certificates.withLock { $0 } + EventSink.metrics(events.withLock { $0 })
     }
 
     /// What is told of the certificates: read when they are, not for each question.

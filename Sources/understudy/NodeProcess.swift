@@ -130,18 +130,23 @@ final class NodeProcess: Sendable {
                 )
             }
             var random = SystemRandomNumberGenerator()
-            let node = Node(
+            var node = Node(
                 settings: settings, boot: UInt64(BootClock.unixMilliseconds), seed: random.next(),
                 salt: Salt(high: random.next(), low: random.next()),
                 authenticator: Inquiries.authenticator(settings.cluster.key), software: Build.version,
                 now: BootClock.now,
                 unixMilliseconds: BootClock.unixMilliseconds)
+            let events = try EventSink.open(settings.dialogs, live)
+            node.awaitsConfirmation = events != nil
             let thread = try SIPThread(
                 machine: ScriptedNode(node, judge: judge), sockets: sockets, streams: streams, bus: bus, dns: dns,
                 signal: signal,
-                heartbeat: service.heartbeat, inquiry: { live.take($0) }
+                heartbeat: service.heartbeat,
+                observer: { machine, now, out in EventSink.take(events, &machine, now, &out) },
+                inquiry: { live.take($0) }
             ) { log.write($0) }
             live.begin(thread, bus, seal, dns, streams)
+            live.follow(events)
             return thread
         } catch {
             throw StartError(description: "\(error.description); see cluster.bus")

@@ -367,18 +367,21 @@ final class Net {
         let voices = (processes + graveyard).count { process in
             view.contains(process.cluster.localMember) && (process.store.grants[did] ?? 0) >= deadline
         }
-        if 2 * voices <= view.members.count {
+        if 2 * voices <= processes[index].cluster.holderCount {
             violations.append("\(names[index]) acts on \(did) with \(voices) grants")
         }
     }
 
     var alive: [Process] { processes.filter(\.isAlive) }
-    var allUp: Bool { alive.allSatisfy { $0.cluster.state == .up && $0.cluster.isFit } }
+    var allUp: Bool { alive.allSatisfy { $0.cluster.state == .up && ($0.cluster.isFit || $0.cluster.isWitness) } }
     var viewsAgree: Bool {
         let first = alive.first?.cluster.view
         return alive.allSatisfy { $0.cluster.view == first } && first?.members.count == alive.count
     }
-    var storesAgree: Bool { alive.allSatisfy { $0.store.live == alive.first?.store.live } }
+    var storesAgree: Bool {
+        let holders = alive.filter { !$0.cluster.isWitness }
+        return holders.allSatisfy { $0.store.live == holders.first?.store.live }
+    }
 }
 
 extension Net {

@@ -232,10 +232,10 @@ struct LedgerTests {
         expect { table.grant(answer, by: members[0], at: at(0)) }
         expect { table.grant(answer, by: members[0], at: at(1)) }
         expect { table.grant(answer, by: MemberID(name: "n9", boot: 1), at: at(1)) }
-        #expect(!table.isGranted(7, by: view, since: at(0)))
+        #expect(!table.isGranted(7, by: view.members, since: at(0)))
         expect { table.grant(answer, by: members[1], at: at(2)) }
-        #expect(table.isGranted(7, by: view, since: at(0)))
-        #expect(!table.isGranted(7, by: view, since: at(2)))
+        #expect(table.isGranted(7, by: view.members, since: at(0)))
+        #expect(!table.isGranted(7, by: view.members, since: at(2)))
         var other = answer
         other.deadlineMilliseconds = 6
         expect { !table.grant(other, by: members[2], at: at(3)) }

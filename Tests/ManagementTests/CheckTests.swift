@@ -189,6 +189,18 @@ struct CheckTests {
         #expect(ReplicaComparison.unequalBuckets([]) == [])
     }
 
+    @Test func `a witness has nothing to compare, and nothing is missing without it`() async throws {
+        let nodes = [FakeNode("n1", dialogs), FakeNode("n2", dialogs), FakeNode("n3")]
+        let world = CheckWorld(nodes)
+        for node in nodes { node.state.withLock { $0.status.members[2].isWitness = true } }
+        #expect(try await world.run().members == ["n1", "n2"])
+        // Whoever asks it asks the others through it.
+        #expect(try await world.run(["http://n3:8080"]).members == ["n1", "n2"])
+        world.cutOff.withLock { _ = $0.insert("n3") }
+        let report = try await world.run()
+        #expect(report.members == ["n1", "n2"] && report.unasked.isEmpty && report.verdict == .equal)
+    }
+
     @Test func `what asking took is added to the time a change may be under way`() {
         var record = RecordDigest()
         record.did = "a"
@@ -226,7 +238,7 @@ struct CommandLineShapeTests {
                 "applied":12,"bus":"","differs":[],\
                 "fit":false,"gone":false,"in_view":false,"incarnation":0,"lag_frames":0,"lag_ms":0,"listed":false,\
                 "name":"n2","self":false,"silent_s":0.0,\
-                "state":"up","url":"","version":""}],"node":"n1","not_ready_reason":"",\
+                "state":"up","url":"","version":"","witness":false}],"node":"n1","not_ready_reason":"",\
                 "quorum":"held","ready":true,"relayed":0,"sealing":null,\
                 "state":"up","strangers":[],"targets":[],"transactions":0,"unacknowledged":0,\
                 "uptime_s":0.0,"version":"",\

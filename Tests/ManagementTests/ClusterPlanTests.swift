@@ -166,6 +166,41 @@ struct ClusterPlanTests {
         #expect(plain.hasPrefix("#!KAMAILIO\n#") && !plain.contains("#!define WITH_TLS"))
     }
 
+    @Test(arguments: ClusterPlan.Balancer.allCases)
+    func `a witness has a file of its own, and every node knows its bus`(balancer: ClusterPlan.Balancer) throws {
+        var plan = Self.plan(balancer, nodes: ["192.0.2.41", "192.0.2.42"])
+        plan.witness = "192.0.2.44"
+        #expect(plan.problems() == [])
+        let files = Self.files(plan)
+        let file = try #require(files.first { $0.name == "witness.yaml" })
+        let witness = settings(file, of: files)
+        #expect(witness.problems == [] && witness.warnings == [], "\(witness.problems) \(witness.warnings)")
+        #expect(witness.settings.node.isWitness && witness.settings.cluster.peers.count == 2)
+        for name in ["n1.yaml", "n2.yaml"] {
+            let node = settings(try #require(files.first { $0.name == name }), of: files)
+            #expect(node.problems == [] && node.settings.cluster.peers.contains { $0.text == "192.0.2.44:7400" })
+            #expect(!node.settings.node.isWitness)
+        }
+        plan.witness = "192.0.2.42"
+        #expect(plan.problems().map(\.key) == ["--witness"])
+        plan.witness = "n9"
+        #expect(plan.problems().map(\.key) == ["--witness"])
+        plan.witness = "2001:db8::1"
+        #expect(plan.problems().map(\.key) == ["--witness"])
+    }
+
+    @Test func `a witness has a bus and peers, and nothing that speaks SIP`() {
+        let bus = ["cluster.bus=127.0.0.14:7400", "cluster.peers=127.0.0.11:7400,127.0.0.12:7400"]
+        #expect(load(["node.name=w", "node.witness=true"] + bus).problems == [])
+        func keys(_ more: [String]) -> [String] {
+            load(["node.name=w", "node.witness=true"] + more).problems.map(\.key)
+        }
+        #expect(keys([]) == ["cluster.peers"])
+        #expect(keys(bus + ["sip.listen=udp://127.0.0.14:5060"]) == ["sip.listen"])
+        #expect(keys(bus + ["routes=sip:.* => sip:127.0.0.1:5080"]) == ["routes"])
+        #expect(keys(["cluster.peers=192.0.2.1:7400", "cluster.bus=192.0.2.2:7400"]) == ["cluster.key-file"])
+    }
+
     @Test func `secrets are marked, each its own, and no file holds another's`() {
         var count = 0
         let files = Self.plan(.haproxy).files(Self.templates) {

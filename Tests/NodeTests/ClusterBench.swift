@@ -4,6 +4,7 @@
 
 import Node
 import Primitives
+import Proxy
 import SIP
 
 struct ClusterBench {
@@ -43,6 +44,8 @@ struct ClusterBench {
     var notes: [(node: Int, note: Note, at: Instant)] = []
     /// Events of dialogs' lives, as they were told.
     private(set) var events: [(node: Int, event: LifeEvent)] = []
+    /// What passed of dialogs, where programs watch.
+    private(set) var moments: [(node: Int, moment: DialogMoment)] = []
     /// What a phone answers to a request of the cluster's; 0: nothing. The address it was sent to decides.
     var status: [String: Int] = [caller: 200, callee: 200]
     /// Phones that do more than `status` says; then that says nothing.
@@ -257,6 +260,7 @@ struct ClusterBench {
             }
             notes += out.notes.map { (index, $0, now) }
             events += out.events.map { (index, $0) }
+            moments += out.moments.map { (index, $0) }
             for action in out.bus { perform(action, out.busArena, of: index) }
         }
     }

@@ -26,11 +26,18 @@ enum Checks {
             "Synchronization",
         ],
         "Scripting": ["Primitives", "SIP", "Dialogs", "Proxy", "Routes", "CLua"],
+        "Callbacks": [
+            "Primitives", "Dialogs", "Proxy", "Node", "Nanomsg", "Transports", "Glibc", "Synchronization",
+        ],
+        "understudy-records": [
+            "Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Node", "Nanomsg", "Sealing", "Transports",
+            "Management", "Callbacks", "ArgumentParser", "Foundation", "Glibc", "Synchronization", "Dispatch",
+        ],
         "Simulator": ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Node"],
         "understudy": [
             "Primitives", "SIP", "Dialogs", "Cluster", "Node", "Nanomsg", "Sealing", "Transports", "Management",
-            "Proxy", "Routes", "Scripting", "ArgumentParser", "Crypto", "Logging", "Foundation", "FoundationEssentials",
-            "Glibc", "Synchronization", "Dispatch",
+            "Proxy", "Routes", "Scripting", "Callbacks", "ArgumentParser", "Crypto", "Logging", "Foundation",
+            "FoundationEssentials", "Glibc", "Synchronization", "Dispatch",
         ],
         "understudy-sim": [
             "Primitives", "Simulator", "ArgumentParser", "Foundation", "FoundationEssentials", "Glibc",

@@ -23,6 +23,7 @@ extension Cluster {
         beat.ready = readyEpoch
         beat.compared = comparedEpoch
         beat.hello = hello
+        beat.isWitness = settings.isWitness
         beat.addresses = Array(addresses.prefix(Heartbeat.limit))
         return beat
     }

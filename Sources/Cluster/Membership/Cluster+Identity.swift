@@ -67,7 +67,7 @@ extension Cluster {
 
     private mutating func welcome(_ at: Int, out: inout ClusterActions) {
         // Whoever is up follows a new process from its first fact; a joiner learns where to begin.
-        if state.isServing { peers[at].stream.begin() }
+        if state.isServing, !settings.isWitness { peers[at].stream.begin() }
         isMembershipStale = true
         isHeartbeatUrgent = true
         out.append(.note(.peerHeard(peers[at].id)))

@@ -41,7 +41,9 @@ extension Cluster {
         }
         if state == .joining { readyEpoch = 0 }
         if let known = next.boot(of: localMember.name) { raiseBoot(above: known, out: &out) }
-        for index in peers.indices where next.contains(peers[index].id) { peers[index].want(sync: .complete) }
+        for index in peers.indices where next.contains(peers[index].id) && comparesWith(peers[index]) {
+            peers[index].want(sync: .complete)
+        }
         settleWaits(&out)
     }
 
@@ -84,7 +86,7 @@ extension Cluster {
 
     /// As soon as somebody is there to be asked: who joins may have no ages but ours.
     private mutating func placeAges() {
-        let other = peers.firstIndex { $0.verdict == .heard && $0.index != nil && $0.heartbeat.state.isServing }
+        let other = peers.firstIndex { isServing($0) && $0.index != nil }
         guard let other else { return }
         peers[other].takeOver(misaged: unaskedAges)
         unaskedAges = []
@@ -119,8 +121,8 @@ extension Cluster {
         let configured = 1 + lanes.count(where: \.isInUse)
         let isOverdue = now >= memberlessSince.advanced(by: settings.bootstrapAfter)
         let isMajority = 2 * (present.count + 1) > configured
-        let isLoneOfTwo = configured == 2 && settings.quorum == .auto
-        let isLone = settings.findsPeers && arePeersFound && isOverdue
+        let isLoneOfTwo = configured == 2 && settings.quorum == .auto && !settings.isWitness
+        let isLone = !settings.isWitness && settings.findsPeers && arePeersFound && isOverdue
         let isEnough = present.count + 1 >= configured || isOverdue && (isMajority || isLoneOfTwo)
         guard configured > 1 ? isEnough : isLone else { return }
         let agrees = present.allSatisfy { peer in
@@ -142,7 +144,7 @@ extension Cluster {
             let other = view.members.first(where: { $0 != localMember }), let peer = peer(named: other.name)
         else { return }
         let proof = peer.boot > other.boot || peer.verdict == .refused || peer.verdict == .left
-        let isOneOfTwo = lanes.count(where: \.isInUse) == 1
+        let isOneOfTwo = lanes.count(where: \.isInUse) == 1 && !settings.isWitness
         let patience = peer.detector.suspicion(settings) + settings.loneGrace
         let silence = isOneOfTwo && peer.verdict == .silent && now > peer.detector.lastHeard.advanced(by: patience)
         guard proof || silence else { return }
@@ -188,13 +190,7 @@ extension Cluster {
             if peer.boot > member.boot { return !isMajorityHere && !ready.contains { $0.name == member.name } }
             if peer.verdict == .left { return false }
             guard peer.verdict.isDead else { return true }
-            let voices =
-                1
-                + heard.count { other in
-                    guard let opinion = other.heartbeat.opinion(of: member.name) else { return false }
-                    return opinion.member == member && opinion.verdict.isDead
-                }
-            return 2 * voices <= seats
+            return 2 * voices(against: member, heard) <= seats
         }
         wanted += ready.filter { joiner in !wanted.contains { $0.name == joiner.name } }.map(\.id)
         wanted.sort()
@@ -206,25 +202,28 @@ extension Cluster {
     /// A joiner compares itself with every live member, is taken into the view, and is up (R11).
     private mutating func progressJoin(_ now: Instant, _ out: inout ClusterActions) {
         guard state == .joining, view.epoch > 0 else { return }
+        guard !settings.isWitness else { return progressWitness(&out) }
         var isComplete = true
-        for member in view.members where member != localMember {
+        var (compared, unheard) = (0, 0)
+        for member in view.members where member != localMember && !isWitness(member) {
             guard let at = position(of: member), peers[at].verdict == .heard, peers[at].hasHeartbeat else {
                 let isDead = heardMembers.contains { other in
                     other.heartbeat.opinion(of: member.name).map { $0.member != member || $0.verdict.isDead } ?? false
                 }
                 let isOverdue = now > joinBegan.advanced(by: settings.suspicionCeiling)
                 if !isDead && !isOverdue { isComplete = false }
+                if !isDead { unheard += 1 }
                 continue
             }
-            guard peers[at].comparedAt.map({ $0 < joinBegan }) ?? true else { continue }
+            guard peers[at].comparedAt.map({ $0 < joinBegan }) ?? true else {
+                compared += 1
+                continue
+            }
             isComplete = false
             if peers[at].session == nil { peers[at].want(sync: .complete) }
         }
-        let ready = isComplete && !heardMembers.isEmpty ? view.epoch : 0
-        if ready != readyEpoch {
-            readyEpoch = ready
-            isHeartbeatUrgent = true
-        }
+        if compared == 0, unheard > 0, heardMembers.contains(where: \.heartbeat.isWitness) { isComplete = false }
+        tell(ready: isComplete && !heardMembers.isEmpty ? view.epoch : 0)
         guard isComplete, isMember else { return }
         for index in peers.indices { peers[index].stream.begin() }
         change(to: isDrainWanted ? .draining : .up, out: &out)
@@ -243,20 +242,23 @@ extension Cluster {
         out.append(.note(held ? .quorumRegained : .quorumLost))
         if held {
             compareSince = now
-            for index in peers.indices where view.contains(peers[index].id) { peers[index].want(sync: .complete) }
+            for index in peers.indices where view.contains(peers[index].id) && comparesWith(peers[index]) {
+                peers[index].want(sync: .complete)
+            }
         }
     }
 
     private mutating func judgeComparisons(_ now: Instant, _ out: inout ClusterActions) {
         let since = max(epochBegan, compareSince ?? epochBegan)
-        for index in peers.indices where view.contains(peers[index].id) && peers[index].verdict == .heard {
+        let seats = holders.count
+        for index in peers.indices where isComparable(peers[index]) {
             // A member may be heard for the first time only after the view came.
             let isCompared = peers[index].comparedAt.map { $0 >= since } ?? false
             if isMember, !isCompared, peers[index].session == nil { peers[index].want(sync: .complete) }
         }
-        let members = peers.filter { view.contains($0.id) && $0.verdict == .heard }
+        let members = peers.filter { isComparable($0) }
         if isMember, comparedEpoch != view.epoch, members.allSatisfy({ ($0.comparedAt ?? .zero) >= epochBegan }),
-            members.count + 1 == view.members.count
+            members.count + 1 == seats
         {
             comparedEpoch = view.epoch
             out.append(.fitChanged)
@@ -266,19 +268,20 @@ extension Cluster {
             // Who is heard and not compared yet may know a later deadline; it is waited for as long as an answer takes.
             let isPatient = now < since.advanced(by: settings.requestTimeout * 2)
             let isEnough = compared == members.count || !isPatient
-            if isEnough, 2 * (compared + 1) > view.members.count { compareSince = nil }
+            if isEnough, 2 * (compared + 1) > seats { compareSince = nil }
         }
     }
 
     private mutating func judgeFitness(_ now: Instant, _ out: inout ClusterActions) {
         if wokeAt != nil, view.members == [localMember] { wokeAt = nil }
-        let fit = state.isServing && isMember && hasQuorum && now >= holdUntil && wokeAt == nil && compareSince == nil
+        let isAble = state.isServing && isMember && hasQuorum && !settings.isWitness
+        let fit = isAble && now >= holdUntil && wokeAt == nil && compareSince == nil
         if fit != isFit {
             isFit = fit
             isHeartbeatUrgent = true
             out.append(.fitChanged)
         }
-        var names = heardMembers.filter { $0.heartbeat.isFit && $0.heartbeat.state.isServing }.map(\.name)
+        var names = heardMembers.filter { $0.heartbeat.isFit && isServing($0) }.map(\.name)
         if isFit { names.append(localMember.name) }
         ranking.set(names.sorted())
     }

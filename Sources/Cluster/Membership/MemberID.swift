@@ -86,6 +86,8 @@ package struct MemberStatus: Equatable, Sendable {
     package var isSelf = false
     package var isInView = false
     package var isFit = false
+    /// Votes, and keeps no records.
+    package var isWitness = false
     /// Its bus port refuses connections: its process is gone.
     package var isProvenGone = false
     /// Never heard since this process began.

@@ -47,7 +47,7 @@ extension Cluster {
                 if EntryKind(rawValue: entry.kind) == .inquiry {
                     hear(try InquiryMessage(bytes, entry.payload), from: at, now: now, out: &out)
                 }
-                guard EntryKind(rawValue: entry.kind) == .item else { continue }
+                guard EntryKind(rawValue: entry.kind) == .item, !settings.isWitness else { continue }
                 let item = try RecordItem(bytes, entry.payload)
                 if !item.record.isEmpty {
                     let age = Int64(item.age) + transit

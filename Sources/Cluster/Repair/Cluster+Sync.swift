@@ -19,7 +19,7 @@ extension Cluster {
         let interval = settings.compareInterval.saturatedNanoseconds
         let jitter = Int64(random.next(below: 512)) - 256
         nextCompare = now.advanced(by: .nanoseconds(interval + interval / 1_024 * jitter))
-        guard state.isServing else { return }
+        guard state.isServing, !settings.isWitness else { return }
         let root = store.rootDigest
         let unequal = peers.indices.filter { isServing(peers[$0]) && peers[$0].heartbeat.root != root }
         guard !unequal.isEmpty else { return compareRound = 0 }

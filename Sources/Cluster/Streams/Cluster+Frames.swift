@@ -130,6 +130,7 @@ extension Cluster {
         guard frame.sequenced < UInt64(frame.header.count) else { throw WireError(.tooMany, at: payload.lowerBound) }
         let sequence = frame.header.first + frame.sequenced
         frame.sequenced += 1
+        if settings.isWitness { return }
         let item = try RecordItem(frame.bytes, payload)
         // What is in our records stays out: an old put would bring back what has ended and been forgotten (R6).
         let at = position(of: frame.sender)
@@ -153,6 +154,7 @@ extension Cluster {
         now: Instant,
         out: inout ClusterActions
     ) -> JoinOutcome {
+        if settings.isWitness { return .unchanged }
         let span = RawSpan(_elements: bytes.span).extracting(record)
         let outcome = store.join(did, span, ageMilliseconds: age, now: now)
         switch outcome {

@@ -1,6 +1,6 @@
 // AskTable keeps the questions that are open: the intent, who granted it and when, and when it is asked again (R1).
 //
-//   asked ──a majority of the view granted, all of it lately──▶ granted
+//   asked ──a majority of the view's record holders granted, all of it lately──▶ granted
 //     │ ▲  └──every `askInterval`: asked again
 //     │ └───────────────────────────────────
 //     └──somebody knows better──▶ refused
@@ -77,10 +77,10 @@ struct AskTable: Sendable {
         return intents
     }
 
-    /// Whether the grants given since `since` by members of the view are more than half of it.
-    func isGranted(_ did: UInt64, by view: View, since: Instant) -> Bool {
+    /// Whether the grants given since `since` by these members are more than half of them.
+    func isGranted(_ did: UInt64, by members: [MemberID], since: Instant) -> Bool {
         guard let ask = asks[did] else { return false }
-        let voices = ask.grants.count { $0.at >= since && view.contains($0.member) }
-        return 2 * voices > view.members.count
+        let voices = ask.grants.count { $0.at >= since && members.contains($0.member) }
+        return 2 * voices > members.count
     }
 }

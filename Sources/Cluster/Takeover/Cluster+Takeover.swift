@@ -1,5 +1,7 @@
 // Who acts for a dialog, and asking before acting (R1).
 //
+// A witness holds no record and is not asked: the majority is one of those members that hold records.
+//
 // Grants and refusals are published, so they share frames; an answer names the asker and the deadline that it is about.
 // Only a member that is up answers, and only to a member of its view; it grants only when it is fit. An asker counts
 // grants of its own view, its own among them, none older than half the intent's life: whoever granted will not take a
@@ -78,7 +80,7 @@ extension Cluster {
 
     private mutating func conclude(_ did: UInt64, now: Instant, out: inout ClusterActions) -> Bool {
         let since = now.advanced(by: .zero - settings.intentLife / 2)
-        guard isMember, isFit, asks.isGranted(did, by: view, since: since), asks.close(did) else { return false }
+        guard isMember, isFit, asks.isGranted(did, by: holders, since: since), asks.close(did) else { return false }
         out.append(.granted(did: did))
         return true
     }

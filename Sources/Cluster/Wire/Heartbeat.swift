@@ -8,6 +8,7 @@
 //     fixed64 root = 11; uint64 live = 12; uint64 ready = 13; uint64 compared = 14;
 //     bytes management = 15; bytes sip = 16; bytes service = 17; repeated bytes addresses = 18;
 //     bytes names = 19; repeated fixed64 settings = 20; bytes software = 21; uint64 capabilities = 22;
+//     bool witness = 23;                                                      // votes, and keeps no records
 //   }
 //   message Ballot  { uint32 round = 1; bytes name = 2; }
 //   message Opinion { bytes name = 1; fixed64 boot = 2; uint32 verdict = 3; uint64 position = 4; uint64 known = 5;
@@ -65,6 +66,8 @@ struct Heartbeat: Equatable, Sendable {
     var hello = Hello()
     /// Service addresses that the host holds now.
     var addresses: [String] = []
+    /// The sender votes and keeps no records.
+    var isWitness = false
 
     static let limit = 64
 
@@ -102,6 +105,7 @@ struct Heartbeat: Equatable, Sendable {
         for hash in hello.settings { writer.putField(20, fixed: hash) }
         writer.putField(21, text: hello.software)
         writer.putField(22, varint: hello.capabilities)
+        writer.putField(23, varint: isWitness ? 1 : 0)
     }
 
     private func write(_ ballot: Ballot, _ number: UInt64, into writer: inout ByteWriter) {
@@ -140,6 +144,7 @@ extension Heartbeat {
             case 19: hello.names = try field.text(in: bytes, limit: Hello.namesLimit)
             case 21: hello.software = try field.text(in: bytes)
             case 22: hello.capabilities = field.integer
+            case 23: isWitness = field.integer != 0
             case 20 where hello.settings.count < Hello.settingsLimit: hello.settings.append(field.integer)
             default: break
             }

@@ -49,6 +49,9 @@ struct RollCall: Sendable {
             await askTheKnown(of: clusters[0])
             nameTheUnheard()
         }
+        let witnesses = witnesses
+        asked.removeAll { witnesses.contains($0.name) }
+        unasked.removeAll { witnesses.contains($0.name) }
         asked.sort { $0.name < $1.name }
         unasked.sort { $0.name < $1.name }
     }
@@ -150,7 +153,16 @@ struct RollCall: Sendable {
     /// A member that has a name and was not tried yet, the first by name.
     private func nextKnown(besides tried: Set<String>) -> String? {
         asked.flatMap { party in (party.status["members"]?.elements ?? []).compactMap { $0["name"]?.text } }
-            .filter { name in !name.isEmpty && !tried.contains(name) && !asked.contains { $0.name == name } }.min()
+            .filter { name in
+                !name.isEmpty && !tried.contains(name) && !asked.contains { $0.name == name }
+                    && !witnesses.contains(name)
+            }.min()
+    }
+
+    /// Members that have no records: there is nothing to compare, and nothing missing without them.
+    private var witnesses: Set<String> {
+        let members = asked.flatMap { $0.status["members"]?.elements ?? [] }
+        return Set(members.filter { $0["witness"]?.flag == true }.compactMap { $0["name"]?.text })
     }
 
     /// What a member is to the node that tells of it: `down: silent for 12 s`.

@@ -18,6 +18,8 @@ package struct ClusterPlan: Equatable, Sendable {
     package var nodes: [String] = []
     package var balancer = Balancer.kamailio
     package var balancerAddress = ""
+    /// The address of a process that only votes, beside the nodes; empty: none.
+    package var witness = ""
     /// SIP URIs that every call goes to; none: each goes by its own Request-URI.
     package var targets: [String] = []
     /// Phones come over TLS, too.
@@ -40,6 +42,16 @@ package struct ClusterPlan: Equatable, Sendable {
         }
         if !Self.nodeRange.contains(nodes.count) {
             add("--nodes", "name \(Self.nodeRange.lowerBound) to \(Self.nodeRange.upperBound) addresses, one a node")
+        }
+        if !witness.isEmpty {
+            let address = Address(text: witness)
+            if address == nil { add("--witness", "'\(witness)' is not an address like 192.0.2.14") }
+            if let address, addresses.contains(address) {
+                add("--witness", "is a node's; a witness needs its own host")
+            }
+            if let address, let first = addresses.compactMap(\.self).first, first.isIPv6 != address.isIPv6 {
+                add("--witness", "must be of the family of --nodes")
+            }
         }
         if Set(nodes).count < nodes.count { add("--nodes", "an address is there twice: one node on each host") }
         let known = addresses.compactMap(\.self)
@@ -87,6 +99,7 @@ extension ClusterPlan {
     /// - Parameter secret: Makes a new one each time.
     package func files(_ templates: BalancerTemplates, secret: () -> String) -> [PlannedFile] {
         var files = nodes.indices.map { PlannedFile(name: "\(Self.node($0)).yaml", text: configuration(of: $0)) }
+        if !witness.isEmpty { files.append(PlannedFile(name: "witness.yaml", text: witnessConfiguration())) }
         files.append(PlannedFile(name: "cluster.key", text: secret() + "\n", isSecret: true))
         if isManagementOpen { files.append(PlannedFile(name: "token", text: secret() + "\n", isSecret: true)) }
         switch balancer {
@@ -135,7 +148,7 @@ extension ClusterPlan {
         let own = Self.host(nodes[index])
         let isByTCP = balancer == .nginx || balancer == .haproxy
         let transports = ["udp"] + (isByTCP ? ["tcp"] : []) + (hasTLS ? ["tls"] : [])
-        let peers = nodes.indices.filter { $0 != index }.map { "tcp://\(Self.host(nodes[$0])):7400" }
+        let peers = buses(besides: nodes[index])
         var lines = [
             "# Node \(Self.node(index)) of \(nodes.count) of an Understudy cluster, made by understudy config init.",
             "# The example that comes with the program explains each key; understudy config check names every problem.",
@@ -156,17 +169,39 @@ extension ClusterPlan {
             lines.append("  advertise: [\(list(names))]   # goes into Record-Route: the balancer's address")
             lines.append("  balancer: [\(list([front]))]   # whose packets come for others")
         }
-        lines += [
-            "", "cluster:", "  name: \(name)", "  bus: \(quoted("tcp://\(own):7400"))   # and the next port",
-            "  peers: [\(list(peers))]", "  key-file: \(quoted("\(folder)/cluster.key"))   # the same on every node",
-            "",
-        ]
+        lines += cluster(own, peers)
         if targets.isEmpty {
             lines.append("routes: []   # each request goes by its Request-URI")
         } else {
             lines += ["routes:   # the first match wins", "  - {match: \"sips?:.*\", to: [\(list(targets))]}"]
         }
         lines += ["", "management:"] + management(own)
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    /// The buses of all but one of them.
+    private func buses(besides own: String) -> [String] {
+        (nodes + (witness.isEmpty ? [] : [witness])).filter { $0 != own }.map { "tcp://\(Self.host($0)):7400" }
+    }
+
+    private func cluster(_ own: String, _ peers: [String]) -> [String] {
+        [
+            "", "cluster:", "  name: \(name)", "  bus: \(quoted("tcp://\(own):7400"))   # and the next port",
+            "  peers: [\(list(peers))]", "  key-file: \(quoted("\(folder)/cluster.key"))   # the same on every node",
+            "",
+        ]
+    }
+
+    private func witnessConfiguration() -> String {
+        let own = Self.host(witness)
+        let lines =
+            [
+                "# The witness of an Understudy cluster of \(nodes.count) nodes, made by understudy config init.",
+                "# It votes, and has neither SIP nor records. Give it a host of its own, and a network path of its own",
+                "# to each node.",
+                "",
+                "node: {name: witness, witness: true}",
+            ] + cluster(own, buses(besides: witness)) + ["management:", localManagement(own)]
         return lines.joined(separator: "\n") + "\n"
     }
 
@@ -179,9 +214,13 @@ extension ClusterPlan {
                 "  insecure: true   # its checks come without TLS: keep this network to yourself",
             ]
         }
+        return [localManagement(own)]
+    }
+
+    private func localManagement(_ own: String) -> String {
         // Several nodes of one host share a loopback address, but not its ports.
         let isTrial = Address(text: own.filter { $0 != "[" && $0 != "]" })?.isLoopback == true
-        return ["  http: \(quoted(isTrial ? "\(own):8080" : "127.0.0.1:8080"))"]
+        return "  http: \(quoted(isTrial ? "\(own):8080" : "127.0.0.1:8080"))"
     }
 
     private func list(_ texts: [String]) -> String { texts.map(quoted).joined(separator: ", ") }

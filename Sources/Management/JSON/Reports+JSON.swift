@@ -19,7 +19,7 @@ extension MemberReport {
         [
             "name": .string(name), "state": .string(state), "incarnation": .count(incarnation), "bus": .string(bus),
             "url": .string(managementURL), "version": .string(version), "self": .bool(isSelf),
-            "in_view": .bool(isInView), "fit": .bool(isFit),
+            "in_view": .bool(isInView), "fit": .bool(isFit), "witness": .bool(isWitness),
             "differs": .texts(differs), "listed": .bool(isListed), "gone": .bool(isProvenGone),
             "silent_s": .seconds(milliseconds: silentMilliseconds),
             "lag_frames": .count(lagFrames), "lag_ms": .count(lagMilliseconds), "applied": .count(applied),

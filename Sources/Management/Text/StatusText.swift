@@ -89,6 +89,7 @@ package enum StatusText {
         case "left": text = "left \(silent) ago"
         default: text = state
         }
+        if member["witness"]?.flag == true { text += ", witness" }
         if member["listed"]?.flag == false { text += ", not in cluster.peers" }
         return text
     }

@@ -9,13 +9,30 @@
 // cluster be cut in two, it is told twice, with the same `id`. The end waits for the settle time, so that what a node
 // wrote in the last moment, and what the other node knew, is in it.
 //
+// Whoever is told may be asked to confirm (`Node.awaitsConfirmation`): then the flag is raised when it has done so, and
+// an event is told until somebody has it, whichever process dies meanwhile. What is not confirmed in time is told
+// again, here after ten seconds, and by the next rank after its turn.
+//
 // Invariants: a kind that was told is never told again by who knows it; the tombstone has everything until its last
-// event was told. Limits: one timer a dialog that has something to tell; of a tombstone that is forgotten untold
+// event was told. Limits: one timer a dialog that has something to tell;
+// `Telling.limit` dialogs that wait for a confirmation; of a tombstone that is forgotten untold
 // (nobody was fit for its horizon) the event is lost, and counted.
+
+package import Proxy
 
 /// One event of a dialog's life.
 package struct LifeEvent: Equatable, Sendable {
     package enum Kind: String, CaseIterable, Sendable {
+        /// The callback that it is.
+        package var moment: DialogMomentKind {
+            switch self {
+            case .start: .confirmedNotAcknowledged
+            case .timeout: .expired
+            case .end: .terminated
+            case .failed: .failed
+            }
+        }
+
         /// DLGCB_CONFIRMED_NA: the first 2xx.
         case start
         /// DLGCB_EXPIRED: its time is up; its end follows.

@@ -22,6 +22,13 @@ extension Node {
                 "dialog_facts_left_out", "Variables and profiles of routes that did not fit",
                 proxy.counters.dialogFactsLeftOut),
             counter("dialog_events", "Events of dialogs' lives that this node told", counters.eventsTold),
+            counter(
+                "dialog_events_repeated", "Of these, told again since no program had confirmed them",
+                counters.eventsRepeated),
+            counter(
+                "dialog_events_put_off", "Dialogs not told of at once, since too many wait for a confirmation",
+                counters.eventsPutOff),
+            gauge("dialog_events_unconfirmed", "Dialogs of which no program has confirmed an event", unconfirmed.count),
             counter("dialog_events_unmarked", "Of these, not marked as told", counters.eventsUnmarked),
             counter("dialog_events_lost", "Ends that nobody told before their record was forgotten", store.untold),
         ]

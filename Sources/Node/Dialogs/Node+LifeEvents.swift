@@ -2,8 +2,8 @@
 
 import Cluster
 import Dialogs
-import Primitives
-import Proxy
+package import Primitives
+package import Proxy
 
 /// When this node looks at dialogs whose events nobody has told yet.
 struct TellingTimes: Sendable {
@@ -34,6 +34,28 @@ struct TellingTimes: Sendable {
     }
 }
 
+/// What was told of a dialog, and not confirmed.
+struct Telling: Sendable {
+    /// Dialogs that may wait at once; beyond it nothing is told until others are confirmed.
+    static let limit = 65_536
+    /// What nobody has confirmed by then is told again.
+    static let patience: Duration = .seconds(10)
+
+    var flags: RecordFlags = []
+    var until = Instant.zero
+}
+
+extension LifeEvent.Kind {
+    /// The fact that it was told.
+    var flag: RecordFlags {
+        switch self {
+        case .start: .toldStart
+        case .timeout: .toldTimeout
+        case .end, .failed: .toldEnd
+        }
+    }
+}
+
 extension Node {
     /// A record has changed: what it shows may have to be told. Without `dialogs.events` that is one comparison.
     mutating func noteLife(_ did: DialogID, now: Instant) {
@@ -49,8 +71,13 @@ extension Node {
     }
 
     private mutating func tellLife(_ did: DialogID, now: Instant) {
-        guard let changed = store.dialogs.changedAt(did), let due = dueEvents(did), !due.isEmpty else {
+        guard let changed = store.dialogs.changedAt(did), var due = dueEvents(did), !due.isEmpty else {
+            unconfirmed[did] = nil
             return tellingTimes.cancel(did)
+        }
+        if let telling = unconfirmed[did], now < telling.until {
+            due.removeAll { telling.flags.contains($0.flag) }
+            if due.isEmpty { return tellingTimes.schedule(did, at: telling.until) }
         }
         guard let rank = cluster.rank(did: did.rawValue, home: homeName(did)) else {
             return tellingTimes.schedule(did, at: now.advanced(by: Self.lookAgain))
@@ -59,8 +86,35 @@ extension Node {
         let wait = settings.takeover.settle + settings.takeover.stagger * min(rank, Self.rankLimit)
         let moment = waits ? max(changed, rank > 0 ? fitSince : changed).advanced(by: wait) : now
         guard now >= moment else { return tellingTimes.schedule(did, at: moment) }
-        tellingTimes.cancel(did)
+        guard awaitsConfirmation else {
+            tellingTimes.cancel(did)
+            tell(due, of: did, now: now)
+            return mark(did, RecordFlags(due.map(\.flag)), now: now)
+        }
+        guard unconfirmed[did] != nil || unconfirmed.count < Telling.limit else {
+            counters.eventsPutOff += 1
+            return tellingTimes.schedule(did, at: now.advanced(by: Self.lookAgain))
+        }
+        var telling = unconfirmed[did] ?? Telling()
+        for kind in due where telling.flags.contains(kind.flag) { counters.eventsRepeated += 1 }
+        telling.flags.formUnion(RecordFlags(due.map(\.flag)))
+        telling.until = now.advanced(by: Telling.patience)
+        unconfirmed[did] = telling
+        tellingTimes.schedule(did, at: telling.until)
         tell(due, of: did, now: now)
+    }
+
+    /// Whoever was told of an event has it, and will have it after a crash of its own: nobody tells it any more.
+    package mutating func confirm(_ event: LifeEvent, now: Instant, into out: inout Outbox) {
+        guard let did = DialogID(hex: event.dialog.did), var telling = unconfirmed[did],
+            telling.flags.contains(event.kind.flag)
+        else { return }  // The record is gone, or another node was faster.
+        telling.flags.remove(event.kind.flag)
+        unconfirmed[did] = telling.flags.isEmpty ? nil : telling
+        begin(&out)
+        mark(did, event.kind.flag, now: now)
+        settle(now: now, into: &out)
+        finish(&out, now: now)
     }
 
     /// What the record shows and nobody has told, as far as is known here.
@@ -80,13 +134,7 @@ extension Node {
 
     private mutating func tell(_ due: [LifeEvent.Kind], of did: DialogID, now: Instant) {
         guard let report = dialog(did, now: now) else { return }
-        var flags: RecordFlags = []
         for kind in due {
-            switch kind {
-            case .start: flags.insert(.toldStart)
-            case .timeout: flags.insert(.toldTimeout)
-            case .end, .failed: flags.insert(.toldEnd)
-            }
             let since: UInt64 =
                 switch kind {
                 case .start: report.answeredMilliseconds
@@ -100,6 +148,11 @@ extension Node {
                     unixMilliseconds: Int64(clamping: report.bornUnixMilliseconds) &+ after))
             counters.eventsTold += 1
         }
+    }
+
+    /// They were told: a fact.
+    private mutating func mark(_ did: DialogID, _ flags: RecordFlags, now: Instant) {
+        guard store.dialogs.contains(did) else { return }
         var facts = FactsWriter()
         facts.raise(flags)
         do {
@@ -109,6 +162,26 @@ extension Node {
             return counters.eventsUnmarked += 1
         }
         publish(facts, of: did)
+    }
+
+    /// Which kinds of moments programs in this process are told of: they stand in `Outbox.moments`, and those of the
+    /// life, with `dialogs.events`, in `Outbox.events`.
+    package var watchedMoments: DialogMoments {
+        get { proxy.watched }
+        set {
+            proxy.watched = newValue
+            store.tellsForgotten = newValue.contains(.destroyed)
+        }
+    }
+
+    /// What has happened goes to the programs.
+    mutating func tellPrograms(_ out: inout Outbox) {
+        out.events += lifeEvents
+        lifeEvents.removeAll(keepingCapacity: true)
+        out.moments += proxy.moments
+        proxy.moments.removeAll(keepingCapacity: true)
+        for did in store.forgotten { out.moments.append(DialogMoment(.destroyed, did)) }
+        store.forgotten.removeAll(keepingCapacity: true)
     }
 
     /// Sends a patch that was joined here.

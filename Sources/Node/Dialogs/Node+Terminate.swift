@@ -64,3 +64,14 @@ extension Node {
         return .ending
     }
 }
+
+extension Node {
+    /// The live dialog that `h_entry` and `h_id` name, where that is one alone.
+    package func did(entry: Int, identifier: Int64) -> String? {
+        guard 0..<store.dialogs.bucketCount ~= entry else { return nil }
+        let found = store.dialogs.dids(inBucket: entry).filter { did in
+            Int64(did.rawValue >> 33) == identifier && store.dialogs.state(did) != .deleted
+        }
+        return found.count == 1 ? found[0].hex : nil
+    }
+}

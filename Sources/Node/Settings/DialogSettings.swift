@@ -44,9 +44,12 @@ package struct DialogSettings: Equatable, Sendable {
     package var extraHeaders = ""
     /// Parameters of the module that decide nothing here, where they were set (`ModuleParameter`).
     var idle: [String: String] = [:]
-    /// `dialogs.events`, default false: what begins, fails, expires and ends is told by the dialog's actor, once, into
-    /// `Outbox.events`, which the program does not read yet.
+    /// `dialogs.events`, default false: what begins, fails, expires and ends is told by the dialog's actor, once, to
+    /// the programs in its process and into `dialogs.events-file`.
     package var tellsEvents = false
+    /// `dialogs.events-file`, a file to which each event that this node tells is appended as a line of JSON; an event
+    /// counts as told when its line is in the file. Empty (default): none.
+    package var eventsFile = ""
     /// `dialogs.limit`, records, live and tombstones, 100 to 10 000 000, default 1 000 000; at it a new dialog is
     /// refused with 503 and counted.
     package var limit = 1_000_000

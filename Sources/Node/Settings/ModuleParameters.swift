@@ -168,8 +168,11 @@ extension Settings {
         for parameter in ModuleParameter.all where dialogs.idle[parameter.name] != nil {
             list.add(parameter.name, "has no effect: \(parameter.instead)")
         }
-        if dialogs.tellsEvents {
-            list.add("dialogs.events", "is of no use in this version: no program can ask for what is told")
+        if dialogs.tellsEvents, dialogs.eventsFile.isEmpty {
+            list.add("dialogs.events", "is of no use without dialogs.events-file: nobody is told")
+        }
+        if !dialogs.tellsEvents, !dialogs.eventsFile.isEmpty {
+            list.add("dialogs.events-file", "is of no use without dialogs.events")
         }
         if !dialogs.detectsSpirals {
             list.add("ims_dialog.detect_spirals", "has no effect: a spiral belongs to the dialog that it came from")

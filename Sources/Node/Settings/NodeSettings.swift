@@ -6,6 +6,8 @@ package struct NodeSettings: Equatable, Sendable {
     package var name = ""
     /// `node.shards`, SIP threads, default 1; only 1 is available in this version.
     package var shards = 1
+    /// `node.witness`, default false: the process votes and has no SIP and no records, a third vote for two nodes (R3).
+    package var isWitness = false
     /// `node.log-level`, what is logged: lines of this level and above; `nil` is info. `--log-level` of `serve` wins.
     package var logLevel: NoteLevel?
 

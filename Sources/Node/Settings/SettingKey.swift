@@ -56,7 +56,7 @@ package struct SettingKey: Sendable {
 
     private static let unavailableSections = ["storage"]
     private static let unavailableKeys = [
-        "cluster.witness", "management.mi-fifo", "management.jsonrpc-socket", "management.ctl",
+        "management.mi-fifo", "management.jsonrpc-socket", "management.ctl",
         "ims-dialog.db-url", "ims-dialog.db-mode", "ims-dialog.db-update-period",
         "ims-dialog.db-fetch-rows",
     ]

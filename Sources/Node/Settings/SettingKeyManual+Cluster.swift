@@ -234,9 +234,17 @@ extension SettingManual {
             value: "none"),
         "dialogs.events": SettingManual(
             """
-            A dialog keeps what routes wrote into it until its actor has told of its end, once, and what is told is \
-            counted. In this version no program can ask for it, so this is of no use yet. The same on every node
+            What begins, fails, expires and ends is told by the dialog's actor, once for the cluster, into its \
+            `events-file` (<doc:CallRecords>). A dialog keeps what routes and scripts wrote into it until its end was \
+            told. The same on every node
             """),
+        "dialogs.events-file": SettingManual(
+            """
+            A file to which each event that this node tells is appended, as a line of JSON; it is opened anew for each \
+            batch of lines, so it may be moved away at any time. An event counts as told when its line is in the file; \
+            while that cannot be written, other nodes tell it
+            """,
+            range: "a path", value: "none"),
         "ims_dialog.ka_timer": SettingManual(
             """
             0: no keep-alives. Kamailio looks for dialogs to ask every so many seconds, and asks them at once; here \

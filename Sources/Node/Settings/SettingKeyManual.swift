@@ -45,6 +45,11 @@ extension SettingManual {
             """
             SIP threads
             """),
+        "node.witness": SettingManual(
+            """
+            The process only votes: no SIP, no records, nothing but `cluster`, `management` and its name. The third \
+            vote where there are two nodes, see <doc:Nodes>
+            """),
         "node.log-level": SettingManual(
             """
             What is logged: lines of this level and above. `serve --log-level` wins; `understudy log-level` changes \

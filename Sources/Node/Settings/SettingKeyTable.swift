@@ -44,6 +44,7 @@ extension SettingKey {
     private static let nodeKeys = [
         text("node.name", \.node.name),
         integer("node.shards", \.node.shards, in: 1...1),
+        flag("node.witness", \.node.isWitness),
         SettingKey(name: "node.log-level", isList: false) { settings, texts in
             let names = NoteLevel.all.map(\.name)
             guard let level = NoteLevel(name: texts[0].trimmed) else {
@@ -148,6 +149,7 @@ extension SettingKey {
         flag("ims_dialog.ka-src", \.dialogs.keepsCallerAlive),
         flag("ims_dialog.ka-dst", \.dialogs.keepsCalleeAlive),
         flag("dialogs.events", \.dialogs.tellsEvents),
+        text("dialogs.events-file", \.dialogs.eventsFile),
         integer("dialogs.limit", \.dialogs.limit, in: 100...10_000_000),
         choice("dialogs.unrecorded", \.dialogs.unrecorded),
         table(

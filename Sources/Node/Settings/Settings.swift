@@ -30,6 +30,7 @@ package struct Settings: Equatable, Sendable {
 
     /// Every reason these values cannot be used together; empty when they can.
     package func problems() -> [SettingProblem] {
+        if node.isWitness { return witnessProblems() }
         var list =
             node.problems() + sip.problems() + dns.problems(listen: sip.listen) + cluster.problems()
             + replication.problems() + dialogs.problems() + takeover.problems() + management.problems()
@@ -41,6 +42,21 @@ package struct Settings: Equatable, Sendable {
             list.append(SettingProblem(key: "sip.listen", message: message))
         }
         return list + addressProblems() + portProblems()
+    }
+
+    /// A witness has a name, a bus and peers; what it cannot have is refused, so that nobody takes it for a node.
+    private func witnessProblems() -> [SettingProblem] {
+        var list = ProblemList()
+        if cluster.peers.isEmpty, cluster.dns == nil {
+            list.add("cluster.peers", "a witness votes with others: list the nodes' buses, or name cluster.dns")
+        }
+        let others = "is of no use to a witness (node.witness), which has no SIP; leave it out"
+        if !sip.listen.isEmpty { list.add("sip.listen", others) }
+        if sip.serviceAddress != nil { list.add("sip.service-address", others) }
+        if !routes.isEmpty { list.add("routes", others) }
+        if !script.lua.isEmpty { list.add("script.lua", others) }
+        return node.problems() + cluster.problems() + replication.problems() + takeover.problems()
+            + management.problems() + trace.problems() + list.problems + addressProblems() + portProblems()
     }
 
     private func scriptProblems() -> [SettingProblem] {

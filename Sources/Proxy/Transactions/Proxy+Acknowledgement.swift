@@ -73,7 +73,11 @@ extension Proxy {
     /// An ACK for a 2xx settles its INVITE, and goes on by its Routes. It is never answered, so a next hop that cannot
     /// be found is a counted drop.
     mutating func sendOn(_ plan: inout RequestPlan, dialogs: inout DialogTable) {
-        if !plan.isJudged, let did = plan.did, plan.isKnown { learnAcknowledgement(did, plan, dialogs: &dialogs) }
+        if !plan.isJudged, let did = plan.did, plan.isKnown {
+            let settles = dialogs.state(did) == .confirmedNotAcknowledged
+            if !watched.isEmpty { note(settles ? .confirmed : .requestWithin, did, from: plan.leg) }
+            learnAcknowledgement(did, plan, dialogs: &dialogs)
+        }
         if isForScript(plan), askAboutRequest(plan, .script) { return }
         guard let hops = try? message.maxForwards() ?? 70, hops > 0,
             plan.targets.isEmpty ? findNextHop(&plan, dialogs: dialogs).isProceed : true

@@ -17,6 +17,7 @@ extension Proxy {
             }
             return
         }
+        if !watched.isEmpty { noteRequest(plan) }
         plan.session = sessionChange()
         describe(&context, plan)
         let isInvite = message.method == .invite

@@ -109,6 +109,7 @@ extension Proxy {
         _ context: inout ResponseContext, _ id: SlotID, branch index: Int, _ via: Via, dialogs: inout DialogTable
     ) {
         let status = message.statusCode
+        if !watched.isEmpty { noteAnswer(context) }
         if status >= 200 {
             wheel.cancel(context.branches[index].timerC)
             context.branches[index].timerC = .none

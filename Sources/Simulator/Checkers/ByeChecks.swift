@@ -57,7 +57,7 @@ extension CheckState {
             return world.violate("2", call: truth.index, text + "; known at \(names)")
         }
         let isDeadOne = knowing.contains { !isAlive($0) }
-        if world.plan.nodes == 2 && !world.plan.usesMajority {
+        if world.plan.isPairWithAuto {
             world.excuse("2auto", call: truth.index, text + "; two nodes with auto, known at \(names)")
         } else if isDeadOne || world.plan.nodes > 3 {
             world.excuse("2cap", call: truth.index, text + "; who knew is dead or cut off: \(names)")
@@ -72,7 +72,7 @@ extension CheckState {
         guard first.isSameTransaction(as: bye) else {
             // What a leg's first CSeq was may be known on one side of a partition only.
             if !couldAgree(bye, first, world), world.disturbances.lastCut > truth.confirmedAt ?? .max {
-                let code = world.plan.nodes == 2 && !world.plan.usesMajority ? "3auto" : "3cut"
+                let code = world.plan.isPairWithAuto ? "3auto" : "3cut"
                 return world.excuse(code, call: truth.index, "two nodes that were apart differ in the CSeq")
             }
             return world.violate(
@@ -140,7 +140,7 @@ extension CheckState {
         if isLoneOfTwo {
             let peer = standing.view.first { $0 != host.name }
             let isPeerDead = world.hosts.contains { $0.name == peer && !$0.isAlive }
-            if isPeerDead || world.plan.nodes == 2 { return }
+            if isPeerDead || world.plan.isPairWithAuto { return }
         }
         world.violate(
             "9", call: truth.index, node: host.index, "acts with \(reached) of its view \(standing.view) in reach")

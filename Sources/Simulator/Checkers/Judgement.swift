@@ -23,7 +23,7 @@ extension World {
 
     /// Somebody may act for the dead at the end of the run.
     private var canAct: Bool {
-        hosts.contains { host in host.node.map { NodeInspection.hasQuorum($0) } == true }
+        nodes.contains { host in host.node.map { NodeInspection.hasQuorum($0) } == true }
     }
 
     /// What nobody could have told the phones is left by nature: all who knew are dead, or half of the nodes are.

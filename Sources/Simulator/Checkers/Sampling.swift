@@ -13,7 +13,7 @@ extension World {
         schedule(.sample, after: World.sampleInterval)
         if !couldAct { checks.uncalm.append(now) }
         if !disturbances.isQuiet { checks.troubled.append(now) }
-        let isAnyTaking = hosts.contains { host in
+        let isAnyTaking = nodes.contains { host in
             host.isRunning && host.node.map { NodeInspection.takesCalls($0) } == true
         }
         if !isAnyTaking { checks.takerless.append(now) }
@@ -25,10 +25,10 @@ extension World {
     /// The nodes that run have what they need to act for the dead: quorum, in one piece.
     private var couldAct: Bool {
         guard disturbances.isQuiet else { return false }
-        let up = hosts.filter { host in
+        let up = nodes.filter { host in
             host.isRunning && host.node.map { NodeInspection.hasQuorum($0) } == true
         }
-        return !up.isEmpty && hosts.allSatisfy { host in !host.isRunning || up.contains { $0 === host } }
+        return !up.isEmpty && nodes.allSatisfy { host in !host.isRunning || up.contains { $0 === host } }
     }
 
     private func look(at call: CallTruth) {
@@ -81,7 +81,7 @@ extension World {
 
     /// Another node serves, and the two hear each other.
     private func hasServingPeer(_ host: Host) -> Bool {
-        hosts.contains { other in
+        nodes.contains { other in
             guard other !== host, !other.isPaused, let node = other.node else { return false }
             return NodeInspection.isServing(node) && links.areConnected(host.index, other.index)
                 && links.areConnected(other.index, host.index)

@@ -39,8 +39,8 @@ extension World {
             guard !standing.isServing else { continue }
             // Without the members of its view nobody may let it in.
             let gone = hosts.count { $0.isGone }
-            if gone * 2 >= plan.nodes {
-                excuse("12", "\(host.name) is \(standing.state); \(gone) of \(plan.nodes) never returned")
+            if gone * 2 >= hosts.count {
+                excuse("12", "\(host.name) is \(standing.state); \(gone) of \(hosts.count) never returned")
             } else {
                 violate(
                     "12", node: host.index,
@@ -51,7 +51,7 @@ extension World {
 
     /// `nil` when all nodes that serve hold the same live records.
     func replicaDifference() -> String? {
-        let serving = hosts.filter { host in
+        let serving = nodes.filter { host in
             host.node.map { NodeInspection.isServing($0) } == true
         }
         guard let first = serving.first, let firstNode = first.node else { return nil }

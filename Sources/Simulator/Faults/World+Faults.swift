@@ -84,7 +84,7 @@ extension World {
     }
 
     private func attrition(_ alive: [Host]) {
-        guard alive.count > 1, let host = drawn(alive) else { return }
+        guard alive.count(where: { !$0.isWitness }) > 1, let host = drawn(alive) else { return }
         crash(host: host.index, power: false)
         host.isGone = true
     }
@@ -92,8 +92,8 @@ extension World {
     // MARK: The bus
 
     private func split(oneWay: Bool, _ length: Nanoseconds) {
-        guard plan.nodes > 1 else { return }
-        let side = faultRandom.sample(Array(hosts.indices), 1 + faultRandom.below(plan.nodes - 1))
+        guard hosts.count > 1 else { return }
+        let side = faultRandom.sample(Array(hosts.indices), 1 + faultRandom.below(hosts.count - 1))
         var pairs: [(Int, Int)] = []
         for from in hosts.indices {
             for to in hosts.indices where side.contains(from) != side.contains(to) {
@@ -104,7 +104,7 @@ extension World {
     }
 
     private func cutPair(_ length: Nanoseconds) {
-        guard plan.nodes > 1 else { return }
+        guard hosts.count > 1 else { return }
         let pair = faultRandom.sample(Array(hosts.indices), 2)
         cut([(pair[0], pair[1]), (pair[1], pair[0])], length: length)
     }
@@ -171,7 +171,7 @@ extension World {
             }
             return known.state != .deleted && others
         }
-        guard hosts.count(where: { $0.isAlive }) > 2, !held.isEmpty else { return }
+        guard nodes.count(where: { $0.isAlive }) > 2, !held.isEmpty else { return }
         let call = faultRandom.pick(held)
         log("\(host.name) loses the record of call \(call.index)", call: call.index)
         lose(call.index, on: host)

@@ -1,7 +1,8 @@
 // What a file does to nodes, to what is between them, and to time.
 //
 //     cluster 3 KEY=VALUE …       starts them, waits until they serve; any key of the configuration, n2:KEY for one
-//                                 node, `tcp` for listeners of connections, `service-addresses` for those that move
+//                                 node (n3:node.witness=true), `tcp` for listeners of connections,
+//                                 `service-addresses` for those that move
 //     kill n1, start n1           SIGKILL; a new process              drain n1, leave n1   SIGTERM; its farewell
 //     pause n1, resume n1         SIGSTOP, SIGCONT                    end alice-bob through n1   an operator's end
 //     cut n1 from n2 n3           nothing passes between them         slow n2 100ms, slow n1 -> n2 100ms
@@ -66,6 +67,8 @@ extension Stage {
                 settings.sip.serviceAddress = ClusterBench.serviceAddress(number - 1)
             }
             for pair in pairs { _ = Self.set(pair, in: &settings) }
+            // It has no SIP; everything else of a file is for it too.
+            if settings.node.isWitness { settings.sip = SIPSettings() }
         }
         bench.bus.delay = 1
         transcript.isSilent = true
