@@ -51,6 +51,8 @@ package struct PhoneCredential: Equatable, Sendable {
     /// Why a file cannot be read: the line, and what is wrong with it. What is written there is not told.
     package struct Unreadable: Error, Equatable, Sendable {
         package var message: String
+
+        package init(message: String) { self.message = message }
     }
 
     package static let fileLimit = 100_000
