@@ -41,7 +41,7 @@ let package = Package(
         module("Routes", ["Primitives", "SIP", "Dialogs"]),
         // Its small machines are tested one by one, below package access, in release too.
         module("Cluster", ["Primitives"], [.unsafeFlags(["-enable-testing"])]),
-        module("Node", ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster"]),
+        module("Node", ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Routes"]),
 
         // Shells: turn actions into I/O and I/O into events.
         .target(name: "CSockets"),

@@ -224,7 +224,7 @@ enum ProxyTarget {
                 case .put(let did), .patch(let did, _): lastDID = did
                 case .ask(let question): questions.append(question)
                 case .question(let did): asked.append(did)
-                case .wanted, .legsEnded, .note, .resolve: break  // A resolver that never answers.
+                case .wanted, .legsEnded, .note, .resolve, .locate: break  // A resolver that never answers.
                 }
             }
             for datagram in proxy.effects.queue.datagrams {

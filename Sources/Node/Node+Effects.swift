@@ -59,6 +59,7 @@ extension Node {
             case .legsEnded(let did, let unanswered): endLegs(did, unanswered: unanswered, now: now)
             case .resolve(let token, let target): resolve(token, target, now: now)
             case .ask(let question): out.scripts.append(question)
+            case .locate(let question): locate(question, now: now)
             case .note(let note):
                 if case .tookOverEarly(let callID) = note { trace.keep(.tookOver, callID: callID, now: now) }
                 out.notes.append(Note(note))
@@ -72,7 +73,7 @@ extension Node {
 
     /// How many peers a commit waits for. A refresh and a granted end must meet in one node: commit + grants > members
     /// (R9).
-    private mutating func waitForCommit(_ token: CommitToken, now: Instant) {
+    mutating func waitForCommit(_ token: CommitToken, now: Instant) {
         let members = cluster.holderCount
         var peers = settings.replication.commit == .majority ? members / 2 : 1
         traceHeld(token, now: now)
@@ -132,6 +133,7 @@ extension Node {
             counters.uncommitted += 1
             if token.purpose == .refresh { counters.refreshUncommitted += 1 }
         }
+        if token.purpose == .registration { return registrationCommitted(token, now: now) }
         if let did = proxy.dialog(of: token) { trace.keep(acknowledged ? .committed : .uncommitted, did, now: now) }
         proxy.committed(token, now: now, dialogs: &store.dialogs)
     }

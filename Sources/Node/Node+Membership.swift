@@ -66,6 +66,9 @@ extension Node {
                 $0.split(separator: " ").compactMap { HostPort(configured: $0) }
             }
         }
+        store.comparesLocations = members.allSatisfy {
+            $0.isSelf || $0.isAbsent || $0.isWitness || $0.hello.capabilities & Hello.locations != 0
+        }
         peers.sort { $0.memberTag < $1.memberTag }
         // What a process left behind whose name another has now is looked at when that one is heard.
         if proxy.neighbours.peers.map(\.memberTag) != peers.map(\.memberTag) {

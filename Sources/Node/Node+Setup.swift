@@ -64,6 +64,7 @@ extension Node {
         proxy.sessionInterval = UInt32(sip.sessionInterval.wholeMilliseconds / 1_000)
         makeRoutes(settings, into: &proxy)
         makeAdmission(settings, into: &proxy)
+        proxy.registrarDomains = settings.registrar.domains.map { Array($0.utf8) }
         proxy.keepAlive = makeKeepAlive(settings.dialogs)
         proxy.mark = UInt16(truncatingIfNeeded: hash.hash(RawSpan(_elements: Array(settings.cluster.name.utf8).span)))
         proxy.memberTag = memberTag(name: settings.node.name, boot: boot, hash: hash)

@@ -68,6 +68,8 @@ package struct Node: Sendable {
     var successions: [Succession] = []
     var lastView: [MemberID] = []
     var notesDue: [Note] = []
+    /// Registrations whose 200 waits for its commit.
+    var registrations = Slab<HeldRegistration>(limit: HeldRegistration.limit)
     /// Events of dialogs' lives that this node tells, and when it looks at others.
     var lifeEvents: [LifeEvent] = []
     var tellingTimes: TellingTimes
@@ -97,7 +99,9 @@ package struct Node: Sendable {
         let dialogs = DialogTable(
             buckets: settings.dialogs.hashSize, hash: hash, limit: settings.dialogs.limit, origin: now,
             node: Array(settings.node.name.utf8))
-        store = Replica(dialogs: dialogs)
+        let locations = LocationTable(
+            buckets: settings.dialogs.hashSize, hash: hash, limit: settings.registrar.limit, origin: now)
+        store = Replica(dialogs: dialogs, locations: locations)
         proxy = Proxy(settings: Self.makeProxySettings(settings, boot: boot, hash: hash), hash: hash, now: now)
         cluster = Cluster(
             settings: Self.makeClusterSettings(settings), boot: boot,
@@ -246,6 +250,7 @@ package struct Node: Sendable {
         settle(now: now, into: &out)
         proxy.advance(to: now, dialogs: &store.dialogs)
         fireDeadlines(now: now)
+        store.locations.advance(to: now)
         fireKeepAlives(now: now)
         tellDueLife(now: now)
         continueWalk(now: now)
@@ -260,6 +265,7 @@ package struct Node: Sendable {
         if walk.isUnderWay { next = min(next, walk.nextSlice) }
         if let deadline = proxy.nextDeadline { next = min(next, deadline) }
         if let timer = store.dialogs.nextTimer { next = min(next, timer) }
+        if let timer = store.locations.nextTimer { next = min(next, timer) }
         if let telling = tellingTimes.next { next = min(next, telling) }
         return next
     }

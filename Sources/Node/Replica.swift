@@ -2,7 +2,10 @@
 // also keeps the intents that were heard, and the list of dialogs that peers have changed, which the node looks at
 // after each batch.
 //
-// Limits: `ims_dialog` dialogs by `dialogs.limit`; those of `HeardIntents`.
+// Contacts (`LocationTable`) are records of a second kind in the same streams and buckets; the top bit of a number says
+// which it is.
+//
+// Limits: `ims_dialog` dialogs by `dialogs.limit`, contacts by `registrar.limit`; those of `HeardIntents`.
 
 import Cluster
 import Dialogs
@@ -10,6 +13,10 @@ import Primitives
 
 struct Replica: ReplicatedRecords {
     var dialogs: DialogTable
+    var locations: LocationTable
+    /// Every member keeps contacts: they are compared. While one does not, they travel by the streams alone, else that
+    /// one would be sent them again and again.
+    var comparesLocations = true
     private(set) var intents = HeardIntents()
     /// Changed by peers since the node last looked, in order, repetitions included.
     var touched: [DialogID] = []
@@ -30,13 +37,15 @@ struct Replica: ReplicatedRecords {
     /// Dialogs whose end was granted here.
     var granted: [DialogID] = []
 
-    init(dialogs: DialogTable) {
+    init(dialogs: DialogTable, locations: LocationTable) {
         self.dialogs = dialogs
+        self.locations = locations
     }
 
     mutating func join(
         _ did: UInt64, _ record: RawSpan, ageMilliseconds: Int64?, now: Instant
     ) -> JoinOutcome {
+        if LocationTable.isLocation(did) { return joinLocation(did, record, ageMilliseconds ?? 0, now: now) }
         let id = DialogID(rawValue: did)
         let learned: DialogTable.Learned
         do {
@@ -66,7 +75,24 @@ struct Replica: ReplicatedRecords {
         }
     }
 
+    private mutating func joinLocation(_ id: UInt64, _ record: RawSpan, _ age: Int64, now: Instant) -> JoinOutcome {
+        do throws(RecordError) {
+            switch try locations.learn(id, facts: record, ageMilliseconds: age, now: now) {
+            case .created, .changed: return .applied
+            case .unchanged: return .unchanged
+            case .mismatch: return .refused
+            }
+        } catch {
+            return .refused  // Counted by the table.
+        }
+    }
+
     func write(_ did: UInt64, into writer: inout ByteWriter, now: Instant) -> Int64? {
+        if LocationTable.isLocation(did) {
+            guard let record = locations.record(did) else { return nil }
+            record.write(into: &writer, now: now)
+            return 0
+        }
         let id = DialogID(rawValue: did)
         guard dialogs.write(id, into: &writer) else { return nil }
         return max(0, dialogs.age(id, now: now)?.wholeMilliseconds ?? 0)
@@ -84,12 +110,21 @@ struct Replica: ReplicatedRecords {
     }
 
     var bucketCount: Int { dialogs.bucketCount }
-    var rootDigest: UInt64 { dialogs.rootDigest }
+    var rootDigest: UInt64 { dialogs.rootDigest &+ (comparesLocations ? locations.rootDigest : 0) }
     var liveCount: Int { dialogs.live }
 
-    func digest(bucket: Int) -> UInt64 { dialogs.digest(bucket: bucket) }
-    func youngest(bucket: Int) -> Instant { dialogs.youngest(bucket: bucket) }
-    func dids(inBucket bucket: Int) -> [UInt64] { dialogs.dids(inBucket: bucket).map(\.rawValue) }
+    func digest(bucket: Int) -> UInt64 {
+        dialogs.digest(bucket: bucket) &+ (comparesLocations ? locations.digest(bucket: bucket) : 0)
+    }
+
+    func youngest(bucket: Int) -> Instant {
+        max(dialogs.youngest(bucket: bucket), comparesLocations ? locations.youngest(bucket: bucket) : Instant(nanoseconds: .min))
+    }
+
+    /// Those of locations are the larger ones.
+    func dids(inBucket bucket: Int) -> [UInt64] {
+        dialogs.dids(inBucket: bucket).map(\.rawValue) + (comparesLocations ? locations.ids(inBucket: bucket) : [])
+    }
 
     // MARK: Intents
 

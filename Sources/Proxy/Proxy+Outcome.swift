@@ -64,7 +64,7 @@ extension Proxy {
 
     /// Which dialog a commit is waited for.
     package func dialog(of token: CommitToken) -> DialogID? {
-        guard let id = resolve(token.context, generationMask: 0x3fff_ffff) else { return nil }
+        guard let id = resolve(token.context, generationMask: CommitToken.generationMask) else { return nil }
         return contexts.read(id) { $0.did } ?? nil
     }
 }

@@ -20,7 +20,12 @@ package struct CommitToken: Hashable, Sendable {
         /// A 2xx to a dead node's INVITE. Who ends that call as its heir does so where this node may not have heard of
         /// it yet: all who are there are waited for, and the news of an end comes before their word (S2-11).
         case inheritance
+        /// The 200 of a registration; `context` is a place of the node's.
+        case registration
     }
+
+    /// What of a generation is in it.
+    package static let generationMask: UInt32 = 0x1fff_ffff
 
     package var context: SlotID
     package var purpose: Purpose
@@ -30,16 +35,17 @@ package struct CommitToken: Hashable, Sendable {
         self.purpose = purpose
     }
 
-    /// Purpose, generation and index in one word: 2, 30 and 32 bits.
+    /// Purpose, generation and index in one word: 3, 29 and 32 bits.
     package var rawValue: UInt64 {
-        UInt64(purpose.rawValue) << 62 | UInt64(context.generation & 0x3fff_ffff) << 32 | UInt64(context.index)
+        UInt64(purpose.rawValue) << 61 | UInt64(context.generation & Self.generationMask) << 32
+            | UInt64(context.index)
     }
 
     package init?(rawValue: UInt64) {
-        guard let purpose = Purpose(rawValue: UInt8(rawValue >> 62)) else { return nil }
+        guard let purpose = Purpose(rawValue: UInt8(rawValue >> 61)) else { return nil }
         self.purpose = purpose
         context = SlotID(
-            index: UInt32(truncatingIfNeeded: rawValue), generation: UInt32(rawValue >> 32 & 0x3fff_ffff))
+            index: UInt32(truncatingIfNeeded: rawValue), generation: UInt32(rawValue >> 32) & Self.generationMask)
     }
 }
 
@@ -61,6 +67,8 @@ package enum ProxyEffect: Sendable {
     case resolve(UInt64, ResolutionTarget)
     /// A script is asked; `Proxy.decide` takes its verdict.
     case ask(ScriptQuestion)
+    /// The registrar is asked; `Proxy.decide` takes its verdict.
+    case locate(ScriptQuestion)
     case note(ProxyNote)
 }
 

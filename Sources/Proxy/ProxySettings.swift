@@ -75,6 +75,8 @@ package struct ProxySettings: Sendable {
     }
     private(set) var hasEmergencyRoutes = false
     package var targetSets: [TargetSet] = []
+    /// Domains whose phones register here, in lower case.
+    package var registrarDomains: [[UInt8]] = []
     package var access = AccessList()
     package var limits = RateLimits()
     /// `ims_dialog.ka_timer`, `ka_interval`, `ka_failed_limit`, `ka-src` and `ka-dst`.

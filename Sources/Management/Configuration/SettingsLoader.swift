@@ -241,6 +241,16 @@ package struct SettingsLoader: Sendable {
                     SettingProblem(key: "cluster.key-file", message: "\(path) \(error.message)", origin: origin))
             }
         }
+        if let bytes = read("registrar.credentials-file", &loaded.settings.registrar.credentialsFile) {
+            let path = loaded.settings.registrar.credentialsFile
+            do throws(PhoneCredential.Unreadable) {
+                if !path.isEmpty { loaded.settings.registrar.credentials = try PhoneCredential.read(bytes) }
+            } catch {
+                let key = "registrar.credentials-file"
+                let message = "\(path) \(error.message)"
+                problems.append(SettingProblem(key: key, message: message, origin: origins[key] ?? ""))
+            }
+        }
         // Not kept here: TLS reads them itself, and again when they have changed. That they can be read is looked at.
         _ = read("sip.tls.certificate-file", &loaded.settings.sip.streams.certificateFile)
         _ = read("sip.tls.key-file", &loaded.settings.sip.streams.keyFile)

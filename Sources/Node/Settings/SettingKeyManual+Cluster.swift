@@ -115,6 +115,42 @@ extension SettingManual {
             """,
             range: "folder, at most 256 files of 8 MiB",
             value: "none"),
+        "registrar.domains": SettingManual(
+            """
+            Domains whose phones register here, without a script: REGISTER is answered, and a request for one of their \
+            users goes to its contacts, by q; to `routes`, where it has none; else it gets 480, or 404 where the \
+            credentials know no such user. The same on every node. Needs a restart
+            """,
+            range: "list of names",
+            value: "none"),
+        "registrar.credentials-file": SettingManual(
+            """
+            Who may register, and call in the name of a user of these domains: a line each of `user:password`, \
+            `user@domain:password` or, as htdigest writes it, `user:domain:DIGEST`. Without one everybody may. The \
+            same on every node. Needs a restart
+            """,
+            range: "file of at most 100 000 lines",
+            value: "none"),
+        "registrar.default_expires": SettingManual(
+            """
+            How long a contact holds that names no time, seconds
+            """),
+        "registrar.min_expires": SettingManual(
+            """
+            A contact that asks for less gets 423 (RFC 3261 §10.3), seconds
+            """),
+        "registrar.max_expires": SettingManual(
+            """
+            A contact that asks for more gets this, seconds
+            """),
+        "registrar.max_contacts": SettingManual(
+            """
+            Contacts of one user; more are answered 503
+            """),
+        "registrar.limit": SettingManual(
+            """
+            Users with contacts, and those whose last contact has just gone; at it a new one gets 503
+            """),
         "script.modules": SettingManual(
             """
             Modules that a script asks for by their tables before it calls them (`if KSR.nathelper then`)

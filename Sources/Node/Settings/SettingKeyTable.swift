@@ -2,6 +2,7 @@
 // `problems()`, which takes the ranges from here, so that values written directly, by a test or the simulator, are
 // held to the same rules. What a key means is in `SettingKeyManual`; the article Configuration is written from both.
 
+import Dialogs
 import Primitives
 import Proxy
 import SIP
@@ -11,7 +12,7 @@ extension SettingKey {
         nodeKeys + sipKeys + connectionKeys + dnsKeys + clusterKeys + replicationKeys + dialogKeys
         + ModuleParameter.all.map(\.key) + takeoverKeys + admissionKeys + managementKeys
         + [integer("trace.memory-mb", \.trace.memory, in: 0...1_024)]
-        + scriptKeys
+        + scriptKeys + registrarKeys
 
     private static let scriptKeys = [
         text("script.lua", \.script.lua), text("script.path", \.script.path),
@@ -19,14 +20,26 @@ extension SettingKey {
             "script.modules", \.script.modules,
             { "'\($0)' is none of \(ScriptSettings.Module.allCases.map(\.rawValue).joined(separator: ", "))" }
         ) { ScriptSettings.Module(rawValue: $0) },
-        list("sip.alias", \.sip.alias, { "'\($0)' is no domain like example.org" }) { text in
-            let uri = "sip:" + text
-            guard let parts = try? URI(Array(uri.utf8), ByteRange(Array(uri.utf8))), parts.user.isEmpty,
-                parts.parameters.isEmpty, parts.headers.isEmpty
-            else { return nil }
-            return text.lowercased()
-        },
+        list("sip.alias", \.sip.alias, { "'\($0)' is no domain like example.org" }) { domain($0) },
     ]
+
+    private static let registrarKeys = [
+        list("registrar.domains", \.registrar.domains, { "'\($0)' is no domain like example.org" }) { domain($0) },
+        text("registrar.credentials-file", \.registrar.credentialsFile),
+        duration("registrar.default_expires", \.registrar.defaultExpires, unit: .seconds, in: 10...604_800),
+        duration("registrar.min_expires", \.registrar.minExpires, unit: .seconds, in: 1...604_800),
+        duration("registrar.max_expires", \.registrar.maxExpires, unit: .seconds, in: 10...604_800),
+        integer("registrar.max_contacts", \.registrar.maxContacts, in: 1...Int64(LocationRecord.contactLimit)),
+        integer("registrar.limit", \.registrar.limit, in: 100...10_000_000),
+    ]
+
+    private static func domain(_ text: String) -> String? {
+        let uri = "sip:" + text
+        guard let parts = try? URI(Array(uri.utf8), ByteRange(Array(uri.utf8))), parts.user.isEmpty,
+            parts.parameters.isEmpty, parts.headers.isEmpty
+        else { return nil }
+        return text.lowercased()
+    }
 
     private static let nodeKeys = [
         text("node.name", \.node.name),

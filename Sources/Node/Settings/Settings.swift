@@ -21,6 +21,7 @@ package struct Settings: Equatable, Sendable {
     package var management = ManagementSettings()
     package var trace = TraceSettings()
     package var script = ScriptSettings()
+    package var registrar = RegistrarSettings()
 
     package init() {}
 
@@ -35,6 +36,7 @@ package struct Settings: Equatable, Sendable {
             + replication.problems() + dialogs.problems() + takeover.problems() + management.problems()
             + trace.problems()
             + access.problems() + limits.problems() + routeProblems() + scriptProblems()
+            + registrar.problems(hasScript: !script.lua.isEmpty)
         if !cluster.peers.isEmpty, !sip.listen.isEmpty, !sip.listen.contains(where: { $0.transport == .udp }) {
             let message = "at least one must be udp: the members of a cluster pass messages to each other by it"
             list.append(SettingProblem(key: "sip.listen", message: message))

@@ -46,7 +46,7 @@ extension Node {
     func traceHeldKind(_ purpose: CommitToken.Purpose) -> TraceKind {
         switch purpose {
         case .trying: .heldTrying
-        case .confirmation, .inheritance: .heldConfirmation
+        case .confirmation, .inheritance, .registration: .heldConfirmation
         case .refresh: .heldRefresh
         }
     }

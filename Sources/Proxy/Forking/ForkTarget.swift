@@ -31,6 +31,8 @@ package struct ForkTarget: Sendable {
     /// The connection that requests for it go over, or the one of the member that they are passed to.
     var flow = FlowID.none
     var memberFlow: FlowFact?
+    /// Routes that its requests get above those that they have: the value of a header (RFC 3327 §5.3).
+    package var routes: [UInt8] = []
     /// The transport was not written: a large request may go by TCP.
     var isTransportOpen = false
     /// Its number on the board of targets, if it has one.

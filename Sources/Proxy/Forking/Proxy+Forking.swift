@@ -181,6 +181,11 @@ extension Proxy {
                 .transaction(token), recorded, from: context.near, to: listener,
                 secure: uri?.scheme == .sips, above: standing, into: &writer)
             if let fact = target.memberFlow { Self.writeRoute(to: fact.flow, at: endpoint, into: &writer) }
+            if !target.routes.isEmpty {
+                writer.put("Route: ")
+                writer.put(target.routes)
+                writer.put("\r\n")
+            }
         }
         if context.recordsSubscription {
             let upstream = (context.listener, flowFact(context.flow, ofSender: stored))

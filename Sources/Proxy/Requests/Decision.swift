@@ -59,6 +59,18 @@ enum Awaited: Sendable {
     case answer(SlotID)
     /// The word of a script.
     case script
+    /// The word of the registrar.
+    case registrar
+}
+
+extension Awaited {
+    /// Somebody's verdict, which is asked for once.
+    var isWord: Bool {
+        switch self {
+        case .script, .registrar: true
+        case .record, .answer: false
+        }
+    }
 }
 
 /// Why a request goes no further.

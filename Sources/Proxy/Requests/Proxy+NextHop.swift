@@ -38,6 +38,7 @@ extension Proxy {
             if plan.createsDialog, route.dialog != nil { plan.templateRoute = index }
             return follow(route, &plan)
         }
+        if isRegistrarDomain(uri, in: message.bytes) { return .refuse(480) }  // The registrar knows nobody there.
         if isOwn { return .refuse(404) }
         // A service that no route takes (RFC 5031 §4): nothing else leads there.
         if uri.scheme == .other { return .refuse(416) }

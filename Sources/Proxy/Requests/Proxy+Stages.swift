@@ -44,7 +44,7 @@ extension Proxy {
             case .proceed: stage = stage.next
             case .wait(let awaited):
                 if keep(plan, at: stage, for: awaited) { return }
-                if case .script = awaited { plan.isJudged = true } else { plan.hasWaited = true }
+                if awaited.isWord { plan.isJudged = true } else { plan.hasWaited = true }
             case .refuse(let refusal): return refuse(refusal, plan)
             case .answerOptions: return answerOptions(plan)
             case .absorb(let copy): return absorb(copy)
@@ -66,7 +66,8 @@ extension Proxy {
         switch stage {
         case .admit: admit(&plan, dialogs: dialogs)
         case .match: plan.isInDialog ? matchInDialog(&plan, dialogs: dialogs) : matchInitial(&plan, dialogs: dialogs)
-        case .script: isForScript(plan) ? .wait(for: .script) : .proceed
+        case .script:
+            isForScript(plan) ? .wait(for: .script) : isForRegistrar(plan) ? .wait(for: .registrar) : .proceed
         case .route: route(&plan, dialogs: dialogs)
         case .relay: .proceed
         }

@@ -17,10 +17,10 @@ extension Proxy {
     /// - Returns: False when it does not wait after all, for want of room: it goes on without. What would wait behind a
     ///   2xx is let go then, and its sender repeats it.
     mutating func keep(_ plan: RequestPlan, at stage: Stage, for awaited: Awaited) -> Bool {
-        if case .script = awaited { return askAboutRequest(plan) }
+        if awaited.isWord { return askAboutRequest(plan, awaited) }
         var request = WaitingRequest(bytes: message.snapshot(), plan: plan, stage: stage)
         switch awaited {
-        case .script: break
+        case .script, .registrar: break
         case .record(let did, let isWanted):
             request.plan.hasWaited = true
             guard waitingRoom.keep(request, for: did, now: now) else {

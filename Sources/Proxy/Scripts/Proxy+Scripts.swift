@@ -91,7 +91,7 @@ extension Proxy {
 
     /// Asks about the request at hand.
     /// - Returns: False when there is no room, and it goes on without a script.
-    mutating func askAboutRequest(_ asMatched: RequestPlan) -> Bool {
+    mutating func askAboutRequest(_ asMatched: RequestPlan, _ awaited: Awaited) -> Bool {
         var plan = asMatched
         plan.isJudged = true
         let request = message.method == .ack ? nil : openTransaction(&plan)
@@ -103,12 +103,15 @@ extension Proxy {
             refuse(Refusal(503, retryAfter: 10), plan)
             return true
         }
-        effects.items.append(
-            .ask(
-                ScriptQuestion(
-                    token: token, point: .request, bytes: waited.bytes, source: plan.source, listener: plan.near,
-                    flow: plan.arrivalFlow, did: plan.did, isInDialog: plan.isInDialog,
-                    transaction: plan.transaction.map(Self.name) ?? 0)))
+        let question = ScriptQuestion(
+            token: token, point: .request, bytes: waited.bytes, source: plan.source, listener: plan.near,
+            flow: plan.arrivalFlow, did: plan.did, isInDialog: plan.isInDialog,
+            transaction: plan.transaction.map(Self.name) ?? 0)
+        if case .registrar = awaited {
+            effects.items.append(.locate(question))
+        } else {
+            effects.items.append(.ask(question))
+        }
         return true
     }
 

@@ -78,7 +78,7 @@ extension Proxy {
             if !watched.isEmpty { note(settles ? .confirmed : .requestWithin, did, from: plan.leg) }
             learnAcknowledgement(did, plan, dialogs: &dialogs)
         }
-        if isForScript(plan), askAboutRequest(plan) { return }
+        if isForScript(plan), askAboutRequest(plan, .script) { return }
         guard let hops = try? message.maxForwards() ?? 70, hops > 0,
             plan.targets.isEmpty ? findNextHop(&plan, dialogs: dialogs).isProceed : true
         else {

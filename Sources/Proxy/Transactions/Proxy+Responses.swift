@@ -265,11 +265,12 @@ extension Proxy {
     package mutating func committed(_ token: CommitToken, now: Instant, dialogs: inout DialogTable) {
         self.now = now
         defer { replayQueued(dialogs: &dialogs) }
-        guard let id = resolve(token.context, generationMask: 0x3fff_ffff), var context = take(id) else { return }
+        guard let id = resolve(token.context, generationMask: CommitToken.generationMask), var context = take(id) else { return }
         switch token.purpose {
         case .trying:
             sendTrying(&context, id)
             adoptionCommitted(&context)
+        case .registration: break  // The node's.
         case .confirmation, .refresh, .inheritance:
             guard !context.held.isEmpty else { break }
             let response = context.held.removeFirst()

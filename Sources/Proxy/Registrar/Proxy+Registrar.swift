@@ -1,0 +1,84 @@
+// Requests for the domains of the registrar: which of them it is asked about, and where a contact of it leads. What it
+// knows is the node's (`Node+Registrar`); it is asked as a script would be, and its verdict is carried out alike.
+
+package import Dialogs
+import Primitives
+package import SIP
+
+extension Proxy {
+    /// Whether a URI's host is a domain of the registrar, whatever its port.
+    func isRegistrarDomain(_ uri: URI, in bytes: [UInt8]) -> Bool {
+        guard !settings.registrarDomains.isEmpty, uri.scheme == .sip || uri.scheme == .sips else { return false }
+        return settings.registrarDomains.contains { Text.sameIgnoringCase(bytes, uri.host, $0, ByteRange($0)) }
+    }
+
+    /// Whether the request at hand is for the registrar: a REGISTER for one of its domains, and what begins something
+    /// with one of its users. What a member passes on has been looked at where it came in.
+    func isForRegistrar(_ plan: RequestPlan) -> Bool {
+        guard !settings.registrarDomains.isEmpty, !plan.isJudged, !plan.isInDialog, plan.path == nil,
+            plan.consumedRoutes == routes.count, !neighbours.isPeerAddress(plan.source),
+            let uri = try? URI(message.bytes, message.requestURI), isRegistrarDomain(uri, in: message.bytes)
+        else { return false }
+        return message.method == .register || !uri.user.isEmpty
+    }
+
+    /// The connection that whoever sent a request can be reached by again.
+    package func flowFact(of question: ScriptQuestion, _ request: borrowing Message) -> FlowFact? {
+        flowFact(question.flow, ofSender: request)
+    }
+
+    /// The branch to a contact; `nil` where nothing leads there, as when its connection has ended.
+    package func target(for binding: Binding, group: Int) -> ForkTarget? {
+        let contact = Array(binding.contact[URI.withoutHeaders(binding.contact, ByteRange(binding.contact)).range])
+        guard let uri = try? URI(contact, ByteRange(contact)) else { return nil }
+        var target = ForkTarget(requestURI: contact, group: group, candidates: [])
+        if !binding.path.isEmpty { return follow(binding.path, target) }
+        if let fact = FlowFact(binding.flow, ByteRange(binding.flow)) {
+            if take(fact, &target) { return target }
+            // It may still be connected to, unless it was heard from elsewhere than it says, or cannot be at all.
+            let transport = uri.transport(in: contact)
+            guard binding.received.isEmpty, transport != .ws, transport != .wss else { return nil }
+        }
+        if let received = Endpoint(fact: binding.received) {
+            target.candidates = [settings.egress ?? received]
+            return target
+        }
+        return lead(&target, to: uri, in: contact) ? target : nil
+    }
+
+    private func take(_ fact: FlowFact, _ target: inout ForkTarget) -> Bool {
+        if fact.member == settings.memberTag {
+            guard let live = flows[fact.flow] else { return false }
+            target.candidates = [live.remote]
+            target.flow = fact.flow
+            return true
+        }
+        guard let peer = neighbours.peer(fact.member), peer.isLive, let endpoint = peer.endpoint else { return false }
+        target.candidates = [endpoint]
+        target.memberFlow = fact
+        return true
+    }
+
+    /// The Path becomes the Routes, and its first element is where the request goes (RFC 3327 §5.3).
+    private func follow(_ path: [UInt8], _ target: ForkTarget) -> ForkTarget? {
+        var (target, hops): (ForkTarget, [NameAddress]) = (target, [])
+        guard NameAddress.append(listIn: path, ByteRange(path), to: &hops), let first = hops.first,
+            let uri = try? URI(path, first.uri), lead(&target, to: uri, in: path)
+        else { return nil }
+        target.routes = path
+        return target
+    }
+
+    /// What is ours is never sent to (S1-5).
+    private func lead(_ target: inout ForkTarget, to uri: URI, in bytes: [UInt8]) -> Bool {
+        guard !isOwn(uri, in: bytes), !isRegistrarDomain(uri, in: bytes) else { return false }
+        if let hop = settings.egress ?? endpoint(of: uri, in: bytes) {
+            target.candidates = [hop]
+            target.isTransportOpen = uri.scheme == .sip && uri.transport(in: bytes) == nil
+            return true
+        }
+        target.name = name(of: uri, in: bytes)
+        target.isTransportOpen = uri.scheme == .sip && uri.transport(in: bytes) == nil
+        return target.name != nil
+    }
+}
