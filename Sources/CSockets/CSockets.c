@@ -349,18 +349,24 @@ int csys_thread_start(uint64_t *thread, const char *name, void (*body)(void *), 
 
 void csys_thread_join(uint64_t thread) { pthread_join((pthread_t)thread, NULL); }
 
-static int tell_file(int code, const struct stat *found, csys_file *out) {
-    if (code != 0) return -errno;
-    *out = (csys_file){.mode = found->st_mode, .owner = found->st_uid, .links = (uint32_t)found->st_nlink};
-    return 0;
+/* ---- files ---- */
+
+static void describe(const struct stat *found, csys_file *out) {
+    out->mode = (uint32_t)found->st_mode;
+    out->owner = (uint32_t)found->st_uid;
+    out->names = found->st_nlink > UINT32_MAX ? UINT32_MAX : (uint32_t)found->st_nlink;
 }
 
 int csys_file_at(const char *path, int follows, csys_file *out) {
     struct stat found;
-    return tell_file(follows ? stat(path, &found) : lstat(path, &found), &found, out);
+    if ((follows ? stat(path, &found) : lstat(path, &found)) != 0) return -errno;
+    describe(&found, out);
+    return 0;
 }
 
 int csys_file_of(int descriptor, csys_file *out) {
     struct stat found;
-    return tell_file(fstat(descriptor, &found), &found, out);
+    if (fstat(descriptor, &found) != 0) return -errno;
+    describe(&found, out);
+    return 0;
 }

@@ -1,11 +1,9 @@
 // What a node tells an operator: plain values, copied out of the machine on its own thread and safe to carry anywhere.
 //
-// The machine fills them, management turns them into JSON, tables and metrics, and `understudy check` compares those of
-// several nodes. They hold no byte ranges, no slots and no moments: a moment means nothing on another host, so every
-// time is an age or a remainder in milliseconds, taken when the report was made.
+// The machine fills them, management turns them into JSON, tables and metrics, `understudy check` compares those of
+// several nodes. They hold no byte ranges, slots or moments: every time is an age or a remainder in milliseconds.
 //
-// Limits: a page has at most `DialogQuery.limitRange.upperBound` dialogs, a bucket request at most
-// `BucketReport.requestLimit` buckets, so no report keeps the SIP thread busy for longer than a few milliseconds.
+// Limits: `DialogQuery.limitRange` dialogs a page, `BucketReport.requestLimit` buckets: milliseconds of the SIP thread.
 
 package import Primitives
 

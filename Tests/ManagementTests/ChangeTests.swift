@@ -3,6 +3,7 @@
 
 import Management
 import Node
+import Synchronization
 import Testing
 
 @Suite("Changes of a dialog and its profiles")

@@ -153,7 +153,7 @@ struct ProxyBench {
             case .question(let did):
                 wanted.append(did)
                 asked.append(did)
-            case .ask(let question): scripts.append(question)
+            case .ask(let question), .locate(let question): scripts.append(question)
             case .note(let note): notes.append(note)
             }
         }

@@ -116,11 +116,11 @@ int csys_notify_send(int descriptor, const char *name, const char *text);
 
 /* ---- files ---- */
 typedef struct {
-    uint32_t mode; /* type and permissions, as st_mode */
+    uint32_t mode; /* st_mode: kind and permissions */
     uint32_t owner;
-    uint32_t links; /* how many names it has */
+    uint32_t names; /* st_nlink */
 } csys_file;
-/* What stands at a path, or what its symbolic link leads to; 0 or -errno. */
+/* What stands at a path; of a symbolic link itself unless `follows`. 0, or -errno. */
 int csys_file_at(const char *path, int follows, csys_file *out);
 int csys_file_of(int descriptor, csys_file *out);
 

@@ -28,22 +28,30 @@ struct DoorFile {
         unsafe String(cString: strerror(code)).lowercased()
     }
 
-    /// What is known of a file; `nil` where there is none.
     private static func status(_ path: String, follows: Bool) -> csys_file? {
         var found = csys_file()
-        // Sound: the call fills the struct that it is lent, and keeps neither pointer.
+        // Sound: the call fills the struct that it is lent.
         return unsafe csys_file_at(path, follows ? 1 : 0, &found) == 0 ? found : nil
     }
 
     /// Root may do what it likes anyway.
     private static func isOurs(_ file: csys_file) -> Bool { file.owner == geteuid() || file.owner == 0 }
 
+    private static func kind(_ file: csys_file) -> mode_t { file.mode & S_IFMT }
+
+    /// An open file is a FIFO that has no second name.
+    static func isLoneFIFO(_ descriptor: CInt) -> Bool {
+        var found = csys_file()
+        // Sound: the call fills the struct that it is lent.
+        return unsafe csys_file_of(descriptor, &found) == 0 && kind(found) == S_IFIFO && found.names == 1
+    }
+
     private func checkFolder() throws(DoorError) {
         let folder = path.split(separator: "/").dropLast().reduce("") { "\($0)/\($1)" }
         guard path.hasPrefix("/"), let found = Self.status(folder.isEmpty ? "/" : folder, follows: true) else {
             throw fail("the folder of \(path) is not there")
         }
-        guard found.mode & S_IFMT == S_IFDIR else { throw fail("\(folder) is no folder") }
+        guard Self.kind(found) == S_IFDIR else { throw fail("\(folder) is no folder") }
         // With the sticky bit nobody takes away what another has put there.
         let isSticky = found.mode & 0o1000 != 0
         guard isSticky || Self.isOurs(found) && found.mode & 0o022 == 0 else {
@@ -56,7 +64,7 @@ struct DoorFile {
     func clearForSocket(_ isAlive: () async -> Bool) async throws(DoorError) {
         try checkFolder()
         guard let found = Self.status(path, follows: false) else { return }
-        guard found.mode & S_IFMT == S_IFSOCK else { throw fail("\(path) is there, and is no socket") }
+        guard Self.kind(found) == S_IFSOCK else { throw fail("\(path) is there, and is no socket") }
         guard Self.isOurs(found) else { throw fail("\(path) is there, and is somebody else's") }
         guard await !isAlive() else { throw fail("another process listens at \(path)") }
         guard unsafe unlink(path) == 0 || errno == ENOENT else {
@@ -85,9 +93,9 @@ struct DoorFile {
         // Sound: the call fills the struct that it is lent.
         let isKnown = unsafe csys_file_of(descriptor, &found) == 0
         let refusal: String? =
-            if !isKnown || found.mode & S_IFMT != S_IFIFO {
+            if !isKnown || Self.kind(found) != S_IFIFO {
                 "\(path) is there, and is no FIFO"
-            } else if !Self.isOurs(found) || found.links != 1 {
+            } else if !Self.isOurs(found) || found.names != 1 {
                 "\(path) is there, and is somebody else's"
             } else if found.mode & 0o006 != 0 {
                 "\(path) can be written or read by everybody: chmod 660 \(path)"

@@ -148,10 +148,7 @@ enum ReplyFIFO {
                 try? await Task.sleep(for: interval)
                 continue
             }
-            var found = stat()
-            // Sound: the call fills the struct that it is lent.
-            let isKnown = unsafe fstat(descriptor, &found) == 0
-            guard isKnown, found.st_mode & S_IFMT == S_IFIFO, DoorFile.names(path) == 1 else {
+            guard DoorFile.isLoneFIFO(descriptor) else {
                 close(descriptor)
                 return nil
             }
