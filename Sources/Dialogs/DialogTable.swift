@@ -333,10 +333,9 @@ public struct DialogTable: Sendable {
     /// A peer has ended what was answered here, and no phone was told: the peer's end is that of a call that was never
     /// made, since whoever wrote it had not heard of the answer (R15).
     private func isEndUnsaid(_ entry: Entry, to old: Entry) -> Bool {
-        guard entry.state == .deleted, old.state == .confirmedNotAcknowledged || old.state == .confirmed else {
-            return false
-        }
-        return entry.flags.contains(.failed) || entry.flags.isDisjoint(with: RecordFlags.saidEnds)
+        // An end without any word may be that of a fork's other callee, with whom the caller has hung up.
+        guard entry.state == .deleted, entry.flags.contains(.failed) else { return false }
+        return old.state == .confirmedNotAcknowledged || old.state == .confirmed
     }
 
     /// Records whose ends are owed to phones, since this was last asked.

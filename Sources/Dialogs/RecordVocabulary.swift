@@ -25,11 +25,6 @@ public struct RecordFlags: OptionSet, Hashable, Sendable {
     public static let toldTimeout = Self(rawValue: 2_048)
     public static let toldEnd = Self(rawValue: 4_096)
 
-    /// What a tombstone has that a phone has said, or has been told, of the end of an answered call.
-    static let saidEnds: Self = [
-        .cancelled, .byeFromCaller, .byeFromCallee, .timedOut, .endedByOperator, .endedByKeepAlive,
-    ]
-
     /// What reports call them, in the order of the bits; who has told of what is nobody's news.
     public static let allNames: [(flag: Self, name: String)] = [
         (.cancelled, "cancelled"), (.byeFromCaller, "bye_from_caller"), (.byeFromCallee, "bye_from_callee"),

@@ -118,7 +118,8 @@ struct Replica: ReplicatedRecords {
     }
 
     func youngest(bucket: Int) -> Instant {
-        max(dialogs.youngest(bucket: bucket), comparesLocations ? locations.youngest(bucket: bucket) : Instant(nanoseconds: .min))
+        let youngest = dialogs.youngest(bucket: bucket)
+        return comparesLocations ? max(youngest, locations.youngest(bucket: bucket)) : youngest
     }
 
     /// Those of locations are the larger ones.

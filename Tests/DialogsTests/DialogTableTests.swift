@@ -126,8 +126,8 @@ struct DialogTableTests {
         }
         let rows: [(state: DialogState, flags: RecordFlags, isPeers: Bool, isOwed: Bool)] = [
             (.confirmed, .failed, true, true), (.confirmedNotAcknowledged, [.failed, .cancelled], true, true),
-            // Nobody has said anything: the callee's dialog was ended as one of a set-up.
-            (.confirmed, [], true, true),
+            // Nobody has said anything: the caller may have hung up with one of two callees.
+            (.confirmed, [], true, false),
             (.early, .failed, true, false), (.confirmed, .failed, false, false), (.confirmed, .timedOut, true, false),
             (.confirmed, .byeFromCaller, true, false), (.confirmed, .endedByOperator, true, false),
             (.confirmed, .cancelled, true, false),

@@ -133,12 +133,12 @@ struct DoorTests {
     private func ask(_ fifo: String, _ text: String, reply: String) async throws -> String {
         let path = "\(folder)/\(reply)"
         Place.makeFIFO(path, 0o622)
-        async let answer = Task.detached { try String(contentsOfFile: path, encoding: .utf8) }.value
+        let descriptor = Place.openFIFO(path)
         let handle = try #require(FileHandle(forWritingAtPath: fifo))
         try handle.write(contentsOf: Data(text.utf8))
         try handle.close()
         defer { Place.remove(path) }
-        return try await answer
+        return await Place.readFIFO(descriptor)
     }
 
     @Test func `JSON-RPC and MI by FIFOs are answered into the FIFO that is named`() async throws {
@@ -217,9 +217,7 @@ struct DoorTests {
         #expect(await refusal(fifo).contains("cannot be opened"))
         Place.remove(path)
         // A socket that nobody listens at is of a process that has ended.
-        let stale = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-            .bind(unixDomainSocketPath: path).get()
-        try await stale.close()
+        Place.leaveSocket(path)
         #expect(FileManager.default.fileExists(atPath: path))
         #expect(await refusal() == "")
         try Place.set(folder, 0o777)
@@ -252,6 +250,45 @@ private enum Place {
         let code = unsafe mkfifo(path, 0o600)
         #expect(code == 0)
         try? set(path, mode)
+    }
+
+    /// Open for reading before anybody writes, without waiting for who does.
+    static func openFIFO(_ path: String) -> CInt { unsafe open(path, O_RDONLY | O_NONBLOCK) }
+
+    /// Everything until whoever writes has closed its end; nothing after twenty seconds.
+    static func readFIFO(_ descriptor: CInt) async -> String {
+        defer { close(descriptor) }
+        var (found, part) = ([UInt8](), [UInt8](repeating: 0, count: 4_096))
+        let end = ContinuousClock.now + .seconds(20)
+        while ContinuousClock.now < end {
+            // Sound: the bytes are lent for the call.
+            let count = unsafe part.withUnsafeMutableBytes { unsafe read(descriptor, $0.baseAddress, $0.count) }
+            if count > 0 {
+                found += part[..<count]
+            } else if count == 0, !found.isEmpty {
+                break
+            } else {
+                try? await Task.sleep(for: .milliseconds(2))
+            }
+        }
+        return String(decoding: found, as: UTF8.self)
+    }
+
+    /// A socket whose process has ended without taking it away.
+    static func leaveSocket(_ path: String) {
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        let bytes = Array(path.utf8)
+        // Sound: the path fits, and the struct is lent for the calls.
+        unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: bytes) }
+        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        let code = unsafe withUnsafePointer(to: &address) { pointer in
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                unsafe bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        #expect(code == 0)
+        close(descriptor)
     }
 }
 

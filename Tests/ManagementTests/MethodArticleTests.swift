@@ -50,7 +50,8 @@ struct MethodArticleTests {
     private static var text: String {
         let groups = [
             ("cluster.", "What the commands ask"), ("fault.", "Test aids, with management.fault_injection"),
-            ("dlg.", "Kamailio's dialog"), ("dlg2.", "Kamailio's ims_dialog"),
+            ("dlg.", "Kamailio's dialog"), ("dlg2.", "Kamailio's ims_dialog"), ("stats.", "Kamailio's statistics"),
+            ("core.", "Kamailio's core"), ("system.", "What there is to ask"), ("corex.", "Kamailio's corex"),
         ]
         var text = head
         for (prefix, title) in groups {

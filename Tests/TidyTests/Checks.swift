@@ -13,7 +13,7 @@ enum Checks {
         "Proxy": ["Primitives", "SIP", "Dialogs"],
         "Routes": ["Primitives", "SIP", "Dialogs"],
         "Cluster": ["Primitives"],
-        "Node": ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster"],
+        "Node": ["Primitives", "SIP", "Dialogs", "Proxy", "Routes", "Cluster"],
         "Nanomsg": ["CNanomsg", "CSockets", "Glibc", "Synchronization"],
         "Sealing": ["Primitives", "Cluster", "Nanomsg", "Crypto", "Foundation", "Synchronization"],
         "Transports": [

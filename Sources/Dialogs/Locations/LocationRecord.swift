@@ -3,8 +3,8 @@
 //     Location   1 aor   5 entries: 1 binding, 2 remaining_ms, 3 kept_ms
 //
 // The key has two parts, because CSeq orders what one Call-ID says, and the stamp what several do: as one order both
-// would have cycles, and the join would depend on who comes first. Of one contact that entry is looked at whose stamp is
-// the largest (`contacts`); the others only wait for their end.
+// would have cycles, and the join would depend on who comes first. Of one contact that entry is looked at whose stamp
+// is the largest (`contacts`); the others only wait for their end.
 //
 // Join: of one key the larger (CSeq, stamp, bytes) stays, of equal ones the earlier times. Nothing is ever taken out by
 // a join: what is taken back is an entry that says so, and an entry leaves by its own time. No two clocks are compared:

@@ -265,7 +265,9 @@ extension Proxy {
     package mutating func committed(_ token: CommitToken, now: Instant, dialogs: inout DialogTable) {
         self.now = now
         defer { replayQueued(dialogs: &dialogs) }
-        guard let id = resolve(token.context, generationMask: CommitToken.generationMask), var context = take(id) else { return }
+        guard let id = resolve(token.context, generationMask: CommitToken.generationMask), var context = take(id) else {
+            return
+        }
         switch token.purpose {
         case .trying:
             sendTrying(&context, id)
