@@ -66,8 +66,8 @@ struct BoundTests {
         for did in 0..<600 as Range<UInt64> { expect { table.open(intent(did), again: at(100)) } }
         expect { !table.open(intent(600), again: at(100)) }
         expect { table.open(intent(0), again: at(100)) }  // In place of its first.
-        expect { table.due(at(100), interval: .milliseconds(100)).count == AskTable.turnLimit }
-        expect { table.due(at(100), interval: .milliseconds(100)).count == AskTable.turnLimit }
+        expect { table.due(at(100), interval: .milliseconds(100)).count == AgainQueue.turnLimit }
+        expect { table.due(at(100), interval: .milliseconds(100)).count == AgainQueue.turnLimit }
     }
 
     @Test func `questions of heirs at the limit end at once, and no more than 256 are asked again in a turn`() {
@@ -76,8 +76,8 @@ struct BoundTests {
         #expect(table.isFull)
         _ = table.ask(0, now: at(0), again: at(100))  // In place of its first.
         #expect(table.count == 600)
-        expect { table.due(at(100), interval: .milliseconds(100)).count == QuestionTable.turnLimit }
-        expect { table.due(at(100), interval: .milliseconds(100)).count == QuestionTable.turnLimit }
+        expect { table.due(at(100), interval: .milliseconds(100)).count == AgainQueue.turnLimit }
+        expect { table.due(at(100), interval: .milliseconds(100)).count == AgainQueue.turnLimit }
         let net = Net(2, seed: 1) { $0.askLimit = 1 }
         expect { net.start() }
         let now = net.now

@@ -226,6 +226,16 @@ struct DoorTests {
         #expect(await refusal(settings { $0.control = [.unix("\(folder)/no/ctl")] }).contains("is not there"))
     }
 
+    @Test func `what is over a door's limit is let go and counted, until something is given back`() {
+        let drops = DoorDrops()
+        let (one, other) = (BoundedCount(limit: 2, drops: drops), BoundedCount(limit: 1, drops: drops))
+        #expect([one.take(), one.take(), one.take()] == [true, true, false])
+        #expect([other.take(), other.take()] == [true, false])
+        #expect(drops.value == 2)
+        one.giveBack()
+        #expect([one.take(), one.take()] == [true, false] && drops.value == 3)
+    }
+
     @Test func `of several doors none stays open when one cannot be`() async throws {
         let path = "\(folder)/ctl"
         let wanted = settings {

@@ -114,7 +114,15 @@ final class FakeNode: ManagedNode {
     }
 
     func statistics(ofThisNode isOwn: Bool) async throws(NodeStopped) -> DialogStatistics {
-        try get { isOwn ? DialogStatistics() : $0.statistics }
+        try get { state in
+            var found = isOwn ? DialogStatistics() : state.statistics
+            guard !isOwn else { return found }
+            let dialogs = state.status.dialogs
+            found.active = max(found.active, dialogs.confirmedNotAcknowledged + dialogs.confirmed)
+            found.early = max(found.early, dialogs.early)
+            found.processed = max(found.processed, UInt64(clamping: state.processed))
+            return found
+        }
     }
 
     func end(did: String) async throws(NodeStopped) -> EndReport {

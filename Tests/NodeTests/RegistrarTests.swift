@@ -185,7 +185,7 @@ struct RegistrarTests {
         #expect(throws: PhoneCredential.Unreadable(message: "line 2 is not of the form user:password")) {
             try PhoneCredential.read(Array("a:b\nnobody\n".utf8))
         }
-        var bench = Self.bench { $0.registrar.credentials = read }
+        var bench = Self.bench { $0.registrar.credentials = PhoneCredentials(read) }
         bench.receive(Self.register(["<sip:bob@10.0.9.2>"]), from: Self.phone, at: 0)
         let challenged = try #require(Self.answer(bench, to: "r1"))
         #expect(challenged.text.hasPrefix("SIP/2.0 401 "))

@@ -268,7 +268,7 @@ extension Cluster {
 
     private mutating func judgeComparisons(_ now: Instant, _ out: inout ClusterActions) {
         let since = max(epochBegan, compareSince ?? epochBegan)
-        let seats = holders.count
+        let seats = seatsOfHolders
         for index in peers.indices where isComparable(peers[index]) {
             // A member may be heard for the first time only after the view came.
             let isCompared = peers[index].comparedAt.map { $0 >= since } ?? false

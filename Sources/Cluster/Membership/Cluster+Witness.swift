@@ -23,7 +23,10 @@ extension Cluster {
     package var isWitness: Bool { settings.isWitness }
 
     /// How many members of the view hold records: a commit and a grant must meet in one of them (R9).
-    package var holderCount: Int { max(1, holders.count) }
+    package var holderCount: Int { max(1, seatsOfHolders) }
+
+    /// Counted where they are: each commit asks.
+    var seatsOfHolders: Int { view.members.count { !isWitness($0) } }
 
     func isWitness(_ member: MemberID) -> Bool {
         if member == localMember { return settings.isWitness }
@@ -49,7 +52,7 @@ extension Cluster {
             if isComplaint, !peer.heartbeat.isWitness { losers += 1 }
             if !isComplaint, peer.heartbeat.isWitness { ties += 1 }
         }
-        guard ties > 0, !settings.isWitness, !isWitness(member), 2 * losers >= holders.count else { return complaints }
+        guard ties > 0, !settings.isWitness, !isWitness(member), 2 * losers >= seatsOfHolders else { return complaints }
         return complaints + ties
     }
 

@@ -63,9 +63,10 @@ extension Cluster {
         for reason: SyncReason, of peer: Peer, _ store: some ReplicatedRecords, now: Instant
     ) -> SyncSession {
         var session = SyncSession(reason: reason, began: now, boot: peer.boot)
+        guard reason != .complete, settings.compareSlice < store.bucketCount else { return session }
         let young = now.advanced(by: .zero - settings.compareGrace)
         let isBusy = (0..<store.bucketCount).contains { store.youngest(bucket: $0) > young }
-        guard reason != .complete, isBusy, settings.compareSlice < store.bucketCount else { return session }
+        guard isBusy else { return session }
         if compareBucket >= store.bucketCount { compareBucket = 0 }
         session.cursor.bucket = compareBucket
         compareBucket = min(store.bucketCount, compareBucket + settings.compareSlice)

@@ -5,8 +5,7 @@
 //     │ └───────────────────────────────────
 //     └──somebody knows better──▶ refused
 //
-// Invariant: a grant counts for half an intent's life; a question never ends by time. Who asked last is asked again
-// first come, first served, at most 256 in one turn, so that twenty thousand deadlines at once do not make one burst.
+// Invariant: a grant counts for half an intent's life; a question never ends by time (`AgainQueue`).
 
 internal import Primitives
 
@@ -24,17 +23,14 @@ struct AskTable: Sendable {
     }
 
     private var asks: [UInt64: Ask] = [:]
-    private var queue: [(at: Instant, did: UInt64, number: UInt64)] = []
-    private var head = 0
+    private var queue = AgainQueue()
     private var nextNumber: UInt64 = 0
     private let limit: Int
-
-    static let turnLimit = 256
 
     init(limit: Int) { self.limit = limit }
 
     var count: Int { asks.count }
-    var nextDeadline: Instant? { head < queue.count ? queue[head].at : nil }
+    var nextDeadline: Instant? { queue.next }
 
     subscript(did: UInt64) -> Ask? { asks[did] }
 
@@ -43,7 +39,7 @@ struct AskTable: Sendable {
         guard asks[intent.did] != nil || asks.count < limit else { return false }
         nextNumber += 1
         asks[intent.did] = Ask(intent: intent, number: nextNumber)
-        queue.append((again, intent.did, nextNumber))
+        queue.append(intent.did, nextNumber, at: again)
         return true
     }
 
@@ -62,19 +58,7 @@ struct AskTable: Sendable {
 
     /// The questions to ask again now.
     mutating func due(_ now: Instant, interval: Duration) -> [Intent] {
-        var intents: [Intent] = []
-        while head < queue.count, queue[head].at <= now, intents.count < Self.turnLimit {
-            let entry = queue[head]
-            head += 1
-            guard let ask = asks[entry.did], ask.number == entry.number else { continue }
-            intents.append(ask.intent)
-            queue.append((now.advanced(by: interval), entry.did, entry.number))
-        }
-        if head > 1_024, head * 2 > queue.count {
-            queue.removeFirst(head)
-            head = 0
-        }
-        return intents
+        queue.due(now, again: interval) { asks[$0]?.number == $1 }.compactMap { asks[$0]?.intent }
     }
 
     /// Whether the grants given since `since` by these members are more than half of them.

@@ -4,8 +4,8 @@
 //     │ ▲  └──`requestTimeout`: what nobody says by then nobody will──▶ over, counted
 //     └─┘ every `askInterval`: asked again, those included that were heard since
 //
-// Invariant: a question ends exactly once. Asked again first come, first served, at most 256 in one turn. Limit:
-// `askLimit` of the settings; one more ends at once, counted.
+// Invariant: a question ends exactly once. Asked again as `AgainQueue` says. Limit: `askLimit` of the settings; one
+// more ends at once, counted.
 
 internal import Primitives
 
@@ -17,18 +17,15 @@ struct QuestionTable: Sendable {
     }
 
     private var open: [UInt64: Open] = [:]
-    private var queue: [(at: Instant, did: UInt64, number: UInt64)] = []
-    private var head = 0
+    private var queue = AgainQueue()
     private var lastNumber: UInt64 = 0
     private let limit: Int
-
-    static let turnLimit = 256
 
     init(limit: Int) { self.limit = limit }
 
     var count: Int { open.count }
     var isFull: Bool { open.count >= limit }
-    var nextDeadline: Instant? { head < queue.count ? queue[head].at : nil }
+    var nextDeadline: Instant? { queue.next }
 
     subscript(did: UInt64) -> Open? { open[did] }
 
@@ -36,7 +33,7 @@ struct QuestionTable: Sendable {
     mutating func ask(_ did: UInt64, now: Instant, again: Instant) -> UInt64 {
         lastNumber += 1
         open[did] = Open(number: lastNumber, since: now)
-        queue.append((again, did, lastNumber))
+        queue.append(did, lastNumber, at: again)
         return lastNumber
     }
 
@@ -51,18 +48,6 @@ struct QuestionTable: Sendable {
 
     /// The dialogs whose questions are to be looked at now: asked again, or over.
     mutating func due(_ now: Instant, interval: Duration) -> [UInt64] {
-        var dids: [UInt64] = []
-        while head < queue.count, queue[head].at <= now, dids.count < Self.turnLimit {
-            let entry = queue[head]
-            head += 1
-            guard let question = open[entry.did], question.number == entry.number else { continue }
-            dids.append(entry.did)
-            queue.append((now.advanced(by: interval), entry.did, entry.number))
-        }
-        if head > 1_024, head * 2 > queue.count {
-            queue.removeFirst(head)
-            head = 0
-        }
-        return dids
+        queue.due(now, again: interval) { open[$0]?.number == $1 }
     }
 }

@@ -144,8 +144,7 @@ package struct LocationRecord: Equatable, Sendable {
     /// Bytes of all its bindings.
     package var byteCount: Int { entries.reduce(aor.count) { $0 + $1.bytes.count } }
 
-    /// Writes it as it travels, with what is left of its times; only some of its entries, where they are all that is
-    /// new.
+    /// Writes it as it travels, with what is left of its times.
     package func write(into writer: inout ByteWriter, now: Instant) {
         writer.putField(1, bytes: RawSpan(_elements: aor.span))
         for entry in entries {

@@ -244,7 +244,9 @@ package struct SettingsLoader: Sendable {
         if let bytes = read("registrar.credentials-file", &loaded.settings.registrar.credentialsFile) {
             let path = loaded.settings.registrar.credentialsFile
             do throws(PhoneCredential.Unreadable) {
-                if !path.isEmpty { loaded.settings.registrar.credentials = try PhoneCredential.read(bytes) }
+                if !path.isEmpty {
+                    loaded.settings.registrar.credentials = PhoneCredentials(try PhoneCredential.read(bytes))
+                }
             } catch {
                 let key = "registrar.credentials-file"
                 let message = "\(path) \(error.message)"

@@ -8,6 +8,8 @@ package struct BinaryServer: Sendable {
 
     package init(_ context: RPCContext) { dispatcher = Dispatcher(context) }
 
+    var drops: DoorDrops { dispatcher.context.process.drops }
+
     package func answer(_ request: BINRPC.Request) async -> [UInt8] {
         do throws(RPCError) {
             guard RPCMethods.named(request.method) != nil else {

@@ -9,7 +9,6 @@ import NIOCore
 import NIOPosix
 import Node
 import SIP
-import Synchronization
 
 final class ControlDoor: Sendable {
     static let connectionLimit = 256
@@ -28,7 +27,7 @@ final class ControlDoor: Sendable {
     static func open(
         _ address: ControlAddress, _ server: BinaryServer, _ group: any EventLoopGroup
     ) async throws(DoorError) -> ControlDoor {
-        let (rate, connections) = (DoorRate(), BoundedCount(limit: connectionLimit))
+        let (rate, connections) = (DoorRate(), BoundedCount(limit: connectionLimit, drops: server.drops))
         let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 256)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -72,24 +71,6 @@ final class ControlDoor: Sendable {
         try? await listener.close()
         file?.remove()
     }
-}
-
-/// How many there are of something that is taken and given back on several event loops.
-final class BoundedCount: Sendable {
-    private let count = Mutex(0)
-    private let limit: Int
-
-    init(limit: Int) { self.limit = limit }
-
-    func take() -> Bool {
-        count.withLock { count in
-            guard count < limit else { return false }
-            count += 1
-            return true
-        }
-    }
-
-    func giveBack() { count.withLock { $0 -= 1 } }
 }
 
 private final class ControlHandler: ChannelInboundHandler {

@@ -61,20 +61,22 @@ private final class DatagramHandler: ChannelInboundHandler {
 
     private let server: TextServer
     private let rate = DoorRate()
-    private var pending = 0
+    private let pending: BoundedCount
 
-    init(_ server: TextServer) { self.server = server }
+    init(_ server: TextServer) {
+        self.server = server
+        pending = BoundedCount(limit: DatagramDoor.pendingLimit, drops: server.drops)
+    }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let envelope = unwrapInboundIn(data)
         let bytes = Array(envelope.data.readableBytesView)
-        guard pending < DatagramDoor.pendingLimit else { return }
-        pending += 1
+        guard pending.take() else { return }
         let (server, isTaken) = (server, rate.takes())
         let promise = context.eventLoop.makePromise(of: [UInt8].self)
         promise.completeWithTask { await server.answer(bytes, isTaken: isTaken, limit: DatagramDoor.answerLimit) }
         promise.futureResult.assumeIsolated().whenSuccess { answer in
-            self.pending -= 1
+            self.pending.giveBack()
             guard !answer.isEmpty else { return }
             let reply = AddressedEnvelope(remoteAddress: envelope.remoteAddress, data: ByteBuffer(bytes: answer))
             context.writeAndFlush(self.wrapOutboundOut(reply), promise: nil)

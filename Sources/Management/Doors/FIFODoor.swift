@@ -3,7 +3,7 @@
 // same.
 //
 // Limits: `JSONFraming.sizeLimit`, `MICommand.sizeLimit` bytes of a request; `pendingLimit` requests at a time, more
-// are not carried out; `DoorRate`; an answer has `ReplyFIFO.patience` to be taken, and goes into a FIFO only: a
+// are let go and counted; `DoorRate`; an answer has `ReplyFIFO.patience` to be taken, and goes into a FIFO only: a
 // symbolic link is not followed, and what is anything else, or has a second name, is left alone.
 
 import Glibc
@@ -53,11 +53,17 @@ private final class FIFOHandler: ChannelInboundHandler {
     private let folder: String
     private let rate = DoorRate()
     private var received: [UInt8] = []
-    private var pending = 0
+    private let pending: BoundedCount
 
     init(_ kind: FIFODoor.Kind, _ folder: String) {
         self.kind = kind
         self.folder = folder
+        let drops =
+            switch kind {
+            case .json(let server): server.drops
+            case .mi(let server): server.drops
+            }
+        pending = BoundedCount(limit: FIFODoor.pendingLimit, drops: drops)
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -100,15 +106,14 @@ private final class FIFOHandler: ChannelInboundHandler {
     private func run(
         _ name: String, _ loop: any EventLoop, _ answer: @escaping @Sendable (_ isTaken: Bool) async -> [UInt8]
     ) {
-        guard pending < FIFODoor.pendingLimit else { return }
-        pending += 1
+        guard pending.take() else { return }
         let (folder, isTaken) = (folder, rate.takes())
         let promise = loop.makePromise(of: Void.self)
         promise.completeWithTask {
             let bytes = await answer(isTaken)
             if !name.isEmpty { await ReplyFIFO.write(bytes, to: name, in: folder) }
         }
-        promise.futureResult.assumeIsolated().whenComplete { _ in self.pending -= 1 }
+        promise.futureResult.assumeIsolated().whenComplete { _ in self.pending.giveBack() }
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {}

@@ -9,6 +9,8 @@ package struct MIServer: Sendable {
 
     package init(_ context: RPCContext) { dispatcher = Dispatcher(context) }
 
+    var drops: DoorDrops { dispatcher.context.process.drops }
+
     package static let commands = [
         "dlg_list", "dlg_list_ctx", "dlg_end_dlg", "dlg_terminate_dlg", "profile_get_size", "profile_list_dlgs",
         "dlg_bridge", "get_statistics", "reset_statistics", "uptime", "version", "ps", "which",

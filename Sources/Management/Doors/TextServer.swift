@@ -12,6 +12,8 @@ package struct TextServer: Sendable {
         showsDefects = context.process.showsDefects
     }
 
+    var drops: DoorDrops { rpc.dispatcher.context.process.drops }
+
     /// - Parameter isTaken: Whether it may be carried out.
     /// - Returns: Nothing to be sent for what Kamailio does not answer, where its defects are shown.
     package func answer(_ bytes: [UInt8], isTaken: Bool, limit: Int = .max) async -> [UInt8] {

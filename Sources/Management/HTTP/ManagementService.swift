@@ -110,7 +110,11 @@ package struct ManagementService: Sendable {
         guard let status = try? await node.status(), let counters = try? await node.metrics() else {
             return .text(503, "stopping")
         }
-        let text = MetricsText.render(status, counters)
+        let drops = MetricReport(
+            name: "understudy_doors_dropped_total",
+            help: "Connections and requests of the doors that were let go: too many at a time", kind: .counter,
+            value: rpc.dispatcher.context.process.drops.value)
+        let text = MetricsText.render(status, counters + [drops])
         return ManagementResponse(
             status: 200, contentType: "text/plain; version=0.0.4; charset=utf-8", body: Array(text.utf8))
     }

@@ -6,6 +6,7 @@
 // `h_entry` is the bucket, `h_id` bits 32 to 62 of the did. Together they name one dialog nearly always; a pair that
 // names two is refused, and their Call-ID and tags tell them apart.
 
+import Dialogs
 import Node
 
 enum DialogModule {
@@ -13,10 +14,7 @@ enum DialogModule {
     static let listLimit = 100_000
 
     /// Signed 32-bit positive, as `%d` prints it.
-    static func identifier(did: String) -> Int64 {
-        guard let value = UInt64(did, radix: 16) else { return 0 }
-        return Int64(value >> 32 & 0x7fff_ffff)
-    }
+    static func identifier(did: String) -> Int64 { Int64(DialogID(hex: did)?.moduleIdentifier ?? 0) }
 
     /// The did that the first two arguments, `h_entry` and `h_id`, name.
     static func did(_ arguments: RPCArguments, in context: RPCContext) async throws -> String {

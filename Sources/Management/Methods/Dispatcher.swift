@@ -41,6 +41,7 @@ package struct ProcessFacts: Sendable {
     /// `management.dump_folder`; empty: nothing is dumped.
     package var dumpFolder = ""
     package let baseline = StatisticsBaseline()
+    package let drops = DoorDrops()
 
     package struct Socket: Equatable, Sendable {
         package var transport: String

@@ -22,24 +22,20 @@ struct Statistic: Equatable, Sendable {
     var isCounter = true
 
     static func all(in context: RPCContext) async throws -> [Statistic] {
-        let status = try await context.node.status()
         var totals: [String: Int64] = [:]
         for metric in try await context.node.metrics() {
             totals[metric.name, default: 0] += metric.value
             for label in metric.labels { totals["\(metric.name) \(label.value)", default: 0] += metric.value }
         }
         func total(_ name: String) -> Int64 { totals[name] ?? 0 }
-        let dialogs = status.dialogs
-        let active = Int64(dialogs.confirmedNotAcknowledged + dialogs.confirmed)
-        let early = Int64(dialogs.early)
-        let (processed, expired) = (
-            total("understudy_dialogs_processed_total"), total("understudy_dialogs_expired_total")
-        )
+        let dialogs = try await context.node.statistics(ofThisNode: false)
+        let (active, early) = (Int64(dialogs.active), Int64(dialogs.early))
+        let (processed, expired) = (Int64(clamping: dialogs.processed), Int64(clamping: dialogs.expired))
         var found = [
             Statistic(group: "dialog", name: "active_dialogs", value: active, isCounter: false),
             Statistic(group: "dialog", name: "early_dialogs", value: early, isCounter: false),
             Statistic(group: "dialog", name: "expired_dialogs", value: expired),
-            Statistic(group: "dialog", name: "failed_dialogs", value: total("understudy_dialogs_failed_total")),
+            Statistic(group: "dialog", name: "failed_dialogs", value: Int64(clamping: dialogs.failed)),
             Statistic(group: "dialog", name: "processed_dialogs", value: processed),
             Statistic(group: "dialog_ng", name: "active", value: active, isCounter: false),
             Statistic(group: "dialog_ng", name: "early", value: early, isCounter: false),

@@ -68,10 +68,6 @@ extension Node {
 extension Node {
     /// The live dialog that `h_entry` and `h_id` name, where that is one alone.
     package func did(entry: Int, identifier: Int64) -> String? {
-        guard 0..<store.dialogs.bucketCount ~= entry else { return nil }
-        let found = store.dialogs.dids(inBucket: entry).filter { did in
-            Int64(did.rawValue >> 32 & 0x7fff_ffff) == identifier && store.dialogs.state(did) != .deleted
-        }
-        return found.count == 1 ? found[0].hex : nil
+        Int(exactly: identifier).flatMap { store.dialogs.did(entry: entry, identifier: $0)?.hex }
     }
 }

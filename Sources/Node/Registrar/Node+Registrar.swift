@@ -80,7 +80,7 @@ extension Node {
         guard message.method != .ack, let named = message.firstNameAddress(isRegister ? .to : .from) else { return }
         guard let uri = try? URI(message.bytes, named.uri) else { throw .malformed }
         let realm = message.copy(uri.host).map(Text.lowercased)
-        guard settings.registrar.domains.contains(where: { Array($0.utf8) == realm }) else {
+        guard proxy.settings.registrarDomains.contains(realm) else {
             if isRegister { throw .notFound }
             return
         }
@@ -96,10 +96,7 @@ extension Node {
         ).reduce(into: [UInt8]()) { $0 += $1 + [0x0D, 0x0A] }
         let refusal = RegistrarRefusal.unauthorized(challenge: challenge, isProxy: !isRegister)
         guard let answered, let user = answered["username"] else { throw refusal }
-        let known = settings.registrar.credentials.first {
-            $0.user == user && ($0.realm.isEmpty || $0.realm == realm)
-        }
-        guard let known else { throw refusal }
+        guard let known = settings.registrar.credentials.first(of: user, realm: realm) else { throw refusal }
         let outcome = check.check(
             answered, method: message.copy(message.methodText), realm: realm, password: known.password.bytes,
             isDigest: known.isDigest)
@@ -130,7 +127,7 @@ extension Node {
     ) throws(RegistrarRefusal) -> (lines: [UInt8], isNews: Bool) {
         let request = try RegisterRequest(message)
         guard let at = request.aor.lastIndex(of: 0x40),
-            settings.registrar.domains.contains(where: { Array($0.utf8) == Array(request.aor[(at + 1)...]) })
+            proxy.settings.registrarDomains.contains(Array(request.aor[(at + 1)...]))
         else { throw .notFound }
         let known = store.locations.record(of: request.aor) ?? LocationRecord(aor: request.aor)
         let news = try entries(request, message, question, known, now: now)
@@ -234,7 +231,8 @@ extension Node {
     /// Joins entries here and publishes them.
     mutating func write(_ news: LocationRecord, now: Instant) throws(RegistrarRefusal) {
         do {
-            _ = try store.locations.learn(news, now: now)
+            // Of two addresses with one number the second would be found nowhere.
+            guard try store.locations.learn(news, now: now) != .mismatch else { throw RegistrarRefusal.full }
         } catch {
             throw .full
         }
@@ -291,8 +289,7 @@ extension Node {
         guard targets.isEmpty else { return .relay(targets) }
         if !settings.routes.isEmpty { return .route }
         if able.isEmpty, !contacts.isEmpty { throw .methodNotAllowed }
-        let user = aor.prefix { $0 != 0x40 }
-        let isUser = settings.registrar.credentials.contains { Array(user) == $0.user.map(Text.lowercased) }
-        throw isUser || settings.registrar.credentials.isEmpty ? .unavailable : .notFound
+        let credentials = settings.registrar.credentials
+        throw credentials.isEmpty || credentials.has(user: Array(aor.prefix { $0 != 0x40 })) ? .unavailable : .notFound
     }
 }

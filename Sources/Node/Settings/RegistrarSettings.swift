@@ -1,12 +1,14 @@
 // `registrar`: the domains whose phones register here, without a script.
 
+import Primitives
+
 package struct RegistrarSettings: Equatable, Sendable {
     /// `registrar.domains`, hosts of addresses of record, in lower case; none: nothing is registered here.
     package var domains: [String] = []
     /// `registrar.credentials-file`: who may register; without one everybody may.
     package var credentialsFile = ""
     /// What is in it.
-    package var credentials: [PhoneCredential] = []
+    package var credentials = PhoneCredentials()
     /// `registrar.default_expires`, seconds, 10 to 604 800, default 3600: of a contact that names no time.
     package var defaultExpires: Duration = .seconds(3_600)
     /// `registrar.min_expires`, seconds, 1 to 604 800, default 60: less is answered 423.
@@ -35,6 +37,26 @@ package struct RegistrarSettings: Equatable, Sendable {
             list.add("registrar.domains", "is missing: the credentials are nobody's")
         }
         return list.problems
+    }
+}
+
+/// Who may register, by user: each request asks.
+package struct PhoneCredentials: Equatable, Sendable {
+    /// By the user in lower case, in the order of the file.
+    private let byUser: [[UInt8]: [PhoneCredential]]
+
+    package init(_ list: [PhoneCredential] = []) {
+        byUser = Dictionary(grouping: list) { $0.user.map(Text.lowercased) }
+    }
+
+    package var isEmpty: Bool { byUser.isEmpty }
+
+    /// Whether there is a user, whatever the case.
+    func has(user: [UInt8]) -> Bool { byUser[user] != nil }
+
+    /// The first line of exactly this user that is for a domain.
+    func first(of user: [UInt8], realm: [UInt8]) -> PhoneCredential? {
+        byUser[user.map(Text.lowercased)]?.first { $0.user == user && ($0.realm.isEmpty || $0.realm == realm) }
     }
 }
 
