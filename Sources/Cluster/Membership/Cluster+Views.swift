@@ -97,12 +97,13 @@ extension Cluster {
     /// that one die as well, nobody would have it (R17).
     private mutating func fetchTails(_ now: Instant) {
         guard !settings.isWitness else { return }
-        for dead in peers where dead.verdict.isDead {
-            guard let since = dead.downSince, now < since.advanced(by: Self.tailTime), let known = dead.stream.position
+        for dead in peers.indices where peers[dead].verdict.isDead {
+            guard let since = peers[dead].downSince, now < since.advanced(by: Self.tailTime),
+                let known = peers[dead].stream.position
             else { continue }
             for index in peers.indices where isServing(peers[index]) && peers[index].session == nil {
-                let opinion = peers[index].heartbeat.opinion(of: dead.name)
-                guard let opinion, opinion.member == dead.id, opinion.position > known else { continue }
+                let opinion = peers[index].heartbeat.opinion(of: peers[dead].name)
+                guard let opinion, opinion.member == peers[dead].id, opinion.position > known else { continue }
                 peers[index].want(sync: .complete)
             }
         }
@@ -268,25 +269,25 @@ extension Cluster {
 
     private mutating func judgeComparisons(_ now: Instant, _ out: inout ClusterActions) {
         let since = max(epochBegan, compareSince ?? epochBegan)
-        let seats = seatsOfHolders
         for index in peers.indices where isComparable(peers[index]) {
             // A member may be heard for the first time only after the view came.
             let isCompared = peers[index].comparedAt.map { $0 >= since } ?? false
             if isMember, !isCompared, peers[index].session == nil { peers[index].want(sync: .complete) }
         }
-        let members = peers.filter { isComparable($0) }
-        if isMember, comparedEpoch != view.epoch, members.allSatisfy({ ($0.comparedAt ?? .zero) >= epochBegan }),
-            members.count + 1 == seats
+        let members = peers.indices.filter { isComparable(peers[$0]) }
+        if isMember, comparedEpoch != view.epoch,
+            members.allSatisfy({ (peers[$0].comparedAt ?? .zero) >= epochBegan }),
+            members.count + 1 == seatsOfHolders
         {
             comparedEpoch = view.epoch
             out.append(.fitChanged)
         }
         if let since = compareSince {
-            let compared = members.count { peer in peer.comparedAt.map { $0 >= since } ?? false }
+            let compared = members.count { at in peers[at].comparedAt.map { $0 >= since } ?? false }
             // Who is heard and not compared yet may know a later deadline; it is waited for as long as an answer takes.
             let isPatient = now < since.advanced(by: settings.requestTimeout * 2)
             let isEnough = compared == members.count || !isPatient
-            if isEnough, 2 * (compared + 1) > seats { compareSince = nil }
+            if isEnough, 2 * (compared + 1) > seatsOfHolders { compareSince = nil }
         }
     }
 
