@@ -30,7 +30,10 @@ package struct Benchmark: Sendable {
     }
 
     private static let parts: [Benchmark] = [
-        Benchmark(name: "call", summary: "calls through an owner with one replica", run: calls),
+        Benchmark(name: "call", summary: "calls through an owner with one replica") { calls($0, $1, $2) },
+        Benchmark(name: "untraced", summary: "the same calls, of which nothing is kept for a trace") {
+            calls($0, $1, isTraced: false, $2).filter { $0.name == "owner.allocations" }
+        },
         Benchmark(name: "parse", summary: "the six messages of a call that an owner gets, read and checked") {
             part(ParseBenchmark(), $0, $1, $2)
         },
@@ -48,8 +51,10 @@ package struct Benchmark: Sendable {
         Benchmark(name: "wheel", summary: "the timers of a call") { part(WheelBenchmark(), $0, $1, $2) },
     ]
 
-    private static func calls(_ count: Int, _ warmUp: Int, _ allocations: @escaping () -> UInt64) -> [Count] {
-        var bench = CallBenchmark(warmUp: warmUp, allocations: allocations)
+    private static func calls(
+        _ count: Int, _ warmUp: Int, isTraced: Bool = true, _ allocations: @escaping () -> UInt64
+    ) -> [Count] {
+        var bench = CallBenchmark(warmUp: warmUp, isTraced: isTraced, allocations: allocations)
         bench.run(calls: count)
         return [
             ("owner.allocations", bench.allocationsOfOwner), ("replica.allocations", bench.allocationsOfReplica),

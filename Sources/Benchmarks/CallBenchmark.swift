@@ -25,8 +25,9 @@ struct Member {
     var frames: UInt64 = 0
     var frameBytes: UInt64 = 0
 
-    init(_ index: Int) {
+    init(_ index: Int, isTraced: Bool) {
         var settings = Settings()
+        if !isTraced { settings.trace.memory = 0 }
         settings.node.name = "n\(index + 1)"
         settings.sip.listen = [Self.address(index)]
         settings.cluster.bus = Self.bus(index)
@@ -53,8 +54,8 @@ enum Arrival {
 }
 
 package struct CallBenchmark {
-    private var owner = Member(0)
-    private var replica = Member(1)
+    private var owner: Member
+    private var replica: Member
     private var phones = Phones()
     private var now = Instant.zero
     /// What phones are about to send, by millisecond from now on.
@@ -72,8 +73,12 @@ package struct CallBenchmark {
     ///   - warmUp: Calls before those that are counted: tables, slabs and arenas are as large afterwards as they are
     ///     going to be, when no more than that are counted at once.
     ///   - allocations: Blocks of memory asked for so far, by the whole process.
-    package init(warmUp: Int, keepsMessages: Bool = false, allocations: @escaping () -> UInt64) {
+    ///   - isTraced: Messages are kept for `understudy trace`, as nodes do unless they are told not to.
+    package init(
+        warmUp: Int, keepsMessages: Bool = false, isTraced: Bool = true, allocations: @escaping () -> UInt64
+    ) {
         self.allocations = allocations
+        (owner, replica) = (Member(0, isTraced: isTraced), Member(1, isTraced: isTraced))
         take(.nothing, at: 0)
         take(.nothing, at: 1)
         pass(milliseconds: 10_000)

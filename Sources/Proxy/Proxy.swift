@@ -41,6 +41,8 @@ package struct Proxy: Sendable {
     package private(set) var lastOutcome = MessageOutcome.keepAlive
     /// What its index tells whoever keeps it; `nil` unless `keepsOutline`, or where that has to look for itself.
     package private(set) var outline: MessageOutline?
+    /// The same of what was last written from that message.
+    var writtenOutline: MessageOutline?
     package var keepsOutline = false
     /// It is sent on as of a dialog, and none is known here.
     var lacksDialog = false
@@ -177,7 +179,7 @@ package struct Proxy: Sendable {
         arrivalFlow = flow
         lastOutcome = .keepAlive
         lacksDialog = false
-        outline = nil
+        (outline, writtenOutline) = (nil, nil)
         if flow == .none {
             overload.note(ageMilliseconds: ageMilliseconds, now: now)
         } else {
@@ -221,7 +223,8 @@ package struct Proxy: Sendable {
 
     /// Reads kept bytes into `message`, as if they had come again.
     mutating func loadMessage(_ bytes: [UInt8]) -> Bool {
-        (try? message.load(RawSpan(_elements: bytes.span))) != nil
+        (outline, writtenOutline) = (nil, nil)
+        return (try? message.load(RawSpan(_elements: bytes.span))) != nil
     }
 
     // MARK: Contexts

@@ -22,7 +22,12 @@ struct BenchmarkTests {
         let counts = benchmark.run(2, 1) { 0 }
         #expect(!counts.isEmpty)
         for count in counts { #expect(Self.limits.contains("\(name).\(count.name)")) }
-        let prefix = name == "call" ? ["call.owner", "call.replica"] : [name]
+        let prefix =
+            switch name {
+            case "call": ["call.owner", "call.replica"]
+            case "untraced": ["untraced.owner"]
+            default: [name]
+            }
         for role in prefix { #expect(Self.limits.contains("\(role).instructions")) }
     }
 

@@ -44,7 +44,7 @@ struct BINRPCTests {
             BINRPC.reply([value], to: [7])
                 == Self.bytes(
                     "a1 10 21 07 03 25 7000 03 03 75 63616c6c657200 61 616c69636500 83 61 63616c6c7300 83"
-                        + "25 6e00 11 00 83"
+                        + "25 6e00 91 0e 3c6e756c6c20737472696e673e00 83"
                 ).patchedLength)
         // Members that JSON can only wrap are members again.
         let dialogs = BINRPC.Value(["Dialogs": [["Dialog": ["Entry": 1]], ["Dialog": ["Entry": 2]]]])

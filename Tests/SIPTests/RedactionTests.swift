@@ -111,4 +111,51 @@ struct RedactionTests {
             #expect(kept(cut).text == cut)
         }
     }
+
+    @Test func `what is written from a message has its outline where the edits have put it`() throws {
+        let body = "\(Self.description)a=sendrecv\r\n"
+        let bytes = Array("\(Self.head)Call-ID: x@y\r\nMax-Forwards: 70\r\nc: application/sdp\r\n\r\n\(body)".utf8)
+        var (message, editor, writer) = (Message(), MessageEditor(), ByteWriter())
+        try message.load(RawSpan(_elements: bytes.span))
+        let outline = try #require(message.outline(ofBytes: bytes.count))
+        #expect(outline.isDescription && !outline.mayHoldKey)
+
+        editor.begin()
+        editor.insert(at: message.firstLineEnd) { $0.put("Record-Route: <sip:a;lr>\r\n") }
+        editor.replace(try #require(message.first(.maxForwards)).value) { $0.put("9") }
+        editor.insert(at: message.headersEnd) { $0.put("Max-Breadth: 60\r\n") }
+        editor.write(message, into: &writer)
+        let moved = try #require(editor.moved(outline))
+        var (kept, searched) = (ByteWriter(), ByteWriter())
+        Redaction.append(RawSpan(_elements: writer.bytes.span), moved, into: &kept)
+        let callID = Redaction.append(RawSpan(_elements: writer.bytes.span), into: &searched)
+        #expect(kept.bytes == searched.bytes && kept.bytes == writer.bytes)
+        #expect(moved.callID == callID && String(decoding: writer.bytes[callID.range], as: UTF8.self) == "x@y")
+        #expect(Int(moved.body.end) == writer.count)
+
+        // What an edit has changed is looked for.
+        for range in [outline.callID, outline.body] {
+            editor.begin()
+            editor.replace(range) { $0.put("z") }
+            #expect(editor.moved(outline) == nil)
+        }
+        editor.begin()
+        for _ in 0...MessageEditor.limit { editor.insert(at: 0) { $0.put("z") } }
+        #expect(editor.moved(outline) == nil)
+    }
+
+    @Test func `a key in a description is never kept by its outline, wherever the message goes`() throws {
+        let secret = "\(Self.description)a=crypto:1 AES inline:SECRET\r\n"
+        let bytes = Array("\(Self.head)Call-ID: x@y\r\nc: application/sdp\r\n\r\n\(secret)".utf8)
+        var (message, editor, writer, kept) = (Message(), MessageEditor(), ByteWriter(), ByteWriter())
+        try message.load(RawSpan(_elements: bytes.span))
+        editor.begin()
+        editor.insert(at: message.firstLineEnd) { $0.put("Via: SIP/2.0/UDP own\r\n") }
+        editor.write(message, into: &writer)
+        let outline = try #require(message.outline(ofBytes: bytes.count))
+        #expect(outline.mayHoldKey)
+        Redaction.append(RawSpan(_elements: writer.bytes.span), try #require(editor.moved(outline)), into: &kept)
+        let text = String(decoding: kept.bytes, as: UTF8.self)
+        #expect(!text.contains("SECRET") && text.hasSuffix(Self.description) && text.contains("UDP own"))
+    }
 }

@@ -40,7 +40,7 @@ package struct BinaryServer: Sendable {
 extension BINRPC.Value {
     package init(_ value: JSONValue) {
         switch value {
-        case .null: self = .text("")
+        case .null: self = .text("<null string>")  // As the field's tools know it: BINRPC has no null.
         case .bool(let flag): self = .integer(flag ? 1 : 0)
         case .integer(let number):
             // What a C int does not hold stays what it is, as a text.

@@ -39,7 +39,7 @@ extension Node {
             let message = arena.extracting(datagram.range.range)
             trace.keep(
                 message, .sent, datagram.to, datagram.from, lane: lane ?? Self.lane(of: message),
-                number: trace.nextNumber(), now: now)
+                number: trace.nextNumber(), outline: datagram.outline, now: now)
         }
     }
 

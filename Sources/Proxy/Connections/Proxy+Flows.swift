@@ -258,6 +258,7 @@ extension Proxy {
         cancelTimers(context.branches[index].timers)
         context.branches[index].timers = TimerSet()
         context.branches[index].sent = context.branches[index].datagram
+        context.branches[index].outline = nil
         context.branches[index].datagram = []
         context.branches[index].target.transport = .udp
         context.branches[index].listener = listener(for: context, toward: context.branches[index].target)

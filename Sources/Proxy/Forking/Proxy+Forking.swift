@@ -39,6 +39,7 @@ extension Proxy {
         client.flow = plan.flow
         client.memberFlow = plan.memberFlow
         client.datagram = datagram
+        client.outline = datagram.isEmpty ? writtenOutline : nil
         context.branches = [client]
         let isRecorded = learnRequest(context, plan, branch: branch, dialogs: &dialogs)
         guard isRecorded || goesOnUnrecorded(&context, id) else { return }

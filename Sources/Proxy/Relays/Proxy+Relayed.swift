@@ -65,12 +65,16 @@ extension Proxy {
 
     /// Sends an answer to where its request came from.
     /// - Parameter token: Whether it could not be sent is to be told, if it is not 0.
-    mutating func answer(_ bytes: [UInt8], _ context: ResponseContext, token: UInt64 = 0) {
+    mutating func answer(
+        _ bytes: [UInt8], _ context: ResponseContext, token: UInt64 = 0, outline: MessageOutline? = nil
+    ) {
         if let relay = context.relay, neighbours.peer(relay.member)?.isLive != true {
             effects.queue.send(
-                bytes, to: relay.sender, from: egressListener(relay.sender, near: relay.listener), token: token)
+                bytes, to: relay.sender, from: egressListener(relay.sender, near: relay.listener), token: token,
+                outline: outline)
         } else {
-            effects.queue.send(bytes, to: context.upstream, from: context.listener, flow: context.flow, token: token)
+            effects.queue.send(
+                bytes, to: context.upstream, from: context.listener, flow: context.flow, token: token, outline: outline)
         }
     }
 }

@@ -201,7 +201,7 @@ extension Proxy {
                 endUnbegun(&context, id, branch: index, 487, dialogs: &dialogs)
             case .goOn(let bytes):
                 if isChange(bytes, of: context.branches[index].sent) {
-                    context.branches[index].sent = bytes
+                    (context.branches[index].sent, context.branches[index].outline) = (bytes, nil)
                     context.branches[index].datagram = []
                 }
                 learnBranch(context, index, dialogs: &dialogs)

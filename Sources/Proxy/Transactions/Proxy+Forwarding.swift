@@ -130,9 +130,7 @@ extension Proxy {
         guard plan.addsReceived else { return message.snapshot() }
         editor.begin()
         completeVia(plan)
-        scratch.removeAll()
-        editor.write(message, into: &scratch)
-        return scratch.copy()
+        return editedMessage()
     }
 
     /// The request as it leaves (§16.6 steps 1 to 8); without a branch it is a template, which lacks our Via and
@@ -187,8 +185,14 @@ extension Proxy {
                 writer.put(">\r\n")
             }
         }
+        return editedMessage()
+    }
+
+    /// The message at hand with the edits that were collected.
+    mutating func editedMessage() -> [UInt8] {
         scratch.removeAll()
         editor.write(message, into: &scratch)
+        writtenOutline = outline.flatMap { editor.moved($0) }
         return scratch.copy()
     }
 
@@ -245,7 +249,7 @@ extension Proxy {
         }
         let sent = forwardedRequest(plan, branch: .transaction(token))
         let listener = listener(for: plan, toward: plan.nextHop)
-        effects.queue.send(sent, to: plan.nextHop, from: listener, flow: plan.flow)
+        effects.queue.send(sent, to: plan.nextHop, from: listener, flow: plan.flow, outline: writtenOutline)
     }
 
     // MARK: What the machines ask for
@@ -260,7 +264,7 @@ extension Proxy {
                 let token = SendToken(context: id, branch: index).rawValue
                 effects.queue.send(
                     branch.sent, to: branch.target, from: branch.listener, flow: branch.flow, token: token,
-                    serverName: branch.serverName)
+                    serverName: branch.serverName, outline: branch.outline)
             case .start(let timer, let delay):
                 let token = TimerToken(context: id, branch: index, machine: .client, timer: timer)
                 wheel.cancel(context.branches[index].timers[timer])

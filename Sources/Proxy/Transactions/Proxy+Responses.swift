@@ -164,7 +164,8 @@ extension Proxy {
             }
         }
         guard status > 100, context.lastStatus < 200 else { return }
-        sendUpstream(responseWithoutVia(via, context, branch: index), status, &context, id)
+        let bytes = responseWithoutVia(via, context, branch: index)
+        sendUpstream(bytes, status, &context, id, outline: writtenOutline)
     }
 
     /// An answer has reached an heir, so the dead node's address is here: it waits as the owner would have.
@@ -225,6 +226,7 @@ extension Proxy {
             return
         }
         let bytes = responseWithoutVia(via, context, branch: index)
+        let outline = writtenOutline
         let fact = learnSuccessAsFits(context, index, answer: bytes, dialogs: &dialogs)
         if fact == .refused,
             !confirmsUnrecorded(&context, id, dialogs: &dialogs)
@@ -238,11 +240,12 @@ extension Proxy {
             neighbours.commits && (fact == .moves || isFurther && context.did.map { dialogs.contains($0) } ?? false)
         guard isHeld, context.held.count < ResponseContext.heldLimit else {
             counters.holdsRefused += isHeld ? 1 : 0
-            sendUpstream(bytes, status, &context, id)
+            sendUpstream(bytes, status, &context, id, outline: outline)
             return
         }
         counters.heldResponses += 1
-        context.held.append(HeldResponse(bytes: bytes, toTag: toTag, status: status, heldAt: now))
+        context.held.append(
+            HeldResponse(bytes: bytes, outline: outline, toTag: toTag, status: status, heldAt: now))
         let purpose: CommitToken.Purpose =
             !context.isInitial ? .refresh : context.kind == .heir ? .inheritance : .confirmation
         effects.items.append(.commit(CommitToken(context: id, purpose: purpose)))
@@ -282,7 +285,7 @@ extension Proxy {
             if isForDead, response.status < 300, let did = context.did, hasFailed(did, dialogs: dialogs) {
                 counters.strayResponses += 1
             } else {
-                sendUpstream(response.bytes, response.status, &context, id)
+                sendUpstream(response.bytes, response.status, &context, id, outline: response.outline)
             }
             if let did = context.did, hasAdopted(did) { reviewsDue.append(did) }
             if context.held.isEmpty {
@@ -305,6 +308,7 @@ extension Proxy {
         let bytes = responseWithoutVia(via, from: source, to: context.sender)
         // A further copy of a dead node's INVITE came here: its sender has given up the one that the callee answers.
         guard context.kind == .heir, context.serverKey != nil else { return bytes }
+        writtenOutline = nil
         return readdress(bytes, as: context.request) ?? bytes
     }
 
@@ -313,13 +317,13 @@ extension Proxy {
         editor.begin()
         editor.removeTopmost(via)
         Self.withholdIdentity(identityDoubt(from: source, to: upstream), in: message, with: &editor)
-        scratch.removeAll()
-        editor.write(message, into: &scratch)
-        return scratch.copy()
+        return editedMessage()
     }
 
     /// Sends a response through the server transaction.
-    mutating func sendUpstream(_ bytes: [UInt8], _ status: Int, _ context: inout ResponseContext, _ id: SlotID) {
+    mutating func sendUpstream(
+        _ bytes: [UInt8], _ status: Int, _ context: inout ResponseContext, _ id: SlotID, outline: MessageOutline? = nil
+    ) {
         actions.removeAll(keepingCapacity: true)
         let isAcceptedInvite: Bool
         switch context.server {
@@ -344,7 +348,7 @@ extension Proxy {
         }
         noteAnswer(status, context)
         context.lastStatus = max(context.lastStatus, status)
-        answer(bytes, context, token: context.kind == .heir ? upstreamToken(context, id) : 0)
+        answer(bytes, context, token: context.kind == .heir ? upstreamToken(context, id) : 0, outline: outline)
         actions.removeAll { $0 == .send }
         if isAcceptedInvite {  // Its retransmissions come from the callee; nothing of it is needed any more.
             context.lastResponse = []

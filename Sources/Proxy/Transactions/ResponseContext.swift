@@ -204,6 +204,7 @@ extension ResponseContext {
 /// A 2xx that waits for its commit, ready to be sent.
 struct HeldResponse: Sendable {
     var bytes: [UInt8]
+    var outline: MessageOutline?
     var toTag: [UInt8]
     var status: Int
     var heldAt: Instant
@@ -246,6 +247,8 @@ struct ClientBranch: Sendable {
     var client: Client
     /// The request as sent.
     var sent: [UInt8]
+    /// Of `sent`, for whoever keeps it; `nil` where that has to look for itself.
+    var outline: MessageOutline?
     var target: Endpoint
     var listener: ListenerID
     /// Its number in the branch parameter.

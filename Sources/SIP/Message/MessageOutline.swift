@@ -1,14 +1,17 @@
 // MessageOutline is what the index of a message tells whoever keeps it: that it has no credentials, where its Call-ID
-// is, and whether its body may be kept (`Redaction`).
+// is, and whether its body may be kept (`Redaction`). What is written from the message has the same outline elsewhere
+// (`MessageEditor.moved`), so that a message that is passed on need not be looked through again.
 
 package import Primitives
 
-package struct MessageOutline: Equatable, Sendable {
+package struct MessageOutline: Hashable, Sendable {
     package var callID: ByteRange
     /// It reaches to the end of the message.
     package var body: ByteRange
     /// The body is SDP, and not encoded.
     package var isDescription: Bool
+    /// A line of the SDP may have a key: it is looked through, line by line.
+    package var mayHoldKey = false
 }
 
 extension Message {
@@ -24,7 +27,9 @@ extension Message {
             if letter == 0x63 || letter == 0x65 { return nil }
         }
         guard let type = first(.contentType) else { return nil }
-        return MessageOutline(
+        var outline = MessageOutline(
             callID: callID, body: body, isDescription: Redaction.isDescription(span, type.value))
+        if outline.isDescription { outline.mayHoldKey = Redaction.mayHoldKey(span.extracting(body.range)) }
+        return outline
     }
 }

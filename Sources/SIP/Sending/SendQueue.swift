@@ -46,6 +46,8 @@ package struct Datagram: Hashable, Sendable {
     /// Where in the arena the name is that `to` was looked up by, and which its certificate must show (RFC 5922); empty
     /// when it was given as an address.
     package var serverName: ByteRange
+    /// What whoever keeps it need not look for; `nil` where that is not known.
+    package var outline: MessageOutline?
 
     package init(
         range: ByteRange, to: Endpoint, from: ListenerID, flow: FlowID = .none, token: UInt64 = 0,
@@ -78,13 +80,14 @@ package struct SendQueue: Sendable {
     /// Queues what `fill` writes as one datagram.
     package mutating func send(
         to: Endpoint, from: ListenerID, flow: FlowID = .none, token: UInt64 = 0, serverName: [UInt8] = [],
-        _ fill: (inout ByteWriter) -> Void
+        outline: MessageOutline? = nil, _ fill: (inout ByteWriter) -> Void
     ) {
         let start = arena.count
         fill(&arena)
         let range = ByteRange(start: start, end: arena.count)
         guard !range.isEmpty else { return }
         var datagram = Datagram(range: range, to: to, from: from, flow: flow, token: token)
+        datagram.outline = outline
         if !serverName.isEmpty {
             arena.put(serverName)
             datagram.serverName = ByteRange(start: Int(range.end), end: arena.count)
@@ -94,8 +97,8 @@ package struct SendQueue: Sendable {
 
     package mutating func send(
         _ bytes: [UInt8], to: Endpoint, from: ListenerID, flow: FlowID = .none, token: UInt64 = 0,
-        serverName: [UInt8] = []
+        serverName: [UInt8] = [], outline: MessageOutline? = nil
     ) {
-        send(to: to, from: from, flow: flow, token: token, serverName: serverName) { $0.put(bytes) }
+        send(to: to, from: from, flow: flow, token: token, serverName: serverName, outline: outline) { $0.put(bytes) }
     }
 }

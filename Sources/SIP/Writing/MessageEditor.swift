@@ -97,6 +97,28 @@ package struct MessageEditor: Sendable {
         if cursor < bytes.count { out.put(bytes, ByteRange(start: cursor, end: bytes.count)) }
     }
 
+    /// Where what an outline names is in the edited message; `nil` when an edit has changed it.
+    ///
+    /// - Precondition: No edit writes credentials.
+    package func moved(_ outline: MessageOutline) -> MessageOutline? {
+        guard !isOverfull else { return nil }
+        var (callID, body) = (Int32(0), Int32(0))
+        for edit in edits {
+            let growth = Int32(truncatingIfNeeded: Int(edit.fill.count) &- (edit.end &- edit.start))
+            if edit.end <= Int(outline.callID.start) {
+                callID &+= growth
+            } else if edit.start < Int(outline.callID.end) {
+                return nil
+            }
+            guard edit.end <= Int(outline.body.start) else { return nil }
+            body &+= growth
+        }
+        var moved = outline
+        moved.callID = Self.range(outline.callID.start &+ callID, outline.callID.end &+ callID)
+        moved.body = Self.range(outline.body.start &+ body, outline.body.end &+ body)
+        return moved
+    }
+
     private static func range(_ start: Int32, _ end: Int32) -> ByteRange {
         ByteRange(start: Int(start), end: Int(end))
     }

@@ -93,7 +93,7 @@ package enum Redaction {
         return callID
     }
 
-    /// The same of a message that is as it was parsed.
+    /// The same of a message whose outline is known.
     package static func append(_ message: RawSpan, _ outline: MessageOutline, into kept: inout ByteWriter) {
         let head = Int(outline.body.start)
         guard head <= limit else {
@@ -103,7 +103,12 @@ package enum Redaction {
         let room = kept.count &+ limit
         kept.put(message.extracting(0..<head))
         guard outline.isDescription else { return }
-        appendDescription(message.extracting(head..<message.byteCount), room: room, into: &kept)
+        let body = message.extracting(head..<message.byteCount)
+        if !outline.mayHoldKey, kept.count &+ body.byteCount <= room {
+            kept.put(body)
+        } else {
+            appendDescription(body, room: room, into: &kept)
+        }
     }
 
     /// `application/sdp`, with or without parameters.
@@ -180,7 +185,7 @@ package enum Redaction {
 
     /// Whether one of the letters is there that each of the secret lines has: the k of `k=` and `key-mgmt`, the y of
     /// `crypto`, the w of `ice-pwd`. A plain offer has none of them.
-    private static func mayHoldKey(_ body: RawSpan) -> Bool {
+    static func mayHoldKey(_ body: RawSpan) -> Bool {
         @inline(__always)
         func has(_ letter: UInt64, _ word: UInt64) -> UInt64 {
             let difference = word ^ letter &* 0x0101_0101_0101_0101
