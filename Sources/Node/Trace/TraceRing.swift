@@ -73,6 +73,23 @@ struct TraceRing: Sendable {
             newer.bytes.removeAll()
             newer.entries.removeAll(keepingCapacity: true)
         }
+
+        /// Keeps a message whose entry lacks only what is found while it is copied.
+        mutating func keep(_ message: RawSpan, _ outline: MessageOutline?, as entry: TraceEntry) {
+            makeRoom()
+            var entry = entry
+            let start = newer.bytes.count
+            let callID: ByteRange
+            if let outline {
+                callID = outline.callID
+                Redaction.append(message, outline, into: &newer.bytes)
+            } else {
+                callID = Redaction.append(message, into: &newer.bytes)
+            }
+            entry.key = TraceRing.hash(message, callID)
+            entry.range = ByteRange(start: start, end: newer.bytes.count)
+            newer.entries.append(entry)
+        }
     }
 
     private var lanes: [Lane]
@@ -97,20 +114,10 @@ struct TraceRing: Sendable {
         _ message: RawSpan, _ kind: TraceKind, _ peer: Endpoint, _ listener: ListenerID, lane: TraceLane,
         number: UInt64, outline: MessageOutline? = nil, now: Instant
     ) {
-        lanes[lane.rawValue].makeRoom()
-        let start = lanes[lane.rawValue].newer.bytes.count
-        let callID: ByteRange
-        if let outline {
-            callID = outline.callID
-            Redaction.append(message, outline, into: &lanes[lane.rawValue].newer.bytes)
-        } else {
-            callID = Redaction.append(message, into: &lanes[lane.rawValue].newer.bytes)
-        }
-        let end = lanes[lane.rawValue].newer.bytes.count
-        lanes[lane.rawValue].newer.entries.append(
-            TraceEntry(
-                at: now, number: number, key: Self.hash(message, callID), peer: peer,
-                range: ByteRange(start: start, end: end), kind: kind, listener: listener.rawValue))
+        lanes[lane.rawValue].keep(
+            message, outline,
+            as: TraceEntry(
+                at: now, number: number, key: 0, peer: peer, range: .empty, kind: kind, listener: listener.rawValue))
     }
 
     /// Keeps the beginning of what could not be read: 64 bytes of its first line.

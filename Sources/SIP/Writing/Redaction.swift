@@ -100,20 +100,20 @@ package enum Redaction {
             _ = append(message, into: &kept)
             return
         }
+        if outline.isDescription, !outline.mayHoldKey, message.byteCount <= limit { return kept.put(message) }
         let room = kept.count &+ limit
         kept.put(message.extracting(0..<head))
         guard outline.isDescription else { return }
-        let body = message.extracting(head..<message.byteCount)
-        if !outline.mayHoldKey, kept.count &+ body.byteCount <= room {
-            kept.put(body)
-        } else {
-            appendDescription(body, room: room, into: &kept)
-        }
+        appendDescription(message.extracting(head..<message.byteCount), room: room, into: &kept)
     }
 
     /// `application/sdp`, with or without parameters.
     static func isDescription(_ message: RawSpan, _ contentType: ByteRange) -> Bool {
-        begins(message, contentType, with: Name.applicationSDP)
+        guard contentType.count >= Name.applicationSDP.count else { return false }
+        let start = Int(contentType.start)
+        let lower: UInt64 = 0x2020_2020_2020_2020
+        return message.word(at: start) | lower == 0x7461_6369_6c70_7061  // "applicat"
+            && message.word(at: start &+ 7) | lower == 0x7064_732f_6e6f_6974  // "tion/sdp"
     }
 
     /// Whether a line may be of one of the names, by its first eight bytes and the ninth. A tab is `)` in lower case.
