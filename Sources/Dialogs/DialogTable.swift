@@ -314,7 +314,9 @@ public struct DialogTable: Sendable {
         entry.flags = summary.flags
         entry.changedAt = now
         entry.contentHash = contentHash(entry.did, written)
-        if isPeers, isEndUnsaid(entry, to: old), let record = record(old.did) { unpaid.append((old.did, record)) }
+        if isPeers, isEndUnsaid(entry, bytes, to: old), let record = record(old.did) {
+            unpaid.append((old.did, record))
+        }
         let overruled = old.state == .confirmed && entry.deadline < old.deadline ? deadline(of: old) : nil
         countLinks(of: old, by: -1)
         entry.blob = blobs.replace(old.blob, with: written)
@@ -331,11 +333,24 @@ public struct DialogTable: Sendable {
     }
 
     /// A peer has ended what was answered here, and no phone was told: the peer's end is that of a call that was never
-    /// made, since whoever wrote it had not heard of the answer (R15).
-    private func isEndUnsaid(_ entry: Entry, to old: Entry) -> Bool {
+    /// made, or of a pass of it, since whoever wrote it had not heard of the answer (R15).
+    private func isEndUnsaid(_ entry: Entry, _ bytes: [UInt8], to old: Entry) -> Bool {
+        guard old.state == .confirmedNotAcknowledged || old.state == .confirmed else { return false }
+        if entry.state == .deleted, entry.flags.contains(.failed) { return true }
         // An end without any word may be that of a fork's other callee, with whom the caller has hung up.
-        guard entry.state == .deleted, entry.flags.contains(.failed) else { return false }
-        return old.state == .confirmedNotAcknowledged || old.state == .confirmed
+        let isTold = !entry.flags.isDisjoint(with: [.byeFromCaller, .byeFromCallee, .timedOut, .endedByOperator])
+        guard entry.flags.contains(.interrupted), !isTold else { return false }
+        let stored = blobs.location(old.blob)
+        guard hasLiveOut(stored.bytes, stored.range) else { return false }
+        return entry.state == .deleted || !hasLiveOut(bytes, ByteRange(bytes))
+    }
+
+    private func hasLiveOut(_ bytes: [UInt8], _ range: ByteRange) -> Bool {
+        var found = false
+        RecordView(bytes, range).forEachOut(in: bytes) { out in
+            found = found || out.state == .confirmedNotAcknowledged || out.state == .confirmed
+        }
+        return found
     }
 
     /// Records whose ends are owed to phones, since this was last asked.

@@ -388,7 +388,7 @@ package struct DialogReport: Equatable, Sendable {
     package var outs: [OutReport] = []
     package var pendings: [PendingReport] = []
     /// Words in a fixed order: `cancelled bye_from_caller bye_from_callee timed_out ended_by_operator failed ka-src
-    /// ka-dst ended_by_keep_alive unanswered`.
+    /// ka-dst ended_by_keep_alive unanswered interrupted`.
     package var flags: [String] = []
     package var end = DialogEnd()
     package var variables: [StampedReport] = []

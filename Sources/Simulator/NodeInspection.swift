@@ -121,11 +121,43 @@ enum NodeInspection {
         process.access { $0.inspectedDialogs.record(DialogID(rawValue: did)) }
     }
 
-    /// Everything of a record that replicas must agree on, for a person to compare.
-    static func describe(_ did: UInt64, _ process: RunningNode) -> String {
-        let record = process.access { $0.inspectedDialogs.record(DialogID(rawValue: did)) }
-        guard let record else { return "nothing" }
-        return record.state == .deleted ? "a tombstone" : "\(record)"
+    /// What decides of a record, in one line for a trace: flags, dialog-outs, transactions under way.
+    static func summary(_ did: UInt64, _ process: RunningNode) -> String {
+        guard let record = decoded(did, process) else { return "no record" }
+        var parts = [record.state.map { "\($0)" } ?? "no state"]
+        parts += record.flags.names
+        for out in record.outs {
+            var text = "out \(String(decoding: out.toTag, as: UTF8.self)) \(out.state.map { "\($0)" } ?? "no state")"
+            if out.acked > 0 { text += " acked \(out.acked)" }
+            if !out.side.contact.isEmpty { text += " at \(String(decoding: out.side.contact, as: UTF8.self))" }
+            if !out.side.routes.isEmpty { text += " by \(String(decoding: out.side.routes, as: UTF8.self))" }
+            if !out.answer.isEmpty { text += " with its 2xx" }
+            parts.append(text)
+        }
+        for pending in record.pendings {
+            let pass = pending.pass.isFirst ? "" : " pass \(pending.pass.rawValue >> 32)"
+            parts.append("\(pending.leg) \(pending.cseq)\(pass) \(pending.progress.names.joined(separator: " "))")
+        }
+        if !record.adoptions.isEmpty { parts.append("\(record.adoptions.count) adopted") }
+        return parts.joined(separator: ", ")
+    }
+
+    /// The live records of one that the other has otherwise, or not at all.
+    static func differences(_ one: RunningNode, _ other: RunningNode) -> [UInt64] {
+        func live(_ process: RunningNode) -> [UInt64: [UInt8]] {
+            process.access { node in
+                var found: [UInt64: [UInt8]] = [:]
+                var slot: UInt32?
+                while let (next, did) = node.inspectedDialogs.next(after: slot) {
+                    slot = next
+                    guard node.inspectedDialogs.state(did) != .deleted else { continue }
+                    found[did.rawValue] = node.inspectedDialogs.bytes(did) ?? []
+                }
+                return found
+            }
+        }
+        let (left, right) = (live(one), live(other))
+        return Set(left.keys).union(right.keys).filter { left[$0] != right[$0] }.sorted()
     }
 
     static func rootDigest(_ process: RunningNode) -> UInt64 { process.access { $0.inspectedDialogs.rootDigest } }

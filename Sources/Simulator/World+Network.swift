@@ -9,7 +9,7 @@ extension World {
 
     func send(_ packet: Packet) {
         guard let party = parties[packet.to] else {
-            guard !isStrayAcknowledgement(packet) else { return }
+            guard !isStrayAcknowledgement(packet), !isStrayBye(packet) else { return }
             violate("sip", "a datagram to \(packet.to.text), where nobody is: \(packet.bytes.firstLine)")
             return
         }

@@ -94,6 +94,12 @@ package final class World {
         while !isSettled, let time = queue.nextTime, time <= .milliseconds(limit) { step() }
     }
 
+    func run(for span: Nanoseconds) {
+        let end = now + span
+        while let time = queue.nextTime, time <= end { step() }
+        now = max(now, end)
+    }
+
     private func step() {
         guard let entry = queue.pop() else { return }
         now = max(now, entry.time)

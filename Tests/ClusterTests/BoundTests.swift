@@ -49,15 +49,28 @@ struct BoundTests {
         expect { peer.want(did: 9) }
         expect { peer.takeAsked() == [1, 2, 3, 4, 9] }
         peer.noteAnswered(2)  // 1 is known to it no more, or it would have come before.
-        peer.endAsking(isAnswered: true, isCut: true)
+        peer.endAsking(answeredBy: peer.id, isCut: true)
         #expect(peer.misaged == [3, 4] && peer.wants.dids == [9])
         peer.wantMisaged()
         expect { peer.takeAsked() == [9] }
-        peer.endAsking(isAnswered: true, isCut: false)
+        peer.endAsking(answeredBy: peer.id, isCut: false)
         peer.wantMisaged()
         expect { peer.takeAsked() == [3, 4] }
-        peer.endAsking(isAnswered: true, isCut: false)
+        peer.endAsking(answeredBy: peer.id, isCut: false)
         #expect(peer.misaged.isEmpty && peer.wants.dids.isEmpty, "a whole answer says all that is known")
+    }
+
+    @Test func `ages are asked for again when another process of the peer's name has answered, or nobody`() {
+        let id = MemberID(name: "n2", boot: 1)
+        for answerer in [nil, MemberID(name: "n2", boot: 2), id] {
+            var peer = Peer(id, salt: Salt(high: 1, low: 2), now: at(0))
+            expect { peer.noteAge(of: 1) }
+            peer.distrustAges()
+            peer.wantMisaged()
+            expect { peer.takeAsked() == [1] }
+            peer.endAsking(answeredBy: answerer)
+            #expect(peer.takeMisaged() == (answerer == id ? [] : [1]))
+        }
     }
 
     @Test func `questions at the limit are not asked, and no more than 256 are asked again in a turn`() {

@@ -221,6 +221,50 @@ struct LifetimeTests {
         #expect(deadline(bench) == agreed && agreed?.lifetimeMilliseconds == 500_000)
     }
 
+    /// A node without the record sends the 2xx on; when it has the record, the callee still repeats that 2xx.
+    private func answeredUnrecorded() throws -> (bench: ProxyBench, answer: String, route: [String]) {
+        var (bench, route) = establish("")
+        let bytes = try #require(bench.dialogs.bytes(bench.did))
+        let did = bench.did
+        bench.dialogs.remove(did)
+        let request = bench.receive(
+            Call.request("INVITE", branch: "z9hG4bKr2", cSeq: 2, toTag: "bob", route: route), from: ProxyBench.caller)[
+                0]
+        let answer = response(200, to: request, Self.timer)
+        #expect(bench.receive(answer, from: ProxyBench.callee).map(\.to) == [ProxyBench.caller])
+        _ = bench.advance(milliseconds: 500)
+        _ = try bench.dialogs.learn(did, facts: RawSpan(_elements: bytes.span), age: .milliseconds(500), now: bench.now)
+        return (bench, answer, route)
+    }
+
+    @Test func `a 2xx that passed without a record shortens nothing that was agreed on since, by either side`() throws {
+        for isCallers in [true, false] {
+            var (bench, answer, route) = try answeredUnrecorded()
+            let line = "Session-Expires: 500;refresher=uac\r\n"
+            if isCallers {
+                refresh(&bench, "UPDATE", 3, route, line)
+            } else {
+                let update = Call.request(
+                    "UPDATE", uri: "sip:alice@10.0.0.1:5060", via: "10.0.0.2:5060", branch: "z9hG4bKu", cSeq: 7,
+                    toTag: "alice", fromTag: "bob", route: route, contact: "sip:bob@10.0.0.2:5060",
+                    from: "sip:bob@example.org", to: "sip:alice@example.org")
+                let request = bench.receive(update, from: ProxyBench.callee)[0]
+                _ = bench.receive(response(200, to: request, line, toTag: ""), from: ProxyBench.caller)
+            }
+            let agreed = deadline(bench)
+            #expect(agreed?.lifetimeMilliseconds == 500_000)
+            _ = bench.advance(milliseconds: 500)
+            #expect(bench.receive(answer, from: ProxyBench.callee).map(\.to) == [ProxyBench.caller])
+            #expect(deadline(bench) == agreed, "by the \(isCallers ? "caller" : "callee")")
+        }
+    }
+
+    @Test func `a 2xx that passed without a record is the last word where nothing was agreed on since`() throws {
+        var (bench, answer, _) = try answeredUnrecorded()
+        _ = bench.receive(answer, from: ProxyBench.callee)
+        #expect(deadline(bench)?.lifetimeMilliseconds == 90_000 && remaining(bench) == 90_000)
+    }
+
     // MARK: Ends that were asked for
 
     private func end(_ bench: inout ProxyBench, isAsked: Bool = true) {

@@ -66,6 +66,53 @@ struct OwedEndTests {
         }
     }
 
+    /// What an heir has learned that ended a further pass, and with it the callee's early dialog.
+    private static func joinEndOfPass(_ flags: RecordFlags, to bench: inout ProxyBench) -> [Sent] {
+        var facts = FactsWriter()
+        facts.raise(flags)
+        facts.out(Array("bob".utf8)) { $0.reach(.deleted) }
+        let bytes = facts.bytes
+        _ = try? bench.dialogs.learn(
+            bench.did, facts: RawSpan(_elements: bytes.span), age: nil, isPeers: true, now: bench.now)
+        for (did, record) in bench.dialogs.takeUnpaid() {
+            bench.proxy.payEnd(did, record, now: bench.now, dialogs: &bench.dialogs)
+        }
+        return bench.drain()
+    }
+
+    @Test func `nor has it told the phones of a pass that an heir ended`() {
+        var bench = Self.answered(acknowledged: true)
+        let sent = Self.joinEndOfPass(.interrupted, to: &bench)
+        #expect(sent.map { $0.firstLine.prefix(4) } == ["BYE ", "BYE "])
+        #expect(sent.map(\.to) == [ProxyBench.caller, ProxyBench.callee])
+        #expect(bench.proxy.isSpent(bench.did, dialogs: bench.dialogs), "its record ends with its last dialog-out")
+        for flags in [[], [.interrupted, .byeFromCaller], [.interrupted, .timedOut]] as [RecordFlags] {
+            var other = Self.answered(acknowledged: true)
+            #expect(Self.joinEndOfPass(flags, to: &other).isEmpty, "\(flags.names)")
+        }
+    }
+
+    @Test func `the end of a dialog whose last callee an heir ended says so`() {
+        var bench = Self.answered(acknowledged: true)
+        _ = Self.joinEndOfPass(.interrupted, to: &bench)
+        bench.proxy.learnSpent(bench.did, now: bench.now, dialogs: &bench.dialogs)
+        _ = bench.drain()
+        var other = Self.answered(acknowledged: true)
+        let end = bench.lastPatch
+        _ = try? other.dialogs.learn(
+            other.did, facts: RawSpan(_elements: end.span), age: nil, isPeers: true, now: other.now)
+        #expect(other.state == .deleted && other.dialogs.takeUnpaid().map(\.did) == [other.did])
+    }
+
+    @Test func `while another callee is in the call nothing is owed`() {
+        var bench = ProxyBench()
+        let invite = bench.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
+        for tag in ["bob", "carol"] {
+            _ = bench.receive(Call.response(200, to: invite, toTag: tag), from: ProxyBench.callee)
+        }
+        #expect(Self.joinEndOfPass(.interrupted, to: &bench).isEmpty)
+    }
+
     @Test func `an end that the phones know is nobody's debt`() {
         for flags in [.timedOut, .byeFromCallee, .endedByOperator, [.cancelled, .unanswered]] as [RecordFlags] {
             var bench = Self.answered(acknowledged: true)

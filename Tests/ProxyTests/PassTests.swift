@@ -246,6 +246,7 @@ struct PassTests {
         #expect(ended.contains { $0.to == Hunt.server && $0.firstLine.hasPrefix("SIP/2.0 480") })
         #expect(ended.contains { $0.to == Hunt.server && $0.firstLine.hasPrefix("BYE") }, "by way of the server")
         #expect(heir.dialogs.state(hunt.bench.did) != .deleted, "the caller's INVITE is the first pass's")
+        #expect(heir.dialogs.flags(hunt.bench.did) == .interrupted, "who knows of an answer has it to tell")
         let toServer = try #require(sent.first { $0.to == Hunt.server })
         let rest = heir.receive(Call.response(200, to: toServer, contact: nil), from: Hunt.server)
         #expect(rest.contains { $0.to == ProxyBench.caller && $0.firstLine.hasPrefix("SIP/2.0 480") })
@@ -263,6 +264,27 @@ struct PassTests {
         let answer = try #require(sent.first { $0.firstLine.hasPrefix("SIP/2.0 200") })
         #expect(answer.to == Hunt.server && answer.headers("Via").count == 3)
         #expect(answer.headers("Via")[0].contains("z9hG4bKs1"))
+    }
+
+    @Test func `an heir that takes a pass's 2xx for the server's repeats it to the caller until its ACK, S1-3`() {
+        var hunt = Hunt()
+        let bob = hunt.tries("s1", Hunt.bob)[0]
+        _ = hunt.bench.receive(Call.response(200, to: bob, toTag: "tb"), from: Hunt.bob)
+        var heir = second(of: hunt.bench, isLive: false)
+        _ = heir.drain()
+        func copies(_ milliseconds: Int64) -> Int {
+            heir.advance(milliseconds: milliseconds).count {
+                $0.to == ProxyBench.caller && $0.firstLine.hasPrefix("SIP/2.0 200")
+            }
+        }
+        #expect(copies(1_900) == 0, "the server's may come")
+        #expect(copies(200) == 1)
+        #expect(copies(1_500) == 2, "the server's copies go to the dead node")
+        let ack = Call.request(
+            "ACK", uri: "sip:bob@\(Hunt.bob)", branch: "z9hG4bKack", toTag: "tb",
+            route: ["<sip:\(ProxyBench.shared);lr;did=\(hunt.bench.did.hex)>"], contact: nil)
+        _ = heir.receive(ack, from: ProxyBench.caller)
+        #expect(copies(30_000) == 0)
     }
 
     @Test func `who knows of the answer by its ACK alone knows the way to the callee by the ACK's Routes`() throws {

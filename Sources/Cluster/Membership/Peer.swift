@@ -126,10 +126,12 @@ struct Peer: Sendable {
     }
 
     /// The request under way has its answer, or will have none: then its ages are asked for again.
-    /// - Parameter isCut: The answer ended at its bound. What comes after the last record in it may be known there, and
-    ///   is asked for again.
-    mutating func endAsking(isAnswered: Bool, isCut: Bool = false) {
-        if !isAnswered {
+    /// - Parameters:
+    ///   - answerer: Who has answered. Another process of this name may have, which knows nothing of what was asked.
+    ///   - isCut: The answer ended at its bound. What comes after the last record in it may be known there, and is
+    ///     asked for again.
+    mutating func endAsking(answeredBy answerer: MemberID?, isCut: Bool = false) {
+        if answerer != id {
             misaged = Array((askedAges + misaged).prefix(Self.agedLimit))
         } else if isCut {
             let ages = Set(askedAges)
@@ -142,7 +144,7 @@ struct Peer: Sendable {
 
     /// Hands over the ages that it cannot be asked for any more.
     mutating func takeMisaged() -> [UInt64] {
-        endAsking(isAnswered: false)
+        endAsking(answeredBy: nil)
         if !isTimed { distrustAges() }
         defer { misaged = [] }
         return misaged

@@ -160,7 +160,7 @@ extension Cluster {
         }
         take(bytes, start, header, asked, store: &store, now: now, out: &out)
         if let to = asked.to, let at = position(of: to) {
-            peers[at].endAsking(isAnswered: true, isCut: to == header.sender && bytes.count >= Self.answerSize)
+            peers[at].endAsking(answeredBy: header.sender, isCut: bytes.count >= Self.answerSize)
         }
     }
 
@@ -235,7 +235,7 @@ extension Cluster {
     private mutating func unanswered(_ lane: Int, now: Instant, out: inout ClusterActions) {
         counters.requestsUnanswered += 1
         if let to = lanes[lane].outstanding?.to, let at = position(of: to) {
-            peers[at].endAsking(isAnswered: false)
+            peers[at].endAsking(answeredBy: nil)
         }
         lanes[lane].outstanding = nil
         lanes[lane].failures += 1

@@ -224,7 +224,9 @@ extension Proxy {
         }
         if isFirst || !context.isInitial {
             let calleeTag = context.leg == .caller ? message.toTag : message.fromTag
-            writeDeadline(did, sessionWord(context.method), calleeTag: calleeTag, dialogs: dialogs)
+            let answeredAt = index < context.branches.count ? context.branches[index].answeredAt : nil
+            writeDeadline(
+                did, sessionWord(context.method), calleeTag: calleeTag, answeredAt: answeredAt, dialogs: dialogs)
         }
         if context.method == .invite {
             let keeps = !context.isInitial || !isFirst
@@ -287,11 +289,12 @@ extension Proxy {
         let refreshesTarget = [.invite, .update, .subscribe, .notify, .refer].contains(context.method)
         let bytes = message.bytes
         let contact = refreshesTarget ? contactURI() : nil
-        guard loadStored(context.request) else { return }
-        let senderBytes = stored.bytes
-        let senderContact = refreshesTarget ? contactURI(of: stored) : nil
+        // A further copy of a 2xx that has gone upstream: the request is kept no more, and what it said is not known.
+        let isKept = loadStored(context.request)
+        let senderBytes = isKept ? stored.bytes : []
+        let senderContact = isKept && refreshesTarget ? contactURI(of: stored) : nil
         let (routesOfCaller, routesOfCallee) = (routeSets[0], routeSets[1])
-        let senderFlow = flowFact(context.flow, ofSender: stored)
+        let senderFlow = isKept ? flowFact(context.flow, ofSender: stored) : nil
         let flow = flowFact(arrivalFlow) ?? context.branches.first?.memberFlow
         func writeSide(_ side: inout SideFacts, leg: Leg) {
             let sends = leg == context.leg

@@ -196,7 +196,8 @@ extension Proxy {
         defer { replayQueued(dialogs: &dialogs) }
         cancelOrphans(did, dialogs: &dialogs)
         facts.begin()
-        writeEnd(did, [], dialogs: dialogs)
+        // Whoever missed why the last one ended must know it with the end (R15).
+        writeEnd(did, dialogs.flags(did)?.intersection(.interrupted) ?? [], dialogs: dialogs)
         learn(did, dialogs: &dialogs)
     }
 

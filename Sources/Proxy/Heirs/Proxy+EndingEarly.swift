@@ -174,6 +174,10 @@ extension Proxy {
             let via = try? message.topmostVia(), let cSeq = try? message.cSeq()
         else { return false }
         receive(&context, id, branch: index, cSeq, via, dialogs: &dialogs)
+        // The server's copies go to the dead node: it is this one that repeats it (S1-3).
+        if let sent = dialogs.record(did)?.outs.first(where: { !$0.answer.isEmpty }) {
+            startRepeating(context, did, sent.answer, isForAdopted: false)
+        }
         return true
     }
 

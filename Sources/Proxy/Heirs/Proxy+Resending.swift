@@ -26,18 +26,20 @@ extension Proxy {
         effects.queue.send(answer, to: source, from: context.listener, token: upstreamToken(context, id))
     }
 
-    /// The 2xx to an INVITE that was adopted has been sent by its Vias. The callee's copies go by those that were given
-    /// up, so it is this node that repeats it (RFC 3261 §13.3.1.4).
-    mutating func startRepeating(_ adopted: ResponseContext, _ did: DialogID, _ answer: [UInt8]) {
+    /// The 2xx to an INVITE of the caller's has been sent by the Vias of this context. Where that INVITE was adopted the
+    /// callee's copies go by those that were given up, so it is this node that repeats it (RFC 3261 §13.3.1.4).
+    mutating func startRepeating(
+        _ sender: ResponseContext, _ did: DialogID, _ answer: [UInt8], isForAdopted: Bool = true
+    ) {
         var context = ResponseContext()
-        context.cSeq = adopted.cSeq
-        context.isInitial = adopted.isInitial
-        context.pass = adopted.pass
-        context.upstream = adopted.upstream
-        context.listener = adopted.listener
-        context.flow = adopted.flow
-        context.relay = adopted.relay
-        _ = keepResending(did, answer, context, isForAdopted: true)  // Counted where there is no room.
+        context.cSeq = sender.cSeq
+        context.isInitial = sender.isInitial
+        context.pass = sender.pass
+        context.upstream = sender.upstream
+        context.listener = sender.listener
+        context.flow = sender.flow
+        context.relay = sender.relay
+        _ = keepResending(did, answer, context, isForAdopted: isForAdopted)  // Counted where there is no room.
     }
 
     /// - Returns: `nil` when there is no room.

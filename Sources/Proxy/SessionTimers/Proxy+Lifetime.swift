@@ -44,8 +44,12 @@ extension Proxy {
 
     /// The deadline after a confirmation or a refresh. A confirmation opens generation 1, so that the early timeout,
     /// which may be the later one, no longer counts.
-    /// - Parameter calleeTag: Names the dialog-out that the 2xx is of, in the message at hand.
-    mutating func writeDeadline(_ did: DialogID, _ word: SessionWord, calleeTag: ByteRange, dialogs: DialogTable) {
+    /// - Parameters:
+    ///   - calleeTag: Names the dialog-out that the 2xx is of, in the message at hand.
+    ///   - answeredAt: When the first copy of the 2xx came here.
+    mutating func writeDeadline(
+        _ did: DialogID, _ word: SessionWord, calleeTag: ByteRange, answeredAt: Instant? = nil, dialogs: DialogTable
+    ) {
         let (known, isKept) =
             dialogs.view(did) { view, stored in
                 (view.deadline, view.property(.keepsDeadline, in: stored) ?? settings.keepsDeadline)
@@ -75,11 +79,11 @@ extension Proxy {
             case .expires where next.atMilliseconds < known.atMilliseconds:
                 // Another callee has answered as well, whose session this one says nothing of.
                 if hasOtherAnswer(did, calleeTag, dialogs: dialogs) { return }
-                if isRepetition(did, calleeTag: calleeTag, dialogs: dialogs) { return }
+                if isRepetition(did, calleeTag: calleeTag, firstAt: answeredAt, dialogs: dialogs) { return }
                 next.generation = known.nextGeneration
             case .expires: break
             case .endless where known.ordinaryMilliseconds > 0:
-                if isRepetition(did, calleeTag: calleeTag, dialogs: dialogs) { return }
+                if isRepetition(did, calleeTag: calleeTag, firstAt: answeredAt, dialogs: dialogs) { return }
                 next.generation = known.nextGeneration
             case .endless: break
             }
@@ -88,14 +92,23 @@ extension Proxy {
     }
 
     /// The 2xx at hand is a repetition, of an INVITE whose answer or ACK has passed: it says what was agreed on then,
-    /// and not what may have been since. A callee repeats it until the ACK comes, and an UPDATE may be answered before.
-    private func isRepetition(_ did: DialogID, calleeTag: ByteRange, dialogs: DialogTable) -> Bool {
+    /// and not what may have been since. A callee repeats it until the ACK comes, and an UPDATE may be answered before,
+    /// of either side. Where the record was not here as the first copy passed, only this node's transaction knows.
+    private func isRepetition(
+        _ did: DialogID, calleeTag: ByteRange, firstAt: Instant?, dialogs: DialogTable
+    ) -> Bool {
         guard message.toTag != message.fromTag, let cSeq = try? message.cSeq(), cSeq.method == .invite,
             let branch = try? message.topmostVia().branch
         else { return false }
         let leg = calleeTag == message.toTag ? Leg.caller : .callee
+        let age = age(did, dialogs: dialogs)
+        let waited = firstAt.map { UInt64(max(0, (now - $0).wholeMilliseconds)) } ?? 0
         return dialogs.view(did) { view, stored in
             if cSeq.number <= (leg == .caller ? view.settledCaller : view.settledCallee) { return true }
+            if let known = view.deadline, known.writtenMilliseconds + waited > age + Self.ageMargin { return true }
+            let side =
+                leg == .caller ? view.caller : view.out(toTag: message.bytes, calleeTag, in: stored)?.side
+            if let side, side.cseq > cSeq.number { return true }
             var isAnswered = false
             view.forEachPending(in: stored) { pending in
                 guard pending.leg == leg, pending.cseq == cSeq.number, pending.progress.contains(.final) else {

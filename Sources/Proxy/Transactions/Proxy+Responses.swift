@@ -195,6 +195,7 @@ extension Proxy {
         let isInvite = context.method == .invite
         let isFirst = !context.branches[index].isAnswered
         context.branches[index].final = status
+        context.branches[index].answeredAt = context.branches[index].answeredAt ?? now
         close(&context)
         if isFirst, context.branches[index].health != nil {
             noteEnd(of: context.branches[index], .answered)

@@ -107,7 +107,11 @@ extension Proxy {
     func isRefused(_ cSeq: UInt32, _ spiral: SpiralPass, _ record: Record) -> Bool {
         let isInitial = cSeq == record.inviteCSeq
         if record.state == .deleted { return !isInitial || record.flags.contains(.failed) }
-        return !isInitial && spiral.isFirst && max(record.rejectedCaller, record.rejectedCallee) >> 32 == UInt64(cSeq)
+        guard !isInitial, spiral.isFirst else { return false }
+        // No INVITE of a side's before that one waits any more (RFC 3261 §14.1): who still repeats its 2xx has had no
+        // ACK, and its sender had a final answer of another kind.
+        let isOfCaller = Text.same(record.fromTag, ByteRange(record.fromTag), message.bytes, message.fromTag)
+        return UInt64(cSeq) <= (isOfCaller ? record.rejectedCaller : record.rejectedCallee) >> 32
     }
 
     /// A dead node's INVITE is answered, and its record is not here: it is fetched, and the callee's next copy of the

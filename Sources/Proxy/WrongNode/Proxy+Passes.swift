@@ -165,6 +165,8 @@ extension Proxy {
     mutating func learnFailureOfPass(_ context: ResponseContext, _ did: DialogID, dialogs: inout DialogTable) {
         facts.begin()
         if context.isInitial {
+            // It has not heard of an answer, which is not to say that there is none.
+            if context.kind == .heir { facts.raise(.interrupted) }
             for out in dialogs.record(did)?.outs ?? []
             where out.side.pass == context.pass && (out.state ?? .unconfirmed) < .confirmedNotAcknowledged {
                 facts.out(out.toTag) { $0.reach(.deleted) }

@@ -70,8 +70,10 @@ extension CheckState {
     private func checkTransaction(_ truth: CallTruth, _ bye: GeneratedBye, _ world: World) {
         guard let first = truth.firstBye(as: bye) else { return }
         guard first.isSameTransaction(as: bye) else {
-            // What a leg's first CSeq was may be known on one side of a partition only.
-            if !couldAgree(bye, first, world), world.disturbances.lastCut > truth.confirmedAt ?? .max {
+            // What a leg's first CSeq was may be known on one side of a partition only, whenever that began.
+            let areApart = !world.links.areConnected(first.process.host, bye.process.host)
+            let wereApart = areApart || world.disturbances.lastCut > truth.confirmedAt ?? .max
+            if !couldAgree(bye, first, world), wereApart {
                 let code = world.plan.isPairWithAuto ? "3auto" : "3cut"
                 return world.excuse(code, call: truth.index, "two nodes that were apart differ in the CSeq")
             }

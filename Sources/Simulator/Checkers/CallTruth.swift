@@ -96,6 +96,8 @@ final class CallTruth {
 
     /// Some node sent a final answer other than 2xx.
     var wasRefused = false
+    /// Processes that did.
+    var refusers: [ProcessID] = []
     /// One of those came from a node that has no record of the call.
     var wasStrayRefusal = false
     /// One of several dialogs was ended while the nodes that knew of the others could be out of reach.

@@ -169,6 +169,7 @@ final class CheckState {
     private func noteRefusal(_ host: Host, _ truth: CallTruth, _ found: AnswerName, _ world: World) {
         guard found.cseq == world.phones[2 * truth.index].firstCSeq else { return }
         truth.wasRefused = true
+        truth.refusers.append(host.process)
         let hasRecord = knowers(of: truth, world) { _ in true }.contains(host.process)
         truth.wasStrayRefusal = truth.wasStrayRefusal || !hasRecord
     }

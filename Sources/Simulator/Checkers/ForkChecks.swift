@@ -85,6 +85,20 @@ extension World {
         return !checks.knowers(of: truth[call], self) { _ in true }.contains(hosts[index].process)
     }
 
+    /// A BYE of the cluster's for a callee of which it knows no more than that an ACK was for it: nobody alive has its
+    /// Contact. It goes to the URI that was called, and for a forked call that is nobody.
+    func isStrayBye(_ packet: Packet) -> Bool {
+        guard case .node = packet.sender, packet.bytes.starts(with: "BYE ".utf8),
+            let call = call(of: packet.bytes), truth[call].isForked, let did = truth[call].did,
+            packet.to.text == caller(of: call).inviteText.uri.split(separator: "@").last.map(String.init)
+        else { return false }
+        let tag = Array((packet.bytes.header("To")?.parameter("tag") ?? "").utf8)
+        return !hosts.contains { host in
+            let record = host.node.flatMap { NodeInspection.decoded(did, $0) }
+            return record?.out(toTag: tag).map { !$0.side.contact.isEmpty } ?? false
+        }
+    }
+
     // MARK: The look at every node
 
     func look(atForked call: CallTruth) {

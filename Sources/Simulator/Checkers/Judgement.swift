@@ -99,7 +99,10 @@ extension World {
                     call.cancelCode != nil
                     && (isCutOff(at: cancelledAt) || isCutOff(at: cancelledAt - World.requestDeadline))
                 // So is a rejection that was lost on its way while its node died: nothing keeps it (S1-3 keeps a 2xx).
-                let isRejected = callees.contains { $0.servers.contains { $0.isInitial && $0.statusCode >= 300 } }
+                // A server behind gives one, too.
+                let isRejected =
+                    callees.contains { $0.servers.contains { $0.isInitial && $0.statusCode >= 300 } }
+                    || !call.refusers.isEmpty && knewAlive(call.refusers).isEmpty
                 // Or its deadline came before a 2xx that the network kept back.
                 let isLost = isLostCancel || isRejected || call.dialogs.contains { !$0.byes.isEmpty }
                 untold("S1-8", call, isLost || isAdopterDead(call) ? [] : living, text)

@@ -26,8 +26,8 @@ extension World {
             return violate("11", call: phone.call, "an INVITE reaches its own caller")
         }
         checkSecondBranch(
-            call, "INVITE", branch: request.branch, firstAt: call.dialogs[phone.place].ringsAt ?? now,
-            pass: call.plan.spiral == nil ? nil : phone.place)
+            call, "INVITE", branch: request.branch, sentBy: request.vias[0].sentBy,
+            firstAt: call.dialogs[phone.place].ringsAt ?? now, pass: call.plan.spiral == nil ? nil : phone.place)
     }
 
     /// Two branches to one target. Left by nature: both copies within the replication lag, or a node that could not
@@ -35,7 +35,7 @@ extension World {
     /// - Parameter pass: The callee that a call is on its way to which came back through the cluster: what counts then
     ///   is who knew of that pass, not who knew the call.
     func checkSecondBranch(
-        _ call: CallTruth, _ what: String, branch: String, firstAt: Nanoseconds, pass: Int? = nil
+        _ call: CallTruth, _ what: String, branch: String, sentBy: String? = nil, firstAt: Nanoseconds, pass: Int? = nil
     ) {
         let text =
             "a second branch of the \(what) reaches its target \((now - firstAt).inMilliseconds) ms after the first"
@@ -46,18 +46,28 @@ extension World {
         let leftAt = checks.branchLeft[String(branch.prefix(CheckState.transactionLength))] ?? now
         let seen = pass.map { call.dialogs[$0].passSeen } ?? call.firstSeen
         let knew = seen.contains { checks.isAlive($0.key) && $0.value < leftAt - .milliseconds(300) }
-        // A call that is over: a node that started since was given no tombstone of it. Or it had failed when its
-        // caller tried again: that is a further attempt (R16). So it is to the cluster when its balancer, whose
+        // A call that is over, or has failed: a node that started since was given no tombstone of it. Or it had failed
+        // when its caller tried again: that is a further attempt (R16). So it is to the cluster when its balancer, whose
         // caller has lost the failure, sends it by a branch of its own.
         let mayBeAnother = call.triedAgainAt != nil || plan.balancerRenewsBranch
         let isAnother = mayBeAnother && (call.wasRefused || call.dialog.stoppedAt != nil)
         let couldNotKnow =
-            !knew || isAnother || call.isEnding || !disturbances.isQuiet || now - disturbances.lastChange < .seconds(1)
+            !knew || isAnother || call.isEnding || isNewcomer(sentBy, to: call) || !disturbances.isQuiet
+            || now - disturbances.lastChange < .seconds(1)
         if now - firstAt < lag || couldNotKnow || (!isHealed && plan.bus.lossPerMille > 0) {
             excuse("11", call: call.index, text + "; within the replication lag or a fault")
         } else {
             violate("11", call: call.index, text)
         }
+    }
+
+    /// The node that this name is of has started since all that was left of the call was a tombstone, which nobody is
+    /// given who joins.
+    private func isNewcomer(_ sentBy: String?, to call: CallTruth) -> Bool {
+        guard let known = call.endKnownAt, let host = hosts.first(where: { $0.address.text == sentBy }) else {
+            return false
+        }
+        return host.startedAt > known && !call.endKnowers.contains(host.process)
     }
 
     /// The caller has its 2xx.

@@ -8,6 +8,9 @@ extension World {
     static let sampleInterval = Nanoseconds.milliseconds(250)
     /// How long a record that was gone everywhere may live again before the news of its end is joined to it.
     static let risingLimit = Nanoseconds.seconds(2)
+    /// How long a record that one node was made to lose may be nobody else's: replicas are compared once a second, and
+    /// what has changed within the last second is left out.
+    static let mendingTime = Nanoseconds.seconds(3)
 
     func sample() {
         schedule(.sample, after: World.sampleInterval)
@@ -99,7 +102,8 @@ extension World {
 
     /// Each change of what a process has of a call, for the trace.
     private func logRecord(_ call: CallTruth, _ host: Host, _ known: KnownRecord?) {
-        let text = known.map { "\($0.state) until \($0.deadline.inMilliseconds)" } ?? "no record"
+        var text = known.map { "\($0.state) until \($0.deadline.inMilliseconds)" } ?? "no record"
+        if let did = call.did, let node = host.node, known != nil { text += ": " + NodeInspection.summary(did, node) }
         guard (call.logged[host.process] ?? "no record") != text else { return }
         call.logged[host.process] = text
         log("\(host.name) has \(text)", call: call.index)
@@ -153,6 +157,8 @@ extension World {
         case 1 where call.dialog.confirmHolders.count > 1:
             excuse(
                 "1dbl", call: call.index, "\(call.dialog.confirmHolders.count) had it when it was confirmed; all died")
+        case 1 where (deaths.last ?? 0) - call.recordLostAt < World.mendingTime:
+            excuse("1dbl", call: call.index, "another was made to lose it, and \(names) died before they compared")
         case 1: violate("1", call: call.index, "lost with one death, of \(names)")
         default:
             let gap = (deaths.last ?? 0) - (deaths.first ?? 0)

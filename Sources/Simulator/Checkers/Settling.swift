@@ -69,12 +69,12 @@ extension World {
 
     private func whatDiffers(_ one: Host, _ other: Host) -> String {
         guard let left = one.node, let right = other.node else { return "" }
-        for call in truth {
-            guard let did = call.did else { continue }
-            let (a, b) = (NodeInspection.describe(did, left), NodeInspection.describe(did, right))
-            if a != b { return "call \(call.index): \(one.name) has \(a), \(other.name) has \(b)" }
+        guard let did = NodeInspection.differences(left, right).first else {
+            return "\(one.name) and \(other.name) differ in the digest only"
         }
-        return "\(one.name) and \(other.name) differ in the digest only"
+        let call = truth.first { $0.did == did }.map { "call \($0.index)" } ?? "\(String(did, radix: 16))"
+        return "\(call): \(one.name) has \(NodeInspection.summary(did, left)), "
+            + "\(other.name) has \(NodeInspection.summary(did, right))"
     }
 
     private var isAnyLive: Bool {
@@ -94,6 +94,8 @@ extension World {
 
     func finish() {
         for call in truth { judge(call) }
+        let end = now
+        while now < end + World.equalityBound, replicaDifference() != nil { run(for: World.sampleInterval) }
         if let difference = replicaDifference() { violate("5", "replicas are unequal at the end: \(difference)") }
         for host in hosts {
             guard let node = host.node else { continue }

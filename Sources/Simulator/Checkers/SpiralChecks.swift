@@ -50,20 +50,21 @@ extension World {
         let text =
             "sends the BYE to the \(leg.name) to \(packet.to.text), and the server is \(wanted ? "" : "not ")in the way"
         // An ACK that has passed the server names the callee, and no longer the way there.
-        if !wanted || knowsWay(call, inReachOf: host) {
+        let tag = packet.bytes.header("To")?.parameter("tag") ?? ""
+        if !wanted || knowsWay(call, to: tag, inReachOf: host) {
             violate("spiral-route", call: call.index, node: host.index, text)
         } else {
             excuse("spiral-route", call: call.index, "\(host.name) \(text); nobody in reach knows the way")
         }
     }
 
-    /// Some process that this node can ask, or the node itself, has the callee's route set.
-    private func knowsWay(_ call: CallTruth, inReachOf host: Host) -> Bool {
+    /// Some process that this node can ask, or the node itself, has the route set of the callee with this tag.
+    private func knowsWay(_ call: CallTruth, to tag: String, inReachOf host: Host) -> Bool {
         hosts.contains { other in
             guard links.areConnected(host.index, other.index), let node = other.node, let did = call.did,
                 let record = NodeInspection.decoded(did, node)
             else { return false }
-            return record.outs.contains { !$0.side.routes.isEmpty }
+            return record.out(toTag: Array(tag.utf8)).map { !$0.side.routes.isEmpty } ?? false
         }
     }
 }
