@@ -221,14 +221,21 @@ package struct Node: Sendable {
 
     /// Lends the records to a run of a script, and takes them back: by swapping, so nothing is copied. Between the two
     /// calls nothing else may be done with the node.
-    package mutating func exchangeDialogs(with lent: inout DialogTable) { swap(&store.dialogs, &lent) }
+    package mutating func exchangeRecords(_ dialogs: inout DialogTable, _ locations: inout LocationTable) {
+        swap(&store.dialogs, &dialogs)
+        swap(&store.locations, &locations)
+    }
 
     /// What a script says to a question of the outbox.
     package mutating func receive(
         verdict: ScriptVerdict, to question: ScriptQuestion, now: Instant, into out: inout Outbox
     ) {
         begin(&out)
-        proxy.decide(question.token, verdict, now: now, dialogs: &store.dialogs)
+        if case .request(let fate) = verdict, fate.awaitsCommit, let place = hold(question.token, fate) {
+            waitForCommit(CommitToken(context: place, purpose: .registration), now: now)
+        } else {
+            proxy.decide(question.token, verdict, now: now, dialogs: &store.dialogs)
+        }
         settle(now: now, into: &out)
         finish(&out, now: now)
     }

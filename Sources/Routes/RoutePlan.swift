@@ -1,6 +1,7 @@
 // RoutePlan is what a run has decided. Nothing of it happens while the route runs: functions answer at once what will
 // be, and whoever asked the route carries the plan out when the run has ended.
 
+package import Dialogs
 package import SIP
 
 package enum RouteVerdict: Equatable, Sendable {
@@ -22,6 +23,8 @@ package struct RouteBranch: Equatable, Sendable {
     package var destination: [UInt8] = []
     package var path: [UInt8] = []
     package var flags: UInt32 = 0
+    /// The registered contact that it goes to, as bytes of a `Binding`.
+    package var contact: [UInt8] = []
 
     package init(uri: [UInt8], q: Int? = nil) {
         self.uri = uri
@@ -33,7 +36,7 @@ package struct RoutePlan: Equatable, Sendable {
     /// The most branches that one run may add.
     package static let branchLimit = 16
     /// Bytes of header lines that answers of ours may get.
-    package static let replyLimit = 4_096
+    package static let replyLimit = 20_480
 
     package var verdict = RouteVerdict.ended
     /// The message is not to go on: `set_drop`, `x.drop`.
@@ -46,6 +49,19 @@ package struct RoutePlan: Equatable, Sendable {
     /// `$du`: whither, instead of where the Request-URI leads. Empty where it is not set.
     package var destination: [UInt8] = []
     package var branches: [RouteBranch] = []
+    /// The registered contact that `lookup` has found, as bytes of a `Binding`: it decides whither, until the script
+    /// says something else. Empty where none was found.
+    package var contact: [UInt8] = []
+    /// What is to be joined to records of contacts.
+    package var registrations: [LocationRecord] = []
+    /// Contacts that were put aside, by name, for `$ulc`.
+    package var fetched: [[UInt8]: FetchedContacts] = [:]
+    /// A verdict waits until a peer has what was registered.
+    package var hasRegistered = false
+    /// What `reg_send_reply` answers: the last `save` was told not to.
+    package var registrationAnswer: RegistrationAnswer?
+    /// Thousandths that the contacts of the next `save` get in the place of their own.
+    package var registrationQ: UInt32?
     /// Header lines of answers that this node makes.
     package var replyLines: [UInt8] = []
     package var recordsRoute = false
@@ -56,6 +72,8 @@ package struct RoutePlan: Equatable, Sendable {
     /// What the forwarded request's Max-Forwards is to be; `nil` leaves it to the proxy.
     package var maxForwards: Int?
     package var isStateful = false
+    /// The realm whose credentials were good.
+    package var authorizedRealm: [UInt8]?
     /// Where a REGISTER really came from, for its binding (`fix_nated_register`).
     package var received: [UInt8] = []
     /// What is to be done to dialogs.
@@ -64,6 +82,18 @@ package struct RoutePlan: Equatable, Sendable {
     package var relayFailure: RelayFailure?
 
     package init() {}
+
+    package struct RegistrationAnswer: Equatable, Sendable {
+        package var status: Int
+        package var lines: [UInt8]
+    }
+
+    /// Takes out what is to be joined to records of contacts.
+    package mutating func takeRegistrations() -> [LocationRecord] {
+        guard !registrations.isEmpty else { return [] }
+        defer { registrations = [] }
+        return registrations
+    }
 
     package enum RelayFailure: Equatable, Sendable {
         case badURI, ourselves, noTransport

@@ -19,12 +19,13 @@ extension ScriptJudge {
             let asked = out.scripts
             out.scripts.removeAll(keepingCapacity: true)
             for question in asked {
-                node.exchangeDialogs(with: &engine.host.run.dialogs)
+                lendRecords(of: &node)
                 let verdict = judge(question, time)
-                node.exchangeDialogs(with: &engine.host.run.dialogs)
-                carryOutActs(&node, time, into: &out)
+                lendRecords(of: &node)
+                let lost = carryOutActs(&node, time, into: &out)
                 guard let verdict else { continue }
-                node.receive(verdict: verdict, to: question, now: time.now, into: &out)
+                let answer = Answer(question: question, verdict: verdict)
+                receive(answer, unless: lost, &node, time, into: &out)
             }
         }
         tell(into: &out)
@@ -33,35 +34,63 @@ extension ScriptJudge {
     /// Goes on with the runs whose time has come.
     package func goOn(_ node: inout Node, _ time: RouteTime, into out: inout Outbox) {
         guard let next, next <= time.now else { return }
-        node.exchangeDialogs(with: &engine.host.run.dialogs)
+        lendRecords(of: &node)
         let late = resume(time)
-        node.exchangeDialogs(with: &engine.host.run.dialogs)
-        carryOutActs(&node, time, into: &out)
-        for answer in late { node.receive(verdict: answer.verdict, to: answer.question, now: time.now, into: &out) }
+        lendRecords(of: &node)
+        let lost = carryOutActs(&node, time, into: &out)
+        for answer in late { receive(answer, unless: lost, &node, time, into: &out) }
         tell(into: &out)
         answer(&node, time, into: &out)
     }
 
-    // MARK: Dialogs
+    /// By swapping, so the second time takes them back.
+    private func lendRecords(of node: inout Node) {
+        node.exchangeRecords(&engine.host.run.dialogs, &engine.host.run.locations)
+    }
 
-    private func carryOutActs(_ node: inout Node, _ time: RouteTime, into out: inout Outbox) {
-        guard !acts.isEmpty else { return }
-        for draft in acts {
-            for did in draft.written {
-                attempt(did, into: &out) { (out) throws(DialogError) in
-                    try node.write(draft.changes(of: did), to: did, now: time.now, into: &out)
-                }
+    /// A request whose registration found no room is refused, whatever its run has said.
+    private func receive(
+        _ answer: Answer, unless lost: Set<UInt64>, _ node: inout Node, _ time: RouteTime, into out: inout Outbox
+    ) {
+        var verdict = answer.verdict
+        if case .request = verdict, lost.contains(answer.question.token) {
+            verdict = .request(RequestVerdict(.answer(status: 503, reason: [], lines: [])))
+        }
+        node.receive(verdict: verdict, to: answer.question, now: time.now, into: &out)
+    }
+
+    // MARK: Records
+
+    /// - Returns: The questions whose registrations were not taken.
+    private func carryOutActs(_ node: inout Node, _ time: RouteTime, into out: inout Outbox) -> Set<UInt64> {
+        var lost: Set<UInt64> = []
+        guard !acts.isEmpty else { return lost }
+        for act in acts {
+            if !act.registrations.isEmpty,
+                !node.register(act.registrations, by: act.question, now: time.now, into: &out)
+            {
+                lost.insert(act.question.token)
             }
-            for lifetime in draft.lifetimes {
-                guard let did = lifetime.did else { continue }
-                attempt(did, into: &out) { (out) throws(DialogError) in
-                    try node.change(
-                        did: did.hex, [.timeout(seconds: lifetime.seconds)], now: time.now, into: &out)
-                }
-            }
-            for wish in draft.endings { end(wish, &node, time, into: &out) }
+            carryOut(act.dialogs, &node, time, into: &out)
         }
         acts.removeAll(keepingCapacity: true)
+        return lost
+    }
+
+    private func carryOut(_ draft: DialogDraft, _ node: inout Node, _ time: RouteTime, into out: inout Outbox) {
+        for did in draft.written {
+            attempt(did, into: &out) { (out) throws(DialogError) in
+                try node.write(draft.changes(of: did), to: did, now: time.now, into: &out)
+            }
+        }
+        for lifetime in draft.lifetimes {
+            guard let did = lifetime.did else { continue }
+            attempt(did, into: &out) { (out) throws(DialogError) in
+                try node.change(
+                    did: did.hex, [.timeout(seconds: lifetime.seconds)], now: time.now, into: &out)
+            }
+        }
+        for wish in draft.endings { end(wish, &node, time, into: &out) }
     }
 
     private func end(_ wish: DialogDraft.Ending, _ node: inout Node, _ time: RouteTime, into out: inout Outbox) {

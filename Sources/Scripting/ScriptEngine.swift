@@ -167,6 +167,7 @@ package enum ScriptOutcome: Equatable, Sendable {
         // What the node remembers, and what it has lent, is of now. Swapped, since what two hold is copied at a write.
         swap(&kept.message.memory, &host.run.memory)
         swap(&kept.message.dialogs, &host.run.dialogs)
+        swap(&kept.message.locations, &host.run.locations)
         swap(&kept.message, &host.run)
         host.run.time = time ?? host.run.time
         unsafe clua_clear(state)

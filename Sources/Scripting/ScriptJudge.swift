@@ -11,7 +11,7 @@
 //
 // A route that fails decides nothing: its request gets 500, a branch and a response go on as they are, and after a
 // failure route the best response goes up. A request that cannot be read here gets 400: it is never passed on unseen.
-// A run that waits answers later: `next` says when. What a run wants done to dialogs stands in `acts` (`ScriptDriver`).
+// A run that waits answers later: `next` says when. What a run wants done to records stands in `acts` (`ScriptDriver`).
 //
 // Limit: 65 536 transactions.
 
@@ -47,8 +47,15 @@ package final class ScriptJudge {
     /// What failed and what the routes wrote, for the log; whoever asked takes it.
     package var notes: [RouteNote] = []
     package var failures: [ScriptError] = []
-    /// What runs want done to dialogs, in their order; whoever asked carries it out before the verdict.
-    package var acts: [DialogDraft] = []
+    /// What one run wants done to records.
+    package struct Acts: Sendable {
+        package var question: ScriptQuestion
+        package var dialogs: DialogDraft
+        package var registrations: [LocationRecord]
+    }
+
+    /// What runs want done, in their order; whoever asked carries it out before the verdict.
+    package var acts: [Acts] = []
 
     /// - Throws: for a script that has no `ksr_request_route`: nothing would say where requests go.
     package init(_ engine: ScriptEngine, sockets: [Endpoint]) throws(ScriptError) {
@@ -182,7 +189,10 @@ package final class ScriptJudge {
         notes += engine.host.run.notes
         engine.host.run.notes.removeAll(keepingCapacity: true)
         let wanted = engine.host.run.plan.dialogs.takeActs()
-        if !wanted.isIdle { acts.append(wanted) }
+        let registrations = engine.host.run.plan.takeRegistrations()
+        if !wanted.isIdle || !registrations.isEmpty {
+            acts.append(Acts(question: question, dialogs: wanted, registrations: registrations))
+        }
         switch outcome {
         case .ended, .exited: break
         case .absent:
@@ -224,7 +234,10 @@ package final class ScriptJudge {
     private func verdict(_ question: ScriptQuestion) throws(RouteFault) -> ScriptVerdict {
         let plan = engine.host.run.plan
         switch question.point {
-        case .request: return .request(try requestVerdict(question, plan))
+        case .request:
+            var verdict = try requestVerdict(question, plan)
+            verdict.awaitsCommit = plan.hasRegistered
+            return .request(verdict)
         case .branch, .response:
             if plan.isDropped { return .message(.drop) }
             return .message(.goOn(try engine.host.run.changedMessage()))
@@ -261,18 +274,33 @@ package final class ScriptJudge {
         }
     }
 
-    /// Where a request goes that does not go by its Request-URI alone: a destination, or branches.
+    /// Where a request goes that does not go by its Request-URI alone: a destination, contacts, or branches.
     private func targets(_ plan: RoutePlan, always: Bool) -> [ForkTarget] {
         var targets: [ForkTarget] = []
-        if always || !plan.destination.isEmpty || !plan.branches.isEmpty {
-            let whither = plan.destination.isEmpty ? engine.host.run.requestURI : plan.destination
+        let run = engine.host.run
+        // Where `lookup_to_dset` has left a Request-URI that is ours, it is the branches that are meant.
+        let isOurs = plan.destination.isEmpty && !plan.branches.isEmpty && run.isOurs(uri: run.requestURI)
+        if !plan.contact.isEmpty {
+            targets.append(Self.target(plan.requestURI, contact: plan.contact))
+        } else if !isOurs, always || !plan.destination.isEmpty || !plan.branches.isEmpty {
+            let whither = plan.destination.isEmpty ? run.requestURI : plan.destination
             if let target = Self.target(plan.requestURI, whither) { targets.append(target) }
         }
         for branch in plan.branches {
+            guard branch.contact.isEmpty else {
+                targets.append(Self.target(branch.uri, contact: branch.contact))
+                continue
+            }
             let whither = branch.destination.isEmpty ? branch.uri : branch.destination
             if let target = Self.target(branch.uri, whither) { targets.append(target) }
         }
         return targets
+    }
+
+    private static func target(_ requestURI: [UInt8], contact: [UInt8]) -> ForkTarget {
+        var target = ForkTarget(requestURI: requestURI, group: 0, candidates: [])
+        target.contact = contact
+        return target
     }
 
     private static func target(_ requestURI: [UInt8], _ whither: [UInt8]) -> ForkTarget? {

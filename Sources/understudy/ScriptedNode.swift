@@ -139,6 +139,12 @@ extension RouteSettings {
         members = settings.cluster.peers.map(\.address)
         transports = Set(settings.sip.listen.map(\.transport)).union([.udp])
         modules = Set(settings.script.modules.map(\.rawValue))
+        registrar.rules = settings.registrar.rules
+        registrar.rules.refusesBrief = false
+        auth.credentials = settings.registrar.credentials.all.map { known in
+            AuthSettings.Credential(
+                user: known.user, realm: known.realm, password: known.password.bytes, isDigest: known.isDigest)
+        }
         // Nothing of the cluster's key is in what goes out: a nonce has a mark made with what is made of it.
         auth.key = SHA256.authenticationCode(Array("nonce".utf8), key: settings.cluster.key.bytes + seed)
     }

@@ -47,6 +47,14 @@ struct ScriptArticleTests {
           `dlg_db_load_callid` says whether there is such a dialog.
         - A script without `ksr_request_route` is refused. A request that cannot be read gets 400.
         - `KSR.pike` counts no balancer and no member of the cluster.
+        - `KSR.registrar` keeps contacts in the cluster's records: every node finds them. The verdict of a route that
+          has saved waits until a peer has what it saved. A table is a name, and needs no configuration. Addresses
+          are the user alone, in lower case; times, and how many contacts an address may have, are `registrar.*`'s.
+          A Path is always kept and followed, and a contact that came over a connection is reached by it, from any
+          node. Of contacts with one q the latest comes first; of a phone that has registered more than once
+          (`+sip.instance`) one way is taken, the first that is there. Where none is, the failure route gets 480.
+        - `KSR.registrar.save()` answers a REGISTER out of order with 500 (RFC 3261 §10.3), where there it is 400, and
+          its refusals list no contacts.
         - Regular expressions are those of `routes`: no counted repetition, no back reference.
 
         A function answers -1, or `false`, where Kamailio's does. Called with no parameter where it wants one, or with

@@ -4,6 +4,7 @@ import Cluster
 import Dialogs
 package import Primitives
 import Proxy
+import Routes
 import SIP
 
 /// One contact, for people.
@@ -64,14 +65,8 @@ extension Node {
             finish(&out, now: now)
         }
         let stamp = Stamp(counter: cluster.nextStamp(above: record.counter), tag: proxy.settings.memberTag)
-        var news = LocationRecord(aor: aor)
-        for entry in record.live(at: now) {
-            var binding = entry.binding
-            if let uri, Array(uri.utf8) != binding.contact { continue }
-            (binding.isGone, binding.stamp, binding.lifetimeSeconds) = (true, stamp, 0)
-            news.add(
-                StoredBinding(binding, expiresAt: now, keptUntil: record.lastTrace(of: entry.key) ?? entry.keptUntil))
-        }
+        let wanted = uri.map { Array($0.utf8) }
+        let news = record.removals(stamp: stamp, now: now) { entry in wanted.map { $0 == entry.binding.contact } ?? true }
         guard !news.entries.isEmpty else { return 0 }
         do throws(RegistrarRefusal) {
             try write(news, now: now)

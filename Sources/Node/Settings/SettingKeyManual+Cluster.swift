@@ -126,8 +126,9 @@ extension SettingManual {
         "registrar.credentials-file": SettingManual(
             """
             Who may register, and call in the name of a user of these domains: a line each of `user:password`, \
-            `user@domain:password` or, as htdigest writes it, `user:domain:DIGEST`. Without one everybody may. The \
-            same on every node. Needs a restart
+            `user@domain:password` or, as htdigest writes it, `user:domain:DIGEST`. Without one everybody may. \
+            Credentials for these domains go no further than here. With a script it is what `KSR.auth_db.auth_check` \
+            knows. The same on every node. Needs a restart
             """,
             range: "file of at most 100 000 lines",
             value: "none"),
@@ -137,7 +138,8 @@ extension SettingManual {
             """),
         "registrar.min_expires": SettingManual(
             """
-            A contact that asks for less gets 423 (RFC 3261 §10.3), seconds
+            A contact that asks for less gets 423 (RFC 3261 §10.3), seconds; under a script it gets this, as the \
+            module does it
             """),
         "registrar.max_expires": SettingManual(
             """
@@ -155,7 +157,7 @@ extension SettingManual {
             """
             Modules that a script asks for by their tables before it calls them (`if KSR.nathelper then`)
             """,
-            range: "list of `auth`, `nathelper`",
+            range: "list of `auth`, `auth_db`, `nathelper`",
             value: "none"),
         "sip.alias": SettingManual(
             """

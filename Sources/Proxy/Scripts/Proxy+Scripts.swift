@@ -138,7 +138,7 @@ extension Proxy {
         switch verdict.fate {
         case .route: run(&plan, from: .route, dialogs: &dialogs)
         case .relay(let targets):
-            plan.targets = Array(targets.prefix(ForkTarget.limit))
+            plan.targets = reachableOrFailing(targets)
             run(&plan, from: .relay, dialogs: &dialogs)
         case .answer(let status, let reason, let lines): answerForScript(status, reason, lines, plan)
         case .drop: dropForScript(plan)
@@ -315,7 +315,8 @@ extension Proxy {
         context.isClosed = false
         if isChange(bytes, of: context.template) { context.template = bytes }
         let last = context.targets.map(\.group).max() ?? -1
-        for target in targets.prefix(ForkTarget.limit - min(ForkTarget.limit, context.targets.count)) {
+        let left = ForkTarget.limit - min(ForkTarget.limit, context.targets.count)
+        for target in reachableOrFailing(targets).prefix(left) {
             var later = target
             later.group += last + 1
             context.targets.append(later)

@@ -83,6 +83,8 @@ package struct RequestVerdict: Sendable {
     package var lifetimeMilliseconds: UInt64 = 0
     /// Its dialog is tracked although it is not record-routed.
     package var tracksDialog = false
+    /// It is carried out when a peer has what was published before it, as a 2xx of a call is: it has registered.
+    package var awaitsCommit = false
 
     package init(_ fate: Fate, bytes: [UInt8] = [], recordsRoute: Bool? = nil) {
         self.fate = fate

@@ -170,6 +170,7 @@ extension Proxy {
         edit(plan.session)
         let doubt = identityDoubt(from: plan.source, to: branch == nil ? nil : plan.nextHop)
         Self.withholdIdentity(doubt, in: message, with: &editor)
+        if !settings.realms.isEmpty { consumeCredentials() }
         completeVia(plan)
         editor.removeLeading(plan.consumedRoutes + (plan.nextHopIsStrict ? 1 : 0), of: routes)
         decrementMaxForwards()

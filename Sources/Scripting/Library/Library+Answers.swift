@@ -95,10 +95,11 @@ extension Library {
         .asks("auth.consume_credentials") { (run, _) throws(RouteFault) in try run.consumeCredentials() },
         .asks("auth.has_credentials", .text) { run, given in run.hasCredentials(given.text(0)) },
         KSRFunction("auth.pv_auth_check", .number, .text, .text, .number, .number) { run, given in
-            .integer(run.checkPassword(given.text(0), given.text(1), given.number(2), given.number(3)).rawValue)
+            let answer = run.checkPassword(given.text(0), given.text(1), given.number(2), given.number(3))
+            return .integer(run.authorized(given.text(0), answer))
         },
         KSRFunction("auth_db.auth_check", .number, .text, .text, .number) { run, given in
-            .integer(run.checkCredentials(given.text(0), given.number(2)).rawValue)
+            .integer(run.authorized(given.text(0), run.checkCredentials(given.text(0), given.number(2))))
         },
     ]
 
