@@ -13,9 +13,10 @@
 // are), Trace (messages kept for operators), +Setup (settings to machines), +Reports (what operators see).
 
 package import Cluster
-package import Dialogs
+import Dialogs
 package import Primitives
 package import Proxy
+package import Routes
 package import SIP
 
 package struct Node: Sendable {
@@ -221,9 +222,9 @@ package struct Node: Sendable {
 
     /// Lends the records to a run of a script, and takes them back: by swapping, so nothing is copied. Between the two
     /// calls nothing else may be done with the node.
-    package mutating func exchangeRecords(_ dialogs: inout DialogTable, _ locations: inout LocationTable) {
-        swap(&store.dialogs, &dialogs)
-        swap(&store.locations, &locations)
+    package mutating func exchangeRecords(with run: inout RouteRun) {
+        swap(&store.dialogs, &run.dialogs)
+        swap(&store.locations, &run.locations)
     }
 
     /// What a script says to a question of the outbox.
@@ -292,6 +293,10 @@ struct NodeCounters: Sendable {
     /// Writes to records by scripts, operators and routes; those that did not fit.
     var changesWritten: UInt64 = 0
     var changesRefused: UInt64 = 0
+    /// REGISTERs that were answered 200, 401, or refused otherwise.
+    var registrationsAccepted: UInt64 = 0
+    var registrationsChallenged: UInt64 = 0
+    var registrationsRefused: UInt64 = 0
     /// Life events told here, those told again since nobody confirmed them, those put off since too many wait for that,
     /// and those whose flag the record did not take.
     var eventsTold: UInt64 = 0

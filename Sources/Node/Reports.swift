@@ -211,12 +211,14 @@ package struct MetricReport: Equatable, Sendable {
     }
 
     /// A histogram in seconds, as Prometheus has it: buckets that add up, sum and count.
-    package static func histogram(_ name: String, _ help: String, _ histogram: Histogram) -> [MetricReport] {
+    package static func histogram(
+        _ name: String, _ help: String, _ histogram: Histogram, labels: [Label] = []
+    ) -> [MetricReport] {
         var total: UInt64 = 0
-        func part(_ suffix: String, _ value: Int64, _ labels: [Label] = [], divisor: Int64 = 1) -> MetricReport {
+        func part(_ suffix: String, _ value: Int64, _ own: [Label] = [], divisor: Int64 = 1) -> MetricReport {
             MetricReport(
-                name: name + suffix, help: help, kind: .histogram, labels: labels, value: value, divisor: divisor,
-                family: name)
+                name: name + suffix, help: help, kind: .histogram, labels: labels + own, value: value,
+                divisor: divisor, family: name)
         }
         var reports: [MetricReport] = []
         for (index, count) in histogram.counts.enumerated() {

@@ -52,8 +52,9 @@ package struct RoutePlan: Equatable, Sendable {
     /// The registered contact that `lookup` has found, as bytes of a `Binding`: it decides whither, until the script
     /// says something else. Empty where none was found.
     package var contact: [UInt8] = []
-    /// What is to be joined to records of contacts.
+    /// What is to be joined to records of contacts, and the statuses of the REGISTERs that said so.
     package var registrations: [LocationRecord] = []
+    package var registrationStatuses: [Int] = []
     /// Contacts that were put aside, by name, for `$ulc`.
     package var fetched: [[UInt8]: FetchedContacts] = [:]
     /// A verdict waits until a peer has what was registered.
@@ -88,11 +89,11 @@ package struct RoutePlan: Equatable, Sendable {
         package var lines: [UInt8]
     }
 
-    /// Takes out what is to be joined to records of contacts.
-    package mutating func takeRegistrations() -> [LocationRecord] {
-        guard !registrations.isEmpty else { return [] }
-        defer { registrations = [] }
-        return registrations
+    /// Takes out what is to be joined to records of contacts, and what became of REGISTERs.
+    package mutating func takeRegistrations() -> (records: [LocationRecord], statuses: [Int]) {
+        guard !registrations.isEmpty || !registrationStatuses.isEmpty else { return ([], []) }
+        defer { (registrations, registrationStatuses) = ([], []) }
+        return (registrations, registrationStatuses)
     }
 
     package enum RelayFailure: Equatable, Sendable {

@@ -45,7 +45,7 @@ extension ScriptJudge {
 
     /// By swapping, so the second time takes them back.
     private func lendRecords(of node: inout Node) {
-        node.exchangeRecords(&engine.host.run.dialogs, &engine.host.run.locations)
+        node.exchangeRecords(with: &engine.host.run)
     }
 
     /// A request whose registration found no room is refused, whatever its run has said.
@@ -66,10 +66,10 @@ extension ScriptJudge {
         var lost: Set<UInt64> = []
         guard !acts.isEmpty else { return lost }
         for act in acts {
-            if !act.registrations.isEmpty,
-                !node.register(act.registrations, by: act.question, now: time.now, into: &out)
-            {
-                lost.insert(act.question.token)
+            if !act.registrations.isEmpty || !act.statuses.isEmpty {
+                let isKept = node.register(
+                    act.registrations, statuses: act.statuses, by: act.question, now: time.now, into: &out)
+                if !isKept { lost.insert(act.question.token) }
             }
             carryOut(act.dialogs, &node, time, into: &out)
         }

@@ -15,7 +15,7 @@
 //
 // Limit: 65 536 transactions.
 
-internal import Dialogs
+package import Dialogs
 package import Primitives
 package import Proxy
 package import Routes
@@ -52,6 +52,8 @@ package final class ScriptJudge {
         package var question: ScriptQuestion
         package var dialogs: DialogDraft
         package var registrations: [LocationRecord]
+        /// Of the REGISTERs that it saved.
+        package var statuses: [Int]
     }
 
     /// What runs want done, in their order; whoever asked carries it out before the verdict.
@@ -68,6 +70,10 @@ package final class ScriptJudge {
         self.sockets = sockets
     }
 
+    /// How long runs take, by the route; counted where there is a clock.
+    package private(set) var times: [RouteKind: Histogram] = [:]
+    package var clock: (() -> Instant)?
+
     package var counters: ScriptEngine.Counters { engine.counters }
     package var memory: Int { engine.memory }
     package var transactionCount: Int { states.count }
@@ -82,15 +88,29 @@ package final class ScriptJudge {
         guard begin(question, time) else { return Self.indifferent(question) }
         switch question.point {
         case .request:
-            return finish(engine.start(Self.requestRoute), question)
+            return finish(run(Self.requestRoute), question)
         case .branch:
-            return finish(engine.start(engine.host.run.state.branchRoute), question)
+            return finish(run(engine.host.run.state.branchRoute), question)
         case .response: return response(question, time)
         case .final:
             let route = engine.host.run.state.failureRoute
             engine.host.run.state.failureRoute = []
-            return finish(engine.start(route), question)
+            return finish(run(route), question)
         }
+    }
+
+    /// Runs a route of the point at hand, and counts how long it takes.
+    private func run(_ route: [UInt8]) -> ScriptOutcome {
+        let kind = engine.host.run.point.kind
+        return measured(kind) { engine.start(route) }
+    }
+
+    private func measured(_ kind: RouteKind, _ body: () -> ScriptOutcome) -> ScriptOutcome {
+        guard let clock else { return body() }
+        let begun = clock()
+        let outcome = body()
+        times[kind, default: Histogram()].note(clock() - begun)
+        return outcome
     }
 
     /// Verdicts of runs whose time to go on has come.
@@ -101,7 +121,7 @@ package final class ScriptJudge {
             return entry.until <= time.now
         }
         return due.compactMap { entry in
-            let outcome = engine.resume(entry.token, time: time)
+            let outcome = measured(Self.kind(of: entry.question.point)) { engine.resume(entry.token, time: time) }
             return finish(outcome, entry.question).map { Answer(question: entry.question, verdict: $0) }
         }
     }
@@ -144,13 +164,12 @@ package final class ScriptJudge {
     private func point(_ question: ScriptQuestion) -> RoutePoint {
         let listener = Int(question.listener.rawValue)
         let socket = sockets.indices.contains(listener) ? sockets[listener] : sockets.first ?? question.source
-        let kind: RouteKind
+        let kind = Self.kind(of: question.point)
         var (branch, status) = (0, 0)
         switch question.point {
-        case .request: kind = .request
-        case .branch(let number): (kind, branch) = (.branch, number)
-        case .response(let number): (kind, branch) = (.onreply, number)
-        case .final(let best): (kind, status) = (.failure, best)
+        case .request: break
+        case .branch(let number), .response(let number): branch = number
+        case .final(let best): status = best
         }
         var point = RoutePoint(kind: kind, source: question.source, socket: socket)
         point.branch = branch
@@ -162,13 +181,22 @@ package final class ScriptJudge {
         return point
     }
 
+    private static func kind(of point: ScriptQuestion.Point) -> RouteKind {
+        switch point {
+        case .request: .request
+        case .branch: .branch
+        case .response: .onreply
+        case .final: .failure
+        }
+    }
+
     // MARK: Responses
 
     private func response(_ question: ScriptQuestion, _ time: RouteTime) -> ScriptVerdict? {
         var changed: [UInt8] = []
         if hasReplyRoute {
             engine.host.run.point.kind = .reply
-            guard let verdict = finish(engine.start(Self.replyRoute), question) else { return nil }
+            guard let verdict = finish(run(Self.replyRoute), question) else { return nil }
             guard case .message(.goOn(let bytes)) = verdict else { return verdict }
             changed = bytes
         }
@@ -176,7 +204,7 @@ package final class ScriptJudge {
         guard !state.onreplyRoute.isEmpty else { return .message(.goOn(changed)) }
         var next = question
         if !changed.isEmpty { next.bytes = changed }
-        guard begin(next, time), let verdict = finish(engine.start(state.onreplyRoute), next) else {
+        guard begin(next, time), let verdict = finish(run(state.onreplyRoute), next) else {
             return .message(.goOn(changed))
         }
         if case .message(.goOn(let bytes)) = verdict, bytes.isEmpty { return .message(.goOn(changed)) }
@@ -189,9 +217,10 @@ package final class ScriptJudge {
         notes += engine.host.run.notes
         engine.host.run.notes.removeAll(keepingCapacity: true)
         let wanted = engine.host.run.plan.dialogs.takeActs()
-        let registrations = engine.host.run.plan.takeRegistrations()
-        if !wanted.isIdle || !registrations.isEmpty {
-            acts.append(Acts(question: question, dialogs: wanted, registrations: registrations))
+        let (registrations, statuses) = engine.host.run.plan.takeRegistrations()
+        if !wanted.isIdle || !statuses.isEmpty || !registrations.isEmpty {
+            acts.append(
+                Acts(question: question, dialogs: wanted, registrations: registrations, statuses: statuses))
         }
         switch outcome {
         case .ended, .exited: break

@@ -139,7 +139,7 @@ final class LiveNode: ManagedNode {
 
     func metrics() async throws(NodeStopped) -> [MetricReport] {
         let running = try current()
-        let reports = try await ask { node, now, _ in node.metrics(now: now) }
+        let reports = await running.thread.perform { machine, now, _ in machine.metrics(now: now) }
         return reports
             + ShellMetrics.reports(
                 await running.thread.counters(), running.bus?.counters, running.seal?.report(), running.dns.counters,

@@ -20,6 +20,8 @@ struct ScriptedNode: ~Copyable, NodeMachine {
         if judge != nil { self.node.scriptPoints = [.request, .branch, .response, .final] }
     }
 
+    func metrics(now: Instant) -> [MetricReport] { node.metrics(now: now) + ScriptMetrics.reports(judge) }
+
     private func time(_ now: Instant) -> RouteTime {
         RouteTime(microseconds: Int(BootClock.unixMilliseconds) * 1_000, now: now)
     }
@@ -114,8 +116,10 @@ extension ScriptJudge {
             settings: RouteSettings(settings, seed: settings.cluster.key.isEmpty ? Array("\(seed)".utf8) : []),
             point: RoutePoint(kind: .request, source: socket, socket: socket),
             time: RouteTime(microseconds: Int(BootClock.unixMilliseconds) * 1_000, now: BootClock.now), seed: seed)
-        return try ScriptJudge(
+        let judge = try ScriptJudge(
             try ScriptEngine(source, limits: ScriptLimits(), run: run), sockets: settings.sip.listen)
+        judge.clock = { BootClock.now }
+        return judge
     }
 }
 

@@ -12,7 +12,7 @@ struct RegistrarScriptTests {
     private static func register(
         _ contacts: [String], user: String = "bob", call: String = "r1", cSeq: Int = 1, extra: String = ""
     ) -> String {
-        "REGISTER sip:127.0.0.20 SIP/2.0\r\nVia: SIP/2.0/UDP \(phone);branch=z9hG4bK\(call)\(cSeq)\r\n"
+        "REGISTER sip:127.0.0.20 SIP/2.0\r\nVia: SIP/2.0/UDP \(phone);branch=z9hG4bK\(call)\(cSeq)\(contacts.count)\r\n"
             + "Max-Forwards: 70\r\nFrom: <sip:\(user)@127.0.0.20>;tag=f\r\nTo: <sip:\(user)@127.0.0.20>\r\n"
             + "Call-ID: \(call)\r\nCSeq: \(cSeq) REGISTER\r\n"
             + contacts.map { "Contact: \($0)\r\n" }.joined() + extra + "Content-Length: 0\r\n\r\n"
@@ -110,14 +110,35 @@ struct RegistrarScriptTests {
         #expect(desk.said.last == "to sip:bob@10.1.1.1 by sip:127.0.0.23:5090;lr")
     }
 
-    @Test func `a contact of ours is never called, and the failure route says what is done instead`() throws {
-        var desk = try ScriptDesk(Self.script)
-        // A phone that registers the proxy itself, in words that only the proxy can see through.
+    @Test func `a phone is called over its connection; when that has ended, the failure route says what is done`()
+        throws
+    {
+        var desk = try ScriptDesk(Self.script) { _, routes in routes.transports = [.udp, .tcp, .ws] }
+        let flow = FlowID(rawValue: 6)
         _ = try desk.receive(
-            Self.register(["<sip:bob@10.1.1.1>"], extra: "Path: <sip:127.0.0.20:5060;lr>\r\n"), from: Self.phone)
-        let sent = try desk.receive(Self.invite(), from: "127.0.0.22:5080") + desk.advance(milliseconds: 50)
+            Self.register(["<sip:bob@phone.invalid;transport=ws>"]), from: "127.0.0.21:40000", flow: flow)
+        let called = try desk.receive(Self.invite(), from: "127.0.0.22:5080")
+        #expect(
+            called.contains { $0.firstLine.hasPrefix("INVITE sip:bob@phone.invalid") && $0.to == "127.0.0.21:40000" })
+        desk.close(flow)
+        let sent = try desk.receive(Self.invite(call: "c2"), from: "127.0.0.22:5080") + desk.advance(milliseconds: 50)
         #expect(desk.said.contains("failed"))
         #expect(sent.contains { $0.firstLine.hasPrefix("INVITE sip:voicemail@127.0.0.30:5060 ") })
+        #expect(desk.failures.isEmpty, "\(desk.failures)")
+    }
+
+    @Test func `what leads to ourselves is no way to a phone`() throws {
+        var desk = try ScriptDesk(
+            Self.script.replacing(
+                "KSR.tm.t_relay()\nend\nfunction",
+                with: """
+                    if KSR.tm.t_relay() < 0 then KSR.sl.sl_reply_error() end
+                    end
+                    function
+                    """))
+        _ = try desk.receive(
+            Self.register(["<sip:bob@10.1.1.1>"], extra: "Path: <sip:127.0.0.20:5060;lr>\r\n"), from: Self.phone)
+        #expect(statuses(try desk.receive(Self.invite(), from: "127.0.0.22:5080")) == [404])
     }
 
     @Test func `registered, unregister and the contacts that are fetched`() throws {

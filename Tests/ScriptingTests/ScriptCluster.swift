@@ -155,8 +155,8 @@ struct ScriptCluster {
                 reply: RawSpan(_elements: bytes.span), to: question.id, from: question.peer, now: now,
                 into: &outs[question.asker])
         case .probe(let peer):
-            nodes[index]?.receive(
-                probe: nodes[host(peer)] == nil ? .refused : .connected, of: peer, now: now, into: &outs[index])
+            let result: ProbeResult = nodes[host(peer)] == nil ? .refused : .connected
+            nodes[index]?.receive(probe: result, of: peer, now: now, into: &outs[index])
         case .recycle, .connect, .disconnect: break
         }
     }

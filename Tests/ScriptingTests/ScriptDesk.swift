@@ -70,13 +70,18 @@ struct ScriptDesk {
         }
     }
 
-    mutating func receive(_ text: String, from: String) throws -> [Sent] {
+    mutating func receive(_ text: String, from: String, flow: FlowID = .none) throws -> [Sent] {
         let bytes = Array(text.utf8)
+        var source = try #require(Endpoint(text: from))
+        if flow != .none { source.transport = .tcp }
         node.receive(
-            datagram: RawSpan(_elements: bytes.span), from: try #require(Endpoint(text: from)),
-            on: ListenerID(rawValue: 0), ageMilliseconds: 0, now: now, into: &out)
+            datagram: RawSpan(_elements: bytes.span), from: source, on: ListenerID(rawValue: 0), flow: flow,
+            ageMilliseconds: 0, now: now, into: &out)
         return turn()
     }
+
+    /// A phone's connection has ended.
+    mutating func close(_ flow: FlowID) { node.receive(closed: flow, now: now, into: &out) }
 
     mutating func advance(milliseconds: Int64) -> [Sent] {
         let end = now.advanced(milliseconds: milliseconds)

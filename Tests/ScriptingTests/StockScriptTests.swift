@@ -8,6 +8,7 @@
 
 import Foundation
 import Primitives
+import Routes
 import Scripting
 import Testing
 
@@ -32,7 +33,15 @@ struct StockScriptTests {
     }
 
     /// What another answer is than Kamailio's, by case, and why.
-    private static let differences: [String: (golden: String, ours: String)] = [:]
+    private static let differences: [String: (golden: [String], ours: [String])] = [
+        // A request without CSeq is told so, not dropped (RFC 3261 §16.3).
+        "missing-cseq": ([], ["400  rr=0 "]),
+        // There the 180 was overtaken by the 200 that follows it at once.
+        "cancel-after-200": (
+            ["200 1 INVITE rr=1 ", "200 1 CANCEL rr=0 "],
+            ["180 1 INVITE rr=1 ", "200 1 INVITE rr=1 ", "200 1 CANCEL rr=0 "]
+        ),
+    ]
 
     /// What phones sent in Kamailio's run between the cases, which the file leaves out.
     private static let between: [String: String] = [
@@ -69,7 +78,9 @@ struct StockScriptTests {
             let contact = first(text, "CSeq")?.hasSuffix("REGISTER") == true ? first(text, "Contact") ?? "" : ""
             return status == "100" ? nil : "\(status) \(first(text, "CSeq") ?? "") rr=\(recorded) \(contact)"
         }
-        let hops = first(text, "Max-Forwards") ?? ""
+        // A CANCEL and the ACK of a failure begin here, with 70 hops (RFC 3261 §8.1.1.6); Kamailio copies the INVITE's.
+        let isOwn = line.hasPrefix("CANCEL ") || line.hasPrefix("ACK sip:bob@")
+        let hops = isOwn ? "" : first(text, "Max-Forwards") ?? ""
         return "\(line) max-forwards=\(hops) routes=\(count(text, "Route")) rr=\(recorded)"
     }
 
@@ -90,8 +101,9 @@ struct StockScriptTests {
                     && first($0.text, "CSeq") == first(event.bytes, "CSeq")
             }
             guard let answered else { return event.bytes }
+            let isRecorded = lines.contains { $0.hasPrefix("Record-Route:") }
             let copied = answered.text.components(separatedBy: "\r\n").filter {
-                $0.hasPrefix("Via:") || $0.hasPrefix("Record-Route:")
+                $0.hasPrefix("Via:") || isRecorded && $0.hasPrefix("Record-Route:")
             }
             lines.removeAll { $0.hasPrefix("Via:") || $0.hasPrefix("Record-Route:") }
             lines.insert(contentsOf: copied, at: 1)
@@ -111,8 +123,8 @@ struct StockScriptTests {
         let all = try text.split(separator: "\n").map { try JSONDecoder().decode(Case.self, from: Data($0.utf8)) }
         #expect(all.count == 29)
         let script = try String(contentsOf: URL(filePath: Self.script), encoding: .utf8)
-        var cluster = try ScriptCluster(script, nodes: nodes) { settings, _ in
-            settings.registrar.maxExpires = .seconds(3_600)
+        var cluster = try ScriptCluster(script, nodes: nodes) { _, routes in
+            routes.registrar.rules.maxExpires = 3_600
         }
         for known in all {
             if let missing = Self.between[known.case] {
@@ -132,14 +144,13 @@ struct StockScriptTests {
             for (end, address) in Self.ends {
                 let golden = Self.told(known.events.filter { $0.dir.hasPrefix("proxy>") && $0.end == end }.map(\.bytes))
                 let ours = Self.told(got.filter { $0.to == address }.map(\.text))
-                let expected = golden.map { line in
-                    let other = Self.differences[known.case]
-                    return other.map { line.replacing($0.golden, with: $0.ours) } ?? line
-                }
+                let other = Self.differences[known.case]
+                let expected = other.map { $0.golden == golden && end == "uac" ? $0.ours : golden } ?? golden
                 #expect(ours == expected, "\(known.case): what \(end) gets")
             }
             #expect(cluster.failures.isEmpty, "\(known.case): \(cluster.failures)")
-            _ = try cluster.advance(milliseconds: 3_000)
+            // Pike counts what one source sends; and what is asked of a registration at once has lost no second.
+            if !known.case.hasPrefix("register") { _ = try cluster.advance(milliseconds: 2_000) }
         }
     }
 

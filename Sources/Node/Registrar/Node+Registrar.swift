@@ -12,9 +12,9 @@
 // `HeldRegistration.limit` answers held, beyond which one goes at once, uncommitted and counted.
 
 import Cluster
-import Dialogs
-import Primitives
-import Proxy
+package import Dialogs
+package import Primitives
+package import Proxy
 import Routes
 import SIP
 
@@ -35,19 +35,21 @@ extension Node {
         } catch {
             return decide(question.token, .answer(status: 400, reason: [], lines: []), now: now)
         }
+        let isRegister = message.method == .register
         do throws(RegistrarRefusal) {
-            let isRegister = message.method == .register
             try authenticate(message, now: now)
             guard isRegister else {
                 return decide(question.token, try find(message, question, now: now), now: now)
             }
             let (lines, isNews) = try register(message, question, now: now)
+            noteRegistration(status: 200)
             let fate = RequestVerdict.Fate.answer(status: 200, reason: [], lines: lines)
             guard isNews, let place = hold(question.token, fate) else {
                 return decide(question.token, fate, now: now)
             }
             waitForCommit(CommitToken(context: place, purpose: .registration), now: now)
         } catch {
+            if isRegister { noteRegistration(status: error.status) }
             decide(question.token, .answer(status: error.status, reason: [], lines: error.lines), now: now)
         }
     }
@@ -147,7 +149,7 @@ extension Node {
         return (record.answerLines(to: request, now: now), !news.entries.isEmpty)
     }
 
-    private func nextStamp(above record: LocationRecord) -> Stamp {
+    mutating func nextStamp(above record: LocationRecord) -> Stamp {
         Stamp(counter: cluster.nextStamp(above: record.counter), tag: proxy.settings.memberTag)
     }
 
@@ -190,9 +192,11 @@ extension Node {
 
     /// Joins and publishes what a script has registered or taken back; its question's verdict says whether that waits
     /// for a peer (`RequestVerdict.awaitsCommit`).
+    /// - Parameter statuses: What its `save` made of REGISTERs.
     /// - Returns: False when one of the records was not taken.
     package mutating func register(
-        _ drafts: [LocationRecord], by question: ScriptQuestion, now: Instant, into out: inout Outbox
+        _ drafts: [LocationRecord], statuses: [Int] = [], by question: ScriptQuestion, now: Instant,
+        into out: inout Outbox
     ) -> Bool {
         begin(&out)
         defer {
@@ -204,6 +208,7 @@ extension Node {
         if question.flow != .none, (try? message.load(RawSpan(_elements: question.bytes.span))) != nil {
             flow = self.flow(of: question, message)
         }
+        for status in statuses { noteRegistration(status: status) }
         for draft in drafts {
             let known = store.locations.record(of: draft.aor) ?? LocationRecord(aor: draft.aor)
             do throws(RegistrarRefusal) {

@@ -1,7 +1,7 @@
 // Requests for the domains of the registrar: which of them it is asked about, and where a contact of it leads. What it
 // knows is the node's (`Node+Registrar`); it is asked as a script would be, and its verdict is carried out alike.
 
-package import Dialogs
+import Dialogs
 import Primitives
 package import SIP
 

@@ -55,7 +55,9 @@ extension PseudoVariable {
     }
 
     func contactValue(in run: borrowing RouteRun) -> RouteValue {
-        guard let (name, field) = Self.contactField(argument), let fetched = run.plan.fetched[name] else { return .null }
+        guard let (name, field) = Self.contactField(argument), let fetched = run.plan.fetched[name] else {
+            return .null
+        }
         switch field {
         case .address: return .text(fetched.location.address)
         case .table: return .text(fetched.location.table)

@@ -3,7 +3,7 @@
 // connection that it came over, the place that it was heard from, its URI) is the proxy's to find when the request
 // goes; of a phone that has registered more than once it takes one way.
 
-package import Dialogs
+internal import Dialogs
 internal import Primitives
 internal import SIP
 

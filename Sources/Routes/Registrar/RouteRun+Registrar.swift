@@ -4,7 +4,7 @@
 //
 // A table is a name before the address (`LocationName`): nothing has to be configured for one.
 
-package import Dialogs
+internal import Dialogs
 internal import Primitives
 internal import SIP
 
@@ -84,6 +84,7 @@ extension RouteRun {
             answer = RoutePlan.RegistrationAnswer(status: error.status, lines: error.lines)
             result = error == .tooMany ? -2 : -1
         }
+        plan.registrationStatuses.append(answer.status)
         plan.registrationAnswer = answer
         if !flags.contains(.noReply) {
             _ = try sendRegistrationReply()
