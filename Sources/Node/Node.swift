@@ -47,6 +47,7 @@ package struct Node: Sendable {
     package internal(set) var serviceAddresses: [Endpoint] = []
     /// Where the slow walk over all records is (`+Membership`).
     var walk = RecordWalk()
+    var profileTimeouts = ProfileTimeouts()
     /// A review of all records is wanted from this moment on.
     var reviewAt: Instant = .distantFuture
     /// A second one, when owners that nobody has heard of have had their time.
@@ -262,6 +263,7 @@ package struct Node: Sendable {
         fireKeepAlives(now: now)
         tellDueLife(now: now)
         continueWalk(now: now)
+        continueProfileTimeouts(now: now)
         settle(now: now, into: &out)
         finish(&out, now: now)
     }
@@ -274,6 +276,7 @@ package struct Node: Sendable {
         if let deadline = proxy.nextDeadline { next = min(next, deadline) }
         if let timer = store.dialogs.nextTimer { next = min(next, timer) }
         if let timer = store.locations.nextTimer { next = min(next, timer) }
+        if let slice = nextProfileSlice { next = min(next, slice) }
         if let telling = tellingTimes.next { next = min(next, telling) }
         return next
     }

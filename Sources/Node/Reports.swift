@@ -120,12 +120,26 @@ package struct StatusReport: Equatable, Sendable {
     package var strangers: [StrangerReport] = []
     /// Which keys seal the bus; `nil` without one.
     package var sealing: SealingReport?
+    /// Which script serves, filled in by the shell; `nil` without one.
+    package var script: ScriptReport?
     /// `dialogs.limit`
     package var dialogLimit = 0
     /// Milliseconds since this process began.
     package var uptimeMilliseconds: Int64 = 0
 
     package init() {}
+}
+
+/// The script that serves.
+package struct ScriptReport: Equatable, Sendable {
+    package var file: String
+    /// Eight hexadecimal digits that follow from its text and that of what it may require.
+    package var version: String
+
+    package init(file: String, version: String) {
+        self.file = file
+        self.version = version
+    }
 }
 
 /// The keys of the bus by their ids, which tell nothing of them.

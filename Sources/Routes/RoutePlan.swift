@@ -63,6 +63,13 @@ package struct RoutePlan: Equatable, Sendable {
     package var registrationAnswer: RegistrationAnswer?
     /// Thousandths that the contacts of the next `save` get in the place of their own.
     package var registrationQ: UInt32?
+    /// The request is put aside.
+    package var isSuspended = false
+    /// Suspended requests that go on when this run has ended.
+    package var continuations: [Continuation] = []
+    /// Milliseconds that branches are waited for, until any answer and until the final one; `nil` as configured.
+    package var firstAnswerTime: Int?
+    package var finalAnswerTime: Int?
     /// Header lines of answers that this node makes.
     package var replyLines: [UInt8] = []
     package var recordsRoute = false
@@ -83,6 +90,12 @@ package struct RoutePlan: Equatable, Sendable {
     package var relayFailure: RelayFailure?
 
     package init() {}
+
+    /// A route for a request that was suspended.
+    package struct Continuation: Equatable, Sendable {
+        package var transaction: UInt64
+        package var route: [UInt8]
+    }
 
     package struct RegistrationAnswer: Equatable, Sendable {
         package var status: Int

@@ -34,6 +34,8 @@ package struct RouteRun: Sendable {
     package var notes: [RouteNote] = []
     /// What the last function asked for beside its result: that the run ends here, or that it waits.
     package var leaving: Leaving?
+    /// Requests that runs have put aside (`t_suspend`).
+    package var suspended = SuspendedRequests()
     /// The global functions that the script has, for questions about routes.
     package var routeNames: Set<[UInt8]> = []
     var tools = MessageEdits.Tools()

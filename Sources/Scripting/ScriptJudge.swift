@@ -11,6 +11,9 @@
 //
 // A route that fails decides nothing: its request gets 500, a branch and a response go on as they are, and after a
 // failure route the best response goes up. A request that cannot be read here gets 400: it is never passed on unseen.
+// Another script may take the place of the one that serves (`adopt`): from the next question on. What was armed and kept
+// for transactions stays, by name; what waits ends in the script where it began.
+//
 // A run that waits answers later: `next` says when. What a run wants done to records stands in `acts` (`ScriptDriver`).
 //
 // Limit: 65 536 transactions.
@@ -34,9 +37,11 @@ package final class ScriptJudge {
         var question: ScriptQuestion
         var token: UInt64
         var until: Instant
+        var engine: ScriptEngine
     }
 
-    let engine: ScriptEngine
+    /// The one that serves; while a run of another goes on, that one.
+    private(set) var engine: ScriptEngine
     /// By `ListenerID`.
     private let sockets: [Endpoint]
     private var states: [UInt64: RouteState] = [:]
@@ -44,12 +49,17 @@ package final class ScriptJudge {
     private var order: [UInt64] = []
     private var head = 0
     private var waiting: [Waiting] = []
+    /// Requests that were put aside, and since when.
+    private var suspended: [UInt64: (question: ScriptQuestion, since: Instant)] = [:]
+    /// Verdicts on them, which other runs have led to; whoever asked takes them.
+    package var late: [Answer] = []
     /// What failed and what the routes wrote, for the log; whoever asked takes it.
     package var notes: [RouteNote] = []
     package var failures: [ScriptError] = []
     /// What one run wants done to records.
     package struct Acts: Sendable {
-        package var question: ScriptQuestion
+        /// `nil` for what was no question's: an event's.
+        package var question: ScriptQuestion?
         package var dialogs: DialogDraft
         package var registrations: [LocationRecord]
         /// Of the REGISTERs that it saved.
@@ -58,17 +68,34 @@ package final class ScriptJudge {
 
     /// What runs want done, in their order; whoever asked carries it out before the verdict.
     package var acts: [Acts] = []
+    private var continuations: [RoutePlan.Continuation] = []
 
     /// - Throws: for a script that has no `ksr_request_route`: nothing would say where requests go.
     package init(_ engine: ScriptEngine, sockets: [Endpoint]) throws(ScriptError) {
-        guard engine.has(Self.requestRoute) else {
+        try Self.check(engine)
+        self.engine = engine
+        self.sockets = sockets
+    }
+
+    private static func check(_ engine: ScriptEngine) throws(ScriptError) {
+        guard engine.has(requestRoute) else {
             throw ScriptError(
                 kind: .error, file: engine.fileName, line: 0,
                 text: "there is no function ksr_request_route: nothing would say where requests go")
         }
-        self.engine = engine
-        self.sockets = sockets
     }
+
+    /// Serves with another script from now on.
+    /// - Throws: as `init`; then the one from before serves on.
+    package func adopt(_ next: ScriptEngine) throws(ScriptError) {
+        try Self.check(next)
+        next.inherit(from: engine)
+        engine = next
+    }
+
+    /// Which script serves.
+    package var version: String { engine.version }
+    package var fileName: String { engine.fileName }
 
     /// How long runs take, by the route; counted where there is a clock.
     package private(set) var times: [RouteKind: Histogram] = [:]
@@ -85,6 +112,12 @@ package final class ScriptJudge {
 
     /// - Returns: The verdict; `nil` when the run waits.
     package func judge(_ question: ScriptQuestion, _ time: RouteTime) -> ScriptVerdict? {
+        let verdict = ask(question, time)
+        goOnWithSuspended(time)
+        return verdict
+    }
+
+    private func ask(_ question: ScriptQuestion, _ time: RouteTime) -> ScriptVerdict? {
         guard begin(question, time) else { return Self.indifferent(question) }
         switch question.point {
         case .request:
@@ -120,10 +153,48 @@ package final class ScriptJudge {
             if entry.until <= time.now { due.append(entry) }
             return entry.until <= time.now
         }
-        return due.compactMap { entry in
+        let answers = due.compactMap { entry in
+            let serving = engine
+            if entry.engine !== serving { use(entry.engine) }
+            defer { if engine !== serving { use(serving) } }
             let outcome = measured(Self.kind(of: entry.question.point)) { engine.resume(entry.token, time: time) }
             return finish(outcome, entry.question).map { Answer(question: entry.question, verdict: $0) }
         }
+        goOnWithSuspended(time)
+        return answers
+    }
+
+    // MARK: Suspended requests
+
+    /// Runs the routes that runs have asked for; one of them may ask for further ones.
+    private func goOnWithSuspended(_ time: RouteTime) {
+        while !continuations.isEmpty {
+            let next = continuations.removeFirst()
+            guard let (question, _) = suspended.removeValue(forKey: next.transaction), begin(question, time),
+                let verdict = finish(run(next.route), question)
+            else { continue }
+            late.append(Answer(question: question, verdict: verdict))
+        }
+    }
+
+    private func suspend(_ question: ScriptQuestion) {
+        let run = engine.host.run
+        for (number, entry) in suspended where run.time.now - entry.since > Self.patience { forget(number) }
+        suspended[question.transaction] = (question, run.time.now)
+        engine.host.run.suspended.insert(question.transaction)
+    }
+
+    private func forget(_ number: UInt64) {
+        suspended[number] = nil
+        engine.host.run.suspended.remove(number)
+    }
+
+    /// What is suspended for longer has got its 500.
+    private static let patience = Duration.seconds(64)
+
+    private func use(_ other: ScriptEngine) {
+        engine.exchangeLoan(with: other)
+        engine = other
     }
 
     private static let requestRoute = Array("ksr_request_route".utf8)
@@ -177,6 +248,7 @@ package final class ScriptJudge {
         point.isReceivedResponse = kind == .onreply || status != 408
         point.hasTransaction = kind != .request
         point.did = question.did
+        point.transaction = question.transaction
         point.beginsDialog = kind == .request && question.did != nil && !question.isInDialog
         return point
     }
@@ -213,7 +285,33 @@ package final class ScriptJudge {
 
     // MARK: Verdicts
 
-    private func finish(_ outcome: ScriptOutcome, _ question: ScriptQuestion) -> ScriptVerdict? {
+    // MARK: Events
+
+    /// Calls a function of the script about a dialog; what it says of the message is nobody's.
+    func tell(_ event: [UInt8], about did: DialogID, with message: Message, to callback: [UInt8], _ time: RouteTime) {
+        let socket = sockets.first ?? Endpoint(address: Address(ipv4: 0), port: 5_060)
+        var point = RoutePoint(kind: .event, source: socket, socket: socket)
+        point.did = did
+        engine.host.run.begin(message, at: point, state: RouteState(), time: time)
+        engine.host.run.plan.dialogs.current = did
+        let outcome = measured(.event) { engine.start(callback, argument: event) }
+        collect(nil)
+        switch outcome {
+        case .ended, .exited: break
+        case .failed(let error): failures.append(error)
+        case .absent:
+            let text = "there is no function \(callback.shown) for \(event.shown)"
+            failures.append(ScriptError(kind: .error, file: engine.fileName, line: 0, text: text))
+        case .waiting(let token, _):
+            engine.drop(token)
+            let text = "a function for events cannot wait"
+            failures.append(ScriptError(kind: .error, file: engine.fileName, line: 0, text: text))
+        }
+        goOnWithSuspended(time)
+    }
+
+    /// Takes what a run has left for others to do.
+    private func collect(_ question: ScriptQuestion?) {
         notes += engine.host.run.notes
         engine.host.run.notes.removeAll(keepingCapacity: true)
         let wanted = engine.host.run.plan.dialogs.takeActs()
@@ -222,6 +320,12 @@ package final class ScriptJudge {
             acts.append(
                 Acts(question: question, dialogs: wanted, registrations: registrations, statuses: statuses))
         }
+        continuations += engine.host.run.plan.continuations
+        engine.host.run.plan.continuations.removeAll()
+    }
+
+    private func finish(_ outcome: ScriptOutcome, _ question: ScriptQuestion) -> ScriptVerdict? {
+        collect(question)
         switch outcome {
         case .ended, .exited: break
         case .absent:
@@ -230,10 +334,14 @@ package final class ScriptJudge {
         case .failed(let error): return failed(error, question)
         case .waiting(let token, let milliseconds):
             let until = engine.host.run.time.now.advanced(milliseconds: Int64(milliseconds))
-            waiting.append(Waiting(question: question, token: token, until: until))
+            waiting.append(Waiting(question: question, token: token, until: until, engine: engine))
             return nil
         }
         keep(engine.host.run.state, question)
+        if engine.host.run.plan.isSuspended, engine.host.run.plan.verdict == .ended {
+            suspend(question)
+            return nil
+        }
         do throws(RouteFault) {
             return try verdict(question)
         } catch {
@@ -276,7 +384,7 @@ package final class ScriptJudge {
                 return .final(.answer(status: status, reason: reason, lines: plan.replyLines))
             case .relayed, .forwarded:
                 let bytes = try engine.host.run.changedMessage()
-                return .final(.retry(targets(plan, always: true), bytes: bytes))
+                return .final(.retry(targets(plan, always: true), bytes: bytes, times: Self.times(plan)))
             case .ended, .dropped: return .final(.best)
             }
         }
@@ -298,9 +406,17 @@ package final class ScriptJudge {
                     UInt64($0.seconds) * 1_000
                 } ?? 0
             verdict.tracksDialog = plan.dialogs.isManaged
+            verdict.times = Self.times(plan)
             return verdict
         case .ended, .dropped: return RequestVerdict(.drop)
         }
+    }
+
+    private static func times(_ plan: RoutePlan) -> AnswerTimes {
+        var times = AnswerTimes()
+        times.first = plan.firstAnswerTime.map { .milliseconds($0) }
+        times.final = plan.finalAnswerTime.map { .milliseconds($0) }
+        return times
     }
 
     /// Where a request goes that does not go by its Request-URI alone: a destination, contacts, or branches.

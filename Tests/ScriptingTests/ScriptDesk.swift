@@ -25,6 +25,10 @@ struct ScriptDesk {
     let judge: ScriptJudge
     var now = Instant.zero
     var out = Outbox()
+    /// The function that events of dialogs are told to.
+    var eventCallback = "" {
+        didSet { node.awaitsConfirmation = !eventCallback.isEmpty }
+    }
     /// What the log got.
     private(set) var notes: [Note] = []
     var failures: [Note] { notes.filter { $0.message == "a route of the script failed" } }
@@ -32,6 +36,8 @@ struct ScriptDesk {
     var said: [String] {
         notes.filter { $0.message == "the script says" }.flatMap { $0.metadata.map(\.1) }
     }
+
+    mutating func clearSaid() { notes.removeAll() }
 
     init(
         _ script: String, modules: Set<String> = [], change: (inout Settings, inout RouteSettings) -> Void = { _, _ in }
@@ -61,6 +67,9 @@ struct ScriptDesk {
         judge.answer(&node, time, into: &out)
         node.advance(to: now, into: &out)
         judge.answer(&node, time, into: &out)
+        if !eventCallback.isEmpty {
+            judge.tell(to: Array(eventCallback.utf8), confirms: true, &node, time, into: &out)
+        }
         notes += out.notes
         defer { out.removeAll() }
         return out.datagrams.map { datagram in

@@ -195,7 +195,7 @@ extension Node {
     /// - Parameter statuses: What its `save` made of REGISTERs.
     /// - Returns: False when one of the records was not taken.
     package mutating func register(
-        _ drafts: [LocationRecord], statuses: [Int] = [], by question: ScriptQuestion, now: Instant,
+        _ drafts: [LocationRecord], statuses: [Int] = [], by question: ScriptQuestion?, now: Instant,
         into out: inout Outbox
     ) -> Bool {
         begin(&out)
@@ -205,7 +205,7 @@ extension Node {
         }
         var (message, isKept) = (Message(), true)
         var flow: [UInt8] = []
-        if question.flow != .none, (try? message.load(RawSpan(_elements: question.bytes.span))) != nil {
+        if let question, question.flow != .none, (try? message.load(RawSpan(_elements: question.bytes.span))) != nil {
             flow = self.flow(of: question, message)
         }
         for status in statuses { noteRegistration(status: status) }

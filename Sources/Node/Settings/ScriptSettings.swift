@@ -12,7 +12,11 @@ package struct ScriptSettings: Equatable, Sendable {
         case auth
         case authDatabase = "auth_db"
         case nathelper
+        case permissions
     }
+
+    /// Parameters of modules, by their names.
+    package var parameters = ScriptModuleSettings()
 
     package init() {}
 }

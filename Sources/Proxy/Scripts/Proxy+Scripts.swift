@@ -135,6 +135,7 @@ extension Proxy {
         }
         plan.scriptChanges = verdict.changes
         plan.scriptLifetime = verdict.lifetimeMilliseconds
+        plan.times = verdict.times
         switch verdict.fate {
         case .route: run(&plan, from: .route, dialogs: &dialogs)
         case .relay(let targets):
@@ -297,7 +298,8 @@ extension Proxy {
         if context.final == .asked, context.lastStatus < 200 {
             context.final = .judged
             switch verdict {
-            case .retry(let targets, let bytes) where !context.cancelled:
+            case .retry(let targets, let bytes, let times) where !context.cancelled:
+                context.times = times
                 retry(&context, targets, bytes)
                 continueFork(&context, id, dialogs: &dialogs)
             case .answer(let status, let reason, let lines) where !context.cancelled:

@@ -85,7 +85,7 @@ extension PseudoVariable {
         case .userAgent: return text(binding.userAgent)
         case .socket: return .null
         case .modified: return .integer(Int(binding.registeredUnixMilliseconds / 1_000))
-        case .methods: return .integer(Int(binding.methods))
+        case .methods: return .integer(Int(KamailioMethods.theirs(binding.methods)))
         case .ruid: return .text(run.locations.uniqueID(of: stored.key, in: key))
         case .registrationID: return .integer(Int(binding.registrationID))
         case .instance: return text(binding.instance)

@@ -133,6 +133,14 @@ package struct RegisterRequest: Equatable, Sendable {
             registrationID: number)
     }
 
+    /// The key of a contact that is its URI alone; `nil` for what is no SIP URI.
+    package static func key(_ contact: [UInt8]) -> [UInt8]? {
+        guard let uri = try? URI(contact, ByteRange(contact)), uri.scheme == .sip || uri.scheme == .sips else {
+            return nil
+        }
+        return key(uri, contact, instance: [], 0)
+    }
+
     /// Instance and reg-id (RFC 5626 §6), else what of the URI says where it leads.
     private static func key(_ uri: URI, _ bytes: [UInt8], instance: [UInt8], _ number: UInt32) -> [UInt8] {
         if !instance.isEmpty, number > 0 { return instance + Array(";\(number)".utf8) }

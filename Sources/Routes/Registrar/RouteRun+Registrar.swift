@@ -103,7 +103,8 @@ extension RouteRun {
         base.stamp = stamp(above: known)
         base.flags = state.branchFlags.first ?? 0
         base.registeredUnixMilliseconds = UInt64(max(0, time.microseconds / 1_000))
-        if !plan.received.isEmpty {
+        // What comes by a balancer was not heard from the phone.
+        if !plan.received.isEmpty, !settings.balancers.contains(point.source.address) {
             var fact = ByteWriter(capacity: 24)
             point.source.writeFact(into: &fact)
             base.received = fact.bytes
