@@ -29,6 +29,7 @@ import cases_operator
 import cases_package
 import cases_peers
 import cases_reference
+import cases_registrar
 import cases_reload
 import cases_robust
 import cases_seal
@@ -71,6 +72,8 @@ CASES = [
     ("expiry-over-connections", cases_peers.expiry_over_connections, 120, 90),
     ("route-of-the-dead", cases_peers.route_of_the_dead, 60, 60),
     ("services", cases_services.services, 120, 120),
+    ("registrar", cases_registrar.registrar, 120, 120),
+    ("script-stock", cases_registrar.script_stock, 60, 60),
     ("hunting-above", cases_hunting.hunting_above, 150, 90),
     ("hunting-behind", cases_hunting.hunting_behind, 150, 90),
     ("stream-manners", cases_manners.manners, 120, 120),

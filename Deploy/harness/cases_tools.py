@@ -91,6 +91,7 @@ def kamailio_tools(report, quick):
             stage.in_every_record_as("confirmed", calls)
             look(report, tools, calls)
             end(report, stage, tools, calls)
+            contacts(report, stage, tools)
             crowd(report, stage, tools, quick)
             phones.wait(lambda: False, 0.2)
     finally:
@@ -126,6 +127,34 @@ def look(report, tools, calls):
     report.claim("MI dlg_list", text.startswith("200 OK\n") and text.count("\ndialog:: ") == count and all(i in text for i in ids), text[:200])
     modes = {name: oct(os.stat(os.path.join(tools.folder, name)).st_mode & 0o777) for name in ("ctl", "rpc.sock", "rpc.fifo", "mi")}
     report.claim("nobody but owner and group may write to the doors", set(modes.values()) == {"0o660"}, modes)
+
+
+def contacts(report, stage, tools):
+    """A contact that kamctl adds at one node is every node's, and is taken back as it was added."""
+    uri = "sip:bob@192.0.2.7:5060"
+    code, text = tools.kamctl("ul", "add", "bob@example.org", uri, "600")
+    report.claim("kamctl ul add", code == 0 and result_of(text) == {}, text[:200])
+    code, text = tools.kamctl("ul", "show", "bob@example.org")
+    found = [c["Contact"]["Address"] for c in (result_of(text) or {}).get("Contacts", [])]
+    report.claim("kamctl ul show of it", found == [uri], text[:300])
+    code, text = tools.kamctl("ul", "show")
+    domain = (result_of(text) or {"Domains": [{"Domain": {}}]})["Domains"][0]["Domain"]
+    report.claim("kamctl ul show", domain.get("Stats", {}).get("Records") == 1, text[:300])
+    code, text = tools.kamcli("ul", "show")
+    report.claim("kamcli ul show", code == 0 and uri in text, text[:300])
+    code, text = tools.kamcmd("ul.lookup", "location", "s:bob")
+    report.claim("kamcmd ul.lookup", code == 0 and f"Address: {uri}" in text, text[:300])
+    other = stage.nodes[2]
+    seen = stage.phones.wait(lambda: [a["address"] for a in other.rpc("cluster.contacts")["addresses"]] == ["bob"], 5)
+    report.claim("another node has it", seen)
+    code, text = stage.cluster.command("contacts", "list", "--node", other.url)
+    report.claim("understudy contacts list shows it", code == 0 and uri in text, text)
+    code, text = stage.cluster.command("contacts", "remove", "bob", "--node", other.url)
+    report.claim("understudy contacts remove takes it back", code == 0 and text.strip() == "removed 1", text)
+    gone = stage.phones.wait(lambda: "AOR not found" in tools.kamctl("ul", "show", "bob@example.org")[1], 5)
+    report.claim("and it is gone where it was added", gone)
+    code, text = stage.cluster.command("contacts", "show", "bob", "--node", other.url)
+    report.claim("understudy contacts show says so", code == 1, text)
 
 
 def ended(stage, call):

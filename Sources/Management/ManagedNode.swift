@@ -29,6 +29,14 @@ package protocol ManagedNode: Sendable {
     func size(ofProfile name: String, value: String?) async throws(NodeStopped) -> Result<Int, DialogError>
     /// The module's statistics, the cluster's or this node's.
     func statistics(ofThisNode isOwn: Bool) async throws(NodeStopped) -> DialogStatistics
+    /// One page of the addresses that phones have registered.
+    func contacts(after cursor: UInt32?) async throws(NodeStopped) -> ContactPage
+    /// Of one address, `bob@example.org` or `bob`.
+    func contacts(of address: String, in table: String) async throws(NodeStopped) -> AddressReport?
+    /// Takes one back, or all; answers how many there were, `nil` when the record takes nothing.
+    func removeContacts(of address: String, in table: String, uri: String?) async throws(NodeStopped) -> Int?
+    /// Answers why not.
+    func addContact(_ wish: ContactWish) async throws(NodeStopped) -> String?
     /// What is kept of a call's messages.
     func trace(callID: String) async throws(NodeStopped) -> TraceReport
     func drain(_ isDraining: Bool) async throws(NodeStopped) -> StatusReport

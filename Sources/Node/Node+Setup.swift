@@ -65,6 +65,7 @@ extension Node {
         makeRoutes(settings, into: &proxy)
         makeAdmission(settings, into: &proxy)
         proxy.registrarDomains = settings.registrar.domains.map { Array($0.utf8) }
+        proxy.realms = settings.registrar.credentials.isEmpty ? [] : proxy.registrarDomains
         proxy.keepAlive = makeKeepAlive(settings.dialogs)
         proxy.mark = UInt16(truncatingIfNeeded: hash.hash(RawSpan(_elements: Array(settings.cluster.name.utf8).span)))
         proxy.memberTag = memberTag(name: settings.node.name, boot: boot, hash: hash)

@@ -13,9 +13,10 @@
 // are), Trace (messages kept for operators), +Setup (settings to machines), +Reports (what operators see).
 
 package import Cluster
-package import Dialogs
+import Dialogs
 package import Primitives
 package import Proxy
+package import Routes
 package import SIP
 
 package struct Node: Sendable {
@@ -46,6 +47,7 @@ package struct Node: Sendable {
     package internal(set) var serviceAddresses: [Endpoint] = []
     /// Where the slow walk over all records is (`+Membership`).
     var walk = RecordWalk()
+    var profileTimeouts = ProfileTimeouts()
     /// A review of all records is wanted from this moment on.
     var reviewAt: Instant = .distantFuture
     /// A second one, when owners that nobody has heard of have had their time.
@@ -221,14 +223,21 @@ package struct Node: Sendable {
 
     /// Lends the records to a run of a script, and takes them back: by swapping, so nothing is copied. Between the two
     /// calls nothing else may be done with the node.
-    package mutating func exchangeDialogs(with lent: inout DialogTable) { swap(&store.dialogs, &lent) }
+    package mutating func exchangeRecords(with run: inout RouteRun) {
+        swap(&store.dialogs, &run.dialogs)
+        swap(&store.locations, &run.locations)
+    }
 
     /// What a script says to a question of the outbox.
     package mutating func receive(
         verdict: ScriptVerdict, to question: ScriptQuestion, now: Instant, into out: inout Outbox
     ) {
         begin(&out)
-        proxy.decide(question.token, verdict, now: now, dialogs: &store.dialogs)
+        if case .request(let fate) = verdict, fate.awaitsCommit, let place = hold(question.token, fate) {
+            waitForCommit(CommitToken(context: place, purpose: .registration), now: now)
+        } else {
+            proxy.decide(question.token, verdict, now: now, dialogs: &store.dialogs)
+        }
         settle(now: now, into: &out)
         finish(&out, now: now)
     }
@@ -254,6 +263,7 @@ package struct Node: Sendable {
         fireKeepAlives(now: now)
         tellDueLife(now: now)
         continueWalk(now: now)
+        continueProfileTimeouts(now: now)
         settle(now: now, into: &out)
         finish(&out, now: now)
     }
@@ -266,6 +276,7 @@ package struct Node: Sendable {
         if let deadline = proxy.nextDeadline { next = min(next, deadline) }
         if let timer = store.dialogs.nextTimer { next = min(next, timer) }
         if let timer = store.locations.nextTimer { next = min(next, timer) }
+        if let slice = nextProfileSlice { next = min(next, slice) }
         if let telling = tellingTimes.next { next = min(next, telling) }
         return next
     }
@@ -285,6 +296,10 @@ struct NodeCounters: Sendable {
     /// Writes to records by scripts, operators and routes; those that did not fit.
     var changesWritten: UInt64 = 0
     var changesRefused: UInt64 = 0
+    /// REGISTERs that were answered 200, 401, or refused otherwise.
+    var registrationsAccepted: UInt64 = 0
+    var registrationsChallenged: UInt64 = 0
+    var registrationsRefused: UInt64 = 0
     /// Life events told here, those told again since nobody confirmed them, those put off since too many wait for that,
     /// and those whose flag the record did not take.
     var eventsTold: UInt64 = 0

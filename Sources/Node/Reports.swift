@@ -120,12 +120,26 @@ package struct StatusReport: Equatable, Sendable {
     package var strangers: [StrangerReport] = []
     /// Which keys seal the bus; `nil` without one.
     package var sealing: SealingReport?
+    /// Which script serves, filled in by the shell; `nil` without one.
+    package var script: ScriptReport?
     /// `dialogs.limit`
     package var dialogLimit = 0
     /// Milliseconds since this process began.
     package var uptimeMilliseconds: Int64 = 0
 
     package init() {}
+}
+
+/// The script that serves.
+package struct ScriptReport: Equatable, Sendable {
+    package var file: String
+    /// Eight hexadecimal digits that follow from its text and that of what it may require.
+    package var version: String
+
+    package init(file: String, version: String) {
+        self.file = file
+        self.version = version
+    }
 }
 
 /// The keys of the bus by their ids, which tell nothing of them.
@@ -211,12 +225,14 @@ package struct MetricReport: Equatable, Sendable {
     }
 
     /// A histogram in seconds, as Prometheus has it: buckets that add up, sum and count.
-    package static func histogram(_ name: String, _ help: String, _ histogram: Histogram) -> [MetricReport] {
+    package static func histogram(
+        _ name: String, _ help: String, _ histogram: Histogram, labels: [Label] = []
+    ) -> [MetricReport] {
         var total: UInt64 = 0
-        func part(_ suffix: String, _ value: Int64, _ labels: [Label] = [], divisor: Int64 = 1) -> MetricReport {
+        func part(_ suffix: String, _ value: Int64, _ own: [Label] = [], divisor: Int64 = 1) -> MetricReport {
             MetricReport(
-                name: name + suffix, help: help, kind: .histogram, labels: labels, value: value, divisor: divisor,
-                family: name)
+                name: name + suffix, help: help, kind: .histogram, labels: labels + own, value: value,
+                divisor: divisor, family: name)
         }
         var reports: [MetricReport] = []
         for (index, count) in histogram.counts.enumerated() {

@@ -77,6 +77,8 @@ package struct ProxySettings: Sendable {
     package var targetSets: [TargetSet] = []
     /// Domains whose phones register here, in lower case.
     package var registrarDomains: [[UInt8]] = []
+    /// Those of them whose users show who they are: credentials for them go no further than here.
+    package var realms: [[UInt8]] = []
     package var access = AccessList()
     package var limits = RateLimits()
     /// `ims_dialog.ka_timer`, `ka_interval`, `ka_failed_limit`, `ka-src` and `ka-dst`.

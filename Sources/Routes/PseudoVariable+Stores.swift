@@ -20,7 +20,7 @@ extension PseudoVariable {
         Store("shv", .shared), Store("sht", .table), Store("xavp", .record(.xavp)), Store("xavu", .record(.xavu)),
         Store("xavi", .record(.xavi)), Store("T", .transaction), Store("branch", .branch), Store("expires", .expires),
         Store("cred", .credentials), Store("dlg", .dialogPart), Store("dlg_ctx", .dialogContextPart),
-        Store("dlg_var", .dialogVariable),
+        Store("dlg_var", .dialogVariable), Store("ulc", .contacts),
     ]
 
     // MARK: Reading
@@ -51,6 +51,7 @@ extension PseudoVariable {
         case .transaction: return transactionValue(in: run)
         case .branch: return branchValue(in: run)
         case .expires: return expiresValue(in: run)
+        case .contacts: return contactValue(in: run)
         case .dialog(let field): return Self.value(of: field, in: run)
         case .dialogContext(let field): return Self.value(of: field, in: run)
         case .dialogVariable: return run.dialogVariable(argument, of: run.dialog)
@@ -178,7 +179,7 @@ extension PseudoVariable {
         case .dialogVariable: return run.setDialogVariable(argument, value, of: run.dialog)
         case .dialogContext(let field): return Self.write(value, to: field, of: &run)
         case .header, .headerCount, .transaction, .branch, .expires, .credentials, .null, .dialog, .dialogPart,
-            .dialogContextPart:
+            .dialogContextPart, .contacts:
             return false
         }
         return true

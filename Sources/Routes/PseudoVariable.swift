@@ -34,7 +34,7 @@ package struct PseudoVariable: Equatable, Sendable {
         /// By its line in the table of names.
         case plain(Int)
         case header, headerCount, avp, variable, shared, table, record(RouteState.RecordKind), transaction, null
-        case branch, expires, credentials
+        case branch, expires, credentials, contacts
         case dialog(DialogField), dialogContext(DialogContextField), dialogVariable
         /// Before its argument is read.
         case dialogPart, dialogContextPart
@@ -169,6 +169,7 @@ package struct PseudoVariable: Equatable, Sendable {
                 argument.removeFirst(2)
             }
             return !argument.isEmpty
+        case .contacts: return Self.contactField(argument) != nil
         case .table:
             guard let arrow = RouteText.find([0x3D, 0x3E], in: argument) else { return false }
             key = RouteFormat(Array(argument[(arrow + 2)...])).parts

@@ -5,8 +5,10 @@
 // away when it is met, or in a sweep once the table is full, at most one a second. What expires is counted from its
 // last write, or from its first where the table says so.
 //
-// Limits: 64 shared variables, 16 tables of 65 536 entries, 65 536 sources that pike knows.
+// Limits: 64 shared variables, 16 tables of 65 536 entries, 65 536 sources that pike knows, 65 536 calls of
+// other systems.
 
+internal import Dialogs
 package import Primitives
 internal import SIP
 
@@ -28,6 +30,7 @@ package struct HashTableSettings: Equatable, Sendable {
 package struct RouteMemory: Sendable {
     package static let sharedLimit = 64
     package static let entryLimit = 65_536
+    package static let remoteLimit = 65_536
 
     package struct Entry: Sendable {
         package var value: RouteValue
@@ -45,6 +48,9 @@ package struct RouteMemory: Sendable {
     package private(set) var tables: [Table]
     package var pike: Pike
     package var dispatcher: Dispatcher
+    /// Calls of other systems that count in profiles of this node, and until when, seconds since 1970.
+    private var remote: [ProfileLink: [[UInt8]: Int]] = [:]
+    private var remoteCount = 0
     /// The probability of `rand_event`, in hundredths.
     package var probability = 50
 
@@ -52,6 +58,38 @@ package struct RouteMemory: Sendable {
         tables = settings.tables.map { Table(settings: $0) }
         pike = Pike(settings.pike)
         dispatcher = Dispatcher(settings.dispatcher)
+    }
+
+    // MARK: Calls of other systems
+
+    func remoteCount(of link: ProfileLink, seconds: Int) -> Int {
+        if !remote.isEmpty, link.value == nil {
+            return remote.filter { $0.key.name == link.name }.values.reduce(0) { $0 + $1.values.count { $0 > seconds } }
+        }
+        return remote[link]?.values.count { $0 > seconds } ?? 0
+    }
+
+    /// - Returns: False when there are too many.
+    mutating func addRemote(_ link: ProfileLink, _ uid: [UInt8], until: Int, seconds: Int) -> Bool {
+        if remote[link]?[uid] == nil {
+            if remoteCount >= Self.remoteLimit { forgetRemote(seconds: seconds) }
+            guard remoteCount < Self.remoteLimit else { return false }
+            remoteCount += 1
+        }
+        remote[link, default: [:]][uid] = until
+        return true
+    }
+
+    mutating func removeRemote(_ link: ProfileLink, _ uid: [UInt8]) -> Bool {
+        guard remote[link]?.removeValue(forKey: uid) != nil else { return false }
+        remoteCount -= 1
+        return true
+    }
+
+    private mutating func forgetRemote(seconds: Int) {
+        for link in remote.keys { remote[link] = remote[link]?.filter { $0.value > seconds } }
+        remote = remote.filter { !$0.value.isEmpty }
+        remoteCount = remote.values.reduce(0) { $0 + $1.count }
     }
 
     /// Takes over what other settings say; entries of tables that are still there stay.

@@ -27,12 +27,15 @@ package struct RouteRun: Sendable {
     package var settings: RouteSettings
     /// The node's records, lent while a run is at hand; none otherwise.
     package var dialogs: DialogTable
+    package var locations: LocationTable
     package var time: RouteTime
     /// What chance the run has; the node's, so the simulator's.
     package var chance: SplitMix
     package var notes: [RouteNote] = []
     /// What the last function asked for beside its result: that the run ends here, or that it waits.
     package var leaving: Leaving?
+    /// Requests that runs have put aside (`t_suspend`).
+    package var suspended = SuspendedRequests()
     /// The global functions that the script has, for questions about routes.
     package var routeNames: Set<[UInt8]> = []
     var tools = MessageEdits.Tools()
@@ -46,11 +49,15 @@ package struct RouteRun: Sendable {
         self.time = time
         memory = RouteMemory(settings)
         dialogs = Self.noDialogs
+        locations = Self.noLocations
         chance = SplitMix(seed: seed)
     }
 
     /// What stands in the place of a table that is lent to nobody.
     private static let noDialogs = DialogTable(buckets: 1, hash: KeyedHash(key0: 0, key1: 0), limit: 1)
+
+    private static let noLocations = LocationTable(
+        buckets: 1, hash: KeyedHash(key0: 0, key1: 0), limit: 1, origin: .zero)
 
     private static let noMemory = RouteMemory(RouteSettings())
 
@@ -59,6 +66,7 @@ package struct RouteRun: Sendable {
     package func parked() -> RouteRun {
         var run = self
         run.dialogs = Self.noDialogs
+        run.locations = Self.noLocations
         run.memory = Self.noMemory
         return run
     }

@@ -22,6 +22,7 @@ package struct RouteSettings: Sendable {
     package var pike = PikeSettings()
     package var dispatcher: [DispatcherSet] = []
     package var auth = AuthSettings()
+    package var registrar = RegistrarParameters()
     /// `ims_dialog.profiles_with_value` and `profiles_no_value`.
     package var profilesWithValue: Set<[UInt8]> = []
     package var profilesNoValue: Set<[UInt8]> = []

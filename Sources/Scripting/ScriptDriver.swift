@@ -10,6 +10,7 @@ package import Node
 internal import Primitives
 internal import Proxy
 package import Routes
+internal import SIP
 
 extension ScriptJudge {
     /// Answers what stands in the outbox, and what its answers lead to.
@@ -19,12 +20,15 @@ extension ScriptJudge {
             let asked = out.scripts
             out.scripts.removeAll(keepingCapacity: true)
             for question in asked {
-                node.exchangeDialogs(with: &engine.host.run.dialogs)
+                lendRecords(of: &node)
                 let verdict = judge(question, time)
-                node.exchangeDialogs(with: &engine.host.run.dialogs)
-                carryOutActs(&node, time, into: &out)
-                guard let verdict else { continue }
-                node.receive(verdict: verdict, to: question, now: time.now, into: &out)
+                lendRecords(of: &node)
+                let lost = carryOutActs(&node, time, into: &out)
+                if let verdict {
+                    let answer = Answer(question: question, verdict: verdict)
+                    receive(answer, unless: lost, &node, time, into: &out)
+                }
+                receiveLate(unless: lost, &node, time, into: &out)
             }
         }
         tell(into: &out)
@@ -33,35 +37,127 @@ extension ScriptJudge {
     /// Goes on with the runs whose time has come.
     package func goOn(_ node: inout Node, _ time: RouteTime, into out: inout Outbox) {
         guard let next, next <= time.now else { return }
-        node.exchangeDialogs(with: &engine.host.run.dialogs)
-        let late = resume(time)
-        node.exchangeDialogs(with: &engine.host.run.dialogs)
-        carryOutActs(&node, time, into: &out)
-        for answer in late { node.receive(verdict: answer.verdict, to: answer.question, now: time.now, into: &out) }
+        lendRecords(of: &node)
+        let resumed = resume(time)
+        lendRecords(of: &node)
+        let lost = carryOutActs(&node, time, into: &out)
+        for answer in resumed { receive(answer, unless: lost, &node, time, into: &out) }
+        receiveLate(unless: lost, &node, time, into: &out)
         tell(into: &out)
         answer(&node, time, into: &out)
     }
 
-    // MARK: Dialogs
+    /// By swapping, so the second time takes them back.
+    private func lendRecords(of node: inout Node) {
+        node.exchangeRecords(with: &engine.host.run)
+    }
 
-    private func carryOutActs(_ node: inout Node, _ time: RouteTime, into out: inout Outbox) {
-        guard !acts.isEmpty else { return }
-        for draft in acts {
-            for did in draft.written {
-                attempt(did, into: &out) { (out) throws(DialogError) in
-                    try node.write(draft.changes(of: did), to: did, now: time.now, into: &out)
-                }
+    /// A request whose registration found no room is refused, whatever its run has said.
+    private func receive(
+        _ answer: Answer, unless lost: Set<UInt64>, _ node: inout Node, _ time: RouteTime, into out: inout Outbox
+    ) {
+        var verdict = answer.verdict
+        if case .request = verdict, lost.contains(answer.question.token) {
+            verdict = .request(RequestVerdict(.answer(status: 503, reason: [], lines: [])))
+        }
+        node.receive(verdict: verdict, to: answer.question, now: time.now, into: &out)
+    }
+
+    /// What was said of requests that had been suspended.
+    private func receiveLate(
+        unless lost: Set<UInt64>, _ node: inout Node, _ time: RouteTime, into out: inout Outbox
+    ) {
+        guard !late.isEmpty else { return }
+        let answers = late
+        late.removeAll(keepingCapacity: true)
+        for answer in answers { receive(answer, unless: lost, &node, time, into: &out) }
+    }
+
+    // MARK: Events
+
+    /// Tells the script's function what has become of dialogs; what that leads to is told, too. The node must wait for
+    /// confirmations (`awaitsConfirmation`): until then a record keeps what scripts wrote into it.
+    /// - Parameter confirms: Nobody else does.
+    package func tell(
+        to callback: [UInt8], confirms: Bool, _ node: inout Node, _ time: RouteTime, into out: inout Outbox
+    ) {
+        var index = 0
+        while index < out.events.count {
+            let event = out.events[index]
+            index += 1
+            guard let did = DialogID(hex: event.dialog.did) else { continue }
+            lendRecords(of: &node)
+            tell(
+                Array("dialog:\(event.kind.rawValue)".utf8), about: did, with: Self.message(event.dialog), to: callback,
+                time)
+            lendRecords(of: &node)
+            let lost = carryOutActs(&node, time, into: &out)
+            receiveLate(unless: lost, &node, time, into: &out)
+            if confirms { node.confirm(event, now: time.now, into: &out) }
+        }
+        tell(into: &out)
+        answer(&node, time, into: &out)
+    }
+
+    /// What an event's route sees: a request of nobody's, in the dialog.
+    private static func message(_ dialog: DialogReport) -> Message {
+        func text(_ from: String, _ to: String) -> [UInt8] {
+            Array(
+                ("OPTIONS sip:event@localhost SIP/2.0\r\nVia: SIP/2.0/UDP localhost;branch=z9hG4bKevent\r\n"
+                    + "Max-Forwards: 70\r\nFrom: \(from)\r\nTo: \(to)\r\nCall-ID: \(dialog.callID)\r\n"
+                    + "CSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n").utf8)
+        }
+        func read(_ bytes: [UInt8]) -> Message? {
+            var message = Message()
+            guard (try? message.load(RawSpan(_elements: bytes.span))) != nil, (try? message.identify()) != nil else {
+                return nil
             }
-            for lifetime in draft.lifetimes {
-                guard let did = lifetime.did else { continue }
-                attempt(did, into: &out) { (out) throws(DialogError) in
-                    try node.change(
-                        did: did.hex, [.timeout(seconds: lifetime.seconds)], now: time.now, into: &out)
-                }
+            return message
+        }
+        // Headers of strangers may be such that they are read in their own message only.
+        return read(text(dialog.from, dialog.to))
+            ?? read(text("<sip:event@localhost>;tag=event", "<sip:event@localhost>")) ?? Message()
+    }
+
+    // MARK: Records
+
+    /// - Returns: The questions whose registrations were not taken.
+    private func carryOutActs(_ node: inout Node, _ time: RouteTime, into out: inout Outbox) -> Set<UInt64> {
+        var lost: Set<UInt64> = []
+        guard !acts.isEmpty else { return lost }
+        for act in acts {
+            if !act.registrations.isEmpty || !act.statuses.isEmpty {
+                let isKept = node.register(
+                    act.registrations, statuses: act.statuses, by: act.question, now: time.now, into: &out)
+                if !isKept, let token = act.question?.token { lost.insert(token) }
             }
-            for wish in draft.endings { end(wish, &node, time, into: &out) }
+            carryOut(act.dialogs, &node, time, into: &out)
         }
         acts.removeAll(keepingCapacity: true)
+        return lost
+    }
+
+    private func carryOut(_ draft: DialogDraft, _ node: inout Node, _ time: RouteTime, into out: inout Outbox) {
+        for did in draft.written {
+            attempt(did, into: &out) { (out) throws(DialogError) in
+                try node.write(draft.changes(of: did), to: did, now: time.now, into: &out)
+            }
+        }
+        for lifetime in draft.lifetimes {
+            guard let did = lifetime.did else { continue }
+            attempt(did, into: &out) { (out) throws(DialogError) in
+                try node.change(
+                    did: did.hex, [.timeout(seconds: lifetime.seconds)], now: time.now, into: &out)
+            }
+        }
+        for wish in draft.profileTimeouts {
+            let isTaken = node.setTimeout(
+                ofProfile: wish.name, value: wish.value, seconds: wish.seconds, now: time.now)
+            if isTaken { continue }
+            out.notes.append(
+                Note(.warning, "too many times of whole profiles are being set", [("profile", wish.name.shown)]))
+        }
+        for wish in draft.endings { end(wish, &node, time, into: &out) }
     }
 
     private func end(_ wish: DialogDraft.Ending, _ node: inout Node, _ time: RouteTime, into out: inout Outbox) {

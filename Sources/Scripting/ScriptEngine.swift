@@ -55,6 +55,8 @@ package enum ScriptOutcome: Equatable, Sendable {
 
     /// As errors name it.
     package let fileName: String
+    /// Which script this is (`ScriptSource.version`).
+    package let version: String
     private let state: OpaquePointer
     let host: ScriptHost
     private var waiting: [UInt64: Waiting] = [:]
@@ -72,6 +74,7 @@ package enum ScriptOutcome: Equatable, Sendable {
         _ source: ScriptSource, limits: ScriptLimits, run: RouteRun
     ) throws(ScriptError) {
         fileName = source.main.name
+        version = source.version
         host = ScriptHost(source, run, Library.functions(with: run.settings.modules))
         // The state is closed before the host goes, so the pointer is good for as long as it is used.
         let context = unsafe Unmanaged.passUnretained(host).toOpaque()
@@ -167,6 +170,8 @@ package enum ScriptOutcome: Equatable, Sendable {
         // What the node remembers, and what it has lent, is of now. Swapped, since what two hold is copied at a write.
         swap(&kept.message.memory, &host.run.memory)
         swap(&kept.message.dialogs, &host.run.dialogs)
+        swap(&kept.message.locations, &host.run.locations)
+        swap(&kept.message.suspended, &host.run.suspended)
         swap(&kept.message, &host.run)
         host.run.time = time ?? host.run.time
         unsafe clua_clear(state)
@@ -181,6 +186,22 @@ package enum ScriptOutcome: Equatable, Sendable {
     }
 
     package var waitingCount: Int { waiting.count }
+
+    /// Goes on where another one was: what the node remembers, its chance, and what is counted.
+    func inherit(from other: ScriptEngine) {
+        host.run.memory = other.host.run.memory
+        host.run.chance = other.host.run.chance
+        host.run.suspended = other.host.run.suspended
+        counters = other.counters
+    }
+
+    /// Exchanges what a node lends, and what it remembers, with an engine whose runs still wait.
+    func exchangeLoan(with other: ScriptEngine) {
+        swap(&host.run.memory, &other.host.run.memory)
+        swap(&host.run.dialogs, &other.host.run.dialogs)
+        swap(&host.run.locations, &other.host.run.locations)
+        swap(&host.run.suspended, &other.host.run.suspended)
+    }
 
     private func finish(_ outcome: Int32, _ handle: OpaquePointer?) -> ScriptOutcome {
         switch outcome {

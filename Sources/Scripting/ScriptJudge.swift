@@ -11,11 +11,14 @@
 //
 // A route that fails decides nothing: its request gets 500, a branch and a response go on as they are, and after a
 // failure route the best response goes up. A request that cannot be read here gets 400: it is never passed on unseen.
-// A run that waits answers later: `next` says when. What a run wants done to dialogs stands in `acts` (`ScriptDriver`).
+// Another script may take the place of the one that serves (`adopt`): from the next question on. What was armed and kept
+// for transactions stays, by name; what waits ends in the script where it began.
+//
+// A run that waits answers later: `next` says when. What a run wants done to records stands in `acts` (`ScriptDriver`).
 //
 // Limit: 65 536 transactions.
 
-internal import Dialogs
+package import Dialogs
 package import Primitives
 package import Proxy
 package import Routes
@@ -34,9 +37,11 @@ package final class ScriptJudge {
         var question: ScriptQuestion
         var token: UInt64
         var until: Instant
+        var engine: ScriptEngine
     }
 
-    let engine: ScriptEngine
+    /// The one that serves; while a run of another goes on, that one.
+    private(set) var engine: ScriptEngine
     /// By `ListenerID`.
     private let sockets: [Endpoint]
     private var states: [UInt64: RouteState] = [:]
@@ -44,22 +49,57 @@ package final class ScriptJudge {
     private var order: [UInt64] = []
     private var head = 0
     private var waiting: [Waiting] = []
+    /// Requests that were put aside, and since when.
+    private var suspended: [UInt64: (question: ScriptQuestion, since: Instant)] = [:]
+    /// Verdicts on them, which other runs have led to; whoever asked takes them.
+    package var late: [Answer] = []
     /// What failed and what the routes wrote, for the log; whoever asked takes it.
     package var notes: [RouteNote] = []
     package var failures: [ScriptError] = []
-    /// What runs want done to dialogs, in their order; whoever asked carries it out before the verdict.
-    package var acts: [DialogDraft] = []
+    /// What one run wants done to records.
+    package struct Acts: Sendable {
+        /// `nil` for what was no question's: an event's.
+        package var question: ScriptQuestion?
+        package var dialogs: DialogDraft
+        package var registrations: [LocationRecord]
+        /// Of the REGISTERs that it saved.
+        package var statuses: [Int]
+    }
+
+    /// What runs want done, in their order; whoever asked carries it out before the verdict.
+    package var acts: [Acts] = []
+    private var continuations: [RoutePlan.Continuation] = []
 
     /// - Throws: for a script that has no `ksr_request_route`: nothing would say where requests go.
     package init(_ engine: ScriptEngine, sockets: [Endpoint]) throws(ScriptError) {
-        guard engine.has(Self.requestRoute) else {
+        try Self.check(engine)
+        self.engine = engine
+        self.sockets = sockets
+    }
+
+    private static func check(_ engine: ScriptEngine) throws(ScriptError) {
+        guard engine.has(requestRoute) else {
             throw ScriptError(
                 kind: .error, file: engine.fileName, line: 0,
                 text: "there is no function ksr_request_route: nothing would say where requests go")
         }
-        self.engine = engine
-        self.sockets = sockets
     }
+
+    /// Serves with another script from now on.
+    /// - Throws: as `init`; then the one from before serves on.
+    package func adopt(_ next: ScriptEngine) throws(ScriptError) {
+        try Self.check(next)
+        next.inherit(from: engine)
+        engine = next
+    }
+
+    /// Which script serves.
+    package var version: String { engine.version }
+    package var fileName: String { engine.fileName }
+
+    /// How long runs take, by the route; counted where there is a clock.
+    package private(set) var times: [RouteKind: Histogram] = [:]
+    package var clock: (() -> Instant)?
 
     package var counters: ScriptEngine.Counters { engine.counters }
     package var memory: Int { engine.memory }
@@ -72,18 +112,38 @@ package final class ScriptJudge {
 
     /// - Returns: The verdict; `nil` when the run waits.
     package func judge(_ question: ScriptQuestion, _ time: RouteTime) -> ScriptVerdict? {
+        let verdict = ask(question, time)
+        goOnWithSuspended(time)
+        return verdict
+    }
+
+    private func ask(_ question: ScriptQuestion, _ time: RouteTime) -> ScriptVerdict? {
         guard begin(question, time) else { return Self.indifferent(question) }
         switch question.point {
         case .request:
-            return finish(engine.start(Self.requestRoute), question)
+            return finish(run(Self.requestRoute), question)
         case .branch:
-            return finish(engine.start(engine.host.run.state.branchRoute), question)
+            return finish(run(engine.host.run.state.branchRoute), question)
         case .response: return response(question, time)
         case .final:
             let route = engine.host.run.state.failureRoute
             engine.host.run.state.failureRoute = []
-            return finish(engine.start(route), question)
+            return finish(run(route), question)
         }
+    }
+
+    /// Runs a route of the point at hand, and counts how long it takes.
+    private func run(_ route: [UInt8]) -> ScriptOutcome {
+        let kind = engine.host.run.point.kind
+        return measured(kind) { engine.start(route) }
+    }
+
+    private func measured(_ kind: RouteKind, _ body: () -> ScriptOutcome) -> ScriptOutcome {
+        guard let clock else { return body() }
+        let begun = clock()
+        let outcome = body()
+        times[kind, default: Histogram()].note(clock() - begun)
+        return outcome
     }
 
     /// Verdicts of runs whose time to go on has come.
@@ -93,10 +153,48 @@ package final class ScriptJudge {
             if entry.until <= time.now { due.append(entry) }
             return entry.until <= time.now
         }
-        return due.compactMap { entry in
-            let outcome = engine.resume(entry.token, time: time)
+        let answers = due.compactMap { entry in
+            let serving = engine
+            if entry.engine !== serving { use(entry.engine) }
+            defer { if engine !== serving { use(serving) } }
+            let outcome = measured(Self.kind(of: entry.question.point)) { engine.resume(entry.token, time: time) }
             return finish(outcome, entry.question).map { Answer(question: entry.question, verdict: $0) }
         }
+        goOnWithSuspended(time)
+        return answers
+    }
+
+    // MARK: Suspended requests
+
+    /// Runs the routes that runs have asked for; one of them may ask for further ones.
+    private func goOnWithSuspended(_ time: RouteTime) {
+        while !continuations.isEmpty {
+            let next = continuations.removeFirst()
+            guard let (question, _) = suspended.removeValue(forKey: next.transaction), begin(question, time),
+                let verdict = finish(run(next.route), question)
+            else { continue }
+            late.append(Answer(question: question, verdict: verdict))
+        }
+    }
+
+    private func suspend(_ question: ScriptQuestion) {
+        let run = engine.host.run
+        for (number, entry) in suspended where run.time.now - entry.since > Self.patience { forget(number) }
+        suspended[question.transaction] = (question, run.time.now)
+        engine.host.run.suspended.insert(question.transaction)
+    }
+
+    private func forget(_ number: UInt64) {
+        suspended[number] = nil
+        engine.host.run.suspended.remove(number)
+    }
+
+    /// What is suspended for longer has got its 500.
+    private static let patience = Duration.seconds(64)
+
+    private func use(_ other: ScriptEngine) {
+        engine.exchangeLoan(with: other)
+        engine = other
     }
 
     private static let requestRoute = Array("ksr_request_route".utf8)
@@ -137,13 +235,12 @@ package final class ScriptJudge {
     private func point(_ question: ScriptQuestion) -> RoutePoint {
         let listener = Int(question.listener.rawValue)
         let socket = sockets.indices.contains(listener) ? sockets[listener] : sockets.first ?? question.source
-        let kind: RouteKind
+        let kind = Self.kind(of: question.point)
         var (branch, status) = (0, 0)
         switch question.point {
-        case .request: kind = .request
-        case .branch(let number): (kind, branch) = (.branch, number)
-        case .response(let number): (kind, branch) = (.onreply, number)
-        case .final(let best): (kind, status) = (.failure, best)
+        case .request: break
+        case .branch(let number), .response(let number): branch = number
+        case .final(let best): status = best
         }
         var point = RoutePoint(kind: kind, source: question.source, socket: socket)
         point.branch = branch
@@ -151,8 +248,18 @@ package final class ScriptJudge {
         point.isReceivedResponse = kind == .onreply || status != 408
         point.hasTransaction = kind != .request
         point.did = question.did
+        point.transaction = question.transaction
         point.beginsDialog = kind == .request && question.did != nil && !question.isInDialog
         return point
+    }
+
+    private static func kind(of point: ScriptQuestion.Point) -> RouteKind {
+        switch point {
+        case .request: .request
+        case .branch: .branch
+        case .response: .onreply
+        case .final: .failure
+        }
     }
 
     // MARK: Responses
@@ -161,7 +268,7 @@ package final class ScriptJudge {
         var changed: [UInt8] = []
         if hasReplyRoute {
             engine.host.run.point.kind = .reply
-            guard let verdict = finish(engine.start(Self.replyRoute), question) else { return nil }
+            guard let verdict = finish(run(Self.replyRoute), question) else { return nil }
             guard case .message(.goOn(let bytes)) = verdict else { return verdict }
             changed = bytes
         }
@@ -169,7 +276,7 @@ package final class ScriptJudge {
         guard !state.onreplyRoute.isEmpty else { return .message(.goOn(changed)) }
         var next = question
         if !changed.isEmpty { next.bytes = changed }
-        guard begin(next, time), let verdict = finish(engine.start(state.onreplyRoute), next) else {
+        guard begin(next, time), let verdict = finish(run(state.onreplyRoute), next) else {
             return .message(.goOn(changed))
         }
         if case .message(.goOn(let bytes)) = verdict, bytes.isEmpty { return .message(.goOn(changed)) }
@@ -178,11 +285,47 @@ package final class ScriptJudge {
 
     // MARK: Verdicts
 
-    private func finish(_ outcome: ScriptOutcome, _ question: ScriptQuestion) -> ScriptVerdict? {
+    // MARK: Events
+
+    /// Calls a function of the script about a dialog; what it says of the message is nobody's.
+    func tell(_ event: [UInt8], about did: DialogID, with message: Message, to callback: [UInt8], _ time: RouteTime) {
+        let socket = sockets.first ?? Endpoint(address: Address(ipv4: 0), port: 5_060)
+        var point = RoutePoint(kind: .event, source: socket, socket: socket)
+        point.did = did
+        engine.host.run.begin(message, at: point, state: RouteState(), time: time)
+        engine.host.run.plan.dialogs.current = did
+        let outcome = measured(.event) { engine.start(callback, argument: event) }
+        collect(nil)
+        switch outcome {
+        case .ended, .exited: break
+        case .failed(let error): failures.append(error)
+        case .absent:
+            let text = "there is no function \(callback.shown) for \(event.shown)"
+            failures.append(ScriptError(kind: .error, file: engine.fileName, line: 0, text: text))
+        case .waiting(let token, _):
+            engine.drop(token)
+            let text = "a function for events cannot wait"
+            failures.append(ScriptError(kind: .error, file: engine.fileName, line: 0, text: text))
+        }
+        goOnWithSuspended(time)
+    }
+
+    /// Takes what a run has left for others to do.
+    private func collect(_ question: ScriptQuestion?) {
         notes += engine.host.run.notes
         engine.host.run.notes.removeAll(keepingCapacity: true)
         let wanted = engine.host.run.plan.dialogs.takeActs()
-        if !wanted.isIdle { acts.append(wanted) }
+        let (registrations, statuses) = engine.host.run.plan.takeRegistrations()
+        if !wanted.isIdle || !statuses.isEmpty || !registrations.isEmpty {
+            acts.append(
+                Acts(question: question, dialogs: wanted, registrations: registrations, statuses: statuses))
+        }
+        continuations += engine.host.run.plan.continuations
+        engine.host.run.plan.continuations.removeAll()
+    }
+
+    private func finish(_ outcome: ScriptOutcome, _ question: ScriptQuestion) -> ScriptVerdict? {
+        collect(question)
         switch outcome {
         case .ended, .exited: break
         case .absent:
@@ -191,10 +334,14 @@ package final class ScriptJudge {
         case .failed(let error): return failed(error, question)
         case .waiting(let token, let milliseconds):
             let until = engine.host.run.time.now.advanced(milliseconds: Int64(milliseconds))
-            waiting.append(Waiting(question: question, token: token, until: until))
+            waiting.append(Waiting(question: question, token: token, until: until, engine: engine))
             return nil
         }
         keep(engine.host.run.state, question)
+        if engine.host.run.plan.isSuspended, engine.host.run.plan.verdict == .ended {
+            suspend(question)
+            return nil
+        }
         do throws(RouteFault) {
             return try verdict(question)
         } catch {
@@ -224,7 +371,10 @@ package final class ScriptJudge {
     private func verdict(_ question: ScriptQuestion) throws(RouteFault) -> ScriptVerdict {
         let plan = engine.host.run.plan
         switch question.point {
-        case .request: return .request(try requestVerdict(question, plan))
+        case .request:
+            var verdict = try requestVerdict(question, plan)
+            verdict.awaitsCommit = plan.hasRegistered
+            return .request(verdict)
         case .branch, .response:
             if plan.isDropped { return .message(.drop) }
             return .message(.goOn(try engine.host.run.changedMessage()))
@@ -234,7 +384,7 @@ package final class ScriptJudge {
                 return .final(.answer(status: status, reason: reason, lines: plan.replyLines))
             case .relayed, .forwarded:
                 let bytes = try engine.host.run.changedMessage()
-                return .final(.retry(targets(plan, always: true), bytes: bytes))
+                return .final(.retry(targets(plan, always: true), bytes: bytes, times: Self.times(plan)))
             case .ended, .dropped: return .final(.best)
             }
         }
@@ -256,23 +406,46 @@ package final class ScriptJudge {
                     UInt64($0.seconds) * 1_000
                 } ?? 0
             verdict.tracksDialog = plan.dialogs.isManaged
+            verdict.times = Self.times(plan)
             return verdict
         case .ended, .dropped: return RequestVerdict(.drop)
         }
     }
 
-    /// Where a request goes that does not go by its Request-URI alone: a destination, or branches.
+    private static func times(_ plan: RoutePlan) -> AnswerTimes {
+        var times = AnswerTimes()
+        times.first = plan.firstAnswerTime.map { .milliseconds($0) }
+        times.final = plan.finalAnswerTime.map { .milliseconds($0) }
+        return times
+    }
+
+    /// Where a request goes that does not go by its Request-URI alone: a destination, contacts, or branches.
     private func targets(_ plan: RoutePlan, always: Bool) -> [ForkTarget] {
         var targets: [ForkTarget] = []
-        if always || !plan.destination.isEmpty || !plan.branches.isEmpty {
-            let whither = plan.destination.isEmpty ? engine.host.run.requestURI : plan.destination
+        let run = engine.host.run
+        // Where `lookup_to_dset` has left a Request-URI that is ours, it is the branches that are meant.
+        let isOurs = plan.destination.isEmpty && !plan.branches.isEmpty && run.isOurs(uri: run.requestURI)
+        if !plan.contact.isEmpty {
+            targets.append(Self.target(plan.requestURI, contact: plan.contact))
+        } else if !isOurs, always || !plan.destination.isEmpty || !plan.branches.isEmpty {
+            let whither = plan.destination.isEmpty ? run.requestURI : plan.destination
             if let target = Self.target(plan.requestURI, whither) { targets.append(target) }
         }
         for branch in plan.branches {
+            guard branch.contact.isEmpty else {
+                targets.append(Self.target(branch.uri, contact: branch.contact))
+                continue
+            }
             let whither = branch.destination.isEmpty ? branch.uri : branch.destination
             if let target = Self.target(branch.uri, whither) { targets.append(target) }
         }
         return targets
+    }
+
+    private static func target(_ requestURI: [UInt8], contact: [UInt8]) -> ForkTarget {
+        var target = ForkTarget(requestURI: requestURI, group: 0, candidates: [])
+        target.contact = contact
+        return target
     }
 
     private static func target(_ requestURI: [UInt8], _ whither: [UInt8]) -> ForkTarget? {

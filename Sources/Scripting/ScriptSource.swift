@@ -1,7 +1,9 @@
 // ScriptSource is a script with everything that it may require, read before the engine begins: a run never reads a
-// file.
+// file. Two that read alike have one version.
 //
 // Limits: 256 files, 8 MiB in all.
+
+internal import Routes
 
 package struct ScriptSource: Equatable, Sendable {
     package static let fileLimit = 256
@@ -23,6 +25,15 @@ package struct ScriptSource: Equatable, Sendable {
     package private(set) var modules: [String: File] = [:]
 
     package init(main: File) { self.main = main }
+
+    /// Eight hexadecimal digits that follow from all its files.
+    package var version: String {
+        var text: [UInt8] = []
+        for file in [main] + modules.values.sorted(by: { $0.name < $1.name }) {
+            text += Array("\(file.name)\n\(file.text.count)\n".utf8) + file.text
+        }
+        return RouteText.hex(Array(SHA256.digest(text).prefix(4))).shown
+    }
 
     /// Adds a file below `script.path`; its name is relative to that.
     /// - Returns: `false` where there are too many, or too much.

@@ -23,6 +23,7 @@ final class EventSink: Sendable {
     /// Takes what has happened out of the outbox, on the SIP thread. What finds no room is not confirmed, so it is told
     /// again.
     static func take(_ sink: EventSink?, _ machine: inout ScriptedNode, _ now: Instant, _ out: inout Outbox) {
+        machine.tellScript(now, &out)
         for event in out.events { sink?.file.append(event.json.bytes, event) }
         out.events.removeAll(keepingCapacity: true)
         out.moments.removeAll(keepingCapacity: true)

@@ -8,6 +8,7 @@ import Nanomsg
 import Node
 import Primitives
 import SIP
+import Scripting
 import Sealing
 import Synchronization
 import Transports
@@ -104,6 +105,13 @@ final class LiveNode: ManagedNode {
         _ = try? await ask { node, now, out in node.reload(settings, now: now, into: &out) }
     }
 
+    /// Serves with another script.
+    /// - Returns: Why the one from before serves on.
+    func adopt(_ source: ScriptSource, _ recipe: ScriptRecipe) async -> String? {
+        guard let running = running.withLock({ $0 }) else { return "the node is stopping" }
+        return await running.thread.perform { machine, _, _ in machine.adopt(source, recipe) }
+    }
+
     /// Why the node cannot take other settings now.
     func objections(to settings: Settings) async -> [String] {
         (try? await ask { node, _, _ in node.objections(to: settings) }) ?? []
@@ -126,6 +134,7 @@ final class LiveNode: ManagedNode {
     func status() async throws(NodeStopped) -> StatusReport {
         var report = Self.signed(try await ask { node, now, _ in node.status(now: now) })
         report.sealing = try current().seal.map { SealingReport($0.report()) }
+        report.script = await (try current()).thread.perform { machine, _, _ in machine.script }
         return report
     }
 
@@ -139,7 +148,7 @@ final class LiveNode: ManagedNode {
 
     func metrics() async throws(NodeStopped) -> [MetricReport] {
         let running = try current()
-        let reports = try await ask { node, now, _ in node.metrics(now: now) }
+        let reports = await running.thread.perform { machine, now, _ in machine.metrics(now: now) }
         return reports
             + ShellMetrics.reports(
                 await running.thread.counters(), running.bus?.counters, running.seal?.report(), running.dns.counters,
@@ -198,6 +207,24 @@ final class LiveNode: ManagedNode {
 
     func statistics(ofThisNode isOwn: Bool) async throws(NodeStopped) -> DialogStatistics {
         try await ask { node, _, _ in node.statistics(ofThisNode: isOwn) }
+    }
+
+    func contacts(after cursor: UInt32?) async throws(NodeStopped) -> ContactPage {
+        try await ask { node, now, _ in node.contacts(after: cursor, now: now) }
+    }
+
+    func contacts(of address: String, in table: String) async throws(NodeStopped) -> AddressReport? {
+        try await ask { node, now, _ in node.contacts(of: address, in: table, now: now) }
+    }
+
+    func removeContacts(of address: String, in table: String, uri: String?) async throws(NodeStopped) -> Int? {
+        try await ask { node, now, out in
+            node.removeContacts(of: address, in: table, uri: uri, now: now, into: &out)
+        }
+    }
+
+    func addContact(_ wish: ContactWish) async throws(NodeStopped) -> String? {
+        try await ask { node, now, out in node.addContact(wish, now: now, into: &out) }
     }
 
     func drain(_ isDraining: Bool) async throws(NodeStopped) -> StatusReport {

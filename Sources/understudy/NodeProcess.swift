@@ -79,10 +79,13 @@ final class NodeProcess: Sendable {
             management = try await openManagement(settings.management, keys, context, log)
             let opened = try await openDoors(settings.management, context)
             doors = opened
-            let thread = try startThread(settings, sockets, streams, signal, service, log, live)
+            let recipe = ScriptRecipe(settings, seed: UInt64.random(in: 0...UInt64.max))
+            let thread = try startThread(
+                settings, sockets, streams, signal, service, ThreadParts(log: log, live: live, recipe: recipe))
             live.tellCertificates(settings)
             let reloader = Reloader(
-                loaded, live: live, streams: streams, keys: keys, service: service, log: log, reading: reading)
+                loaded, live: live, streams: streams, keys: keys, service: service,
+                script: recipe, log: log, reading: reading)
             live.control(LiveNode.Controls(log: log) { await reloader.reload() })
             return NodeProcess(
                 settings: settings, reloader: reloader, live: live, thread: thread, streams: streams,
@@ -123,10 +126,11 @@ final class NodeProcess: Sendable {
 
     private static func startThread(
         _ settings: Settings, _ sockets: [UDPSocket?], _ streams: StreamService?, _ signal: Signal,
-        _ service: ServiceReports, _ log: NodeLog, _ live: LiveNode
+        _ service: ServiceReports, _ parts: ThreadParts
     ) throws(StartError) -> SIPThread<ScriptedNode> {
+        let (log, live) = (parts.log, parts.live)
         let dns = try openDNS(settings.dns, signal)
-        let judge = try openScript(settings)
+        let judge = try openScript(parts.recipe, settings)
         do throws(NanomsgError) {
             var bus: Bus?
             let secrets = settings.cluster.keys.seals.map(\.bytes)
@@ -148,7 +152,8 @@ final class NodeProcess: Sendable {
             let events = try EventSink.open(settings.dialogs, live)
             node.awaitsConfirmation = events != nil
             let thread = try SIPThread(
-                machine: ScriptedNode(node, judge: judge), sockets: sockets, streams: streams, bus: bus, dns: dns,
+                machine: ScriptedNode(node, judge: judge, hasSink: events != nil), sockets: sockets, streams: streams,
+                bus: bus, dns: dns,
                 signal: signal,
                 heartbeat: service.heartbeat,
                 observer: { machine, now, out in EventSink.take(events, &machine, now, &out) },
@@ -162,9 +167,19 @@ final class NodeProcess: Sendable {
         }
     }
 
-    private static func openScript(_ settings: Settings) throws(StartError) -> ScriptJudge? {
+    /// What the SIP thread is given beside its sockets.
+    private struct ThreadParts {
+        let log: NodeLog
+        let live: LiveNode
+        let recipe: ScriptRecipe?
+    }
+
+    private static func openScript(
+        _ recipe: ScriptRecipe?, _ settings: Settings
+    ) throws(StartError) -> ScriptJudge? {
+        guard let recipe else { return nil }
         do {
-            return try ScriptJudge.configured(settings, seed: UInt64.random(in: 0...UInt64.max))
+            return try recipe.judge(try recipe.source())
         } catch let error as ScriptError {
             throw StartError(description: "\(error.sentence); see script.lua")
         } catch {

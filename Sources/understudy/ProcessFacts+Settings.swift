@@ -4,6 +4,7 @@ import Glibc
 import Management
 import Node
 import SIP
+import Scripting
 
 extension ProcessFacts {
     init(_ settings: Settings) {
@@ -12,6 +13,15 @@ extension ProcessFacts {
         processID = getpid()
         showsDefects = settings.management.compatibility == .kamailio56
         dumpFolder = settings.management.dumpFolder
+        if !settings.script.lua.isEmpty {
+            let modules = Set(settings.script.modules.map(\.rawValue))
+            scriptFunctions = Library.functions(with: modules).map { function in
+                ScriptFunction(
+                    module: function.module, name: String(function.name.split(separator: ".").last ?? ""),
+                    result: function.result.rawValue,
+                    parameters: function.parameters.map(\.rawValue).joined(separator: ", "))
+            }
+        }
         sockets = settings.sip.listen.map { endpoint in
             let name = settings.sip.advertise.first { $0.transport == endpoint.transport }
             return Socket(

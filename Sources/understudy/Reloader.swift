@@ -1,8 +1,10 @@
-// Reads the configuration again while the node runs: what it can take, it takes at once, the files of TLS are read
-// anew, and what only a restart brings is named. A configuration with a problem changes nothing.
+// Reads the configuration again while the node runs: what it can take, it takes at once, the files of TLS and the script
+// are read anew, and what only a restart brings is named. A configuration with a problem changes nothing, and so does a
+// script that does not run: the one from before serves on.
 
 import Management
 import Node
+import Scripting
 import Synchronization
 import Transports
 
@@ -13,18 +15,21 @@ actor Reloader {
     private let streams: StreamService?
     private let keys: ServerKeys?
     private let service: ServiceReports
+    private let script: ScriptRecipe?
     private let log: NodeLog
     private let reading: @Sendable () -> SettingsLoader.Loaded
 
     init(
         _ loaded: SettingsLoader.Loaded, live: LiveNode, streams: StreamService?, keys: ServerKeys?,
-        service: ServiceReports, log: NodeLog, reading: @escaping @Sendable () -> SettingsLoader.Loaded
+        service: ServiceReports, script: ScriptRecipe?, log: NodeLog,
+        reading: @escaping @Sendable () -> SettingsLoader.Loaded
     ) {
         current = loaded
         self.live = live
         self.streams = streams
         self.keys = keys
         self.service = service
+        self.script = script
         self.log = log
         self.reading = reading
     }
@@ -49,10 +54,16 @@ actor Reloader {
     private func take(_ next: SettingsLoader.Loaded, _ report: inout ReloadReport) async {
         report.refused = await live.objections(to: next.settings)
         guard report.refused.isEmpty else { return report.applied = [] }
+        let newScript: ScriptSource?
+        do throws(ScriptRefusal) { newScript = try await readScript() } catch {
+            report.refused = [error.why]
+            return report.applied = []
+        }
         if let refusal = await readCertificates(next.settings, &report) {
             report.refused = [refusal]
             return report.applied = []
         }
+        if let newScript { await serve(newScript, &report) }
         guard !report.applied.isEmpty else { return }
         await live.adopt(next.settings)
         // What needs a restart stays as it was, so that the next reload names it again.
@@ -69,6 +80,36 @@ actor Reloader {
             report.warnings.append("node.log-level: serve was given --log-level, which holds")
         } else {
             log.level = next.settings.node.logLevel ?? .info
+        }
+    }
+
+    private struct ScriptRefusal: Error {
+        let why: String
+    }
+
+    /// Another script than the one that serves; `nil` when there is none.
+    private func readScript() async throws(ScriptRefusal) -> ScriptSource? {
+        guard let script else { return nil }
+        let source: ScriptSource
+        do { source = try script.source() } catch { throw ScriptRefusal(why: "the script cannot be read") }
+        let status = try? await live.status()
+        guard status?.script?.version != source.version else { return nil }
+        do throws(ScriptError) {
+            // Here first: what its files do when they are loaded takes none of the node's time when it fails.
+            _ = try script.judge(source)
+        } catch {
+            throw ScriptRefusal(why: error.sentence)
+        }
+        return source
+    }
+
+    private func serve(_ source: ScriptSource, _ report: inout ReloadReport) async {
+        guard let script else { return }
+        if let refusal = await live.adopt(source, script) {
+            report.warnings.append("the script from before serves on: \(refusal)")
+        } else {
+            report.applied.append("script.lua")
+            log.write(Note(.notice, "another script serves", [("version", source.version)]))
         }
     }
 

@@ -13,11 +13,43 @@ import Transports
 struct ScriptedNode: ~Copyable, NodeMachine {
     var node: Node
     private let judge: ScriptJudge?
+    /// The script's function for events.
+    private let eventCallback: [UInt8]
+    /// Nobody else says that an event was told.
+    private let confirmsEvents: Bool
 
-    init(_ node: consuming Node, judge: ScriptJudge?) {
+    /// - Parameter hasSink: Events go into a file, too, which confirms them.
+    init(_ node: consuming Node, judge: ScriptJudge?, hasSink: Bool) {
         self.node = node
         self.judge = judge
+        eventCallback = Array(self.node.settings.dialogs.eventCallback.utf8)
+        confirmsEvents = !hasSink
+        if judge != nil, !eventCallback.isEmpty { self.node.awaitsConfirmation = true }
         if judge != nil { self.node.scriptPoints = [.request, .branch, .response, .final] }
+    }
+
+    /// What runs, for the status.
+    var script: ScriptReport? {
+        judge.map { ScriptReport(file: $0.fileName, version: $0.version) }
+    }
+
+    /// Serves with another script from the next question on.
+    /// - Returns: Why the one from before serves on; `nil` when it does not.
+    func adopt(_ source: ScriptSource, _ recipe: ScriptRecipe) -> String? {
+        do throws(ScriptError) {
+            try judge?.adopt(try recipe.engine(source))
+            return nil
+        } catch {
+            return error.sentence
+        }
+    }
+
+    func metrics(now: Instant) -> [MetricReport] { node.metrics(now: now) + ScriptMetrics.reports(judge) }
+
+    /// Tells the script what stands in the outbox of dialogs' lives.
+    mutating func tellScript(_ now: Instant, _ out: inout Outbox) {
+        guard let judge, !eventCallback.isEmpty, !out.events.isEmpty else { return }
+        judge.tell(to: eventCallback, confirms: confirmsEvents, &node, time(now), into: &out)
     }
 
     private func time(_ now: Instant) -> RouteTime {
@@ -101,45 +133,4 @@ struct ScriptedNode: ~Copyable, NodeMachine {
     }
 
     var nextDeadline: Instant { min(node.nextDeadline, judge?.next ?? .distantFuture) }
-}
-
-extension ScriptJudge {
-    /// The judge of a configuration; `nil` without a script.
-    static func configured(_ settings: Settings, seed: UInt64) throws -> ScriptJudge? {
-        guard !settings.script.lua.isEmpty else { return nil }
-        let source = try CheckScript.source(
-            settings.script.lua, settings.script.path.isEmpty ? nil : settings.script.path)
-        let socket = settings.sip.listen.first ?? Endpoint(address: Address(ipv4: 0), port: 5_060)
-        let run = RouteRun(
-            settings: RouteSettings(settings, seed: settings.cluster.key.isEmpty ? Array("\(seed)".utf8) : []),
-            point: RoutePoint(kind: .request, source: socket, socket: socket),
-            time: RouteTime(microseconds: Int(BootClock.unixMilliseconds) * 1_000, now: BootClock.now), seed: seed)
-        return try ScriptJudge(
-            try ScriptEngine(source, limits: ScriptLimits(), run: run), sockets: settings.sip.listen)
-    }
-}
-
-extension RouteSettings {
-    /// What routes know of a configured node.
-    /// - Parameter seed: Nobody else's bytes, for a node without a key; empty where the cluster has one.
-    init(_ settings: Settings, seed: [UInt8]) {
-        self.init()
-        names = settings.sip.listen.map { HostPort($0) }
-        for uri in settings.sip.advertise {
-            let port = uri.port ?? uri.transport.defaultPort
-            let transport = uri.namesTransport ? uri.transport : nil
-            names.append(HostPort(host: Array(uri.host.utf8), port: port, transport: transport))
-        }
-        if let service = settings.sip.serviceAddress { names.append(HostPort(service)) }
-        domains = settings.sip.alias.map { Array($0.utf8) }
-        profilesWithValue = Set(settings.dialogs.profilesWithValue.map { Array($0.utf8) })
-        profilesNoValue = Set(settings.dialogs.profilesNoValue.map { Array($0.utf8) })
-        dialogLifetime = settings.dialogs.defaultTimeout
-        balancers = settings.sip.balancer.map(\.address)
-        members = settings.cluster.peers.map(\.address)
-        transports = Set(settings.sip.listen.map(\.transport)).union([.udp])
-        modules = Set(settings.script.modules.map(\.rawValue))
-        // Nothing of the cluster's key is in what goes out: a nonce has a mark made with what is made of it.
-        auth.key = SHA256.authenticationCode(Array("nonce".utf8), key: settings.cluster.key.bytes + seed)
-    }
 }

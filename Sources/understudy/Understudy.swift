@@ -37,7 +37,8 @@ struct Understudy: AsyncParsableCommand {
             """,
         version: Build.sentence,
         subcommands: [
-            Serve.self, Config.self, Key.self, Status.self, Dialogs.self, Profiles.self, Check.self, Drain.self,
+            Serve.self, Config.self, Key.self, Status.self, Dialogs.self, Profiles.self, Contacts.self, Check.self,
+            Drain.self,
             Undrain.self,
             ReloadCommand.self, LogLevelCommand.self, TraceCommand.self, TopCommand.self, Script.self,
             Call.self,

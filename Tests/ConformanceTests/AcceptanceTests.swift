@@ -72,6 +72,11 @@ struct AcceptanceTests {
         try expectToPass(name)
     }
 
+    @Test(.timeLimit(.minutes(5)), arguments: ["registrar"])
+    func `a phone whose 200 has left is reached by every survivor`(name: String) throws {
+        try expectToPass(name)
+    }
+
     @Test(.timeLimit(.minutes(5)), arguments: ["random-relay"])
     func `any datagram may reach any node (S1-2)`(name: String) throws {
         try expectToPass(name)
@@ -88,7 +93,7 @@ struct AcceptanceTests {
         arguments: [
             "peers-sipp-udp", "peers-sipp-tcp", "peers-baresip", "peers-pjsua", "peers-linphone", "peers-netsip",
             "peers-websocket", "reached-by-connection", "route-of-the-dead", "expiry-over-connections",
-            "stream-manners", "services", "hunting-above", "hunting-behind",
+            "stream-manners", "services", "hunting-above", "hunting-behind", "script-stock",
         ])
     func `independent user agents call through the nodes`(name: String) throws {
         try expectToPass(name)

@@ -18,6 +18,7 @@ final class FakeNode: ManagedNode {
         /// Why nothing is changed; `nil` changes it.
         var changeOutcome: DialogError?
         var profiles: [ProfileReport] = []
+        var addresses: [AddressReport] = []
         var statistics = DialogStatistics()
         var reloadReport = ReloadReport()
         var logLevel = NoteLevel.info
@@ -122,6 +123,32 @@ final class FakeNode: ManagedNode {
             found.early = max(found.early, dialogs.early)
             found.processed = max(found.processed, UInt64(clamping: state.processed))
             return found
+        }
+    }
+
+    func contacts(after cursor: UInt32?) async throws(NodeStopped) -> ContactPage {
+        try get { ContactPage(addresses: $0.addresses) }
+    }
+
+    func contacts(of address: String, in table: String) async throws(NodeStopped) -> AddressReport? {
+        try get { state in state.addresses.first { $0.address == address && $0.table == table } }
+    }
+
+    func removeContacts(of address: String, in table: String, uri: String?) async throws(NodeStopped) -> Int? {
+        try get { state in
+            let found = state.addresses.first { $0.address == address && $0.table == table }?.contacts ?? []
+            let count = found.count { uri == nil || $0.uri == uri }
+            if count > 0 || uri == nil { state.deeds.append("remove \(table) \(address) \(uri ?? "all")") }
+            return count
+        }
+    }
+
+    func addContact(_ wish: ContactWish) async throws(NodeStopped) -> String? {
+        try get { state in
+            state.deeds.append(
+                "add \(wish.table) \(wish.address) \(wish.uri) \(wish.expiresSeconds) \(wish.q) \(wish.path) "
+                    + "\(wish.flags) \(wish.methods)")
+            return nil
         }
     }
 

@@ -50,7 +50,9 @@ struct MethodArticleTests {
     private static var text: String {
         let groups = [
             ("cluster.", "What the commands ask"), ("fault.", "Test aids, with management.fault_injection"),
-            ("dlg.", "Kamailio's dialog"), ("dlg2.", "Kamailio's ims_dialog"), ("stats.", "Kamailio's statistics"),
+            ("dlg.", "Kamailio's dialog"), ("dlg2.", "Kamailio's ims_dialog"),
+            ("ul.", "Kamailio's usrloc"), ("app_lua.", "Kamailio's app_lua"),
+            ("stats.", "Kamailio's statistics"),
             ("core.", "Kamailio's core"), ("system.", "What there is to ask"), ("corex.", "Kamailio's corex"),
         ]
         var text = head

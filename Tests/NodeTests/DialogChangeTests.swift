@@ -20,6 +20,21 @@ struct DialogChangeTests {
         return bench
     }
 
+    @Test func `so many times of whole profiles are set at once and no more`() throws {
+        var bench = Self.bench()
+        try bench.change([.profile("calls", value: nil, isMember: true)], through: 0)
+        var taken = 0
+        bench.change(0) { node, now in
+            while node.setTimeout(ofProfile: Array("calls".utf8), value: nil, seconds: 20 + taken, now: now) {
+                taken += 1
+            }
+        }
+        #expect(taken == 64)
+        bench.advance(milliseconds: 1_000)
+        let left = try #require(bench.dialog(seenBy: 2)?.remainingMilliseconds)
+        #expect((81_000...83_000).contains(left), "the last one: \(left)")
+    }
+
     @Test func `what is set on one node is seen on all and survives the node's death`() throws {
         var bench = Self.bench()
         try bench.change(

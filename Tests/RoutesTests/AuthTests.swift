@@ -91,6 +91,8 @@ struct AuthTests {
         #expect(run.checkCredentials(bytes("example.com")) == .ok)
         #expect(run.checkPassword(bytes("example.com"), bytes("secret"), 0, 0) == .ok)
         #expect(run.checkPassword(bytes("example.com"), bytes("wrong"), 0, 0) == .wrongPassword)
+        #expect(try !run.consumeCredentials(), "nobody has said whose were good")
+        #expect(run.authorized(bytes("example.com"), .ok) == 1)
         #expect(try run.consumeCredentials())
         #expect(try #require(try run.edited()).shown.contains("Digest") == false)
         if algorithm == .md5 {

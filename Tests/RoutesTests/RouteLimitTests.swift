@@ -50,6 +50,32 @@ struct RouteLimitTests {
         #expect(run.text("$dlg_var(v0)") == "2" && run.text("$dlg_var(one more)") == nil)
     }
 
+    @Test func `a profile counts so many calls of other systems and no more`() throws {
+        var settings = RouteBench.settings()
+        settings.profilesNoValue = [Array("calls".utf8)]
+        var run = try RouteBench.run(settings: settings)
+        let name = Array("calls".utf8)
+        func add(_ number: Int, until seconds: Int) -> Bool {
+            run.setRemoteProfile(
+                Array("add".utf8), name, [], uid: Array("\(number)".utf8), expires: run.time.seconds + seconds)
+        }
+        for number in 0..<RouteMemory.remoteLimit {
+            try #require(add(number, until: number == 7 ? 0 : 60))
+        }
+        let (isMore, isEvenMore) = (add(-1, until: 60), add(-2, until: 60))
+        #expect(isMore && !isEvenMore, "one had ended")
+        #expect(run.profileSize(name, nil) == RouteMemory.remoteLimit)
+    }
+
+    @Test func `so many requests are suspended and no more`() throws {
+        var run = try RouteBench.run()
+        run.point.transaction = 1
+        for number in 0..<UInt64(SuspendedRequests.limit) { run.suspended.insert(number + 2) }
+        #expect(!run.suspend())
+        run.suspended.remove(2)
+        #expect(run.suspend())
+    }
+
     @Test func `answers get so many bytes of header lines and no more`() throws {
         var run = try RouteBench.run()
         let line = Array("X: ".utf8) + [UInt8](repeating: 0x78, count: RoutePlan.replyLimit - 5)

@@ -185,4 +185,64 @@ struct DialogScriptTests {
     @Test func `a script without ksr_request_route is none`() throws {
         #expect(throws: ScriptError.self) { try ScriptDesk("function ksr_request_rout() end") }
     }
+
+    @Test func `a state is what the messages made it, calls of others count, a profile gets its time`() throws {
+        var desk = try desk(
+            """
+            function ksr_request_route()
+              KSR.rr.record_route()
+              if KSR.is_INVITE() then
+                KSR.dialog.set_dlg_profile("caller", "alice")
+              else
+                KSR.rr.loose_route()
+                local function size(v) KSR.dialog.get_profile_size("caller", v, "$var(n)") return KSR.pv.get("$var(n)") end
+                KSR.info(table.concat({KSR.dialog.dlg_set_state("e"), KSR.ims_dialog.dlg_set_state("c"),
+                  KSR.dialog.dlg_set_state("?")}, " "))
+                KSR.info(table.concat({size("alice"), KSR.dialog.dlg_remote_profile("add", "caller", "alice", "u1", 60),
+                  size("alice"), KSR.dialog.dlg_remote_profile("add", "caller", "alice", "u2", 0), size("alice"),
+                  size(""), KSR.dialog.dlg_remote_profile("rm", "caller", "alice", "u1"), size("alice"),
+                  KSR.dialog.dlg_remote_profile("rm", "caller", "alice", "u1"),
+                  KSR.dialog.dlg_remote_profile("add", "nose", "x", "u1", 60)}, " "))
+                KSR.info(table.concat({KSR.dialog.dlg_set_timeout_by_profile("caller", "alice", 33),
+                  KSR.dialog.dlg_set_timeout_by_profile("nose", "", 33),
+                  KSR.dialog.dlg_set_timeout_by_profile("caller", "alice", 0)}, " "))
+              end
+              KSR.tm.t_relay()
+            end
+            """)
+        let invite = try answered(&desk)
+        _ = try desk.receive(try within("ACK", invite, cSeq: 1), from: Self.caller)
+        desk.clearSaid()
+        _ = try desk.receive(try within("INFO", invite), from: Self.caller)
+        #expect(desk.said.last == "1 -1 -1" && desk.said.contains("1 1 2 1 2 2 1 1 -1 -1"), "\(desk.said)")
+        #expect(desk.said.contains("-1 1 -1"))
+        _ = desk.advance(milliseconds: 50)
+        let left = try #require(dialogs(desk).first?.remainingMilliseconds)
+        #expect((32_000...33_000).contains(left), "\(left)")
+        #expect(desk.failures.isEmpty, "\(desk.failures)")
+    }
+
+    @Test func `the script's function is told what becomes of dialogs, and may read and write them`() throws {
+        var desk = try desk(
+            """
+            function ksr_request_route()
+              KSR.rr.record_route()
+              if KSR.is_INVITE() then KSR.pv.sets("$dlg_var(tenant)", "blue") else KSR.rr.loose_route() end
+              KSR.tm.t_relay()
+            end
+            function told(event)
+              KSR.info(event .. " " .. KSR.pv.get("$dlg_var(tenant)") .. " " .. KSR.pv.get("$ci") .. " "
+                .. KSR.pv.get("$fU") .. " " .. KSR.dialog.var_sets("seen", event))
+            end
+            """)
+        desk.eventCallback = "told"
+        let invite = try answered(&desk)
+        _ = try desk.receive(try within("ACK", invite, cSeq: 1), from: Self.caller)
+        #expect(desk.said == ["dialog:start blue c1 alice 1"])
+        #expect(dialogs(desk).first?.variables.contains(StampedReport(key: "seen", value: "dialog:start")) == true)
+        _ = try desk.receive(try within("BYE", invite), from: Self.caller)
+        _ = desk.advance(milliseconds: 1_000)
+        #expect(desk.said.last == "dialog:end blue c1 alice -1", "one that is over takes no more")
+        #expect(desk.failures.isEmpty, "\(desk.failures)")
+    }
 }

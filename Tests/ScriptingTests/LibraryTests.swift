@@ -16,6 +16,7 @@ struct LibraryTests {
         name.hasPrefix("ims_dialog.")
             || [
                 "dialog.dlg_set_ruri", "dialog.dlg_terminate", "dialog.dlg_set_var", "dialog.dlg_get_var",
+                "dialog.dlg_set_state", "dialog.dlg_remote_profile", "dialog.dlg_set_timeout_by_profile",
                 "dialog.dlg_update_state", "dialog.dlg_update_contact", "dialog.dlg_update_socket",
             ].contains(name)
     }

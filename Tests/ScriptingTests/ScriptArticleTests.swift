@@ -47,6 +47,22 @@ struct ScriptArticleTests {
           `dlg_db_load_callid` says whether there is such a dialog.
         - A script without `ksr_request_route` is refused. A request that cannot be read gets 400.
         - `KSR.pike` counts no balancer and no member of the cluster.
+        - `KSR.tmx.t_suspend()` puts a request aside on this node, for as long as its sender waits (32 s); `t_continue()`
+          goes on with it in the script that serves then. A function for events cannot wait.
+        - `KSR.tm.t_set_fr()` holds for the branches of this request route, or of this failure route. A callee that
+          rings for too long is cancelled, and the failure route sees 408 when it has answered to that.
+        - `ims_dialog.event_callback` names the function that is told `dialog:start`, `dialog:timeout`, `dialog:end`
+          and `dialog:failed`: once, on the node that acts for the dialog, whichever has seen it.
+        - `KSR.dialog.dlg_set_state()` answers 1 for the state that the dialog has: states follow from messages.
+          `dlg_remote_profile()` counts on this node; `dlg_set_timeout_by_profile()` is carried out within moments.
+        - `KSR.registrar` keeps contacts in the cluster's records: every node finds them. The verdict of a route that
+          has saved waits until a peer has what it saved. A table is a name, and needs no configuration. Addresses
+          are the user alone, in lower case; times, and how many contacts an address may have, are `registrar.*`'s.
+          A Path is always kept and followed, and a contact that came over a connection is reached by it, from any
+          node. Of contacts with one q the latest comes first; of a phone that has registered more than once
+          (`+sip.instance`) one way is taken, the first that is there. Where none is, the failure route gets 480.
+        - `KSR.registrar.save()` answers a REGISTER out of order with 500 (RFC 3261 §10.3), where there it is 400, and
+          its refusals list no contacts.
         - Regular expressions are those of `routes`: no counted repetition, no back reference.
 
         A function answers -1, or `false`, where Kamailio's does. Called with no parameter where it wants one, or with

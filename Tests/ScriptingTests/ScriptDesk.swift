@@ -25,6 +25,10 @@ struct ScriptDesk {
     let judge: ScriptJudge
     var now = Instant.zero
     var out = Outbox()
+    /// The function that events of dialogs are told to.
+    var eventCallback = "" {
+        didSet { node.awaitsConfirmation = !eventCallback.isEmpty }
+    }
     /// What the log got.
     private(set) var notes: [Note] = []
     var failures: [Note] { notes.filter { $0.message == "a route of the script failed" } }
@@ -32,6 +36,8 @@ struct ScriptDesk {
     var said: [String] {
         notes.filter { $0.message == "the script says" }.flatMap { $0.metadata.map(\.1) }
     }
+
+    mutating func clearSaid() { notes.removeAll() }
 
     init(
         _ script: String, modules: Set<String> = [], change: (inout Settings, inout RouteSettings) -> Void = { _, _ in }
@@ -61,6 +67,9 @@ struct ScriptDesk {
         judge.answer(&node, time, into: &out)
         node.advance(to: now, into: &out)
         judge.answer(&node, time, into: &out)
+        if !eventCallback.isEmpty {
+            judge.tell(to: Array(eventCallback.utf8), confirms: true, &node, time, into: &out)
+        }
         notes += out.notes
         defer { out.removeAll() }
         return out.datagrams.map { datagram in
@@ -70,13 +79,18 @@ struct ScriptDesk {
         }
     }
 
-    mutating func receive(_ text: String, from: String) throws -> [Sent] {
+    mutating func receive(_ text: String, from: String, flow: FlowID = .none) throws -> [Sent] {
         let bytes = Array(text.utf8)
+        var source = try #require(Endpoint(text: from))
+        if flow != .none { source.transport = .tcp }
         node.receive(
-            datagram: RawSpan(_elements: bytes.span), from: try #require(Endpoint(text: from)),
-            on: ListenerID(rawValue: 0), ageMilliseconds: 0, now: now, into: &out)
+            datagram: RawSpan(_elements: bytes.span), from: source, on: ListenerID(rawValue: 0), flow: flow,
+            ageMilliseconds: 0, now: now, into: &out)
         return turn()
     }
+
+    /// A phone's connection has ended.
+    mutating func close(_ flow: FlowID) { node.receive(closed: flow, now: now, into: &out) }
 
     mutating func advance(milliseconds: Int64) -> [Sent] {
         let end = now.advanced(milliseconds: milliseconds)

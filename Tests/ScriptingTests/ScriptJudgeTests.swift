@@ -130,4 +130,118 @@ struct ScriptJudgeTests {
         #expect(desk.judge.transactionCount == ScriptJudge.transactionLimit)
         _ = desk.advance(milliseconds: 1)
     }
+
+    @Test func `another script serves from the next request on; what waits ends where it began`() throws {
+        var desk = try ScriptDesk(
+            """
+            function ksr_request_route()
+              KSR.htable.sht_seti("ipban", "kept", 7)
+              KSR.cfgutils.sleep(1)
+              KSR.sl.send_reply(480, "Old")
+            end
+            """
+        ) { _, routes in
+            routes.tables = [HashTableSettings(name: Array("ipban".utf8), lifetime: .seconds(300))]
+        }
+        let first = desk.judge.version
+        #expect(try desk.receive(Self.invite, from: Self.caller).allSatisfy { $0.status == 100 })
+        try desk.judge.adopt(
+            try ScriptBench.engine(
+                """
+                function ksr_request_route() KSR.sl.send_reply(KSR.htable.sht_get("ipban", "kept") + 474, "New") end
+                """))
+        #expect(desk.judge.version != first)
+        let other = ScriptCall.request("INVITE sip:bob@127.0.0.21:5070", "INVITE", call: "c2")
+        #expect(try desk.receive(other, from: Self.caller).compactMap(\.status).last == 481, "with what is remembered")
+        let late = desk.advance(milliseconds: 1_100).compactMap(\.status)
+        #expect(late.contains(480), "\(late)")
+        #expect(throws: ScriptError.self) { try desk.judge.adopt(try ScriptBench.engine("function f() end")) }
+        let third = ScriptCall.request("INVITE sip:bob@127.0.0.21:5070", "INVITE", call: "c3")
+        #expect(try desk.receive(third, from: Self.caller).compactMap(\.status).last == 481)
+        #expect(desk.failures.isEmpty, "\(desk.failures)")
+    }
+
+    private static let hunting = """
+        function ksr_request_route()
+          KSR.tm.t_set_fr(2000, 1000)
+          KSR.tm.t_on_failure("failed")
+          KSR.tm.t_relay()
+        end
+        function failed()
+          if KSR.tm.t_check_status("408") < 0 then return end
+          KSR.pv.sets("$ru", "sip:voicemail@127.0.0.30:5060")
+          KSR.tm.t_relay()
+        end
+        """
+
+    @Test func `a callee that says nothing for the script's first time is given up for the next`() throws {
+        var desk = try desk(Self.hunting)
+        _ = try desk.receive(Self.invite, from: Self.caller)
+        #expect(desk.advance(milliseconds: 990).filter { $0.firstLine.contains("voicemail") }.isEmpty)
+        let sent = desk.advance(milliseconds: 30)
+        #expect(sent.contains { $0.firstLine.hasPrefix("INVITE sip:voicemail@127.0.0.30:5060 ") })
+        let after = desk.advance(milliseconds: 5_000)
+        #expect(after.filter { $0.to == Self.callee }.isEmpty, "nothing is sent again to who was given up")
+    }
+
+    @Test func `one that rings is cancelled after the script's final time, and its 487 counts as 408`() throws {
+        var desk = try desk(Self.hunting)
+        let sent = try desk.receive(Self.invite, from: Self.caller)
+        let invite = try #require(sent.first { $0.status == nil })
+        _ = desk.advance(milliseconds: 500)
+        _ = try desk.receive(ScriptCall.answer("180 Ringing", to: invite), from: Self.callee)
+        #expect(desk.advance(milliseconds: 1_900).filter { $0.firstLine.hasPrefix("CANCEL") }.isEmpty)
+        #expect(desk.advance(milliseconds: 200).contains { $0.firstLine.hasPrefix("CANCEL") && $0.to == Self.callee })
+        let next = try desk.receive(ScriptCall.answer("487 Request Terminated", to: invite), from: Self.callee)
+        #expect(next.contains { $0.firstLine.hasPrefix("INVITE sip:voicemail@127.0.0.30:5060 ") })
+        #expect(desk.failures.isEmpty, "\(desk.failures)")
+    }
+
+    @Test func `a request that is suspended goes on when another run says so, by its numbers`() throws {
+        var desk = try desk(
+            """
+            function ksr_request_route()
+              if KSR.is_method_in("M") then
+                local i, l = KSR.pv.get("$hdr(X-Index)"), KSR.pv.get("$hdr(X-Label)")
+                KSR.info("continued " .. KSR.tmx.t_continue(i, l, "go_on") .. KSR.tmx.t_continue(i, l, "go_on"))
+                KSR.info("none " .. KSR.tmx.t_continue(1, 2, "go_on"))
+                KSR.sl.send_reply(200, "OK")
+                return
+              end
+              KSR.setflag(3)
+              KSR.tm.t_newtran()
+              KSR.tmx.t_suspend()
+              KSR.info(KSR.pv.get("$T(id_index)") .. " " .. KSR.pv.get("$T(id_label)"))
+            end
+            function go_on()
+              KSR.info("flag " .. tostring(KSR.isflagset(3)) .. " " .. KSR.pv.get("$rU"))
+              KSR.pv.sets("$rU", "carol")
+              KSR.tm.t_relay()
+            end
+            """)
+        let first = try desk.receive(Self.invite, from: Self.caller)
+        #expect(first.allSatisfy { $0.status == 100 }, "nothing but 100 while it is suspended")
+        let numbers = try #require(desk.said.last).split(separator: " ").map(String.init)
+        _ = desk.advance(milliseconds: 2_000)
+        let message = ScriptCall.request(
+            "MESSAGE sip:x@127.0.0.20", "MESSAGE", call: "m1",
+            extra: "X-Index: \(numbers[0])\r\nX-Label: \(numbers[1])\r\n")
+        let sent = try desk.receive(message, from: "127.0.0.23:5060")
+        #expect(sent.contains { $0.firstLine == "INVITE sip:carol@127.0.0.21:5070 SIP/2.0" })
+        #expect(sent.contains { $0.status == 200 }, "and the MESSAGE has its own answer")
+        #expect(desk.said.suffix(3) == ["continued 1-1", "none -1", "flag true bob"], "\(desk.said)")
+        #expect(desk.failures.isEmpty, "\(desk.failures)")
+    }
+
+    @Test func `a suspended request that nobody goes on with gets 500, or 487 where it was cancelled`() throws {
+        var desk = try desk("function ksr_request_route() KSR.tmx.t_suspend() end")
+        _ = try desk.receive(Self.invite, from: Self.caller)
+        let cancel = Self.invite.replacing("INVITE", with: "CANCEL")
+        let answers = try desk.receive(cancel, from: Self.caller).compactMap(\.status)
+        #expect(answers.contains(200))
+        let other = ScriptCall.request("INVITE sip:bob@127.0.0.21:5070", "INVITE", call: "c2")
+        _ = try desk.receive(other, from: Self.caller)
+        let late = desk.advance(milliseconds: 33_000).compactMap(\.status)
+        #expect(late.contains(487) && late.contains(500), "\(late)")
+    }
 }

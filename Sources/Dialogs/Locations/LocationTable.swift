@@ -69,6 +69,17 @@ package struct LocationTable: Sendable {
         return stream.finish() | Self.mark
     }
 
+    /// Names one contact of an address, the same on every node: what Kamailio calls its ruid.
+    package func uniqueID(of key: [UInt8], in name: [UInt8]) -> [UInt8] {
+        var stream = hash.begin()
+        stream.combine(id(of: name))
+        stream.combine(key, ByteRange(key))
+        var text = ByteWriter(capacity: 24)
+        text.put("uloc-")
+        text.putHex(stream.finish(), digits: 16)
+        return text.bytes
+    }
+
     /// Addresses of record.
     package var count: Int { entries.count }
 

@@ -71,6 +71,7 @@ extension StatusReport {
             "targets": .array(targets.map(\.json)), "transactions": .count(openTransactions),
             "unacknowledged": .count(unacknowledged),
             "relayed": .count(openRelays),
+            "script": script.map { ["file": .string($0.file), "version": .string($0.version)] } ?? .null,
             "uptime_s": JSONValue.seconds(milliseconds: uptimeMilliseconds),
         ]
     }

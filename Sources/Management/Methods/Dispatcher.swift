@@ -40,8 +40,25 @@ package struct ProcessFacts: Sendable {
     package var showsDefects = false
     /// `management.dump_folder`; empty: nothing is dumped.
     package var dumpFolder = ""
+    /// What the script may call; empty without one.
+    package var scriptFunctions: [ScriptFunction] = []
     package let baseline = StatisticsBaseline()
     package let drops = DoorDrops()
+
+    /// A function of KSR, as `app_lua.api_list` tells it.
+    package struct ScriptFunction: Equatable, Sendable {
+        package var module: String
+        package var name: String
+        package var result: String
+        package var parameters: String
+
+        package init(module: String, name: String, result: String, parameters: String) {
+            self.module = module
+            self.name = name
+            self.result = result
+            self.parameters = parameters
+        }
+    }
 
     package struct Socket: Equatable, Sendable {
         package var transport: String

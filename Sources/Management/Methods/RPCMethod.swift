@@ -64,6 +64,7 @@ package enum RPCMethods {
             ClusterStatus.self, ClusterTargets.self, ClusterDialogs.self, ClusterDialog.self, ClusterEnd.self,
             ClusterChange.self, ClusterProfiles.self, ClusterDrain.self,
             ClusterUndrain.self, ClusterDigests.self, ClusterBucket.self, ClusterRepair.self,
+            ClusterContacts.self, ClusterContact.self, ClusterRemoveContacts.self,
             ClusterReload.self, ClusterLogLevel.self, ClusterAsk.self, ClusterTrace.self, ClusterTop.self,
             FaultForget.self, FaultPauseBus.self, FaultSkew.self,
             DialogModuleList.self, DialogModuleOne.self, DialogModuleEnd.self, DialogModuleTerminate.self,
@@ -77,6 +78,9 @@ package enum RPCMethods {
         DialogModuleMatchContext.self, DialogModuleAlive.self, DialogModuleDump.self, IMSDialogEndAll.self,
         StatisticsList.self, StatisticsFetch.self, StatisticsNumbers.self, StatisticsReset.self, StatisticsClear.self,
         CoreVersion.self, CoreUptime.self, CoreProcesses.self, CoreProcessList.self, CoreEcho.self,
+        LocationModuleDump.self, LocationModuleLookup.self, LocationModuleRemove.self, LocationModuleRemoveContact.self,
+        LocationModuleAdd.self, LocationModuleUsers.self, LocationModuleContacts.self, LocationModuleExpired.self,
+        LocationModuleFlush.self, ScriptReload.self, ScriptList.self, ScriptFunctions.self,
         SystemMethods.self, SystemMethodHelp.self, SystemMethodSignature.self, ListSockets.self,
     ]
 

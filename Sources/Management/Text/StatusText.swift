@@ -20,6 +20,9 @@ package enum StatusText {
         ]
         if let sealing = status["sealing"], sealing["sending"] != nil { lines.append("key       \(keys(sealing))") }
         if !version.isEmpty { lines.append("version   \(version)") }
+        if let script = status["script"], script["version"] != nil {
+            lines.append("script    \(Cell.text(script["version"])), \(Cell.text(script["file"]))")
+        }
         if let up = Cell.seconds(status["uptime_s"]) { lines.append("up        \(TimeText.span(seconds: up))") }
         lines += ["", members(status, width: width)]
         for stranger in status["strangers"]?.elements ?? [] {

@@ -12,9 +12,9 @@
 // `HeldRegistration.limit` answers held, beyond which one goes at once, uncommitted and counted.
 
 import Cluster
-import Dialogs
-import Primitives
-import Proxy
+package import Dialogs
+package import Primitives
+package import Proxy
 import Routes
 import SIP
 
@@ -35,19 +35,21 @@ extension Node {
         } catch {
             return decide(question.token, .answer(status: 400, reason: [], lines: []), now: now)
         }
+        let isRegister = message.method == .register
         do throws(RegistrarRefusal) {
-            let isRegister = message.method == .register
             try authenticate(message, now: now)
             guard isRegister else {
                 return decide(question.token, try find(message, question, now: now), now: now)
             }
             let (lines, isNews) = try register(message, question, now: now)
+            noteRegistration(status: 200)
             let fate = RequestVerdict.Fate.answer(status: 200, reason: [], lines: lines)
             guard isNews, let place = hold(question.token, fate) else {
                 return decide(question.token, fate, now: now)
             }
             waitForCommit(CommitToken(context: place, purpose: .registration), now: now)
         } catch {
+            if isRegister { noteRegistration(status: error.status) }
             decide(question.token, .answer(status: error.status, reason: [], lines: error.lines), now: now)
         }
     }
@@ -57,7 +59,13 @@ extension Node {
     }
 
     private mutating func hold(_ token: UInt64, _ fate: RequestVerdict.Fate) -> SlotID? {
-        let place = registrations.insert(HeldRegistration(token: token, verdict: RequestVerdict(fate)))
+        hold(token, RequestVerdict(fate))
+    }
+
+    /// Keeps a verdict until its commit.
+    /// - Returns: `nil` when there is no room: it goes at once, and is counted.
+    mutating func hold(_ token: UInt64, _ verdict: RequestVerdict) -> SlotID? {
+        let place = registrations.insert(HeldRegistration(token: token, verdict: verdict))
         if place == nil { counters.uncommitted += 1 }
         return place
     }
@@ -130,83 +138,32 @@ extension Node {
             proxy.settings.registrarDomains.contains(Array(request.aor[(at + 1)...]))
         else { throw .notFound }
         let known = store.locations.record(of: request.aor) ?? LocationRecord(aor: request.aor)
-        let news = try entries(request, message, question, known, now: now)
+        var base = Binding()
+        base.stamp = nextStamp(above: known)
+        base.registeredUnixMilliseconds = UInt64(max(0, unixMilliseconds + now.milliseconds(since: startedAt)))
+        base.flow = flow(of: question, message)
+        place(message, question, in: &base)
+        let news = try Registration(request, of: known, from: base, settings.registrar.rules, now: now).news
         if !news.entries.isEmpty { try write(news, now: now) }
         let record = store.locations.record(of: request.aor) ?? LocationRecord(aor: request.aor)
-        var lines = ByteWriter(capacity: 512)
-        for contact in record.live(at: now) { Self.writeContact(contact, now: now, into: &lines) }
-        if !request.path.isEmpty {
-            lines.put("Path: ")
-            lines.put(request.path)
-            lines.put("\r\n")
-        }
-        let usesOutbound = request.contacts.contains { $0.registrationID > 0 && !$0.instance.isEmpty }
-        if usesOutbound, message.lists("outbound", in: .supported) { lines.put("Require: outbound\r\n") }
-        return (lines.bytes, !news.entries.isEmpty)
+        return (record.answerLines(to: request, now: now), !news.entries.isEmpty)
     }
 
-    /// The entries that a REGISTER makes (§10.3 steps 6 and 7): all of them, or none.
-    private mutating func entries(
-        _ request: RegisterRequest, _ message: Message, _ question: ScriptQuestion, _ known: LocationRecord,
-        now: Instant
-    ) throws(RegistrarRefusal) -> LocationRecord {
-        var news = LocationRecord(aor: request.aor)
-        let stamp = Stamp(counter: cluster.nextStamp(above: known.counter), tag: proxy.settings.memberTag)
-        let live = known.live(at: now)
-        var reached = Set(live.map(\.key))
-        func admits(_ key: [UInt8]) throws(RegistrarRefusal) -> Bool {
-            let before = known.entries.first { $0.key == key && $0.callID == request.callID }
-            guard let before, before.cSeq >= request.cSeq else { return true }
-            if before.cSeq > request.cSeq { throw .outOfOrder }
-            return false  // A copy of a request that another node has answered.
-        }
-        var base = Binding()
-        (base.callID, base.cSeq, base.stamp, base.path) = (request.callID, request.cSeq, stamp, request.path)
-        (base.userAgent, base.methods) = (request.userAgent, request.methods)
-        base.registeredUnixMilliseconds = UInt64(max(0, unixMilliseconds + now.milliseconds(since: startedAt)))
-        place(message, question, in: &base)
-        func add(_ contact: RegisterRequest.Contact, seconds: Int) {
-            var binding = base
-            (binding.key, binding.contact, binding.q) = (contact.key, contact.uri, contact.q)
-            (binding.instance, binding.registrationID) = (contact.instance, contact.registrationID)
-            (binding.isGone, binding.lifetimeSeconds) = (seconds == 0, UInt32(seconds))
-            let until = now.advanced(by: .seconds(seconds))
-            news.add(StoredBinding(binding, expiresAt: until, keptUntil: known.lastTrace(of: contact.key) ?? until))
-        }
-        for contact in request.contacts where try admits(contact.key) {
-            let seconds = try lifetime(contact.expires ?? request.expires)
-            if seconds == 0 {
-                if reached.remove(contact.key) != nil { add(contact, seconds: 0) }
-            } else {
-                reached.insert(contact.key)
-                add(contact, seconds: seconds)
-            }
-        }
-        if request.removesAll {
-            for entry in live where try admits(entry.key) {
-                let binding = entry.binding
-                let contact = RegisterRequest.Contact(
-                    uri: binding.contact, key: entry.key, expires: 0, q: binding.q, instance: binding.instance,
-                    registrationID: binding.registrationID)
-                add(contact, seconds: 0)
-            }
-        }
-        let size = known.byteCount + news.byteCount
-        let adds = news.entries.contains { !$0.isGone }
-        let isTooMuch = reached.count > settings.registrar.maxContacts || size > LocationRecord.byteLimit
-        guard !adds || !isTooMuch else { throw .tooMany }
-        guard news.entries.allSatisfy({ $0.bytes.count <= Binding.limit }) else { throw .malformed }
-        return news
+    mutating func nextStamp(above record: LocationRecord) -> Stamp {
+        Stamp(counter: cluster.nextStamp(above: record.counter), tag: proxy.settings.memberTag)
     }
 
-    /// Where the sender of a REGISTER can be reached: by its connection, and, where something has rewritten its address
-    /// on the way, at the place that it was heard from.
+    /// The connection by which the sender of a REGISTER can be reached, as bindings have it.
+    private func flow(of question: ScriptQuestion, _ message: Message) -> [UInt8] {
+        guard let fact = proxy.flowFact(of: question, message) else { return [] }
+        var writer = ByteWriter(capacity: FlowFact.byteCount)
+        fact.write(into: &writer)
+        return writer.bytes
+    }
+
+    /// Where the sender of a REGISTER can be reached where something has rewritten its address on the way: at the
+    /// place that it was heard from.
     private func place(_ message: Message, _ question: ScriptQuestion, in binding: inout Binding) {
-        if let fact = proxy.flowFact(of: question, message) {
-            var writer = ByteWriter(capacity: FlowFact.byteCount)
-            fact.write(into: &writer)
-            binding.flow = writer.bytes
-        }
         guard message.count(of: .via) == 1, let via = try? message.topmostVia(), via.isOnlyInField,
             !proxy.settings.balancers.contains(question.source.address),
             Address(bytes: message.bytes, range: via.host) != question.source.address
@@ -214,18 +171,6 @@ extension Node {
         var writer = ByteWriter(capacity: 24)
         question.source.writeFact(into: &writer)
         binding.received = writer.bytes
-    }
-
-    private func lifetime(_ asked: UInt32?) throws(RegistrarRefusal) -> Int {
-        let registrar = settings.registrar
-        let (least, most) = (
-            Int(registrar.minExpires.wholeMilliseconds / 1_000), Int(registrar.maxExpires.wholeMilliseconds / 1_000)
-        )
-        guard let asked else { return min(Int(registrar.defaultExpires.wholeMilliseconds / 1_000), most) }
-        guard asked > 0 else { return 0 }
-        // Only what is below an hour may be refused (RFC 3261 §10.3 step 7).
-        if asked < least, asked < 3_600 { throw .intervalTooBrief(leastSeconds: least) }
-        return min(max(Int(asked), least), most)
     }
 
     /// Joins entries here and publishes them.
@@ -243,23 +188,36 @@ extension Node {
             record: RawSpan(_elements: bytes.span), of: store.locations.id(of: news.aor), ageMilliseconds: 0, now: now)
     }
 
-    private static func writeContact(_ stored: StoredBinding, now: Instant, into lines: inout ByteWriter) {
-        let binding = stored.binding
-        lines.put("Contact: <")
-        lines.put(binding.contact)
-        lines.put(">;expires=")
-        lines.putDecimal(UInt64(max(1, (stored.expiresAt.milliseconds(since: now) + 999) / 1_000)))
-        if binding.q != 1_000 { lines.put(text: ";q=0.\(String(String(1_000 + binding.q).dropFirst()))") }
-        if !binding.instance.isEmpty {
-            lines.put(";+sip.instance=\"")
-            lines.put(binding.instance)
-            lines.put("\"")
+    // MARK: Of a script
+
+    /// Joins and publishes what a script has registered or taken back; its question's verdict says whether that waits
+    /// for a peer (`RequestVerdict.awaitsCommit`).
+    /// - Parameter statuses: What its `save` made of REGISTERs.
+    /// - Returns: False when one of the records was not taken.
+    package mutating func register(
+        _ drafts: [LocationRecord], statuses: [Int] = [], by question: ScriptQuestion?, now: Instant,
+        into out: inout Outbox
+    ) -> Bool {
+        begin(&out)
+        defer {
+            settle(now: now, into: &out)
+            finish(&out, now: now)
         }
-        if binding.registrationID > 0 {
-            lines.put(";reg-id=")
-            lines.putDecimal(UInt64(binding.registrationID))
+        var (message, isKept) = (Message(), true)
+        var flow: [UInt8] = []
+        if let question, question.flow != .none, (try? message.load(RawSpan(_elements: question.bytes.span))) != nil {
+            flow = self.flow(of: question, message)
         }
-        lines.put("\r\n")
+        for status in statuses { noteRegistration(status: status) }
+        for draft in drafts {
+            let known = store.locations.record(of: draft.aor) ?? LocationRecord(aor: draft.aor)
+            do throws(RegistrarRefusal) {
+                try write(draft.stamped(nextStamp(above: known), flow: flow), now: now)
+            } catch {
+                isKept = false
+            }
+        }
+        return isKept
     }
 
     // MARK: Finding
@@ -275,17 +233,13 @@ extension Node {
         let sorted = able.sorted {
             ($0.q, $0.stamp.counter, $0.stamp.tag) > ($1.q, $1.stamp.counter, $1.stamp.tag)
         }
-        var (targets, instances): ([ForkTarget], [[UInt8]]) = ([], [])
-        var (group, lastQ): (Int, UInt32?) = (0, nil)
-        for binding in sorted where targets.count < ForkTarget.limit {
-            // One way to each phone, the last that it told of and that is there (RFC 5626 §5.3).
-            guard binding.instance.isEmpty || !instances.contains(binding.instance) else { continue }
+        var (wanted, group, lastQ): ([ForkTarget], Int, UInt32?) = ([], 0, nil)
+        for binding in sorted {
             if let lastQ, lastQ != binding.q { group += 1 }
-            guard let target = proxy.target(for: binding, group: group) else { continue }
             lastQ = binding.q
-            targets.append(target)
-            if !binding.instance.isEmpty { instances.append(binding.instance) }
+            wanted.append(ForkTarget(contact: binding, group: group))
         }
+        let targets = proxy.reachable(wanted)
         guard targets.isEmpty else { return .relay(targets) }
         if !settings.routes.isEmpty { return .route }
         if able.isEmpty, !contacts.isEmpty { throw .methodNotAllowed }

@@ -50,6 +50,9 @@ package struct DialogSettings: Equatable, Sendable {
     /// `dialogs.events-file`, a file to which each event that this node tells is appended as a line of JSON; an event
     /// counts as told when its line is in the file. Empty (default): none.
     package var eventsFile = ""
+    /// `ims_dialog.event_callback`, the script's function that such an event is told to by its name, `dialog:start` and
+    /// so on. Empty (default): none.
+    package var eventCallback = ""
     /// `dialogs.limit`, records, live and tombstones, 100 to 10 000 000, default 1 000 000; at it a new dialog is
     /// refused with 503 and counted.
     package var limit = 1_000_000

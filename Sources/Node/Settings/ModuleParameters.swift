@@ -123,9 +123,6 @@ struct ModuleParameter: Sendable {
         ModuleParameter(
             "bridge_contact", .text, "sip:controller@kamailio.org:5060", "Where the bridge takes NOTIFYs",
             instead: "nothing is bridged in this version; a phone's REFER passes"),
-        ModuleParameter(
-            "event_callback", .text, "", "The script's function for events",
-            instead: "no script is called for them in this version"),
     ]
 
     private static let replication = [
@@ -168,8 +165,13 @@ extension Settings {
         for parameter in ModuleParameter.all where dialogs.idle[parameter.name] != nil {
             list.add(parameter.name, "has no effect: \(parameter.instead)")
         }
-        if dialogs.tellsEvents, dialogs.eventsFile.isEmpty {
-            list.add("dialogs.events", "is of no use without dialogs.events-file: nobody is told")
+        if dialogs.tellsEvents, dialogs.eventsFile.isEmpty, dialogs.eventCallback.isEmpty {
+            list.add(
+                "dialogs.events",
+                "is of no use without dialogs.events-file or ims_dialog.event_callback: nobody is told")
+        }
+        if !dialogs.tellsEvents, !dialogs.eventCallback.isEmpty {
+            list.add("ims_dialog.event_callback", "is of no use without dialogs.events")
         }
         if !dialogs.tellsEvents, !dialogs.eventsFile.isEmpty {
             list.add("dialogs.events-file", "is of no use without dialogs.events")

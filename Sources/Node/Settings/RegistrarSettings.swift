@@ -1,6 +1,7 @@
-// `registrar`: the domains whose phones register here, without a script.
+// `registrar`: the domains whose phones register here without a script, and what is taken of phones with one or without.
 
 import Primitives
+package import Routes
 
 package struct RegistrarSettings: Equatable, Sendable {
     /// `registrar.domains`, hosts of addresses of record, in lower case; none: nothing is registered here.
@@ -33,10 +34,22 @@ package struct RegistrarSettings: Equatable, Sendable {
         if hasScript, !domains.isEmpty {
             list.add("registrar.domains", "a script says itself what is registered; leave one of the two out")
         }
-        if domains.isEmpty, !credentialsFile.isEmpty {
+        if domains.isEmpty, !hasScript, !credentialsFile.isEmpty {
             list.add("registrar.domains", "is missing: the credentials are nobody's")
         }
         return list.problems
+    }
+}
+
+extension RegistrarSettings {
+    /// As a registration reads them.
+    package var rules: RegistrarRules {
+        var rules = RegistrarRules()
+        rules.defaultExpires = Int(defaultExpires.wholeMilliseconds / 1_000)
+        rules.minExpires = Int(minExpires.wholeMilliseconds / 1_000)
+        rules.maxExpires = Int(maxExpires.wholeMilliseconds / 1_000)
+        rules.maxContacts = maxContacts
+        return rules
     }
 }
 
@@ -50,6 +63,9 @@ package struct PhoneCredentials: Equatable, Sendable {
     }
 
     package var isEmpty: Bool { byUser.isEmpty }
+
+    /// All lines, those of one user in the order of the file.
+    package var all: [PhoneCredential] { byUser.values.flatMap { $0 } }
 
     /// Whether there is a user, whatever the case.
     func has(user: [UInt8]) -> Bool { byUser[user] != nil }

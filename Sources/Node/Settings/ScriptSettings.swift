@@ -8,7 +8,15 @@ package struct ScriptSettings: Equatable, Sendable {
     /// `script.modules`: modules that a script asks for before it calls them.
     package var modules: [Module] = []
 
-    package enum Module: String, CaseIterable, Sendable { case auth, nathelper }
+    package enum Module: String, CaseIterable, Sendable {
+        case auth
+        case authDatabase = "auth_db"
+        case nathelper
+        case permissions
+    }
+
+    /// Parameters of modules, by their names.
+    package var parameters = ScriptModuleSettings()
 
     package init() {}
 }

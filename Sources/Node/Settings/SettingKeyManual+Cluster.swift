@@ -105,7 +105,7 @@ extension SettingManual {
         "script.lua": SettingManual(
             """
             The Lua script that says where requests go, in the place of `routes`, as Kamailio's `app_lua` has it: \
-            <doc:Scripts>. Another one needs a restart
+            <doc:Scripts>. A reload reads it again, and refuses one that does not run; another file needs a restart
             """,
             range: "file",
             value: "none"),
@@ -126,8 +126,9 @@ extension SettingManual {
         "registrar.credentials-file": SettingManual(
             """
             Who may register, and call in the name of a user of these domains: a line each of `user:password`, \
-            `user@domain:password` or, as htdigest writes it, `user:domain:DIGEST`. Without one everybody may. The \
-            same on every node. Needs a restart
+            `user@domain:password` or, as htdigest writes it, `user:domain:DIGEST`. Without one everybody may. \
+            Credentials for these domains go no further than here. With a script it is what `KSR.auth_db.auth_check` \
+            knows. The same on every node. Needs a restart
             """,
             range: "file of at most 100 000 lines",
             value: "none"),
@@ -137,7 +138,8 @@ extension SettingManual {
             """),
         "registrar.min_expires": SettingManual(
             """
-            A contact that asks for less gets 423 (RFC 3261 §10.3), seconds
+            A contact that asks for less gets 423 (RFC 3261 §10.3), seconds; under a script it gets this, as the \
+            module does it
             """),
         "registrar.max_expires": SettingManual(
             """
@@ -155,7 +157,51 @@ extension SettingManual {
             """
             Modules that a script asks for by their tables before it calls them (`if KSR.nathelper then`)
             """,
-            range: "list of `auth`, `nathelper`",
+            range: "list of `auth`, `auth_db`, `nathelper`, `permissions`",
+            value: "none"),
+        "htable.htable": SettingManual(
+            """
+            Tables that a script keeps values in (`KSR.htable`, `$sht`), each as Kamailio's parameter has it: \
+            `ipban=>size=8;autoexpire=300;`, with `autoexpire` in seconds, `updateexpire` and a number as `initval`. A \
+            table is this node's. Needs a restart
+            """,
+            range: "list of at most 16",
+            value: "none"),
+        "pike.sampling_time_unit": SettingManual(
+            """
+            The window in which a script's `KSR.pike` counts, seconds
+            """),
+        "pike.reqs_density_per_unit": SettingManual(
+            """
+            Requests of one source in a window that `KSR.pike` lets pass; no balancer and no member is counted
+            """),
+        "auth.nonce_expire": SettingManual(
+            """
+            How long a nonce of `KSR.auth` is good, seconds; the same on every node
+            """),
+        "auth.algorithm": SettingManual(
+            """
+            What a challenge of `KSR.auth` asks for; `both` offers SHA-256 first (RFC 8760)
+            """),
+        "permissions.address": SettingManual(
+            """
+            Networks by groups, for `KSR.permissions`: `1 192.0.2.0/24`, or with a port behind it
+            """,
+            range: "list of `GROUP NETWORK [PORT]`",
+            value: "none"),
+        "registrar.use_domain": SettingManual(
+            """
+            A script's registrar keeps `user@host`, not the user alone: the same on every node
+            """),
+        "registrar.append_branches": SettingManual(
+            """
+            `KSR.registrar.lookup` makes branches of the contacts beside the best one
+            """),
+        "registrar.xavp_cfg": SettingManual(
+            """
+            The xavp in which `KSR.registrar.registered_flags` finds `match_callid`, `match_received`, `match_contact`
+            """,
+            range: "name",
             value: "none"),
         "sip.alias": SettingManual(
             """
@@ -180,6 +226,14 @@ extension SettingManual {
             """,
             range: "1 to 16 letters, digits, `-`, `.`, `_`; not `lr`",
             value: "`did`"),
+        "ims_dialog.event_callback": SettingManual(
+            """
+            The script's function that events of dialogs are told to, with `dialogs.events`: by their names, \
+            `dialog:start`, `dialog:timeout`, `dialog:end`, `dialog:failed`, once each, on the node that acts for the \
+            dialog
+            """,
+            range: "name",
+            value: "none"),
         "ims_dialog.default_timeout": SettingManual(
             """
             Lifetime of a dialog, seconds. Requests within it start it again

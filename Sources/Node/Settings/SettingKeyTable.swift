@@ -12,7 +12,7 @@ extension SettingKey {
         nodeKeys + sipKeys + connectionKeys + dnsKeys + clusterKeys + replicationKeys + dialogKeys
         + ModuleParameter.all.map(\.key) + takeoverKeys + admissionKeys + managementKeys
         + [integer("trace.memory-mb", \.trace.memory, in: 0...1_024)]
-        + scriptKeys + registrarKeys
+        + scriptKeys + registrarKeys + moduleKeys
 
     private static let scriptKeys = [
         text("script.lua", \.script.lua), text("script.path", \.script.path),
@@ -31,6 +31,24 @@ extension SettingKey {
         duration("registrar.max_expires", \.registrar.maxExpires, unit: .seconds, in: 10...604_800),
         integer("registrar.max_contacts", \.registrar.maxContacts, in: 1...Int64(LocationRecord.contactLimit)),
         integer("registrar.limit", \.registrar.limit, in: 100...10_000_000),
+    ]
+
+    private static let moduleKeys = [
+        list(
+            "htable.htable", \.script.parameters.tables,
+            { "'\($0)' is no table like ipban=>size=8;autoexpire=300; with autoexpire, updateexpire, initval" }
+        ) { ScriptModuleSettings.table($0) },
+        duration("pike.sampling_time_unit", \.script.parameters.pike.window, unit: .seconds, in: 1...3_600),
+        integer("pike.reqs_density_per_unit", \.script.parameters.pike.density, in: 1...1_000_000),
+        duration("auth.nonce_expire", \.script.parameters.nonceLifetime, unit: .seconds, in: 1...86_400),
+        choice("auth.algorithm", \.script.parameters.algorithm),
+        list(
+            "permissions.address", \.script.parameters.networks,
+            { "'\($0)' is not a group, a network and perhaps a port, like 1 192.0.2.0/24 5060" }
+        ) { ScriptModuleSettings.network($0) },
+        flag("registrar.use_domain", \.script.parameters.usesDomain),
+        flag("registrar.append_branches", \.script.parameters.appendsBranches),
+        text("registrar.xavp_cfg", \.script.parameters.matchRecord),
     ]
 
     private static func domain(_ text: String) -> String? {
@@ -148,6 +166,7 @@ extension SettingKey {
         integer("ims_dialog.ka_failed_limit", \.dialogs.keepAliveFailedLimit, in: 1...100),
         flag("ims_dialog.ka-src", \.dialogs.keepsCallerAlive),
         flag("ims_dialog.ka-dst", \.dialogs.keepsCalleeAlive),
+        text("ims_dialog.event_callback", \.dialogs.eventCallback),
         flag("dialogs.events", \.dialogs.tellsEvents),
         text("dialogs.events-file", \.dialogs.eventsFile),
         integer("dialogs.limit", \.dialogs.limit, in: 100...10_000_000),

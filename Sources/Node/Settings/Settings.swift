@@ -62,11 +62,13 @@ package struct Settings: Equatable, Sendable {
     private func scriptProblems() -> [SettingProblem] {
         var list = ProblemList()
         if script.lua.isEmpty {
-            if !script.path.isEmpty || !script.modules.isEmpty { list.add("script.lua", "is missing: nothing is run") }
+            if !script.path.isEmpty || !script.modules.isEmpty || !script.parameters.isDefault {
+                list.add("script.lua", "is missing: nothing is run")
+            }
         } else if !routes.isEmpty {
             list.add("script.lua", "routes and a script cannot both say where requests go; leave one out")
         }
-        return list.problems
+        return list.problems + script.parameters.problems()
     }
 
     private func routeProblems() -> [SettingProblem] {

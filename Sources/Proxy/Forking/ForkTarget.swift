@@ -8,6 +8,7 @@
 //
 // Limits: 16 targets a request, 8 branches at once, 8 addresses a target, 32 branches in all.
 
+package import Dialogs
 package import SIP
 
 package struct ForkTarget: Sendable {
@@ -31,6 +32,8 @@ package struct ForkTarget: Sendable {
     /// The connection that requests for it go over, or the one of the member that they are passed to.
     var flow = FlowID.none
     var memberFlow: FlowFact?
+    /// The registered contact that it is, as bytes of a `Binding`; it has addresses once that is read (`reachable`).
+    package var contact: [UInt8] = []
     /// Routes that its requests get above those that they have: the value of a header (RFC 3327 §5.3).
     package var routes: [UInt8] = []
     /// The transport was not written: a large request may go by TCP.
@@ -44,11 +47,19 @@ package struct ForkTarget: Sendable {
     var next = 0
     /// What became of it when it never had a branch.
     var failure: Int?
+    /// Nothing leads to it.
+    static let unreachable = 480
 
     package init(requestURI: [UInt8], group: Int, candidates: [Endpoint], name: ResolutionTarget? = nil) {
         self.requestURI = requestURI
         self.group = group
         self.candidates = candidates
         self.name = name
+    }
+
+    /// A registered contact.
+    package init(contact: Binding, group: Int) {
+        self.init(requestURI: contact.plainURI, group: group, candidates: [])
+        self.contact = contact.bytes
     }
 }

@@ -107,7 +107,7 @@ extension Proxy {
                 fail(&context, target: place, 503)
             }
         } else if !beginCandidate(&context, target: place, id, dialogs: &dialogs) {
-            fail(&context, target: place, 502)
+            fail(&context, target: place, context.targets[place].failure ?? 502)
         }
     }
 

@@ -1,7 +1,7 @@
 // Requests for the domains of the registrar: which of them it is asked about, and where a contact of it leads. What it
 // knows is the node's (`Node+Registrar`); it is asked as a script would be, and its verdict is carried out alike.
 
-package import Dialogs
+import Dialogs
 import Primitives
 package import SIP
 
@@ -22,14 +22,55 @@ extension Proxy {
         return message.method == .register || !uri.user.isEmpty
     }
 
+    /// Leaves out what the request has for realms of ours (RFC 3261 §22.3): nobody further down is to see whose it is.
+    mutating func consumeCredentials() {
+        for field in message.headers where field.name == .proxyAuthorization {
+            guard let realm = Credentials.realm(message.bytes, field.value) else { continue }
+            let isOurs = settings.realms.contains {
+                Text.sameIgnoringCase(message.bytes, realm, $0, ByteRange($0))
+            }
+            if isOurs { editor.remove(field.line) }
+        }
+    }
+
     /// The connection that whoever sent a request can be reached by again.
     package func flowFact(of question: ScriptQuestion, _ request: borrowing Message) -> FlowFact? {
         flowFact(question.flow, ofSender: request)
     }
 
+    /// Targets with the addresses of those that are contacts: one way to each phone, the first that is there (RFC 5626
+    /// §5.3). A contact that nothing leads to is left out.
+    package func reachable(_ targets: [ForkTarget]) -> [ForkTarget] {
+        guard targets.contains(where: { !$0.contact.isEmpty }) else { return Array(targets.prefix(ForkTarget.limit)) }
+        var (found, instances): ([ForkTarget], [[UInt8]]) = ([], [])
+        for target in targets where found.count < ForkTarget.limit {
+            guard !target.contact.isEmpty else {
+                found.append(target)
+                continue
+            }
+            guard let binding = try? Binding(target.contact),
+                binding.instance.isEmpty || !instances.contains(binding.instance),
+                var way = self.target(for: binding, group: target.group)
+            else { continue }
+            way.requestURI = target.requestURI
+            found.append(way)
+            if !binding.instance.isEmpty { instances.append(binding.instance) }
+        }
+        return found
+    }
+
+    /// The same for what a script wants tried: where no contact can be reached there is a target that fails, so that
+    /// its failure route is asked.
+    func reachableOrFailing(_ targets: [ForkTarget]) -> [ForkTarget] {
+        let found = reachable(targets)
+        guard found.isEmpty, var first = targets.first else { return found }
+        first.failure = ForkTarget.unreachable
+        return [first]
+    }
+
     /// The branch to a contact; `nil` where nothing leads there, as when its connection has ended.
-    package func target(for binding: Binding, group: Int) -> ForkTarget? {
-        let contact = Array(binding.contact[URI.withoutHeaders(binding.contact, ByteRange(binding.contact)).range])
+    private func target(for binding: Binding, group: Int) -> ForkTarget? {
+        let contact = binding.plainURI
         guard let uri = try? URI(contact, ByteRange(contact)) else { return nil }
         var target = ForkTarget(requestURI: contact, group: group, candidates: [])
         if !binding.path.isEmpty { return follow(binding.path, target) }

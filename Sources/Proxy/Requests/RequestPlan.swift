@@ -70,6 +70,7 @@ struct RequestPlan: Sendable {
     /// What a script gives its dialog: facts, and a lifetime that is not the configured one.
     var scriptChanges: [StampedChange] = []
     var scriptLifetime: UInt64 = 0
+    var times = AnswerTimes()
     /// It begins an emergency call, which is shed last.
     var isEmergency = false
     /// Which pass of a spiral it is.

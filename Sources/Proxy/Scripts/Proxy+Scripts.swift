@@ -135,10 +135,11 @@ extension Proxy {
         }
         plan.scriptChanges = verdict.changes
         plan.scriptLifetime = verdict.lifetimeMilliseconds
+        plan.times = verdict.times
         switch verdict.fate {
         case .route: run(&plan, from: .route, dialogs: &dialogs)
         case .relay(let targets):
-            plan.targets = Array(targets.prefix(ForkTarget.limit))
+            plan.targets = reachableOrFailing(targets)
             run(&plan, from: .relay, dialogs: &dialogs)
         case .answer(let status, let reason, let lines): answerForScript(status, reason, lines, plan)
         case .drop: dropForScript(plan)
@@ -297,7 +298,8 @@ extension Proxy {
         if context.final == .asked, context.lastStatus < 200 {
             context.final = .judged
             switch verdict {
-            case .retry(let targets, let bytes) where !context.cancelled:
+            case .retry(let targets, let bytes, let times) where !context.cancelled:
+                context.times = times
                 retry(&context, targets, bytes)
                 continueFork(&context, id, dialogs: &dialogs)
             case .answer(let status, let reason, let lines) where !context.cancelled:
@@ -315,7 +317,8 @@ extension Proxy {
         context.isClosed = false
         if isChange(bytes, of: context.template) { context.template = bytes }
         let last = context.targets.map(\.group).max() ?? -1
-        for target in targets.prefix(ForkTarget.limit - min(ForkTarget.limit, context.targets.count)) {
+        let left = ForkTarget.limit - min(ForkTarget.limit, context.targets.count)
+        for target in reachableOrFailing(targets).prefix(left) {
             var later = target
             later.group += last + 1
             context.targets.append(later)

@@ -56,6 +56,16 @@ package struct ScriptQuestion: Sendable {
     package var transaction: UInt64
 }
 
+/// How long a branch of an INVITE is waited for, where a script has said it (`t_set_fr`); `nil` as configured.
+package struct AnswerTimes: Equatable, Sendable {
+    /// Until any answer comes, 100 included.
+    package var first: Duration?
+    /// Until the final answer, from the last provisional one on.
+    package var final: Duration?
+
+    package init() {}
+}
+
 /// What a script says of a request.
 ///
 /// An INVITE that leaves without our Record-Route begins no dialog unless the script says so: its ACK and BYE may go
@@ -83,6 +93,9 @@ package struct RequestVerdict: Sendable {
     package var lifetimeMilliseconds: UInt64 = 0
     /// Its dialog is tracked although it is not record-routed.
     package var tracksDialog = false
+    /// It is carried out when a peer has what was published before it, as a 2xx of a call is: it has registered.
+    package var awaitsCommit = false
+    package var times = AnswerTimes()
 
     package init(_ fate: Fate, bytes: [UInt8] = [], recordsRoute: Bool? = nil) {
         self.fate = fate
@@ -107,7 +120,7 @@ package enum FinalVerdict: Sendable {
     case answer(status: Int, reason: [UInt8], lines: [UInt8])
     /// Further targets are tried first, not none; `bytes` is the request as their branches are made from it, empty
     /// where it is as before.
-    case retry([ForkTarget], bytes: [UInt8])
+    case retry([ForkTarget], bytes: [UInt8], times: AnswerTimes = AnswerTimes())
 }
 
 package enum ScriptVerdict: Sendable {

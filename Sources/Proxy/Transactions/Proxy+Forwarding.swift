@@ -63,6 +63,7 @@ extension Proxy {
     /// What the branches of a request and their answers need to know of it.
     private func describe(_ context: inout ResponseContext, _ plan: RequestPlan) {
         context.sessionSeconds = plan.session.promised
+        context.times = plan.times
         context.did = plan.did
         context.leg = plan.leg
         context.cSeq = plan.cSeq.number
@@ -101,12 +102,16 @@ extension Proxy {
         performClient(&context, branch: index, id)
     }
 
-    /// Timer C of a branch, from the beginning (§16.6 step 11).
+    /// Timer C of a branch, from the beginning (§16.6 step 11), or what a script has said in its place.
     mutating func startTimerC(_ context: inout ResponseContext, branch index: Int, _ id: SlotID) {
         wheel.cancel(context.branches[index].timerC)
         context.branches[index].timerC = wheel.schedule(
             TimerToken(context: id, branch: index, machine: .timerC, timer: .c).rawValue,
-            at: now.advanced(by: settings.timerC))
+            at: now.advanced(by: time(of: context.branches[index], context.times)))
+    }
+
+    private func time(of branch: ClientBranch, _ times: AnswerTimes) -> Duration {
+        (branch.sawProvisional ? times.final : times.first) ?? settings.timerC
     }
 
     /// 100 Trying: when a peer has the record, or at once where there is nobody to wait for (S1-4).
@@ -168,6 +173,7 @@ extension Proxy {
         edit(plan.session)
         let doubt = identityDoubt(from: plan.source, to: branch == nil ? nil : plan.nextHop)
         Self.withholdIdentity(doubt, in: message, with: &editor)
+        if !settings.realms.isEmpty { consumeCredentials() }
         completeVia(plan)
         editor.removeLeading(plan.consumedRoutes + (plan.nextHopIsStrict ? 1 : 0), of: routes)
         decrementMaxForwards()

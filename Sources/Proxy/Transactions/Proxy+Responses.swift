@@ -121,8 +121,10 @@ extension Proxy {
         } else if status < 300 {
             receiveSuccess(&context, id, branch: index, via, dialogs: &dialogs)
         } else {
-            context.branches[index].final = status
-            context.branches[index].response = message.snapshot()
+            // What a script gave up after its time counts as silence to it, whatever the callee says to the CANCEL.
+            let isGivenUp = context.times.final != nil && context.branches[index].cause == .unanswered && status == 487
+            context.branches[index].final = isGivenUp ? 408 : status
+            context.branches[index].response = isGivenUp ? [] : message.snapshot()
             branchEnded(&context, id, branch: index, status == 503 ? .failed : .answered, dialogs: &dialogs)
         }
     }
@@ -158,7 +160,9 @@ extension Proxy {
         if context.method == .invite {
             if context.isForking { rememberEarlyTag(&context, branch: index) }
             learnProvisional(context, index, first: first, dialogs: &dialogs)
-            if status > 100, case .none = context.branches[index].cancel {
+            // By a script's time, any answer ends the wait for the first one.
+            let counts = status > 100 || first && context.times.first != nil
+            if counts, case .none = context.branches[index].cancel {
                 stopGrace(&context)
                 startTimerC(&context, branch: index, id)
             }

@@ -156,6 +156,7 @@ extension Proxy {
             return
         }
         context.branches[branch].final = 408
+        terminateClient(&context, branch)
         branchEnded(&context, id, branch: branch, .failed, dialogs: &dialogs)
     }
 

@@ -78,6 +78,8 @@ struct ResponseContext: Sendable {
     var cause = CancelCause.caller
     var reason: [UInt8] = []
     /// Session-Expires of a 2xx that comes without one (RFC 4028 §8.2); 0 for none.
+    /// How long its branches are waited for.
+    var times = AnswerTimes()
     var sessionSeconds: UInt32 = 0
 
     var branches: [ClientBranch] = []

@@ -26,7 +26,15 @@ package struct AuthSettings: Equatable, Sendable {
     /// `auth.nonce_expire`.
     package var nonceLifetime = 300
     package var key: [UInt8] = []
-    package var credentials: [Credential] = []
+    package var credentials: [Credential] = [] {
+        didSet { byUser = Dictionary(grouping: credentials, by: \.user) }
+    }
+    private var byUser: [[UInt8]: [Credential]] = [:]
+
+    /// The first of a user that is for a realm, or for all.
+    func first(of user: [UInt8], _ realm: [UInt8]) -> Credential? {
+        byUser[user]?.first { $0.realm.isEmpty || $0.realm == realm }
+    }
 
     package init() {}
 }
@@ -93,8 +101,7 @@ extension RouteRun {
     package func checkCredentials(_ realm: [UInt8], _ flags: Int = 0) -> AuthAnswer {
         guard let (digest, _) = credentials(for: realm) else { return .noCredentials }
         let user = digest["username"] ?? []
-        let known = settings.auth.credentials.first { $0.user == user && ($0.realm.isEmpty || $0.realm == realm) }
-        guard let known else { return .unknownUser }
+        guard let known = settings.auth.first(of: user, realm) else { return .unknownUser }
         let mayBeForwarded = [.invite, .bye, .prack, .update, .message].contains(method)
         let checks = flags & 2 != 0 && mayBeForwarded ? 0 : flags & 1
         return checkPassword(realm, known.password, known.isDigest ? 1 : 0, checks)
@@ -113,10 +120,16 @@ extension RouteRun {
         return reply(isRegister ? 401 : 407, Array(reason.utf8), isStateful: false)
     }
 
-    /// Takes away the credentials that were good, so that nobody further down sees them.
+    /// Remembers whose credentials were good, for `consume_credentials`.
+    package mutating func authorized(_ realm: [UInt8], _ answer: AuthAnswer) -> Int {
+        if answer == .ok { plan.authorizedRealm = realm }
+        return answer.rawValue
+    }
+
+    /// Takes away the credentials that were good, so that nobody further down sees them; those for other realms are
+    /// somebody else's.
     package mutating func consumeCredentials() throws(RouteFault) -> Bool {
-        let name: HeaderName = method == .register ? .authorization : .proxyAuthorization
-        guard let field = message.first(name) ?? message.first(.authorization) else { return false }
+        guard let realm = plan.authorizedRealm, let (_, field) = credentials(for: realm) else { return false }
         try edit { (edits, _) throws(MessageEdits.Refusal) in try edits.remove(field) }
         return true
     }

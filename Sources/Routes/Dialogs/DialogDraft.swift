@@ -21,6 +21,14 @@ package struct DialogDraft: Equatable, Sendable {
         package var seconds: Int
     }
 
+    /// A time for all dialogs of a profile.
+    package struct ProfileTimeout: Equatable, Sendable {
+        package var name: [UInt8]
+        /// `nil` for all values.
+        package var value: [UInt8]?
+        package var seconds: Int
+    }
+
     package enum Side: String, CaseIterable, Sendable { case all, caller, callee }
 
     package struct Ending: Equatable, Sendable {
@@ -33,6 +41,7 @@ package struct DialogDraft: Equatable, Sendable {
     package var writes: [Write] = []
     package var lifetimes: [Lifetime] = []
     package var endings: [Ending] = []
+    package var profileTimeouts: [ProfileTimeout] = []
     /// The dialog that `dlg_get` has found: the run's own from then on.
     package var current: DialogID?
     /// `dlg_manage` was called.
@@ -41,7 +50,9 @@ package struct DialogDraft: Equatable, Sendable {
     package init() {}
 
     /// Nothing is to be done to a dialog that is here.
-    package var isIdle: Bool { writes.isEmpty && lifetimes.isEmpty && endings.isEmpty }
+    package var isIdle: Bool {
+        writes.isEmpty && lifetimes.isEmpty && endings.isEmpty && profileTimeouts.isEmpty
+    }
 
     /// What was written of the coming dialog, for its record.
     package var ofTheComing: [StampedChange] { writes.filter { $0.did == nil }.map(\.change) }
@@ -53,9 +64,11 @@ package struct DialogDraft: Equatable, Sendable {
         acts.writes = writes.filter { $0.did != nil }
         acts.lifetimes = lifetimes.filter { $0.did != nil }
         acts.endings = endings
+        acts.profileTimeouts = profileTimeouts
         writes.removeAll { $0.did != nil }
         lifetimes.removeAll { $0.did != nil }
         endings.removeAll()
+        profileTimeouts.removeAll()
         return acts
     }
 

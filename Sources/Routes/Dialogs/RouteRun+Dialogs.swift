@@ -158,9 +158,40 @@ extension RouteRun {
         return isAny ? links.contains { $0.name == name } : links.contains(link)
     }
 
-    /// Over the cluster; `nil` for a profile that is not configured.
+    /// Over the cluster, and what other systems have told this node; `nil` for a profile that is not configured.
     package mutating func profileSize(_ name: [UInt8], _ value: [UInt8]?) -> Int? {
-        link(name, value).map { dialogs.size(ofProfile: $0) }
+        guard let link = link(name, value) else { return nil }
+        return dialogs.size(ofProfile: link) + memory.remoteCount(of: link, seconds: time.seconds)
+    }
+
+    /// `dlg_remote_profile`: counts, or counts no more, somebody else's call in a profile, on this node.
+    /// - Parameters:
+    ///   - command: `add` or `rm`.
+    ///   - uid: What the call is called there.
+    ///   - expires: When it counts no more by itself, seconds since 1970.
+    package mutating func setRemoteProfile(
+        _ command: [UInt8], _ name: [UInt8], _ value: [UInt8], uid: [UInt8], expires: Int
+    ) -> Bool {
+        let isWithValue = settings.profilesWithValue.contains(name)
+        guard !uid.isEmpty, uid.count <= 255, let link = link(name, isWithValue ? value : nil),
+            !isWithValue || 1...255 ~= value.count && !value.contains(0)
+        else { return false }
+        switch command.shown {
+        case "add": return memory.addRemote(link, uid, until: expires, seconds: time.seconds)
+        case "rm": return memory.removeRemote(link, uid)
+        default: return false
+        }
+    }
+
+    /// `dlg_set_timeout_by_profile`: a time for every dialog that is in a profile, under one value or any.
+    package mutating func setTimeout(ofProfile name: [UInt8], _ value: [UInt8]?, _ seconds: Int) -> Bool {
+        guard link(name, value) != nil, 1...604_800 ~= seconds,
+            plan.dialogs.profileTimeouts.count < DialogDraft.writeLimit
+        else { return false }
+        let isWithValue = settings.profilesWithValue.contains(name)
+        plan.dialogs.profileTimeouts.append(
+            DialogDraft.ProfileTimeout(name: name, value: isWithValue ? value : nil, seconds: seconds))
+        return true
     }
 
     // MARK: Flags and properties
@@ -199,6 +230,23 @@ extension RouteRun {
     }
 
     // MARK: Time and end
+
+    /// `dlg_set_state`: a state follows from the messages, on every node alike, so only the one that it has is taken.
+    package mutating func setDialogState(_ name: [UInt8]) -> Bool {
+        guard let did = dialog.did, let state = dialogs.state(did), let first = name.first else { return false }
+        let wanted: DialogState? =
+            switch first | 0x20 {
+            case UInt8(ascii: "u"): .unconfirmed
+            case UInt8(ascii: "e"): .early
+            case UInt8(ascii: "a"): .confirmedNotAcknowledged
+            case UInt8(ascii: "c"): .confirmed
+            case UInt8(ascii: "d"): .deleted
+            default: nil
+            }
+        guard wanted != state else { return true }
+        note(.warning, "the state of a dialog follows from its messages: dlg_bye ends it")
+        return false
+    }
 
     package mutating func setDialogTimeout(_ seconds: Int, of subject: DialogSubject) -> Bool {
         guard 1...604_800 ~= seconds, subject != .none else { return false }

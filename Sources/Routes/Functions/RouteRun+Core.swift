@@ -77,6 +77,8 @@ extension RouteRun {
             parts.scheme != .other
         else { return false }
         plan.requestURI = uri
+        // A contact that is reached by its URI alone is not where this one leads.
+        if plan.destination.isEmpty { plan.contact = [] }
         return true
     }
 
@@ -85,11 +87,13 @@ extension RouteRun {
             return false
         }
         plan.destination = uri
+        plan.contact = []
         return true
     }
 
     package mutating func resetDestination() -> Bool {
         plan.destination = []
+        plan.contact = []
         return true
     }
 
@@ -105,6 +109,7 @@ extension RouteRun {
         guard plan.branches.count < RoutePlan.branchLimit else { throw .tooMuch("branches", RoutePlan.branchLimit) }
         var branch = RouteBranch(uri: uri, q: Self.thousandths(q))
         branch.destination = plan.destination
+        branch.contact = plan.contact
         branch.flags = state.branchFlags.first ?? 0
         plan.branches.append(branch)
         return true

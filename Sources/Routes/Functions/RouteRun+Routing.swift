@@ -42,7 +42,7 @@ extension RouteRun {
         }
     }
 
-    /// What the module does to Max-Forwards: `false` where no hop is left.
+    /// What the module does to Max-Forwards: one less, or the limit where there is none; `false` where no hop is left.
     package mutating func processMaxForwards(_ limit: Int) -> Bool {
         guard (0...255).contains(limit), message.isRequest else { return false }
         guard let left = try? message.maxForwards() else {
@@ -50,7 +50,7 @@ extension RouteRun {
             return true
         }
         guard left > 0 else { return false }
-        plan.maxForwards = min(left, limit + 1) - 1
+        plan.maxForwards = left - 1
         return true
     }
 }

@@ -49,6 +49,14 @@ extension RouteRun {
     /// 1 for what belongs to a transaction here. Retransmissions never reach a script, so nothing else does.
     package func checkTransaction() -> Int { point.hasTransaction ? 1 : -1 }
 
+    /// `t_set_fr`: how long this request's branches are waited for, milliseconds; 0 leaves one as it is.
+    package mutating func setAnswerTimes(final: Int, first: Int?) -> Bool {
+        guard 0...86_400_000 ~= final, 0...86_400_000 ~= first ?? 0 else { return false }
+        if final > 0 { plan.finalAnswerTime = final }
+        if let first, first > 0 { plan.firstAnswerTime = first }
+        return true
+    }
+
     package enum ArmedRoute: Sendable { case branch, onreply, failure, branchFailure }
 
     /// An empty name, or `0`, disarms.

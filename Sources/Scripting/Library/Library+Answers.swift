@@ -34,6 +34,14 @@ extension Library {
         },
         arms("t_on_branch", .branch), arms("t_on_reply", .onreply), arms("t_on_failure", .failure),
         arms("t_on_branch_failure", .branchFailure),
+        .asks("tm.t_set_fr", .number, .number) { run, given in
+            run.setAnswerTimes(final: given.number(0), first: given.number(1))
+        },
+        .asks("tm.t_set_fr_inv", .number) { run, given in run.setAnswerTimes(final: given.number(0), first: nil) },
+        .asks("tm.t_reset_fr") { run, _ in
+            (run.plan.finalAnswerTime, run.plan.firstAnswerTime) = (nil, nil)
+            return true
+        },
         .asks("tm.t_is_set", .text) { run, given in run.isArmed(given.text(0)) },
     ]
 
@@ -62,6 +70,10 @@ extension Library {
     }
 
     private static let tmx: [KSRFunction] = [
+        .asks("tmx.t_suspend") { run, _ in run.suspend() },
+        .asks("tmx.t_continue", .number, .number, .text) { run, given in
+            run.continueRequest(given.number(0), given.number(1), given.text(2))
+        },
         // A copy of a request that is worked on never reaches a script.
         .asks("tmx.t_precheck_trans") { _, _ in false },
         isIn("request_route", .request), isIn("branch_route", .branch), isIn("failure_route", .failure),
@@ -95,10 +107,11 @@ extension Library {
         .asks("auth.consume_credentials") { (run, _) throws(RouteFault) in try run.consumeCredentials() },
         .asks("auth.has_credentials", .text) { run, given in run.hasCredentials(given.text(0)) },
         KSRFunction("auth.pv_auth_check", .number, .text, .text, .number, .number) { run, given in
-            .integer(run.checkPassword(given.text(0), given.text(1), given.number(2), given.number(3)).rawValue)
+            let answer = run.checkPassword(given.text(0), given.text(1), given.number(2), given.number(3))
+            return .integer(run.authorized(given.text(0), answer))
         },
         KSRFunction("auth_db.auth_check", .number, .text, .text, .number) { run, given in
-            .integer(run.checkCredentials(given.text(0), given.number(2)).rawValue)
+            .integer(run.authorized(given.text(0), run.checkCredentials(given.text(0), given.number(2))))
         },
     ]
 

@@ -65,6 +65,15 @@ extension Library {
             .asks("\(module).dlg_reset_property", .text) { run, given in
                 run.setDialogProperty(given.text(0), false)
             },
+            .asks("\(module).dlg_set_state", .text) { run, given in run.setDialogState(given.text(0)) },
+            .asks("\(module).dlg_remote_profile", .text, .text, .text, .text, .number) { run, given in
+                run.setRemoteProfile(
+                    given.text(0), given.text(1), given.text(2), uid: given.text(3), expires: given.number(4))
+            },
+            .asks("\(module).dlg_set_timeout_by_profile", .text, .text, .number) { run, given in
+                run.setTimeout(
+                    ofProfile: given.text(0), given.text(1).isEmpty ? nil : given.text(1), given.number(2))
+            },
             .asks("\(module).dlg_set_timeout", .number) { run, given in
                 run.setDialogTimeout(given.number(0), of: run.dialog)
             },

@@ -1,12 +1,12 @@
 // RegisterRequest is what a REGISTER asks for (RFC 3261 §10.2), read and checked in the order of §10.3; and why it is
 // refused.
 
-import Dialogs
-import Primitives
-import SIP
+internal import Dialogs
+package import Primitives
+package import SIP
 
 /// Why a registration, or a search for a contact, ends with an answer of the registrar's.
-enum RegistrarRefusal: Error, Equatable {
+package enum RegistrarRefusal: Error, Equatable, Sendable {
     case malformed
     /// Require names what we do not do.
     case unknownExtension(unsupported: [UInt8])
@@ -26,7 +26,7 @@ enum RegistrarRefusal: Error, Equatable {
     /// No further address of record fits.
     case full
 
-    var status: Int {
+    package var status: Int {
         switch self {
         case .malformed: 400
         case .unknownExtension: 420
@@ -41,7 +41,8 @@ enum RegistrarRefusal: Error, Equatable {
         }
     }
 
-    var lines: [UInt8] {
+    /// Header lines of the answer.
+    package var lines: [UInt8] {
         switch self {
         case .unknownExtension(let unsupported): Array("Unsupported: ".utf8) + unsupported + [0x0D, 0x0A]
         case .unauthorized(let challenge, _): challenge
@@ -51,8 +52,8 @@ enum RegistrarRefusal: Error, Equatable {
     }
 }
 
-struct RegisterRequest {
-    struct Contact {
+package struct RegisterRequest: Equatable, Sendable {
+    package struct Contact: Equatable, Sendable {
         var uri: [UInt8]
         var key: [UInt8]
         /// Seconds, where it says.
@@ -62,9 +63,10 @@ struct RegisterRequest {
         var registrationID: UInt32
     }
 
-    var aor: [UInt8]
-    var callID: [UInt8]
-    var cSeq: UInt32
+    /// `user@host`, as addresses of record are kept.
+    package let aor: [UInt8]
+    package let callID: [UInt8]
+    package let cSeq: UInt32
     var contacts: [Contact] = []
     /// `Contact: *`.
     var removesAll = false
@@ -72,8 +74,10 @@ struct RegisterRequest {
     var path: [UInt8] = []
     var userAgent: [UInt8] = []
     var methods: UInt32 = 0
+    /// The sender knows of outbound, and uses it.
+    var usesOutbound = false
 
-    init(_ message: Message) throws(RegistrarRefusal) {
+    package init(_ message: Message) throws(RegistrarRefusal) {
         var unsupported = ByteWriter()
         if message.writeUnsupported(.require, known: ["path", "outbound"], into: &unsupported) {
             throw .unknownExtension(unsupported: unsupported.bytes)
@@ -106,6 +110,9 @@ struct RegisterRequest {
         }
         if let agent = message.other(named: "User-Agent") { userAgent = Array(message.copy(agent.value).prefix(256)) }
         message.forEachToken(in: .allow) { methods |= 1 << UInt32(Method(message.bytes, $0).rawValue) }
+        usesOutbound =
+            contacts.contains { $0.registrationID > 0 && !$0.instance.isEmpty }
+            && message.lists("outbound", in: .supported)
     }
 
     private static func contact(_ bytes: [UInt8], _ address: NameAddress) throws(RegistrarRefusal) -> Contact {
@@ -124,6 +131,14 @@ struct RegisterRequest {
             expires: value("expires").flatMap { Text.decimal(bytes, $0) }.map { UInt32(clamping: $0) },
             q: value("q").map { thousandths(bytes[$0.range]) } ?? 1_000, instance: instance ?? [],
             registrationID: number)
+    }
+
+    /// The key of a contact that is its URI alone; `nil` for what is no SIP URI.
+    package static func key(_ contact: [UInt8]) -> [UInt8]? {
+        guard let uri = try? URI(contact, ByteRange(contact)), uri.scheme == .sip || uri.scheme == .sips else {
+            return nil
+        }
+        return key(uri, contact, instance: [], 0)
     }
 
     /// Instance and reg-id (RFC 5626 §6), else what of the URI says where it leads.
@@ -151,16 +166,16 @@ struct RegisterRequest {
 
     /// `user@host` of a SIP URI as addresses of record are kept: without escapes, in lower case (RFC 3261 §10.3 step
     /// 5); `nil` for what is none.
-    static func aor(_ bytes: [UInt8], _ range: ByteRange) -> [UInt8]? {
+    package static func aor(_ bytes: [UInt8], _ range: ByteRange) -> [UInt8]? {
         guard let uri = try? URI(bytes, range), uri.scheme == .sip || uri.scheme == .sips, !uri.user.isEmpty else {
             return nil
         }
         let host = bytes[uri.host.range].map(Text.lowercased)
         let aor = user(bytes, uri) + [0x40] + host
-        return aor.count <= LocationRecord.nameLimit ? aor : nil
+        return aor.count <= LocationRecord.nameLimit && !aor.contains(0) ? aor : nil
     }
 
-    static func user(_ bytes: [UInt8], _ uri: URI) -> [UInt8] {
+    package static func user(_ bytes: [UInt8], _ uri: URI) -> [UInt8] {
         var (user, index): ([UInt8], Int) = ([], Int(uri.user.start))
         while index < Int(uri.user.end) {
             if bytes[index] == 0x25, index + 3 <= Int(uri.user.end),

@@ -1,0 +1,172 @@
+"""Acceptance: phones register, and are reached by every node, whichever of them dies.
+
+Everything comes from the balancer's address, as it does in the field: a script's pike does not count that one.
+"""
+
+import os
+import shutil
+import tempfile
+import time
+
+import sip
+from cases_services import Desk
+from cluster import Cluster, Failure, note
+from loop import now
+from peerstage import Absent
+
+SCRIPT = "/usr/share/doc/kamailio/examples/kemi/kamailio-basic-kemi-lua.lua"
+DOMAIN = "example.org"
+
+
+def stock_script():
+    if not os.path.exists(SCRIPT):
+        raise Absent("kamailio's examples are not installed: apt-get install kamailio")
+    return SCRIPT
+
+
+class RegistrarStage:
+    """Three nodes with a registrar: of the configuration, or of a script."""
+
+    def __init__(self, report, script=None, extra=()):
+        self.report = report
+        self.folder = tempfile.mkdtemp(prefix="understudy-registrar-")
+        lines = [f"script: {{lua: {script}}}"] if script else [f"registrar: {{domains: [{DOMAIN}]}}"]
+        aliases = [f"alias: [{DOMAIN}]"] if script else []
+        self.cluster = Cluster(
+            self.folder, 3, name="registrar", sip_lines=aliases, extra_lines=[*lines, *extra]
+        )
+
+    def __enter__(self):
+        try:
+            self.cluster.start()
+        except BaseException:
+            self.__exit__(Failure, None, None)
+            raise
+        return self
+
+    def __exit__(self, kind, *_):
+        self.cluster.stop()
+        if kind is None and self.report.failed == 0:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        else:
+            note(f"  logs are kept in {self.folder}")
+
+    @property
+    def nodes(self):
+        return self.cluster.nodes
+
+    def desk(self, last, port=0):
+        return Desk(self.cluster.host(last), port)
+
+
+def register(desk, node, user, contact, call, cseq=1, expires=600):
+    fields = [
+        ("Via", f"SIP/2.0/UDP {desk.host}:{desk.port};branch=z9hG4bK{os.urandom(6).hex()};rport"),
+        ("Max-Forwards", "70"),
+        ("From", f"<sip:{user}@{DOMAIN}>;tag={call}"),
+        ("To", f"<sip:{user}@{DOMAIN}>"),
+        ("Call-ID", call),
+        ("CSeq", f"{cseq} REGISTER"),
+        ("Contact", contact),
+        ("Expires", str(expires)),
+    ]
+    desk.sock.sendto(sip.write(f"REGISTER sip:{DOMAIN} SIP/2.0", fields), node.sip)
+
+
+def final(desk, call, seconds=4.0):
+    """The final answer to any request of a call."""
+    found, _ = desk.wait(lambda m: not m.is_request and m.code >= 200 and m.get("call-id") == call, seconds)
+    return found
+
+
+def finals(desk, calls):
+    """Those of several, until one is missing."""
+    found = []
+    for call in calls:
+        found.append(final(desk, call))
+        if found[-1] is None:
+            break
+    return found
+
+
+def registrar(report, quick):
+    """REGISTERs through one node, kill -9 of it 5 ms after the last 200: calls through the others reach every phone."""
+    for script in (None, stock_script() if os.path.exists(SCRIPT) else None):
+        if script is None and report.claims > 0:
+            note("  the stock script is not installed: tried without one only")
+            continue
+        note(f"  -- {'with the stock script' if script else 'without a script'}")
+        survives_a_kill(report, script, 200)
+
+
+def survives_a_kill(report, script, count):
+    with RegistrarStage(report, script) as stage, stage.desk(10) as front, stage.desk(21) as phones:
+        first, others = stage.nodes[0], stage.nodes[1:]
+        for index in range(count):
+            contact = f"<sip:u{index}@{phones.host}:{phones.port}>"
+            register(front, first, f"u{index}", contact, f"r{index}")
+        answered = finals(front, [f"r{index}" for index in range(count)])
+        time.sleep(0.005)
+        first.kill()
+        good = sum(answer is not None and answer.code == 200 for answer in answered)
+        report.claim(f"{count} REGISTERs are answered 200", good == count, good)
+        began = now()
+        for index in range(count):
+            front.request(others[index % 2], "INVITE", f"sip:u{index}@{DOMAIN}", f"i{index}")
+        reached = set()
+        while len(reached) < count:
+            invite, source = phones.asked("INVITE", 5)
+            if invite is None:
+                break
+            reached.add(invite.uri.partition("@")[0])
+            phones.answer(invite, source, 486)
+        report.figure("the last INVITE reached its phone after", f"{(now() - began) * 1000:.0f} ms")
+        report.claim("calls through the two others reach every phone", len(reached) == count, len(reached))
+        told = finals(front, [f"i{index}" for index in range(count)])
+        busy = sum(answer is not None and answer.code == 486 for answer in told)
+        report.claim("and its answer comes back", busy == count, busy)
+        stage.cluster.wait_view([n.name for n in others])
+
+
+def script_stock(report, quick):
+    """The stock script of Kamailio on three nodes: two phones register and talk while the node of their call dies."""
+    with RegistrarStage(report, stock_script()) as stage:
+        with stage.desk(21, 5070) as alice, stage.desk(22, 5080) as bob:
+            two_phones(report, stage, alice, bob)
+
+
+def two_phones(report, stage, alice, bob):
+    n1, n2, n3 = stage.nodes
+    for desk, node, user in ((alice, n1, "alice"), (bob, n2, "bob")):
+        register(desk, node, user, f"<sip:{user}@{desk.host}:{desk.port}>", f"reg-{user}")
+        answer = final(desk, f"reg-{user}")
+        report.claim(f"{user} registers", answer is not None and answer.code == 200)
+    alice.request(n3, "INVITE", f"sip:bob@{DOMAIN}", "call")
+    invite, source = bob.asked("INVITE")
+    report.claim("a call through the third node rings bob", invite is not None and invite.uri.startswith("sip:bob@"))
+    if invite is None:
+        return
+    bob.answer(invite, source, 180)
+    bob.answer(invite, source, 200)
+    success = alice.told("INVITE")
+    report.claim("his answer reaches alice", success is not None and success.code == 200)
+    routes = list(reversed(success.record_routes))
+    tag = sip.tag_of(success.get("to"))
+    alice.request(n1, "ACK", bob.contact, "call", tag, routes)
+    acked, _ = bob.asked("ACK")
+    report.claim("and her ACK bob, through another node", acked is not None)
+    n3.kill()
+    stage.cluster.wait_view([n1.name, n2.name])
+    alice.request(n2, "BYE", bob.contact, "call", tag, routes, 2)
+    bye, source = bob.asked("BYE")
+    report.claim("the node of the call is killed, and a BYE reaches bob all the same", bye is not None)
+    if bye:
+        bob.answer(bye, source, 200)
+    ended = alice.told("BYE")
+    report.claim("and is answered", ended is not None and ended.code == 200)
+    register(bob, n1, "bob", f"<sip:bob@{bob.host}:{bob.port}>", "reg-bob", cseq=2, expires=0)
+    answer = final(bob, "reg-bob")
+    report.claim("bob takes his registration back", answer is not None and answer.code == 200)
+    alice.request(n2, "INVITE", f"sip:bob@{DOMAIN}", "none")
+    gone = final(alice, "none")
+    report.claim("and is not found any more", gone is not None and gone.code == 404, gone and gone.code)
