@@ -25,11 +25,15 @@ def stock_script():
 
 
 class RegistrarStage:
-    """Three nodes with a registrar: of the configuration, or of a script."""
+    """Three nodes with a registrar: of the configuration, or of a script, of which they have a copy."""
 
     def __init__(self, report, script=None, extra=()):
         self.report = report
         self.folder = tempfile.mkdtemp(prefix="understudy-registrar-")
+        self.script = os.path.join(self.folder, "route.lua")
+        if script:
+            shutil.copy(script, self.script)
+            script = self.script
         lines = [f"script: {{lua: {script}}}"] if script else [f"registrar: {{domains: [{DOMAIN}]}}"]
         aliases = [f"alias: [{DOMAIN}]"] if script else []
         self.cluster = Cluster(
@@ -133,6 +137,7 @@ def script_stock(report, quick):
     with RegistrarStage(report, stock_script()) as stage:
         with stage.desk(21, 5070) as alice, stage.desk(22, 5080) as bob:
             two_phones(report, stage, alice, bob)
+            another_script(report, stage, alice)
 
 
 def two_phones(report, stage, alice, bob):
@@ -170,3 +175,29 @@ def two_phones(report, stage, alice, bob):
     alice.request(n2, "INVITE", f"sip:bob@{DOMAIN}", "none")
     gone = final(alice, "none")
     report.claim("and is not found any more", gone is not None and gone.code == 404, gone and gone.code)
+
+
+def another_script(report, stage, alice):
+    n1 = stage.nodes[0]
+    with open(stage.script) as file:
+        text = file.read()
+    version = n1.status()["script"]["version"]
+
+    def reload(body):
+        with open(stage.script, "w") as file:
+            file.write(body)
+        return stage.cluster.command("reload", "--node", n1.url)
+
+    def answer(call):
+        alice.request(n1, "INVITE", f"sip:nobody@{DOMAIN}", call)
+        told = final(alice, call)
+        return told and told.code
+
+    code, said = reload(text + "\nfunction ksr_request_route( end\n")
+    report.claim("a script that does not compile is refused with its line", code == 1 and "route.lua:" in said, said)
+    report.claim("and the one from before serves", n1.status()["script"]["version"] == version and answer("bad") == 404)
+    code, said = reload(text.replace("function ksr_request_route()", "function ksr_other_route()"))
+    report.claim("so is one without a request route", code == 1 and answer("none2") == 404, said)
+    code, said = reload(text.replace('KSR.sl.send_reply(404, "Not Found")', 'KSR.sl.send_reply(604, "Nowhere")'))
+    report.claim("a good one serves from then on", code == 0 and "script.lua" in said and answer("good") == 604, said)
+    report.claim("and status says that it is another", n1.status()["script"]["version"] != version)

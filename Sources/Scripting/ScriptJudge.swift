@@ -49,8 +49,14 @@ package final class ScriptJudge {
     private var order: [UInt64] = []
     private var head = 0
     private var waiting: [Waiting] = []
-    /// Requests that were put aside, and since when.
-    private var suspended: [UInt64: (question: ScriptQuestion, since: Instant)] = [:]
+    /// A request that was put aside, with what its run had decided, and since when.
+    private struct Suspended {
+        var question: ScriptQuestion
+        var plan: RoutePlan
+        var since: Instant
+    }
+
+    private var suspended: [UInt64: Suspended] = [:]
     /// Verdicts on them, which other runs have led to; whoever asked takes them.
     package var late: [Answer] = []
     /// What failed and what the routes wrote, for the log; whoever asked takes it.
@@ -170,17 +176,21 @@ package final class ScriptJudge {
     private func goOnWithSuspended(_ time: RouteTime) {
         while !continuations.isEmpty {
             let next = continuations.removeFirst()
-            guard let (question, _) = suspended.removeValue(forKey: next.transaction), begin(question, time),
-                let verdict = finish(run(next.route), question)
-            else { continue }
-            late.append(Answer(question: question, verdict: verdict))
+            guard let entry = suspended.removeValue(forKey: next.transaction), begin(entry.question, time) else {
+                continue
+            }
+            engine.host.run.plan = entry.plan
+            guard let verdict = finish(run(next.route), entry.question) else { continue }
+            late.append(Answer(question: entry.question, verdict: verdict))
         }
     }
 
     private func suspend(_ question: ScriptQuestion) {
         let run = engine.host.run
         for (number, entry) in suspended where run.time.now - entry.since > Self.patience { forget(number) }
-        suspended[question.transaction] = (question, run.time.now)
+        var plan = run.plan
+        plan.isSuspended = false
+        suspended[question.transaction] = Suspended(question: question, plan: plan, since: run.time.now)
         engine.host.run.suspended.insert(question.transaction)
     }
 

@@ -209,6 +209,7 @@ struct ScriptJudgeTests {
                 return
               end
               KSR.setflag(3)
+              KSR.hdr.append("X-Before: 1\\r\\n")
               KSR.tm.t_newtran()
               KSR.tmx.t_suspend()
               KSR.info(KSR.pv.get("$T(id_index)") .. " " .. KSR.pv.get("$T(id_label)"))
@@ -227,7 +228,8 @@ struct ScriptJudgeTests {
             "MESSAGE sip:x@127.0.0.20", "MESSAGE", call: "m1",
             extra: "X-Index: \(numbers[0])\r\nX-Label: \(numbers[1])\r\n")
         let sent = try desk.receive(message, from: "127.0.0.23:5060")
-        #expect(sent.contains { $0.firstLine == "INVITE sip:carol@127.0.0.21:5070 SIP/2.0" })
+        let invite = try #require(sent.first { $0.firstLine == "INVITE sip:carol@127.0.0.21:5070 SIP/2.0" })
+        #expect(invite.lines("X-Before") == ["X-Before: 1"], "with what was changed before")
         #expect(sent.contains { $0.status == 200 }, "and the MESSAGE has its own answer")
         #expect(desk.said.suffix(3) == ["continued 1-1", "none -1", "flag true bob"], "\(desk.said)")
         #expect(desk.failures.isEmpty, "\(desk.failures)")
