@@ -189,7 +189,7 @@ package enum ScriptOutcome: Equatable, Sendable {
 
     /// Goes on where another one was: what the node remembers, its chance, and what is counted.
     func inherit(from other: ScriptEngine) {
-        host.run.memory = other.host.run.memory
+        swap(&host.run.memory, &other.host.run.memory)
         host.run.chance = other.host.run.chance
         host.run.suspended = other.host.run.suspended
         counters = other.counters

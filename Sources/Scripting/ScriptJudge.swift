@@ -186,11 +186,11 @@ package final class ScriptJudge {
     }
 
     private func suspend(_ question: ScriptQuestion) {
-        let run = engine.host.run
-        for (number, entry) in suspended where run.time.now - entry.since > Self.patience { forget(number) }
-        var plan = run.plan
+        let now = engine.host.run.time.now
+        for (number, entry) in suspended where now - entry.since > Self.patience { forget(number) }
+        var plan = engine.host.run.plan
         plan.isSuspended = false
-        suspended[question.transaction] = Suspended(question: question, plan: plan, since: run.time.now)
+        suspended[question.transaction] = Suspended(question: question, plan: plan, since: now)
         engine.host.run.suspended.insert(question.transaction)
     }
 
@@ -432,13 +432,14 @@ package final class ScriptJudge {
     /// Where a request goes that does not go by its Request-URI alone: a destination, contacts, or branches.
     private func targets(_ plan: RoutePlan, always: Bool) -> [ForkTarget] {
         var targets: [ForkTarget] = []
-        let run = engine.host.run
         // Where `lookup_to_dset` has left a Request-URI that is ours, it is the branches that are meant.
-        let isOurs = plan.destination.isEmpty && !plan.branches.isEmpty && run.isOurs(uri: run.requestURI)
+        let isOurs =
+            plan.destination.isEmpty && !plan.branches.isEmpty
+            && engine.host.run.isOurs(uri: engine.host.run.requestURI)
         if !plan.contact.isEmpty {
             targets.append(Self.target(plan.requestURI, contact: plan.contact))
         } else if !isOurs, always || !plan.destination.isEmpty || !plan.branches.isEmpty {
-            let whither = plan.destination.isEmpty ? run.requestURI : plan.destination
+            let whither = plan.destination.isEmpty ? engine.host.run.requestURI : plan.destination
             if let target = Self.target(plan.requestURI, whither) { targets.append(target) }
         }
         for branch in plan.branches {
