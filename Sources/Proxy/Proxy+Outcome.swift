@@ -62,9 +62,9 @@ extension Proxy {
         setUpTimes.note(now - context.startedAt)
     }
 
-    /// Which dialog a commit is waited for.
-    package func dialog(of token: CommitToken) -> DialogID? {
+    /// Which dialog a commit is waited for. It changes nothing; asked of a copy it would cost more than its answer.
+    package mutating func dialog(of token: CommitToken) -> DialogID? {
         guard let id = resolve(token.context, generationMask: CommitToken.generationMask) else { return nil }
-        return contexts.read(id) { $0.did } ?? nil
+        return contexts.update(id) { $0.did } ?? nil
     }
 }

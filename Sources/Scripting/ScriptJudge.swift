@@ -11,8 +11,8 @@
 //
 // A route that fails decides nothing: its request gets 500, a branch and a response go on as they are, and after a
 // failure route the best response goes up. A request that cannot be read here gets 400: it is never passed on unseen.
-// Another script may take the place of the one that serves (`adopt`): from the next question on. What was armed and kept
-// for transactions stays, by name; what waits ends in the script where it began.
+// Another script may take the place of the one that serves (`adopt`): from the next question on. What was armed and
+// kept for transactions stays, by name; what waits ends in the script where it began.
 //
 // A run that waits answers later: `next` says when. What a run wants done to records stands in `acts` (`ScriptDriver`).
 //

@@ -1,6 +1,6 @@
-// Reads the configuration again while the node runs: what it can take, it takes at once, the files of TLS and the script
-// are read anew, and what only a restart brings is named. A configuration with a problem changes nothing, and so does a
-// script that does not run: the one from before serves on.
+// Reads the configuration again while the node runs: what it can take, it takes at once, the files of TLS and the
+// script are read anew, and what only a restart brings is named. A configuration with a problem changes nothing, and so
+// does a script that does not run: the one from before serves on.
 
 import Management
 import Node

@@ -239,7 +239,7 @@ struct CommandLineShapeTests {
                 "fit":false,"gone":false,"in_view":false,"incarnation":0,"lag_frames":0,"lag_ms":0,"listed":false,\
                 "name":"n2","self":false,"silent_s":0.0,\
                 "state":"up","url":"","version":"","witness":false}],"node":"n1","not_ready_reason":"",\
-                "quorum":"held","ready":true,"relayed":0,"sealing":null,\
+                "quorum":"held","ready":true,"relayed":0,"script":null,"sealing":null,\
                 "state":"up","strangers":[],"targets":[],"transactions":0,"unacknowledged":0,\
                 "uptime_s":0.0,"version":"",\
                 "view":["n1","n2"],"waiting":""}

@@ -195,7 +195,10 @@ struct DialogScriptTests {
                 KSR.dialog.set_dlg_profile("caller", "alice")
               else
                 KSR.rr.loose_route()
-                local function size(v) KSR.dialog.get_profile_size("caller", v, "$var(n)") return KSR.pv.get("$var(n)") end
+                local function size(v)
+                  KSR.dialog.get_profile_size("caller", v, "$var(n)")
+                  return KSR.pv.get("$var(n)")
+                end
                 KSR.info(table.concat({KSR.dialog.dlg_set_state("e"), KSR.ims_dialog.dlg_set_state("c"),
                   KSR.dialog.dlg_set_state("?")}, " "))
                 KSR.info(table.concat({size("alice"), KSR.dialog.dlg_remote_profile("add", "caller", "alice", "u1", 60),

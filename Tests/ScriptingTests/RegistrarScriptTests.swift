@@ -152,7 +152,8 @@ struct RegistrarScriptTests {
               local ruid = KSR.pv.get("$(ulc(a=>ruid)[1])")
               KSR.info(KSR.pv.get("$ulc(a=>count)") .. KSR.pv.get("$ulc(a=>aor)") .. KSR.pv.get("$ulc(a=>domain)"))
               KSR.info(KSR.pv.get("$(ulc(a=>addr)[1])") .. KSR.pv.get("$(ulc(a=>callid)[1])"))
-              KSR.info(KSR.registrar.unregister_ruid("phones", uri, "uloc-0") .. KSR.registrar.unregister("phones", "x"))
+              KSR.info(
+                KSR.registrar.unregister_ruid("phones", uri, "uloc-0") .. KSR.registrar.unregister("phones", "x"))
               KSR.info(KSR.registrar.unregister_ruid("phones", uri, ruid) .. KSR.registrar.registered("phones"))
               KSR.info(KSR.registrar.unregister("phones", uri) .. KSR.registrar.registered_flags("phones", uri, 1))
               KSR.sl.send_reply(486, "Busy Here")

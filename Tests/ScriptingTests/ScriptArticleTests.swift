@@ -47,8 +47,8 @@ struct ScriptArticleTests {
           `dlg_db_load_callid` says whether there is such a dialog.
         - A script without `ksr_request_route` is refused. A request that cannot be read gets 400.
         - `KSR.pike` counts no balancer and no member of the cluster.
-        - `KSR.tmx.t_suspend()` puts a request aside on this node, for as long as its sender waits (32 s); `t_continue()`
-          goes on with it in the script that serves then. A function for events cannot wait.
+        - `KSR.tmx.t_suspend()` puts a request aside on this node, for as long as its sender waits (32 s);
+          `t_continue()` goes on with it in the script that serves then. A function for events cannot wait.
         - `KSR.tm.t_set_fr()` holds for the branches of this request route, or of this failure route. A callee that
           rings for too long is cancelled, and the failure route sees 408 when it has answered to that.
         - `ims_dialog.event_callback` names the function that is told `dialog:start`, `dialog:timeout`, `dialog:end`

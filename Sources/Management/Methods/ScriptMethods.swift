@@ -6,8 +6,8 @@ enum ScriptReload: RPCMethod {
     static let name = "app_lua.reload"
     static let parameters = ["[pos]"]
     static let summary = """
-        Reads the configuration and the script again, as cluster.reload does; a script that does not run is refused with \
-        its line, and the one from before serves on.
+        Reads the configuration and the script again, as cluster.reload does; a script that does not run is refused \
+        with its line, and the one from before serves on.
         """
     static let errors = ["500 Reload Failed: …"]
     static let example = "[]"

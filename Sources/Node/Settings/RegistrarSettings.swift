@@ -1,4 +1,5 @@
-// `registrar`: the domains whose phones register here without a script, and what is taken of phones with one or without.
+// `registrar`: the domains whose phones register here without a script, and what is taken of phones with one or
+// without.
 
 import Primitives
 package import Routes

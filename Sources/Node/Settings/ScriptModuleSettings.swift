@@ -1,9 +1,9 @@
 // Parameters of the modules whose functions a script calls, by the modules' names: `htable.htable`, `pike.*`, `auth.*`,
 // `permissions.address`, and those of `registrar.*` that a script's registrar has beside the ones of every node.
 
-package import Primitives
+import Primitives
 package import Routes
-package import SIP
+import SIP
 
 package struct ScriptModuleSettings: Equatable, Sendable {
     package enum DigestAlgorithm: String, CaseIterable, Sendable {

@@ -5,6 +5,7 @@
 import Dialogs
 import Primitives
 import Proxy
+import Routes
 import SIP
 
 extension SettingKey {

@@ -143,6 +143,7 @@ extension Node {
 
     /// Keeps what became of members, for the ladders of the calls that it concerned: the last 64 of that.
     mutating func traceMembers(_ note: ClusterNote, now: Instant) {
+        guard trace.isOn else { return }
         let text: String
         switch note {
         case .peerSilent(let id): text = "hears nothing of \(id.name) any more"
@@ -155,7 +156,6 @@ extension Node {
         case .quorumRegained: text = "has quorum again"
         default: return
         }
-        guard trace.isOn else { return }
         if traceOfMembers.count == TraceReport.memberLimit { traceOfMembers.removeFirst() }
         traceOfMembers.append((now, trace.nextNumber(), text))
     }

@@ -26,8 +26,8 @@ extension Proxy {
         effects.queue.send(answer, to: source, from: context.listener, token: upstreamToken(context, id))
     }
 
-    /// The 2xx to an INVITE of the caller's has been sent by the Vias of this context. Where that INVITE was adopted the
-    /// callee's copies go by those that were given up, so it is this node that repeats it (RFC 3261 §13.3.1.4).
+    /// The 2xx to an INVITE of the caller's has been sent by the Vias of this context. Where that INVITE was adopted
+    /// the callee's copies go by those that were given up, so it is this node that repeats it (RFC 3261 §13.3.1.4).
     mutating func startRepeating(
         _ sender: ResponseContext, _ did: DialogID, _ answer: [UInt8], isForAdopted: Bool = true
     ) {

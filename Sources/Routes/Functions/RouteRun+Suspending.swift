@@ -1,5 +1,5 @@
-// `t_suspend` and `t_continue` of the module tmx: a request is put aside, and another run, of whatever message, says when
-// a route goes on with it. What it is named by are two numbers, `$T(id_index)` and `$T(id_label)`.
+// `t_suspend` and `t_continue` of the module tmx: a request is put aside, and another run, of whatever message, says
+// when a route goes on with it. What it is named by are two numbers, `$T(id_index)` and `$T(id_label)`.
 //
 // A request waits on the node that suspended it, for as long as its sender does (64·T1), and then gets 500. A CANCEL
 // ends it meanwhile. Limit: `SuspendedRequests.limit` at once.

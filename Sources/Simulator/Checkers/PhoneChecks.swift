@@ -47,8 +47,8 @@ extension World {
         let seen = pass.map { call.dialogs[$0].passSeen } ?? call.firstSeen
         let knew = seen.contains { checks.isAlive($0.key) && $0.value < leftAt - .milliseconds(300) }
         // A call that is over, or has failed: a node that started since was given no tombstone of it. Or it had failed
-        // when its caller tried again: that is a further attempt (R16). So it is to the cluster when its balancer, whose
-        // caller has lost the failure, sends it by a branch of its own.
+        // when its caller tried again: that is a further attempt (R16). So it is to the cluster when its balancer,
+        // whose caller has lost the failure, sends it by a branch of its own.
         let mayBeAnother = call.triedAgainAt != nil || plan.balancerRenewsBranch
         let isAnother = mayBeAnother && (call.wasRefused || call.dialog.stoppedAt != nil)
         let couldNotKnow =
