@@ -24,13 +24,15 @@ public struct RecordFlags: OptionSet, Hashable, Sendable {
     public static let toldStart = Self(rawValue: 1_024)
     public static let toldTimeout = Self(rawValue: 2_048)
     public static let toldEnd = Self(rawValue: 4_096)
+    /// The cluster has made requests of its own within the dialog: the CSeqs of a side may be moved (`CSeqShift`).
+    public static let asked = Self(rawValue: 8_192)
 
     /// What reports call them, in the order of the bits; who has told of what is nobody's news.
     public static let allNames: [(flag: Self, name: String)] = [
         (.cancelled, "cancelled"), (.byeFromCaller, "bye_from_caller"), (.byeFromCallee, "bye_from_callee"),
         (.timedOut, "timed_out"), (.endedByOperator, "ended_by_operator"), (.failed, "failed"),
         (.keepAliveToCaller, "ka-src"), (.keepAliveToCallee, "ka-dst"), (.endedByKeepAlive, "ended_by_keep_alive"),
-        (.unanswered, "unanswered"),
+        (.unanswered, "unanswered"), (.asked, "asked"),
     ]
 
     public var names: [String] { Self.allNames.filter { contains($0.flag) }.map(\.name) }

@@ -31,6 +31,28 @@ extension Node {
             gauge("dialog_events_unconfirmed", "Dialogs of which no program has confirmed an event", unconfirmed.count),
             counter("dialog_events_unmarked", "Of these, not marked as told", counters.eventsUnmarked),
             counter("dialog_events_lost", "Ends that nobody told before their record was forgotten", store.untold),
+        ] + requestMetrics()
+    }
+
+    private func requestMetrics() -> [MetricReport] {
+        let ends: [(name: String, help: String, value: UInt64)] = [
+            ("asked", "Requests within dialogs that somebody has asked this node for", counters.requestsAsked),
+            ("refused", "Those that it refused at once", counters.requestsRefused),
+            ("accepted", "Those that it made and that were answered 2xx", counters.requestsAccepted),
+            ("failed", "Those with another final answer, or none", counters.requestsFailed),
+            ("not_made", "Those that did not leave: a member did not take the shift", counters.requestsNotMade),
+            ("overtaken", "Those in whose place another node's was made", counters.requestsOvertaken),
+            ("inherited", "Those of dead nodes that this one took up", counters.requestsInherited),
+            ("given_up", "Those of dead nodes that this one gave up", counters.requestsGivenUp),
+            ("unwatched", "Those of other members that it has no room to watch", counters.requestsUnwatched),
+            ("unmarked", "Results that the record did not take", counters.requestsUnmarked),
+            ("sent", "Requests within dialogs that were sent, without repetitions", proxy.counters.requestsWithin),
+        ]
+        return ends.map { counter("dialog_requests_\($0.name)", $0.help, $0.value) } + [
+            counter("sip_requests_moved", "Requests whose CSeq was moved for these", proxy.counters.requestsMoved),
+            counter(
+                "sip_cseqs_used_up", "Requests refused since their moved CSeq would not fit 32 bits",
+                proxy.counters.numbersUsedUp),
         ]
     }
 }
