@@ -1,8 +1,9 @@
 // RequestWish is a request that the cluster is to send to one side of a dialog, as it stands in the record: a word
 // (`DialogWord`), so of two that were asked for at once one stays, the same on every node.
 //
-//   REFER 4102 4096 81234 0 0    method, CSeq, shift of the sender from then on, when it was asked for in milliseconds
-//   Refer-To: <sip:…>            since birth, how many heirs have taken it up, final status (0: none yet)
+//   REFER 4102 4096 81234 0 0 0  method, CSeq, shift of the sender from then on, when it was asked for in milliseconds
+//   Refer-To: <sip:…>            since birth, how many heirs have taken it up, final status (0: none yet), and of a
+//                                REFER what its last NOTIFY says of the call that it has made
 //
 //   body
 //
@@ -18,6 +19,8 @@ public struct RequestWish: Equatable, Sendable {
     public var heirs: UInt32 = 0
     /// The final status; 0 while there is none. 408 also stands for silence, 503 for what was never sent.
     public var status: UInt32 = 0
+    /// The status of the call that a REFER asked for, as far as it has been told (RFC 3515 §2.4.5); 0 for none.
+    public var notified: UInt32 = 0
     /// Header lines, each with its CRLF.
     public var headers: [UInt8] = []
     public var body: [UInt8] = []
@@ -41,7 +44,7 @@ public struct RequestWish: Equatable, Sendable {
         var writer = ByteWriter(capacity: 64 + headers.count + body.count)
         writer.put(method)
         for number in [
-            UInt64(place.cSeq), UInt64(place.shift), askedMilliseconds, UInt64(heirs), UInt64(status),
+            UInt64(place.cSeq), UInt64(place.shift), askedMilliseconds, UInt64(heirs), UInt64(status), UInt64(notified),
         ] {
             writer.put(0x20)
             writer.putDecimal(number)
@@ -58,15 +61,16 @@ public struct RequestWish: Equatable, Sendable {
     public init?(_ bytes: [UInt8]) {
         guard let end = Self.lineEnd(bytes, from: 0) else { return nil }
         let parts = bytes[..<end].split(separator: 0x20, omittingEmptySubsequences: false)
-        guard parts.count == 6, !parts[0].isEmpty else { return nil }
+        guard parts.count == 7, !parts[0].isEmpty else { return nil }
         let numbers = parts.dropFirst().map { Text.decimal(bytes, ByteRange(start: $0.startIndex, end: $0.endIndex)) }
         guard let cSeq = numbers[0].flatMap({ UInt32(exactly: $0) }),
             let shift = numbers[1].flatMap({ UInt32(exactly: $0) }), let asked = numbers[2],
             let heirs = numbers[3].flatMap({ UInt32(exactly: $0) }),
-            let status = numbers[4].flatMap({ UInt32(exactly: $0) })
+            let status = numbers[4].flatMap({ UInt32(exactly: $0) }),
+            let notified = numbers[5].flatMap({ UInt32(exactly: $0) })
         else { return nil }
         self.init(method: Array(parts[0]), place: .init(cSeq: cSeq, shift: shift), askedMilliseconds: asked)
-        (self.heirs, self.status) = (heirs, status)
+        (self.heirs, self.status, self.notified) = (heirs, status, notified)
         var line = end + 2
         guard isOpen else {
             if line != bytes.count { return nil }
