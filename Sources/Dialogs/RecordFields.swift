@@ -79,8 +79,8 @@ public enum SideField: UInt32, Sendable {
     case firstCSeq, target
     /// What the home is called toward this side, where that is not the home's `sentBy`.
     case sentBy
-    /// What is added to the CSeqs of this side's requests (`CSeqShift`), and, CSeq in the upper word, to the last INVITE
-    /// of those that were moved and have had their ACK.
+    /// What is added to the CSeqs of this side's requests (`CSeqShift`), and, CSeq in the upper word, to the last
+    /// INVITE of those that were moved and have had their ACK.
     case shift, inviteShift
 }
 

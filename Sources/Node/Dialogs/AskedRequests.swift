@@ -1,7 +1,7 @@
 // AskedRequests is what this node knows of requests within dialogs that somebody has asked for and that have not ended:
 // its own, and those that other members make, should they die.
 //
-//   asked for ──wish and shift are one patch──▶ spreading ──every member has it──▶ sent ──final answer, silence──▶ ended
+//   asked for ──wish and shift are one patch──▶ spreading ──all have it──▶ sent ──final answer, silence──▶ ended
 //                                                   └──not within `patience`──▶ not made
 //   another's ──its node is gone, this one ranks first──▶ spreading, with the same CSeq and branch
 //             └──and it was asked for `lifetime` ago──▶ given up

@@ -13,8 +13,8 @@ extension Proxy {
         neighbours.commits && !plan.hasWaited && !dialogs.contains(did) && neighbours.hasLivePeer
     }
 
-    /// Whether the request at hand waits for a record: one that teaches nothing by itself only where its CSeq may have to
-    /// be moved (`CSeqShift`), and who joins cannot know that.
+    /// Whether the request at hand waits for a record: one that teaches nothing by itself only where its CSeq may have
+    /// to be moved (`CSeqShift`), and who joins cannot know that.
     func waits(for did: DialogID, _ plan: RequestPlan, dialogs: DialogTable) -> Bool {
         guard Self.refreshing(message.method) || dialogs.hasAsked || neighbours.isJoining else { return false }
         return mayWait(for: did, plan, dialogs: dialogs)

@@ -74,8 +74,8 @@ struct RequestPlan: Sendable {
     var isEmergency = false
     /// Which pass of a spiral it is.
     var pass = SpiralPass.first
-    /// What its CSeq is moved by (`CSeqShift`), and the number in its RAck; `isMoved` where it came moved: `cSeq` is its
-    /// sender's all the same.
+    /// What its CSeq is moved by (`CSeqShift`), and the number in its RAck; `isMoved` where it came moved: `cSeq` is
+    /// its sender's all the same.
     var shift: UInt32 = 0
     var rackShift: UInt32 = 0
     var isMoved = false
