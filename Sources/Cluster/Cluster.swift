@@ -166,6 +166,24 @@ package struct Cluster: Sendable {
         return peers.contains { isServing($0) && $0.heartbeat.root == root && $0.acknowledged >= outbound.last }
     }
 
+    /// Whether every process that may serve requests moves CSeqs, and has our facts up to here: the members of the view
+    /// that are not proven gone, whether or not they are heard, and those that are heard and join. A witness serves
+    /// none.
+    package func isShiftEverywhere(_ sequence: UInt64) -> Bool {
+        let silent = view.members.contains { member in
+            member != localMember && isLive(member) && position(of: member).map { !isHeard(peers[$0]) } ?? true
+        }
+        return !silent
+            && peers.allSatisfy { peer in
+                guard isHeard(peer), !peer.heartbeat.isWitness else { return true }
+                return peer.heartbeat.hello.capabilities & Hello.movesCSeqs != 0 && peer.acknowledged >= sequence
+            }
+    }
+
+    private func isHeard(_ peer: Peer) -> Bool {
+        peer.verdict == .heard && peer.hasHeartbeat && peer.heartbeat.state != .left
+    }
+
     /// A stamp counter that is newer than everything heard, and than what stands where it is to be written.
     package mutating func nextStamp(above known: UInt64) -> UInt64 {
         lamport = max(lamport, known)

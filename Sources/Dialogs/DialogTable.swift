@@ -151,6 +151,8 @@ public struct DialogTable: Sendable {
     }
 
     public private(set) var counters = Counters()
+    /// A record that is or was here has `RecordFlags.asked`: until then nobody need look for moved CSeqs.
+    public private(set) var hasAsked = false
     /// Sum of all buckets' digests.
     public internal(set) var rootDigest: UInt64 = 0
 
@@ -228,6 +230,7 @@ public struct DialogTable: Sendable {
             entry.promise = Promise(facts, identity.deadline, birth: entry.birth)
         }
         entry.isOwn = isOwn(facts, identity.home)
+        if summary.flags.contains(.asked) { hasAsked = true }
         guard let id = entries.insert(entry) else { throw .tableFull(limit: entries.limit) }
         byDID.insert(hash: did.rawValue, value: id.index)
         byCallID.insert(hash: callIDHash(bytes, summary.callID), value: id.index)
@@ -312,6 +315,7 @@ public struct DialogTable: Sendable {
         entry.deadline = summary.deadline
         entry.hasPendings = summary.hasPendings
         entry.flags = summary.flags
+        if summary.flags.contains(.asked) { hasAsked = true }
         entry.changedAt = now
         entry.contentHash = contentHash(entry.did, written)
         if isPeers, isEndUnsaid(entry, bytes, to: old), let record = record(old.did) {

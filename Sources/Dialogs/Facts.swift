@@ -125,6 +125,16 @@ extension FieldWriter<SideField> {
         put(.firstCSeq, UInt64(number))
     }
 
+    /// The CSeqs of this side's requests are moved so far on their way; what is 0 is not written.
+    public mutating func shift(by amount: UInt32) {
+        if amount > 0 { put(.shift, UInt64(amount)) }
+    }
+
+    /// An INVITE of this side was moved and has had its ACK: `mark` is its CSeq and how far (`CSeqShift.mark`).
+    public mutating func shiftInvite(_ mark: UInt64) {
+        if mark > 0 { put(.inviteShift, mark) }
+    }
+
     /// Where the side is reached, told by a message with this CSeq; 0 yields to any other.
     public mutating func target(
         cSeq: UInt32 = 0, pass: SpiralPass = .first, _ body: (inout TargetFacts) -> Void
@@ -166,6 +176,11 @@ extension FieldWriter<PendingField> {
     /// Which pass of a spiral it is.
     public mutating func pass(_ pass: SpiralPass) {
         if !pass.isFirst { put(.pass, pass.rawValue) }
+    }
+
+    /// Its CSeq is moved so far on its way.
+    public mutating func shift(by amount: UInt32) {
+        if amount > 0 { put(.shift, UInt64(amount)) }
     }
 
     /// The Session-Expires that a 2xx without one gets.

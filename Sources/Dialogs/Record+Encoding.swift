@@ -65,6 +65,8 @@ extension Record.Side {
             target.put(.flow, flow)
         }
         facts.put(.sentBy, sentBy)
+        facts.shift(by: shift)
+        facts.shiftInvite(inviteShift)
     }
 }
 
@@ -92,6 +94,7 @@ extension Record.Pending {
         facts.pass(pass)
         facts.session(seconds: sessionSeconds)
         facts.put(.reason, reason)
+        facts.shift(by: shift)
     }
 }
 

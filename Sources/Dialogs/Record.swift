@@ -24,6 +24,8 @@ public struct Record: Equatable, Sendable {
         public var flow: [UInt8] = []
         public var sentBy: [UInt8] = []
         public var pass = SpiralPass.first
+        public var shift: UInt32 = 0
+        public var inviteShift: UInt64 = 0
 
         public init() {}
     }
@@ -55,6 +57,7 @@ public struct Record: Equatable, Sendable {
         public var pass = SpiralPass.first
         public var sessionSeconds: UInt32 = 0
         public var reason: [UInt8] = []
+        public var shift: UInt32 = 0
 
         public init() {}
     }
@@ -158,6 +161,8 @@ extension Record.Side {
         flow = Array(bytes[view.flow.range])
         sentBy = Array(bytes[view.sentBy.range])
         pass = view.pass
+        shift = view.shift
+        inviteShift = view.inviteShift
     }
 }
 
@@ -189,6 +194,7 @@ extension Record.Pending {
         pass = view.pass
         sessionSeconds = view.sessionSeconds
         reason = Array(bytes[view.reason.range])
+        shift = view.shift
     }
 }
 

@@ -15,12 +15,13 @@
 //                25 refused_caller                       max   as 21, of one that a node refused by itself
 //     Deadline   larger (1 generation, 2 at_ms, 3 lifetime_ms, then bytes: 4 ordinary_ms)   at_ms counts from birth
 //     Side       1 cseq max   2 first_cseq least that is not 0   3 target larger   4 sent_by larger bytes
+//                5 shift max   6 invite_shift max: (CSeq, shift) of its last INVITE that was moved and acknowledged
 //     Target     larger (1 cseq, 6 pass, then bytes: 2 contact, 3 routes, 4 endpoint, 5 flow)
 //     Out        1 to_tag   2 state max   3 side joined   4 answer larger bytes   5 acked max   6 to larger bytes
 //                7 refused max: as 25, of the callee's
 //                A callee without a tag has the entry without `to_tag`: the null tag.
 //     Pending    1 branch   2 leg   3 cseq   4 progress or   5 vias … 11 answer larger bytes   12 pass max
-//                13 session_s max   14 reason larger bytes
+//                13 session_s max   14 reason larger bytes   15 shift max
 //     Stamped    1 key      larger (2 counter, 3 node, 4 boot, then bytes)   5 value, absent when removed
 //     Home       1 name  2 boot (fixed64)  3 sent_by      opaque to the join
 //     Times      1 born_unix_ms  2 answered_ms  3 ended_ms   each the least that is not 0; the last two since birth
@@ -78,6 +79,9 @@ public enum SideField: UInt32, Sendable {
     case firstCSeq, target
     /// What the home is called toward this side, where that is not the home's `sentBy`.
     case sentBy
+    /// What is added to the CSeqs of this side's requests (`CSeqShift`), and, CSeq in the upper word, to the last
+    /// INVITE of those that were moved and have had their ACK.
+    case shift, inviteShift
 }
 
 public enum TargetField: UInt32, Sendable {
@@ -105,6 +109,8 @@ public enum PendingField: UInt32, Sendable {
     case sessionSeconds
     /// Header lines: the Reasons of the CANCEL that its sender sent (RFC 3326).
     case reason
+    /// What was added to its CSeq (`CSeqShift`).
+    case shift
 }
 
 public enum StampedField: UInt32, Sendable {
@@ -227,6 +233,8 @@ enum RecordMessage: UInt8 {
         case .firstCSeq: .leastNonzero(word)
         case .target: .picked(.target)
         case .sentBy: .largerBytes
+        case .shift: .max(word)
+        case .inviteShift: .max(.max)
         case nil: .unknown
         }
     }
@@ -254,7 +262,7 @@ enum RecordMessage: UInt8 {
     private static func pendingRule(_ field: UInt32) -> Rule {
         switch PendingField(rawValue: field) {
         case .leg: .max(UInt64(Leg.callee.rawValue))
-        case .cseq, .sessionSeconds: .max(word)
+        case .cseq, .sessionSeconds, .shift: .max(word)
         case .progress: .or(word)
         case .branch, .vias, .source, .requestURI, .routes, .via, .target, .answer, .reason: .largerBytes
         case .pass: .max(.max)

@@ -57,6 +57,8 @@ extension RecordView {
             case .firstCSeq: side.firstCSeq = UInt32(truncatingIfNeeded: field.value)
             case .target: target = bytes(field)
             case .sentBy: side.sentBy = bytes(field)
+            case .shift: side.shift = UInt32(truncatingIfNeeded: field.value)
+            case .inviteShift: side.inviteShift = field.value
             case nil: break
             }
         }
@@ -111,6 +113,7 @@ extension RecordView {
             case .pass: pending.pass = SpiralPass(rawValue: field.value)
             case .sessionSeconds: pending.sessionSeconds = UInt32(truncatingIfNeeded: field.value)
             case .reason: pending.reason = bytes(field)
+            case .shift: pending.shift = UInt32(truncatingIfNeeded: field.value)
             case nil: break
             }
         }

@@ -40,6 +40,9 @@ public struct RecordView: Sendable {
         public var pass = SpiralPass.first
         /// What the home is called toward this side; empty where that is `home`'s.
         public var sentBy = ByteRange.empty
+        /// See `CSeqShift`.
+        public var shift: UInt32 = 0
+        public var inviteShift: UInt64 = 0
 
         public init() {}
     }
@@ -69,6 +72,7 @@ public struct RecordView: Sendable {
         public var answer = ByteRange.empty
         public var pass = SpiralPass.first
         public var sessionSeconds: UInt32 = 0
+        public var shift: UInt32 = 0
         public var reason = ByteRange.empty
     }
 

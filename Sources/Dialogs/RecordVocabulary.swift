@@ -27,13 +27,15 @@ public struct RecordFlags: OptionSet, Hashable, Sendable {
     /// An heir has ended a further pass of its INVITE, and the early dialogs of that pass: should one of them have been
     /// answered, whoever knows that has its phones to tell (R15).
     public static let interrupted = Self(rawValue: 8_192)
+    /// The cluster has made requests of its own within the dialog: the CSeqs of a side may be moved (`CSeqShift`).
+    public static let asked = Self(rawValue: 16_384)
 
     /// What reports call them, in the order of the bits; who has told of what is nobody's news.
     public static let allNames: [(flag: Self, name: String)] = [
         (.cancelled, "cancelled"), (.byeFromCaller, "bye_from_caller"), (.byeFromCallee, "bye_from_callee"),
         (.timedOut, "timed_out"), (.endedByOperator, "ended_by_operator"), (.failed, "failed"),
         (.keepAliveToCaller, "ka-src"), (.keepAliveToCallee, "ka-dst"), (.endedByKeepAlive, "ended_by_keep_alive"),
-        (.unanswered, "unanswered"), (.interrupted, "interrupted"),
+        (.unanswered, "unanswered"), (.interrupted, "interrupted"), (.asked, "asked"),
     ]
 
     public var names: [String] { Self.allNames.filter { contains($0.flag) }.map(\.name) }

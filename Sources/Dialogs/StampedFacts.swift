@@ -42,6 +42,9 @@ public enum DialogWord: String, CaseIterable, Sendable {
     case endSide = "end-side"
     /// The script's route for when its time is up.
     case timeoutRoute = "toroute"
+    /// The last request of the cluster's own to that side, and how it ended (`RequestWish`).
+    case requestToCaller = "request-caller"
+    case requestToCallee = "request-callee"
 }
 
 /// A write to a record.

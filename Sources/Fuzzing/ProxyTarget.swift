@@ -224,7 +224,8 @@ enum ProxyTarget {
                 case .put(let did), .patch(let did, _): lastDID = did
                 case .ask(let question): questions.append(question)
                 case .question(let did): asked.append(did)
-                case .wanted, .legsEnded, .note, .resolve, .locate: break  // A resolver that never answers.
+                // A resolver that never answers.
+                case .wanted, .legsEnded, .requestEnded, .note, .resolve, .locate: break
                 }
             }
             for datagram in proxy.effects.queue.datagrams {

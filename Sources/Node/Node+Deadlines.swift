@@ -24,6 +24,7 @@ extension Node {
         armDeadline(did)
         proxy.watch(did, now: now, dialogs: store.dialogs)
         noteLife(did, now: now)
+        if store.dialogs.hasAsked { noteRequests(did, now: now) }
     }
 
     /// Asks the phones of the dialogs whose moment has come, if they are this node's to act for.

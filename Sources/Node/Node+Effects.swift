@@ -29,7 +29,9 @@ extension Node {
             carryOutClusterActions(now: now, into: &out)
             lookAtTouched(now: now)
         }
-        if !lifeEvents.isEmpty || !proxy.moments.isEmpty || !store.forgotten.isEmpty { tellPrograms(&out) }
+        if !lifeEvents.isEmpty || !proxy.moments.isEmpty || !store.forgotten.isEmpty || !asked.events.isEmpty {
+            tellPrograms(&out)
+        }
     }
 
     private mutating func carryOutProxyEffects(now: Instant, into out: inout Outbox) {
@@ -57,6 +59,8 @@ extension Node {
             case .wanted(let did): cluster.fetch(did.rawValue)
             case .question(let did): cluster.question(did.rawValue, store: store, now: now, out: &clusterActions)
             case .legsEnded(let did, let unanswered): endLegs(did, unanswered: unanswered, now: now)
+            case .requestEnded(let did, let leg, let cSeq, let status):
+                requestEnded(AskedRequest.Key(did: did, leg: leg), cSeq: cSeq, status: status, now: now)
             case .resolve(let token, let target): resolve(token, target, now: now)
             case .ask(let question): out.scripts.append(question)
             case .locate(let question): locate(question, now: now)
@@ -76,6 +80,7 @@ extension Node {
     mutating func waitForCommit(_ token: CommitToken, now: Instant) {
         let members = cluster.holderCount
         var peers = settings.replication.commit == .majority ? members / 2 : 1
+        if token.purpose == .request { return waitForShift(token, now: now) }
         traceHeld(token, now: now)
         if token.purpose == .refresh { peers = max(peers, members - members / 2 - 1) }
         let enough = max(1, peers)
@@ -129,11 +134,12 @@ extension Node {
 
     private mutating func committed(_ raw: UInt64, _ acknowledged: Bool, now: Instant) {
         guard let token = CommitToken(rawValue: raw) else { return }
-        if !acknowledged {
+        if !acknowledged, token.purpose != .request {
             counters.uncommitted += 1
             if token.purpose == .refresh { counters.refreshUncommitted += 1 }
         }
         if token.purpose == .registration { return registrationCommitted(token, now: now) }
+        if token.purpose == .request { return shiftCommitted(token, now: now) }
         if let did = proxy.dialog(of: token) { trace.keep(acknowledged ? .committed : .uncommitted, did, now: now) }
         proxy.committed(token, now: now, dialogs: &store.dialogs)
     }

@@ -78,6 +78,8 @@ package struct Node: Sendable {
     /// Whoever is told of them says when it has them (`confirm`); and those that it has not said so of.
     package var awaitsConfirmation = false
     var unconfirmed: [DialogID: Telling] = [:]
+    /// Requests within dialogs that somebody has asked for.
+    var asked = AskedRequests()
     var takeoverTimes = Histogram()
     var memberLags = Histogram()
 
@@ -262,6 +264,7 @@ package struct Node: Sendable {
         store.locations.advance(to: now)
         fireKeepAlives(now: now)
         tellDueLife(now: now)
+        lookAtRequests(now: now)
         continueWalk(now: now)
         continueProfileTimeouts(now: now)
         settle(now: now, into: &out)
@@ -278,6 +281,7 @@ package struct Node: Sendable {
         if let timer = store.locations.nextTimer { next = min(next, timer) }
         if let slice = nextProfileSlice { next = min(next, slice) }
         if let telling = tellingTimes.next { next = min(next, telling) }
+        next = min(next, asked.nextLook)
         return next
     }
 }
@@ -306,4 +310,17 @@ struct NodeCounters: Sendable {
     var eventsRepeated: UInt64 = 0
     var eventsPutOff: UInt64 = 0
     var eventsUnmarked: UInt64 = 0
+    /// Requests within dialogs that somebody has asked for here: taken, refused, and how they ended.
+    var requestsAsked: UInt64 = 0
+    var requestsRefused: UInt64 = 0
+    var requestsAccepted: UInt64 = 0
+    var requestsFailed: UInt64 = 0
+    var requestsNotMade: UInt64 = 0
+    var requestsOvertaken: UInt64 = 0
+    /// Those of dead nodes that this one took up, and those that it gave up.
+    var requestsInherited: UInt64 = 0
+    var requestsGivenUp: UInt64 = 0
+    /// Those of other members that are not watched, since too many are; results that their record did not take.
+    var requestsUnwatched: UInt64 = 0
+    var requestsUnmarked: UInt64 = 0
 }

@@ -6,6 +6,7 @@
 //   inquiries ──▶ management      what members ask for their operators, and what became of ours
 //   scripts   ──▶ the script engine, in the same turn
 //   events    ──▶ programs that follow dialogs' lives
+//   requests  ──▶ programs that asked for requests within dialogs, in the same turn
 //   moments   ──▶ programs that see dialogs' messages pass, in the same turn
 //   notes     ──▶ the log          constant sentences with metadata
 //   exit      ──▶ the process ends with this code, after what is above has been done
@@ -107,6 +108,8 @@ package struct Outbox: Sendable {
     package var notes: [Note] = []
     /// What has become of dialogs, for the programs that ask for it.
     package var events: [LifeEvent] = []
+    /// How requests within dialogs have ended that somebody had asked for.
+    package var requests: [RequestEvent] = []
     /// What passes of dialogs, for programs in this process, in the same turn.
     package var moments: [DialogMoment] = []
     /// The process is to end with this code.
@@ -128,7 +131,7 @@ package struct Outbox: Sendable {
     /// Nothing is to be done.
     package var isEmpty: Bool {
         datagrams.isEmpty && bus.isEmpty && questions.isEmpty && inquiries.isEmpty && scripts.isEmpty && notes.isEmpty
-            && events.isEmpty && moments.isEmpty && exit == nil
+            && events.isEmpty && requests.isEmpty && moments.isEmpty && exit == nil
     }
 
     /// Forgets everything and keeps the memory.
@@ -141,6 +144,7 @@ package struct Outbox: Sendable {
         scripts.removeAll(keepingCapacity: true)
         notes.removeAll(keepingCapacity: true)
         events.removeAll(keepingCapacity: true)
+        requests.removeAll(keepingCapacity: true)
         moments.removeAll(keepingCapacity: true)
         exit = nil
     }

@@ -22,6 +22,9 @@ package struct CommitToken: Hashable, Sendable {
         case inheritance
         /// The 200 of a registration; `context` is a place of the node's.
         case registration
+        /// A request of the cluster's own, which may leave when every member knows the shift; `context` is its number
+        /// at the node.
+        case request
     }
 
     /// What of a generation is in it.
@@ -63,6 +66,9 @@ package enum ProxyEffect: Sendable {
     /// Both legs of a dialog that this node ended have answered or timed out.
     /// `unanswered`: one of them in silence, or without a BYE, for want of a way to send it.
     case legsEnded(DialogID, unanswered: Bool)
+    /// A request to a side that somebody had asked for has its final status; 408 also for silence, 503 for what could
+    /// not be sent.
+    case requestEnded(DialogID, Leg, cSeq: UInt32, status: Int)
     /// A name has to be looked up; `Proxy.resolved` takes the answer with this token.
     case resolve(UInt64, ResolutionTarget)
     /// A script is asked; `Proxy.decide` takes its verdict.
@@ -213,6 +219,11 @@ package struct ProxyCounters: Equatable, Sendable {
     package var scriptsUnreadable: UInt64 = 0
     /// Sides of ended dialogs for which no BYE could be made.
     package var legsUnreachable: UInt64 = 0
+    /// Requests of phones whose CSeq was moved to make room for the cluster's own, and those that it had no room for.
+    package var requestsMoved: UInt64 = 0
+    package var numbersUsedUp: UInt64 = 0
+    /// Requests sent within dialogs that somebody had asked for.
+    package var requestsWithin: UInt64 = 0
 
     package init() {}
 }

@@ -101,6 +101,8 @@ extension Record.Side {
         flow = Array(theirs.target.flow)
         sentBy = Array(theirs.sentBy)
         pass = SpiralPass(rawValue: theirs.target.pass)
+        shift = theirs.shift
+        inviteShift = theirs.inviteShift
     }
 }
 
@@ -134,6 +136,7 @@ extension Record.Pending {
         pass = SpiralPass(rawValue: theirs.pass)
         sessionSeconds = theirs.sessionS
         reason = Array(theirs.reason)
+        shift = theirs.shift
     }
 }
 

@@ -78,6 +78,8 @@ struct RecordGenerator {
                     ])))
         }
         if chance(2) { parts.append(field(4, text())) }
+        if chance(3) { parts.append(field(5, word())) }
+        if chance(3) { parts.append(field(6, small() << 32 | small())) }
         unknown(&parts)
         return assemble(parts)
     }
@@ -101,6 +103,7 @@ struct RecordGenerator {
         if chance(3) { parts.append(field(12, small(2) << 32 | small())) }
         if chance(3) { parts.append(field(13, word())) }
         if chance(3) { parts.append(field(14, text())) }
+        if chance(3) { parts.append(field(15, word())) }
         unknown(&parts)
         return assemble(parts)
     }

@@ -44,6 +44,8 @@ struct ClusterBench {
     var notes: [(node: Int, note: Note, at: Instant)] = []
     /// Events of dialogs' lives, as they were told.
     private(set) var events: [(node: Int, event: LifeEvent)] = []
+    /// How requests within dialogs have ended.
+    private(set) var requests: [(node: Int, event: RequestEvent)] = []
     /// What passed of dialogs, where programs watch.
     private(set) var moments: [(node: Int, moment: DialogMoment)] = []
     /// What a phone answers to a request of the cluster's; 0: nothing. The address it was sent to decides.
@@ -209,6 +211,19 @@ struct ClusterBench {
         deliver()
     }
 
+    /// Somebody asks one node for something.
+    mutating func perform(_ index: Int, _ body: (inout Node, Instant, inout Outbox) -> Void) {
+        guard var node = nodes[index] else { return }
+        body(&node, now, &outs[index])
+        nodes[index] = node
+        deliver()
+    }
+
+    /// The sum of a counter of all nodes.
+    func metric(_ name: String) -> Int64 {
+        nodes.compactMap { $0?.metrics(now: now).first { $0.name == "understudy_\(name)_total" }?.value }.reduce(0, +)
+    }
+
     /// A phone's message reaches a node.
     mutating func receive(_ text: String, from: String, at index: Int) {
         hand(Array(text.utf8), from: Endpoint(text: from)!, to: index)
@@ -260,6 +275,7 @@ struct ClusterBench {
             }
             notes += out.notes.map { (index, $0, now) }
             events += out.events.map { (index, $0) }
+            requests += out.requests.map { (index, $0) }
             moments += out.moments.map { (index, $0) }
             for action in out.bus { perform(action, out.busArena, of: index) }
         }

@@ -37,6 +37,8 @@ struct ProxyBench {
     var wanted: [DialogID] = []
     var puts: [DialogID] = []
     var endedLegs: [DialogID] = []
+    /// Requests within dialogs, asked for and ended.
+    private(set) var endedRequests: [DialogID] = []
     var notes: [ProxyNote] = []
     /// Names that were asked for, with their tokens.
     var questions: [(token: UInt64, name: ResolutionTarget)] = []
@@ -148,6 +150,7 @@ struct ProxyBench {
                 proxy.watch(did, now: now, dialogs: dialogs)
             case .put(let did): puts.append(did)
             case .legsEnded(let did, _): endedLegs.append(did)
+            case .requestEnded(let did, _, _, _): endedRequests.append(did)
             case .resolve(let token, let name): questions.append((token, name))
             case .wanted(let did): wanted.append(did)
             case .question(let did):

@@ -162,11 +162,13 @@ package struct Hello: Equatable, Sendable {
     package var capabilities: UInt64 = 0
 
     /// This version's: 1, which every version has that tells of capabilities, and what follows.
-    package static let capabilities: UInt64 = 1 | answersQuestions | locations
+    package static let capabilities: UInt64 = 1 | answersQuestions | locations | movesCSeqs
     /// It answers what an heir asks on the stream.
     static let answersQuestions: UInt64 = 2
     /// It keeps contacts, records of a second kind.
     package static let locations: UInt64 = 4
+    /// It moves the CSeqs of phones' requests where the record says so.
+    static let movesCSeqs: UInt64 = 8
 
     package static let namesLimit = 1_024
     static let settingsLimit = 16

@@ -207,7 +207,9 @@ extension Node {
         }
         for entry in record.attributes {
             guard let value = entry.value else { continue }
-            if entry.key.count == 1, entry.key[0] < 32 {
+            if let wish = RequestWish(value), text(entry.key).hasPrefix("request-") {
+                report.properties.append("\(text(entry.key))=\(text(wish.method)) \(wish.status)")
+            } else if entry.key.count == 1, entry.key[0] < 32 {
                 report.scriptFlags |= 1 << UInt32(entry.key[0])
             } else if DialogProperty(rawValue: text(entry.key)) != nil {
                 report.properties.append(value.isEmpty ? "no \(text(entry.key))" : text(entry.key))

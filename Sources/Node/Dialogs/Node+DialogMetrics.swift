@@ -31,6 +31,37 @@ extension Node {
             gauge("dialog_events_unconfirmed", "Dialogs of which no program has confirmed an event", unconfirmed.count),
             counter("dialog_events_unmarked", "Of these, not marked as told", counters.eventsUnmarked),
             counter("dialog_events_lost", "Ends that nobody told before their record was forgotten", store.untold),
+        ] + requestMetrics()
+    }
+
+    private func requestMetrics() -> [MetricReport] {
+        [
+            counter(
+                "dialog_requests_asked", "Requests within dialogs that this node was asked for", counters.requestsAsked),
+            counter("dialog_requests_refused", "Those that it refused at once", counters.requestsRefused),
+            counter("dialog_requests_accepted", "Those that were answered 2xx", counters.requestsAccepted),
+            counter(
+                "dialog_requests_failed", "Those with another final answer, or none", counters.requestsFailed),
+            counter(
+                "dialog_requests_not_made", "Those that did not leave: a member did not take the shift",
+                counters.requestsNotMade),
+            counter(
+                "dialog_requests_overtaken", "Those in whose place another node's was made",
+                counters.requestsOvertaken),
+            counter(
+                "dialog_requests_inherited", "Those of dead nodes that this one took up", counters.requestsInherited),
+            counter("dialog_requests_given_up", "Those of dead nodes that it gave up", counters.requestsGivenUp),
+            counter(
+                "dialog_requests_unwatched", "Those of other members that it has no room to watch",
+                counters.requestsUnwatched),
+            counter("dialog_requests_unmarked", "Results that the record did not take", counters.requestsUnmarked),
+            counter(
+                "dialog_requests_sent", "Requests within dialogs that were sent, without repetitions",
+                proxy.counters.requestsWithin),
+            counter("sip_requests_moved", "Requests whose CSeq was moved for these", proxy.counters.requestsMoved),
+            counter(
+                "sip_cseqs_used_up", "Requests refused since their moved CSeq would not fit 32 bits",
+                proxy.counters.numbersUsedUp),
         ]
     }
 }

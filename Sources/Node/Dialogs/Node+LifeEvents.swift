@@ -178,6 +178,8 @@ extension Node {
     mutating func tellPrograms(_ out: inout Outbox) {
         out.events += lifeEvents
         lifeEvents.removeAll(keepingCapacity: true)
+        out.requests += asked.events
+        asked.events.removeAll(keepingCapacity: true)
         out.moments += proxy.moments
         proxy.moments.removeAll(keepingCapacity: true)
         for did in store.forgotten { out.moments.append(DialogMoment(.destroyed, did)) }

@@ -46,7 +46,7 @@ extension Node {
     func traceHeldKind(_ purpose: CommitToken.Purpose) -> TraceKind {
         switch purpose {
         case .trying: .heldTrying
-        case .confirmation, .inheritance, .registration: .heldConfirmation
+        case .confirmation, .inheritance, .registration, .request: .heldConfirmation
         case .refresh: .heldRefresh
         }
     }

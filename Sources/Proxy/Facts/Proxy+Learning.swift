@@ -73,7 +73,7 @@ extension Proxy {
 
     /// The cluster made the request, and it passes here because the connection to its receiver is here: whoever sent it
     /// learns what comes of it.
-    private func isOfCluster(_ plan: RequestPlan) -> Bool {
+    func isOfCluster(_ plan: RequestPlan) -> Bool {
         if case .generated = Branch(message.bytes, plan.via.branch, mark: settings.mark) { true } else { false }
     }
 
@@ -132,6 +132,7 @@ extension Proxy {
             pending.put(.source) { plan.sender.writeFact(into: &$0) }
             if !routesLeft.isEmpty { pending.put(.routes, routesLeft.bytes) }
             pending.pass(plan.pass)
+            pending.shift(by: plan.shift)
             pending.session(seconds: context.sessionSeconds)
             guard plan.targets.isEmpty else { return }  // Each branch says where it goes (`learnBranch`).
             if plan.requestURI.isEmpty {

@@ -95,6 +95,8 @@ extension Proxy {
                 facts.settle(context.leg, cSeq: context.cSeq)
             }
             if loadStored(context.request), let via = try? stored.topmostVia() {
+                let calleeTag = stored.copy(context.leg == .caller ? stored.toTag : stored.fromTag)
+                writeInviteShift(did, context.leg, cSeq: context.cSeq, calleeTag: calleeTag, dialogs: dialogs)
                 let rejected = rejection(cSeq: context.cSeq, branch: via.branch, in: stored.bytes)
                 facts.reject(context.leg, mark: rejected)
             }
@@ -246,6 +248,8 @@ extension Proxy {
             }
         } else if !keepsBranches(of: plan.leg, did, dialogs: dialogs) {
             facts.settle(plan.leg, cSeq: plan.cSeq.number)
+            writeInviteShift(
+                did, plan.leg, cSeq: plan.cSeq.number, calleeTag: message.copy(calleeTag), dialogs: dialogs)
         }
         learn(did, dialogs: &dialogs)
         stopResending(did)

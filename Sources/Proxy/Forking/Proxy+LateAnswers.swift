@@ -79,7 +79,8 @@ extension Proxy {
         var cause = ByeCause.interrupted
         if case .ofCall(let other) = answer { cause = other }
         guard let request = bye(did, record, out, to: .callee, because: cause) else { return }
-        acknowledge(did, record, out, of: request, cSeq: cSeq.number)
+        let moved = movedCSeq(ofInvite: cSeq.number, did: did, dialogs: dialogs)
+        acknowledge(did, record, out, of: request, cSeq: moved)
         if case .ofReInvite = answer { return }
         let hash = generatedHash(request.bytes)
         guard ownRequests.find(hash: hash) == nil else { return }
@@ -88,11 +89,11 @@ extension Proxy {
 
     /// The ACK that goes where the BYE goes.
     private mutating func acknowledge(
-        _ did: DialogID, _ record: Record, _ out: Record.Out, of bye: EndingRequest, cSeq: UInt32
+        _ did: DialogID, _ record: Record, _ out: Record.Out, of bye: EndingRequest, cSeq: UInt64
     ) {
         guard let hop = nextHop(out.side) else { return }
         let sent = requestWithin(
-            record, out, to: .callee, method: "ACK", cSeq: UInt64(cSeq), hop,
+            record, out, to: .callee, OwnLine("ACK", cSeq: cSeq), hop,
             via: { writeGeneratedVia(did, record, out, to: .callee, .ack, settings.egress ?? hop.endpoint, into: &$0) })
         let target = settings.egress ?? bye.target
         if target != .none {

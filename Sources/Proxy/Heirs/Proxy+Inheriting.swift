@@ -325,7 +325,8 @@ extension Proxy {
         let sawProvisional = pending.progress.contains(.provisional)
         if sawProvisional { transaction.receive(statusCode: 180, actions: &actions) }
         var branch = ClientBranch(
-            client: .invite(transaction), sent: inheritedInvite(record, pending, vias: via.bytes), target: target,
+            client: .invite(transaction),
+            sent: inheritedInvite(record, pending, vias: via.bytes, shift: pending.shift), target: target,
             listener: egressListener(target))
         branch.number = token.branch
         branch.sawProvisional = sawProvisional
@@ -380,7 +381,9 @@ extension Proxy {
     }
 
     /// The INVITE as it was received or sent, as far as answers, CANCEL and ACK need it.
-    func inheritedInvite(_ record: Record, _ pending: Record.Pending, vias: [UInt8]) -> [UInt8] {
+    func inheritedInvite(
+        _ record: Record, _ pending: Record.Pending, vias: [UInt8], shift: UInt32 = 0
+    ) -> [UInt8] {
         let isInitial = pending.leg == .caller && pending.cseq == record.inviteCSeq
         let confirmed = record.outs.first { ($0.state ?? .unconfirmed) >= .confirmedNotAcknowledged }?.to ?? record.to
         let callee = isInitial ? record.to : confirmed
@@ -403,7 +406,7 @@ extension Proxy {
         writer.put("\r\nCall-ID: ")
         writer.put(record.callID)
         writer.put("\r\nCSeq: ")
-        writer.putDecimal(UInt64(pending.cseq))
+        writer.putDecimal(UInt64(pending.cseq) + UInt64(shift))
         writer.put(" INVITE\r\nContent-Length: 0\r\n\r\n")
         return writer.bytes
     }

@@ -111,7 +111,7 @@ extension Proxy {
         let sender = leg == .caller ? out.side : record.caller
         let listener = settings.listener(sentBy: side.sentBy, toward: target) ?? egressListener(target)
         let request = requestWithin(
-            record, out, to: leg, method: "OPTIONS", cSeq: Self.keepAliveCSeq(after: sender.cseq), hop,
+            record, out, to: leg, OwnLine("OPTIONS", cSeq: Self.keepAliveCSeq(after: sender.cseq)), hop,
             via: { Self.writeVia(settings, .transaction(token), listener, into: &$0) })
         var part = OwnPart(client: ownTransaction(target), sent: request, target: target, listener: listener)
         part.number = number
@@ -120,7 +120,7 @@ extension Proxy {
     }
 
     /// A phone that came over a connection which has ended cannot be asked, and may be in its call all the same.
-    private func isReachable(_ side: Record.Side) -> Bool {
+    func isReachable(_ side: Record.Side) -> Bool {
         !side.routes.isEmpty || side.flow.isEmpty || holder(ofFlow: side.flow) != nil
     }
 

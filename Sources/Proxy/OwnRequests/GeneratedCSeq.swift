@@ -20,9 +20,14 @@ enum GeneratedCSeq {
     static let step: UInt64 = 1 << 24
     static let limit: UInt64 = 1 << 31
 
+    /// The highest CSeq that a receiver has seen of a side, the cluster's own requests among them (`CSeqShift`).
+    static func moved(_ highest: UInt32, by shift: UInt32) -> UInt32 {
+        UInt32(clamping: UInt64(highest) + UInt64(shift))
+    }
+
     /// - Parameters:
     ///   - first: The first CSeq of the side that would have sent the request; 0 where it never sent any.
-    ///   - highest: The highest that was seen of it.
+    ///   - highest: The highest that was seen of it, as it was moved.
     static func bye(first: UInt32, highest: UInt32) -> UInt64 {
         let first = UInt64(max(1, first))
         let highest = max(first, UInt64(highest))
@@ -66,7 +71,8 @@ extension Proxy {
                 let side =
                     plan.leg == .caller
                     ? view.caller : view.out(toTag: bytes, message.fromTag, in: stored)?.side ?? RecordView.Side()
-                return UInt64(number) >= GeneratedCSeq.bye(first: side.firstCSeq, highest: side.cseq)
+                let highest = GeneratedCSeq.moved(side.cseq, by: side.shift)
+                return UInt64(number) + UInt64(side.shift) >= GeneratedCSeq.bye(first: side.firstCSeq, highest: highest)
             } ?? false
         guard isHigh else { return }
         if plan.leg == .caller {

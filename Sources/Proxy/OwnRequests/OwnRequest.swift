@@ -5,10 +5,13 @@
 //   end            BYE to both sides of a dialog       the leg has ended (S1-9)           `.legsEnded`
 //   interruption   BYE to callees of a call that was   nothing                            nothing
 //                  never made, or made with another
+//   within         any method to one side, that        `.requestEnded`                    nothing
+//                  somebody has asked for
 //   keepAlive      OPTIONS to one side or both         the side lives, or has failed      it may be asked again
 //   probe          OPTIONS to a target of a set        it is up or down                   none: the next one follows
 //
-// BYEs are found by the hash in their branch, which is the same on every node; OPTIONS by slot and number, as branches
+// BYEs, and requests within, are found by the hash in their branch, which is the same on every node; OPTIONS by slot
+// and number, as branches
 // of a transaction are, in a slot whose index has its highest bit set.
 //
 // Limit: `ProxySettings.contextLimit` at once; beyond it nothing is sent, which is counted, and whoever wanted it asks
@@ -22,6 +25,7 @@ struct OwnRequest: Sendable {
     enum Purpose: Sendable {
         case end
         case interruption
+        case within
         case keepAlive
         /// Of the target with this number (`TargetBoard`).
         case probe(Int32)
@@ -32,7 +36,7 @@ struct OwnRequest: Sendable {
     var did: DialogID?
     /// One for each receiver.
     var parts: [OwnPart] = []
-    /// Of the last probe.
+    /// Of the last probe, of a request within.
     var cSeq: UInt32 = 0
     /// The next probe.
     var timer = TimerID.none
@@ -111,7 +115,7 @@ struct OwnRequests: Sendable {
             count +=
                 slab.read(id) { request in
                     switch request.purpose {
-                    case .end, .interruption: 1
+                    case .end, .interruption, .within: 1
                     case .keepAlive, .probe: 0
                     }
                 } ?? 0

@@ -11,8 +11,12 @@ import SIP
 
 extension Proxy {
     /// A place for requests that are to be sent; `nil` when there is no room, which is counted and noted.
-    mutating func reserve(_ purpose: OwnRequest.Purpose, _ method: Method, _ did: DialogID?) -> SlotID? {
-        if let id = ownRequests.insert(OwnRequest(purpose: purpose, method: method, did: did)) { return id }
+    mutating func reserve(
+        _ purpose: OwnRequest.Purpose, _ method: Method, _ did: DialogID?, cSeq: UInt32 = 0
+    ) -> SlotID? {
+        var request = OwnRequest(purpose: purpose, method: method, did: did)
+        request.cSeq = cSeq
+        if let id = ownRequests.insert(request) { return id }
         counters.overloaded += 1
         effects.items.append(.note(.overloaded))
         return nil
@@ -52,6 +56,7 @@ extension Proxy {
     private mutating func noteSending(_ request: OwnRequest) {
         switch request.purpose {
         case .end, .interruption: counters.byesGenerated += 1
+        case .within: counters.requestsWithin += 1
         case .keepAlive: counters.keepAlivesSent += 1
         case .probe: counters.probes += 1
         }
@@ -195,6 +200,7 @@ extension Proxy {
         switch request.purpose {
         case .end: endLeg(request)
         case .interruption: break
+        case .within: endRequestWithin(request, index, end)
         case .keepAlive:
             terminate(&request.parts[index])  // A late copy of an answer is a stray.
             endKeepAlive(request, index, end, dialogs: &dialogs)

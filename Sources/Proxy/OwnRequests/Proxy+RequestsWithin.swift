@@ -7,12 +7,16 @@ import SIP
 
 extension Proxy {
     /// The branch hash of a generated request.
-    func generatedBranch(_ did: DialogID, _ leg: Leg, _ method: Method, toTag: [UInt8]) -> UInt64 {
+    /// - Parameter cSeq: Of one of several with that method; 0 for a BYE.
+    func generatedBranch(
+        _ did: DialogID, _ leg: Leg, _ method: Method, toTag: [UInt8], cSeq: UInt32 = 0
+    ) -> UInt64 {
         var stream = hash.begin()
         stream.combine(0x6765_6e65_7261_7465)
         stream.combine(did.rawValue)
         stream.combine(UInt64(leg.rawValue) << 8 | UInt64(method.rawValue))
         stream.combine(toTag, ByteRange(toTag))
+        if cSeq > 0 { stream.combine(UInt64(cSeq)) }
         return stream.finish() | 1
     }
 
@@ -32,10 +36,11 @@ extension Proxy {
         }
         guard !side.contact.isEmpty else { return nil }
         let sender = leg == .caller ? out.side : record.caller
-        let cSeq = GeneratedCSeq.bye(first: sender.firstCSeq, highest: sender.cseq)
+        let highest = GeneratedCSeq.moved(sender.cseq, by: sender.shift)
+        let cSeq = GeneratedCSeq.bye(first: sender.firstCSeq, highest: highest)
         guard let hop = nextHop(side) else { return nil }
         let request = requestWithin(
-            record, out, to: leg, method: "BYE", cSeq: cSeq, hop,
+            record, out, to: leg, OwnLine("BYE", cSeq: cSeq), hop,
             via: { writeGeneratedVia(did, record, out, to: leg, .bye, settings.egress ?? hop.endpoint, into: &$0) },
             extra: { writer in
                 Self.writeReason(cause, record, into: &writer)
@@ -50,12 +55,19 @@ extension Proxy {
         _ did: DialogID, _ record: Record, _ out: Record.Out, to leg: Leg, _ method: Method,
         _ hop: Endpoint, into writer: inout ByteWriter
     ) {
+        let hash = generatedBranch(did, leg, method, toTag: out.toTag)
+        writeGeneratedVia(hash, record.home, leg == .caller ? record.caller : out.side, hop, into: &writer)
+    }
+
+    func writeGeneratedVia(
+        _ hash: UInt64, _ home: Record.Home?, _ side: Record.Side, _ hop: Endpoint, into writer: inout ByteWriter
+    ) {
         writer.put("SIP/2.0/")
         writer.put(hop.transport.name)
         writer.put(0x20)
-        writer.put(generatedSentBy(record.home, leg == .caller ? record.caller : out.side, toward: hop))
+        writer.put(generatedSentBy(home, side, toward: hop))
         writer.put(";branch=")
-        Branch.generated(generatedBranch(did, leg, method, toTag: out.toTag)).write(mark: settings.mark, into: &writer)
+        Branch.generated(hash).write(mark: settings.mark, into: &writer)
         writer.put(";rport")
     }
 
@@ -82,14 +94,14 @@ extension Proxy {
     /// A request of the cluster's own within a dialog-out, to one side as the other would send it (RFC 3261 §12.2.1.1).
     /// `via` writes the value of its Via, `extra` further headers.
     func requestWithin(
-        _ record: Record, _ out: Record.Out, to leg: Leg, method: StaticString, cSeq: UInt64, _ hop: Hop,
+        _ record: Record, _ out: Record.Out, to leg: Leg, _ line: OwnLine, _ hop: Hop,
         via: (inout ByteWriter) -> Void, extra: (inout ByteWriter) -> Void = { _ in }
     ) -> [UInt8] {
         // A callee without a tag has the null tag, and gets none (RFC 3261 §12.1.1).
         let tag = out.toTag.isEmpty ? [] : Array(";tag=".utf8) + out.toTag
         let toValue = out.to.isEmpty ? record.to + tag : out.to
-        var writer = ByteWriter(capacity: 512)
-        writer.put(method)
+        var writer = ByteWriter(capacity: 512 + line.body.count)
+        writer.put(line.method)
         writer.put(0x20)
         writer.put(hop.requestURI)
         writer.put(" SIP/2.0\r\nVia: ")
@@ -109,14 +121,32 @@ extension Proxy {
         writer.put("\r\nCall-ID: ")
         writer.put(record.callID)
         writer.put("\r\nCSeq: ")
-        writer.putDecimal(cSeq)
+        writer.putDecimal(line.cSeq)
         writer.put(0x20)
-        writer.put(method)
+        writer.put(line.method)
         writer.put("\r\n")
         extra(&writer)
         writer.put(settings.extraHeaders)
-        writer.put("Content-Length: 0\r\n\r\n")
+        writer.put("Content-Length: ")
+        writer.putDecimal(UInt64(line.body.count))
+        writer.put("\r\n\r\n")
+        writer.put(line.body)
         return writer.bytes
+    }
+
+    /// What a request of the cluster's is, beside the dialog that it stands in.
+    struct OwnLine {
+        var method: [UInt8]
+        var cSeq: UInt64
+        var body: [UInt8] = []
+
+        init(_ method: [UInt8], cSeq: UInt64, body: [UInt8] = []) {
+            (self.method, self.cSeq, self.body) = (method, cSeq, body)
+        }
+
+        init(_ method: StaticString, cSeq: UInt64) {
+            self.init([UInt8](copying: method), cSeq: cSeq)
+        }
     }
 
     typealias Hop = (requestURI: [UInt8], routes: [UInt8], endpoint: Endpoint)

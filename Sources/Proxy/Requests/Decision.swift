@@ -105,6 +105,8 @@ struct Refusal: Equatable, Sendable {
         case unresolvable(uri: [UInt8])
         /// As the tombstone of its dialog says.
         case ofAnotherNode
+        /// Its CSeq would not fit 32 bits as it is to be moved (`CSeqShift`).
+        case numbersUsedUp
     }
 
     var status: Int

@@ -71,10 +71,11 @@ extension Proxy {
         plan.isKnown = false
         let hint = plan.did
         matchDialog(&plan, dialogs: dialogs)
-        if let hint, !plan.isKnown, Self.refreshing(message.method), mayWait(for: hint, plan, dialogs: dialogs) {
+        if let hint, !plan.isKnown, waits(for: hint, plan, dialogs: dialogs) {
             return .wait(for: .record(hint, isWanted: false))  // `matchDialog` has asked for it.
         }
         guard let did = plan.did, plan.isKnown else { return .proceed }
+        guard placeCSeq(&plan, dialogs: dialogs) else { return .refuse(500, .numbersUsedUp) }
         plan.afterTheEnd = dialogs.state(did) == .deleted
         if message.method == .invite {
             if let passage = passedBefore(plan) { plan.pass = passage.pass }
@@ -108,7 +109,7 @@ extension Proxy {
                 return
             }
             if !dialogs.contains(hint) {
-                park(hint)
+                park(hint, isKept: waits(for: hint, plan, dialogs: dialogs))
             } else if let leg = legOfUnansweredDialog(hint, dialogs: dialogs) {
                 plan.leg = leg
                 plan.isKnown = true

@@ -152,6 +152,7 @@ extension Proxy {
             effects.items.append(.note(.routeToOurselves(callID: message.copy(message.callID))))
         case .unresolvable(let uri): effects.items.append(.note(.unresolvable(uri: uri)))
         case .ofAnotherNode: counters.foreignAbsorbed += 1
+        case .numbersUsedUp: counters.numbersUsedUp += 1
         }
     }
 

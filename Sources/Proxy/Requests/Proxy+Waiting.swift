@@ -13,6 +13,13 @@ extension Proxy {
         neighbours.commits && !plan.hasWaited && !dialogs.contains(did) && neighbours.hasLivePeer
     }
 
+    /// Whether the request at hand waits for a record: one that teaches nothing by itself only where its CSeq may have
+    /// to be moved (`CSeqShift`), and who joins cannot know that.
+    func waits(for did: DialogID, _ plan: RequestPlan, dialogs: DialogTable) -> Bool {
+        guard Self.refreshing(message.method) || dialogs.hasAsked || neighbours.isJoining else { return false }
+        return mayWait(for: did, plan, dialogs: dialogs)
+    }
+
     /// Keeps a request for what it waits for.
     /// - Returns: False when it does not wait after all, for want of room: it goes on without. What would wait behind a
     ///   2xx is let go then, and its sender repeats it.
@@ -41,9 +48,10 @@ extension Proxy {
 
     /// Keeps a message whose dialog is not here for what it will teach when the record comes (R2); it is forwarded
     /// meanwhile.
-    mutating func park(_ did: DialogID) {
+    /// - Parameter isKept: It waits itself, and teaches then.
+    mutating func park(_ did: DialogID, isKept: Bool = false) {
         effects.items.append(.wanted(did))
-        guard message.method == .ack || message.method == .bye else { return }
+        guard !isKept, message.method == .ack || message.method == .bye else { return }
         counters.parkedRefused += waitingRoom.park(message.snapshot(), of: did, now: now) ? 0 : 1
     }
 
@@ -63,7 +71,7 @@ extension Proxy {
             consumeRoutes(&plan, dialogs: dialogs)
             plan.did = did
             matchDialog(&plan, dialogs: dialogs)
-            guard plan.isKnown, plan.did == did else { continue }
+            guard plan.isKnown, plan.did == did, placeCSeq(&plan, dialogs: dialogs) else { continue }
             if message.method == .ack {
                 learnAcknowledgement(did, plan, dialogs: &dialogs)
             } else {

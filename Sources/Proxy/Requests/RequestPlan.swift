@@ -75,6 +75,11 @@ struct RequestPlan: Sendable {
     var isEmergency = false
     /// Which pass of a spiral it is.
     var pass = SpiralPass.first
+    /// What its CSeq is moved by (`CSeqShift`), and the number in its RAck; `isMoved` where it came moved: `cSeq` is
+    /// its sender's all the same.
+    var shift: UInt32 = 0
+    var rackShift: UInt32 = 0
+    var isMoved = false
     /// Branches it may have at once, here and further down (RFC 5393 §5.3.3).
     var breadth = MaxBreadth.assumed
     /// What becomes of its session timer.

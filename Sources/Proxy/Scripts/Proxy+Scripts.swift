@@ -127,6 +127,7 @@ extension Proxy {
             return
         }
         (plan.via, plan.cSeq) = (via, cSeq)
+        if plan.isMoved { plan.cSeq.number &-= plan.shift }
         consumeRoutes(&plan, dialogs: dialogs)
         if let recordsRoute = verdict.recordsRoute { plan.recordsRoute = recordsRoute }
         if plan.createsDialog, !plan.recordsRoute, !verdict.tracksDialog {

@@ -19,10 +19,18 @@ extension Proxy {
         case ofNobody
         /// Of a 2xx: on to who has sent that.
         case ofSuccess
+        /// Its CSeq may have to be moved, and the record that says so is not here.
+        case unknown(DialogID)
     }
 
     mutating func receiveAcknowledgement(_ plan: inout RequestPlan, dialogs: inout DialogTable) {
+        let arrived = plan
         switch fate(&plan, dialogs: dialogs) {
+        case .unknown(let did):
+            if keep(arrived, at: .admit, for: .record(did, isWanted: false)) { return }  // It has been asked for.
+            plan = arrived
+            plan.hasWaited = true
+            receiveAcknowledgement(&plan, dialogs: &dialogs)
         case .ofTransaction(let id): acknowledge(id)
         case .ofRefusal: counters.refusalsAcknowledged += 1
         case .ofAnother:
@@ -40,8 +48,11 @@ extension Proxy {
         if isOfRefusal(plan) { return .ofRefusal }
         if isAcknowledgementOfOurs(plan) { return .ofAnother }
         consumeRoutes(&plan, dialogs: dialogs)
-        let isRouted = plan.did != nil
+        let hint = plan.did
+        let isRouted = hint != nil
         matchDialog(&plan, dialogs: dialogs)
+        if let hint, !plan.isKnown, waits(for: hint, plan, dialogs: dialogs) { return .unknown(hint) }
+        _ = placeCSeq(&plan, dialogs: dialogs)  // Its INVITE's number did fit.
         plan.isInDialog = plan.isKnown || isRouted || !message.toTag.isEmpty
         if isOfRecordedRefusal(plan, dialogs: dialogs) { return .ofRefusal }
         if isOfRejected(plan, dialogs: dialogs) || isOfFailed(plan, isRouted: isRouted, dialogs: dialogs) {

@@ -69,7 +69,9 @@ extension Proxy {
         context.cSeq = plan.cSeq.number
         context.isInitial = plan.createsDialog || (!plan.isInDialog && message.method == .invite)
         context.isKnown = plan.isKnown
-        context.refreshes = plan.isInDialog && Self.refreshing(message.method) && !isKeepAlive(plan)
+        context.refreshes =
+            plan.isInDialog && Self.refreshing(message.method) && !isKeepAlive(plan) && !isOfCluster(plan)
+        context.shift = plan.isMoved ? 0 : plan.shift
         context.afterTheEnd = plan.afterTheEnd
         context.recordsSubscription = makesSubscription(plan)
         context.pass = plan.pass
@@ -171,6 +173,7 @@ extension Proxy {
         }
         if plan.addsPath { insertPath(plan) }
         edit(plan.session)
+        if plan.shift != 0 { moveCSeq(plan) }
         let doubt = identityDoubt(from: plan.source, to: branch == nil ? nil : plan.nextHop)
         Self.withholdIdentity(doubt, in: message, with: &editor)
         if !settings.realms.isEmpty { consumeCredentials() }

@@ -38,7 +38,6 @@ extension Proxy {
             // Its context is gone: a 2xx repeated after 64·T1, or one for a call that an heir has ended meanwhile.
             counters.strayResponses += 1
             if cSeq.method == .invite, 200..<300 ~= message.statusCode {
-                let via = completeSession(cSeq, of: token.did, dialogs: dialogs) ?? via
                 receiveAnswerForTheDead(token, via, cSeq, from: source, dialogs: &dialogs)
             }
             return
@@ -50,6 +49,8 @@ extension Proxy {
             counters.strayResponses += 1
             return
         }
+        var via = via
+        if context.shift != 0, cSeq.method != .cancel, let moved = moveBack(to: context.cSeq) { via = moved }
         receive(&context, token.slot, branch: Int(token.branch), cSeq, via, dialogs: &dialogs)
         finish(context, token.slot)
     }
@@ -280,7 +281,7 @@ extension Proxy {
         case .trying:
             sendTrying(&context, id)
             adoptionCommitted(&context)
-        case .registration: break  // The node's.
+        case .registration, .request: break  // The node's.
         case .confirmation, .refresh, .inheritance:
             guard !context.held.isEmpty else { break }
             let response = context.held.removeFirst()

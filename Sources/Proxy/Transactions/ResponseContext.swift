@@ -60,6 +60,8 @@ struct ResponseContext: Sendable {
     var did: DialogID?
     var leg = Leg.caller
     var cSeq: UInt32 = 0
+    /// What that is moved by downstream (`CSeqShift`).
+    var shift: UInt32 = 0
     var isInitial = false
     /// The record of `did` was here and agreed when the request came.
     var isKnown = false

@@ -16,16 +16,18 @@ extension Proxy {
         } else if cSeq.method != .cancel, isForUsAlone(via) {
             counters.strayResponses += 1
         } else {
-            let via = completeSession(cSeq, of: token.did, dialogs: dialogs) ?? via
             receiveAnswerForTheDead(token, via, cSeq, from: source, dialogs: &dialogs)
         }
     }
 
     /// An answer whose Via names a member that is not live: its address moved here, or it comes by rport to an heir.
     mutating func receiveAnswerForTheDead(
-        _ token: Branch.Token, _ via: Via, _ cSeq: CSeq, from source: Endpoint, dialogs: inout DialogTable
+        _ token: Branch.Token, _ asReceived: Via, _ received: CSeq, from source: Endpoint, dialogs: inout DialogTable
     ) {
         let did = token.did
+        let moved = moveBack(did, received, dialogs: dialogs)
+        let cSeq = moved?.cSeq ?? received
+        let via = completeSession(cSeq, of: did, dialogs: dialogs) ?? moved?.via ?? asReceived
         let spiral = passOfResponse()
         if cSeq.method == .invite || cSeq.method == .cancel, did.rawValue != 0, let record = dialogs.record(did),
             isInherited(token, via, cSeq, spiral, record, from: source, dialogs: &dialogs)

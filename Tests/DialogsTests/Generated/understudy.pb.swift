@@ -279,6 +279,12 @@ nonisolated struct Understudy_Side: Sendable {
   /// what the home is called toward this side, where that is not home's; larger bytes
   var sentBy: Data = Data()
 
+  /// max; what is added to the CSeqs of this side's requests on their way
+  var shift: UInt32 = 0
+
+  /// max; its last INVITE that was moved and acknowledged: CSeq << 32 | what was added
+  var inviteShift: UInt64 = 0
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
@@ -393,6 +399,9 @@ nonisolated struct Understudy_Pending: Sendable {
 
   /// header lines: the Reasons of the CANCEL that came for it (RFC 3326)
   var reason: Data = Data()
+
+  /// max; what was added to its CSeq on its way
+  var shift: UInt32 = 0
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -794,7 +803,7 @@ nonisolated extension Understudy_Deadline: SwiftProtobuf.Message, SwiftProtobuf.
 
 nonisolated extension Understudy_Side: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Side"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}cseq\0\u{3}first_cseq\0\u{1}target\0\u{3}sent_by\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}cseq\0\u{3}first_cseq\0\u{1}target\0\u{3}sent_by\0\u{1}shift\0\u{3}invite_shift\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -806,6 +815,8 @@ nonisolated extension Understudy_Side: SwiftProtobuf.Message, SwiftProtobuf._Mes
       case 2: try { try decoder.decodeSingularUInt32Field(value: &self.firstCseq) }()
       case 3: try { try decoder.decodeSingularMessageField(value: &self._target) }()
       case 4: try { try decoder.decodeSingularBytesField(value: &self.sentBy) }()
+      case 5: try { try decoder.decodeSingularUInt32Field(value: &self.shift) }()
+      case 6: try { try decoder.decodeSingularUInt64Field(value: &self.inviteShift) }()
       default: break
       }
     }
@@ -828,6 +839,12 @@ nonisolated extension Understudy_Side: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if !self.sentBy.isEmpty {
       try visitor.visitSingularBytesField(value: self.sentBy, fieldNumber: 4)
     }
+    if self.shift != 0 {
+      try visitor.visitSingularUInt32Field(value: self.shift, fieldNumber: 5)
+    }
+    if self.inviteShift != 0 {
+      try visitor.visitSingularUInt64Field(value: self.inviteShift, fieldNumber: 6)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -836,6 +853,8 @@ nonisolated extension Understudy_Side: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs.firstCseq != rhs.firstCseq {return false}
     if lhs._target != rhs._target {return false}
     if lhs.sentBy != rhs.sentBy {return false}
+    if lhs.shift != rhs.shift {return false}
+    if lhs.inviteShift != rhs.inviteShift {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -962,7 +981,7 @@ nonisolated extension Understudy_Out: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension Understudy_Pending: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Pending"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}branch\0\u{1}leg\0\u{1}cseq\0\u{1}progress\0\u{1}vias\0\u{1}source\0\u{3}request_uri\0\u{1}routes\0\u{1}via\0\u{1}target\0\u{1}answer\0\u{1}pass\0\u{3}session_s\0\u{1}reason\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}branch\0\u{1}leg\0\u{1}cseq\0\u{1}progress\0\u{1}vias\0\u{1}source\0\u{3}request_uri\0\u{1}routes\0\u{1}via\0\u{1}target\0\u{1}answer\0\u{1}pass\0\u{3}session_s\0\u{1}reason\0\u{1}shift\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -984,6 +1003,7 @@ nonisolated extension Understudy_Pending: SwiftProtobuf.Message, SwiftProtobuf._
       case 12: try { try decoder.decodeSingularUInt64Field(value: &self.pass) }()
       case 13: try { try decoder.decodeSingularUInt32Field(value: &self.sessionS) }()
       case 14: try { try decoder.decodeSingularBytesField(value: &self.reason) }()
+      case 15: try { try decoder.decodeSingularUInt32Field(value: &self.shift) }()
       default: break
       }
     }
@@ -1032,6 +1052,9 @@ nonisolated extension Understudy_Pending: SwiftProtobuf.Message, SwiftProtobuf._
     if !self.reason.isEmpty {
       try visitor.visitSingularBytesField(value: self.reason, fieldNumber: 14)
     }
+    if self.shift != 0 {
+      try visitor.visitSingularUInt32Field(value: self.shift, fieldNumber: 15)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1050,6 +1073,7 @@ nonisolated extension Understudy_Pending: SwiftProtobuf.Message, SwiftProtobuf._
     if lhs.pass != rhs.pass {return false}
     if lhs.sessionS != rhs.sessionS {return false}
     if lhs.reason != rhs.reason {return false}
+    if lhs.shift != rhs.shift {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -1,0 +1,82 @@
+// A request that the cluster is asked to make within a dialog, and how it ended: the Swift API of `dlg_req_within` and
+// `dlg_refer`.
+
+package import Dialogs
+import SIP
+
+package struct DialogRequest: Equatable, Sendable {
+    /// Who gets it.
+    package var side = Leg.caller
+    /// Any that needs nothing else than an answer: INVITE, ACK, BYE, CANCEL, PRACK and REGISTER do.
+    package var method = ""
+    /// Header lines, each with its CRLF; Content-Type is `contentType`.
+    package var headers = ""
+    package var contentType = ""
+    package var body = ""
+
+    package static let bodyLimit = 2_048
+
+    package init(_ method: String, to side: Leg) {
+        (self.method, self.side) = (method, side)
+    }
+
+    /// REFER: the side is to call somebody else (RFC 3515).
+    /// - Parameter controller: Who says so: a URI.
+    package static func refer(_ side: Leg, to address: String, by controller: String) -> DialogRequest {
+        var request = DialogRequest("REFER", to: side)
+        func bracketed(_ uri: String) -> String { uri.hasPrefix("<") ? uri : "<\(uri)>" }
+        request.headers = "Refer-To: \(bracketed(address))\r\nReferred-By: \(bracketed(controller))\r\n"
+        return request
+    }
+
+    private static let unfit = ["INVITE", "ACK", "BYE", "CANCEL", "PRACK", "REGISTER"]
+
+    /// Why it cannot be made; `nil` when it can.
+    var objection: String? {
+        let letters = method.utf8.allSatisfy { (65...90).contains($0) || (48...57).contains($0) || $0 == 45 }
+        guard 1...32 ~= method.utf8.count, letters else { return "a method is 1 to 32 capital letters" }
+        if Self.unfit.contains(method) { return "\(method) is no request that an answer ends" }
+        if let objection = DialogSettings.objection(toHeaders: headers) { return objection }
+        let isType = contentType.utf8.allSatisfy { $0 > 32 && $0 < 127 || $0 == 32 }
+        guard contentType.utf8.count <= 128, isType else { return "a content type is one line of 128 characters" }
+        if !body.isEmpty, contentType.isEmpty { return "a body needs its content type" }
+        return body.utf8.count <= Self.bodyLimit ? nil : "a body has at most \(Self.bodyLimit) bytes"
+    }
+
+    /// All its header lines.
+    var lines: [UInt8] {
+        Array((body.isEmpty ? headers : headers + "Content-Type: \(contentType)\r\n").utf8)
+    }
+}
+
+/// How a request that somebody has asked for has ended: told once, by the node that made it.
+package struct RequestEvent: Equatable, Sendable {
+    package enum Outcome: String, CaseIterable, Sendable {
+        /// A 2xx.
+        case accepted
+        /// Another final answer, or none.
+        case failed
+        /// It did not leave: not every member knew of it in time, or there was no way any more.
+        case notMade = "not_made"
+        /// Another request to the same side, asked for at the same moment on another node, was made in its place.
+        case overtaken
+        /// Its node died, and it was too old to be repeated.
+        case givenUp = "given_up"
+    }
+
+    package var did: String
+    package var side: Leg
+    package var method: String
+    package var outcome: Outcome
+    /// The final status; 408 also for silence, 0 for what did not leave.
+    package var status: Int
+    /// An heir made it, or tells that nobody does.
+    package var isOfHeir: Bool
+
+    package init(
+        did: String, side: Leg, method: String, outcome: Outcome, status: Int = 0, isOfHeir: Bool = false
+    ) {
+        (self.did, self.side, self.method) = (did, side, method)
+        (self.outcome, self.status, self.isOfHeir) = (outcome, status, isOfHeir)
+    }
+}
