@@ -238,7 +238,7 @@ struct ScriptJudgeTests {
     @Test func `a suspended request that nobody goes on with gets 500, or 487 where it was cancelled`() throws {
         var desk = try desk("function ksr_request_route() KSR.tmx.t_suspend() end")
         _ = try desk.receive(Self.invite, from: Self.caller)
-        let cancel = Self.invite.replacing("INVITE", with: "CANCEL")
+        let cancel = Self.invite.replacing("INVITE sip", with: "CANCEL sip").replacing("1 INVITE", with: "1 CANCEL")
         let answers = try desk.receive(cancel, from: Self.caller).compactMap(\.status)
         #expect(answers.contains(200))
         let other = ScriptCall.request("INVITE sip:bob@127.0.0.21:5070", "INVITE", call: "c2")

@@ -141,6 +141,9 @@ struct StockScriptTests {
                 got += try cluster.advance(milliseconds: 20)
             }
             got += try cluster.advance(milliseconds: 100)
+            // What callers of cases before have not acknowledged comes again meanwhile.
+            let calls = Set(known.events.compactMap { Self.first($0.bytes, "Call-ID") })
+            got.removeAll { sent in Self.first(sent.text, "Call-ID").map { !calls.contains($0) } ?? false }
             for (end, address) in Self.ends {
                 let golden = Self.told(known.events.filter { $0.dir.hasPrefix("proxy>") && $0.end == end }.map(\.bytes))
                 let ours = Self.told(got.filter { $0.to == address }.map(\.text))
