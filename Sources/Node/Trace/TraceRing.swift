@@ -64,14 +64,16 @@ struct TraceRing: Sendable {
         }
 
         mutating func makeRoom() {
-            if newer.entries.capacity == 0 {
+            if newer.bytes.count + Redaction.limit > byteLimit || newer.entries.count >= entryLimit {
+                swap(&newer, &older)
+                newer.bytes.removeAll()
+                newer.entries.removeAll(keepingCapacity: true)
+            }
+            // All of it at once, when a half is used for the first time: one that grows is copied as it does.
+            if newer.entries.capacity < entryLimit {
                 newer.bytes.bytes.reserveCapacity(byteLimit)
                 newer.entries.reserveCapacity(entryLimit)
             }
-            guard newer.bytes.count + Redaction.limit > byteLimit || newer.entries.count >= entryLimit else { return }
-            swap(&newer, &older)
-            newer.bytes.removeAll()
-            newer.entries.removeAll(keepingCapacity: true)
         }
 
         /// Keeps a message whose entry lacks only what is found while it is copied.
