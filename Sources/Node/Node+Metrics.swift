@@ -10,7 +10,7 @@ import SIP
 extension Node {
     package func metrics(now: Instant) -> [MetricReport] {
         sipMetrics() + routingMetrics() + dnsMetrics() + takeoverMetrics() + keepAliveMetrics() + clusterMetrics()
-            + boundMetrics() + callMetrics() + dialogMetrics() + gauges(now: now)
+            + boundMetrics() + callMetrics() + dialogMetrics() + storageMetrics(now: now) + gauges(now: now)
     }
 
     func counter(_ name: String, _ help: String, _ value: UInt64) -> MetricReport {

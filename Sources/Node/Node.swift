@@ -10,7 +10,8 @@
 //
 // Files: +Effects (carries out what the parts ask for), +Resolution (names to endpoints, and the peers behind one),
 // +Deadlines (when this node acts), +Membership (who is live, who inherits), +Succession (whose a dead member's dialogs
-// are), Trace (messages kept for operators), +Setup (settings to machines), +Reports (what operators see).
+// are), Trace (messages kept for operators), Storage (what is kept besides memory), +Setup (settings to machines),
+// +Reports (what operators see).
 
 package import Cluster
 package import Dialogs
@@ -76,6 +77,8 @@ package struct Node: Sendable {
     /// Whoever is told of them says when it has them (`confirm`); and those that it has not said so of.
     package var awaitsConfirmation = false
     var unconfirmed: [DialogID: Telling] = [:]
+    /// Where records are kept besides memory, and what has not got there.
+    var storage = StorageState()
     var takeoverTimes = Histogram()
     var memberLags = Histogram()
 
@@ -255,6 +258,7 @@ package struct Node: Sendable {
         tellDueLife(now: now)
         continueWalk(now: now)
         settle(now: now, into: &out)
+        keepStorage(now: now, into: &out)
         finish(&out, now: now)
     }
 
@@ -267,6 +271,7 @@ package struct Node: Sendable {
         if let timer = store.dialogs.nextTimer { next = min(next, timer) }
         if let timer = store.locations.nextTimer { next = min(next, timer) }
         if let telling = tellingTimes.next { next = min(next, telling) }
+        if storage.isOn { next = min(next, storage.nextDeadline) }
         return next
     }
 }

@@ -118,8 +118,8 @@ package struct StatusReport: Equatable, Sendable {
     package var waiting = ""
     /// Who sends frames that are not of this cluster: another `cluster.name`, or another key.
     package var strangers: [StrangerReport] = []
-    /// Which keys seal the bus; `nil` without one.
-    package var sealing: SealingReport?
+    /// Which keys seal the bus, and how far behind `storage.db_url` is; each `nil` without one.
+    package var (sealing, storage): (SealingReport?, StorageReport?) = (nil, nil)
     /// `dialogs.limit`
     package var dialogLimit = 0
     /// Milliseconds since this process began.

@@ -1,0 +1,65 @@
+// `storage`: where records are kept besides memory, under the names that Kamailio's modules have for it.
+
+package struct StorageSettings: Equatable, Sendable {
+    /// `storage.db_url`, `sqlite:///PATH`; without one nothing is stored.
+    package var url = ""
+    /// `storage.db_mode`, 0 to 3, default 0.
+    package var mode = Mode.none
+    /// `storage.db_update_period`, seconds, 1 to 86 400, default 60: how often mode 2 writes.
+    package var updatePeriod: Duration = .seconds(60)
+    /// `storage.db_fetch_rows`, 1 to 10 000, default 200: rows of one read, each a turn of the SIP thread.
+    package var fetchRows = 200
+    /// `storage.shared`, default false: all nodes have the same database, and the actor of a dialog writes it; else
+    /// each node has its own, with all that it knows.
+    package var isShared = false
+
+    package enum Mode: Int, CaseIterable, Sendable {
+        case none = 0
+        /// Each change, within `StorageState.linger`.
+        case realtime = 1
+        /// What has changed, every `updatePeriod`.
+        case delayed = 2
+        /// Everything, when the node leaves.
+        case shutdown = 3
+    }
+
+    package init() {}
+
+    package var isOn: Bool { !url.isEmpty && mode != .none }
+
+    /// The file of `sqlite:///PATH`; `nil` for another URL.
+    package var file: String? { Self.file(of: url) }
+
+    static func file(of url: String) -> String? {
+        let scheme = "sqlite://"
+        guard url.hasPrefix(scheme) else { return nil }
+        let path = String(url.dropFirst(scheme.count))
+        guard path.hasPrefix("/"), path.utf8.count > 1, path.utf8.last != UInt8(ascii: "/"), !path.utf8.contains(0)
+        else { return nil }
+        return path
+    }
+
+    static func objection(to url: String) -> String? {
+        if url.isEmpty || file(of: url) != nil { return nil }
+        if url.hasPrefix("postgres") || url.hasPrefix("mysql") {
+            return "only SQLite is there in this version: write it like sqlite:///var/lib/understudy/dialogs.db"
+        }
+        return "'\(url)' is not a URL like sqlite:///var/lib/understudy/dialogs.db"
+    }
+
+    package func problems() -> [SettingProblem] {
+        var list = ProblemList()
+        if mode != .none, url.isEmpty {
+            list.add("storage.db_mode", "\(mode.rawValue) writes nothing without storage.db_url")
+        }
+        list.range("storage.db_update_period", updatePeriod)
+        list.range("storage.db_fetch_rows", fetchRows)
+        return list.problems
+    }
+
+    func advise(_ list: inout ProblemList) {
+        if !url.isEmpty, mode == .none {
+            list.add("storage.db_url", "is of no use with storage.db_mode 0: nothing is stored; 1 stores each change")
+        }
+    }
+}
