@@ -68,9 +68,11 @@ let package = Package(
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ]),
         // What records are kept in besides memory; the tables' definitions are taken from Deploy/sql.
+        .systemLibrary(
+            name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"]), .brew(["libpq"])]),
         .target(
             name: "Storage",
-            dependencies: ["Dialogs", "Node", "Nanomsg", .product(name: "GRDB", package: "GRDB.swift")],
+            dependencies: ["Dialogs", "Node", "Nanomsg", "CPostgres", .product(name: "GRDB", package: "GRDB.swift")],
             swiftSettings: swiftSettings, plugins: ["Checkout"]),
         module(
             "Management",

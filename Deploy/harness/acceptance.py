@@ -62,6 +62,8 @@ CASES = [
     ("killed-all", cases_storage.killed_all, 180, 90),
     ("expired-all", cases_storage.expired_all, 120, 60),
     ("stored", cases_storage.written, 90, 60),
+    ("killed-all-postgres", cases_storage.killed_all_postgres, 180, 90),
+    ("postgres-stopped", cases_storage.postgres_stopped, 420, 240),
     ("sealed", cases_seal.sealed, 180, 120),
     ("peers-sipp-udp", cases_peers.peers_sipp_udp, 120, 60),
     ("peers-sipp-tcp", cases_peers.peers_sipp_tcp, 120, 60),

@@ -3,10 +3,13 @@
 import os
 import signal
 import sqlite3
+import subprocess
 
-from cluster import Failure
+from cases_calls import Load
+from cluster import Failure, find_binary
 from loop import now
 from party import Plan
+from postgres import Postgres
 from stage import Stage
 
 
@@ -144,3 +147,64 @@ def written(report, quick):
         report.claim("it catches up by itself", stage.phones.wait(caught_up, 10))
         if code != 0:
             raise Failure(f"status ended with {code}")
+
+
+def killed_all_postgres(report, quick):
+    """SIGKILL of all nodes that share a PostgreSQL database: every call is there, and ends at its moment."""
+    with Postgres() as server:
+        make_tables(report, server)
+        killed_all(report, quick, shared=True, url=server.url)
+
+
+def make_tables(report, server):
+    result = subprocess.run(
+        [find_binary(), "storage", "init", "--db-url", server.url], capture_output=True, text=True, timeout=30
+    )
+    report.claim("understudy storage init makes the tables", result.returncode == 0, result.stdout.strip())
+
+
+def postgres_stopped(report, quick):
+    """PostgreSQL is stopped under load: no call is late, and afterwards the rows are the records."""
+    rate, seconds = (50, 6) if quick else (300, 60)
+    with Postgres() as server:
+        make_tables(report, server)
+        with Stored(report, 600, shared=True, url=server.url) as stage:
+            load = Load(stage, rate, Plan(hold=3.0))
+            stage.phones.wait(lambda: False, 4.0)
+            stopped = now()
+            server.stop()
+            stage.phones.wait(lambda: False, float(seconds))
+            status = (stage.nodes[0].status() or {}).get("storage") or {}
+            report.claim("status says that it is away", status.get("failing") is True, status)
+            server.start()
+            started = now()
+            stage.phones.wait(lambda: False, 4.0)
+            load.stop()
+            load.drain(20)
+            calls = list(load.calls())
+            answered = [c for c in calls if c.answered_at]
+            during = [c for c in answered if stopped <= c.started_at < started]
+            report.claim("every call was answered", len(answered) == len(calls), f"{len(answered)} of {len(calls)}")
+            delays = sorted(c.answered_at - c.started_at for c in during)
+            before = sorted(c.answered_at - c.started_at for c in answered if c.started_at < stopped)
+            report.figure(
+                "seconds to the answer, median and most, before and while it was away",
+                f"{before[len(before) // 2]:.3f} {before[-1]:.3f}, {delays[len(delays) // 2]:.3f} {delays[-1]:.3f}",
+            )
+            report.claim("none was late while it was away", delays[-1] <= max(0.5, before[-1] + 0.1))
+            more = stage.establish(20, 50, stage.front, Plan(hold=None))
+
+            def caught_up():
+                return all(((n.status() or {}).get("storage") or {}).get("lag_records") == 0 for n in stage.nodes)
+
+            report.claim("it catches up by itself", stage.phones.wait(caught_up, 20))
+            live = {int(d["did"], 16) for d in stage.nodes[1].dialogs()}
+            sql = "SELECT did FROM understudy_record WHERE held_back = 0"
+            rows = {int(row[0]) for row in server.rows(sql)}
+            report.claim(
+                "every live dialog has its row", len(live) == len(more) and live <= rows, f"{len(live)}, {len(rows)} rows"
+            )
+            # What is left of calls that are over goes with their tombstones.
+            stage.phones.wait(lambda: len(server.rows(sql)) == len(live), 100, 1.0)
+            rows = {int(row[0]) for row in server.rows(sql)}
+            report.claim("and nothing else has one", rows == live, len(rows))

@@ -8,7 +8,8 @@ package import Node
 
 package protocol RecordDatabase: Sendable {
     /// Until when whoever wrote here last had written all that it knew; 0 when nobody has.
-    func knownUntil() throws(StorageError) -> Int64
+    /// - Parameter start: When this process began: what others have written since is of the cluster that it is part of.
+    func knownUntil(before start: Int64) throws(StorageError) -> Int64
 
     /// - Parameter now: When the batch was made.
     func write(_ batch: StorageBatch, by writer: String, at now: Int64) throws(StorageError)

@@ -60,9 +60,10 @@ package final class SQLiteDatabase: RecordDatabase {
         do { return try queue.write(body) } catch { throw Self.told(error) }
     }
 
-    package func knownUntil() throws(StorageError) -> Int64 {
+    package func knownUntil(before start: Int64) throws(StorageError) -> Int64 {
         try reading { database in
-            try Int64.fetchOne(database, sql: "SELECT max(known_until_ms) FROM understudy_node") ?? 0
+            let sql = "SELECT max(known_until_ms) FROM understudy_node WHERE known_until_ms < ?"
+            return try Int64.fetchOne(database, sql: sql, arguments: [start]) ?? 0
         }
     }
 

@@ -2,6 +2,11 @@
 
 package struct StorageError: Error, Equatable, CustomStringConvertible {
     package let description: String
+    /// Nobody could be asked: it may be there later, as it is.
+    package let isAway: Bool
 
-    package init(_ description: String) { self.description = description }
+    package init(_ description: String, isAway: Bool = false) {
+        self.description = description
+        self.isAway = isAway
+    }
 }

@@ -28,6 +28,7 @@ package final class StorageService: Sendable {
         let writer: String
         let clock: @Sendable () -> Int64
         let deliver: @Sendable (StorageOutcome) -> Bool
+        let start: Int64
         let signal = Signal()
         let state = Mutex(State())
 
@@ -35,6 +36,7 @@ package final class StorageService: Sendable {
             _ database: any RecordDatabase, _ writer: String, _ clock: @escaping @Sendable () -> Int64,
             _ deliver: @escaping @Sendable (StorageOutcome) -> Bool
         ) {
+            start = clock()
             self.database = database
             self.writer = writer
             self.clock = clock
@@ -72,13 +74,14 @@ package final class StorageService: Sendable {
                 switch action {
                 case .write(let batch): return .notWritten(batch.number, why: why)
                 case .find: return .notFound(why: why)
-                case .read, .holdBack, .readDue, .empty: return .failed(why: why)
+                case .open, .read, .holdBack, .readDue, .empty: return .failed(why: why)
                 }
             }
         }
 
         private func done(_ action: StorageAction, at: Int64) throws(StorageError) -> StorageOutcome {
             switch action {
+            case .open: return .opened(knownUntil: try database.knownUntil(before: start))
             case .write(let batch):
                 try database.write(batch, by: writer, at: at)
                 return .written(batch.number)

@@ -1,6 +1,6 @@
 // Keeper joins the node and its storage: what the node wants written and read goes to the storage's thread, and what
-// became of it back to the node. A database that cannot be opened keeps the process from starting: whoever has named
-// one counts on it.
+// became of it back to the node. A database whose file cannot be opened, or whose tables are not there, keeps the
+// process from starting: whoever has named one counts on it. A server that is not there does not: it is asked again.
 
 import Node
 import Storage
@@ -8,7 +8,7 @@ import Transports
 
 struct Keeper: Sendable {
     let service: StorageService?
-    /// Until when the storage knows all; `nil` without one.
+    /// Until when the storage knows all; `nil` while it is not there.
     let knownUntil: Int64?
 
     init(_ settings: Settings, _ live: LiveNode) throws(StartError) {
@@ -16,8 +16,8 @@ struct Keeper: Sendable {
             (service, knownUntil) = (nil, nil)
             return
         }
-        let database = try Self.open(settings.storage)
-        knownUntil = try Self.knownUntil(of: database)
+        let (database, isThere) = try Self.open(settings.storage)
+        knownUntil = isThere ? try Self.knownUntil(of: database) : nil
         do {
             service = try StorageService(
                 database, writer: settings.node.name, clock: { BootClock.unixMilliseconds },
@@ -27,20 +27,29 @@ struct Keeper: Sendable {
         }
     }
 
-    /// Opens the database that the settings name, and makes its tables.
-    static func open(_ settings: StorageSettings) throws(StartError) -> any RecordDatabase {
-        guard let file = settings.file else {
-            throw StartError(description: "'\(settings.url)' names no database; see storage.db_url")
-        }
+    /// Opens the database that the settings name; the tables of a file are made.
+    /// - Parameter makesTables: Those of a server, too.
+    /// - Returns: The database, and whether it is there: a server may come later.
+    static func open(
+        _ settings: StorageSettings, makesTables: Bool = false
+    ) throws(StartError) -> (database: any RecordDatabase, isThere: Bool) {
         do throws(StorageError) {
-            return try SQLiteDatabase(file: file)
+            if let file = settings.file { return (try SQLiteDatabase(file: file), true) }
+            let database = PostgresDatabase(url: settings.url)
+            do throws(StorageError) {
+                if makesTables { try database.makeTables() } else { try database.check() }
+            } catch {
+                guard error.isAway, !makesTables else { throw error }
+                return (database, false)
+            }
+            return (database, true)
         } catch {
-            throw StartError(description: "\(file): \(error.description); see storage.db_url")
+            throw StartError(description: "\(settings.url): \(error.description); see storage.db_url")
         }
     }
 
     static func knownUntil(of database: any RecordDatabase) throws(StartError) -> Int64 {
-        do throws(StorageError) { return try database.knownUntil() } catch {
+        do throws(StorageError) { return try database.knownUntil(before: .max) } catch {
             throw StartError(description: "\(error.description); see storage.db_url")
         }
     }

@@ -154,7 +154,7 @@ final class NodeProcess: Sendable {
                 unixMilliseconds: BootClock.unixMilliseconds)
             let events = try EventSink.open(settings.dialogs, live)
             node.awaitsConfirmation = events != nil
-            if let knownUntil = keeper.knownUntil { node.keepRecords(knownUntil: knownUntil, now: BootClock.now) }
+            node.keepRecords(knownUntil: keeper.knownUntil, now: BootClock.now)
             let thread = try SIPThread(
                 machine: ScriptedNode(node, judge: judge), sockets: sockets, streams: streams, bus: bus, dns: dns,
                 signal: signal,

@@ -13,8 +13,8 @@ struct InitStorage: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "init", abstract: "Make the tables, where they are not there, and compare their versions.",
         discussion: """
-            A node makes a new SQLite file by itself; this does it before, and says whether a file that is there can \
-            be used. Nothing in it is changed.
+            A node makes a new SQLite file by itself, but nothing in PostgreSQL; this makes both, and says whether a \
+            database that is there can be used. Nothing in it is changed.
 
             Exit codes: 0 the tables are there; 2 they are not, or of another version.
             """)
@@ -42,7 +42,7 @@ struct InitStorage: AsyncParsableCommand {
             throw Console.failed
         }
         do throws(StartError) {
-            let until = try Keeper.knownUntil(of: Keeper.open(settings))
+            let until = try Keeper.knownUntil(of: Keeper.open(settings, makesTables: true).database)
             Console.print("\(settings.url): the tables are there\(until == 0 ? "" : ", and have been written")")
         } catch {
             Console.complain(error.description)

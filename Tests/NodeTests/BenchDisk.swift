@@ -40,12 +40,13 @@ struct BenchDisk {
         switch action {
         case .write(let batch): .notWritten(batch.number, why: why)
         case .find: .notFound(why: why)
-        case .read, .holdBack, .readDue, .empty: .failed(why: why)
+        case .open, .read, .holdBack, .readDue, .empty: .failed(why: why)
         }
     }
 
     private mutating func done(_ action: StorageAction, _ writer: String, _ now: Int64) -> StorageOutcome {
         switch action {
+        case .open: return .opened(knownUntil: knownUntil)
         case .write(let batch):
             for record in batch.records { rows[record.did] = Row(record: record, savedAt: now, writer: writer) }
             for did in batch.removed { rows[did] = nil }

@@ -87,7 +87,7 @@ struct ClusterBench {
         outs[index].removeAll()
         if settings.storage.isOn {
             let disk = disks[disk(of: index)]
-            nodes[index]?.keepRecords(knownUntil: disk.knownUntil, now: now)
+            nodes[index]?.keepRecords(knownUntil: disk.isDead ? nil : disk.knownUntil, now: now)
         }
         bus.processStarted(index)
         if settings.sip.serviceAddress != nil { tellAddresses(of: index) }

@@ -17,7 +17,10 @@ struct StorageServiceTests {
             if isBroken.withLock({ $0 }) { throw StorageError("broken") }
         }
 
-        func knownUntil() throws(StorageError) -> Int64 { 7 }
+        func knownUntil(before start: Int64) throws(StorageError) -> Int64 {
+            try check()
+            return 7
+        }
         func write(_ batch: StorageBatch, by writer: String, at now: Int64) throws(StorageError) {
             try check()
             written.withLock { $0.append(batch.number) }
@@ -25,7 +28,7 @@ struct StorageServiceTests {
         func records(after did: DialogID?, limit: Int, since: Int64, now: Int64) throws(StorageError) -> [StoredRecord]
         {
             try check()
-            return [SQLiteDatabaseTests.record(1)]
+            return [DatabaseChecks.record(1)]
         }
         func holdBack(since: Int64) throws(StorageError) -> Int {
             try check()
@@ -59,7 +62,7 @@ struct StorageServiceTests {
 
     private static let actions: [StorageAction] = [
         .read(after: nil, limit: 1, since: 0), .read(after: nil, limit: 2, since: 0), .holdBack(since: 0),
-        .readDue(limit: 1), .find(DialogID(rawValue: 1)), .empty, .write(StorageBatch(number: 4)),
+        .readDue(limit: 1), .find(DialogID(rawValue: 1)), .empty, .open, .write(StorageBatch(number: 4)),
     ]
 
     @Test func `each action ends in one outcome, in order, and the end waits for all of them`() throws {
@@ -69,11 +72,11 @@ struct StorageServiceTests {
         service.perform(Self.actions)
         while outcomes.all.withLock({ $0.isEmpty }) {}
         service.stop()
-        let record = SQLiteDatabaseTests.record(1)
+        let record = DatabaseChecks.record(1)
         #expect(
             outcomes.all.withLock { $0 } == [
                 .read([record], isLast: false), .read([record], isLast: true), .heldBack(3), .due([], heldBack: 3),
-                .found(nil), .emptied, .written(4),
+                .found(nil), .emptied, .opened(knownUntil: 7), .written(4),
             ])
         #expect(database.written.withLock { $0 } == [4])
     }
@@ -87,7 +90,7 @@ struct StorageServiceTests {
         let failed = StorageOutcome.failed(why: "broken")
         #expect(
             outcomes.all.withLock { $0 } == [
-                failed, failed, failed, failed, .notFound(why: "broken"), failed, .notWritten(4, why: "broken"),
+                failed, failed, failed, failed, .notFound(why: "broken"), failed, failed, .notWritten(4, why: "broken"),
             ])
     }
 

@@ -63,6 +63,7 @@ package enum StatusText {
         var text = "mode \(Cell.text(storage["mode"]))"
         let (lag, heldBack) = (Cell.text(storage["lag_records"]), Cell.text(storage["held_back"]))
         switch Cell.text(storage["state"]) {
+        case "opening": text += ", is not there"
         case "waiting": text += ", waits for the members to say what is to be read"
         case "loading": text += ", is being read"
         default:

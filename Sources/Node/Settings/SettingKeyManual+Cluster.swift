@@ -117,10 +117,11 @@ extension SettingManual {
             value: "none"),
         "storage.db_url": SettingManual(
             """
-            Where records are kept besides memory, <doc:Storage>. The file is made when it is not there; its folder \
-            must be. Needs a restart, like everything here
+            Where records are kept besides memory, <doc:Storage>. An SQLite file is made when it is not there, its \
+            folder must be; PostgreSQL is named in libpq's manner, without a password. Needs a restart, like \
+            everything here
             """,
-            range: "`sqlite:///PATH`, an absolute path",
+            range: "`sqlite:///PATH`, `postgres://USER@HOST/DATABASE`",
             value: "none: nothing is stored"),
         "storage.db_mode": SettingManual(
             """

@@ -1,7 +1,7 @@
 // `storage`: where records are kept besides memory, under the names that Kamailio's modules have for it.
 
 package struct StorageSettings: Equatable, Sendable {
-    /// `storage.db_url`, `sqlite:///PATH`; without one nothing is stored.
+    /// `storage.db_url`, `sqlite:///PATH` or `postgres://USER@HOST/DATABASE`; without one nothing is stored.
     package var url = ""
     /// `storage.db_mode`, 0 to 3, default 0.
     package var mode = Mode.none
@@ -39,12 +39,29 @@ package struct StorageSettings: Equatable, Sendable {
         return path
     }
 
+    /// It names a PostgreSQL database, in libpq's manner.
+    package var isPostgres: Bool { Self.isPostgres(url) }
+
+    private static func isPostgres(_ url: String) -> Bool {
+        ["postgres://", "postgresql://"].contains { url.hasPrefix($0) && url.utf8.count > $0.utf8.count }
+    }
+
+    /// A password stands in it, where logs and lists of processes would show it.
+    private static func hasPassword(_ url: String) -> Bool {
+        let rest = url.drop { $0 != "/" }.drop { $0 == "/" }
+        let authority = rest.prefix { $0 != "/" && $0 != "?" }
+        let user = authority.lastIndex(of: "@").map { authority[..<$0] } ?? ""
+        return user.contains(":") || rest.contains("password=")
+    }
+
     static func objection(to url: String) -> String? {
         if url.isEmpty || file(of: url) != nil { return nil }
-        if url.hasPrefix("postgres") || url.hasPrefix("mysql") {
-            return "only SQLite is there in this version: write it like sqlite:///var/lib/understudy/dialogs.db"
+        guard isPostgres(url) else {
+            // What is meant may hold a password, so it is not repeated.
+            return "is not a URL like sqlite:///var/lib/understudy/dialogs.db or postgres://understudy@192.0.2.5/calls"
         }
-        return "'\(url)' is not a URL like sqlite:///var/lib/understudy/dialogs.db"
+        return hasPassword(url)
+            ? "has a password in it; keep that in a file: postgres://understudy@192.0.2.5/calls?passfile=/PATH" : nil
     }
 
     package func problems() -> [SettingProblem] {

@@ -13,11 +13,11 @@ import Proxy
 
 extension Node {
     /// - Parameter knownUntil: Until when the storage knows all, in Unix milliseconds, as it was found; 0 for an empty
-    ///   one.
-    package mutating func keepRecords(knownUntil: Int64, now: Instant) {
+    ///   one, `nil` for one that is not there yet.
+    package mutating func keepRecords(knownUntil: Int64?, now: Instant) {
         storage.begin(settings.storage, knownUntil: knownUntil, now: now)
         store.tellsRemoved = storage.isOn
-        cluster.hello.knownUntil = UInt64(clamping: knownUntil)
+        cluster.hello.knownUntil = UInt64(clamping: knownUntil ?? 0)
     }
 
     /// A record has changed. Without storage that is one comparison.
@@ -43,7 +43,7 @@ extension Node {
 
     /// The first view says what is to become of what is stored.
     mutating func decideStorage(now: Instant) {
-        guard storage.phase == .waiting, cluster.view.epoch > 0 else { return }
+        guard storage.phase == .waiting || storage.phase == .opening, cluster.view.epoch > 0 else { return }
         let newest = cluster.members(now: now).map { Int64(clamping: $0.hello.knownUntil) }.max() ?? 0
         storage.decide(isFounder: cluster.isMember, newest: newest)
     }
@@ -121,6 +121,9 @@ extension Node {
     package mutating func receive(storage outcome: StorageOutcome, now: Instant, into out: inout Outbox) {
         begin(&out)
         switch outcome {
+        case .opened(let knownUntil):
+            cluster.hello.knownUntil = UInt64(clamping: knownUntil)
+            storage.opened(knownUntil: knownUntil)
         case .written(let number): written(number, now: now)
         case .notWritten(let number, let why):
             if storage.ledger.failed(number) { storageFailed(why, now: now) }

@@ -5,7 +5,7 @@ import Primitives
 
 /// `storage` of `understudy status`; without storage there is none.
 package struct StorageReport: Equatable, Sendable {
-    /// `waiting` for a view, `loading`, `keeping`.
+    /// `opening`, `waiting` for a view, `loading`, `keeping`.
     package var state = ""
     /// `storage.db_mode`
     package var mode = 0
@@ -29,6 +29,7 @@ extension Node {
         var report = StorageReport()
         report.state =
             switch storage.phase {
+            case .opening: "opening"
             case .off, .waiting: "waiting"
             case .reading, .holdingBack, .emptying: "loading"
             case .keeping: "keeping"

@@ -2,6 +2,7 @@
 // exactly one outcome, and the node never waits for it.
 //
 //   changed records ──RecordLedger──▶ write ──▶ written │ notWritten      one batch at a time
+//   the start       ──StorageState──▶ open ──▶ opened                     where it was not there at the start
 //   the first view  ──StorageState──▶ read, page by page ──▶ read         what the disk had of live dialogs
 //                                     holdBack ──▶ heldBack               what is not believed (R5)
 //                                     readDue ──▶ due                     of that, what has come to its end
@@ -42,6 +43,8 @@ package struct StorageBatch: Equatable, Sendable {
 }
 
 package enum StorageAction: Equatable, Sendable {
+    /// Find out until when it knows all.
+    case open
     case write(StorageBatch)
     /// The next rows in the order of dids, of writers who knew all at `since` or later, in Unix milliseconds.
     case read(after: DialogID?, limit: Int, since: Int64)
@@ -56,6 +59,7 @@ package enum StorageAction: Equatable, Sendable {
 }
 
 package enum StorageOutcome: Equatable, Sendable {
+    case opened(knownUntil: Int64)
     case written(UInt64)
     case notWritten(UInt64, why: String)
     case read([StoredRecord], isLast: Bool)

@@ -1,6 +1,7 @@
 // StorageState decides when a node reads from its storage and writes to it (R5; Storage in the catalog).
 //
 //   off                                        no `storage.db_url`, or mode 0
+//   opening ──it is there──▶ waiting
 //   waiting ──founded──▶ reading ──last page──▶ holding back ──▶ (emptying, mode 3) ──▶ keeping
 //      └──joined────────────────────────────────────▲  shared: ─────────────────────────▲
 //
@@ -18,7 +19,7 @@ import Primitives
 
 struct StorageState: Sendable {
     enum Phase: Equatable, Sendable {
-        case off, waiting
+        case off, opening, waiting
         case reading(after: DialogID?)
         case holdingBack, emptying, keeping
     }
@@ -55,6 +56,8 @@ struct StorageState: Sendable {
     private(set) var settings = StorageSettings()
     /// Until when the storage knows all, Unix milliseconds, as it was found; 0 for an empty one.
     private(set) var knownUntil: Int64 = 0
+    /// The first view came before the storage did.
+    private var decision: (isFounder: Bool, newest: Int64)?
     var ledger = RecordLedger()
     var counters = Counters()
     private(set) var heldBack = 0
@@ -79,12 +82,13 @@ struct StorageState: Sendable {
     /// Rows may be there that no record is made of yet.
     var mayKnowMore: Bool { isOn && (phase != .keeping || heldBack > 0) }
 
-    mutating func begin(_ settings: StorageSettings, knownUntil: Int64, now: Instant) {
+    /// - Parameter knownUntil: `nil` while the storage is not there.
+    mutating func begin(_ settings: StorageSettings, knownUntil: Int64?, now: Instant) {
         guard settings.isOn else { return }
         isOn = true
         self.settings = settings
-        self.knownUntil = knownUntil
-        phase = .waiting
+        self.knownUntil = knownUntil ?? 0
+        phase = knownUntil == nil ? .opening : .waiting
         nextFlush = now.advanced(by: settings.updatePeriod)
     }
 
@@ -92,6 +96,7 @@ struct StorageState: Sendable {
 
     /// The first view: `newest` is until when the best of its members' disks knows all.
     mutating func decide(isFounder: Bool, newest: Int64) {
+        if phase == .opening, decision == nil { decision = (isFounder, newest) }
         guard phase == .waiting else { return }
         if isFounder {
             since = max(knownUntil, newest) - Self.horizonMilliseconds
@@ -102,6 +107,15 @@ struct StorageState: Sendable {
             since = .max
             phase = .holdingBack
         }
+    }
+
+    /// It is there.
+    mutating func opened(knownUntil: Int64) {
+        guard phase == .opening else { return }
+        done()
+        self.knownUntil = knownUntil
+        phase = .waiting
+        if let decision { decide(isFounder: decision.isFounder, newest: decision.newest) }
     }
 
     /// A page has come.
@@ -163,6 +177,7 @@ struct StorageState: Sendable {
         guard actionDue <= now else { return nil }
         isAsked = true
         switch phase {
+        case .opening: return .open
         case .reading(let last): return .read(after: last, limit: settings.fetchRows, since: since)
         case .holdingBack: return .holdBack(since: since)
         case .emptying: return .empty
@@ -176,7 +191,7 @@ struct StorageState: Sendable {
     private var actionDue: Instant {
         switch phase {
         case .off, .waiting: .distantFuture
-        case .reading, .holdingBack, .emptying: isAsked ? .distantFuture : retryAt
+        case .opening, .reading, .holdingBack, .emptying: isAsked ? .distantFuture : retryAt
         case .keeping: isAsked || heldBack == 0 ? .distantFuture : max(nextDue, retryAt)
         }
     }
@@ -230,7 +245,7 @@ struct StorageState: Sendable {
     /// Nothing is left to be written.
     var isFlushed: Bool {
         switch phase {
-        case .off, .waiting: true
+        case .off, .opening, .waiting: true
         case .reading, .holdingBack, .emptying: false
         case .keeping: ledger.count == 0 && nextStamp > .zero
         }
