@@ -29,6 +29,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
         .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
     ],
@@ -66,6 +67,13 @@ let package = Package(
                 .product(name: "NIOWebSocket", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ]),
+        // What records are kept in besides memory; the tables' definitions are taken from Deploy/sql.
+        .systemLibrary(
+            name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"]), .brew(["libpq"])]),
+        .target(
+            name: "Storage",
+            dependencies: ["Dialogs", "Node", "Nanomsg", "CPostgres", .product(name: "GRDB", package: "GRDB.swift")],
+            swiftSettings: swiftSettings, plugins: ["Checkout"]),
         module(
             "Management",
             [
@@ -85,7 +93,7 @@ let package = Package(
             name: "understudy",
             dependencies: [
                 "Primitives", "SIP", "Dialogs", "Cluster", "Node", "Nanomsg", "Sealing", "Transports", "Management",
-                "Proxy", "Routes", "Scripting", "Callbacks",
+                "Proxy", "Routes", "Scripting", "Callbacks", "Storage",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Logging", package: "swift-log"),
@@ -160,6 +168,8 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ]),
+        tests(
+            "StorageTests", ["Dialogs", "Node", "Storage", .product(name: "GRDB", package: "GRDB.swift")]),
         tests("SimulationTests", ["Primitives", "Simulator"]),
         tests("CallbacksTests", ["Primitives", "SIP", "Proxy", "Node", "Callbacks"]),
         .testTarget(

@@ -34,6 +34,7 @@ import cases_reload
 import cases_robust
 import cases_seal
 import cases_services
+import cases_storage
 import cases_tools
 import cases_trace
 from cluster import Failure, note, unblock_signals
@@ -59,6 +60,11 @@ CASES = [
     ("restart", cases_cluster.restart, 300, 120),
     ("detection", cases_cluster.detection, 240, 90),
     ("soak", cases_cluster.soak, 780, 120),
+    ("killed-all", cases_storage.killed_all, 180, 90),
+    ("expired-all", cases_storage.expired_all, 120, 60),
+    ("stored", cases_storage.written, 90, 60),
+    ("killed-all-postgres", cases_storage.killed_all_postgres, 180, 90),
+    ("postgres-stopped", cases_storage.postgres_stopped, 420, 240),
     ("sealed", cases_seal.sealed, 180, 120),
     ("peers-sipp-udp", cases_peers.peers_sipp_udp, 120, 60),
     ("peers-sipp-tcp", cases_peers.peers_sipp_tcp, 120, 60),

@@ -146,7 +146,7 @@ class Node:
             f"ims_dialog: {{default_timeout: {c.lifetime}}}",
             f"management: {{http: {self.management[0]}:8080{c.management_extra}}}",
         ]
-        lines += c.extra_lines
+        lines += [line.replace("@NODE@", self.name) for line in c.extra_lines]
         return "\n".join(lines) + "\n"
 
     def start(self, wait=True):

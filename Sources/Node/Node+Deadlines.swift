@@ -25,6 +25,7 @@ extension Node {
         proxy.watch(did, now: now, dialogs: store.dialogs)
         noteLife(did, now: now)
         if store.dialogs.hasAsked { noteRequests(did, now: now) }
+        noteForStorage(did, now: now)
     }
 
     /// Asks the phones of the dialogs whose moment has come, if they are this node's to act for.
@@ -71,7 +72,7 @@ extension Node {
         }
         let wait = settings.takeover.settle + settings.takeover.stagger * min(rank, Self.rankLimit)
         // Who was not fit when the time was up gives the others a moment to hear that it is now, and to be first.
-        let moment = max(due, fitSince).advanced(by: wait)
+        let moment = max(due, fitSince, storage.moment(of: did)).advanced(by: wait)
         if let end = acknowledgementDue(did, state), end < due {
             if now < end.advanced(by: wait) {
                 store.dialogs.setTimer(did, at: end.advanced(by: wait))

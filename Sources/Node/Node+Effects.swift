@@ -56,7 +56,9 @@ extension Node {
                 noteChange(did, now: now)
                 trace.keep(.published, did, now: now)
             case .commit(let token): waitForCommit(token, now: now)
-            case .wanted(let did): cluster.fetch(did.rawValue)
+            case .wanted(let did):
+                cluster.fetch(did.rawValue)
+                if storage.mayKnowMore { out.storage.append(.find(did)) }
             case .question(let did): cluster.question(did.rawValue, store: store, now: now, out: &clusterActions)
             case .legsEnded(let did, let unanswered): endLegs(did, unanswered: unanswered, now: now)
             case .requestEnded(let did, let leg, let cSeq, let status):
@@ -119,6 +121,7 @@ extension Node {
             case .viewChanged:
                 scheduleReview(now: now)
                 noteSuccessions(now: now)
+                decideStorage(now: now)
             case .stateChanged: scheduleReview(now: now)
             case .fitChanged: refreshMembership(now: now)
             case .rebooted(let boot): takeBoot(boot)
@@ -145,7 +148,7 @@ extension Node {
     }
 
     /// What peers changed: timers, transactions of ours that wait for such facts, orphans.
-    private mutating func lookAtTouched(now: Instant) {
+    mutating func lookAtTouched(now: Instant) {
         for did in store.granted {
             proxy.neighbours.frozenDialogs.insert(did, until: now.advanced(by: settings.takeover.intentLife), now: now)
         }

@@ -178,6 +178,7 @@ extension Node {
                 if actor == me { walk.acting += 1 }
                 if !successions.isEmpty { countSuccession(did, actor: actor) }
             }
+            if !successions.isEmpty { inheritRow(did, now: now) }
             if proxy.hasOrphan(did, now: now, dialogs: store.dialogs) {
                 proxy.review(did, now: now, dialogs: &store.dialogs)
             }

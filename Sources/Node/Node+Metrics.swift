@@ -10,7 +10,8 @@ import SIP
 extension Node {
     package func metrics(now: Instant) -> [MetricReport] {
         sipMetrics() + routingMetrics() + dnsMetrics() + takeoverMetrics() + keepAliveMetrics() + clusterMetrics()
-            + boundMetrics() + callMetrics() + dialogMetrics() + registrarMetrics() + gauges(now: now)
+            + boundMetrics() + callMetrics() + dialogMetrics() + registrarMetrics() + storageMetrics(now: now)
+            + gauges(now: now)
     }
 
     func counter(_ name: String, _ help: String, _ value: UInt64) -> MetricReport {

@@ -35,6 +35,7 @@ extension Node {
         report.openRelays = proxy.openRelayCount
         report.mayLeave = cluster.servingPeerCount == 0 || cluster.hasEqualPeer(store)
         report.uptimeMilliseconds = now.milliseconds(since: startedAt)
+        report.storage = storageReport(now: now)
         return report
     }
 

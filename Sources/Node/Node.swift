@@ -10,7 +10,8 @@
 //
 // Files: +Effects (carries out what the parts ask for), +Resolution (names to endpoints, and the peers behind one),
 // +Deadlines (when this node acts), +Membership (who is live, who inherits), +Succession (whose a dead member's dialogs
-// are), Trace (messages kept for operators), +Setup (settings to machines), +Reports (what operators see).
+// are), Trace (messages kept for operators), Storage (what is kept besides memory), +Setup (settings to machines),
+// +Reports (what operators see).
 
 package import Cluster
 import Dialogs
@@ -80,6 +81,8 @@ package struct Node: Sendable {
     var unconfirmed: [DialogID: Telling] = [:]
     /// Requests within dialogs that somebody has asked for.
     var asked = AskedRequests()
+    /// Where records are kept besides memory, and what has not got there.
+    var storage = StorageState()
     var takeoverTimes = Histogram()
     var memberLags = Histogram()
 
@@ -268,6 +271,7 @@ package struct Node: Sendable {
         continueWalk(now: now)
         continueProfileTimeouts(now: now)
         settle(now: now, into: &out)
+        keepStorage(now: now, into: &out)
         finish(&out, now: now)
     }
 
@@ -282,6 +286,7 @@ package struct Node: Sendable {
         if let slice = nextProfileSlice { next = min(next, slice) }
         if let telling = tellingTimes.next { next = min(next, telling) }
         next = min(next, asked.nextLook)
+        if storage.isOn { next = min(next, storage.nextDeadline) }
         return next
     }
 }

@@ -8,6 +8,7 @@
 //   events    ──▶ programs that follow dialogs' lives
 //   requests  ──▶ programs that asked for requests within dialogs, in the same turn
 //   moments   ──▶ programs that see dialogs' messages pass, in the same turn
+//   storage   ──▶ the thread of the storage, which answers when it has done it
 //   notes     ──▶ the log          constant sentences with metadata
 //   exit      ──▶ the process ends with this code, after what is above has been done
 //
@@ -112,6 +113,8 @@ package struct Outbox: Sendable {
     package var requests: [RequestEvent] = []
     /// What passes of dialogs, for programs in this process, in the same turn.
     package var moments: [DialogMoment] = []
+    /// What is to be written and read; each ends in one `Node.receive(storage:)`.
+    package var storage: [StorageAction] = []
     /// The process is to end with this code.
     package var exit: Int32? = nil
 
@@ -131,8 +134,11 @@ package struct Outbox: Sendable {
     /// Nothing is to be done.
     package var isEmpty: Bool {
         datagrams.isEmpty && bus.isEmpty && questions.isEmpty && inquiries.isEmpty && scripts.isEmpty && notes.isEmpty
-            && events.isEmpty && requests.isEmpty && moments.isEmpty && exit == nil
+            && events.isEmpty && requests.isEmpty && moments.isEmpty && storage.isEmpty && exit == nil
     }
+
+    /// Something is for whoever watches beside the network.
+    package var isObserved: Bool { !events.isEmpty || !moments.isEmpty || !storage.isEmpty }
 
     /// Forgets everything and keeps the memory.
     package mutating func removeAll() {
@@ -146,6 +152,7 @@ package struct Outbox: Sendable {
         events.removeAll(keepingCapacity: true)
         requests.removeAll(keepingCapacity: true)
         moments.removeAll(keepingCapacity: true)
+        if !storage.isEmpty { storage.removeAll(keepingCapacity: true) }
         exit = nil
     }
 }

@@ -34,6 +34,9 @@ struct Replica: ReplicatedRecords {
     /// Records that are no more, if a program wants to know.
     var forgotten: [DialogID] = []
     var tellsForgotten = false
+    /// The same, for the storage.
+    var removed: [DialogID] = []
+    var tellsRemoved = false
     /// Dialogs whose end was granted here.
     var granted: [DialogID] = []
 
@@ -106,6 +109,7 @@ struct Replica: ReplicatedRecords {
         if !flags.contains(.toldEnd) { untold += 1 }
         dialogs.remove(DialogID(rawValue: did))
         if tellsForgotten { forgotten.append(DialogID(rawValue: did)) }
+        if tellsRemoved { removed.append(DialogID(rawValue: did)) }
         forgetIntent(DialogID(rawValue: did))
     }
 

@@ -118,8 +118,8 @@ package struct StatusReport: Equatable, Sendable {
     package var waiting = ""
     /// Who sends frames that are not of this cluster: another `cluster.name`, or another key.
     package var strangers: [StrangerReport] = []
-    /// Which keys seal the bus; `nil` without one.
-    package var sealing: SealingReport?
+    /// Which keys seal the bus, and how far behind `storage.db_url` is; each `nil` without one.
+    package var (sealing, storage): (SealingReport?, StorageReport?) = (nil, nil)
     /// Which script serves, filled in by the shell; `nil` without one.
     package var script: ScriptReport?
     /// `dialogs.limit`

@@ -89,8 +89,9 @@ package struct Heartbeat: Sendable {
     }
 }
 
-/// Is told what has become of dialogs (`Outbox.events`, `Outbox.moments`), on the SIP thread and in the same turn,
-/// before anything of that turn is sent: it must not wait, and takes what it is told out of the outbox.
+/// Is told what has become of dialogs (`Outbox.events`, `Outbox.moments`), and what is to be stored (`Outbox.storage`),
+/// on the SIP thread and in the same turn, before anything of that turn is sent: it must not wait, and takes what it is
+/// told out of the outbox.
 package typealias Observer<Machine: NodeMachine & ~Copyable> =
     @Sendable (inout Machine, Instant, inout Outbox) -> Void
 
@@ -367,7 +368,7 @@ struct SIPLoop<Machine: NodeMachine & ~Copyable>: ~Copyable {
     /// Performs what the machine has decided: datagrams, connections, bus, questions, notes.
     private mutating func flush() {
         if outbox.isEmpty { return }
-        if let observer, !outbox.events.isEmpty || !outbox.moments.isEmpty { observer(&machine, now, &outbox) }
+        if let observer, outbox.isObserved { observer(&machine, now, &outbox) }
         if !outbox.datagrams.isEmpty {
             let left = sending.send(outbox, through: sockets, counting: &counters)
             unsent += sending.unsendable

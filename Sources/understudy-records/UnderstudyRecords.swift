@@ -1,7 +1,8 @@
 // understudy-records: a node of a cluster with a program in its process, which writes call records. An example of what
 // it takes to embed a node: its settings, its sockets, its bus and its thread, and who is told of dialogs.
 //
-// It speaks UDP only, has no management address, no script and no names to look up; `understudy serve` has all of them.
+// It speaks UDP only, has no management address, no script, no storage and no names to look up; `understudy serve` has
+// them all.
 //
 // Exit codes: 0 left on request; 2 configuration wrong, or an address in use.
 

@@ -270,6 +270,27 @@ final class LiveNode: ManagedNode {
         return failures
     }
 
+    /// What the storage has done; blocks until the node has heard it.
+    /// - Returns: Whether there is a node.
+    func tell(_ outcome: StorageOutcome) -> Bool {
+        guard let thread = running.withLock({ $0 })?.thread else { return false }
+        return thread.performBlocking { machine, now, out in
+            machine.node.receive(storage: outcome, now: now, into: &out)
+            return true
+        }
+    }
+
+    /// Everything that is to be stored goes to the storage.
+    /// - Returns: Whether all is stored, or there is no node any more.
+    func flushStorage() async -> Bool {
+        (try? await ask { node, now, out in
+            node.flushStorage(now: now, into: &out)
+            return node.isStorageFlushed
+        }) ?? true
+    }
+
+    func isStorageFlushed() async -> Bool { (try? await ask { node, _, _ in node.isStorageFlushed }) ?? true }
+
     /// Says goodbye to the cluster; its frames go out with the turn this runs in.
     func leave() async {
         _ = try? await ask { node, now, out in node.leave(now: now, into: &out) }

@@ -15,6 +15,7 @@ import Node
 import SIP
 import Scripting
 import Sealing
+import Storage
 import Synchronization
 import Transports
 
@@ -26,6 +27,9 @@ struct StartError: Error, CustomStringConvertible {
 final class NodeProcess: Sendable {
     /// How long the last frames may take to leave before the bus is closed.
     private static let goodbyeTime: Duration = .milliseconds(150)
+
+    /// How long the last records may take to be stored.
+    private static let storingTime: Duration = .seconds(10)
 
     /// How often a drain that waits says what for.
     private static let drainNoteInterval: Duration = .seconds(10)
@@ -42,12 +46,14 @@ final class NodeProcess: Sendable {
     private let settings: Settings
     private let reloader: Reloader
     private let service: ServiceReports
+    private let storage: StorageService?
 
     private init(
         settings: Settings, reloader: Reloader, live: LiveNode, thread: SIPThread<ScriptedNode>,
-        streams: StreamService?,
+        storage: StorageService?, streams: StreamService?,
         management: Task<Void, Never>?, doors: Doors, service: ServiceReports, log: NodeLog
     ) {
+        self.storage = storage
         self.settings = settings
         self.reloader = reloader
         self.live = live
@@ -80,16 +86,17 @@ final class NodeProcess: Sendable {
             let opened = try await openDoors(settings.management, context)
             doors = opened
             let recipe = ScriptRecipe(settings, seed: UInt64.random(in: 0...UInt64.max))
-            let thread = try startThread(
-                settings, sockets, streams, signal, service, ThreadParts(log: log, live: live, recipe: recipe))
+            let keeper = try Keeper(settings, live)
+            let parts = ThreadParts(log: log, live: live, recipe: recipe, keeper: keeper)
+            let thread = try startThread(settings, sockets, streams, signal, service, parts)
             live.tellCertificates(settings)
             let reloader = Reloader(
                 loaded, live: live, streams: streams, keys: keys, service: service,
                 script: recipe, log: log, reading: reading)
             live.control(LiveNode.Controls(log: log) { await reloader.reload() })
             return NodeProcess(
-                settings: settings, reloader: reloader, live: live, thread: thread, streams: streams,
-                management: management, doors: opened, service: service, log: log)
+                settings: settings, reloader: reloader, live: live, thread: thread, storage: keeper.service,
+                streams: streams, management: management, doors: opened, service: service, log: log)
         } catch {
             management?.cancel()
             await doors?.close()
@@ -128,7 +135,7 @@ final class NodeProcess: Sendable {
         _ settings: Settings, _ sockets: [UDPSocket?], _ streams: StreamService?, _ signal: Signal,
         _ service: ServiceReports, _ parts: ThreadParts
     ) throws(StartError) -> SIPThread<ScriptedNode> {
-        let (log, live) = (parts.log, parts.live)
+        let (log, live, keeper) = (parts.log, parts.live, parts.keeper)
         let dns = try openDNS(settings.dns, signal)
         let judge = try openScript(parts.recipe, settings)
         do throws(NanomsgError) {
@@ -151,12 +158,16 @@ final class NodeProcess: Sendable {
                 unixMilliseconds: BootClock.unixMilliseconds)
             let events = try EventSink.open(settings.dialogs, live)
             node.awaitsConfirmation = events != nil
+            node.keepRecords(knownUntil: keeper.knownUntil, now: BootClock.now)
             let thread = try SIPThread(
                 machine: ScriptedNode(node, judge: judge, hasSink: events != nil), sockets: sockets, streams: streams,
                 bus: bus, dns: dns,
                 signal: signal,
                 heartbeat: service.heartbeat,
-                observer: { machine, now, out in EventSink.take(events, &machine, now, &out) },
+                observer: { machine, now, out in
+                    EventSink.take(events, &machine, now, &out)
+                    keeper.take(&out)
+                },
                 inquiry: { live.take($0) }
             ) { log.write($0) }
             live.begin(thread, bus, seal, dns, streams)
@@ -172,6 +183,7 @@ final class NodeProcess: Sendable {
         let log: NodeLog
         let live: LiveNode
         let recipe: ScriptRecipe?
+        let keeper: Keeper
     }
 
     private static func openScript(
@@ -278,6 +290,7 @@ final class NodeProcess: Sendable {
             }
             return code
         }
+        storage?.stop()
         live.end()
         await streams?.stop()
         await doors.close()
@@ -336,10 +349,28 @@ final class NodeProcess: Sendable {
                         ("seconds", "\(timeout.wholeMilliseconds / 1_000)"),
                     ]))
         }
+        await storeAll()
         await live.leave()
         log.write(Note(.notice, "left"))
         try? await Task.sleep(for: Self.goodbyeTime)
         thread.stop()
+    }
+
+    /// What is not stored yet is, if it can be.
+    private func storeAll() async {
+        guard storage != nil else { return }
+        let end = ContinuousClock.now + Self.storingTime
+        var isStored = await live.flushStorage()
+        while !isStored, ContinuousClock.now < end {
+            try? await Task.sleep(for: .milliseconds(10))
+            isStored = await live.isStorageFlushed()
+        }
+        if !isStored {
+            log.write(
+                Note(
+                    .warning, "leaving with records that are not stored",
+                    [("seconds", "\(Self.storingTime.wholeMilliseconds / 1_000)")]))
+        }
     }
 
     private func transactionsEnd(within timeout: Duration) async {

@@ -26,7 +26,8 @@ struct Understudy: AsyncParsableCommand {
         commandName: "understudy",
         abstract: "A SIP proxy cluster where a node may die and no call notices.",
         discussion: """
-            Commands other than serve, config, key and script ask a node: --node URL or NAME, or $UNDERSTUDY_NODE, or \
+            Commands other than serve, config, key, script and storage ask a node: --node URL or NAME, or \
+            $UNDERSTUDY_NODE, or \
             \(NodeOptions.defaultNode). A node off loopback wants a token: --token-file FILE, or \
             $UNDERSTUDY_TOKEN_FILE; and speaks TLS: https://, with --ca FILE or $UNDERSTUDY_CA_FILE where its \
             certificate is not of an authority that this host knows. \
@@ -41,6 +42,6 @@ struct Understudy: AsyncParsableCommand {
             Drain.self,
             Undrain.self,
             ReloadCommand.self, LogLevelCommand.self, TraceCommand.self, TopCommand.self, Script.self,
-            Call.self,
+            StorageCommand.self, Call.self,
         ])
 }

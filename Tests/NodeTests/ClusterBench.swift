@@ -62,11 +62,15 @@ struct ClusterBench {
     var bus = BenchBus()
     /// Which host has a service address, by whose it was.
     var holders: [Int] = []
+    /// What nodes with `storage` keep, by the place in this list that each has: its own, or the first with
+    /// `storage.shared`. It outlives its node.
+    var disks: [BenchDisk] = []
     private var boots: UInt64 = 0
 
     init(nodes count: Int = 3, _ change: @escaping (inout Settings) -> Void) {
         self.change = change
         holders = Array(0..<count)
+        disks = Array(repeating: BenchDisk(), count: count)
         nodes = Array(repeating: nil, count: count)
         outs = Array(repeating: Outbox(), count: count)
         for index in 0..<count { start(index) }
@@ -83,6 +87,10 @@ struct ClusterBench {
         boots += 1
         nodes[index] = Node(settings: settings, boot: boots, seed: boots, now: now, unixMilliseconds: 0)
         outs[index].removeAll()
+        if settings.storage.isOn {
+            let disk = disks[disk(of: index)]
+            nodes[index]?.keepRecords(knownUntil: disk.isDead ? nil : disk.knownUntil, now: now)
+        }
         bus.processStarted(index)
         if settings.sip.serviceAddress != nil { tellAddresses(of: index) }
     }
@@ -277,11 +285,19 @@ struct ClusterBench {
             events += out.events.map { (index, $0) }
             requests += out.requests.map { (index, $0) }
             moments += out.moments.map { (index, $0) }
+            for action in out.storage { perform(action, of: index) }
             for action in out.bus { perform(action, out.busArena, of: index) }
         }
     }
 
     private static func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
+
+    func disk(of index: Int) -> Int { nodes[index]?.settings.storage.isShared == true ? 0 : index }
+
+    private mutating func perform(_ action: StorageAction, of index: Int) {
+        let outcome = disks[disk(of: index)].perform(action, by: "n\(index + 1)", now: now)
+        nodes[index]?.receive(storage: outcome, now: now, into: &outs[index])
+    }
 
     private mutating func leave(_ message: Sent, _ datagram: Datagram) {
         let (text, to, index) = (message.text, message.to, message.node)

@@ -26,6 +26,7 @@ enum Checks {
             "HummingbirdTLS", "NIOHTTP1", "NIOSSL", "Logging", "Yams", "Foundation", "FoundationEssentials", "Glibc",
             "Synchronization",
         ],
+        "Storage": ["Dialogs", "Node", "Nanomsg", "GRDB", "CPostgres", "Foundation", "Glibc", "Synchronization"],
         "Scripting": ["Primitives", "SIP", "Dialogs", "Proxy", "Node", "Routes", "CLua"],
         "Callbacks": [
             "Primitives", "Dialogs", "Proxy", "Node", "Nanomsg", "Transports", "Glibc", "Synchronization",
@@ -37,7 +38,7 @@ enum Checks {
         "Simulator": ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Node"],
         "understudy": [
             "Primitives", "SIP", "Dialogs", "Cluster", "Node", "Nanomsg", "Sealing", "Transports", "Management",
-            "Proxy", "Routes", "Scripting", "Callbacks", "ArgumentParser", "Crypto", "Logging", "Foundation",
+            "Proxy", "Routes", "Scripting", "Callbacks", "Storage", "ArgumentParser", "Crypto", "Logging", "Foundation",
             "FoundationEssentials", "Glibc", "Synchronization", "Dispatch",
         ],
         "understudy-sim": [

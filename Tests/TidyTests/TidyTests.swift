@@ -18,7 +18,10 @@ struct TidyTests {
         let folders = try FileManager.default.contentsOfDirectory(
             atPath: SourceTree.root.appending(path: "Sources").path)
         #expect(
-            Set(folders) == Set(Checks.arrows.keys).union(["CSockets", "CNanomsg", "CCares", "CLua", "CAllocations"]))
+            Set(folders)
+                == Set(Checks.arrows.keys).union([
+                    "CSockets", "CNanomsg", "CCares", "CPostgres", "CLua", "CAllocations",
+                ]))
     }
 
     @Test func `the core has no clock, chance, task, lock, output or unsafe memory`() {

@@ -160,6 +160,9 @@ package struct Hello: Equatable, Sendable {
     package var software = ""
     /// What it can do on the bus that an earlier version cannot, one bit each; 0 from one that does not tell.
     package var capabilities: UInt64 = 0
+    /// Until when its storage knew all of its records when it began, Unix milliseconds; 0 without one, or with an empty
+    /// one. Opaque here.
+    package var knownUntil: UInt64 = 0
 
     /// This version's: 1, which every version has that tells of capabilities, and what follows.
     package static let capabilities: UInt64 = 1 | answersQuestions | locations | movesCSeqs

@@ -9,6 +9,7 @@
 //     bytes management = 15; bytes sip = 16; bytes service = 17; repeated bytes addresses = 18;
 //     bytes names = 19; repeated fixed64 settings = 20; bytes software = 21; uint64 capabilities = 22;
 //     bool witness = 23;                                                      // votes, and keeps no records
+//     uint64 known_until = 24;                                                // of its storage, when it began
 //   }
 //   message Ballot  { uint32 round = 1; bytes name = 2; }
 //   message Opinion { bytes name = 1; fixed64 boot = 2; uint32 verdict = 3; uint64 position = 4; uint64 known = 5;
@@ -106,6 +107,7 @@ struct Heartbeat: Equatable, Sendable {
         writer.putField(21, text: hello.software)
         writer.putField(22, varint: hello.capabilities)
         writer.putField(23, varint: isWitness ? 1 : 0)
+        writer.putField(24, varint: hello.knownUntil)
     }
 
     private func write(_ ballot: Ballot, _ number: UInt64, into writer: inout ByteWriter) {
@@ -145,11 +147,12 @@ extension Heartbeat {
             case 21: hello.software = try field.text(in: bytes)
             case 22: hello.capabilities = field.integer
             case 23: isWitness = field.integer != 0
+            case 24: hello.knownUntil = field.integer
             case 20 where hello.settings.count < Hello.settingsLimit: hello.settings.append(field.integer)
             default: break
             }
         }
-        let numbers = [view.epoch, lamport, last, ready, compared]
+        let numbers = [view.epoch, lamport, last, ready, compared, hello.knownUntil]
         guard numbers.allSatisfy({ $0 < 1 << 62 }) else { throw WireError(.badNumber, at: range.lowerBound) }
         guard zip(view.members, view.members.dropFirst()).allSatisfy({ $0.name < $1.name }),
             zip(value, value.dropFirst()).allSatisfy({ $0.name < $1.name })

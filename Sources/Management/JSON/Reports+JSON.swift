@@ -58,6 +58,16 @@ extension SealingReport {
     }
 }
 
+extension StorageReport {
+    package var json: JSONValue {
+        [
+            "state": .string(state), "mode": .count(mode), "lag_records": .count(lagRecords),
+            "lag_s": .seconds(milliseconds: lagMilliseconds), "failing": .bool(isFailing),
+            "held_back": .count(heldBack), "loaded": .count(loaded),
+        ]
+    }
+}
+
 extension StatusReport {
     package var json: JSONValue {
         [
@@ -70,7 +80,7 @@ extension StatusReport {
             "strangers": .array(strangers.map(\.json)), "sealing": sealing?.json ?? .null,
             "targets": .array(targets.map(\.json)), "transactions": .count(openTransactions),
             "unacknowledged": .count(unacknowledged),
-            "relayed": .count(openRelays),
+            "relayed": .count(openRelays), "storage": storage?.json ?? .null,
             "script": script.map { ["file": .string($0.file), "version": .string($0.version)] } ?? .null,
             "uptime_s": JSONValue.seconds(milliseconds: uptimeMilliseconds),
         ]

@@ -19,6 +19,7 @@ package enum StatusText {
             "          \(counts.joined(separator: ", "))",
         ]
         if let sealing = status["sealing"], sealing["sending"] != nil { lines.append("key       \(keys(sealing))") }
+        if let storage = status["storage"], storage["mode"] != nil { lines.append("storage   \(kept(storage))") }
         if !version.isEmpty { lines.append("version   \(version)") }
         if let script = status["script"], script["version"] != nil {
             lines.append("script    \(Cell.text(script["version"])), \(Cell.text(script["file"]))")
@@ -58,6 +59,22 @@ package enum StatusText {
         }.map { Cell.text($0["name"]) }
         let lack = without.isEmpty ? "" : "; not by \(without.joined(separator: ", "))"
         return "\(sending) seals, \(other) is held too\(lack)"
+    }
+
+    /// `mode 1, all stored`; `mode 1, 120 records not stored for 14 s: the last attempt failed; 3 rows held back`
+    private static func kept(_ storage: JSONValue) -> String {
+        var text = "mode \(Cell.text(storage["mode"]))"
+        let (lag, heldBack) = (Cell.text(storage["lag_records"]), Cell.text(storage["held_back"]))
+        switch Cell.text(storage["state"]) {
+        case "opening": text += ", is not there"
+        case "waiting": text += ", waits for the members to say what is to be read"
+        case "loading": text += ", is being read"
+        default:
+            let seconds = TimeText.span(seconds: Cell.seconds(storage["lag_s"]) ?? 0)
+            text += lag == "0" ? ", all stored" : ", \(lag) records not stored for \(seconds)"
+        }
+        if storage["failing"]?.flag == true { text += "; the last attempt failed" }
+        return heldBack == "0" ? text : "\(text); \(heldBack) rows held back"
     }
 
     private static func state(_ status: JSONValue) -> String {

@@ -176,6 +176,7 @@ extension Settings {
         if !dialogs.tellsEvents, !dialogs.eventsFile.isEmpty {
             list.add("dialogs.events-file", "is of no use without dialogs.events")
         }
+        storage.advise(&list)
         if !dialogs.detectsSpirals {
             list.add("ims_dialog.detect_spirals", "has no effect: a spiral belongs to the dialog that it came from")
         }

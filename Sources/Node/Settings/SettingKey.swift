@@ -47,18 +47,12 @@ package struct SettingKey: Sendable {
     /// Why a key that exists elsewhere in the design is refused here.
     package static func unavailable(_ key: String) -> String? {
         let folded = fold(key)
-        let section = folded.prefix { $0 != "." }
-        let isKnown =
-            unavailableSections.contains(String(section))
-            || unavailableKeys.contains { folded == $0 || folded.hasPrefix($0 + ".") }
-        return isKnown ? "is not available in this version; leave it out" : nil
+        guard let leaf = moved.first(where: { folded == "ims-dialog.\($0)" }) else { return nil }
+        return "is storage.\(leaf.replacing("-", with: "_")) here"
     }
 
-    private static let unavailableSections = ["storage"]
-    private static let unavailableKeys = [
-        "ims-dialog.db-url", "ims-dialog.db-mode", "ims-dialog.db-update-period",
-        "ims-dialog.db-fetch-rows",
-    ]
+    /// Parameters of the module that have a section of their own.
+    private static let moved = ["db-url", "db-mode", "db-update-period", "db-fetch-rows"]
 
     /// The spelling that keys are compared by.
     package static func fold(_ key: String) -> String {

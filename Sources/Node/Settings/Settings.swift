@@ -22,6 +22,7 @@ package struct Settings: Equatable, Sendable {
     package var trace = TraceSettings()
     package var script = ScriptSettings()
     package var registrar = RegistrarSettings()
+    package var storage = StorageSettings()
 
     package init() {}
 
@@ -36,7 +37,7 @@ package struct Settings: Equatable, Sendable {
             + replication.problems() + dialogs.problems() + takeover.problems() + management.problems()
             + trace.problems()
             + access.problems() + limits.problems() + routeProblems() + scriptProblems()
-            + registrar.problems(hasScript: !script.lua.isEmpty)
+            + registrar.problems(hasScript: !script.lua.isEmpty) + storage.problems()
         if !cluster.peers.isEmpty, !sip.listen.isEmpty, !sip.listen.contains(where: { $0.transport == .udp }) {
             let message = "at least one must be udp: the members of a cluster pass messages to each other by it"
             list.append(SettingProblem(key: "sip.listen", message: message))
@@ -55,6 +56,7 @@ package struct Settings: Equatable, Sendable {
         if sip.serviceAddress != nil { list.add("sip.service-address", others) }
         if !routes.isEmpty { list.add("routes", others) }
         if !script.lua.isEmpty { list.add("script.lua", others) }
+        if storage.isOn { list.add("storage.db_url", others) }
         return node.problems() + cluster.problems() + replication.problems() + takeover.problems()
             + management.problems() + trace.problems() + list.problems + addressProblems() + portProblems()
     }

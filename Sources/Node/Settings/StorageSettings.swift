@@ -1,0 +1,82 @@
+// `storage`: where records are kept besides memory, under the names that Kamailio's modules have for it.
+
+package struct StorageSettings: Equatable, Sendable {
+    /// `storage.db_url`, `sqlite:///PATH` or `postgres://USER@HOST/DATABASE`; without one nothing is stored.
+    package var url = ""
+    /// `storage.db_mode`, 0 to 3, default 0.
+    package var mode = Mode.none
+    /// `storage.db_update_period`, seconds, 1 to 86 400, default 60: how often mode 2 writes.
+    package var updatePeriod: Duration = .seconds(60)
+    /// `storage.db_fetch_rows`, 1 to 10 000, default 200: rows of one read, each a turn of the SIP thread.
+    package var fetchRows = 200
+    /// `storage.shared`, default false: all nodes have the same database, and the actor of a dialog writes it; else
+    /// each node has its own, with all that it knows.
+    package var isShared = false
+
+    package enum Mode: Int, CaseIterable, Sendable {
+        case none = 0
+        /// Each change, within `StorageState.linger`.
+        case realtime = 1
+        /// What has changed, every `updatePeriod`.
+        case delayed = 2
+        /// Everything, when the node leaves.
+        case shutdown = 3
+    }
+
+    package init() {}
+
+    package var isOn: Bool { !url.isEmpty && mode != .none }
+
+    /// The file of `sqlite:///PATH`; `nil` for another URL.
+    package var file: String? { Self.file(of: url) }
+
+    static func file(of url: String) -> String? {
+        let scheme = "sqlite://"
+        guard url.hasPrefix(scheme) else { return nil }
+        let path = String(url.dropFirst(scheme.count))
+        guard path.hasPrefix("/"), path.utf8.count > 1, path.utf8.last != UInt8(ascii: "/"), !path.utf8.contains(0)
+        else { return nil }
+        return path
+    }
+
+    /// It names a PostgreSQL database, in libpq's manner.
+    package var isPostgres: Bool { Self.isPostgres(url) }
+
+    private static func isPostgres(_ url: String) -> Bool {
+        ["postgres://", "postgresql://"].contains { url.hasPrefix($0) && url.utf8.count > $0.utf8.count }
+    }
+
+    /// A password stands in it, where logs and lists of processes would show it.
+    private static func hasPassword(_ url: String) -> Bool {
+        let rest = url.drop { $0 != "/" }.drop { $0 == "/" }
+        let authority = rest.prefix { $0 != "/" && $0 != "?" }
+        let user = authority.lastIndex(of: "@").map { authority[..<$0] } ?? ""
+        return user.contains(":") || rest.contains("password=")
+    }
+
+    static func objection(to url: String) -> String? {
+        if url.isEmpty || file(of: url) != nil { return nil }
+        guard isPostgres(url) else {
+            // What is meant may hold a password, so it is not repeated.
+            return "is not a URL like sqlite:///var/lib/understudy/dialogs.db or postgres://understudy@192.0.2.5/calls"
+        }
+        return hasPassword(url)
+            ? "has a password in it; keep that in a file: postgres://understudy@192.0.2.5/calls?passfile=/PATH" : nil
+    }
+
+    package func problems() -> [SettingProblem] {
+        var list = ProblemList()
+        if mode != .none, url.isEmpty {
+            list.add("storage.db_mode", "\(mode.rawValue) writes nothing without storage.db_url")
+        }
+        list.range("storage.db_update_period", updatePeriod)
+        list.range("storage.db_fetch_rows", fetchRows)
+        return list.problems
+    }
+
+    func advise(_ list: inout ProblemList) {
+        if !url.isEmpty, mode == .none {
+            list.add("storage.db_url", "is of no use with storage.db_mode 0: nothing is stored; 1 stores each change")
+        }
+    }
+}

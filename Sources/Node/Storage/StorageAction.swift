@@ -1,0 +1,75 @@
+// What a node and its storage say to each other. Rows go out in batches and come back at the start; each action ends in
+// exactly one outcome, and the node never waits for it.
+//
+//   changed records ──RecordLedger──▶ write ──▶ written │ notWritten      one batch at a time
+//   the start       ──StorageState──▶ open ──▶ opened                     where it was not there at the start
+//   the first view  ──StorageState──▶ read, page by page ──▶ read         what the disk had of live dialogs
+//                                     holdBack ──▶ heldBack               what is not believed (R5)
+//                                     readDue ──▶ due                     of that, what has come to its end
+//   a request for a dialog that nobody has ──▶ find ──▶ found             of that, what somebody still talks about
+//
+// The wall clock is the shell's: it stamps what it writes, and adds to an age what has passed since. This is the one
+// place where clocks of different hosts and boots are compared.
+
+package import Dialogs
+
+/// One record, byte for byte, with what does not stand in it: how old its dialog is.
+package struct StoredRecord: Equatable, Sendable {
+    package var did: DialogID
+    package var record: [UInt8]
+    /// The dialog's age, milliseconds, when the record was handed over.
+    package var ageMilliseconds: Int64
+    /// From then to its deadline; not above 0 when that had passed, `nil` without one.
+    package var remainingMilliseconds: Int64?
+
+    package init(did: DialogID, record: [UInt8], ageMilliseconds: Int64, remainingMilliseconds: Int64? = nil) {
+        self.did = did
+        self.record = record
+        self.ageMilliseconds = ageMilliseconds
+        self.remainingMilliseconds = remainingMilliseconds
+    }
+}
+
+/// What is written in one transaction.
+package struct StorageBatch: Equatable, Sendable {
+    package var number: UInt64
+    package var records: [StoredRecord] = []
+    /// Rows that go.
+    package var removed: [DialogID] = []
+    /// For how long the oldest change has waited that is not in it: until then, after it, the storage knows all.
+    package var lagMilliseconds: Int64 = 0
+
+    package init(number: UInt64) { self.number = number }
+}
+
+package enum StorageAction: Equatable, Sendable {
+    /// Find out until when it knows all.
+    case open
+    case write(StorageBatch)
+    /// The next rows in the order of dids, of writers who knew all at `since` or later, in Unix milliseconds.
+    case read(after: DialogID?, limit: Int, since: Int64)
+    /// Rows of other writers are not believed until somebody asks for them.
+    case holdBack(since: Int64)
+    /// Rows held back whose deadline has passed.
+    case readDue(limit: Int)
+    /// One row, held back or not.
+    case find(DialogID)
+    /// Rows that were read go: they are written again at the end.
+    case empty
+}
+
+package enum StorageOutcome: Equatable, Sendable {
+    case opened(knownUntil: Int64)
+    case written(UInt64)
+    case notWritten(UInt64, why: String)
+    case read([StoredRecord], isLast: Bool)
+    case heldBack(Int)
+    /// What is due, and how many rows are held back, these among them.
+    case due([StoredRecord], heldBack: Int)
+    case found(StoredRecord?)
+    /// It could not be looked for.
+    case notFound(why: String)
+    case emptied
+    /// What else was asked could not be done.
+    case failed(why: String)
+}

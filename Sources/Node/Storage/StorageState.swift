@@ -1,0 +1,269 @@
+// StorageState decides when a node reads from its storage and writes to it (R5; Storage in the catalog).
+//
+//   off                                        no `storage.db_url`, or mode 0
+//   opening ──it is there──▶ waiting
+//   waiting ──founded──▶ reading ──last page──▶ holding back ──▶ (emptying, mode 3) ──▶ keeping
+//      └──joined────────────────────────────────────▲  shared: ─────────────────────────▲
+//
+// Founded: the first view that this node is shown has it as a member, so nobody was up before, and what is on disks is
+// all there is. Of several disks the newest counts, and those that were written until a horizon before: a row that only
+// an older one has may be of a call that has ended since, whose tombstone everybody has forgotten. Joined: the members
+// know better than a disk. What is not believed is held back: not live and not counted, until a request names it, or
+// its deadline has passed, when its BYEs do no harm.
+//
+// Nothing is written before all this is done. What cannot be done is tried again, later and later, `retryLongest` at
+// most, for as long as the process runs.
+
+import Dialogs
+import Primitives
+
+struct StorageState: Sendable {
+    enum Phase: Equatable, Sendable {
+        case off, opening, waiting
+        case reading(after: DialogID?)
+        case holdingBack, emptying, keeping
+    }
+
+    /// How far behind the newest a disk may be: as long as a tombstone is kept, and so stands in the newer one.
+    static let horizonMilliseconds: Int64 = 60_000
+    /// Records that change one after another share a batch.
+    static let linger: Duration = .milliseconds(10)
+    /// How often a storage to which nothing is written is told that it knows all.
+    static let stampInterval: Duration = .seconds(10)
+    static let dueInterval: Duration = .seconds(1)
+    static let retryShortest: Duration = .milliseconds(100)
+    static let retryLongest: Duration = .seconds(5)
+    /// From one dialog whose time had passed before it was read to the next: 200 a second are ended.
+    static let pace: Duration = .milliseconds(5)
+
+    struct Counters: Equatable, Sendable {
+        var batches: UInt64 = 0
+        var recordsWritten: UInt64 = 0
+        var rowsRemoved: UInt64 = 0
+        var failures: UInt64 = 0
+        var loaded: UInt64 = 0
+        /// Of these, the ones whose deadline had passed.
+        var expired: UInt64 = 0
+        /// Rows held back that came to life: asked for, or at their end.
+        var released: UInt64 = 0
+        /// Rows that no record could be made of.
+        var unreadable: UInt64 = 0
+    }
+
+    private(set) var phase = Phase.off
+    /// Asked with each change of a record: one comparison.
+    private(set) var isOn = false
+    private(set) var settings = StorageSettings()
+    /// Until when the storage knows all, Unix milliseconds, as it was found; 0 for an empty one.
+    private(set) var knownUntil: Int64 = 0
+    /// The first view came before the storage did.
+    private var decision: (isFounder: Bool, newest: Int64)?
+    var ledger = RecordLedger()
+    var counters = Counters()
+    private(set) var heldBack = 0
+    /// Everything goes now: the node leaves.
+    private(set) var isFlushing = false
+    /// What is being loaded is not to be written again.
+    var isLoading = false
+
+    private var since: Int64 = 0
+    private var isAsked = false
+    private var failuresInRow = 0
+    private var retryAt = Instant.zero
+    private var nextFlush = Instant.zero
+    private var isFlushUnderWay = false
+    private var nextStamp = Instant.zero
+    private var nextDue = Instant.zero
+    /// When dialogs may be ended whose time had passed before they were read.
+    private var paced: [DialogID: Instant] = [:]
+    private var nextPaced = Instant.zero
+
+    var isFailing: Bool { failuresInRow > 0 }
+    /// Rows may be there that no record is made of yet.
+    var mayKnowMore: Bool { isOn && (phase != .keeping || heldBack > 0) }
+
+    /// - Parameter knownUntil: `nil` while the storage is not there.
+    mutating func begin(_ settings: StorageSettings, knownUntil: Int64?, now: Instant) {
+        guard settings.isOn else { return }
+        isOn = true
+        self.settings = settings
+        self.knownUntil = knownUntil ?? 0
+        phase = knownUntil == nil ? .opening : .waiting
+        nextFlush = now.advanced(by: settings.updatePeriod)
+    }
+
+    // MARK: The start
+
+    /// The first view: `newest` is until when the best of its members' disks knows all.
+    mutating func decide(isFounder: Bool, newest: Int64) {
+        if phase == .opening, decision == nil { decision = (isFounder, newest) }
+        guard phase == .waiting else { return }
+        if isFounder {
+            since = max(knownUntil, newest) - Self.horizonMilliseconds
+            phase = .reading(after: nil)
+        } else if settings.isShared {
+            phase = .keeping
+        } else {
+            since = .max
+            phase = .holdingBack
+        }
+    }
+
+    /// It is there.
+    mutating func opened(knownUntil: Int64) {
+        guard phase == .opening else { return }
+        done()
+        self.knownUntil = knownUntil
+        phase = .waiting
+        if let decision { decide(isFounder: decision.isFounder, newest: decision.newest) }
+    }
+
+    /// A page has come.
+    mutating func read(after last: DialogID?, isLast: Bool) {
+        guard case .reading = phase else { return }
+        done()
+        phase = isLast ? .holdingBack : .reading(after: last)
+    }
+
+    mutating func held(_ count: Int) {
+        guard phase == .holdingBack else { return }
+        done()
+        heldBack = count
+        phase = settings.mode == .shutdown && since != .max ? .emptying : .keeping
+    }
+
+    mutating func emptied() {
+        guard phase == .emptying else { return }
+        done()
+        phase = .keeping
+    }
+
+    mutating func due(heldBack count: Int) {
+        done()
+        heldBack = count
+    }
+
+    private mutating func done() {
+        isAsked = false
+        failuresInRow = 0
+    }
+
+    /// - Returns: Whether it is the first failure in a row.
+    mutating func failed(now: Instant) -> Bool {
+        isAsked = false
+        counters.failures += 1
+        let wait = Self.retryShortest * (1 << min(failuresInRow, 8))
+        retryAt = now.advanced(by: min(wait, Self.retryLongest))
+        failuresInRow += 1
+        return failuresInRow == 1
+    }
+
+    /// A batch is written.
+    /// - Returns: Whether the ones before had failed.
+    mutating func succeeded(now: Instant) -> Bool {
+        defer { failuresInRow = 0 }
+        nextStamp = now.advanced(by: Self.stampInterval)
+        if ledger.waiting == 0, isFlushUnderWay {
+            isFlushUnderWay = false
+            nextFlush = now.advanced(by: settings.updatePeriod)
+        }
+        return failuresInRow > 0
+    }
+
+    // MARK: What is due
+
+    /// What the storage is to do besides writing.
+    mutating func nextAction(now: Instant) -> StorageAction? {
+        guard actionDue <= now else { return nil }
+        isAsked = true
+        switch phase {
+        case .opening: return .open
+        case .reading(let last): return .read(after: last, limit: settings.fetchRows, since: since)
+        case .holdingBack: return .holdBack(since: since)
+        case .emptying: return .empty
+        case .keeping:
+            nextDue = now.advanced(by: Self.dueInterval)
+            return .readDue(limit: settings.fetchRows)
+        case .off, .waiting: preconditionFailure("nothing is due in \(phase)")
+        }
+    }
+
+    private var actionDue: Instant {
+        switch phase {
+        case .off, .waiting: .distantFuture
+        case .opening, .reading, .holdingBack, .emptying: isAsked ? .distantFuture : retryAt
+        case .keeping: isAsked || heldBack == 0 ? .distantFuture : max(nextDue, retryAt)
+        }
+    }
+
+    /// A batch is to be made now.
+    mutating func isBatchDue(now: Instant) -> Bool {
+        guard batchDue <= now else { return false }
+        if settings.mode == .delayed, ledger.waiting > 0, now >= nextFlush { isFlushUnderWay = true }
+        return true
+    }
+
+    private var batchDue: Instant {
+        guard phase == .keeping, !ledger.isOut else { return .distantFuture }
+        // The storage learns how far it is behind, though nothing is to be written.
+        let stamp = settings.mode == .shutdown && !isFlushing ? .distantFuture : nextStamp
+        guard ledger.waiting > 0, let oldest = ledger.oldest else { return max(stamp, retryAt) }
+        let due: Instant =
+            switch settings.mode {
+            case .none: .distantFuture
+            case _ where isFlushing || isFlushUnderWay: .zero
+            case .realtime: ledger.waiting >= RecordLedger.batch ? .zero : oldest.advanced(by: Self.linger)
+            case .delayed: nextFlush
+            case .shutdown: .distantFuture
+            }
+        return max(min(due, stamp), retryAt)
+    }
+
+    /// A batch goes even if nothing is in it.
+    func isStampDue(now: Instant) -> Bool { nextStamp <= now }
+
+    /// Whether a batch that is due takes records, or only tells how far behind the storage is.
+    func takesRecords(now: Instant) -> Bool {
+        switch settings.mode {
+        case .none: false
+        case .realtime: true
+        case .delayed: isFlushing || isFlushUnderWay
+        case .shutdown: isFlushing
+        }
+    }
+
+    var nextDeadline: Instant { isOn ? min(actionDue, batchDue) : .distantFuture }
+
+    // MARK: The end
+
+    mutating func flush() {
+        guard isOn else { return }
+        isFlushing = true
+        nextStamp = .zero
+    }
+
+    /// Nothing is left to be written.
+    var isFlushed: Bool {
+        switch phase {
+        case .off, .opening, .waiting: true
+        case .reading, .holdingBack, .emptying: false
+        case .keeping: ledger.count == 0 && nextStamp > .zero
+        }
+    }
+
+    // MARK: Dialogs whose time had passed
+
+    mutating func expire(_ did: DialogID, now: Instant) {
+        nextPaced = max(nextPaced, now).advanced(by: Self.pace)
+        paced[did] = nextPaced
+        counters.expired += 1
+    }
+
+    /// Not before it is a dialog to be ended.
+    func moment(of did: DialogID) -> Instant { paced.isEmpty ? .zero : paced[did] ?? .zero }
+
+    mutating func forget(_ did: DialogID, now: Instant) {
+        ledger.forget(did, now: now)
+        if !paced.isEmpty { paced[did] = nil }
+    }
+}

@@ -1,0 +1,150 @@
+// SQLiteDatabase keeps records in one file, by GRDB: one connection, a write-ahead log, so that a transaction is one
+// write without a wait for the disk. What was written is there after the end of the process, however it ends; after a
+// power cut the last transactions may be missing, and nothing is broken.
+//
+// Another process that holds the file's lock is waited for a second; then the attempt has failed, and the service
+// tries again.
+
+package import Dialogs
+import Foundation
+import GRDB
+package import Node
+
+package final class SQLiteDatabase: RecordDatabase {
+    private static let busySeconds: Double = 1
+    /// What the tables must be.
+    private static let versions = [("understudy_node", 1), ("understudy_record", 1)]
+
+    private let queue: DatabaseQueue
+
+    /// Opens the file, and makes it and its tables where they are not there.
+    package init(file: String) throws(StorageError) {
+        var configuration = Configuration()
+        configuration.busyMode = .timeout(Self.busySeconds)
+        configuration.label = "storage"
+        configuration.journalMode = .wal
+        configuration.prepareDatabase { database in
+            try database.execute(sql: "PRAGMA synchronous = NORMAL")
+        }
+        do {
+            queue = try DatabaseQueue(path: file, configuration: configuration)
+            try queue.write { database in
+                try database.execute(sql: ShippedSchema.sqlite)
+                for (table, version) in Self.versions {
+                    let sql = "SELECT table_version FROM version WHERE table_name = ?"
+                    let found = try Int.fetchOne(database, sql: sql, arguments: [table])
+                    guard found == version else {
+                        let told = found.map { "is of version \($0)" } ?? "has no version"
+                        throw StorageError("table \(table) \(told); this program needs \(version)")
+                    }
+                }
+            }
+        } catch {
+            throw Self.told(error)
+        }
+    }
+
+    private static func told(_ error: any Error) -> StorageError {
+        switch error {
+        case let error as StorageError: error
+        case let error as DatabaseError: StorageError("\(error.message ?? "SQLite says \(error.resultCode)")")
+        default: StorageError("\(error)")
+        }
+    }
+
+    private func reading<R>(_ body: (Database) throws -> R) throws(StorageError) -> R {
+        do { return try queue.read(body) } catch { throw Self.told(error) }
+    }
+
+    private func writing<R>(_ body: (Database) throws -> R) throws(StorageError) -> R {
+        do { return try queue.write(body) } catch { throw Self.told(error) }
+    }
+
+    package func knownUntil(before start: Int64) throws(StorageError) -> Int64 {
+        try reading { database in
+            let sql = "SELECT max(known_until_ms) FROM understudy_node WHERE known_until_ms < ?"
+            return try Int64.fetchOne(database, sql: sql, arguments: [start]) ?? 0
+        }
+    }
+
+    package func write(_ batch: StorageBatch, by writer: String, at now: Int64) throws(StorageError) {
+        try writing { database in
+            let insert = try database.cachedStatement(
+                sql: """
+                    INSERT INTO understudy_record (did, record, age_ms, saved_ms, deadline_ms, writer, held_back)
+                    VALUES (?, ?, ?, ?, ?, ?, 0)
+                    ON CONFLICT (did) DO UPDATE SET
+                        record = excluded.record, age_ms = excluded.age_ms, saved_ms = excluded.saved_ms,
+                        deadline_ms = excluded.deadline_ms, writer = excluded.writer, held_back = 0
+                    """)
+            for record in batch.records {
+                try insert.execute(arguments: [
+                    Int64(bitPattern: record.did.rawValue), Data(record.record), record.ageMilliseconds, now,
+                    record.remainingMilliseconds.map { now &+ $0 }, writer,
+                ])
+            }
+            let delete = try database.cachedStatement(sql: "DELETE FROM understudy_record WHERE did = ?")
+            for did in batch.removed { try delete.execute(arguments: [Int64(bitPattern: did.rawValue)]) }
+            try database.execute(
+                sql: """
+                    INSERT INTO understudy_node (name, known_until_ms) VALUES (?, ?)
+                    ON CONFLICT (name) DO UPDATE SET known_until_ms = excluded.known_until_ms
+                    """, arguments: [writer, now &- batch.lagMilliseconds])
+        }
+    }
+
+    private static let columns = "SELECT did, record, age_ms, saved_ms, deadline_ms FROM understudy_record"
+    private static let believed = "writer IN (SELECT name FROM understudy_node WHERE known_until_ms >= ?)"
+
+    private static func stored(_ row: Row, now: Int64) -> StoredRecord {
+        let record: Data = row["record"]
+        return StoredRecord(
+            did: row["did"], record: [UInt8](record), age: row["age_ms"], saved: row["saved_ms"],
+            deadline: row["deadline_ms"], now: now)
+    }
+
+    package func records(
+        after did: DialogID?, limit: Int, since: Int64, now: Int64
+    ) throws(StorageError) -> [StoredRecord] {
+        try reading { database in
+            let sql = "\(Self.columns) WHERE held_back = 0 AND did > ? AND \(Self.believed) ORDER BY did LIMIT ?"
+            let start = did.map { Int64(bitPattern: $0.rawValue) } ?? .min
+            return try Row.fetchAll(database, sql: sql, arguments: [start, since, limit]).map {
+                Self.stored($0, now: now)
+            }
+        }
+    }
+
+    package func holdBack(since: Int64) throws(StorageError) -> Int {
+        try writing { database in
+            try database.execute(
+                sql: "UPDATE understudy_record SET held_back = 1 WHERE held_back = 0 AND NOT \(Self.believed)",
+                arguments: [since])
+            return try Self.heldBack(database)
+        }
+    }
+
+    private static func heldBack(_ database: Database) throws -> Int {
+        try Int.fetchOne(database, sql: "SELECT count(*) FROM understudy_record WHERE held_back = 1") ?? 0
+    }
+
+    package func due(limit: Int, now: Int64) throws(StorageError) -> (records: [StoredRecord], heldBack: Int) {
+        try reading { database in
+            let sql = "\(Self.columns) WHERE held_back = 1 AND deadline_ms <= ? ORDER BY deadline_ms LIMIT ?"
+            let rows = try Row.fetchAll(database, sql: sql, arguments: [now, limit])
+            return (rows.map { Self.stored($0, now: now) }, try Self.heldBack(database))
+        }
+    }
+
+    package func record(_ did: DialogID, now: Int64) throws(StorageError) -> StoredRecord? {
+        try reading { database in
+            let row = try Row.fetchOne(
+                database, sql: "\(Self.columns) WHERE did = ?", arguments: [Int64(bitPattern: did.rawValue)])
+            return row.map { Self.stored($0, now: now) }
+        }
+    }
+
+    package func empty() throws(StorageError) {
+        try writing { try $0.execute(sql: "DELETE FROM understudy_record WHERE held_back = 0") }
+    }
+}

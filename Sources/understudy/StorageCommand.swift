@@ -1,0 +1,52 @@
+// `understudy storage init`: the tables of a database, before a node is started with it.
+
+import ArgumentParser
+import Management
+import Node
+
+struct StorageCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "storage", abstract: "Make the tables that records are kept in.", subcommands: [InitStorage.self])
+}
+
+struct InitStorage: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "init", abstract: "Make the tables, where they are not there, and compare their versions.",
+        discussion: """
+            A node makes a new SQLite file by itself, but nothing in PostgreSQL; this makes both, and says whether a \
+            database that is there can be used. Nothing in it is changed.
+
+            Exit codes: 0 the tables are there; 2 they are not, or of another version.
+            """)
+
+    @Option(help: ArgumentHelp("Like sqlite:///var/lib/understudy/dialogs.db; else storage.db_url.", valueName: "URL"))
+    var dbUrl: String?
+    @Option(name: .shortAndLong, help: "The node's YAML file.", completion: .file(extensions: ["yaml", "yml"]))
+    var config: String?
+    @OptionGroup var overrides: SettingOverrides
+
+    func run() async throws {
+        var settings = StorageSettings()
+        if let dbUrl {
+            var given = Settings()
+            if let problem = given.set("storage.db_url", to: .list([dbUrl])).first {
+                Console.complain(problem.message)
+                throw Console.failed
+            }
+            settings = given.storage
+        } else {
+            settings = try overrides.load(file: config).settings.storage
+        }
+        guard !settings.url.isEmpty else {
+            Console.complain("no database is named; give --db-url, or --config with storage.db_url")
+            throw Console.failed
+        }
+        do throws(StartError) {
+            let until = try Keeper.knownUntil(of: Keeper.open(settings, makesTables: true).database)
+            Console.print("\(settings.url): the tables are there\(until == 0 ? "" : ", and have been written")")
+        } catch {
+            Console.complain(error.description)
+            throw Console.failed
+        }
+    }
+}

@@ -1,0 +1,59 @@
+// What the file has after each call, as another connection reads it, and what is SQLite's own.
+
+import Dialogs
+import Foundation
+import GRDB
+import Node
+import Storage
+import Testing
+
+@Suite("Records in an SQLite file")
+struct SQLiteDatabaseTests {
+    /// A folder of its own, with the database's file in it.
+    private struct Place: ~Copyable {
+        let folder: URL
+        var file: String { folder.appending(path: "dialogs.db").path }
+
+        init() throws {
+            folder = FileManager.default.temporaryDirectory.appending(path: "storage-\(UUID().uuidString)")
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        }
+
+        deinit { try? FileManager.default.removeItem(at: folder) }
+    }
+
+    @Test(arguments: DatabaseChecks.all.map(\.name))
+    func `what was written comes back byte for byte, older by what has passed`(name: String) throws {
+        let place = try Place()
+        let check = try #require(DatabaseChecks.all.first { $0.name == name }).check
+        try check(SQLiteDatabase(file: place.file), SQLiteDatabase(file: place.file))
+    }
+
+    @Test func `what is no database, or one of another version, is told in one sentence`() throws {
+        let place = try Place()
+        try Data(repeating: 65, count: 8_192).write(to: URL(filePath: place.file))
+        #expect(throws: StorageError("file is not a database")) { try SQLiteDatabase(file: place.file) }
+        #expect(throws: StorageError.self) { try SQLiteDatabase(file: place.folder.path + "/none/dialogs.db") }
+        let other = place.folder.appending(path: "other.db").path
+        _ = try SQLiteDatabase(file: other)
+        try DatabaseQueue(path: other).write {
+            try $0.execute(sql: "UPDATE version SET table_version = 2 WHERE table_name = 'understudy_record'")
+        }
+        let sentence = "table understudy_record is of version 2; this program needs 1"
+        #expect(throws: StorageError(sentence)) { try SQLiteDatabase(file: other) }
+    }
+
+    @Test func `a file that another program has locked fails after a second, and is written when it is free`() throws {
+        let place = try Place()
+        let one = try SQLiteDatabase(file: place.file)
+        try DatabaseQueue(path: place.file).write { _ in
+            #expect(throws: StorageError("database is locked")) {
+                try one.write(DatabaseChecks.batch(1, [DatabaseChecks.record(1)]), by: "n1", at: 0)
+            }
+            let read = try one.records(after: nil, limit: 1, since: 0, now: 0)
+            #expect(read.isEmpty, "it can still be read")
+        }
+        try one.write(DatabaseChecks.batch(2, [DatabaseChecks.record(1)]), by: "n1", at: 0)
+        #expect(try one.records(after: nil, limit: 1, since: 0, now: 0) == [DatabaseChecks.record(1)])
+    }
+}
