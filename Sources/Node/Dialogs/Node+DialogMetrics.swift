@@ -37,7 +37,8 @@ extension Node {
     private func requestMetrics() -> [MetricReport] {
         [
             counter(
-                "dialog_requests_asked", "Requests within dialogs that this node was asked for", counters.requestsAsked),
+                "dialog_requests_asked", "Requests within dialogs that this node was asked for",
+                counters.requestsAsked),
             counter("dialog_requests_refused", "Those that it refused at once", counters.requestsRefused),
             counter("dialog_requests_accepted", "Those that were answered 2xx", counters.requestsAccepted),
             counter(
