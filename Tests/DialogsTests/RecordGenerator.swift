@@ -141,7 +141,7 @@ struct RecordGenerator {
         for _ in 0..<small(2) { parts.append(field(15, stamped())) }
         for _ in 0..<small() { parts.append(field(18, stamped())) }
         for _ in 0..<small() { parts.append(field(19, stamped())) }
-        for _ in 0..<small() { parts.append(field(20, pending())) }
+        for _ in 0..<small(2) { parts.append(field(20, pending())) }
         if chance(3) { parts.append(field(25, word())) }
         for number in unknownNumbers where chance(6) { parts.append(field(number, chance(2) ? text() : [])) }
         return assemble(parts)

@@ -240,7 +240,7 @@ struct CommandLineShapeTests {
                 "name":"n2","self":false,"silent_s":0.0,\
                 "state":"up","url":"","version":"","witness":false}],"node":"n1","not_ready_reason":"",\
                 "quorum":"held","ready":true,"relayed":0,"script":null,"sealing":null,\
-                "state":"up","strangers":[],"targets":[],"transactions":0,"unacknowledged":0,\
+                "state":"up","storage":null,"strangers":[],"targets":[],"transactions":0,"unacknowledged":0,\
                 "uptime_s":0.0,"version":"",\
                 "view":["n1","n2"],"waiting":""}
                 """)
