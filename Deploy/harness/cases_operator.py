@@ -20,7 +20,7 @@ COMMAND_LINE = [
     ("-v", 0, r"^understudy \d+\.\d+\.\d+"),
     ("version", 0, r"^understudy \d+\.\d+\.\d+"),
     ("man", 64, r"'man' is not a command of 'understudy'; there are serve"),
-    ("contacts", 64, r"'contacts' is not a command of 'understudy'; there are serve"),
+    ("phones", 64, r"'phones' is not a command of 'understudy'; there are serve"),
     ("status --node", 64, r"Missing value for '--node"),
     ("status --node %", 0, r"^node      n1"),
     ("status --node https://%:8080", 2, r"does not speak TLS"),

@@ -68,6 +68,10 @@ GROUPS = [
     ("certificate", "Connections"),
     ("calls_", "SIP"),
     ("call_", "SIP"),
+    ("registrations", "The registrar"),
+    ("contacts", "The registrar"),
+    ("addresses", "The registrar"),
+    ("script", "Scripts"),
     ("process_", "The process"),
     ("", "The node"),
 ]
