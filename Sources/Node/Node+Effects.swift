@@ -80,9 +80,9 @@ extension Node {
     /// How many peers a commit waits for. A refresh and a granted end must meet in one node: commit + grants > members
     /// (R9).
     mutating func waitForCommit(_ token: CommitToken, now: Instant) {
+        if token.purpose == .request { return waitForShift(token, now: now) }
         let members = cluster.holderCount
         var peers = settings.replication.commit == .majority ? members / 2 : 1
-        if token.purpose == .request { return waitForShift(token, now: now) }
         traceHeld(token, now: now)
         if token.purpose == .refresh { peers = max(peers, members - members / 2 - 1) }
         let enough = max(1, peers)

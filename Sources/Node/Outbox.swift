@@ -138,7 +138,7 @@ package struct Outbox: Sendable {
     }
 
     /// Something is for whoever watches beside the network.
-    package var isObserved: Bool { !events.isEmpty || !moments.isEmpty || !storage.isEmpty }
+    package var isObserved: Bool { !events.isEmpty || !requests.isEmpty || !moments.isEmpty || !storage.isEmpty }
 
     /// Forgets everything and keeps the memory.
     package mutating func removeAll() {

@@ -46,13 +46,6 @@ package struct Dispatcher: Sendable {
 
     package init(_ sets: [DispatcherSet]) { self.sets = sets }
 
-    package mutating func apply(_ sets: [DispatcherSet]) {
-        self.sets = sets
-        let known = Set(sets.flatMap { $0.destinations.map(\.uri) })
-        inactive.formIntersection(known)
-        sent = sent.filter { known.contains($0.key) }
-    }
-
     package func has(_ id: Int) -> Bool { sets.contains { $0.id == id } }
 
     package func isActive(_ id: Int) -> Bool {

@@ -83,6 +83,7 @@ package struct RouteMemory: Sendable {
     mutating func removeRemote(_ link: ProfileLink, _ uid: [UInt8]) -> Bool {
         guard remote[link]?.removeValue(forKey: uid) != nil else { return false }
         remoteCount -= 1
+        if remote[link]?.isEmpty == true { remote[link] = nil }
         return true
     }
 
@@ -90,17 +91,6 @@ package struct RouteMemory: Sendable {
         for link in remote.keys { remote[link] = remote[link]?.filter { $0.value > seconds } }
         remote = remote.filter { !$0.value.isEmpty }
         remoteCount = remote.values.reduce(0) { $0 + $1.count }
-    }
-
-    /// Takes over what other settings say; entries of tables that are still there stay.
-    package mutating func apply(_ settings: RouteSettings) {
-        tables = settings.tables.map { wanted in
-            var table = tables.first { $0.settings.name == wanted.name } ?? Table(settings: wanted)
-            table.settings = wanted
-            return table
-        }
-        pike.settings = settings.pike
-        dispatcher.apply(settings.dispatcher)
     }
 
     package mutating func setShared(_ name: [UInt8], _ value: RouteValue) throws(RouteFault) {

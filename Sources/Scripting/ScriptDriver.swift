@@ -23,12 +23,12 @@ extension ScriptJudge {
                 lendRecords(of: &node)
                 let verdict = judge(question, time)
                 lendRecords(of: &node)
-                let lost = carryOutActs(&node, time, into: &out)
+                carryOutActs(&node, time, into: &out)
                 if let verdict {
                     let answer = Answer(question: question, verdict: verdict)
-                    receive(answer, unless: lost, &node, time, into: &out)
+                    receive(answer, &node, time, into: &out)
                 }
-                receiveLate(unless: lost, &node, time, into: &out)
+                receiveLate(&node, time, into: &out)
             }
         }
         tell(into: &out)
@@ -40,9 +40,9 @@ extension ScriptJudge {
         lendRecords(of: &node)
         let resumed = resume(time)
         lendRecords(of: &node)
-        let lost = carryOutActs(&node, time, into: &out)
-        for answer in resumed { receive(answer, unless: lost, &node, time, into: &out) }
-        receiveLate(unless: lost, &node, time, into: &out)
+        carryOutActs(&node, time, into: &out)
+        for answer in resumed { receive(answer, &node, time, into: &out) }
+        receiveLate(&node, time, into: &out)
         tell(into: &out)
         answer(&node, time, into: &out)
     }
@@ -53,24 +53,24 @@ extension ScriptJudge {
     }
 
     /// A request whose registration found no room is refused, whatever its run has said.
-    private func receive(
-        _ answer: Answer, unless lost: Set<UInt64>, _ node: inout Node, _ time: RouteTime, into out: inout Outbox
-    ) {
+    private func receive(_ answer: Answer, _ node: inout Node, _ time: RouteTime, into out: inout Outbox) {
         var verdict = answer.verdict
-        if case .request = verdict, lost.contains(answer.question.token) {
-            verdict = .request(RequestVerdict(.answer(status: 503, reason: [], lines: [])))
+        if lost.remove(answer.question.token) != nil {
+            switch verdict {
+            case .request: verdict = .request(RequestVerdict(.answer(status: 503, reason: [], lines: [])))
+            case .final: verdict = .final(.answer(status: 503, reason: [], lines: []))
+            case .message: break
+            }
         }
         node.receive(verdict: verdict, to: answer.question, now: time.now, into: &out)
     }
 
     /// What was said of requests that had been suspended.
-    private func receiveLate(
-        unless lost: Set<UInt64>, _ node: inout Node, _ time: RouteTime, into out: inout Outbox
-    ) {
+    private func receiveLate(_ node: inout Node, _ time: RouteTime, into out: inout Outbox) {
         guard !late.isEmpty else { return }
-        let answers = late
-        late.removeAll(keepingCapacity: true)
-        for answer in answers { receive(answer, unless: lost, &node, time, into: &out) }
+        var answers: [Answer] = []
+        swap(&answers, &late)
+        for answer in answers { receive(answer, &node, time, into: &out) }
     }
 
     // MARK: Events
@@ -91,8 +91,8 @@ extension ScriptJudge {
                 Array("dialog:\(event.kind.rawValue)".utf8), about: did, with: Self.message(event.dialog), to: callback,
                 time)
             lendRecords(of: &node)
-            let lost = carryOutActs(&node, time, into: &out)
-            receiveLate(unless: lost, &node, time, into: &out)
+            carryOutActs(&node, time, into: &out)
+            receiveLate(&node, time, into: &out)
             if confirms { node.confirm(event, now: time.now, into: &out) }
         }
         tell(into: &out)
@@ -121,10 +121,8 @@ extension ScriptJudge {
 
     // MARK: Records
 
-    /// - Returns: The questions whose registrations were not taken.
-    private func carryOutActs(_ node: inout Node, _ time: RouteTime, into out: inout Outbox) -> Set<UInt64> {
-        var lost: Set<UInt64> = []
-        guard !acts.isEmpty else { return lost }
+    private func carryOutActs(_ node: inout Node, _ time: RouteTime, into out: inout Outbox) {
+        guard !acts.isEmpty else { return }
         for act in acts {
             if !act.registrations.isEmpty || !act.statuses.isEmpty {
                 let isKept = node.register(
@@ -134,7 +132,6 @@ extension ScriptJudge {
             carryOut(act.dialogs, &node, time, into: &out)
         }
         acts.removeAll(keepingCapacity: true)
-        return lost
     }
 
     private func carryOut(_ draft: DialogDraft, _ node: inout Node, _ time: RouteTime, into out: inout Outbox) {

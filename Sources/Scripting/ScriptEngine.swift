@@ -201,6 +201,7 @@ package enum ScriptOutcome: Equatable, Sendable {
         swap(&host.run.dialogs, &other.host.run.dialogs)
         swap(&host.run.locations, &other.host.run.locations)
         swap(&host.run.suspended, &other.host.run.suspended)
+        swap(&counters, &other.counters)
     }
 
     private func finish(_ outcome: Int32, _ handle: OpaquePointer?) -> ScriptOutcome {

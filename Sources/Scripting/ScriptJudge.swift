@@ -74,6 +74,8 @@ package final class ScriptJudge {
 
     /// What runs want done, in their order; whoever asked carries it out before the verdict.
     package var acts: [Acts] = []
+    /// Questions whose registrations were not taken, and that have had no verdict yet.
+    var lost: Set<UInt64> = []
     private var continuations: [RoutePlan.Continuation] = []
 
     /// - Throws: for a script that has no `ksr_request_route`: nothing would say where requests go.
@@ -174,8 +176,16 @@ package final class ScriptJudge {
 
     /// Runs the routes that runs have asked for; one of them may ask for further ones.
     private func goOnWithSuspended(_ time: RouteTime) {
+        var gone: Set<UInt64> = []
         while !continuations.isEmpty {
             let next = continuations.removeFirst()
+            guard gone.insert(next.transaction).inserted else {
+                // Two that suspend and continue each other would never end. It waits, and gets its 500.
+                engine.host.run.suspended.insert(next.transaction)
+                let text = "a request that was suspended goes on once in a turn"
+                failures.append(ScriptError(kind: .error, file: engine.fileName, line: 0, text: text))
+                continue
+            }
             guard let entry = suspended.removeValue(forKey: next.transaction), begin(entry.question, time) else {
                 continue
             }
@@ -187,20 +197,24 @@ package final class ScriptJudge {
 
     private func suspend(_ question: ScriptQuestion) {
         let now = engine.host.run.time.now
-        for (number, entry) in suspended where now - entry.since > Self.patience { forget(number) }
+        forgetLate(now)
         var plan = engine.host.run.plan
         plan.isSuspended = false
         suspended[question.transaction] = Suspended(question: question, plan: plan, since: now)
         engine.host.run.suspended.insert(question.transaction)
     }
 
+    private func forgetLate(_ now: Instant) {
+        for (number, entry) in suspended where now - entry.since > Self.patience { forget(number) }
+    }
+
     private func forget(_ number: UInt64) {
-        suspended[number] = nil
+        if let entry = suspended.removeValue(forKey: number) { lost.remove(entry.question.token) }
         engine.host.run.suspended.remove(number)
     }
 
-    /// What is suspended for longer has got its 500.
-    private static let patience = Duration.seconds(64)
+    /// 64·T1: what is suspended for longer has got its 500.
+    private static let patience = Duration.seconds(32)
 
     private func use(_ other: ScriptEngine) {
         engine.exchangeLoan(with: other)
@@ -223,6 +237,7 @@ package final class ScriptJudge {
     /// Puts the message of a question before the engine.
     /// - Returns: `false` when no route is to be run.
     private func begin(_ question: ScriptQuestion, _ time: RouteTime) -> Bool {
+        if suspended.count >= SuspendedRequests.limit { forgetLate(time.now) }
         let state = states[question.transaction] ?? RouteState()
         switch question.point {
         case .request: break

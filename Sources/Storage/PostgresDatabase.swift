@@ -131,12 +131,16 @@ package final class PostgresDatabase: RecordDatabase {
     private func stored(_ rows: [[String?]], _ now: Int64) throws(StorageError) -> [StoredRecord] {
         var records: [StoredRecord] = []
         for row in rows {
-            guard row.count == 5, let did = row[0].flatMap({ Int64($0) }), let bytes = row[1].flatMap(Self.bytes(of:)),
-                let age = row[2].flatMap({ Int64($0) }), let saved = row[3].flatMap({ Int64($0) })
-            else { throw StorageError("PostgreSQL answers a row that is none of understudy_record") }
+            guard row.count == 5, let did = row[0].flatMap({ Int64($0) }) else {
+                throw StorageError("PostgreSQL answers a row that is none of understudy_record")
+            }
+            let (age, saved) = (row[2].flatMap { Int64($0) }, row[3].flatMap { Int64($0) })
+            // An empty record nobody can read, and it is counted.
+            let bytes = age != nil && saved != nil ? row[1].flatMap(Self.bytes(of:)) ?? [] : []
             records.append(
                 StoredRecord(
-                    did: did, record: bytes, age: age, saved: saved, deadline: row[4].flatMap { Int64($0) }, now: now))
+                    did: did, record: bytes, age: age ?? 0, saved: saved ?? now, deadline: row[4].flatMap { Int64($0) },
+                    now: now))
         }
         return records
     }

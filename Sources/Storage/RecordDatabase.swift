@@ -7,6 +7,9 @@ package import Dialogs
 package import Node
 
 package protocol RecordDatabase: Sendable {
+    /// The tables are there, and of this program's version.
+    func check() throws(StorageError)
+
     /// Until when whoever wrote here last had written all that it knew; 0 when nobody has.
     /// - Parameter start: When this process began: what others have written since is of the cluster that it is part of.
     func knownUntil(before start: Int64) throws(StorageError) -> Int64

@@ -28,19 +28,23 @@ package final class SQLiteDatabase: RecordDatabase {
         }
         do {
             queue = try DatabaseQueue(path: file, configuration: configuration)
-            try queue.write { database in
-                try database.execute(sql: ShippedSchema.sqlite)
-                for (table, version) in Self.versions {
-                    let sql = "SELECT table_version FROM version WHERE table_name = ?"
-                    let found = try Int.fetchOne(database, sql: sql, arguments: [table])
-                    guard found == version else {
-                        let told = found.map { "is of version \($0)" } ?? "has no version"
-                        throw StorageError("table \(table) \(told); this program needs \(version)")
-                    }
-                }
-            }
+            try queue.write { try $0.execute(sql: ShippedSchema.sqlite) }
         } catch {
             throw Self.told(error)
+        }
+        try check()
+    }
+
+    package func check() throws(StorageError) {
+        try reading { database in
+            for (table, version) in Self.versions {
+                let sql = "SELECT table_version FROM version WHERE table_name = ?"
+                let found = try Int.fetchOne(database, sql: sql, arguments: [table])
+                guard found == version else {
+                    let told = found.map { "is of version \($0)" } ?? "has no version"
+                    throw StorageError("table \(table) \(told); this program needs \(version)")
+                }
+            }
         }
     }
 
@@ -96,11 +100,16 @@ package final class SQLiteDatabase: RecordDatabase {
     private static let columns = "SELECT did, record, age_ms, saved_ms, deadline_ms FROM understudy_record"
     private static let believed = "writer IN (SELECT name FROM understudy_node WHERE known_until_ms >= ?)"
 
+    /// A row that holds what none of this program's does has an empty record: nobody can read that, and it is counted.
     private static func stored(_ row: Row, now: Int64) -> StoredRecord {
-        let record: Data = row["record"]
+        func number(_ column: String) -> Int64? { Int64.fromDatabaseValue(row[column] as DatabaseValue) }
+        let (age, saved, deadline) = (number("age_ms"), number("saved_ms"), number("deadline_ms"))
+        let isDeadline = deadline != nil || (row["deadline_ms"] as DatabaseValue).isNull
+        let isWhole = age != nil && saved != nil && isDeadline
+        let record = isWhole ? Data.fromDatabaseValue(row["record"] as DatabaseValue) : nil
         return StoredRecord(
-            did: row["did"], record: [UInt8](record), age: row["age_ms"], saved: row["saved_ms"],
-            deadline: row["deadline_ms"], now: now)
+            did: row["did"], record: record.map { [UInt8]($0) } ?? [], age: age ?? 0, saved: saved ?? now,
+            deadline: deadline, now: now)
     }
 
     package func records(

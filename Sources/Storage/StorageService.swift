@@ -19,7 +19,8 @@ package final class StorageService: Sendable {
         /// With the moment of each, Unix milliseconds.
         var actions: [(action: StorageAction, at: Int64)] = []
         var finds = 0
-        var refused: [StorageOutcome] = []
+        /// Look-ups that there was no room for.
+        var refused = 0
         var isStopping = false
     }
 
@@ -47,12 +48,12 @@ package final class StorageService: Sendable {
             while true {
                 signal.clear()
                 let (actions, refused, isStopping) = state.withLock { state in
-                    defer { (state.actions, state.refused, state.finds) = ([], [], 0) }
+                    defer { (state.actions, state.refused, state.finds) = ([], 0, 0) }
                     return (state.actions, state.refused, state.isStopping)
                 }
-                for outcome in refused { tell(outcome) }
+                if refused > 0 { tell(.notFound(why: "too many are looked for", count: refused)) }
                 for (action, at) in actions { tell(outcome(of: action, at: at)) }
-                guard actions.isEmpty, refused.isEmpty else { continue }
+                guard actions.isEmpty, refused == 0 else { continue }
                 if isStopping { return }
                 signal.wait(milliseconds: 60_000)
             }
@@ -81,7 +82,9 @@ package final class StorageService: Sendable {
 
         private func done(_ action: StorageAction, at: Int64) throws(StorageError) -> StorageOutcome {
             switch action {
-            case .open: return .opened(knownUntil: try database.knownUntil(before: start))
+            case .open:
+                try database.check()
+                return .opened(knownUntil: try database.knownUntil(before: start))
             case .write(let batch):
                 try database.write(batch, by: writer, at: at)
                 return .written(batch.number)
@@ -126,7 +129,7 @@ package final class StorageService: Sendable {
             for action in actions {
                 if case .find = action {
                     guard state.finds < Self.findLimit else {
-                        state.refused.append(.notFound(why: "too many are looked for"))
+                        state.refused += 1
                         continue
                     }
                     state.finds += 1

@@ -77,6 +77,11 @@ struct AcceptanceTests {
         try expectToPass(name)
     }
 
+    @Test(.timeLimit(.minutes(5)), arguments: ["killed-all", "expired-all", "stored"])
+    func `a cluster that lost every node comes back with its calls`(name: String) throws {
+        try expectToPass(name)
+    }
+
     @Test(.timeLimit(.minutes(5)), arguments: ["random-relay"])
     func `any datagram may reach any node (S1-2)`(name: String) throws {
         try expectToPass(name)

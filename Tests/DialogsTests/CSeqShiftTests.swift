@@ -34,7 +34,7 @@ struct CSeqShiftTests {
             }
         }
         #expect(CSeqShift.origin(of: 3, known: 0, shift: 4_096) == 3)
-        #expect(CSeqShift.origin(of: .max, known: .max, shift: .max) <= .max)
+        #expect(CSeqShift.origin(of: .max, known: .max, shift: .max) >= .max - CSeqShift.step)
     }
 
     @Test func `an INVITE keeps what it was moved by, while it is pending and when it has had its ACK`() throws {

@@ -57,7 +57,7 @@ struct BenchDisk {
                 !row.isHeldBack && isBelieved(row, since) && (last.map { row.record.did > $0 } ?? true)
             }
             let page = found.sorted { $0.record.did < $1.record.did }.prefix(limit)
-            return .read(page.map { Self.aged($0, now) }, isLast: found.count <= limit)
+            return .read(page.map { Self.aged($0, now) }, isLast: page.count < limit)
         case .holdBack(let since):
             for did in rows.keys where !isBelieved(rows[did]!, since) { rows[did]?.isHeldBack = true }
             return .heldBack(heldBack.count)

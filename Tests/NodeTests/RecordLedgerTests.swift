@@ -70,4 +70,15 @@ struct RecordLedgerTests {
         #expect(ledger.count == 1 && ledger.oldest == Self.moment(1))
         #expect(ledger.placeCount < 4_096)
     }
+
+    @Test func `what has been handed out leaves no place behind, though there is always more`() {
+        var ledger = RecordLedger()
+        for turn in 0..<10_000 {
+            for number in 0..<300 {
+                ledger.mark(Self.did((turn * 300 + number) % 5_000 + 1), now: Self.moment(Int64(turn)))
+            }
+            _ = ledger.take()
+        }
+        #expect(ledger.waiting > 0 && ledger.placeCount < 16_384)
+    }
 }

@@ -104,8 +104,10 @@ struct RequestWithinTests {
         bench.nodes.compactMap { $0 }.first?.dialogs(DialogQuery(), now: bench.now).dialogs.first?.did ?? ""
     }
 
-    private func ask(_ bench: inout ClusterBench, _ request: DialogRequest, through node: Int) -> DialogError? {
-        let id = did(bench)
+    private func ask(
+        _ bench: inout ClusterBench, _ request: DialogRequest, of given: String? = nil, through node: Int
+    ) -> DialogError? {
+        let id = given ?? did(bench)
         var error: DialogError?
         bench.perform(node) { machine, now, out in
             do throws(DialogError) { try machine.request(did: id, request, now: now, into: &out) } catch let problem {
@@ -254,15 +256,15 @@ struct RequestWithinTests {
         expectBothGoOn(&bench, from: 2, "afterwards")
     }
 
-    @Test func `a member that takes no facts keeps it from being made, and it is said so`() {
+    @Test func `a member that takes no facts is waited for until it is no member any more`() {
         var bench = bench()
         bench.pause(2)
         #expect(ask(&bench, DialogRequest("INFO", to: .callee), through: 0) == nil)
         bench.advance(milliseconds: 250)
         #expect(!bench.sent.contains { $0.text.hasPrefix("INFO") })
         bench.advance(milliseconds: 5_000)
-        // Once it is out of the view the request may leave; before its patience was over, or not at all.
-        #expect(outcomes(bench).count == 1)
+        #expect(outcomes(bench) == [.accepted])
+        #expect(bench.sent.filter { $0.text.hasPrefix("INFO") }.count == 1)
         bench.resume(2)
         bench.advance(milliseconds: 3_000)
         expectBothGoOn(&bench, from: 2, "afterwards")
@@ -359,6 +361,62 @@ struct RequestWithinTests {
             Issue.record("\(method) was taken")
             return
         }
+        #expect(bench.metric("dialog_requests_refused") == 1)
+    }
+
+    @Test func `a body has so many bytes and no more`() {
+        var bench = bench()
+        var request = DialogRequest("INFO", to: .callee)
+        request.contentType = "text/plain"
+        request.body = String(repeating: "x", count: DialogRequest.bodyLimit + 1)
+        guard case .invalid = ask(&bench, request, through: 0) else {
+            Issue.record("it was taken")
+            return
+        }
+        #expect(bench.metric("dialog_requests_refused") == 1)
+        request.body.removeLast()
+        #expect(ask(&bench, request, through: 0) == nil)
+        bench.advance(milliseconds: 200)
+        #expect(outcomes(bench) == [.accepted])
+    }
+
+    @Test func `so many requests are under way at a node and no more`() throws {
+        let limit = 4_096
+        var bench = ClusterBench(nodes: 1) { $0.dialogs.defaultTimeout = .seconds(600) }
+        bench.advance(milliseconds: 2_000)
+        bench.phones = { sent, _ in
+            guard sent.text.hasPrefix("INVITE") else { return [] }
+            let contact = "Contact: <sip:bob@10.0.9.2>\r\n"
+            let answer = ClusterBench.answer(200, to: sent, toTag: ";tag=bob", extra: contact)
+            return [ClusterBench.Reply(text: answer, from: sent.to, node: sent.node)]
+        }
+        for number in 0...limit {
+            for method in ["INVITE", "ACK"] {
+                let invite = method == "ACK" ? bench.sent.last { $0.text.hasPrefix("INVITE") } : nil
+                let route = invite?.header("Record-Route")
+                bench.receive(
+                    "\(method) sip:bob@10.0.9.2 SIP/2.0\r\nVia: SIP/2.0/UDP \(ClusterBench.caller);"
+                        + "branch=z9hG4bK\(method)\(number)\r\nMax-Forwards: 70\r\nFrom: <sip:alice@10.0.9.1>;tag=a\r\n"
+                        + "To: <sip:bob@10.0.9.2>\(method == "ACK" ? ";tag=bob" : "")\r\nCall-ID: c\(number)\r\n"
+                        + "CSeq: 1 \(method)\r\nContact: <sip:alice@10.0.9.1>\r\n"
+                        + (route.map { "Route: \($0)\r\n" } ?? "") + "Content-Length: 0\r\n\r\n",
+                    from: ClusterBench.caller, at: 0)
+            }
+        }
+        var (dids, query) = ([String](), DialogQuery())
+        repeat {
+            let page = try #require(bench.nodes[0]).dialogs(query, now: bench.now)
+            dids += page.dialogs.map(\.did)
+            query.cursor = page.next
+        } while query.cursor != nil
+        #expect(dids.count == limit + 1)
+        for did in dids.dropLast() {
+            #expect(ask(&bench, DialogRequest("INFO", to: .callee), of: did, through: 0) == nil)
+        }
+        let last = try #require(dids.last)
+        #expect(
+            ask(&bench, DialogRequest("INFO", to: .callee), of: last, through: 0)
+                == .refused("a request to this side is under way"))
         #expect(bench.metric("dialog_requests_refused") == 1)
     }
 

@@ -55,12 +55,12 @@ struct ScriptArticleTests {
           and `dialog:failed`: once, on the node that acts for the dialog, whichever has seen it.
         - `KSR.dialog.dlg_set_state()` answers 1 for the state that the dialog has: states follow from messages.
           `dlg_remote_profile()` counts on this node; `dlg_set_timeout_by_profile()` is carried out within moments.
-        - `KSR.registrar` keeps contacts in the cluster's records: every node finds them. The verdict of a route that
-          has saved waits until a peer has what it saved. A table is a name, and needs no configuration. Addresses
-          are the user alone, in lower case; times, and how many contacts an address may have, are `registrar.*`'s.
-          A Path is always kept and followed, and a contact that came over a connection is reached by it, from any
-          node. Of contacts with one q the latest comes first; of a phone that has registered more than once
-          (`+sip.instance`) one way is taken, the first that is there. Where none is, the failure route gets 480.
+        - `KSR.registrar` keeps contacts in the cluster's records: every node finds them. The verdict of a request route
+          that has saved waits until a peer has what it saved. A table is a name, and needs no configuration. Addresses
+          are the user alone, in lower case; times, and how many contacts an address may have, are `registrar.*`'s. A
+          Path is always kept and followed, and a contact that came over a connection is reached by it, from any node.
+          Of contacts with one q the latest comes first; of a phone that has registered more than once (`+sip.instance`)
+          one way is taken, the first that is there. Where none is, the failure route gets 480.
         - `KSR.registrar.save()` answers a REGISTER out of order with 500 (RFC 3261 §10.3), where there it is 400, and
           its refusals list no contacts.
         - Regular expressions are those of `routes`: no counted repetition, no back reference.

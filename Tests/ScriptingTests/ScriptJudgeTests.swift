@@ -235,6 +235,55 @@ struct ScriptJudgeTests {
         #expect(desk.failures.isEmpty, "\(desk.failures)")
     }
 
+    @Test func `two suspended requests that continue each other wait again after one turn`() throws {
+        var desk = try desk(
+            """
+            local other = {}
+            function ksr_request_route()
+              if KSR.is_method_in("M") then
+                KSR.tmx.t_continue(other[1][1], other[1][2], "go_on")
+                KSR.sl.send_reply(200, "OK")
+                return
+              end
+              KSR.tm.t_newtran()
+              KSR.tmx.t_suspend()
+              table.insert(other, {KSR.pv.get("$T(id_index)"), KSR.pv.get("$T(id_label)")})
+            end
+            function go_on()
+              local mine = KSR.pv.get("$T(id_index)")
+              for _, one in ipairs(other) do
+                if one[1] ~= mine then KSR.tmx.t_continue(one[1], one[2], "go_on") end
+              end
+              KSR.tmx.t_suspend()
+            end
+            """)
+        for call in ["c1", "c2"] {
+            _ = try desk.receive(
+                ScriptCall.request("INVITE sip:bob@127.0.0.21:5070", "INVITE", call: call), from: Self.caller)
+        }
+        let sent = try desk.receive(
+            ScriptCall.request("MESSAGE sip:x@127.0.0.20", "MESSAGE", call: "m1"), from: "127.0.0.23:5060")
+        #expect(sent.compactMap(\.status) == [200], "it ends, and neither has a verdict")
+        #expect(desk.failures.contains { "\($0)".contains("goes on once in a turn") }, "\(desk.failures)")
+        #expect(Set(desk.advance(milliseconds: 33_000).compactMap(\.status)) == [500])
+    }
+
+    @Test func `those that were abandoned make room when their senders have given up`() throws {
+        var desk = try desk(
+            "function ksr_request_route() KSR.tm.t_newtran() KSR.info('s ' .. KSR.tmx.t_suspend()) end")
+        func invite(_ number: Int) throws {
+            let text = ScriptCall.request("INVITE sip:bob@127.0.0.21:5070", "INVITE", call: "c\(number)")
+            _ = try desk.receive(text, from: Self.caller)
+        }
+        for number in 0..<SuspendedRequests.limit { try invite(number) }
+        #expect(desk.said.allSatisfy { $0 == "s 1" })
+        try invite(SuspendedRequests.limit)
+        #expect(desk.said.last == "s -1", "one more than there is room for")
+        _ = desk.advance(milliseconds: 33_000)
+        try invite(SuspendedRequests.limit + 1)
+        #expect(desk.said.last == "s 1")
+    }
+
     @Test func `a suspended request that nobody goes on with gets 500, or 487 where it was cancelled`() throws {
         var desk = try desk("function ksr_request_route() KSR.tmx.t_suspend() end")
         _ = try desk.receive(Self.invite, from: Self.caller)

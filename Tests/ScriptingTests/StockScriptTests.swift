@@ -1,6 +1,6 @@
 // Debian's kamailio-basic-kemi-lua.lua, unchanged, over what Kamailio 5.6.3 was sent: all cases in their order, on one
 // node, and with every datagram dealt at random over three. What each end gets is compared with what it got from
-// Kamailio: statuses, methods, Request-URIs, Max-Forwards, Routes and Record-Routes, in order. Both files are read
+// Kamailio: statuses, methods, Request-URIs, Max-Forwards, and how many Routes and Record-Routes. Both files are read
 // where they are; without them the tests are skipped.
 //
 // What the phones send is theirs, but for what they copy from what they got: Vias, Record-Routes and Routes are those

@@ -43,6 +43,22 @@ struct SQLiteDatabaseTests {
         #expect(throws: StorageError(sentence)) { try SQLiteDatabase(file: other) }
     }
 
+    @Test func `a row that somebody has spoilt is told without a record, and no other is lost`() throws {
+        let place = try Place()
+        let one = try SQLiteDatabase(file: place.file)
+        var batch = StorageBatch(number: 1)
+        batch.records = (1...4).map { DatabaseChecks.record(UInt64($0)) }
+        try one.write(batch, by: "n1", at: 1_000)
+        try DatabaseQueue(path: place.file).write { database in
+            for (did, change) in [(1, "age_ms = 'abc'"), (2, "deadline_ms = 'x'"), (3, "saved_ms = 'y'")] {
+                try database.execute(sql: "UPDATE understudy_record SET \(change) WHERE did = \(did)")
+            }
+        }
+        let rows = try one.records(after: nil, limit: 10, since: 0, now: 2_000)
+        #expect(rows.map(\.did.rawValue) == [1, 2, 3, 4])
+        #expect(rows.map(\.record.isEmpty) == [true, true, true, false])
+    }
+
     @Test func `a file that another program has locked fails after a second, and is written when it is free`() throws {
         let place = try Place()
         let one = try SQLiteDatabase(file: place.file)

@@ -13,7 +13,7 @@ struct StorageServiceTests {
         let written = Mutex<[UInt64]>([])
         let isBroken = Mutex(false)
 
-        private func check() throws(StorageError) {
+        func check() throws(StorageError) {
             if isBroken.withLock({ $0 }) { throw StorageError("broken") }
         }
 
@@ -65,7 +65,8 @@ struct StorageServiceTests {
         .readDue(limit: 1), .find(DialogID(rawValue: 1)), .empty, .open, .write(StorageBatch(number: 4)),
     ]
 
-    @Test func `each action ends in one outcome, in order, and the end waits for all of them`() throws {
+    @Test(.timeLimit(.minutes(1)))
+    func `each action ends in one outcome, in order, and the end waits for all of them`() throws {
         let (database, outcomes) = (Database(), Outcomes())
         outcomes.absent.store(2, ordering: .relaxed)
         let service = try StorageService(database, writer: "n1", clock: { 0 }, deliver: outcomes.take)
@@ -102,6 +103,6 @@ struct StorageServiceTests {
         service.stop()
         let all = outcomes.all.withLock { $0 }
         #expect(all.count { $0 == .found(nil) } == StorageService.findLimit)
-        #expect(all.count { $0 == .notFound(why: "too many are looked for") } == 5)
+        #expect(all.count { $0 == .notFound(why: "too many are looked for", count: 5) } == 1)
     }
 }

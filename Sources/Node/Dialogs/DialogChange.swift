@@ -207,7 +207,7 @@ extension Node {
         }
         for entry in record.attributes {
             guard let value = entry.value else { continue }
-            if let wish = RequestWish(value), text(entry.key).hasPrefix("request-") {
+            if text(entry.key).hasPrefix("request-"), let wish = RequestWish(value) {
                 report.properties.append("\(text(entry.key))=\(text(wish.method)) \(wish.status)")
             } else if entry.key.count == 1, entry.key[0] < 32 {
                 report.scriptFlags |= 1 << UInt32(entry.key[0])

@@ -61,7 +61,7 @@ extension Node {
                 proxy.counters.requestsWithin),
             counter("sip_requests_moved", "Requests whose CSeq was moved for these", proxy.counters.requestsMoved),
             counter(
-                "sip_cseqs_used_up", "Requests refused since their moved CSeq would not fit 32 bits",
+                "sip_cseqs_used_up", "Requests whose moved CSeq would not fit 32 bits: refused, but for an ACK",
                 proxy.counters.numbersUsedUp),
         ]
     }

@@ -124,18 +124,23 @@ extension Node {
     /// - Returns: Why it was not; `nil` when it was.
     package mutating func addContact(_ wish: ContactWish, now: Instant, into out: inout Outbox) -> String? {
         let whole = Self.canonical(wish.address)
-        let address = settings.registrar.domains.isEmpty ? whole.prefix { $0 != 0x40 } : whole[...]
-        guard !settings.registrar.domains.contains("") || address.contains(0x40),
+        let isWhole = !settings.registrar.domains.isEmpty || settings.script.parameters.usesDomain
+        let address = isWhole ? whole[...] : whole.prefix { $0 != 0x40 }
+        guard !isWhole || address.contains(0x40),
             let name = LocationName(table: Array(wish.table.utf8), address: Array(address)).bytes
         else { return "'\(wish.address)' is no address" }
         let uri = Array(wish.uri.utf8)
         guard let key = RegisterRequest.key(uri) else { return "'\(wish.uri)' is no SIP URI" }
+        let path = Array(wish.path.utf8)
+        var hops: [NameAddress] = []
+        let isPath = path.allSatisfy { $0 >= 0x20 } && NameAddress.append(listIn: path, ByteRange(path), to: &hops)
+        guard path.isEmpty || isPath else { return "'\(wish.path)' is no Path" }
         let known = store.locations.record(of: name) ?? LocationRecord(aor: name)
         let before = known.entries.first { $0.key == key && $0.callID == Self.operatorCallID }
         var binding = Binding()
         (binding.key, binding.callID, binding.cSeq) = (key, Self.operatorCallID, (before?.cSeq ?? 0) &+ 1)
         binding.stamp = nextStamp(above: known)
-        (binding.contact, binding.path) = (uri, Array(wish.path.utf8))
+        (binding.contact, binding.path) = (uri, path)
         binding.q = UInt32(max(0, min(1_000, wish.q * 1_000)))
         (binding.flags, binding.methods) = (wish.flags, KamailioMethods.ours(wish.methods))
         binding.userAgent = Array("understudy".utf8)

@@ -208,7 +208,6 @@ extension Node {
         if let question, question.flow != .none, (try? message.load(RawSpan(_elements: question.bytes.span))) != nil {
             flow = self.flow(of: question, message)
         }
-        for status in statuses { noteRegistration(status: status) }
         for draft in drafts {
             let known = store.locations.record(of: draft.aor) ?? LocationRecord(aor: draft.aor)
             do throws(RegistrarRefusal) {
@@ -217,6 +216,7 @@ extension Node {
                 isKept = false
             }
         }
+        for status in statuses { noteRegistration(status: isKept ? status : 503) }
         return isKept
     }
 

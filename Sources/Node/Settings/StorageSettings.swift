@@ -49,8 +49,8 @@ package struct StorageSettings: Equatable, Sendable {
     /// A password stands in it, where logs and lists of processes would show it.
     private static func hasPassword(_ url: String) -> Bool {
         let rest = url.drop { $0 != "/" }.drop { $0 == "/" }
-        let authority = rest.prefix { $0 != "/" && $0 != "?" }
-        let user = authority.lastIndex(of: "@").map { authority[..<$0] } ?? ""
+        // A password may hold any of the signs that end it elsewhere.
+        let user = rest.lastIndex(of: "@").map { rest[..<$0] } ?? ""
         return user.contains(":") || rest.contains("password=")
     }
 

@@ -139,8 +139,9 @@ extension Node {
             storage.due(heldBack: heldBack)
             release(records, now: now)
         case .found(let record):
-            if let record { release([record], now: now) }
-        case .notFound: storage.counters.failures += 1
+            // What this node has written itself it does not take for news: it has ended here.
+            if let record, !storage.ledger.rows.contains(record.did) { release([record], now: now) }
+        case .notFound(_, let count): storage.counters.failures += UInt64(count)
         case .failed(let why): storageFailed(why, now: now)
         }
         settle(now: now, into: &out)

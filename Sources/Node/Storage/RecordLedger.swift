@@ -63,7 +63,7 @@ package struct RecordLedger: Sendable {
         guard since[did] == nil else { return }
         since[did] = now
         queue.append(did)
-        if queue.count - head > 2 * since.count + Self.slack { tidy() }
+        if queue.count > 2 * since.count + Self.slack { tidy() }
     }
 
     /// A record is no more, or is as it was read.

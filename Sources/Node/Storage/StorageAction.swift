@@ -68,7 +68,7 @@ package enum StorageOutcome: Equatable, Sendable {
     case due([StoredRecord], heldBack: Int)
     case found(StoredRecord?)
     /// It could not be looked for.
-    case notFound(why: String)
+    case notFound(why: String, count: Int = 1)
     case emptied
     /// What else was asked could not be done.
     case failed(why: String)

@@ -71,7 +71,8 @@ struct StorageState: Sendable {
     private var failuresInRow = 0
     private var retryAt = Instant.zero
     private var nextFlush = Instant.zero
-    private var isFlushUnderWay = false
+    /// When the flush of mode 2 began that is under way: it ends with what waited then.
+    private var flushBegan: Instant?
     private var nextStamp = Instant.zero
     private var nextDue = Instant.zero
     /// When dialogs may be ended whose time had passed before they were read.
@@ -80,7 +81,7 @@ struct StorageState: Sendable {
 
     var isFailing: Bool { failuresInRow > 0 }
     /// Rows may be there that no record is made of yet.
-    var mayKnowMore: Bool { isOn && (phase != .keeping || heldBack > 0) }
+    var mayKnowMore: Bool { isOn && phase != .opening && (phase != .keeping || heldBack > 0) }
 
     /// - Parameter knownUntil: `nil` while the storage is not there.
     mutating func begin(_ settings: StorageSettings, knownUntil: Int64?, now: Instant) {
@@ -163,8 +164,8 @@ struct StorageState: Sendable {
     mutating func succeeded(now: Instant) -> Bool {
         defer { failuresInRow = 0 }
         nextStamp = now.advanced(by: Self.stampInterval)
-        if ledger.waiting == 0, isFlushUnderWay {
-            isFlushUnderWay = false
+        if let began = flushBegan, (ledger.oldest ?? .distantFuture) > began {
+            flushBegan = nil
             nextFlush = now.advanced(by: settings.updatePeriod)
         }
         return failuresInRow > 0
@@ -199,7 +200,7 @@ struct StorageState: Sendable {
     /// A batch is to be made now.
     mutating func isBatchDue(now: Instant) -> Bool {
         guard batchDue <= now else { return false }
-        if settings.mode == .delayed, ledger.waiting > 0, now >= nextFlush { isFlushUnderWay = true }
+        if settings.mode == .delayed, ledger.waiting > 0, now >= nextFlush { flushBegan = flushBegan ?? now }
         return true
     }
 
@@ -211,7 +212,7 @@ struct StorageState: Sendable {
         let due: Instant =
             switch settings.mode {
             case .none: .distantFuture
-            case _ where isFlushing || isFlushUnderWay: .zero
+            case _ where isFlushing || flushBegan != nil: .zero
             case .realtime: ledger.waiting >= RecordLedger.batch ? .zero : oldest.advanced(by: Self.linger)
             case .delayed: nextFlush
             case .shutdown: .distantFuture
@@ -227,7 +228,7 @@ struct StorageState: Sendable {
         switch settings.mode {
         case .none: false
         case .realtime: true
-        case .delayed: isFlushing || isFlushUnderWay
+        case .delayed: isFlushing || flushBegan != nil
         case .shutdown: isFlushing
         }
     }

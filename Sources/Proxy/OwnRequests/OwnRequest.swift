@@ -11,8 +11,7 @@
 //   probe          OPTIONS to a target of a set        it is up or down                   none: the next one follows
 //
 // BYEs, and requests within, are found by the hash in their branch, which is the same on every node; OPTIONS by slot
-// and number, as branches
-// of a transaction are, in a slot whose index has its highest bit set.
+// and number, as branches of a transaction are, in a slot whose index has its highest bit set.
 //
 // Limit: `ProxySettings.contextLimit` at once; beyond it nothing is sent, which is counted, and whoever wanted it asks
 // again when it is due.

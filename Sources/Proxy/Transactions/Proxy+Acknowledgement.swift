@@ -52,7 +52,8 @@ extension Proxy {
         let isRouted = hint != nil
         matchDialog(&plan, dialogs: dialogs)
         if let hint, !plan.isKnown, waits(for: hint, plan, dialogs: dialogs) { return .unknown(hint) }
-        _ = placeCSeq(&plan, dialogs: dialogs)  // Its INVITE's number did fit.
+        // Its INVITE's number did fit; one of no INVITE goes on as it came.
+        if !placeCSeq(&plan, dialogs: dialogs) { counters.numbersUsedUp += 1 }
         plan.isInDialog = plan.isKnown || isRouted || !message.toTag.isEmpty
         if isOfRecordedRefusal(plan, dialogs: dialogs) { return .ofRefusal }
         if isOfRejected(plan, dialogs: dialogs) || isOfFailed(plan, isRouted: isRouted, dialogs: dialogs) {

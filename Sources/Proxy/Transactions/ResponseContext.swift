@@ -79,9 +79,9 @@ struct ResponseContext: Sendable {
     /// Why it was cancelled, and the Reasons of the caller's CANCEL (RFC 3326).
     var cause = CancelCause.caller
     var reason: [UInt8] = []
-    /// Session-Expires of a 2xx that comes without one (RFC 4028 §8.2); 0 for none.
     /// How long its branches are waited for.
     var times = AnswerTimes()
+    /// Session-Expires of a 2xx that comes without one (RFC 4028 §8.2); 0 for none.
     var sessionSeconds: UInt32 = 0
 
     var branches: [ClientBranch] = []

@@ -129,8 +129,11 @@ extension RouteRun {
     /// Takes away the credentials that were good, so that nobody further down sees them; those for other realms are
     /// somebody else's.
     package mutating func consumeCredentials() throws(RouteFault) -> Bool {
-        guard let realm = plan.authorizedRealm, let (_, field) = credentials(for: realm) else { return false }
-        try edit { (edits, _) throws(MessageEdits.Refusal) in try edits.remove(field) }
+        guard let realm = plan.authorizedRealm, hasCredentials(realm) else { return false }
+        for field in message.headers where field.name == .authorization || field.name == .proxyAuthorization {
+            guard DigestParameters(message.copy(field.value))?["realm"] == realm else { continue }
+            try edit { (edits, _) throws(MessageEdits.Refusal) in try edits.remove(field) }
+        }
         return true
     }
 }

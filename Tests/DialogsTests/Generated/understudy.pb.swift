@@ -82,7 +82,8 @@ nonisolated struct Understudy_Record: @unchecked Sendable {
 
   /// 64 ka-src, 128 ka-dst, 256 keep-alive failed, 512 a side did not answer its BYE,
   /// 1024 start, 2048 timeout, 4096 end told; a deleted record keeps 8-10, 15, 18, 19
-  /// until its end was told
+  /// until its end was told; 8192 an heir has ended a further pass, 16384 the cluster
+  /// has made requests of its own within it
   var from: Data {
     get {_storage._from}
     set {_uniqueStorage()._from = newValue}
