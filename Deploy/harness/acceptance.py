@@ -31,6 +31,7 @@ import cases_peers
 import cases_reference
 import cases_registrar
 import cases_reload
+import cases_requests
 import cases_robust
 import cases_seal
 import cases_services
@@ -92,6 +93,8 @@ CASES = [
     ("drain-haproxy", cases_drain.drain_haproxy, 150, 90),
     ("kamailio-tools", cases_tools.kamailio_tools, 150, 120),
     ("trace", cases_trace.trace, 90, 90),
+    ("requests-within", cases_requests.requests_within, 120, 90),
+    ("call-records", cases_requests.call_records, 150, 120),
     ("operator-mistakes", cases_operator.mistakes, 180, 180),
     ("operator-told", cases_operator.told, 180, 180),
     ("operator-floods", cases_flood.floods, 180, 90),

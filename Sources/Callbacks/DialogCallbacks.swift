@@ -44,8 +44,11 @@ package final class DialogCallbacks: Sendable {
         let body: Body
     }
 
+    package typealias RequestBody = @Sendable (RequestEvent) -> Void
+
     private struct State: Sendable {
         var next: UInt64 = 1
+        var ofRequests: [(registration: Registration, body: RequestBody)] = []
         var ofAll: [Entry] = []
         var ofOne: [String: [Entry]] = [:]
         var count = 0
@@ -82,8 +85,27 @@ package final class DialogCallbacks: Sendable {
         return registration
     }
 
+    /// Tells `body` how requests within dialogs have ended that somebody had asked for on this node, or that it made
+    /// for a dead one.
+    @discardableResult
+    package func onRequest(_ body: @escaping RequestBody) throws(RegistrationError) -> Registration {
+        let registration = state.withLock { state -> Registration? in
+            guard state.count < Self.registrationLimit else { return nil }
+            let registration = Registration(number: state.next)
+            state.next += 1
+            state.count += 1
+            state.ofRequests.append((registration, body))
+            return registration
+        }
+        guard let registration else { throw .tooMany }
+        return registration
+    }
+
     package func remove(_ registration: Registration) {
         state.withLock { state in
+            let requests = state.ofRequests.count
+            state.ofRequests.removeAll { $0.registration == registration }
+            state.count -= requests - state.ofRequests.count
             let before = state.ofAll.count + state.ofOne.values.reduce(0) { $0 + $1.count }
             state.ofAll.removeAll { $0.registration == registration }
             for did in state.ofOne.keys.sorted() {
@@ -113,6 +135,11 @@ package final class DialogCallbacks: Sendable {
     /// Runs the bodies that what stands in the outbox is for, carries out what they order, and takes it out.
     package func run(_ node: inout Node, now: Instant, into out: inout Outbox) {
         var rounds = 0
+        if !out.requests.isEmpty {
+            let bodies = state.withLock { $0.ofRequests.map(\.body) }
+            for event in out.requests { for body in bodies { body(event) } }
+            out.requests.removeAll(keepingCapacity: true)
+        }
         while !out.moments.isEmpty || !out.events.isEmpty {
             let (moments, events) = (out.moments, out.events)
             out.moments.removeAll(keepingCapacity: true)

@@ -22,6 +22,19 @@ package struct DialogService: Sendable {
         self.callbacks = callbacks
     }
 
+    /// What registered bodies have to say of dialogs in a listing (DLGCB_RPC_CONTEXT, DLGCB_MI_CONTEXT), by did; of
+    /// those alone for which they have something.
+    package func contexts(_ kind: DialogMomentKind = .rpcContext, of dids: [String]) async -> [String: [String]] {
+        await thread.perform { [callbacks] node, now, out in
+            var said: [String: [String]] = [:]
+            for did in dids {
+                let lines = callbacks.context(kind, did: did, of: &node, now: now, into: &out)
+                if !lines.isEmpty { said[did] = lines }
+            }
+            return said
+        }
+    }
+
     /// Registers a body and lets the node know what is watched for.
     @discardableResult
     package func register(

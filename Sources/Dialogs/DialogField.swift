@@ -74,7 +74,7 @@ extension RecordView {
         switch field {
         case .reference: return .number(1)
         case .state: return .number(Int(state.rawValue))
-        case .dialogFlags: return .number(moduleFlags)
+        case .dialogFlags: return .number(flags.moduleBits)
         case .scriptFlags: return .number(Int(scriptFlags(in: bytes)))
         case .callID: return text(callID, bytes)
         case .timeoutRoute: return word(.timeoutRoute, in: bytes).map { .text($0) }
@@ -120,12 +120,16 @@ extension RecordView {
         (try? NameAddress(bytes, value)).flatMap { text($0.uri, bytes) }
     }
 
-    /// The bits that `dflags` of the module has for what a record tells: HASBYE 2, CALLERBYE 4, CALLEEBYE 5, EXPIRED 9.
-    private var moduleFlags: Int {
+}
+
+extension RecordFlags {
+    /// The bits that `dflags` of the module has for what a record tells: HASBYE 2, CALLERBYE 4, CALLEEBYE 5, EXPIRED
+    /// 10.
+    public var moduleBits: Int {
         var bits = 0
-        if flags.contains(.byeFromCaller) { bits |= 1 << 2 | 1 << 4 }
-        if flags.contains(.byeFromCallee) { bits |= 1 << 2 | 1 << 5 }
-        if flags.contains(.timedOut) { bits |= 1 << 9 }
+        if contains(.byeFromCaller) { bits |= 1 << 2 | 1 << 4 }
+        if contains(.byeFromCallee) { bits |= 1 << 2 | 1 << 5 }
+        if contains(.timedOut) { bits |= 1 << 10 }
         return bits
     }
 }

@@ -85,6 +85,19 @@ extension DialogTable {
         return (found.sorted { Self.isBetter($0, than: $1) }.map(\.did), isCut)
     }
 
+    /// The youngest live dialog of a Call-ID.
+    public func live(callID: [UInt8]) -> DialogID? {
+        var best: Entry?
+        byCallID.forEach(hash: callIDHash(callID, ByteRange(callID))) { index in
+            guard let id = entries.id(at: index), let entry = entries[id], entry.state != .deleted else { return }
+            let stored = blobs.location(entry.blob)
+            let view = RecordView(stored.bytes, stored.range)
+            guard Text.same(stored.bytes, view.callID, callID, ByteRange(callID)) else { return }
+            if best.map({ Self.isBetter(entry, than: $0) }) ?? true { best = entry }
+        }
+        return best?.did
+    }
+
     /// Whether a dialog of this Call-ID is here.
     public func holds(callID: [UInt8]) -> Bool {
         var isHere = false

@@ -38,13 +38,15 @@ public enum DialogWord: String, CaseIterable, Sendable {
     /// What the BYEs of an end that somebody asked for give as their reason (RFC 3326), and their further header lines.
     case endReason = "end-reason"
     case endHeaders = "end-headers"
-    /// `caller` or `callee`: the one side that gets a BYE; both without it.
+    /// `caller` or `callee`: the one side that gets a BYE; `none`: no side does; both without it.
     case endSide = "end-side"
     /// The script's route for when its time is up.
     case timeoutRoute = "toroute"
     /// The last request of the cluster's own to that side, and how it ended (`RequestWish`).
     case requestToCaller = "request-caller"
     case requestToCallee = "request-callee"
+    /// The dialog is the cluster's own call, and this is whom its callee is sent on to (`Proxy+Bridge`).
+    case bridge
 }
 
 /// A write to a record.

@@ -225,7 +225,10 @@ enum ProxyTarget {
                 case .ask(let question): questions.append(question)
                 case .question(let did): asked.append(did)
                 // A resolver that never answers.
-                case .wanted, .legsEnded, .requestEnded, .note, .resolve, .locate: break
+                case .wanted, .legsEnded, .requestEnded, .referNotified, .bridgeAnswered, .bridgeFailed, .note,
+                    .resolve,
+                    .locate:
+                    break
                 }
             }
             for datagram in proxy.effects.queue.datagrams {

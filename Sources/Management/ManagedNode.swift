@@ -2,6 +2,7 @@
 // and the answer back, so every function suspends and none of them blocks. Answers are copies (`Node/Reports.swift`).
 
 package import Cluster
+package import Dialogs
 package import Node
 
 /// The node's thread has ended, or is about to: nothing more will be answered.
@@ -22,8 +23,17 @@ package protocol ManagedNode: Sendable {
     /// Changes variables, profiles, flags, properties and the lifetime of a dialog, all of it or nothing; answers why
     /// not.
     func change(did: String, _ changes: [DialogChange]) async throws(NodeStopped) -> DialogError?
+    /// Asks for a request within a dialog; answers its CSeq, or why it cannot be made.
+    func request(did: String, _ request: DialogRequest) async throws(NodeStopped) -> Result<UInt32, DialogError>
+    /// Asks for a REFER as `ims_dialog.bridge_controller`.
+    func refer(did: String, _ side: Leg, to address: String) async throws(NodeStopped) -> Result<UInt32, DialogError>
+    /// Bridges two addresses; answers why not.
+    func bridge(_ bridge: DialogBridge) async throws(NodeStopped) -> DialogError?
     /// The live dialog of Call-ID and tags; the To tag may be empty while nobody has answered.
     func did(callID: String, fromTag: String, toTag: String) async throws(NodeStopped) -> String?
+    /// What programs in the node's process have to say of dialogs in a listing, by did; of those alone for which they
+    /// have something.
+    func contexts(of dids: [String]) async throws(NodeStopped) -> [String: [String]]
     /// The profiles of the configuration and their sizes over the cluster.
     func profiles() async throws(NodeStopped) -> [ProfileReport]
     func size(ofProfile name: String, value: String?) async throws(NodeStopped) -> Result<Int, DialogError>
@@ -62,6 +72,9 @@ package protocol ManagedNode: Sendable {
 }
 
 extension ManagedNode {
+    /// A process without programs of its own.
+    package func contexts(of dids: [String]) async throws(NodeStopped) -> [String: [String]] { [:] }
+
     /// Every dialog that a query finds, page by page, at most `bound` of them.
     package func allDialogs(_ query: DialogQuery, bound: Int) async throws(NodeStopped) -> [DialogReport] {
         var query = query

@@ -152,6 +152,8 @@ package struct DialogReport: Equatable, Sendable {
     /// Words in a fixed order: `cancelled bye_from_caller bye_from_callee timed_out ended_by_operator failed ka-src
     /// ka-dst ended_by_keep_alive unanswered interrupted`.
     package var flags: [String] = []
+    /// `dflags` of the module, as `$dlg(dflags)` has it.
+    package var moduleFlags = 0
     package var end = DialogEnd()
     package var variables: [StampedReport] = []
     /// By name; the value is empty in a profile without values.

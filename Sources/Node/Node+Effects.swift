@@ -63,6 +63,10 @@ extension Node {
             case .legsEnded(let did, let unanswered): endLegs(did, unanswered: unanswered, now: now)
             case .requestEnded(let did, let leg, let cSeq, let status):
                 requestEnded(AskedRequest.Key(did: did, leg: leg), cSeq: cSeq, status: status, now: now)
+            case .referNotified(let did, let leg, let status, let isOver):
+                referNotified(AskedRequest.Key(did: did, leg: leg), status: status, isOver: isOver, now: now)
+            case .bridgeAnswered(let did): bridgeAnswered(did, now: now)
+            case .bridgeFailed(let callID, let status): bridgeFailed(callID: callID, status: status, now: now)
             case .resolve(let token, let target): resolve(token, target, now: now)
             case .ask(let question): out.scripts.append(question)
             case .locate(let question): locate(question, now: now)

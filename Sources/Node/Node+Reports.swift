@@ -193,6 +193,7 @@ extension Node {
         }
         report.pendings = record.pendings.map(pending)
         report.flags = record.flags.names
+        report.moduleFlags = record.flags.moduleBits
         report.end = end(did, record, now: now)
         tellStamped(record, in: &report)
         report.bytes = store.dialogs.bytes(did)?.count ?? 0

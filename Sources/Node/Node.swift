@@ -83,6 +83,8 @@ package struct Node: Sendable {
     var asked = AskedRequests()
     /// Where records are kept besides memory, and what has not got there.
     var storage = StorageState()
+    /// The number of the last bridge.
+    var lastBridge: UInt64 = 0
     var takeoverTimes = Histogram()
     var memberLags = Histogram()
 
@@ -328,4 +330,9 @@ struct NodeCounters: Sendable {
     /// Those of other members that are not watched, since too many are; results that their record did not take.
     var requestsUnwatched: UInt64 = 0
     var requestsUnmarked: UInt64 = 0
+    /// What phones tell of the calls that REFERs have asked for; bridges, and those whose first phone did not answer.
+    var refersMade: UInt64 = 0
+    var refersFailed: UInt64 = 0
+    var bridgesAsked: UInt64 = 0
+    var bridgesFailed: UInt64 = 0
 }

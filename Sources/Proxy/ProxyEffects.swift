@@ -69,6 +69,12 @@ package enum ProxyEffect: Sendable {
     /// A request to a side that somebody had asked for has its final status; 408 also for silence, 503 for what could
     /// not be sent.
     case requestEnded(DialogID, Leg, cSeq: UInt32, status: Int)
+    /// A side tells what became of the call that a REFER of the cluster's asked for; 0 where it does not say. `isOver`:
+    /// it tells no more.
+    case referNotified(DialogID, Leg, status: Int, isOver: Bool)
+    /// The first phone of a bridge has answered, and has its ACK; or it has not.
+    case bridgeAnswered(DialogID)
+    case bridgeFailed(callID: [UInt8], status: Int)
     /// A name has to be looked up; `Proxy.resolved` takes the answer with this token.
     case resolve(UInt64, ResolutionTarget)
     /// A script is asked; `Proxy.decide` takes its verdict.
@@ -224,6 +230,8 @@ package struct ProxyCounters: Equatable, Sendable {
     package var numbersUsedUp: UInt64 = 0
     /// Requests sent within dialogs that somebody had asked for.
     package var requestsWithin: UInt64 = 0
+    /// Requests within dialogs that were for the cluster itself.
+    package var ownAnswered: UInt64 = 0
 
     package init() {}
 }

@@ -154,7 +154,28 @@ extension ScriptJudge {
             out.notes.append(
                 Note(.warning, "too many times of whole profiles are being set", [("profile", wish.name.shown)]))
         }
+        for wish in draft.requests { ask(wish, &node, time, into: &out) }
         for wish in draft.endings { end(wish, &node, time, into: &out) }
+    }
+
+    private func ask(_ wish: DialogDraft.Request, _ node: inout Node, _ time: RouteTime, into out: inout Outbox) {
+        switch wish {
+        case .within(let did, let leg, let method, let headers, let type, let body):
+            var request = DialogRequest(method.shown, to: leg)
+            (request.headers, request.contentType, request.body) = (headers.shown, type.shown, body.shown)
+            attempt(did, into: &out) { (out) throws(DialogError) in
+                try node.request(did: did.hex, request, now: time.now, into: &out)
+            }
+        case .refer(let did, let leg, let address):
+            attempt(did, into: &out) { (out) throws(DialogError) in
+                try node.refer(did: did.hex, leg, to: address.shown, now: time.now, into: &out)
+            }
+        case .bridge(let from, let to, let proxy):
+            let bridge = DialogBridge(from: from.shown, to: to.shown, proxy: proxy.shown)
+            attempt(DialogID(rawValue: 0), into: &out) { (out) throws(DialogError) in
+                try node.bridge(bridge, now: time.now, into: &out)
+            }
+        }
     }
 
     private func end(_ wish: DialogDraft.Ending, _ node: inout Node, _ time: RouteTime, into out: inout Outbox) {
@@ -163,6 +184,7 @@ extension ScriptJudge {
         case .all: ending.side = .all
         case .caller: ending.side = .caller
         case .callee: ending.side = .callee
+        case .none: ending.side = .none
         }
         ending.reason = wish.reason.shown
         attempt(wish.did, into: &out) { (out) throws(DialogError) in

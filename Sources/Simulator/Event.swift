@@ -55,6 +55,8 @@ enum Event {
     case operatorEnds(call: Int)
     /// A script on some node writes into the record of a call.
     case scriptWrites(call: Int)
+    /// A script on some node asks for a request within a call.
+    case scriptAsks(call: Int)
     case balancerProbe
     case fault(FaultAction)
     /// The periodic look of the checkers at every node.

@@ -34,6 +34,8 @@ package struct PlanOptions: Equatable, Sendable {
     package var large: Bool?
     /// Scripts write variables, flags and profiles; in one seed of three when absent.
     package var writes: Bool?
+    /// Scripts ask for requests within calls; in one seed of four when absent.
+    package var asks: Bool?
     /// A process that only votes, beside the nodes.
     package var witness = false
 
@@ -82,6 +84,8 @@ package struct Plan: Sendable {
     let askedEnds: [(time: Nanoseconds, call: Int)]
     /// When a script writes into the record of which call.
     let writes: [(time: Nanoseconds, call: Int)]
+    /// When a script asks for a request within which call.
+    let asks: [(time: Nanoseconds, call: Int)]
     let randomSeed: UInt64
 
     /// `ims_dialog.ka_interval` where there are keep-alives: less than operators may have, as lifetimes are.
@@ -135,6 +139,7 @@ package struct Plan: Sendable {
         faultTimes = Plan.drawTimes(of: chosen, using: &random)
         askedEnds = Plan.drawEnds(seed, of: plain, lifetimeSeconds, options)
         writes = Plan.drawWrites(seed, of: plain, lifetimeSeconds, options)
+        asks = Plan.drawAsks(seed, of: plain, lifetimeSeconds, options)
         randomSeed = random.next()
     }
 
@@ -232,6 +237,19 @@ package struct Plan: Sendable {
         return calls.flatMap { call in
             (0..<(2 + random.below(6))).map { _ in
                 let after = random.between(.milliseconds(200), 2 * .seconds(Int64(lifetimeSeconds)))
+                return (min(call.start + after, converged), call.index)
+            }
+        }
+    }
+
+    private static func drawAsks(
+        _ seed: UInt64, of calls: [CallPlan], _ lifetimeSeconds: Int, _ options: PlanOptions
+    ) -> [(time: Nanoseconds, call: Int)] {
+        var random = SplitMix(seed: seed ^ 0x4173_6B73_4173_6B73)
+        guard options.asks ?? random.chance(perMille: 250) else { return [] }
+        return calls.flatMap { call in
+            (0..<(1 + random.below(5))).map { _ in
+                let after = random.between(.milliseconds(400), 2 * .seconds(Int64(lifetimeSeconds)) + .seconds(3))
                 return (min(call.start + after, converged), call.index)
             }
         }

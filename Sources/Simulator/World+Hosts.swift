@@ -143,6 +143,7 @@ extension World {
         let (actions, busArena, code) = (outbox.bus, outbox.busArena, outbox.exit)
         let process = host.process
         if !outbox.events.isEmpty { note(outbox.events, host) }
+        if !outbox.requests.isEmpty { note(outbox.requests, host) }
         for datagram in datagrams {
             let packet = Packet(
                 bytes: Array(arena[datagram.range.range]), source: host.address, to: datagram.to,

@@ -28,6 +28,8 @@ package final class World {
     /// Which node a script runs on, and what it writes.
     var writeRandom: SplitMix
     var writeCount = 0
+    /// Which node is asked for a request, and for which.
+    var askRandom: SplitMix
     /// Of what proxies above and below have a part in.
     var partyRandom: SplitMix
 
@@ -62,6 +64,7 @@ package final class World {
         endRandom = SplitMix(seed: plan.seed ^ 0x456E_6473_456E_6473)
         faultRandom = random.fork()
         writeRandom = SplitMix(seed: plan.seed ^ 0x5772_6974_6557_7269)
+        askRandom = SplitMix(seed: plan.seed ^ 0x4173_6B65_7273_4173)
         partyRandom = SplitMix(seed: plan.randomSeed ^ 0x7061_7274_7061_7274)
         links = Links(nodes: plan.hostCount)
         balancer = Balancer(nodes: plan.nodes, endpoint: World.balancerEndpoint)
@@ -136,6 +139,7 @@ package final class World {
         case .script(let call, let step): perform(step: step, of: call)
         case .operatorEnds(let call): operatorEnds(call)
         case .scriptWrites(let call): scriptWrites(call)
+        case .scriptAsks(let call): scriptAsks(call)
         case .balancerProbe: probeNodes()
         case .fault(let action): perform(action)
         case .sample: sample()
@@ -252,6 +256,7 @@ package final class World {
         for call in plan.calls where !call.waits { queue.push(.startCall(call.index), at: call.start) }
         for fault in plan.faultTimes { queue.push(.fault(.strike(fault.kind)), at: fault.time) }
         for write in plan.writes { queue.push(.scriptWrites(call: write.call), at: write.time) }
+        for ask in plan.asks { queue.push(.scriptAsks(call: ask.call), at: ask.time) }
         for end in plan.askedEnds { queue.push(.operatorEnds(call: end.call), at: end.time) }
         queue.push(.fault(.heal), at: Plan.heal)
         queue.push(.settlePoint(.converged), at: Plan.converged)

@@ -89,9 +89,9 @@ package struct Heartbeat: Sendable {
     }
 }
 
-/// Is told what has become of dialogs (`Outbox.events`, `Outbox.moments`), and what is to be stored (`Outbox.storage`),
-/// on the SIP thread and in the same turn, before anything of that turn is sent: it must not wait, and takes what it is
-/// told out of the outbox.
+/// Is told what has become of dialogs (`Outbox.events`, `Outbox.requests`, `Outbox.moments`), and what is to be stored
+/// (`Outbox.storage`), on the SIP thread and in the same turn, before anything of that turn is sent: it must not wait,
+/// and takes what it is told out of the outbox.
 package typealias Observer<Machine: NodeMachine & ~Copyable> =
     @Sendable (inout Machine, Instant, inout Outbox) -> Void
 

@@ -62,6 +62,9 @@ struct UnderstudySim: AsyncParsableCommand {
     @Flag(inversion: .prefixedNo, help: "Scripts write variables, flags and profiles; in one seed of three.")
     var writes: Bool?
 
+    @Flag(inversion: .prefixedNo, help: "Scripts ask for requests within calls; in one seed of four.")
+    var asks: Bool?
+
     @Flag(help: "A process that only votes runs beside the nodes.")
     var witness = false
 
@@ -98,6 +101,7 @@ struct UnderstudySim: AsyncParsableCommand {
         options.tagless = tagless
         options.large = large
         options.writes = writes
+        options.asks = asks
         options.witness = witness
         if let faults {
             let names = faults.split(separator: ",").map(String.init).filter { $0 != "none" }
@@ -137,6 +141,7 @@ struct UnderstudySim: AsyncParsableCommand {
         if let tagless { words.append(tagless ? "--tagless" : "--no-tagless") }
         if let large { words.append(large ? "--large" : "--no-large") }
         if let writes { words.append(writes ? "--writes" : "--no-writes") }
+        if let asks { words.append(asks ? "--asks" : "--no-asks") }
         if witness { words.append("--witness") }
         if let hunts { words.append(hunts ? "--hunts" : "--no-hunts") }
         return words.joined(separator: " ")

@@ -8,10 +8,10 @@ import Node
 import Primitives
 
 final class EventSink: Sendable {
-    private let file: LineFile<LifeEvent>
+    private let file: LineFile<LifeEvent?>
 
     private init(_ path: String, _ live: LiveNode) throws(NanomsgError) {
-        file = try LineFile(path: path) { [weak live] events in live?.confirm(events) }
+        file = try LineFile(path: path) { [weak live] events in live?.confirm(events.compactMap { $0 }) }
     }
 
     /// - Returns: `nil` where nobody is told.
@@ -25,7 +25,9 @@ final class EventSink: Sendable {
     static func take(_ sink: EventSink?, _ machine: inout ScriptedNode, _ now: Instant, _ out: inout Outbox) {
         machine.tellScript(now, &out)
         for event in out.events { sink?.file.append(event.json.bytes, event) }
+        for event in out.requests { sink?.file.append(event.json.bytes, nil) }
         out.events.removeAll(keepingCapacity: true)
+        out.requests.removeAll(keepingCapacity: true)
         out.moments.removeAll(keepingCapacity: true)
     }
 
@@ -33,7 +35,7 @@ final class EventSink: Sendable {
     func stop() { file.stop() }
 
     static func metrics(_ sink: EventSink?) -> [MetricReport] {
-        let counters = sink?.file.counters ?? LineFile<LifeEvent>.Counters()
+        let counters = sink?.file.counters ?? LineFile<LifeEvent?>.Counters()
         func counter(_ name: String, _ help: String, _ value: UInt64) -> MetricReport {
             MetricReport(
                 name: "understudy_\(name)_total", help: help, kind: .counter, value: Int64(clamping: value))

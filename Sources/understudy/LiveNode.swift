@@ -3,6 +3,7 @@
 // `NodeStopped`.
 
 import Cluster
+import Dialogs
 import Management
 import Nanomsg
 import Node
@@ -186,6 +187,31 @@ final class LiveNode: ManagedNode {
         try await ask { node, now, out in
             do throws(DialogError) {
                 try node.change(did: did, changes, now: now, into: &out)
+                return nil
+            } catch { return error }
+        }
+    }
+
+    func request(did: String, _ request: DialogRequest) async throws(NodeStopped) -> Result<UInt32, DialogError> {
+        try await ask { node, now, out in
+            do throws(DialogError) {
+                return .success(try node.request(did: did, request, now: now, into: &out))
+            } catch { return .failure(error) }
+        }
+    }
+
+    func refer(did: String, _ side: Leg, to address: String) async throws(NodeStopped) -> Result<UInt32, DialogError> {
+        try await ask { node, now, out in
+            do throws(DialogError) {
+                return .success(try node.refer(did: did, side, to: address, now: now, into: &out))
+            } catch { return .failure(error) }
+        }
+    }
+
+    func bridge(_ bridge: DialogBridge) async throws(NodeStopped) -> DialogError? {
+        try await ask { node, now, out in
+            do throws(DialogError) {
+                try node.bridge(bridge, now: now, into: &out)
                 return nil
             } catch { return error }
         }

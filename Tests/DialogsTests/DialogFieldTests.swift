@@ -40,7 +40,7 @@ struct DialogFieldTests {
         let (table, did) = try Self.table()
         let expected: [DialogField: DialogFieldValue?] = [
             .reference: .number(1), .identifier: .number(did.moduleIdentifier), .entry: .number(table.bucket(of: did)),
-            .state: .number(4), .dialogFlags: .number(1 << 2 | 1 << 5 | 1 << 9), .scriptFlags: .number(4),
+            .state: .number(4), .dialogFlags: .number(1 << 2 | 1 << 5 | 1 << 10), .scriptFlags: .number(4),
             .callID: .text(Self.text("c1")), .timeoutRoute: .text(Self.text("late")), .lifetime: .number(600),
             .start: .number(1_700_000_003), .fromURI: .text(Self.text("sip:alice@h;user=phone")),
             .fromTag: .text([0x61]), .fromCSeq: .text([0x37]), .fromRoutes: .text(Self.text("<sip:edge;lr>")),

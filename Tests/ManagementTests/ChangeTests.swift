@@ -1,6 +1,7 @@
 // What an operator changes of a dialog, and what profiles tell: `cluster.change`, `cluster.profiles` and
 // `dlg.profile_*`.
 
+import Dialogs
 import Management
 import Node
 import Synchronization
@@ -53,6 +54,38 @@ struct ChangeTests {
         #expect(node.deeds.isEmpty)
     }
 
+    @Test(arguments: [
+        (
+            "cluster.request", #"["call-1@pc33","callee","INFO"]"#,
+            #"request 0000000000000001 callee ["INFO", "", "", ""]"#
+        ),
+        (
+            "cluster.request",
+            #"{"id":"call-1@pc33","side":"caller","method":"MESSAGE","content_type":"a/b","body":"c"}"#,
+            #"request 0000000000000001 caller ["MESSAGE", "", "a/b", "c"]"#
+        ),
+        ("cluster.refer", #"["call-1@pc33","caller","sip:c@x"]"#, "refer 0000000000000001 caller sip:c@x"),
+        ("dlg.bridge_dlg", #"["sip:a@x","sip:b@x"]"#, "bridge sip:a@x sip:b@x '' hold"),
+        ("dlg.bridge_dlg", #"["sip:a@x","sip:b@x",".","."]"#, "bridge sip:a@x sip:b@x '' hold"),
+        ("dlg.bridge_dlg", #"["sip:a@x","sip:b@x","sip:p@x","_"]"#, "bridge sip:a@x sip:b@x 'sip:p@x' "),
+    ])
+    func `requests and bridges are asked of the node`(method: String, params: String, deed: String) async throws {
+        let answer = try await call(method, params)
+        #expect(node.deeds == [deed])
+        #expect(method == "dlg.bridge_dlg" ? answer == [:] : answer["outcome"] == "taken" && answer["cseq"] == 4_097)
+    }
+
+    @Test(arguments: [
+        ("cluster.request", #"["call-1@pc33","nobody","INFO"]"#, 400),
+        ("cluster.request", #"["call-1@pc33","caller"]"#, 400),
+        ("cluster.refer", #"["call-1@pc33","caller"]"#, 400), ("cluster.refer", #"["none","caller","sip:c@x"]"#, 404),
+        ("dlg.bridge_dlg", #"["sip:a@x"]"#, 500),
+    ])
+    func `what names no side, method or address is refused`(method: String, params: String, code: Int64) async throws {
+        #expect(try await call(method, params)["code"] == .integer(code))
+        #expect(node.deeds.isEmpty)
+    }
+
     @Test func `why the node does not change it is told`() async throws {
         node.state.withLock { $0.changeOutcome = .unknownProfile("nose") }
         let error = try await call("cluster.change", #"["call-1@pc33","profile","nose"]"#)
@@ -90,9 +123,28 @@ struct ChangeTests {
         #expect(page["dialogs"]?.elements?.compactMap { $0["call_id"]?.text } == found)
     }
 
-    @Test func `set_state takes the state that a dialog has, and no other (ims_dialog d2)`() async throws {
+    @Test func `listings of contexts have what programs say of a dialog, and others have not`() async throws {
+        node.state.withLock { $0.contexts = ["0000000000000002": ["tenant red", "rate 3"]] }
+        let all = try await call("dlg.list_ctx", "[]")
+        #expect(all.elements?.map { $0["context"] } == [nil, ["tenant red", "rate 3"]])
+        #expect(try await call("dlg.list", "[]").elements?.allSatisfy { $0["context"] == nil } == true)
+        #expect(try await call("dlg.dlg_list_ctx", #"["call-2@pc33"]"#)["context"] == ["tenant red", "rate 3"])
+        #expect(try await call("dlg.dlg_list_ctx", #"["call-1@pc33"]"#)["context"] == nil)
+        #expect(try await call("dlg.dlg_list_ctx", #"["nobody"]"#) == [:])
+    }
+
+    @Test func `dflags are those of the pseudo-variable`() async throws {
+        node.state.withLock { $0.dialogs[0].moduleFlags = RecordFlags.byeFromCaller.union(.timedOut).moduleBits }
+        #expect(try await call("dlg.list", "[]").elements?.map { $0["dflags"] } == [1_044, 0])
+    }
+
+    @Test func `set_state takes the state that a dialog has, and 5, which is the default (ims_dialog d2)`() async throws
+    {
         #expect(try await call("dlg.set_state", #"["call-1@pc33","f1","t1",4]"#) == "Done")
-        #expect(try await call("dlg.set_state", #"["call-1@pc33","f1","t1"]"#)["code"] == 500)
+        #expect(try await call("dlg.set_state", #"["call-1@pc33","f1","t1",3]"#)["code"] == 500)
+        #expect(node.deeds.isEmpty)
+        #expect(try await call("dlg.set_state", #"["call-1@pc33","f1","t1"]"#) == "Done")
+        #expect(node.deeds == ["terminate 0000000000000001 none '' ''"])
         #expect(try await call("dlg.set_state", #"["call-1@pc33","f1"]"#)["code"] == 400)
         let invalid = try await call("dlg.set_state", #"["call-1@pc33","f1","t1",6]"#)
         #expect(invalid["message"] == "Invalid state value")

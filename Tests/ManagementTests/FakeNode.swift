@@ -1,6 +1,7 @@
 // A node made of prepared reports, which remembers what it was asked to do.
 
 import Cluster
+import Dialogs
 import Management
 import Node
 import Synchronization
@@ -17,6 +18,7 @@ final class FakeNode: ManagedNode {
         var isStopped = false
         /// Why nothing is changed; `nil` changes it.
         var changeOutcome: DialogError?
+        var contexts: [String: [String]] = [:]
         var profiles: [ProfileReport] = []
         var addresses: [AddressReport] = []
         var statistics = DialogStatistics()
@@ -94,6 +96,32 @@ final class FakeNode: ManagedNode {
     func change(did: String, _ changes: [DialogChange]) async throws(NodeStopped) -> DialogError? {
         try get { state in
             state.deeds.append("change \(did) \(changes)")
+            return state.changeOutcome
+        }
+    }
+
+    func contexts(of dids: [String]) async throws(NodeStopped) -> [String: [String]] {
+        try get { state in state.contexts.filter { dids.contains($0.key) } }
+    }
+
+    func request(did: String, _ request: DialogRequest) async throws(NodeStopped) -> Result<UInt32, DialogError> {
+        try get { state in
+            let parts = [request.method, request.headers, request.contentType, request.body]
+            state.deeds.append("request \(did) \(request.side) \(parts)")
+            return state.changeOutcome.map { .failure($0) } ?? .success(4_097)
+        }
+    }
+
+    func refer(did: String, _ side: Leg, to address: String) async throws(NodeStopped) -> Result<UInt32, DialogError> {
+        try get { state in
+            state.deeds.append("refer \(did) \(side) \(address)")
+            return state.changeOutcome.map { .failure($0) } ?? .success(4_097)
+        }
+    }
+
+    func bridge(_ bridge: DialogBridge) async throws(NodeStopped) -> DialogError? {
+        try get { state in
+            state.deeds.append("bridge \(bridge.from) \(bridge.to) '\(bridge.proxy)' \(bridge.body ?? "hold")")
             return state.changeOutcome
         }
     }

@@ -18,7 +18,6 @@ struct GoldenTests {
         "raw malformed json": "JSON-RPC's Parse Error, so that whoever asks need not wait; none with compat",
         "raw not json": "the same", "raw batch": "JSON-RPC's Invalid Request: there are no batches; {} with compat",
         "stats.fetch all dialog": "the group core has what this program counts",
-        "bridge_dlg no params": "dlg.bridge_dlg is not in this version",
         "dlg.list absent": "both modules' methods are there",
         "stats.fetch dialog": "both modules' statistics are there",
         "list after one": "an ended dialog is no longer listed", "list after all": "the same",

@@ -210,6 +210,18 @@ struct DialogChangeTests {
         for index in 0..<3 { #expect(bench.end(seenBy: index)?.phase == .ended) }
     }
 
+    @Test func `a dialog that is said to be over ends on every node, by grants, and no phone is told`() throws {
+        var bench = Self.bench()
+        var ending = DialogEnding()
+        ending.side = .none
+        #expect(try bench.terminate(ending, through: 2) == .ending)
+        bench.advance(milliseconds: 2_000)
+        #expect(!bench.sent.contains { $0.text.hasPrefix("BYE") })
+        for index in 0..<3 {
+            #expect(bench.end(seenBy: index)?.phase == .ended && bench.end(seenBy: index)?.isAnswered == true)
+        }
+    }
+
     @Test func `a node that is alone ends a dialog only where that is said`() throws {
         var bench = Self.bench { $0.cluster.quorum = .majority }
         bench.kill(1)

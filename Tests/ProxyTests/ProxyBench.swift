@@ -151,6 +151,8 @@ struct ProxyBench {
             case .put(let did): puts.append(did)
             case .legsEnded(let did, _): endedLegs.append(did)
             case .requestEnded(let did, _, _, _): endedRequests.append(did)
+            case .referNotified(let did, _, _, _), .bridgeAnswered(let did): endedRequests.append(did)
+            case .bridgeFailed: endedRequests.append(DialogID(rawValue: 0))
             case .resolve(let token, let name): questions.append((token, name))
             case .wanted(let did): wanted.append(did)
             case .question(let did):

@@ -18,6 +18,8 @@ struct LibraryTests {
                 "dialog.dlg_set_ruri", "dialog.dlg_terminate", "dialog.dlg_set_var", "dialog.dlg_get_var",
                 "dialog.dlg_set_state", "dialog.dlg_remote_profile", "dialog.dlg_set_timeout_by_profile",
                 "dialog.dlg_update_state", "dialog.dlg_update_contact", "dialog.dlg_update_socket",
+                "dialog.dlg_refer", "dialog.dlg_refer_did", "dialog.dlg_refer_cid", "dialog.dlg_req_within",
+                "dialog.dlg_req_within3", "dialog.dlg_req_within4", "dialog.dlg_req_within5",
             ].contains(name)
     }
 

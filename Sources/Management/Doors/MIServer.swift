@@ -30,7 +30,8 @@ package struct MIServer: Sendable {
 
     private func nodes(_ command: MICommand) async throws(RPCError) -> [MINode] {
         switch command.name {
-        case "dlg_list", "dlg_list_ctx": return try await dialogs(command.parameters)
+        case "dlg_list": return try await dialogs(command.parameters, "dlg.list", "dlg.dlg_list")
+        case "dlg_list_ctx": return try await dialogs(command.parameters, "dlg.list_ctx", "dlg.dlg_list_ctx")
         case "dlg_end_dlg": return try await nothing("dlg.end_dlg", numbers(command.parameters))
         case "dlg_terminate_dlg": return try await nothing("dlg.terminate_dlg", texts(command.parameters))
         case "dlg_bridge": return try await nothing("dlg.bridge_dlg", texts(command.parameters))
@@ -80,12 +81,14 @@ package struct MIServer: Sendable {
     }
 
     /// One dialog or all. As the module has it: a Call-ID without a From tag means a dialog that has none.
-    private func dialogs(_ parameters: [String]) async throws(RPCError) -> [MINode] {
+    private func dialogs(
+        _ parameters: [String], _ all: String, _ one: String
+    ) async throws(RPCError) -> [MINode] {
         guard let callID = parameters.first else {
-            return (try await call("dlg.list", []).elements ?? []).map(Self.tree)
+            return (try await call(all, []).elements ?? []).map(Self.tree)
         }
         let fromTag = parameters.count > 1 ? parameters[1] : ""
-        let found = try await call("dlg.dlg_list", [.string(callID), .string(fromTag)])
+        let found = try await call(one, [.string(callID), .string(fromTag)])
         guard found["call-id"] != nil else { throw RPCError(404, "Nu such dialog") }
         return [Self.tree(found)]
     }
@@ -128,6 +131,7 @@ package struct MIServer: Sendable {
         ]
         return MINode(
             "dialog", "", attributes: [("hash", "\(text(dialog["h_entry"])):\(text(dialog["h_id"]))")],
-            children: head + side("caller") + tail + side("callee"))
+            children: head + side("caller") + tail + side("callee")
+                + (dialog["context"]?.elements ?? []).map { MINode("context", $0.text ?? "") })
     }
 }

@@ -1,6 +1,7 @@
 // Life events and call records as lines of JSON: what `dialogs.events-file` has, and what a program that follows them
 // makes of the last one. Names and units as everywhere in `Reports+JSON`.
 
+import Dialogs
 package import Node
 
 extension LifeEvent {
@@ -28,5 +29,16 @@ extension LifeEvent {
             .init("variables", .object(dialog.variables.map { .init($0.key, .string($0.value)) })),
             .init("profiles", .array(dialog.profiles.map { ["name": .string($0.key), "value": .string($0.value)] })),
         ])
+    }
+}
+
+extension RequestEvent {
+    /// What has become of a request within a dialog.
+    package var json: JSONValue {
+        [
+            "event": "request", "node": .string(node), "unix_ms": .integer(unixMilliseconds), "did": .string(did),
+            "call_id": .string(callID), "side": side == .caller ? "caller" : "callee", "method": .string(method),
+            "outcome": .string(outcome.rawValue), "status": .integer(Int64(status)), "heir": .bool(isOfHeir),
+        ]
     }
 }

@@ -2,7 +2,7 @@
 // module's.
 //
 // What our records do not hold is printed the way the module prints an absent value: `ref` 1, `end_ts` of a live dialog
-// and `dflags` 0; of `iflags` what `dlg_set_property` sets.
+// 0; of `dflags` what `$dlg(dflags)` has, of `iflags` what `dlg_set_property` sets.
 // `h_entry` is the bucket, `h_id` bits 32 to 62 of the did. Together they name one dialog nearly always; a pair that
 // names two is refused, and their Call-ID and tags tell them apart.
 
@@ -97,7 +97,8 @@ enum DialogModule {
             .init("to_uri", .string(uri(dialog.to))), .init("state", .count(state)),
             .init("start_ts", .integer(answered)), .init("init_ts", .integer(born)), .init("end_ts", 0),
             .init("duration", .integer(isAnswered ? now - answered : 0)), .init("timeout", .integer(timeout)),
-            .init("lifetime", .count(dialog.lifetimeMilliseconds / 1_000)), .init("dflags", 0),
+            .init("lifetime", .count(dialog.lifetimeMilliseconds / 1_000)),
+            .init("dflags", .count(dialog.moduleFlags)),
             .init("sflags", .count(Int(dialog.scriptFlags))), .init("iflags", .count(flags(dialog.properties))),
             .init("caller", side(dialog.caller, tag: dialog.fromTag)),
             .init("callee", side(callee, tag: dialog.toTag)),
@@ -136,6 +137,22 @@ enum DialogModule {
     }
 }
 
+extension DialogModule {
+    /// The lines that programs in the node's process have for a dialog, behind its other fields; none where they have
+    /// nothing to say.
+    static func withContext(
+        _ dialogs: [DialogReport], in context: RPCContext
+    ) async throws -> [JSONValue] {
+        let now = context.unixSeconds()
+        let said = try await context.node.contexts(of: dialogs.map(\.did))
+        return dialogs.map { dialog in
+            guard case .object(let members) = json(dialog, now: now), let lines = said[dialog.did], !lines.isEmpty
+            else { return json(dialog, now: now) }
+            return .object(members + [.init("context", .array(lines.map { .string($0) }))])
+        }
+    }
+}
+
 enum DialogModuleList: RPCMethod {
     static let name = "dlg.list"
     static let parameters: [String] = []
@@ -157,13 +174,17 @@ enum DialogModuleOne: RPCMethod {
     static let example = #"["a84b4c76e66710@pc33","1928301774"]"#
 
     static func call(_ arguments: RPCArguments, in context: RPCContext) async throws -> JSONValue {
-        guard let callID = arguments.scannedWord(0) else { return [:] }
+        guard let found = try await dialog(arguments, in: context) else { return [:] }
+        return DialogModule.json(found, now: context.unixSeconds())
+    }
+
+    /// The last one of that Call-ID, and From-tag if there is one.
+    static func dialog(_ arguments: RPCArguments, in context: RPCContext) async throws -> DialogReport? {
+        guard let callID = arguments.scannedWord(0) else { return nil }
         var query = DialogQuery()
         query.callID = callID
         let fromTag = arguments.scannedWord(1)
-        let found = try await context.node.allDialogs(query, bound: 64)
-            .last { fromTag == nil || $0.fromTag == fromTag }
-        return found.map { DialogModule.json($0, now: context.unixSeconds()) } ?? [:]
+        return try await context.node.allDialogs(query, bound: 64).last { fromTag == nil || $0.fromTag == fromTag }
     }
 }
 

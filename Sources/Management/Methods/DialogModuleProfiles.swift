@@ -49,8 +49,9 @@ enum DialogModuleSetState: RPCMethod {
     static let name = "dlg.set_state"
     static let parameters = ["callid", "ftag", "ttag", "[state]"]
     static let summary = """
-        Done, when the dialog of that Call-ID and tags has the state 1 to 5 already. A state follows from messages, on \
-        every node alike, so no other is taken: dlg.terminate_dlg ends a dialog.
+        Done, when the dialog of that Call-ID and tags has the state 1 to 5 already, or is answered and is to be \
+        deleted, 5: then it ends on every node, and no phone gets a BYE. Any other state follows from messages, so it \
+        is not taken.
         """
     static let errors = [
         "400 Need the callid, from tag,to tag and state", "500 Dialog not found", "500 Invalid state value",
@@ -67,9 +68,17 @@ enum DialogModuleSetState: RPCMethod {
         guard let found = try await DialogModule.find(callID, fromTag, toTag, in: context) else {
             throw RPCError(500, "Dialog not found")
         }
-        guard DialogModule.stateNumber(found.state) == state else {
+        let known = DialogModule.stateNumber(found.state)
+        if known == state { return "Done" }
+        guard state == 5, known == 3 || known == 4 else {
             throw RPCError(500, "The state of a dialog follows from its messages: dlg.terminate_dlg ends it")
         }
-        return "Done"
+        var ending = DialogEnding()
+        ending.side = .none
+        switch try await context.node.terminate(did: found.did, ending) {
+        case .success(.refused(let reason)): throw RPCError(500, reason)
+        case .success: return "Done"
+        case .failure(let error): throw RPCError(error.code, error.message)
+        }
     }
 }

@@ -6,24 +6,28 @@ import Node
 enum DialogModuleListContext: RPCMethod {
     static let name = "dlg.list_ctx"
     static let parameters: [String] = []
-    static let summary = "As dlg.list; no module of this program adds anything to a dialog."
+    static let summary = """
+        As dlg.list; what programs in the node's process have to say of a dialog (DLGCB_RPC_CONTEXT) stands behind its \
+        other fields, as lines in context.
+        """
     static let errors: [String] = []
     static let example = "[]"
 
     static func call(_ arguments: RPCArguments, in context: RPCContext) async throws -> JSONValue {
-        try await DialogModuleList.call(arguments, in: context)
+        .array(try await DialogModule.withContext(DialogModule.all(in: context), in: context))
     }
 }
 
 enum DialogModuleOneContext: RPCMethod {
     static let name = "dlg.dlg_list_ctx"
     static let parameters = DialogModuleOne.parameters
-    static let summary = "As dlg.dlg_list."
+    static let summary = "As dlg.dlg_list, with context as dlg.list_ctx has it."
     static let errors: [String] = []
     static let example = DialogModuleOne.example
 
     static func call(_ arguments: RPCArguments, in context: RPCContext) async throws -> JSONValue {
-        try await DialogModuleOne.call(arguments, in: context)
+        guard let found = try await DialogModuleOne.dialog(arguments, in: context) else { return [:] }
+        return try await DialogModule.withContext([found], in: context)[0]
     }
 }
 

@@ -62,7 +62,7 @@ package enum RPCMethods {
     package static let all: [any RPCMethod.Type] =
         [
             ClusterStatus.self, ClusterTargets.self, ClusterDialogs.self, ClusterDialog.self, ClusterEnd.self,
-            ClusterChange.self, ClusterProfiles.self, ClusterDrain.self,
+            ClusterChange.self, ClusterProfiles.self, ClusterRequest.self, ClusterRefer.self, ClusterDrain.self,
             ClusterUndrain.self, ClusterDigests.self, ClusterBucket.self, ClusterRepair.self,
             ClusterContacts.self, ClusterContact.self, ClusterRemoveContacts.self,
             ClusterReload.self, ClusterLogLevel.self, ClusterAsk.self, ClusterTrace.self, ClusterTop.self,
@@ -75,7 +75,8 @@ package enum RPCMethods {
     private static let commands: [any RPCMethod.Type] = [
         DialogModuleListContext.self, DialogModuleOneContext.self, DialogModuleBriefing.self, DialogModuleMatch.self,
         DialogModuleProfileSize.self, DialogModuleProfileList.self, DialogModuleSetState.self,
-        DialogModuleMatchContext.self, DialogModuleAlive.self, DialogModuleDump.self, IMSDialogEndAll.self,
+        DialogModuleMatchContext.self, DialogModuleAlive.self, DialogModuleDump.self, DialogModuleBridge.self,
+        IMSDialogEndAll.self,
         StatisticsList.self, StatisticsFetch.self, StatisticsNumbers.self, StatisticsReset.self, StatisticsClear.self,
         CoreVersion.self, CoreUptime.self, CoreProcesses.self, CoreProcessList.self, CoreEcho.self,
         LocationModuleDump.self, LocationModuleLookup.self, LocationModuleRemove.self, LocationModuleRemoveContact.self,

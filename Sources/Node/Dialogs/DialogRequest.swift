@@ -62,8 +62,12 @@ package struct RequestEvent: Equatable, Sendable {
         case overtaken
         /// Its node died, and it was too old to be repeated.
         case givenUp = "given_up"
+        /// The phone that a REFER went to tells that it has made the call, or has not (RFC 3515 §2.4.5).
+        case referred
+        case notReferred = "not_referred"
     }
 
+    /// Empty for a bridge whose first phone has not answered.
     package var did: String
     package var side: Leg
     package var method: String
@@ -71,12 +75,13 @@ package struct RequestEvent: Equatable, Sendable {
     /// The final status; 408 also for silence, 0 for what did not leave.
     package var status: Int
     /// An heir made it, or tells that nobody does.
-    package var isOfHeir: Bool
+    package var isOfHeir = false
+    package var callID = ""
+    /// Who tells it, and when: Unix time in milliseconds.
+    package var node = ""
+    package var unixMilliseconds: Int64 = 0
 
-    package init(
-        did: String, side: Leg, method: String, outcome: Outcome, status: Int = 0, isOfHeir: Bool = false
-    ) {
-        (self.did, self.side, self.method) = (did, side, method)
-        (self.outcome, self.status, self.isOfHeir) = (outcome, status, isOfHeir)
+    package init(did: String, side: Leg, method: String, outcome: Outcome, status: Int = 0) {
+        (self.did, self.side, self.method, self.outcome, self.status) = (did, side, method, outcome, status)
     }
 }

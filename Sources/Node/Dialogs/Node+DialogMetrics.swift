@@ -59,6 +59,13 @@ extension Node {
             counter(
                 "dialog_requests_sent", "Requests within dialogs that were sent, without repetitions",
                 proxy.counters.requestsWithin),
+            counter("dialog_refers_made", "Calls that phones tell to have made for a REFER", counters.refersMade),
+            counter("dialog_refers_failed", "Calls that phones tell not to have made", counters.refersFailed),
+            counter("dialog_bridges", "Bridges that somebody has asked this node for", counters.bridgesAsked),
+            counter("dialog_bridges_failed", "Bridges whose first phone did not answer", counters.bridgesFailed),
+            counter(
+                "sip_requests_to_the_cluster", "Requests within dialogs that were for the cluster itself",
+                proxy.counters.ownAnswered),
             counter("sip_requests_moved", "Requests whose CSeq was moved for these", proxy.counters.requestsMoved),
             counter(
                 "sip_cseqs_used_up", "Requests whose moved CSeq would not fit 32 bits: refused, but for an ACK",

@@ -33,7 +33,7 @@ extension Node {
         }
     }
 
-    private mutating func ask(
+    mutating func ask(
         _ request: DialogRequest, of did: DialogID, now: Instant
     ) throws(DialogError) -> UInt32 {
         let key = AskedRequest.Key(did: did, leg: request.side)
@@ -206,12 +206,14 @@ extension Node {
             // It has ended, by another's word or with its dialog.
             guard let mine else { return }
             if case .spreading = mine.phase {
-                tell(key, mine.wish, wish == nil ? .notMade : .overtaken, status: 0)
+                tell(key, mine.wish, wish == nil ? .notMade : .overtaken, status: 0, now: now)
             }
             return asked.remove(key)
         }
         if writer == proxy.settings.memberTag { return }
-        if let mine, !mine.isElsewhere, !mine.wish.isSame(as: wish) { tell(key, mine.wish, .overtaken, status: 0) }
+        if let mine, !mine.isElsewhere, !mine.wish.isSame(as: wish) {
+            tell(key, mine.wish, .overtaken, status: 0, now: now)
+        }
         if let mine, mine.isElsewhere, mine.wish == wish { return }
         guard mine != nil || !asked.isFull else { return counters.requestsUnwatched += 1 }
         asked.set(.elsewhere(writer: writer, absences: 0), wish, key, now: now)
@@ -230,17 +232,22 @@ extension Node {
         _ key: AskedRequest.Key, _ wish: RequestWish, _ outcome: RequestEvent.Outcome, status: Int, now: Instant
     ) {
         asked.remove(key)
-        tell(key, wish, outcome, status: outcome == .notMade || outcome == .givenUp ? 0 : status)
-        let result = StampedChange.word(DialogWord(requestTo: key.leg), wish.ended(UInt32(clamping: status)).bytes)
+        let told = outcome == .notMade || outcome == .givenUp ? 0 : status
+        tell(key, wish, outcome, status: told, now: now)
+        var ended = wish.ended(UInt32(clamping: status))
+        let known = store.dialogs.view(key.did) { view, bytes in view.wish(to: key.leg, in: bytes)?.wish } ?? nil
+        if let known, known.place == wish.place { ended.notified = known.notified }
+        let result = StampedChange.word(DialogWord(requestTo: key.leg), ended.bytes)
         do throws(DialogError) {
             try write([result], of: key.did, now: now)
         } catch {
             counters.requestsUnmarked += 1  // Its dialog has ended.
         }
+        if outcome != .accepted { endBridge(key.did, now: now) }
     }
 
-    private mutating func tell(
-        _ key: AskedRequest.Key, _ wish: RequestWish, _ outcome: RequestEvent.Outcome, status: Int
+    mutating func tell(
+        _ key: AskedRequest.Key, _ wish: RequestWish, _ outcome: RequestEvent.Outcome, status: Int, now: Instant
     ) {
         switch outcome {
         case .accepted: counters.requestsAccepted += 1
@@ -248,11 +255,25 @@ extension Node {
         case .notMade: counters.requestsNotMade += 1
         case .overtaken: counters.requestsOvertaken += 1
         case .givenUp: counters.requestsGivenUp += 1
+        case .referred: counters.refersMade += 1
+        case .notReferred: counters.refersFailed += 1
         }
-        asked.events.append(
-            RequestEvent(
-                did: key.did.hex, side: key.leg, method: String(decoding: wish.method, as: UTF8.self),
-                outcome: outcome, status: status, isOfHeir: wish.heirs > 0 || outcome == .givenUp))
+        var event = RequestEvent(
+            did: key.did.hex, side: key.leg, method: String(decoding: wish.method, as: UTF8.self), outcome: outcome,
+            status: status)
+        event.isOfHeir = wish.heirs > 0 || outcome == .givenUp
+        event.callID =
+            store.dialogs.view(key.did) { view, bytes in
+                String(decoding: bytes[view.callID.range], as: UTF8.self)
+            } ?? ""
+        tell(event, now: now)
+    }
+
+    mutating func tell(_ event: RequestEvent, now: Instant) {
+        var event = event
+        event.node = settings.node.name
+        event.unixMilliseconds = proxy.unixOrigin + now.milliseconds(since: .zero)
+        asked.events.append(event)
     }
 }
 

@@ -8,7 +8,11 @@ import Proxy
 
 /// How a dialog is to be ended.
 package struct DialogEnding: Equatable, Sendable {
-    package enum Side: String, CaseIterable, Sendable { case all, caller, callee }
+    package enum Side: String, CaseIterable, Sendable {
+        case all, caller, callee
+        /// Nobody gets a BYE: the phones have hung up, or will (`dlg_set_state`).
+        case none
+    }
 
     /// Who gets a BYE; a ringing dialog ends for all.
     package var side = Side.all

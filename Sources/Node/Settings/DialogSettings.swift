@@ -42,6 +42,11 @@ package struct DialogSettings: Equatable, Sendable {
     package var keepsDeadline = false
     /// `ims_dialog.dlg_extra_hdrs`, header lines, 1024 characters in all: of every request that the cluster makes.
     package var extraHeaders = ""
+    /// `ims_dialog.bridge_controller`, a SIP URI, default `sip:controller@kamailio.org`: who calls, and refers, for
+    /// `dlg_bridge` and `dlg_refer`.
+    package var bridgeController = "sip:controller@kamailio.org"
+    /// `ims_dialog.bridge_contact`, a SIP URI that leads to the nodes; empty (default): the first of `sip.advertise`.
+    package var bridgeContact = ""
     /// Parameters of the module that decide nothing here, where they were set (`ModuleParameter`).
     var idle: [String: String] = [:]
     /// `dialogs.events`, default false: what begins, fails, expires and ends is told by the dialog's actor, once, to
@@ -108,6 +113,12 @@ package struct DialogSettings: Equatable, Sendable {
         }
         if profilesWithValue.count + profilesNoValue.count > Self.profileLimit {
             list.add("ims_dialog.profiles_with_value", "at most \(Self.profileLimit) with profiles_no_value")
+        }
+        if ConfiguredURI(bridgeController) == nil {
+            list.add("ims_dialog.bridge_controller", "must be a SIP URI like sip:controller@example.org")
+        }
+        if !bridgeContact.isEmpty, ConfiguredURI(bridgeContact) == nil {
+            list.add("ims_dialog.bridge_contact", "must be a SIP URI like sip:controller@192.0.2.10:5060")
         }
         if let objection = Self.objection(toHeaders: extraHeaders) {
             list.add("ims_dialog.dlg_extra_hdrs", objection)

@@ -110,19 +110,13 @@ struct ModuleParameter: Sendable {
     private static let requests = [
         ModuleParameter(
             "track_cseq_updates", .flag, "0", "Whether CSeqs are shifted after a request of the proxy's own",
-            instead: "BYEs and OPTIONS of the cluster have CSeqs that no phone's next request collides with"),
+            instead: "they are, where the cluster has made a request of its own; leave it out"),
         ModuleParameter(
             "lreq_callee_headers", .text, "", "Header lines of requests to the callee alone",
             instead: "use ims_dialog.dlg_extra_hdrs, which is for both sides"),
         ModuleParameter(
             "keep_proxy_rr", .number(0...3), "0", "Whose own Record-Route stays in the route set of a request",
             instead: "a request of the cluster goes by the side's route set without our own; leave it out"),
-        ModuleParameter(
-            "bridge_controller", .text, "sip:controller@kamailio.org", "Who bridges two calls, as From",
-            instead: "nothing is bridged in this version; a phone's REFER passes"),
-        ModuleParameter(
-            "bridge_contact", .text, "sip:controller@kamailio.org:5060", "Where the bridge takes NOTIFYs",
-            instead: "nothing is bridged in this version; a phone's REFER passes"),
     ]
 
     private static let replication = [

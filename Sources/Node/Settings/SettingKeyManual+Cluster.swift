@@ -286,6 +286,16 @@ extension SettingManual {
             """,
             range: "lines of a name, a colon and a value, `\\r\\n` after each; 1024 characters in all",
             value: "none"),
+        "ims_dialog.bridge_controller": SettingManual(
+            """
+            Who calls, as From, where two addresses are bridged, and who refers, as Referred-By
+            """,
+            range: "a SIP URI", value: "`sip:controller@kamailio.org`"),
+        "ims_dialog.bridge_contact": SettingManual(
+            """
+            Where a bridged phone's requests go: it must lead to the nodes, each of which answers them
+            """,
+            range: "a SIP URI", value: "`controller` at the first of `sip.advertise`, else of `sip.listen`"),
         "dialogs.events": SettingManual(
             """
             What begins, fails, expires and ends is told by the dialog's actor, once for the cluster, into its \

@@ -162,6 +162,8 @@ extension SettingKey {
         names("ims_dialog.profiles_no_value", \.dialogs.profilesNoValue),
         flag("ims_dialog.timeout_noreset", \.dialogs.keepsDeadline),
         headers("ims_dialog.dlg_extra_hdrs", \.dialogs.extraHeaders),
+        text("ims_dialog.bridge_controller", \.dialogs.bridgeController),
+        text("ims_dialog.bridge_contact", \.dialogs.bridgeContact),
         duration("ims_dialog.ka_timer", \.dialogs.keepAliveTimer, unit: .seconds, in: 1...3_600, orZero: true),
         duration("ims_dialog.ka_interval", \.dialogs.keepAliveInterval, unit: .seconds, in: 30...86_400, orZero: true),
         integer("ims_dialog.ka_failed_limit", \.dialogs.keepAliveFailedLimit, in: 1...100),

@@ -92,7 +92,9 @@ extension Proxy {
         deadline.lifetimeMilliseconds =
             plan.scriptLifetime > 0 ? plan.scriptLifetime : template?.lifetimeMilliseconds ?? 0
         facts.deadline(deadline)
-        if let template { write(template, plan) } else if !plan.scriptChanges.isEmpty { write(plan.scriptChanges) }
+        if let template { write(template, plan) }
+        if !plan.scriptChanges.isEmpty { write(plan.scriptChanges) }
+        if plan.isBridge { facts.raise(.asked) }
         var times = RecordView.Times()
         times.bornUnixMilliseconds = UInt64(max(0, unixOrigin + now.milliseconds(since: .zero)))
         facts.times(times)

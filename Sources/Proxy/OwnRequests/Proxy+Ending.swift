@@ -96,6 +96,7 @@ extension Proxy {
 
     private func forEachLeg(of record: Record, _ body: (Record.Out, Leg) -> Void) {
         let side = record.word(.endSide)
+        if side == Array("none".utf8) { return }
         for out in record.outs where out.state == .confirmedNotAcknowledged || out.state == .confirmed {
             if side != Array("callee".utf8) { body(out, .caller) }
             if side != Array("caller".utf8) { body(out, .callee) }
@@ -109,7 +110,8 @@ extension Proxy {
         var requests = EndingRequest.decode(payload) ?? []
         addLegs(leftOutOf: &requests, did, dialogs: dialogs)
         guard let first = requests.first.map({ generatedHash($0.bytes) }) else {
-            effects.items.append(.legsEnded(did, unanswered: true))
+            let isSilent = dialogs.record(did)?.word(.endSide) == Array("none".utf8)
+            effects.items.append(.legsEnded(did, unanswered: !isSilent))
             return
         }
         if ownRequests.find(hash: first) != nil { return }  // Under way here.

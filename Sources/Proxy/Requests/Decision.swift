@@ -33,6 +33,8 @@ enum Decision: Sendable {
     case refuse(Refusal)
     /// OPTIONS to the node itself.
     case answerOptions
+    /// A request to the cluster itself within a dialog (`Proxy+Bridge`).
+    case answerOwn(DialogID, Leg)
     /// It goes on at the stage that says so, when what it waits for has come or its time is over.
     case wait(for: Awaited)
     /// A copy of a request that this node has: the transaction says what it said last.

@@ -76,6 +76,7 @@ extension Proxy {
         }
         guard let did = plan.did, plan.isKnown else { return .proceed }
         guard placeCSeq(&plan, dialogs: dialogs) else { return .refuse(500, .numbersUsedUp) }
+        if let own = decideOwn(did, plan, dialogs: dialogs) { return own }
         plan.afterTheEnd = dialogs.state(did) == .deleted
         if message.method == .invite {
             if let passage = passedBefore(plan) { plan.pass = passage.pass }

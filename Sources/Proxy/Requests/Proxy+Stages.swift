@@ -54,6 +54,7 @@ extension Proxy {
                 counters.foreignAbsorbed += 1
                 return pass(to: owner, from: plan.source)
             case .relay(let member): return relay(plan, to: member)
+            case .answerOwn(let did, let leg): return answerOwn(did, leg, plan, dialogs: &dialogs)
             case .drop(let why): return count(why)
             case .acknowledge: return receiveAcknowledgement(&plan, dialogs: &dialogs)
             case .cancel: return receiveCancel(&plan, dialogs: &dialogs)
@@ -98,7 +99,7 @@ extension Proxy {
             return .refuse(error.statusCode)
         }
         guard plan.breadth > 0 else { return .refuse(440) }
-        return findNextHop(&plan, dialogs: dialogs)
+        return plan.targets.isEmpty ? findNextHop(&plan, dialogs: dialogs) : .proceed
     }
 
     private mutating func count(_ drop: Drop) {

@@ -80,6 +80,8 @@ struct RequestPlan: Sendable {
     var shift: UInt32 = 0
     var rackShift: UInt32 = 0
     var isMoved = false
+    /// It is of the controller of a bridge: no script is asked.
+    var isOfController = false
     /// Branches it may have at once, here and further down (RFC 5393 §5.3.3).
     var breadth = MaxBreadth.assumed
     /// What becomes of its session timer.
@@ -89,6 +91,11 @@ struct RequestPlan: Sendable {
 }
 
 extension RequestPlan {
+    /// It calls the first phone of a bridge.
+    var isBridge: Bool {
+        scriptChanges.contains { if case .word(.bridge, .some) = $0 { true } else { false } }
+    }
+
     /// The one known address as a set of targets, for a script that may look at branches or add to them.
     mutating func makeTarget() {
         var target = ForkTarget(requestURI: [], group: 0, candidates: [nextHop])

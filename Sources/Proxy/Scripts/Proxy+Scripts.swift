@@ -86,7 +86,8 @@ extension Proxy {
 
     /// Whether the request at hand is for a script to judge: what members pass on has been judged where it came in.
     func isForScript(_ plan: RequestPlan) -> Bool {
-        scriptPoints.contains(.request) && !plan.isJudged && !neighbours.isPeerAddress(plan.source)
+        scriptPoints.contains(.request) && !plan.isJudged && !plan.isOfController
+            && !neighbours.isPeerAddress(plan.source)
     }
 
     /// Asks about the request at hand.
@@ -134,8 +135,8 @@ extension Proxy {
             plan.createsDialog = false
             plan.did = nil
         }
-        plan.scriptChanges = verdict.changes
-        plan.scriptLifetime = verdict.lifetimeMilliseconds
+        plan.scriptChanges += verdict.changes
+        if verdict.lifetimeMilliseconds > 0 { plan.scriptLifetime = verdict.lifetimeMilliseconds }
         plan.times = verdict.times
         switch verdict.fate {
         case .route: run(&plan, from: .route, dialogs: &dialogs)

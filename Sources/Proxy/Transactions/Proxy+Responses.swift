@@ -15,6 +15,7 @@ extension Proxy {
         switch Branch(message.bytes, via.branch, mark: settings.mark) {
         case .foreign:
             if receiveRelayed(via, cSeq, from: source, dialogs: &dialogs) { return }
+            if receiveBridgeAnswer(via, cSeq, dialogs: &dialogs) { return }
             counters.strayResponses += 1
         case .generated(let hash):
             receiveGeneratedResponse(hash, from: source, dialogs: &dialogs)

@@ -29,7 +29,11 @@ package struct DialogDraft: Equatable, Sendable {
         package var seconds: Int
     }
 
-    package enum Side: String, CaseIterable, Sendable { case all, caller, callee }
+    package enum Side: String, CaseIterable, Sendable {
+        case all, caller, callee
+        /// Nobody gets a BYE.
+        case none
+    }
 
     package struct Ending: Equatable, Sendable {
         package var did: DialogID
@@ -38,9 +42,17 @@ package struct DialogDraft: Equatable, Sendable {
         package var reason: [UInt8]
     }
 
+    /// A request within a dialog, a REFER, or a bridge.
+    package enum Request: Equatable, Sendable {
+        case within(DialogID, Leg, method: [UInt8], headers: [UInt8], type: [UInt8], body: [UInt8])
+        case refer(DialogID, Leg, to: [UInt8])
+        case bridge(from: [UInt8], to: [UInt8], proxy: [UInt8])
+    }
+
     package var writes: [Write] = []
     package var lifetimes: [Lifetime] = []
     package var endings: [Ending] = []
+    package var requests: [Request] = []
     package var profileTimeouts: [ProfileTimeout] = []
     /// The dialog that `dlg_get` has found: the run's own from then on.
     package var current: DialogID?
@@ -51,7 +63,7 @@ package struct DialogDraft: Equatable, Sendable {
 
     /// Nothing is to be done to a dialog that is here.
     package var isIdle: Bool {
-        writes.isEmpty && lifetimes.isEmpty && endings.isEmpty && profileTimeouts.isEmpty
+        writes.isEmpty && lifetimes.isEmpty && endings.isEmpty && requests.isEmpty && profileTimeouts.isEmpty
     }
 
     /// What was written of the coming dialog, for its record.
@@ -64,10 +76,12 @@ package struct DialogDraft: Equatable, Sendable {
         acts.writes = writes.filter { $0.did != nil }
         acts.lifetimes = lifetimes.filter { $0.did != nil }
         acts.endings = endings
+        acts.requests = requests
         acts.profileTimeouts = profileTimeouts
         writes.removeAll { $0.did != nil }
         lifetimes.removeAll { $0.did != nil }
         endings.removeAll()
+        requests.removeAll()
         profileTimeouts.removeAll()
         return acts
     }

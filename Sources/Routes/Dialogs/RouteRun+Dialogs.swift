@@ -231,7 +231,8 @@ extension RouteRun {
 
     // MARK: Time and end
 
-    /// `dlg_set_state`: a state follows from the messages, on every node alike, so only the one that it has is taken.
+    /// `dlg_set_state`: a state follows from the messages, on every node alike, so only the one that it has is taken,
+    /// and that it is over: nobody gets a BYE.
     package mutating func setDialogState(_ name: [UInt8]) -> Bool {
         guard let did = dialog.did, let state = dialogs.state(did), let first = name.first else { return false }
         let wanted: DialogState? =
@@ -244,6 +245,7 @@ extension RouteRun {
             default: nil
             }
         guard wanted != state else { return true }
+        if wanted == .deleted { return end(did, .none, []) }
         note(.warning, "the state of a dialog follows from its messages: dlg_bye ends it")
         return false
     }
@@ -258,13 +260,39 @@ extension RouteRun {
 
     /// `dlg_bye`, `dlg_terminate`: it is ended when the run has ended, by the grants that every end needs.
     package mutating func endDialog(_ side: [UInt8], reason: [UInt8] = []) -> Bool {
-        guard let side = DialogDraft.Side(rawValue: side.shown), let did = dialog.did,
-            let state = dialogs.state(did), state != .deleted
-        else { return false }
+        guard let side = DialogDraft.Side(rawValue: side.shown), side != .none, let did = dialog.did else {
+            return false
+        }
+        return end(did, side, reason)
+    }
+
+    private mutating func end(_ did: DialogID, _ side: DialogDraft.Side, _ reason: [UInt8]) -> Bool {
+        guard let state = dialogs.state(did), state != .deleted else { return false }
         guard side == .all || state >= .confirmedNotAcknowledged else { return false }
         guard plan.dialogs.endings.count < DialogDraft.writeLimit else { return false }
         plan.dialogs.endings.append(DialogDraft.Ending(did: did, side: side, reason: reason))
         return true
+    }
+
+    /// `dlg_refer`, `dlg_req_within`, `dlg_bridge`: asked for when the run has ended.
+    package mutating func ask(_ request: DialogDraft.Request) -> Bool {
+        switch request {
+        case .within(let did, _, _, _, _, _), .refer(let did, _, _):
+            guard dialogs.state(did) == .confirmed else { return false }
+        case .bridge: break
+        }
+        guard plan.dialogs.requests.count < DialogDraft.writeLimit else { return false }
+        plan.dialogs.requests.append(request)
+        return true
+    }
+
+    /// `caller` or `callee`.
+    package func side(_ name: [UInt8]) -> Leg? {
+        switch name.shown.lowercased() {
+        case "caller": .caller
+        case "callee": .callee
+        default: nil
+        }
     }
 
     /// `dlg_set_ruri`: where the other side of the dialog says that it is.

@@ -5,9 +5,11 @@ internal import Dialogs
 internal import Routes
 
 extension Library {
-    static let dialogs: [KSRFunction] =
-        ["dialog", "ims_dialog"].flatMap { membership($0) + profiles($0) + facts($0) + variables($0) + ends($0) }
-        + ofOtherDialogs + staticProfiles + alreadySo
+    static let dialogs: [KSRFunction] = {
+        let parts = [membership, profiles, facts, variables, ends, requests]
+        let ofBoth = ["dialog", "ims_dialog"].flatMap { module in parts.flatMap { $0(module) } }
+        return ofBoth + ofOtherDialogs + staticProfiles + alreadySo
+    }()
 
     private static func membership(_ module: String) -> [KSRFunction] {
         [
@@ -105,11 +107,59 @@ extension Library {
 
     private static func ends(_ module: String) -> [KSRFunction] {
         [
+            .asks("\(module).dlg_set_state", .text) { run, given in run.setDialogState(given.text(0)) },
             .asks("\(module).dlg_bye", .text) { run, given in run.endDialog(given.text(0)) },
             .asks("\(module).dlg_terminate", .text, .text) { run, given in
                 run.endDialog(given.text(0), reason: given.text(1))
             },
         ]
+    }
+
+    /// What the cluster says to phones itself: asked for as the run ends, and told by an event.
+    private static func requests(_ module: String) -> [KSRFunction] {
+        [
+            .asks("\(module).dlg_refer", .text, .text) { run, given in
+                refer(&run, run.dialog.did, given.text(0), given.text(1))
+            },
+            .asks("\(module).dlg_refer_did", .number, .number, .text, .text) { run, given in
+                let did = run.dialogs.did(entry: given.number(0), identifier: given.number(1))
+                return refer(&run, did, given.text(2), given.text(3))
+            },
+            .asks("\(module).dlg_refer_cid", .text, .text, .text) { run, given in
+                refer(&run, run.dialogs.live(callID: given.text(0)), given.text(1), given.text(2))
+            },
+            .asks("\(module).dlg_req_within", .text, .text) { run, given in
+                within(&run, given, headers: nil, type: nil)
+            },
+            .asks("\(module).dlg_req_within3", .text, .text, .text) { run, given in
+                within(&run, given, headers: 2, type: nil)
+            },
+            .asks("\(module).dlg_req_within4", .text, .text, .text, .text) { run, given in
+                within(&run, given, headers: nil, type: 2)
+            },
+            .asks("\(module).dlg_req_within5", .text, .text, .text, .text, .text) { run, given in
+                within(&run, given, headers: 2, type: 3)
+            },
+            .asks("\(module).dlg_bridge", .text, .text, .text) { run, given in
+                run.ask(.bridge(from: given.text(0), to: given.text(1), proxy: given.text(2)))
+            },
+        ]
+    }
+
+    private static func refer(
+        _ run: inout RouteRun, _ did: DialogID?, _ side: [UInt8], _ address: [UInt8]
+    ) -> Bool {
+        guard let did, let leg = run.side(side), !address.isEmpty else { return false }
+        return run.ask(.refer(did, leg, to: address))
+    }
+
+    /// Side and method first; then, where these say so, header lines, content type and body.
+    private static func within(_ run: inout RouteRun, _ given: KSRArguments, headers: Int?, type: Int?) -> Bool {
+        guard let did = run.dialog.did, let leg = run.side(given.text(0)) else { return false }
+        return run.ask(
+            .within(
+                did, leg, method: given.text(1), headers: headers.map { given.text($0) } ?? [],
+                type: type.map { given.text($0) } ?? [], body: type.map { given.text($0 + 1) } ?? []))
     }
 
     private static let ofOtherDialogs: [KSRFunction] = [

@@ -49,6 +49,9 @@ final class CallTruth {
     let plan: CallPlan
     var did: UInt64?
     var writes = WriteTruth()
+    /// Requests within it that the cluster was asked for and took, and those of them that nodes have told the end of.
+    var asks = 0
+    var asksEnded = 0
 
     // The INVITE.
     var provisionalAt: Nanoseconds?
@@ -154,7 +157,6 @@ final class CallTruth {
         if isInitial { dialogs[place(of: phone)].unacknowledgedAt[phone.role] = now }
     }
     func unknownDialog(_ request: PhoneMessage, _ role: Role) {}
-    func outOfOrder(_ request: PhoneMessage, _ role: Role) {}
 
     func refused(_ role: Role, _ code: Int, _ client: ClientTransaction, at now: Nanoseconds) {
         refusals.append((role, code, client.method, now, now - client.startedAt))

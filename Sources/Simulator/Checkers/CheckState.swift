@@ -324,9 +324,9 @@ struct AnswerName {
             return nil
         }
         self.call = call
-        self.cseq = cseq
         self.method = method
         asker = world.asker(from, call: call)
+        self.cseq = world.ownCSeq(cseq, asker, call: call)
         let other = asker == .caller ? bytes.header("To") : from
         place = world.place(of: other?.parameter("tag"), call: call)
     }

@@ -9,10 +9,10 @@ package struct Finding: Equatable, Sendable {
     /// that wakes for nothing, `calm` a call that failed with nothing wrong, `ka` one that keep-alives should have
     /// ended; of a forked call `fork-ring` a callee that was never told that another was answered, `fork-final` a
     /// caller that was told two things, `fork-lost` a dialog without a record, `fork-ghost` a record of a dialog that
-    /// is over; of an attempt of a proxy above `hunt-did` one that has another's record, `hunt-target` and
-    /// `hunt-reach` one at a wrong target or at none, `hunt-final` one whose caller is told what its target did not
-    /// say, `hunt-lost` and `hunt-ghost` as above; of a call that a server sends back `spiral-end` one that is over
-    /// before the server is, `spiral-route` a BYE that misses it.
+    /// is over; `cseq` a request whose number is too low for its receiver; of an attempt of a proxy above `hunt-did`
+    /// one that has another's record, `hunt-target` and `hunt-reach` one at a wrong target or at none, `hunt-final` one
+    /// whose caller is told what its target did not say, `hunt-lost` and `hunt-ghost` as above; of a call that a server
+    /// sends back `spiral-end` one that is over before the server is, `spiral-route` a BYE that misses it.
     package var code: String
     package var isByNature: Bool
     /// Milliseconds of virtual time.

@@ -97,9 +97,10 @@ extension Phone {
             return respond(481, server: index, world)
         }
         if let seen = current.remoteCSeq, request.cseq < seen {
-            world.truth[call].outOfOrder(request, role)
+            world.outOfOrder(self, request, seen: seen)
             return respond(500, server: index, world)
         }
+        if request.cseq > current.remoteCSeq ?? 0 { remoteCSeqAt = world.now }
         dialog?.remoteCSeq = request.cseq
         switch request.method {
         case .bye:
@@ -117,6 +118,8 @@ extension Phone {
             respond(200, server: index, world)
         case .options, .info:
             respond(200, server: index, world)
+        case .refer:
+            respond(202, server: index, world)
         default:
             respond(500, server: index, world)
         }

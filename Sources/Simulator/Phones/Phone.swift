@@ -64,6 +64,9 @@ final class Phone {
         branchName = role == .caller ? "alice\(call)" : user
     }
 
+    /// When it has seen the highest number of its peer's.
+    var remoteCSeqAt: Nanoseconds = 0
+
     var isConfirmed: Bool { dialog?.state == .confirmed }
     /// When it falls silent for good; never, for most.
     var vanishAt: Nanoseconds = .max
