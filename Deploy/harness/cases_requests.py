@@ -38,9 +38,9 @@ def requests_within(report, quick):
         def ended():
             return sum(
                 1
-                for dialog in stage.nodes[1].dialogs()
-                for line in dialog.get("properties", [])
-                if line.startswith("request-") and line.endswith(" 200")
+                for call in calls
+                for line in (stage.nodes[1].rpc("cluster.dialog", call.call_id) or {}).get("properties", [])
+                if line.startswith("request-") and line.split()[-1].startswith("2")
             )
 
         stage.phones.wait(lambda: ended() == 2 * count, 10, 0.2)

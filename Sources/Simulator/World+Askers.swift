@@ -4,7 +4,8 @@
 //   cseq  no phone ever sees a request of its peer's, begun after it had seen a higher number, below that number: what
 //         the cluster puts between leaves room for both phones' next requests, through whichever node they go
 //
-// What was overtaken on its way, and what a node sends on that was cut off from those who knew, is by nature.
+// What was overtaken on its way, what a node sends on that was cut off from those who knew, and what all forgot because
+// each who held the record died, is by nature.
 
 internal import Dialogs
 internal import Node
@@ -56,6 +57,9 @@ extension World {
         }
         guard disturbances.isQuiet, now - disturbances.lastChange > .seconds(1) else {
             return excuse("cseq", call: phone.call, text + "; within a fault")
+        }
+        guard !knewAlive(truth[phone.call].dialogs.flatMap(\.holders)).isEmpty else {
+            return excuse("cseq", call: phone.call, text + "; all who held the record have died")
         }
         violate("cseq", call: phone.call, text)
     }

@@ -107,7 +107,6 @@ extension Library {
 
     private static func ends(_ module: String) -> [KSRFunction] {
         [
-            .asks("\(module).dlg_set_state", .text) { run, given in run.setDialogState(given.text(0)) },
             .asks("\(module).dlg_bye", .text) { run, given in run.endDialog(given.text(0)) },
             .asks("\(module).dlg_terminate", .text, .text) { run, given in
                 run.endDialog(given.text(0), reason: given.text(1))
