@@ -56,6 +56,8 @@ struct LinkQuality: Equatable, Sendable {
 package struct Plan: Sendable {
     package let seed: UInt64
     package let options: PlanOptions
+    /// What is left out of all that follows.
+    package let reduction: Reduction
     package let nodes: Int
     /// A process that only votes, beside the nodes.
     let hasWitness: Bool
@@ -109,21 +111,22 @@ package struct Plan: Sendable {
     /// Of two nodes alone the survivor of a partition may act, and each side does.
     var isPairWithAuto: Bool { nodes == 2 && !usesMajority && !hasWitness }
 
-    package init(seed: UInt64, options: PlanOptions = PlanOptions()) {
+    package init(seed: UInt64, options: PlanOptions = PlanOptions(), reduction: Reduction = Reduction()) {
         var random = SplitMix(seed: seed ^ 0x5EED_0F0E_5EED_0F0E)
         self.seed = seed
         self.options = options
-        nodes = options.nodes.map { min(max($0, 1), 5) } ?? random.pick([2, 3, 3, 4, 5])
+        self.reduction = reduction
+        nodes = reduction.nodes(of: options.nodes.map { min(max($0, 1), 5) } ?? random.pick([2, 3, 3, 4, 5]))
         hasWitness = options.witness
         deals = options.deals
         usesMajority = random.chance(perMille: 150)
         lifetimeSeconds = random.pick([3, 4, 6, 8, 12, 20])
         let drawn = Plan.drawFaults(using: &random)
         let chosen = options.faults.map { $0 } ?? drawn
-        faults = chosen
+        faults = reduction.faults(of: chosen)
         let isCalm = chosen.isEmpty
-        bus = Plan.drawBus(calm: isCalm, using: &random)
-        sip = Plan.drawSIP(calm: isCalm, deals: options.deals, using: &random)
+        bus = reduction.quality(of: Plan.drawBus(calm: isCalm, using: &random), .bus)
+        sip = reduction.quality(of: Plan.drawSIP(calm: isCalm, deals: options.deals, using: &random), .sip)
         cutBuffer = random.pick([0, 20, 400])
         balancerRenewsBranch = random.chance(perMille: 300) && !options.deals
         dealsAnswers = random.chance(perMille: 500)
@@ -135,12 +138,13 @@ package struct Plan: Sendable {
         Plan.drawTags(seed, of: &plain, options)
         refusesUnrecorded = Plan.drawSizes(seed, of: &plain, options)
         let hunts = Plan.drawHunts(seed, after: plain.count, lifetimeSeconds, options)
-        calls = plain + hunts + Plan.drawSpirals(seed, after: plain.count + hunts.count, lifetimeSeconds, options)
+        let spirals = Plan.drawSpirals(seed, after: plain.count + hunts.count, lifetimeSeconds, options)
+        calls = (plain + hunts + spirals).map { reduction.call(of: $0) }
         faultTimes = Plan.drawTimes(of: chosen, using: &random)
-        askedEnds = Plan.drawEnds(seed, of: plain, lifetimeSeconds, options)
-        writes = Plan.drawWrites(seed, of: plain, lifetimeSeconds, options)
-        asks = Plan.drawAsks(seed, of: plain, lifetimeSeconds, options)
-        randomSeed = random.next()
+        askedEnds = reduction.has(.ends) ? Plan.drawEnds(seed, of: plain, lifetimeSeconds, options) : []
+        writes = reduction.has(.writes) ? Plan.drawWrites(seed, of: plain, lifetimeSeconds, options) : []
+        asks = reduction.has(.asks) ? Plan.drawAsks(seed, of: plain, lifetimeSeconds, options) : []
+        randomSeed = reduction.randomSeed(of: random.next())
     }
 
     private static func drawFaults(using random: inout SplitMix) -> [FaultKind] {

@@ -9,7 +9,8 @@ package struct Summary: Sendable {
         var code: String
         var isByNature: Bool
         var seeds = 0
-        var examples: [(seed: UInt64, finding: Finding)] = []
+        /// With what the command line fixed.
+        var examples: [(seed: UInt64, words: [String], finding: Finding)] = []
     }
 
     private var entries: [Entry] = []
@@ -18,6 +19,7 @@ package struct Summary: Sendable {
     package private(set) var confirmed = 0
     package private(set) var byes = 0
     package private(set) var events = 0
+    package private(set) var virtualMilliseconds: Int64 = 0
     package private(set) var violatedSeeds = 0
     /// Of all seeds together.
     package private(set) var hardship = Hardship()
@@ -30,6 +32,7 @@ package struct Summary: Sendable {
         confirmed += report.confirmed
         byes += report.byes
         events += report.events
+        virtualMilliseconds += report.virtualMilliseconds
         if !report.violations.isEmpty { violatedSeeds += 1 }
         hardship.add(report.hardship)
         var counted: [(String, Bool)] = []
@@ -37,23 +40,23 @@ package struct Summary: Sendable {
             let key = (finding.code, finding.isByNature)
             guard !counted.contains(where: { $0 == key }) else { continue }
             counted.append(key)
-            count(finding, seed: report.seed)
+            count(finding, of: report)
         }
     }
 
-    private mutating func count(_ finding: Finding, seed: UInt64) {
+    private mutating func count(_ finding: Finding, of report: RunReport) {
         let known = entries.firstIndex { $0.code == finding.code && $0.isByNature == finding.isByNature }
         let index = known ?? entries.count
         if known == nil { entries.append(Entry(code: finding.code, isByNature: finding.isByNature)) }
         entries[index].seeds += 1
         // The lowest seeds, whatever order they were finished in: two runs say the same.
-        entries[index].examples.append((seed, finding))
+        entries[index].examples.append((report.seed, report.words, finding))
         entries[index].examples.sort { $0.seed < $1.seed }
         guard finding.isByNature else { return }
         entries[index].examples = Array(entries[index].examples.prefix(Summary.exampleLimit))
     }
 
-    /// - Parameter replay: The command line that runs one seed again, without the seed.
+    /// - Parameter replay: The program that runs one seed again; what was fixed for a seed is added, and the seed.
     package func lines(replay: String) -> [String] {
         var lines = [
             "\(seeds) seeds, \(calls) calls, \(confirmed) confirmed, \(byes) BYEs generated, \(events) events",
@@ -66,10 +69,9 @@ package struct Summary: Sendable {
             lines.append(isByNature ? "left by nature:" : "violations:")
             for entry in chosen {
                 lines.append("  \(entry.code): \(entry.seeds) seed\(entry.seeds == 1 ? "" : "s")")
-                for (seed, finding) in entry.examples { lines.append("    seed \(seed)  \(finding.line)") }
+                for example in entry.examples { lines.append("    seed \(example.seed)  \(example.finding.line)") }
                 guard !isByNature, let first = entry.examples.first else { continue }
-                let call = first.finding.call.map { " \($0)" } ?? ""
-                lines.append("    replay: \(replay) --seed \(first.seed) --trace\(call)")
+                lines.append("    replay: " + first.finding.command(replay, first.words, seed: first.seed))
             }
         }
         lines.append(violatedSeeds == 0 ? "no violation" : "\(violatedSeeds) of \(seeds) seeds with violations")
@@ -80,8 +82,12 @@ package struct Summary: Sendable {
 extension Finding {
     /// `31.250 s, call 4: what happened`
     package var line: String {
-        let fraction = atMilliseconds % 1_000
-        let padded = fraction < 10 ? "00\(fraction)" : fraction < 100 ? "0\(fraction)" : "\(fraction)"
-        return "\(atMilliseconds / 1_000).\(padded) s\(call.map { ", call \($0)" } ?? ""): \(text)"
+        "\(Nanoseconds.milliseconds(atMilliseconds).asSeconds)\(call.map { ", call \($0)" } ?? ""): \(text)"
+    }
+
+    /// The command that shows it again, with the trace of its call.
+    package func command(_ program: String, _ words: [String], seed: UInt64) -> String {
+        let all = [program] + words + ["--seed \(seed)", "--trace"] + (call.map { ["\($0)"] } ?? [])
+        return all.joined(separator: " ")
     }
 }

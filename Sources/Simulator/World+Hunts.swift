@@ -52,7 +52,9 @@ extension World {
     }
 
     private func goesOn(_ hunt: HuntPlan, after call: Int, pause: Nanoseconds) {
-        guard !hunt.isParallel, hunt.calls.contains(call + 1), now < Plan.converged else { return }
+        guard !hunt.isParallel, hunt.calls.contains(call + 1), now < Plan.converged,
+            plan.reduction.makes(call: call + 1)
+        else { return }
         schedule(.startCall(call + 1), after: pause)
     }
 

@@ -51,6 +51,12 @@ package final class World {
     let checks = CheckState()
     var findings: [Finding] = []
     var isSettled = false
+    /// The run may stop at the first violation of it.
+    private var wantedCode: String?
+    private var isWantedFound: Bool {
+        guard let wantedCode else { return false }
+        return findings.contains { !$0.isByNature && $0.code == wantedCode }
+    }
 
     /// Lines of the trace go here when tracing is on.
     var sink: ((String) -> Void)?
@@ -90,6 +96,15 @@ package final class World {
         while !isSettled, let time = queue.nextTime, time <= Plan.end { step() }
         finish()
         return report()
+    }
+
+    /// Runs no further than to the first violation of a code: what a minimiser asks again and again.
+    package static func run(_ plan: Plan, toViolation code: String) -> RunReport {
+        let world = World(plan: plan)
+        world.wantedCode = code
+        while !world.isSettled, !world.isWantedFound, let time = world.queue.nextTime, time <= Plan.end { world.step() }
+        if !world.isWantedFound { world.finish() }
+        return world.report()
     }
 
     /// Runs until the virtual time, in milliseconds; for tests that interfere in the middle of a run.
@@ -253,8 +268,13 @@ package final class World {
     }
 
     private func schedulePlan() {
-        for call in plan.calls where !call.waits { queue.push(.startCall(call.index), at: call.start) }
-        for fault in plan.faultTimes { queue.push(.fault(.strike(fault.kind)), at: fault.time) }
+        let reduction = plan.reduction
+        for call in plan.calls where !call.waits && reduction.makes(call: call.index) {
+            queue.push(.startCall(call.index), at: call.start)
+        }
+        for (number, fault) in plan.faultTimes.enumerated() where reduction.strikes(fault: number) {
+            queue.push(.fault(.strike(fault.kind)), at: fault.time)
+        }
         for write in plan.writes { queue.push(.scriptWrites(call: write.call), at: write.time) }
         for ask in plan.asks { queue.push(.scriptAsks(call: ask.call), at: ask.time) }
         for end in plan.askedEnds { queue.push(.operatorEnds(call: end.call), at: end.time) }

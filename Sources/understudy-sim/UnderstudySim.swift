@@ -1,5 +1,6 @@
-// understudy-sim runs the deterministic simulator from the command line: one seed or many, with the faults asked for,
-// and says what did not hold, with the command that shows it again.
+// understudy-sim runs the deterministic simulator from the command line: one seed or many, or fresh ones for hours,
+// with the faults asked for, and says what did not hold, with the command that shows it again. What a seed needs to
+// show it is found by leaving out the rest.
 //
 // Seeds are independent, so several run at once; what is printed does not depend on how many. Exit code 0 when nothing
 // was violated, 1 when something was.
@@ -17,8 +18,20 @@ struct UnderstudySim: AsyncParsableCommand {
             Faults: \(FaultKind.allCases.map(\.rawValue).joined(separator: " ")); none for a run without any.
             """)
 
-    @Option(help: "The first seed.")
-    var seed: UInt64 = 1
+    @Option(help: "The first seed; 1 when left out, and drawn for --hours.")
+    var seed: UInt64?
+
+    @Option(help: "Runs fresh seeds for so many hours, or to the first violation, which is then minimised.")
+    var hours: Double?
+
+    @Option(help: "Leaves out of this seed's plan what its violation does not need, and prints what is left.")
+    var minimise: UInt64?
+
+    @Option(help: "The code of the violation to minimise; the seed's first when left out.")
+    var code: String?
+
+    @OptionGroup(title: "What is left out of a plan")
+    var reduced: ReductionArguments
 
     @Option(help: "How many seeds, counting up from the first.")
     var count = 1
@@ -83,6 +96,9 @@ struct UnderstudySim: AsyncParsableCommand {
         if let nodes, !(1...5).contains(nodes) { throw ValidationError("--nodes must be 1 to 5.") }
         if let calls, !(1...200).contains(calls) { throw ValidationError("--calls must be 1 to 200.") }
         guard !traces || count == 1 else { throw ValidationError("--trace is for one seed; leave out --count.") }
+        if let hours, !(hours > 0 && hours <= 10_000) { throw ValidationError("--hours must be above 0, to 10000.") }
+        guard hours == nil || minimise == nil else { throw ValidationError("--hours or --minimise, not both.") }
+        guard code == nil || minimise != nil else { throw ValidationError("--code goes with --minimise.") }
         _ = try options()
     }
 
@@ -116,39 +132,24 @@ struct UnderstudySim: AsyncParsableCommand {
         return options
     }
 
+    private static let program = "swift run -c release understudy-sim"
+
     func run() async throws {
-        let options = try options()
+        let (options, reduction) = (try options(), try reduced.reduction())
+        if let hours { return try await run(hours: hours, options, reduction) }
+        if let minimise { return try search(Plan(seed: minimise, options: options, reduction: reduction)) }
         let started = ContinuousClock.now
-        let summary = traces ? trace(options) : await runAll(options)
-        for line in summary.lines(replay: replayCommand) { print(line) }
+        let plan = Plan(seed: seed ?? 1, options: options, reduction: reduction)
+        let summary = traces ? trace(plan) : await runAll(plan)
+        for line in summary.lines(replay: Self.program) { print(line) }
         let seconds = (ContinuousClock.now - started).inSeconds
         let rate = seconds > 0 ? Int(Double(summary.seeds) / seconds) : 0
         note("\(Int(seconds * 10) / 10) s, \(rate) seeds/s")
         if summary.violatedSeeds > 0 { throw ExitCode(1) }
     }
 
-    private var replayCommand: String {
-        var words = ["swift run -c release understudy-sim"]
-        if let nodes { words.append("--nodes \(nodes)") }
-        if let calls { words.append("--calls \(calls)") }
-        if let faults { words.append("--faults \(faults)") }
-        if deal { words.append("--deal") }
-        if keepAlive { words.append("--keep-alive") }
-        if forks { words.append("--forks") }
-        if let spirals { words.append(spirals ? "--spirals" : "--no-spirals") }
-        if let ends { words.append(ends ? "--ends" : "--no-ends") }
-        if let timers { words.append(timers ? "--timers" : "--no-timers") }
-        if let tagless { words.append(tagless ? "--tagless" : "--no-tagless") }
-        if let large { words.append(large ? "--large" : "--no-large") }
-        if let writes { words.append(writes ? "--writes" : "--no-writes") }
-        if let asks { words.append(asks ? "--asks" : "--no-asks") }
-        if witness { words.append("--witness") }
-        if let hunts { words.append(hunts ? "--hunts" : "--no-hunts") }
-        return words.joined(separator: " ")
-    }
-
-    private func trace(_ options: PlanOptions) -> Summary {
-        let world = World(plan: Plan(seed: seed, options: options))
+    private func trace(_ plan: Plan) -> Summary {
+        let world = World(plan: plan)
         world.trace(call: tracedCall) { print($0) }
         let report = world.run()
         print("trace hash \(String(report.trace, radix: 16)), \(report.events) events")
@@ -157,41 +158,61 @@ struct UnderstudySim: AsyncParsableCommand {
         return summary
     }
 
-    private func runAll(_ options: PlanOptions) async -> Summary {
-        let (first, last) = (seed, seed + UInt64(count))
+    private func runAll(_ plan: Plan) async -> Summary {
         let showsProgress = isatty(STDERR_FILENO) == 1
-        return await withTaskGroup(of: RunReport.self) { group in
-            var summary = Summary()
-            var next = first
-            func add() {
-                guard next < last else { return }
-                let plan = Plan(seed: next, options: options)
-                next += 1
-                group.addTask { World.run(plan) }
+        var summary = Summary()
+        var number: UInt64 = 0
+        await Crew.run(jobs: jobs) {
+            guard number < count else { return nil }
+            number += 1
+            return Plan(seed: plan.seed &+ number - 1, options: plan.options, reduction: plan.reduction)
+        } done: { _, report in
+            summary.add(report)
+            if count == 1 { print("trace hash \(String(report.trace, radix: 16)), \(report.events) events") }
+            if showsProgress && summary.seeds % 5 == 0 {
+                note("\r\(summary.seeds) of \(count) seeds, \(summary.violatedSeeds) with violations", ends: false)
             }
-            for _ in 0..<jobs { add() }
-            for await report in group {
-                summary.add(report)
-                add()
-                if count == 1 { print("trace hash \(String(report.trace, radix: 16)), \(report.events) events") }
-                if showsProgress && summary.seeds % 5 == 0 {
-                    note("\r\(summary.seeds) of \(count) seeds, \(summary.violatedSeeds) with violations", ends: false)
-                }
-            }
-            if showsProgress { note("\r\u{1B}[K", ends: false) }
-            return summary
         }
+        if showsProgress { note("\r\u{1B}[K", ends: false) }
+        return summary
+    }
+
+    private func run(hours: Double, _ options: PlanOptions, _ reduction: Reduction) async throws {
+        let start = seed ?? UInt64.random(in: 1_000_000...UInt64(UInt32.max))
+        let seeds = FreshSeeds(start: start, fixed: options, reduction: reduction)
+        let long = LongRun(seeds: seeds, jobs: jobs, length: .seconds(hours * 3_600))
+        tell("from seed \(start) on, \(hours) hours")
+        let (summary, failed) = await long.run(tell)
+        for line in summary.lines(replay: Self.program) { tell(line) }
+        guard let failed else { return }
+        try minimise(failed.plan, failed.finding)
+    }
+
+    private func search(_ plan: Plan) throws {
+        let report = World.run(plan)
+        guard let finding = report.violations.first(where: { code == nil || $0.code == code }) else {
+            return tell("seed \(plan.seed) violates nothing\(code.map { " of \($0)" } ?? "")")
+        }
+        try minimise(plan, finding)
+    }
+
+    private func minimise(_ plan: Plan, _ finding: Finding) throws {
+        tell("seed \(plan.seed) violates \(finding.code): \(finding.line)")
+        var minimiser = Minimiser(plan, violation: finding)
+        minimiser.minimise()
+        for line in minimiser.lines(program: Self.program) { tell(line) }
+        throw ExitCode(1)
+    }
+
+    /// At once, also into a file: who looks at it waits.
+    private func tell(_ line: String) {
+        print(line)
+        _ = fflush(nil)
     }
 
     /// To standard error: it is for who waits, not for who reads the result.
     private func note(_ text: String, ends: Bool = true) {
         let bytes = [UInt8]((text + (ends ? "\n" : "")).utf8)
         _ = unsafe bytes.withUnsafeBytes { unsafe write(STDERR_FILENO, $0.baseAddress, $0.count) }
-    }
-}
-
-extension Duration {
-    fileprivate var inSeconds: Double {
-        Double(components.seconds) + Double(components.attoseconds) / 1e18
     }
 }

@@ -42,6 +42,8 @@ package struct RunReport: Sendable {
     package var trace: UInt64 = 0
     package var virtualMilliseconds: Int64 = 0
     package var hardship = Hardship()
+    /// What the command line fixed and left out, as its words.
+    package var words: [String] = []
 
     package init() {}
 
@@ -84,13 +86,14 @@ extension World {
         report.seed = plan.seed
         report.nodes = plan.nodes
         report.findings = findings
-        report.calls = truth.count
+        report.calls = plan.madeCalls.count
         report.confirmed = truth.count { $0.confirmedAt != nil }
         report.byes = truth.reduce(0) { $0 + $1.dialogs.reduce(0) { $0 + $1.byes.count { $0.isFirstOfLeg } } }
         report.events = delivered
         report.trace = trace.value
         report.virtualMilliseconds = now.inMilliseconds
         report.hardship = checks.hardship
+        report.words = plan.options.words + plan.reduction.words
         return report
     }
 }
