@@ -43,7 +43,7 @@ extension Cluster {
 
     /// Each event begins here: a loop that comes late must not believe its own silence (R13).
     mutating func beginEvent(_ now: Instant, _ out: inout ClusterActions) {
-        guard now > nextHeartbeat.advanced(by: settings.suspicion / 2) else { return }
+        guard now.nanoseconds - nextHeartbeat.nanoseconds > settings.suspicion.saturatedNanoseconds / 2 else { return }
         counters.lateLoops += 1
         out.append(.note(.loopWasLate(milliseconds: now.milliseconds(since: nextHeartbeat))))
         for index in peers.indices { peers[index].detector.restart(now: now) }

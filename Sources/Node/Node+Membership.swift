@@ -28,6 +28,23 @@ struct RecordWalk: Sendable {
     var actingAtLast = 0
 }
 
+/// Where a member is, as its hello says: read once.
+struct MemberPlace {
+    let name: String
+    let boot: UInt64
+    let hello: Hello
+    /// The process in a branch.
+    let tag: UInt32
+    let service: Endpoint?
+    let sockets: [Endpoint]
+    /// Where it is passed messages.
+    let passing: Endpoint?
+
+    func isOf(_ member: MemberStatus) -> Bool {
+        boot == member.boot && name == member.name && hello == member.hello
+    }
+}
+
 extension Node {
     /// Brings the proxy's picture of the members up to date.
     mutating func refreshMembership(now: Instant) {
@@ -39,23 +56,21 @@ extension Node {
         quorumLostSince = cluster.quorum == .held ? nil : quorumLostSince ?? now
         let members = cluster.members(now: now)
         var peers: [PeerContact] = []
-        serviceAddresses = members.compactMap { Endpoint(text: $0.hello.service) }.reduce(into: []) { found, endpoint in
+        readPlaces(of: members)
+        serviceAddresses = places.compactMap(\.service).reduce(into: []) { found, endpoint in
             if !found.contains(endpoint), !settings.sip.listen.contains(endpoint) { found.append(endpoint) }
         }
         for member in members where member.isLive && !member.isSelf {
             memberLags.note(.milliseconds(member.lagFrames == 0 ? 0 : member.silentMilliseconds))
         }
         let held = members.filter(\.isLive).flatMap(\.addresses)
-        for member in members {
-            let tag = Self.memberTag(name: member.name, boot: member.boot, hash: hash)
+        for (member, place) in zip(members, places) {
             if member.isSelf || member.isAbsent || member.isWitness { continue }
             let service = member.hello.service
-            let sockets = Self.sockets(of: member.hello)
-            let endpoint = passingAddress(of: member.hello, sockets)
             let moved = !service.isEmpty && !member.isLive && held.contains(service)
             peers.append(
                 PeerContact(
-                    memberTag: tag, endpoint: endpoint, sockets: sockets, isLive: member.isLive,
+                    memberTag: place.tag, endpoint: place.passing, sockets: place.sockets, isLive: member.isLive,
                     takesCalls: member.isLive && member.state == .up, movesAddress: !service.isEmpty,
                     holdsMovedAddress: moved))
         }
@@ -84,6 +99,21 @@ extension Node {
         proxy.neighbours.commits = settings.replication.commit != .async && cluster.hasPeers
         proxy.reviewRelays(now: now, dialogs: &store.dialogs)
         proxy.reviewLastRecords(now: now, dialogs: &store.dialogs)
+    }
+
+    /// Reads what members say of themselves, where one says something new: this happens ten times a second.
+    private mutating func readPlaces(of members: [MemberStatus]) {
+        if places.count > members.count { places.removeLast(places.count - members.count) }
+        for (index, member) in members.enumerated() {
+            if index < places.count, places[index].isOf(member) { continue }
+            let sockets = Self.sockets(of: member.hello)
+            let place = MemberPlace(
+                name: member.name, boot: member.boot, hello: member.hello,
+                tag: Self.memberTag(name: member.name, boot: member.boot, hash: hash),
+                service: Endpoint(text: member.hello.service), sockets: sockets,
+                passing: passingAddress(of: member.hello, sockets))
+            if index < places.count { places[index] = place } else { places.append(place) }
+        }
     }
 
     /// The UDP sockets of a member: whatever comes from one of them comes from it.

@@ -58,6 +58,8 @@ package struct Node: Sendable {
     var quorumLostSince: Instant?
     /// Whether this node might act when its members were last looked at, and since when that holds.
     var wasFit = false
+    /// Where the members are, in their order.
+    var places: [MemberPlace] = []
     /// What the other members are called, as they tell it.
     var memberNames: [String] = []
     var fitSince: Instant = .zero
@@ -248,6 +250,9 @@ package struct Node: Sendable {
         settle(now: now, into: &out)
         finish(&out, now: now)
     }
+
+    /// An address of the cluster may come to this host at any moment: its addresses are looked at often.
+    package var watchesAddresses: Bool { !serviceAddresses.isEmpty || settings.sip.serviceAddress != nil }
 
     /// Which addresses this host has now: a service address may have moved here (S1-1).
     package mutating func hold(addresses: [Address], now: Instant, into out: inout Outbox) {

@@ -26,6 +26,8 @@ package protocol NodeMachine: ~Copyable, SendableMetatype {
     mutating func receive(probe: ProbeResult, of peer: Int, now: Instant, into out: inout Outbox)
     /// What the servers said to a question of the outbox, or why they said nothing.
     mutating func receive(answer: DNSAnswer, to question: DNSQuestion, now: Instant, into out: inout Outbox)
+    /// Whether an address may come to this host or leave it while it runs.
+    var watchesAddresses: Bool { get }
     /// The addresses this host has, sorted; told at the start and after every change.
     mutating func hold(addresses: [Address], now: Instant, into out: inout Outbox)
     /// Fires what is due; called after every batch too.

@@ -99,8 +99,9 @@ package typealias Observer<Machine: NodeMachine & ~Copyable> =
 struct SIPLoop<Machine: NodeMachine & ~Copyable>: ~Copyable {
     /// A longer gap between two turns is a pause.
     static var pauseMilliseconds: Int64 { 1_000 }
-    /// How often the host's addresses are looked at.
+    /// How often the host's addresses are looked at: where one may move here, and where none does.
     static var addressInterval: Duration { .milliseconds(200) }
+    static var quietAddressInterval: Duration { .seconds(2) }
     /// After a pause: the bus counts as read when nothing came for this long, and at the latest after the limit.
     static var quietMilliseconds: Int64 { 20 }
     static var catchUpMilliseconds: Int64 { 500 }
@@ -357,7 +358,8 @@ struct SIPLoop<Machine: NodeMachine & ~Copyable>: ~Copyable {
     }
 
     private mutating func lookAtAddresses() {
-        nextAddressCheck = now.advanced(by: Self.addressInterval)
+        nextAddressCheck = now.advanced(
+            by: machine.watchesAddresses ? Self.addressInterval : Self.quietAddressInterval)
         let current = HostAddresses.current()
         guard current != addresses || counters.addressChanges == 0 else { return }
         counters.addressChanges += 1

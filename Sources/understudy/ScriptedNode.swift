@@ -121,6 +121,8 @@ struct ScriptedNode: ~Copyable, NodeMachine {
         self.answer(now, &out)
     }
 
+    var watchesAddresses: Bool { node.watchesAddresses }
+
     mutating func hold(addresses: [Address], now: Instant, into out: inout Outbox) {
         node.hold(addresses: addresses, now: now, into: &out)
         answer(now, &out)

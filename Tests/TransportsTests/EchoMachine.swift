@@ -30,6 +30,7 @@ struct EchoMachine: NodeMachine {
     static let limit = 4_096
 
     var nextDeadline: Instant = .distantFuture
+    var watchesAddresses = false
 
     private mutating func log(_ entry: Entry) {
         if entry == .advance, entries.last == .advance || entries.isEmpty { return }
