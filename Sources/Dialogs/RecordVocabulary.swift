@@ -29,13 +29,15 @@ public struct RecordFlags: OptionSet, Hashable, Sendable {
     public static let interrupted = Self(rawValue: 8_192)
     /// The cluster has made requests of its own within the dialog: the CSeqs of a side may be moved (`CSeqShift`).
     public static let asked = Self(rawValue: 16_384)
+    /// The phones of a dialog that was answered, and ended by who had not heard of that, are being told (R15).
+    public static let phonesTold = Self(rawValue: 32_768)
 
     /// What reports call them, in the order of the bits; who has told of what is nobody's news.
     public static let allNames: [(flag: Self, name: String)] = [
         (.cancelled, "cancelled"), (.byeFromCaller, "bye_from_caller"), (.byeFromCallee, "bye_from_callee"),
         (.timedOut, "timed_out"), (.endedByOperator, "ended_by_operator"), (.failed, "failed"),
         (.keepAliveToCaller, "ka-src"), (.keepAliveToCallee, "ka-dst"), (.endedByKeepAlive, "ended_by_keep_alive"),
-        (.unanswered, "unanswered"), (.interrupted, "interrupted"), (.asked, "asked"),
+        (.unanswered, "unanswered"), (.interrupted, "interrupted"), (.asked, "asked"), (.phonesTold, "phones_told"),
     ]
 
     public var names: [String] { Self.allNames.filter { contains($0.flag) }.map(\.name) }

@@ -238,8 +238,8 @@ extension Node {
 
     /// A peer knew a higher boot of our name: we go on under the one above (R14).
     mutating func takeBoot(_ boot: UInt64) {
-        proxy.settings.boot = boot
-        proxy.settings.memberTag = Self.memberTag(name: settings.node.name, boot: boot, hash: hash)
+        proxy.settings.rise(
+            to: boot, memberTag: Self.memberTag(name: settings.node.name, boot: boot, hash: hash))
     }
 }
 

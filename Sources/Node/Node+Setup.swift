@@ -58,6 +58,7 @@ extension Node {
         proxy.maxForwards = sip.maxForwards
         proxy.earlyTakeover = settings.takeover.early
         proxy.earlyGrace = settings.takeover.earlyGrace
+        proxy.stagger = settings.takeover.stagger
         proxy.endsLateAnswers = sip.lateAnswer == .end
         proxy.refusesUnrecorded = settings.dialogs.unrecorded == .refuse
         proxy.minimumSession = UInt32(sip.minimumSession.wholeMilliseconds / 1_000)

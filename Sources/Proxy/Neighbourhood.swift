@@ -70,10 +70,13 @@ package struct Neighbourhood: Sendable {
         return heirs.best(for: Ranking.key(did.rawValue, transaction: transaction), first: nil) == ownName
     }
 
+    /// How many members act for a dialog before this one; `nil` when it is not fit.
+    func rank(_ did: DialogID, home: [UInt8]?) -> Int? {
+        heirs.rank(of: ownName, for: did.rawValue, first: home.map { String(decoding: $0, as: UTF8.self) })
+    }
+
     /// The owner of a transaction is known to be dead, or is one that nobody will hear of any more.
-    /// - Parameter own: This process in a branch.
-    package mutating func isDead(_ owner: UInt32, own: UInt32, now: Instant) -> Bool {
-        if owner == own { return false }
+    package mutating func isDead(_ owner: UInt32, now: Instant) -> Bool {
         if let peer = peer(owner) { return !peer.isLive }
         return unknownOwners.isDead(owner, now: now)
     }

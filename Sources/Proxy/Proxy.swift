@@ -84,8 +84,9 @@ package struct Proxy: Sendable {
     var relayCount = 0
     /// Of dialogs that this node has ended.
     package internal(set) var lastRecords = LastRecords()
-    /// Records whose ends are to be told when this node is fit.
+    /// Records whose ends are to be told, and when they are looked at again.
     package internal(set) var owedEnds = LastRecords()
+    var owedEndsTimer = TimerID.none
     /// Dialogs whose adopted INVITEs have to look at the record again.
     var reviewsDue: [DialogID] = []
 

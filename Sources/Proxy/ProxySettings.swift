@@ -54,6 +54,8 @@ package struct ProxySettings: Sendable {
     package var maxForwards = 70
     package var earlyTakeover = EarlyTakeover.auto
     package var earlyGrace = Duration.milliseconds(1_500)
+    /// How much later each rank pays an end that is owed.
+    package var stagger = Duration.milliseconds(500)
     /// What becomes of a 2xx from another callee than the one that has answered (`sip.late-answer`).
     package var endsLateAnswers = false
     /// A dialog that can have no record is refused with 513, instead of going on unknown (`dialogs.unrecorded`).
@@ -87,6 +89,9 @@ package struct ProxySettings: Sendable {
     package var mark: UInt16 = 0
     /// This process in a branch.
     package var memberTag: UInt32 = 0
+    /// What named it before it took a later boot: what it has begun since its start is its own all the same. A few at
+    /// most, since the boot only rises until the members agree on it.
+    private var formerTags: [UInt32] = []
     /// Name and boot of this process, for the record's home.
     package var nodeName: [UInt8] = []
     package var boot: UInt64 = 0
@@ -94,6 +99,16 @@ package struct ProxySettings: Sendable {
     package var contextLimit = 262_144
 
     package init() {}
+
+    /// Whether a member's tag, in a branch or beside a connection, is this process's.
+    func isOwn(_ tag: UInt32) -> Bool { tag == memberTag || formerTags.contains(tag) }
+
+    /// A peer knows of a later process of this name: this one is later than that from now on.
+    package mutating func rise(to boot: UInt64, memberTag: UInt32) {
+        formerTags = formerTags.suffix(3) + [self.memberTag]
+        self.boot = boot
+        self.memberTag = memberTag
+    }
 }
 
 /// Another node as the proxy sees it: whose branch it is, whether it lives, where it takes SIP.

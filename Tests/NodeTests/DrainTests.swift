@@ -112,6 +112,51 @@ struct DrainTests {
         #expect(Self.left(bench) == [0, 0])
     }
 
+    private static func invites(_ bench: ClusterBench) -> Int { bench.sent.count { $0.text.hasPrefix("INVITE ") } }
+
+    @Test(arguments: [0, 1])
+    func `an INVITE that its sender tries again is no new call, where its call's record is here`(owner: Int) {
+        var bench = Self.bench(draining: [])
+        guard Self.rings(&bench, through: owner) != nil else {
+            Issue.record("nobody was called")
+            return
+        }
+        bench.drain(0)
+        bench.advance(milliseconds: 500)
+        bench.receive(Self.invite().replacing("z9hG4bKc1", with: "z9hG4bKc2"), from: ClusterBench.caller, at: 0)
+        bench.advance(milliseconds: 200)
+        #expect(bench.metric("sip_relayed") == 0 && Self.invites(bench) == 1)
+        #expect(Self.told(bench).last == "180 by 1")
+    }
+
+    /// An INVITE and, by another branch, the same again, of which a copy comes to a draining node, too: that relays it to
+    /// a member that has answered its sender.
+    private static func relaysToWhoAnswers(_ member: Int) -> ClusterBench {
+        var bench = Self.bench()
+        bench.bus.delay = 10
+        let again = Self.invite().replacing("z9hG4bKc1", with: "z9hG4bKc2")
+        bench.receive(Self.invite(), from: ClusterBench.caller, at: member)
+        for index in [member, 0] { bench.receive(again, from: ClusterBench.caller, at: index) }
+        bench.advance(milliseconds: 100)
+        return bench
+    }
+
+    @Test func `an INVITE of a call that is acknowledged meanwhile goes to no further member`() {
+        let member = Self.invites(Self.relaysToWhoAnswers(1)) == 1 ? 1 : 2
+        var bench = Self.relaysToWhoAnswers(member)
+        guard let invite = bench.sent.last(where: { $0.text.hasPrefix("INVITE ") }), Self.invites(bench) == 1 else {
+            Issue.record("it was relayed to another member")
+            return
+        }
+        #expect(bench.metric("sip_relayed") == 1)
+        bench.receive(Self.answered(invite), from: ClusterBench.callee, at: member)
+        bench.advance(milliseconds: 200)
+        bench.receive(Self.acknowledgement(invite), from: ClusterBench.caller, at: member)
+        bench.advance(milliseconds: 5_000)
+        #expect(Self.invites(bench) == 1 && bench.metric("sip_relayed_anew") == 0)
+        #expect(Self.left(bench) == [0, 0])
+    }
+
     @Test func `an INVITE goes to a member that takes calls, and its answers come back through the node that drains`() {
         var bench = Self.bench()
         guard let invite = Self.rings(&bench) else {

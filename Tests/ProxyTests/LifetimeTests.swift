@@ -137,6 +137,24 @@ struct LifetimeTests {
         #expect(deadline(bench)?.lifetimeMilliseconds == agreed?.lifetimeMilliseconds)
     }
 
+    @Test(arguments: ["INVITE", "UPDATE"])
+    func `nor does that of an UPDATE, which passes by for a dead node, when its sender has begun anew`(method: String) {
+        var (bench, route) = establish("")
+        let request = bench.receive(
+            Call.request("UPDATE", branch: "z9hG4bKr2", cSeq: 2, toTag: "bob", route: route), from: ProxyBench.caller)[
+                0]
+        let answer = response(200, to: request, Self.timer)
+        _ = bench.receive(answer, from: ProxyBench.callee)
+        #expect(deadline(bench)?.lifetimeMilliseconds == 90_000)
+        refresh(&bench, method, 3, route, "")
+        let agreed = deadline(bench)
+        #expect(agreed?.lifetimeMilliseconds == 600_000)
+        _ = bench.advance(milliseconds: 500)
+        bench.proxy.settings.memberTag = 0x2222_2222  // The owner of that transaction is another now, and nobody's.
+        #expect(bench.receive(answer, from: ProxyBench.callee).map(\.to) == [ProxyBench.caller])
+        #expect(deadline(bench) == agreed)
+    }
+
     @Test func `nor does the repeated 2xx of a re-INVITE`() {
         var (bench, route) = establish("")
         let request = bench.receive(

@@ -34,10 +34,9 @@ struct NeighbourhoodTests {
         var neighbours = Self.neighbourhood([true, false])
         let now = Instant.zero
         func isDead(_ owner: UInt32, after seconds: Int = 0) -> Bool {
-            neighbours.isDead(owner, own: 1, now: now.advanced(by: .seconds(seconds)))
+            neighbours.isDead(owner, now: now.advanced(by: .seconds(seconds)))
         }
-        #expect(
-            [1, 2, 3].map { isDead($0) } == [false, false, true], "this process, one that lives, one that does not")
+        #expect([2, 3].map { isDead($0) } == [false, true], "one that lives, one that does not")
         neighbours.peers.removeFirst()
         #expect(isDead(2), "it was a member")
         #expect(!isDead(77), "it may just have started")

@@ -60,6 +60,23 @@ struct OpenPassTests {
         #expect(sent.contains { $0.to == Hunt.carol && $0.firstLine.hasPrefix("BYE") })
     }
 
+    @Test func `so it does when an ACK has settled the call by way of a node that had not heard of that pass`() {
+        var (hunt, _) = answered()
+        var facts = FactsWriter()
+        facts.reach(.confirmed)
+        facts.settle(.caller, cSeq: 1)
+        facts.out(Array("tc".utf8)) { out in
+            out.reach(.confirmed)
+            out.acknowledge(cSeq: 1)
+        }
+        let bytes = facts.bytes
+        _ = try? hunt.bench.dialogs.learn(
+            hunt.bench.did, facts: RawSpan(_elements: bytes.span), age: nil, isPeers: true, now: hunt.bench.now)
+        #expect(hunt.bench.dialogs.record(hunt.bench.did)?.pendings.isEmpty == true)
+        let sent = hunt.bench.receive(bye(hunt.bench), from: ProxyBench.caller)
+        #expect(sent.contains { $0.to == Hunt.bob && $0.firstLine.hasPrefix("CANCEL") })
+    }
+
     @Test func `the end of the call cancels what rings by a pass of a dead node, whoever its heir would be`() {
         let (hunt, bob) = answered()
         // It has no quorum, so it is nobody's heir; where it is, it does not wait for the end.

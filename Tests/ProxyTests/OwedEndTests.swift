@@ -48,7 +48,7 @@ struct OwedEndTests {
             #expect(bench.receive(Call.response(200, to: bye), from: phone).isEmpty)
         }
         #expect(bench.advance(milliseconds: 40_000).filter { $0.firstLine.hasPrefix("BYE") }.isEmpty)
-        #expect(bench.dialogs.flags(bench.did) == .failed && bench.endedLegs.isEmpty)
+        #expect(bench.dialogs.flags(bench.did) == [.failed, .phonesTold] && bench.endedLegs.isEmpty)
     }
 
     @Test func `a node without quorum owes it until it is fit again, and no longer than it is remembered`() {
@@ -63,6 +63,39 @@ struct OwedEndTests {
             bench.proxy.neighbours.heirs = heirs
             bench.proxy.reviewLastRecords(now: bench.now, dialogs: &bench.dialogs)
             #expect(bench.drain().count == (wait < 10_000 ? 2 : 0), "after \(wait) ms")
+        }
+    }
+
+    /// Another node that has the record, and ranks behind its home.
+    private static func second(of bench: ProxyBench) -> ProxyBench {
+        var other = ProxyBench { settings in
+            settings.memberTag = 0x2222_2222
+            settings.nodeName = Array("n2".utf8)
+        }
+        other.proxy.neighbours.heirs.set(["n1", "n2", "n3"])
+        other.puts = bench.puts
+        let bytes = bench.dialogs.bytes(bench.did) ?? []
+        _ = try? other.dialogs.learn(
+            bench.did, facts: RawSpan(_elements: bytes.span), age: .zero, isPeers: true, now: other.now)
+        return other
+    }
+
+    @Test func `of several that had the answer the first in rank pays, and the others when it does not`() {
+        var bench = Self.answered(acknowledged: true)
+        bench.proxy.neighbours.heirs.set(["n1", "n2", "n3"])
+        for isHeard in [true, false] {
+            var (home, other) = (bench, Self.second(of: bench))
+            #expect(Self.join(.failed, to: &other).isEmpty)
+            let paid = Self.join(.failed, to: &home)
+            #expect(paid.count == 2)
+            #expect(other.advance(milliseconds: 400).isEmpty)
+            if isHeard {
+                let fact = home.lastPatch
+                _ = try? other.dialogs.learn(
+                    other.did, facts: RawSpan(_elements: fact.span), age: nil, isPeers: true, now: other.now)
+            }
+            let late = other.advance(milliseconds: 700)
+            #expect(late.map(\.text) == (isHeard ? [] : paid.map(\.text)), "the same transaction")
         }
     }
 

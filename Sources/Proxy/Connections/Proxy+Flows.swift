@@ -154,7 +154,7 @@ extension Proxy {
     /// Sends a request over a connection: one of ours, or a member's, which is then passed the request with the Routes
     /// that it has.
     mutating func takeFlow(_ fact: FlowFact, _ plan: inout RequestPlan) -> FlowUse {
-        if fact.member == settings.memberTag {
+        if settings.isOwn(fact.member) {
             guard let live = flows[fact.flow] else { return .gone }
             plan.nextHop = live.remote
             plan.flow = fact.flow
@@ -197,7 +197,7 @@ extension Proxy {
     /// it, which passes it on; this one, if it is that member.
     func holder(ofFlow bytes: [UInt8]) -> Endpoint? {
         guard let fact = FlowFact(bytes, ByteRange(bytes)) else { return nil }
-        if fact.member == settings.memberTag {
+        if settings.isOwn(fact.member) {
             guard flows[fact.flow] != nil else { return nil }
             return settings.listeners.first { $0.transport == .udp } ?? flows[fact.flow]?.remote
         }

@@ -18,6 +18,7 @@ extension Proxy {
         wheel.cancel(context.contextTimer)
         context.contextTimer = .none
         let (status, best) = bestResult(context)
+        if leavesToOther(&context, status: status, dialogs: &dialogs) { return }
         if askAboutFinal(&context, id, status: status) { return }
         if context.method == .invite {
             let told = context.endCode ?? (status == 503 ? 500 : status)

@@ -215,7 +215,7 @@ extension Proxy {
     ) {
         wheel.cancel(context.branches[index].timerC)
         context.branches[index].timerC = .none
-        if context.kind == .relayed, end == .failed, relaysAnew(&context, id) { return }
+        if context.kind == .relayed, end == .failed, relaysOn(&context, id, dialogs: &dialogs) { return }
         if context.branches[index].health != nil { noteEnd(of: context.branches[index], end) }
         let isLoser = context.kind == .heir && context.lastStatus / 100 == 2
         if context.method == .invite, context.isForking || isLoser {

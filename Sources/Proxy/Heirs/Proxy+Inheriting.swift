@@ -81,7 +81,7 @@ extension Proxy {
             switch context.kind {
             case .forwarded, .heir:
                 reviewForwarded(&context, id, did, state, dialogs: &dialogs)
-            case .adopted: reviewAdopted(&context, id, did, state, dialogs: dialogs)
+            case .adopted: reviewAdopted(&context, id, did, state, dialogs: &dialogs)
             case .resending:
                 if isSettled(context, did, state, dialogs: dialogs) {
                     discard(context, id)
@@ -356,20 +356,22 @@ extension Proxy {
     /// when it hears of the end; those that a dead one left open have nobody else by then, whoever their heir would
     /// be. What has a transaction here is looked at when the end is written.
     mutating func cancelOrphans(_ did: DialogID, but own: SpiralPass? = nil, dialogs: inout DialogTable) {
-        // Most calls have nothing open by then, and their record need not be decoded to see that.
-        guard dialogs.view(did, { view, _ in view.pendingCount > 0 }) ?? false, let record = dialogs.record(did),
-            record.state != .deleted
-        else { return }
-        keepLastRecord(did, record)
+        // A pass of this node's may ring on that the record knows nothing of any more: the ACK has settled it by way of
+        // another node, which had not heard of it.
         let hasOpen = inviteContext(of: did) {
             ($0.kind == .forwarded || $0.kind == .heir) && $0.lastStatus < 200
         }
         if hasOpen != nil {
             reviewsDue.append(did)
         }
+        // Most calls have nothing open by then, and their record need not be decoded to see that.
+        guard dialogs.view(did, { view, _ in view.pendingCount > 0 }) ?? false, let record = dialogs.record(did),
+            record.state != .deleted
+        else { return }
+        keepLastRecord(did, record)
         var seen: [SlotID] = []
         for pending in record.pendings where !pending.progress.contains(.final) && pending.pass != own {
-            guard let token = token(of: pending), token.member != settings.memberTag, !seen.contains(token.slot),
+            guard let token = token(of: pending), !settings.isOwn(token.member), !seen.contains(token.slot),
                 neighbours.peer(token.member)?.isLive != true
             else { continue }
             seen.append(token.slot)

@@ -28,12 +28,12 @@ package struct LastRecords: Sendable {
         entries.append((did, record, now.advanced(by: Self.span)))
     }
 
-    mutating func forget() { entries.removeAll() }
+    mutating func forget(_ did: DialogID) { entries.removeAll { $0.did == did } }
 
     /// Those that are still remembered.
-    mutating func current(now: Instant) -> [(did: DialogID, record: Record)] {
+    mutating func current(now: Instant) -> [(did: DialogID, record: Record, since: Instant)] {
         entries.removeAll { $0.until <= now }
-        return entries.map { ($0.did, $0.record) }
+        return entries.map { ($0.did, $0.record, $0.until.advanced(by: .zero - Self.span)) }
     }
 }
 
@@ -52,7 +52,7 @@ extension Proxy {
 
     /// The owner of a transaction is dead.
     mutating func isDead(_ token: Branch.Token) -> Bool {
-        neighbours.isDead(token.member, own: settings.memberTag, now: now)
+        !settings.isOwn(token.member) && neighbours.isDead(token.member, now: now)
     }
 
     /// Members have come or gone: what they had open of dialogs that this node has ended is cancelled and answered.
@@ -61,7 +61,7 @@ extension Proxy {
         defer { replayQueued(dialogs: &dialogs) }
         payOwedEnds(dialogs: &dialogs)
         guard !lastRecords.entries.isEmpty else { return }
-        for (did, record) in lastRecords.current(now: now) {
+        for (did, record, _) in lastRecords.current(now: now) {
             var seen: [SlotID] = []
             for pending in record.pendings where !pending.progress.contains(.final) {
                 guard let token = token(of: pending), isDead(token), !seen.contains(token.slot) else { continue }

@@ -75,8 +75,7 @@ extension Proxy {
             shortenDeadline(did, flags: [], isAsked: false, dialogs: &dialogs)
             return
         }
-        // Its BYEs are due: a caller that has had no 2xx must not be given one now. Another copy of the callee's may
-        // still move the deadline.
+        // Its BYEs are due (`isOverdue`).
         if let deadline = dialogs.deadline(did), deadline > now {
             let token = resending.isForAdopted ? 0 : upstreamToken(context, id)
             answer(context.lastResponse, context, token: token)
@@ -85,6 +84,14 @@ extension Proxy {
         context.role = .resending(resending)
         context.contextTimer = wheel.schedule(
             TimerToken(context: id, machine: .resend).rawValue, at: now.advanced(by: resending.interval))
+    }
+
+    /// The call was answered, nobody has seen an ACK, and its time is up: its BYEs are due, or were sent by who has died
+    /// since. A caller that has had no 2xx by now must not be given one any more: it has answered 481 to its BYE, and
+    /// will to each repetition of that. So no copy of the 2xx is passed on, nor does one move the deadline.
+    func isOverdue(_ did: DialogID, dialogs: DialogTable) -> Bool {
+        guard dialogs.state(did) == .confirmedNotAcknowledged else { return false }
+        return dialogs.deadline(did).map { $0 <= now } ?? false
     }
 
     /// An ACK was seen: whoever repeats the 2xx stops.

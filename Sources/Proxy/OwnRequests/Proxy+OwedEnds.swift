@@ -1,21 +1,56 @@
 // An end that is owed (R15). A set-up has an heir when its owner is taken for dead. An owner that was only cut off may
 // have sent the 2xx on meanwhile: two phones talk, and the record comes back to a tombstone that says that the call has
-// failed. Nobody has told the phones; whoever had the answer in its record does, as the tombstone is joined.
+// failed. Nobody has told the phones; who had the answer in its record does, as the tombstone is joined.
 //
-// Several nodes may have had it: their BYEs are one transaction (S1-9), and a phone that has ended answers 481. A node
-// without quorum ends nothing, this neither: it pays when it is fit again.
+// Several nodes may have had it. They pay by rank: who ranks first at once, each further one a stagger later, unless the
+// record says that it is being paid; who ranks before it may never have had the answer. Where two pay, their BYEs are
+// one transaction (S1-9), and a phone that has ended answers 481. A node without quorum ends nothing, this neither: it
+// pays when it is fit again.
 //
-// Limits: those of `LastRecords`, for debts of a node that is not fit.
+//   owed ──rank × stagger, and fit──▶ BYEs to both sides, and the fact `phones_told`
+//     └──somebody has paid, or `LastRecords.span` is over──▶ forgotten
+//
+// Limits: those of `LastRecords`.
 
 package import Dialogs
 package import Primitives
 
 extension Proxy {
+    /// Ranks that are waited for, as for deadlines (R12).
+    private static let ranksWaitedFor = 3
+
     /// - Parameter record: The dialog as it stood here before the tombstone came.
     package mutating func payEnd(_ did: DialogID, _ record: Record, now: Instant, dialogs: inout DialogTable) {
         self.now = now
         defer { replayQueued(dialogs: &dialogs) }
-        guard neighbours.isFit else { return owedEnds.keep(did, record, now: now) }
+        owedEnds.keep(did, record, now: now)
+        payOwedEnds(dialogs: &dialogs)
+    }
+
+    /// Pays what is due: time has passed, or this node may be fit again.
+    mutating func payOwedEnds(dialogs: inout DialogTable) {
+        guard !owedEnds.entries.isEmpty, neighbours.isFit else { return }
+        var next = Instant.distantFuture
+        for (did, record, since) in owedEnds.current(now: now) {
+            guard let rank = neighbours.rank(did, home: record.home?.name) else { continue }
+            let due = since.advanced(by: settings.stagger * min(rank, Self.ranksWaitedFor))
+            if dialogs.flags(did)?.contains(.phonesTold) == true {
+                owedEnds.forget(did)
+            } else if now < due {
+                next = min(next, due)
+            } else {
+                owedEnds.forget(did)
+                pay(did, record, dialogs: &dialogs)
+            }
+        }
+        wheel.cancel(owedEndsTimer)
+        owedEndsTimer = .none
+        guard next < .distantFuture else { return }
+        let token = TimerToken(context: SlotID(index: 0, generation: 0), machine: .debt)
+        owedEndsTimer = wheel.schedule(token.rawValue, at: next)
+    }
+
+    private mutating func pay(_ did: DialogID, _ record: Record, dialogs: inout DialogTable) {
         guard !isEnding(did) else { return }
         var byes: [EndingRequest] = []
         var unreachable: UInt64 = 0
@@ -32,15 +67,10 @@ extension Proxy {
             if counters.legsUnreachable == 0 { effects.items.append(.note(.legUnreachable(callID: record.callID))) }
             counters.legsUnreachable += unreachable
         }
-        guard !byes.isEmpty else { return }
-        _ = sendByes(byes, did: did, for: .interruption, dialogs: &dialogs)  // Counted.
-    }
-
-    /// This node may be fit again.
-    mutating func payOwedEnds(dialogs: inout DialogTable) {
-        guard !owedEnds.entries.isEmpty, neighbours.isFit else { return }
-        let due = owedEnds.current(now: now)
-        owedEnds.forget()
-        for (did, record) in due { payEnd(did, record, now: now, dialogs: &dialogs) }
+        // Where there is no room, that is counted.
+        guard !byes.isEmpty, sendByes(byes, did: did, for: .interruption, dialogs: &dialogs) else { return }
+        facts.begin()
+        facts.raise(.phonesTold)
+        learn(did, dialogs: &dialogs)
     }
 }

@@ -88,7 +88,7 @@ extension Proxy {
     }
 
     private func take(_ fact: FlowFact, _ target: inout ForkTarget) -> Bool {
-        if fact.member == settings.memberTag {
+        if settings.isOwn(fact.member) {
             guard let live = flows[fact.flow] else { return false }
             target.candidates = [live.remote]
             target.flow = fact.flow

@@ -175,10 +175,15 @@ extension Proxy {
 
     // MARK: Another member
 
-    /// The member says nothing, or cannot be reached: the next one gets the INVITE. Should the first have begun the
-    /// call, the record says so there.
+    /// The member says nothing, or cannot be reached. What it may have said to whoever asked it directly is in the
+    /// record; without one the next member gets the INVITE.
     /// - Returns: False when there is none that has not been tried.
-    mutating func relaysAnew(_ context: inout ResponseContext, _ id: SlotID) -> Bool {
+    mutating func relaysOn(_ context: inout ResponseContext, _ id: SlotID, dialogs: inout DialogTable) -> Bool {
+        adoptsRelayed(&context, id, dialogs: &dialogs) || relaysAnew(&context, id)
+    }
+
+    /// Should the first one have begun the call, the record says so at the next.
+    private mutating func relaysAnew(_ context: inout ResponseContext, _ id: SlotID) -> Bool {
         guard !context.cancelled, context.lastStatus < 200, var relaying = context.relaying else { return false }
         relaying.attempts &+= 1
         context.role = .relayed(relaying)
@@ -195,7 +200,7 @@ extension Proxy {
     /// came to it: then the record is here. Else nothing is known, and a 408 would end what that one has begun.
     mutating func relayTimedOut(_ context: inout ResponseContext, _ id: SlotID, dialogs: inout DialogTable) {
         context.branches[0].final = 408
-        if adoptsRelayed(&context, id, dialogs: &dialogs) || relaysAnew(&context, id) { return }
+        if relaysOn(&context, id, dialogs: &dialogs) { return }
         let target = context.branches[0].target
         if neighbours.peers.contains(where: { $0.isLive && $0.endpoint == target }) {
             counters.dropped += 1
@@ -262,7 +267,14 @@ extension Proxy {
         plan.pass = passage?.pass ?? .first
         let own = passage == nil ? dialogs.did(of: inviteIdentity(plan)) : passage?.did
         guard let did = own.flatMap({ dialogs.contains($0) ? $0 : nil }) ?? attemptTriedAgain(plan, dialogs: dialogs)
-        else { return false }
+        else {
+            guard passage == nil, wasAcknowledged(plan, dialogs: dialogs) else { return false }
+            counters.dropped += 1
+            endRelay(&context, id)
+            context.role = .forwarded
+            abandonServer(&context)
+            return true
+        }
         endRelay(&context, id)
         counters.adopted += 1
         context.role = .adopted
@@ -277,6 +289,16 @@ extension Proxy {
         }
         reviewsDue.append(did)
         return true
+    }
+
+    /// The call that this INVITE tried again has been acknowledged: whoever answered it forgot the INVITE with the ACK,
+    /// and the next member would take it for another call.
+    private mutating func wasAcknowledged(_ plan: RequestPlan, dialogs: DialogTable) -> Bool {
+        attempts(plan, dialogs: dialogs).contains { did in
+            dialogs.view(did) { view, stored in
+                view.state == .confirmed && Text.same(stored, view.requestURI, message.bytes, message.requestURI)
+            } ?? false
+        }
     }
 
     /// Nothing is expected of a member any more.

@@ -12,8 +12,8 @@ extension Proxy {
         if message.method == .options, plan.consumedRoutes == routes.count, isForThisNode() { return .answerOptions }
         if let passage = passedBefore(plan) {
             if passage.returned { return .refuse(482) }
-            let relay = decideRelay(plan)
-            return relay.isProceed ? matchPass(passage, &plan, dialogs: dialogs) : relay
+            let match = matchPass(passage, &plan, dialogs: dialogs)
+            return match.isProceed ? decideRelay(plan) : match
         }
         plan.isEmergency = isEmergency(plan)
         if plan.relay == nil, !plan.isEmergency {
@@ -25,9 +25,10 @@ extension Proxy {
         let did = dialogs.did(of: inviteIdentity(plan))
         plan.did = did
         if dialogs.contains(did) { return decideRepeated(did, plan, dialogs: dialogs) }
+        // What is here goes on here, on a node that drains, too.
+        if let known = attemptTriedAgain(plan, dialogs: dialogs) { return .adopt(known) }
         let relay = decideRelay(plan)
         guard relay.isProceed else { return relay }
-        if let known = attemptTriedAgain(plan, dialogs: dialogs) { return .adopt(known) }
         if isShed(plan) { return shed }
         // New dialogs are shed first, requests in a dialog never.
         if isFull(for: plan, dialogs) { return .refuse(503, .full, retryAfter: 10) }

@@ -93,12 +93,13 @@ extension Proxy {
 
     /// The 2xx at hand is a repetition, of an INVITE whose answer or ACK has passed: it says what was agreed on then,
     /// and not what may have been since. A callee repeats it until the ACK comes, and an UPDATE may be answered before,
-    /// of either side. Where the record was not here as the first copy passed, only this node's transaction knows.
+    /// of either side. Where the record was not here as the first copy passed, only this node's transaction knows. So
+    /// is one of an UPDATE whose sender has begun something else since, which a dead node's client may have repeated.
     private func isRepetition(
         _ did: DialogID, calleeTag: ByteRange, firstAt: Instant?, dialogs: DialogTable
     ) -> Bool {
-        guard message.toTag != message.fromTag, let cSeq = try? message.cSeq(), cSeq.method == .invite,
-            let branch = try? message.topmostVia().branch
+        guard message.toTag != message.fromTag, let cSeq = try? message.cSeq(),
+            cSeq.method == .invite || cSeq.method == .update, let branch = try? message.topmostVia().branch
         else { return false }
         let leg = calleeTag == message.toTag ? Leg.caller : .callee
         let age = age(did, dialogs: dialogs)
@@ -109,6 +110,7 @@ extension Proxy {
             let side =
                 leg == .caller ? view.caller : view.out(toTag: message.bytes, calleeTag, in: stored)?.side
             if let side, side.cseq > cSeq.number { return true }
+            guard cSeq.method == .invite else { return false }
             var isAnswered = false
             view.forEachPending(in: stored) { pending in
                 guard pending.leg == leg, pending.cseq == cSeq.number, pending.progress.contains(.final) else {

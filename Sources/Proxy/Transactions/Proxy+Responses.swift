@@ -19,9 +19,9 @@ extension Proxy {
             counters.strayResponses += 1
         case .generated(let hash):
             receiveGeneratedResponse(hash, from: source, dialogs: &dialogs)
-        case .transaction(let token) where token.member == settings.memberTag && token.slot.isOwn:
+        case .transaction(let token) where settings.isOwn(token.member) && token.slot.isOwn:
             receiveOwnAnswer(token, cSeq, dialogs: &dialogs)
-        case .transaction(let token) where token.member == settings.memberTag:
+        case .transaction(let token) where settings.isOwn(token.member):
             receiveOwnResponse(token, via, cSeq, from: source, dialogs: &dialogs)
         case .transaction(let token): receiveForeignAnswer(token, via, cSeq, from: source, dialogs: &dialogs)
         }
@@ -222,6 +222,12 @@ extension Proxy {
             isRefused(context.cSeq, context.pass, record)
         {
             refuseLateAnswer(did, home: record.home, .ofCall(.interrupted), dialogs: &dialogs)
+            return
+        }
+        if isInvite, context.isInitial, context.lastStatus / 100 == 2, let did = context.did,
+            isOverdue(did, dialogs: dialogs)
+        {
+            counters.retransmissionsAbsorbed += 1
             return
         }
         // The caller must have the other answer from here: an INVITE without a final answer would wait for ever.

@@ -26,6 +26,10 @@ extension Proxy {
                 fireOwn(token, dialogs: &dialogs)
                 continue
             }
+            if token.machine == .debt {
+                payOwedEnds(dialogs: &dialogs)
+                continue
+            }
             guard let id = resolve(token.context, generationMask: 0xffff), var context = take(id) else { continue }
             fire(token, &context, id, dialogs: &dialogs)
             finish(context, id)
@@ -58,9 +62,9 @@ extension Proxy {
         case .relay:
             context.contextTimer = .none
             if context.kind == .relayed, context.branches[0].final == nil {
-                _ = relaysAnew(&context, id)
+                _ = relaysOn(&context, id, dialogs: &dialogs)
             }
-        case .own, .probe: break  // `fireOwn` has them.
+        case .own, .probe, .debt: break  // They have no context.
         }
     }
 

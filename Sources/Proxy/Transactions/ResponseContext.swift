@@ -7,7 +7,8 @@
 //   heir        a dead node's ringing call: its CANCEL as client side, its 480 as server side (S2-11)
 //   resending   a 2xx of a dead node's, or to an adopted INVITE, sent again until its ACK is seen: a server side only
 //               (S1-3)
-//   adopted     an INVITE that a balancer sent again to us while its first node died: a server side only (S1-2b)
+//   adopted     an INVITE that a balancer sent again to us while its first node died (S1-2b), or that another node has
+//               sent on as well: a server side only, and branches that have ended
 //   passing     a 2xx to a dead node's refresh: held for its commit, no side of a transaction (R9)
 //   relayed     an INVITE that a draining node has given to a member: a server side, and a client side toward that
 //               member whose Via is the sender's (`Proxy+Relays`)
@@ -119,6 +120,8 @@ struct ResponseContext: Sendable {
     var startedAt = Instant.zero
     /// The draining member that relayed the request here.
     var relay: Relay?
+    /// Adopted, since another node sent its INVITE on as well (`Proxy+TwoOwners`).
+    var isLeftToOther = false
     /// Fills the place of a context that is being worked on.
     static let blank = ResponseContext()
 
@@ -340,6 +343,8 @@ struct TimerToken: Equatable, Sendable {
         case own, probe
         /// A member has said nothing to a relayed INVITE.
         case relay
+        /// Ends that are owed are looked at; no context has it.
+        case debt
     }
 
     var context: SlotID

@@ -66,7 +66,7 @@ extension Proxy {
                 $0.leg == .caller && $0.cseq == record.inviteCSeq && $0.pass == plan.pass
             }), let token = token(of: pending)
         else { return .drop(.ofAnotherNode) }
-        if token.member == settings.memberTag { return .repeatAnswer(did, .caller) }
+        if settings.isOwn(token.member) { return .repeatAnswer(did, .caller) }
         // The owner says again what it said last: its 100 may have been lost, and a caller that hears nothing gives up
         // while its callee rings.
         if let owner = neighbours.peer(token.member), owner.isLive { return .pass(to: owner) }
@@ -149,7 +149,8 @@ extension Proxy {
 
     /// An adopted INVITE is answered as the record says, through its own Via stack.
     mutating func reviewAdopted(
-        _ context: inout ResponseContext, _ id: SlotID, _ did: DialogID, _ state: DialogState, dialogs: DialogTable
+        _ context: inout ResponseContext, _ id: SlotID, _ did: DialogID, _ state: DialogState,
+        dialogs: inout DialogTable
     ) {
         // A 2xx that this node holds for its commit is nobody's yet.
         guard context.lastStatus < 200, inviteContext(of: did, where: { !$0.held.isEmpty }) == nil,
@@ -161,13 +162,17 @@ extension Proxy {
             }
             return
         }
+        if takesBack(&context, id, record, dialogs: &dialogs) { return }
         let own = record.pendings.filter { $0.cseq == context.cSeq && $0.leg == .caller && $0.pass == context.pass }
         let answer =
             context.pass.isFirst
             ? record.outs.first { !$0.answer.isEmpty }?.answer : own.first { !$0.answer.isEmpty }?.answer
-        if let answer, let readdressed = readdress(answer, as: context.request) {
+        if let answer, !isOverdue(did, dialogs: dialogs), let readdressed = readdress(answer, as: context.request) {
             sendUpstream(readdressed, 200, &context, id)
-            startRepeating(context, did, readdressed)
+            // The callee's copies go by the Vias of the other owner, which are the same.
+            if !context.isLeftToOther { startRepeating(context, did, readdressed) }
+        } else if state == .confirmed, context.pass.isFirst {
+            abandonServer(&context)  // Its sender has had its 2xx from another node, and has said so.
         } else if !context.pass.isFirst, !own.isEmpty, own.allSatisfy({ $0.progress.contains(.final) }) {
             respond(settings.earlyEndCode, &context, id)
         } else if context.lastStatus < 180, !context.awaitsCommit,

@@ -29,6 +29,12 @@ extension Proxy {
         let cSeq = moved?.cSeq ?? received
         let via = completeSession(cSeq, of: did, dialogs: dialogs) ?? moved?.via ?? asReceived
         let spiral = passOfResponse()
+        if cSeq.method == .invite, 200..<300 ~= message.statusCode, isAnswerOfCall(did, cSeq, dialogs: dialogs),
+            isOverdue(did, dialogs: dialogs)
+        {
+            counters.foreignAbsorbed += 1
+            return
+        }
         if cSeq.method == .invite || cSeq.method == .cancel, did.rawValue != 0, let record = dialogs.record(did),
             isInherited(token, via, cSeq, spiral, record, from: source, dialogs: &dialogs)
         {

@@ -23,7 +23,7 @@ extension Proxy {
             return token
         }
         guard let token = known ?? nil else { return .proceed }
-        if token.member == settings.memberTag { return .repeatAnswer(did, plan.leg) }
+        if settings.isOwn(token.member) { return .repeatAnswer(did, plan.leg) }
         if let owner = neighbours.peer(token.member), owner.isLive { return .pass(to: owner) }
         return .refuse(500, .ofAnotherNode, retryAfter: 1)
     }
