@@ -129,8 +129,8 @@ struct DrainTests {
         #expect(Self.told(bench).last == "180 by 1")
     }
 
-    /// An INVITE and, by another branch, the same again, of which a copy comes to a draining node, too: that relays it to
-    /// a member that has answered its sender.
+    /// An INVITE and, by another branch, the same again, of which a copy comes to a draining node, too: that relays it
+    /// to a member that has answered its sender.
     private static func relaysToWhoAnswers(_ member: Int) -> ClusterBench {
         var bench = Self.bench()
         bench.bus.delay = 10

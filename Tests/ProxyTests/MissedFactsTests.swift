@@ -428,25 +428,6 @@ struct MissedFactsTests {
         #expect(first.proxy.contextCount == 0)
     }
 
-    @Test(arguments: [false, true])
-    func `a 2xx that nobody has acknowledged is not repeated to a caller whose BYE is due`(isDead: Bool) {
-        var (first, second, invite) = inviteSeen()
-        let answer = Call.response(200, to: invite)
-        _ = first.receive(answer, from: ProxyBench.callee)
-        replicate(from: first, to: &second)
-        _ = second.drain()
-        second.proxy.neighbours.peers[0].isLive = false
-        var bench = isDead ? second : first
-        let deadline = bench.dialogs.deadline(bench.did)!
-        bench.now = deadline.advanced(milliseconds: -1)
-        #expect(bench.receive(answer, from: ProxyBench.callee).map(\.to) == [ProxyBench.caller])
-        let moved = bench.dialogs.deadline(bench.did)!
-        #expect(moved > deadline)
-        bench.now = moved
-        #expect(bench.receive(answer, from: ProxyBench.callee).isEmpty)
-        #expect(bench.dialogs.deadline(bench.did) == moved)
-    }
-
     @Test func `the 2xx to a dead node's refresh goes on when the new deadline is committed, R9`() {
         var (first, second, invite) = inviteSeen()
         _ = first.receive(Call.response(200, to: invite), from: ProxyBench.callee)

@@ -86,12 +86,18 @@ extension Proxy {
             TimerToken(context: id, machine: .resend).rawValue, at: now.advanced(by: resending.interval))
     }
 
-    /// The call was answered, nobody has seen an ACK, and its time is up: its BYEs are due, or were sent by who has died
-    /// since. A caller that has had no 2xx by now must not be given one any more: it has answered 481 to its BYE, and
-    /// will to each repetition of that. So no copy of the 2xx is passed on, nor does one move the deadline.
+    /// The call was answered, nobody has seen an ACK, and its time is up: its BYEs are due, or were sent by who has
+    /// died since. A caller that has had no 2xx by now must not be given one any more: it has answered 481 to its BYE,
+    /// and will to each repetition of that. So no copy of the 2xx is passed on, nor does one move the deadline.
     func isOverdue(_ did: DialogID, dialogs: DialogTable) -> Bool {
         guard dialogs.state(did) == .confirmedNotAcknowledged else { return false }
         return dialogs.deadline(did).map { $0 <= now } ?? false
+    }
+
+    /// The 2xx at hand is a copy of one that this node has sent on, and is too late.
+    func isOverdueCopy(_ context: ResponseContext, dialogs: DialogTable) -> Bool {
+        guard context.isInitial, context.lastStatus / 100 == 2, let did = context.did else { return false }
+        return isOverdue(did, dialogs: dialogs)
     }
 
     /// An ACK was seen: whoever repeats the 2xx stops.

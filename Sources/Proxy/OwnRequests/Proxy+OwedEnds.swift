@@ -2,10 +2,10 @@
 // have sent the 2xx on meanwhile: two phones talk, and the record comes back to a tombstone that says that the call has
 // failed. Nobody has told the phones; who had the answer in its record does, as the tombstone is joined.
 //
-// Several nodes may have had it. They pay by rank: who ranks first at once, each further one a stagger later, unless the
-// record says that it is being paid; who ranks before it may never have had the answer. Where two pay, their BYEs are
-// one transaction (S1-9), and a phone that has ended answers 481. A node without quorum ends nothing, this neither: it
-// pays when it is fit again.
+// Several nodes may have had it. They pay by rank: who ranks first at once, each further one a stagger later, unless
+// the record says that it is being paid; who ranks before it may never have had the answer. Where two pay, their BYEs
+// are one transaction (S1-9), and a phone that has ended answers 481. A node without quorum ends nothing, this neither:
+// it pays when it is fit again.
 //
 //   owed ──rank × stagger, and fit──▶ BYEs to both sides, and the fact `phones_told`
 //     └──somebody has paid, or `LastRecords.span` is over──▶ forgotten

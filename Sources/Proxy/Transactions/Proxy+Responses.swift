@@ -211,7 +211,7 @@ extension Proxy {
             if isFirst {
                 cancelOthers(&context, id, but: index, because: .elsewhere)
             }
-            if context.held.contains(where: { $0.toTag == toTag }) {
+            if context.held.contains(where: { $0.toTag == toTag }) || isOverdueCopy(context, dialogs: dialogs) {
                 counters.retransmissionsAbsorbed += 1  // Held for its commit; one copy is enough.
                 return
             }
@@ -222,12 +222,6 @@ extension Proxy {
             isRefused(context.cSeq, context.pass, record)
         {
             refuseLateAnswer(did, home: record.home, .ofCall(.interrupted), dialogs: &dialogs)
-            return
-        }
-        if isInvite, context.isInitial, context.lastStatus / 100 == 2, let did = context.did,
-            isOverdue(did, dialogs: dialogs)
-        {
-            counters.retransmissionsAbsorbed += 1
             return
         }
         // The caller must have the other answer from here: an INVITE without a final answer would wait for ever.

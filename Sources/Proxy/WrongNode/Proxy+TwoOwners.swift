@@ -1,7 +1,7 @@
 // Two owners of one call. Copies of an INVITE that reach two nodes within the replication lag are sent on by both (left
-// by nature, S1-2), in one record, where each has pendings of its own. The callee takes the one and refuses the other as
-// merged (482, RFC 3261 §8.2.2.2), or says nothing to it. Neither says anything of the call: who hears no more than that
-// leaves it to the other, and answers as the record says, by the Vias that both have in common.
+// by nature, S1-2), in one record, where each has pendings of its own. The callee takes the one and refuses the other
+// as merged (482, RFC 3261 §8.2.2.2), or says nothing to it. Neither says anything of the call: who hears no more than
+// that leaves it to the other, and answers as the record says, by the Vias that both have in common.
 //
 //   forwarded ──482 or silence, and another's branch is open──▶ adopted ──no other's is open any more──▶ forwarded:
 //                                                                                                the best of its own
