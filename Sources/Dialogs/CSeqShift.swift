@@ -34,6 +34,9 @@ public enum CSeqShift {
             self.cSeq = cSeq
             self.shift = shift
         }
+
+        /// The highest CSeq of the side, as it counts, that was known then.
+        public var known: UInt32 { UInt32(clamping: Int64(cSeq) + 1 - Int64(shift)) }
     }
 
     /// Where a request goes that seems to come from a side.

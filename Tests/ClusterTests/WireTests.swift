@@ -145,6 +145,7 @@ struct WireTests {
         sync.buckets = 11
         sync.cursor = SyncCursor(bucket: 1, after: 5, isResuming: true)
         sync.skipsYoung = true
+        sync.wantsEnded = true
         sync.digests = (0..<10).map { UInt64($0) }
         sync.skipped = (0..<10).map { $0 % 3 == 0 }
         sync.write(into: &writer)

@@ -137,6 +137,23 @@ struct RequestWithinTests {
         #expect(phones.refused == 0, comment)
     }
 
+    @Test(arguments: 0..<3)
+    func `a request that a phone's own overtakes while it spreads takes a place above that`(node: Int) {
+        var bench = bench()
+        bench.bus.delay = 20
+        #expect(ask(&bench, DialogRequest("INFO", to: .caller), through: 1) == nil)
+        bench.advance(milliseconds: 8)
+        send(&bench, "INVITE", from: .callee, cSeq: 100, at: node)
+        bench.advance(milliseconds: 300)
+        send(&bench, "ACK", from: .callee, cSeq: 100, at: node)
+        bench.advance(milliseconds: 50)
+        #expect(phones.answers(ClusterBench.callee) == ["100 INVITE: 200"])
+        #expect(phones.received(ClusterBench.caller).last?.hasSuffix(" INFO") == true)
+        #expect(outcomes(bench) == [.accepted] && phones.refused == 0)
+        bench.bus.delay = 0
+        expectBothGoOn(&bench, from: 101, "through node \(node)")
+    }
+
     @Test(arguments: [Leg.caller, .callee], 0..<3)
     func `after a request to either side, each phone's next re-INVITE is accepted through any node`(
         side: Leg, node: Int

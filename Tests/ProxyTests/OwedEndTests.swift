@@ -137,6 +137,22 @@ struct OwedEndTests {
         #expect(other.state == .deleted && other.dialogs.takeUnpaid().map(\.did) == [other.did])
     }
 
+    @Test func `a call that was answered all the same, whose CANCEL came too late, ends by its time for all`() {
+        var bench = Self.answered(acknowledged: true)
+        var crossed = FactsWriter()
+        crossed.raise([.cancelled, .interrupted])
+        let bytes = crossed.bytes
+        _ = try? bench.dialogs.learn(bench.did, facts: RawSpan(_elements: bytes.span), age: nil, now: bench.now)
+        var other = bench
+        bench.proxy.bury(bench.did, now: bench.now, dialogs: &bench.dialogs)
+        _ = bench.drain()
+        #expect(bench.dialogs.flags(bench.did)?.contains(.timedOut) == true)
+        let end = bench.lastPatch
+        _ = try? other.dialogs.learn(
+            other.did, facts: RawSpan(_elements: end.span), age: nil, isPeers: true, now: other.now)
+        #expect(other.state == .deleted && other.dialogs.takeUnpaid().isEmpty)
+    }
+
     @Test func `while another callee is in the call nothing is owed`() {
         var bench = ProxyBench()
         let invite = bench.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]

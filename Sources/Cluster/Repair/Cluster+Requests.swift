@@ -140,12 +140,17 @@ extension Cluster {
         var next: SyncCursor?
         for bucket in from..<max(from, end) where next == nil {
             let isResumed = bucket == from && request.cursor.isResuming
+            var isEndedOnly = false
             if isComparable && !isResumed {
                 let at = bucket - from
                 let isYoung = request.skipsYoung && (request.skipped[at] || store.youngest(bucket: bucket) > young)
-                if isYoung || request.digests[at] == store.digest(bucket: bucket) { continue }
+                if isYoung || request.digests[at] == store.digest(bucket: bucket) {
+                    guard request.wantsEnded else { continue }
+                    isEndedOnly = true
+                }
             }
             for did in store.dids(inBucket: bucket) where !isResumed || did > request.cursor.after {
+                if isEndedOnly, !store.isTombstone(did) { continue }
                 writeItem(did, sequence: 0, store, now: now, into: &records)
                 guard records.count >= room else { continue }
                 next = SyncCursor(bucket: bucket, after: did, isResuming: true)

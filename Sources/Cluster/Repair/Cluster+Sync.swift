@@ -7,7 +7,8 @@
 // once the last chunk is in: every record that came is at least as new as they are. A fact that was joined in between
 // may be older than the end of its dialog, which the answer, having the tombstone only, does not repeat: from there on
 // the stream is repaired. While it joins a node asks every
-// live member; when up it asks one whose root digest differs, about once a second, leaving out what changed within the
+// live member, and gets what has ended, too: else it could not tell a third that has slept, and brings back what it had
+// then, that this is over. When up it asks one whose root digest differs, about once a second, leaving out what changed within the
 // last second.
 //
 // Where facts come in all the time the roots always differ, and tell nothing: then each comparison is of one stretch of
@@ -48,6 +49,7 @@ extension Cluster {
         request.buckets = store.bucketCount
         request.cursor = session.cursor
         request.skipsYoung = session.reason == .routine
+        request.wantsEnded = session.reason == .complete && state == .joining
         let young = now.advanced(by: .zero - settings.compareGrace)
         let end = min(session.end ?? store.bucketCount, session.cursor.bucket + SyncRequest.bucketLimit)
         for bucket in session.cursor.bucket..<max(end, session.cursor.bucket) {

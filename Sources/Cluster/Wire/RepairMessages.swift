@@ -4,15 +4,15 @@
 //   message Range         { uint64 first = 1; uint64 last = 2; }
 //   message FetchRequest  { bytes dids = 1; }                                    // 8 bytes each, little-endian
 //   message RepairAnswer  { bool overrun = 1; }                                  // the ring has moved on: compare
-//   replicas message SyncRequest   { uint32 buckets = 1; uint32 from = 2; fixed64 after = 3; bool resuming = 4; bool
-//   grace = 5;
-//                           bytes digests = 6; bytes skip = 7; }
+//   message SyncRequest   { uint32 buckets = 1; uint32 from = 2; fixed64 after = 3; bool resuming = 4; bool grace = 5;
+//                           bytes digests = 6; bytes skip = 7; bool ended = 8; }
 //   message SyncAnswer    { fixed64 root = 1; uint32 next = 2; fixed64 after = 3; bool resuming = 4; bool done = 5;
 //                           repeated Position positions = 6; }
 //
 // A sync request holds the asker's digests of the buckets from `from` on, 8 bytes each; `skip` has a bit for each
-// bucket that is too young to compare. The answer's items are the records of unequal buckets; (next, after) is where to
-// go on: after that did when `resuming`, else with a fresh bucket.
+// bucket that is too young to compare. The answer's items are the records of unequal buckets, and, where it wants what
+// has `ended`, the tombstones of the equal ones, which no digest covers; (next, after) is where to go on: after that did
+// when `resuming`, else with a fresh bucket.
 
 internal import Primitives
 
@@ -91,6 +91,8 @@ struct SyncRequest: Equatable {
     var buckets = 0
     var cursor = SyncCursor()
     var skipsYoung = false
+    /// The asker joins: it has slept, or begun, since some of the dialogs ended.
+    var wantsEnded = false
     var digests: [UInt64] = []
     /// By position in `digests`.
     var skipped: [Bool] = []
@@ -104,6 +106,7 @@ struct SyncRequest: Equatable {
         writer.putField(4, varint: cursor.isResuming ? 1 : 0)
         writer.putField(5, varint: skipsYoung ? 1 : 0)
         writer.putField(6) { writer in for digest in digests { writer.putBigEndian(digest.byteSwapped) } }
+        if wantsEnded { writer.putField(8, varint: 1) }
         guard skipped.contains(true) else { return }
         writer.putField(7) { writer in
             for start in stride(from: 0, to: skipped.count, by: 8) {
@@ -133,6 +136,7 @@ struct SyncRequest: Equatable {
                 var inner = WireReader(bytes, field.range)
                 while !inner.isAtEnd { digests.append(try inner.littleEndian64()) }
             case 7: skip = field.range
+            case 8: wantsEnded = field.integer != 0
             default: break
             }
         }

@@ -13,7 +13,7 @@ import Proxy
 
 extension Node {
     /// Asks for a request within a dialog; its end comes as a `RequestEvent`, and stands in the record.
-    /// - Returns: Its CSeq.
+    /// - Returns: Its CSeq; a higher one where its seeming sender begins something before it leaves.
     @discardableResult
     package mutating func request(
         did text: String, _ request: DialogRequest, now: Instant, into out: inout Outbox
@@ -80,7 +80,9 @@ extension Node {
     // MARK: Spreading
 
     /// Publishes a wish with its shift, and waits until every member has them.
-    private mutating func spread(_ wish: RequestWish, _ key: AskedRequest.Key, now: Instant) throws(DialogError) {
+    private mutating func spread(
+        _ wish: RequestWish, _ key: AskedRequest.Key, until: Instant? = nil, now: Instant
+    ) throws(DialogError) {
         let change = StampedChange.word(DialogWord(requestTo: key.leg), wish.bytes)
         guard var room = store.dialogs.view(key.did, { view, bytes in StampedRoom(view, bytes) }), room.admits(change)
         else {
@@ -97,7 +99,7 @@ extension Node {
             counters.changesRefused += 1
             throw .full
         }
-        let until = now.advanced(by: AskedRequests.patience)
+        let until = until ?? now.advanced(by: AskedRequests.patience)
         asked.set(.spreading(sequence: 0, until: until), wish, key, now: now)
         publish(facts, of: key.did)
         askForCommit(key)
@@ -135,6 +137,7 @@ extension Node {
         }
         if cluster.isShiftEverywhere(sequence) {
             let mayLeave = cluster.isFit && mayBeAsked(key.did, now: now)
+            if mayLeave, spreadsAnew(request.wish, key, until: until, now: now) { return }
             if mayLeave {
                 asked.set(.sent, request.wish, key, now: now)
                 let isSent = proxy.sendRequest(
@@ -144,6 +147,25 @@ extension Node {
             end(key, request.wish, .notMade, status: 503, now: now)
         } else if now >= until {
             end(key, request.wish, .notMade, status: 503, now: now)
+        }
+    }
+
+    /// While it spread, its seeming sender has begun something: it takes a place above that, as long as there is
+    /// patience. An heir's may be with the phone already, and keeps its own.
+    private mutating func spreadsAnew(
+        _ wish: RequestWish, _ key: AskedRequest.Key, until: Instant, now: Instant
+    ) -> Bool {
+        guard wish.heirs == 0, now < until,
+            let place = proxy.laterPlace(
+                than: wish.place, ofRequestTo: key.leg, in: key.did, dialogs: store.dialogs)
+        else { return false }
+        var next = wish
+        next.place = place
+        do throws(DialogError) {
+            try spread(next, key, until: until, now: now)
+            return true
+        } catch {
+            return false  // Counted: it leaves with the place that it has.
         }
     }
 

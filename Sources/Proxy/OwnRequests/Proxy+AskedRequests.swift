@@ -38,6 +38,15 @@ extension Proxy {
         return place
     }
 
+    /// Another place for a request that has not left, where its seeming sender has begun something since it was given
+    /// one: what that sent may have passed with the new shift, and would be above it.
+    package func laterPlace(
+        than place: CSeqShift.Place, ofRequestTo leg: Leg, in did: DialogID, dialogs: DialogTable
+    ) -> CSeqShift.Place? {
+        guard let next = try? self.place(ofRequestTo: leg, in: did, dialogs: dialogs) else { return nil }
+        return next.known > place.known ? next : nil
+    }
+
     /// The facts that make room for it: whoever has them moves the requests of its seeming sender.
     package func writeShift(
         _ shift: UInt32, toward leg: Leg, of did: DialogID, into facts: inout FactsWriter, dialogs: DialogTable

@@ -193,8 +193,9 @@ extension Proxy {
         self.now = now
         defer { replayQueued(dialogs: &dialogs) }
         let flags = dialogs.flags(did) ?? []
-        let isExplained = !flags.isDisjoint(with: [.endedByOperator, .cancelled])
         let wasAnswered = (dialogs.state(did) ?? .unconfirmed) >= .confirmedNotAcknowledged
+        // A CANCEL that the answer crossed explains no end of the call: who reads none owes one (R15).
+        let isExplained = flags.contains(.endedByOperator) || flags.contains(.cancelled) && !wasAnswered
         cancelOrphans(did, dialogs: &dialogs)
         facts.begin()
         var ending: RecordFlags = unanswered ? .unanswered : []
