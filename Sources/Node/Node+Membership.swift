@@ -139,6 +139,7 @@ extension Node {
     private mutating func tellReadiness(now: Instant) {
         proxy.neighbours.isReady = unready(now: now) == nil
         proxy.neighbours.isJoining = cluster.state == .joining
+        proxy.neighbours.expectsPeers = !settings.cluster.peers.isEmpty || settings.cluster.dns != nil
         proxy.neighbours.isDraining = cluster.state == .draining || cluster.state == .left
     }
 

@@ -27,6 +27,8 @@ package struct Neighbourhood: Sendable {
     package var isDraining = false
     /// Records of others are still being fetched: what is not known here may be known elsewhere.
     package var isJoining = false
+    /// There are other members by the configuration, whether or not one has been heard.
+    package var expectsPeers = false
     /// Commits are waited for: some peer's acknowledgement counts.
     package var commits = false
     /// Dialogs whose end has been granted (R1).

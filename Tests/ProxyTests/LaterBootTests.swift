@@ -34,4 +34,18 @@ struct LaterBootTests {
             again.replacing("z9hG4bKi2", with: "z9hG4bKi3"), from: ProxyBench.caller)
         #expect(copy.allSatisfy { !$0.firstLine.hasPrefix("SIP/2.0 500") && !$0.firstLine.hasPrefix("INVITE") })
     }
+
+    @Test(arguments: [false, true])
+    func `a request within a dialog that comes before anybody was heard waits where there are others`(are: Bool) {
+        var bench = ProxyBench()
+        bench.proxy.neighbours.isJoining = true
+        bench.proxy.neighbours.expectsPeers = are
+        let bye = Call.request(
+            "BYE", branch: "z9hG4bKb1", cSeq: 2, toTag: "bob",
+            route: ["<sip:\(ProxyBench.shared);lr;did=0123456789abcdef>"], contact: nil)
+        let sent = bench.receive(bye, from: ProxyBench.caller)
+        #expect(sent.map(\.to) == (are ? [] : [ProxyBench.callee]))
+        let late = bench.advance(milliseconds: 250).filter { $0.firstLine.hasPrefix("BYE") }
+        #expect(late.map(\.to) == (are ? [ProxyBench.callee] : []), "it goes by its Route all the same")
+    }
 }

@@ -17,6 +17,8 @@ extension Proxy {
     /// to be moved (`CSeqShift`), and who joins cannot know that.
     func waits(for did: DialogID, _ plan: RequestPlan, dialogs: DialogTable) -> Bool {
         guard Self.refreshing(message.method) || dialogs.hasAsked || neighbours.isJoining else { return false }
+        // Who has just begun hears the others in a moment, and has their records then.
+        if neighbours.isJoining, neighbours.expectsPeers, !plan.hasWaited, !dialogs.contains(did) { return true }
         return mayWait(for: did, plan, dialogs: dialogs)
     }
 

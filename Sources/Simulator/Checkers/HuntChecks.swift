@@ -28,7 +28,8 @@ extension World {
         if call.ringsAt == nil {
             guard code != 408 else { return }
             // Every node that was there was draining, or joining: S2-15 has nothing better to say.
-            if code == 503, checks.takerless.contains(where: { $0 >= start - World.sampleInterval }) {
+            let wasTakerless = checks.takerless.contains { $0 >= start - World.sampleInterval }
+            if code == 503, wasTakerless || !isAnyTaking {
                 return excuse("hunt-reach", call: call.index, "it fails with 503; no node took calls")
             }
             return violate("hunt-reach", call: call.index, "it fails with \(code) and has not reached its target")

@@ -12,13 +12,17 @@ extension World {
     /// what has changed within the last second is left out.
     static let mendingTime = Nanoseconds.seconds(3)
 
+    /// Some node takes calls now.
+    var isAnyTaking: Bool {
+        nodes.contains { host in
+            host.isRunning && host.node.map { NodeInspection.takesCalls($0) } == true
+        }
+    }
+
     func sample() {
         schedule(.sample, after: World.sampleInterval)
         if !couldAct { checks.uncalm.append(now) }
         if !disturbances.isQuiet { checks.troubled.append(now) }
-        let isAnyTaking = nodes.contains { host in
-            host.isRunning && host.node.map { NodeInspection.takesCalls($0) } == true
-        }
         if !isAnyTaking { checks.takerless.append(now) }
         for call in truth where call.did != nil { look(at: call) }
         lookAtWrites()
