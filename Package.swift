@@ -72,7 +72,9 @@ let package = Package(
             name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"]), .brew(["libpq"])]),
         .target(
             name: "Storage",
-            dependencies: ["Dialogs", "Node", "Nanomsg", "CPostgres", .product(name: "GRDB", package: "GRDB.swift")],
+            dependencies: [
+                "Dialogs", "Node", "Nanomsg", "CPostgres", "CSockets", .product(name: "GRDB", package: "GRDB.swift"),
+            ],
             swiftSettings: swiftSettings, plugins: ["Checkout"]),
         module(
             "Management",

@@ -101,15 +101,15 @@ extension RecordView {
         case .fromCSeq, .toCSeq: .text(Array(String(side.cseq).utf8))
         case .fromRoutes, .toRoutes: text(side.routes, bytes)
         case .fromContact, .toContact: text(side.contact, bytes)
-        default: socket(side, bytes)
+        default: socket(side, bytes).map { .text($0) }
         }
     }
 
     /// `udp:host:port`, by which the home speaks with a side.
-    private func socket(_ side: Side, _ bytes: [UInt8]) -> DialogFieldValue? {
+    func socket(_ side: Side, _ bytes: [UInt8]) -> [UInt8]? {
         let name = side.sentBy.isEmpty ? homeParts(in: bytes).sentBy : side.sentBy
         guard !name.isEmpty, let endpoint = Endpoint(fact: Array(bytes[side.endpoint.range])) else { return nil }
-        return .text([UInt8](copying: endpoint.transport.lowercasedName) + [0x3A] + Array(bytes[name.range]))
+        return [UInt8](copying: endpoint.transport.lowercasedName) + [0x3A] + Array(bytes[name.range])
     }
 
     private func text(_ range: ByteRange, _ bytes: [UInt8]) -> DialogFieldValue? {

@@ -2,7 +2,11 @@
 // arrays, what goes is deleted and the stamp is set by the same, so it takes one way there and back and is done whole
 // or not at all.
 //
-// A connection that was lost is made anew by the next call; the call that found it lost has failed.
+// A connection that was lost is made anew by the next call; the call that found it lost has failed. Where none can be
+// made, nobody tries again for a second: what is asked meanwhile fails at once, so that look-ups of single dialogs, of
+// which there may be many, do not each wait for a server that is away.
+//
+// With a module's tables a batch is several statements in one transaction.
 
 package import Dialogs
 package import Node
@@ -11,25 +15,74 @@ import Synchronization
 package final class PostgresDatabase: RecordDatabase {
     private static let versions = [("understudy_node", 1), ("understudy_record", 1)]
 
+    private static let pauseMilliseconds: Int64 = 1_000
+
+    private struct State: ~Copyable {
+        var connection: PostgresConnection?
+        /// Nobody was there: why, and until when nobody tries.
+        var pause: (error: StorageError, until: Int64)?
+    }
+
     private let url: String
-    private let connection = Mutex<PostgresConnection?>(nil)
+    private let module: ModuleStore?
+    private let clock: @Sendable () -> Int64
+    private let state = Mutex(State())
 
     /// Nothing is connected yet.
-    package init(url: String) { self.url = url }
+    /// - Parameters:
+    ///   - module: The module whose tables are kept beside ours.
+    ///   - clock: Milliseconds of a clock that nobody sets.
+    package init(
+        url: String, module: ModuleStore? = nil,
+        clock: @escaping @Sendable () -> Int64 = { PostgresConnection.milliseconds }
+    ) {
+        self.url = url
+        self.module = module
+        self.clock = clock
+    }
+
+    private func connected<R: Sendable>(
+        _ body: @Sendable (PostgresConnection) throws(StorageError) -> R
+    ) throws(StorageError) -> R {
+        try state.withLock { state throws(StorageError) in
+            if let kept = state.connection, kept.isUsable { return try Self.asked(kept, &state, clock, body) }
+            state.connection = nil
+            if let pause = state.pause, clock() < pause.until { throw pause.error }
+            state.pause = nil
+            do throws(StorageError) {
+                let made = try PostgresConnection(url)
+                state.connection = made
+            } catch {
+                state.pause = (error, clock() + Self.pauseMilliseconds)
+                throw error
+            }
+            guard let made = state.connection else { throw StorageError("no connection", isAway: true) }
+            return try Self.asked(made, &state, clock, body)
+        }
+    }
+
+    private static func asked<R: Sendable>(
+        _ connection: PostgresConnection, _ state: inout State, _ clock: @Sendable () -> Int64,
+        _ body: @Sendable (PostgresConnection) throws(StorageError) -> R
+    ) throws(StorageError) -> R {
+        do throws(StorageError) { return try body(connection) } catch {
+            if !connection.isUsable {
+                // Whoever gives no answer gives none to a new connection either.
+                state.connection = nil
+                if connection.isSilent { state.pause = (error, clock() + pauseMilliseconds) }
+            }
+            throw error
+        }
+    }
 
     private func run(_ sql: String, _ values: [String?] = []) throws(StorageError) -> [[String?]] {
-        try connection.withLock { held throws(StorageError) in
-            if let kept = held, kept.isUsable { return try kept.run(sql, values) }
-            held = nil
-            let made = try PostgresConnection(url)
-            held = made
-            return try made.run(sql, values)
-        }
+        try connected { connection throws(StorageError) in try connection.run(sql, values) }
     }
 
     /// Makes the tables where they are not there.
     package func makeTables() throws(StorageError) {
         _ = try run(ShippedSchema.postgres)
+        if module?.tables.areStandard == true { _ = try run(ShippedSchema.postgresDialog) }
         try check()
     }
 
@@ -43,10 +96,11 @@ package final class PostgresDatabase: RecordDatabase {
         for (table, version) in Self.versions {
             let found = try run("SELECT table_version FROM version WHERE table_name = $1", [table]).first?.first ?? nil
             guard found == String(version) else {
-                let told = found.map { "is of version \($0)" } ?? "has no version"
-                throw StorageError("table \(table) \(told); this program needs \(version)")
+                throw StorageError.version(of: table, found, needed: [version])
             }
         }
+        guard let module else { return }
+        try connected { connection throws(StorageError) in try Self.check(module, connection) }
     }
 
     package func knownUntil(before start: Int64) throws(StorageError) -> Int64 {
@@ -54,12 +108,41 @@ package final class PostgresDatabase: RecordDatabase {
         return try number(run(sql, [String(start)]))
     }
 
-    package func write(_ batch: StorageBatch, by writer: String, at now: Int64) throws(StorageError) {
+    @discardableResult
+    package func write(
+        _ batch: StorageBatch, by writer: String, at now: Int64
+    ) throws(StorageError) -> ModuleLoss {
+        guard let module else {
+            try connected { connection throws(StorageError) in try Self.write(batch, by: writer, at: now, connection) }
+            return ModuleLoss()
+        }
+        return try connected { connection throws(StorageError) in
+            try connection.transaction { connection throws(StorageError) in
+                let removed = try Self.removed(batch, now, connection)
+                let changes = module.changes(batch.records, removed: removed, at: now)
+                try Self.apply(changes, module, connection)
+                try Self.write(batch, by: writer, at: now, connection)
+                return changes.loss
+            }
+        }
+    }
+
+    private static func removed(
+        _ batch: StorageBatch, _ now: Int64, _ connection: PostgresConnection
+    ) throws(StorageError) -> [StoredRecord] {
+        guard !batch.removed.isEmpty else { return [] }
+        let dids = array(batch.removed.map { String($0.rawValue) })
+        return try stored(connection.run("\(columns) WHERE did = ANY($1::bigint[])", [dids]), now)
+    }
+
+    private static func write(
+        _ batch: StorageBatch, by writer: String, at now: Int64, _ connection: PostgresConnection
+    ) throws(StorageError) {
         let records = batch.records.sorted { $0.did < $1.did }
         let deadlines = records.map { record in
             record.remainingMilliseconds.map { String(now &+ $0) } ?? "NULL"
         }
-        _ = try run(
+        _ = try connection.run(
             """
             WITH gone AS (DELETE FROM understudy_record WHERE did = ANY($1::bigint[])),
             stamp AS (
@@ -73,10 +156,10 @@ package final class PostgresDatabase: RecordDatabase {
                 deadline_ms = excluded.deadline_ms, writer = excluded.writer, held_back = 0
             """,
             [
-                Self.array(batch.removed.map { String($0.rawValue) }), writer,
-                String(now &- batch.lagMilliseconds), String(now), Self.array(records.map { String($0.did.rawValue) }),
-                Self.array(records.map { "\"\\\\x\(Self.digits(of: $0.record))\"" }),
-                Self.array(records.map { String($0.ageMilliseconds) }), Self.array(deadlines),
+                array(batch.removed.map { String($0.rawValue) }), writer,
+                String(now &- batch.lagMilliseconds), String(now), array(records.map { String($0.did.rawValue) }),
+                array(records.map { "\"\\\\x\(digits(of: $0.record))\"" }),
+                array(records.map { String($0.ageMilliseconds) }), array(deadlines),
             ])
     }
 
@@ -93,10 +176,42 @@ package final class PostgresDatabase: RecordDatabase {
             \(Self.columns) WHERE held_back = 0 AND did > $2::bigint AND \(Self.believed) ORDER BY did
             LIMIT $3::bigint
             """, [String(since), start, String(limit)])
-        return try stored(rows, now)
+        let records = try Self.stored(rows, now)
+        if let module {
+            // The module's tables may be younger than these rows.
+            let changes = module.changes(records, at: now)
+            try connected { connection throws(StorageError) in
+                try connection.transaction { connection throws(StorageError) in
+                    try Self.apply(changes, module, connection)
+                }
+            }
+        }
+        return records
+    }
+
+    /// Rows that are looked at at once.
+    private static let page = 500
+
+    /// What is not believed the module is not told of.
+    private func withdraw(_ module: ModuleStore, since: Int64) throws(StorageError) {
+        var last = "-1"
+        while true {
+            let rows = try run(
+                """
+                \(Self.columns) WHERE held_back = 0 AND did > $2::bigint AND NOT \(Self.believed) ORDER BY did
+                LIMIT \(Self.page)
+                """, [String(since), last])
+            let changes = try module.changes([], removed: Self.stored(rows, 0), at: 0)
+            try connected { connection throws(StorageError) in
+                try Self.delete(changes.gone, module, connection)
+            }
+            guard rows.count == Self.page, let next = rows.last?.first ?? nil else { return }
+            last = next
+        }
     }
 
     package func holdBack(since: Int64) throws(StorageError) -> Int {
+        if let module { try withdraw(module, since: since) }
         _ = try run(
             "UPDATE understudy_record SET held_back = 1 WHERE held_back = 0 AND NOT \(Self.believed)", [String(since)])
         return try heldBack()
@@ -110,14 +225,19 @@ package final class PostgresDatabase: RecordDatabase {
         let rows = try run(
             "\(Self.columns) WHERE held_back = 1 AND deadline_ms <= $1::bigint ORDER BY deadline_ms LIMIT $2::bigint",
             [String(now), String(limit)])
-        return (try stored(rows, now), try heldBack())
+        return (try Self.stored(rows, now), try heldBack())
     }
 
     package func record(_ did: DialogID, now: Int64) throws(StorageError) -> StoredRecord? {
-        try stored(run("\(Self.columns) WHERE did = $1::bigint", [String(did.rawValue)]), now).first
+        try Self.stored(run("\(Self.columns) WHERE did = $1::bigint", [String(did.rawValue)]), now).first
     }
 
-    package func empty() throws(StorageError) { _ = try run("DELETE FROM understudy_record WHERE held_back = 0") }
+    package func empty() throws(StorageError) {
+        let ours = "DELETE FROM understudy_record WHERE held_back = 0"
+        // As it does when the module itself has read what it keeps in mode 3. Together they are one transaction.
+        let theirs = module.map { "; DELETE FROM \($0.dialogs); DELETE FROM \($0.variables)" } ?? ""
+        _ = try run(ours + theirs)
+    }
 
     // MARK: Texts
 
@@ -128,7 +248,7 @@ package final class PostgresDatabase: RecordDatabase {
         return number
     }
 
-    private func stored(_ rows: [[String?]], _ now: Int64) throws(StorageError) -> [StoredRecord] {
+    private static func stored(_ rows: [[String?]], _ now: Int64) throws(StorageError) -> [StoredRecord] {
         var records: [StoredRecord] = []
         for row in rows {
             guard row.count == 5, let did = row[0].flatMap({ Int64($0) }) else {

@@ -15,7 +15,9 @@ package protocol RecordDatabase: Sendable {
     func knownUntil(before start: Int64) throws(StorageError) -> Int64
 
     /// - Parameter now: When the batch was made.
-    func write(_ batch: StorageBatch, by writer: String, at now: Int64) throws(StorageError)
+    /// - Returns: What the tables of a module had no room for.
+    @discardableResult
+    func write(_ batch: StorageBatch, by writer: String, at now: Int64) throws(StorageError) -> ModuleLoss
 
     /// Rows that are believed, in the order of their dids, of writers who knew all at `since` or later. Ages and
     /// remaining times are told for `now`.

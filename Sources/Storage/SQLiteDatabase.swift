@@ -16,9 +16,12 @@ package final class SQLiteDatabase: RecordDatabase {
     private static let versions = [("understudy_node", 1), ("understudy_record", 1)]
 
     private let queue: DatabaseQueue
+    private let module: ModuleStore?
 
     /// Opens the file, and makes it and its tables where they are not there.
-    package init(file: String) throws(StorageError) {
+    /// - Parameter module: The module whose tables are kept beside ours; those with names of their own must be there.
+    package init(file: String, module: ModuleStore? = nil) throws(StorageError) {
+        self.module = module
         var configuration = Configuration()
         configuration.busyMode = .timeout(Self.busySeconds)
         configuration.label = "storage"
@@ -28,7 +31,8 @@ package final class SQLiteDatabase: RecordDatabase {
         }
         do {
             queue = try DatabaseQueue(path: file, configuration: configuration)
-            try queue.write { try $0.execute(sql: ShippedSchema.sqlite) }
+            let schema = ShippedSchema.sqlite + (module?.tables.areStandard == true ? ShippedSchema.sqliteDialog : "")
+            try queue.write { try $0.execute(sql: schema) }
         } catch {
             throw Self.told(error)
         }
@@ -41,10 +45,10 @@ package final class SQLiteDatabase: RecordDatabase {
                 let sql = "SELECT table_version FROM version WHERE table_name = ?"
                 let found = try Int.fetchOne(database, sql: sql, arguments: [table])
                 guard found == version else {
-                    let told = found.map { "is of version \($0)" } ?? "has no version"
-                    throw StorageError("table \(table) \(told); this program needs \(version)")
+                    throw StorageError.version(of: table, found.map(String.init), needed: [version])
                 }
             }
+            if let module { try Self.check(module, database) }
         }
     }
 
@@ -71,8 +75,12 @@ package final class SQLiteDatabase: RecordDatabase {
         }
     }
 
-    package func write(_ batch: StorageBatch, by writer: String, at now: Int64) throws(StorageError) {
+    @discardableResult
+    package func write(
+        _ batch: StorageBatch, by writer: String, at now: Int64
+    ) throws(StorageError) -> ModuleLoss {
         try writing { database in
+            let loss = try project(batch, at: now, database)
             let insert = try database.cachedStatement(
                 sql: """
                     INSERT INTO understudy_record (did, record, age_ms, saved_ms, deadline_ms, writer, held_back)
@@ -94,7 +102,17 @@ package final class SQLiteDatabase: RecordDatabase {
                     INSERT INTO understudy_node (name, known_until_ms) VALUES (?, ?)
                     ON CONFLICT (name) DO UPDATE SET known_until_ms = excluded.known_until_ms
                     """, arguments: [writer, now &- batch.lagMilliseconds])
+            return loss
         }
+    }
+
+    /// What a batch does to the module's tables, before the records that go are gone.
+    private func project(_ batch: StorageBatch, at now: Int64, _ database: Database) throws -> ModuleLoss {
+        guard let module else { return ModuleLoss() }
+        let removed = try batch.removed.compactMap { try Self.stored($0, now: now, database) }
+        let changes = module.changes(batch.records, removed: removed, at: now)
+        try Self.apply(changes, module, database)
+        return changes.loss
     }
 
     private static let columns = "SELECT did, record, age_ms, saved_ms, deadline_ms FROM understudy_record"
@@ -115,17 +133,31 @@ package final class SQLiteDatabase: RecordDatabase {
     package func records(
         after did: DialogID?, limit: Int, since: Int64, now: Int64
     ) throws(StorageError) -> [StoredRecord] {
-        try reading { database in
+        let records: [StoredRecord] = try reading { database in
             let sql = "\(Self.columns) WHERE held_back = 0 AND did > ? AND \(Self.believed) ORDER BY did LIMIT ?"
             let start = did.map { Int64(bitPattern: $0.rawValue) } ?? .min
             return try Row.fetchAll(database, sql: sql, arguments: [start, since, limit]).map {
                 Self.stored($0, now: now)
             }
         }
+        // The module's tables may be younger than these rows.
+        if let module {
+            try writing { try Self.apply(module.changes(records, at: now), module, $0) }
+        }
+        return records
     }
 
     package func holdBack(since: Int64) throws(StorageError) -> Int {
         try writing { database in
+            if let module {
+                // What is not believed the module is not told of.
+                let rows = try Row.fetchCursor(
+                    database, sql: "\(Self.columns) WHERE held_back = 0 AND NOT \(Self.believed)", arguments: [since])
+                while let row = try rows.next() {
+                    let gone = module.changes([], removed: [Self.stored(row, now: 0)], at: 0)
+                    try Self.apply(gone, module, database)
+                }
+            }
             try database.execute(
                 sql: "UPDATE understudy_record SET held_back = 1 WHERE held_back = 0 AND NOT \(Self.believed)",
                 arguments: [since])
@@ -146,14 +178,19 @@ package final class SQLiteDatabase: RecordDatabase {
     }
 
     package func record(_ did: DialogID, now: Int64) throws(StorageError) -> StoredRecord? {
-        try reading { database in
-            let row = try Row.fetchOne(
-                database, sql: "\(Self.columns) WHERE did = ?", arguments: [Int64(bitPattern: did.rawValue)])
-            return row.map { Self.stored($0, now: now) }
-        }
+        try reading { try Self.stored(did, now: now, $0) }
+    }
+
+    private static func stored(_ did: DialogID, now: Int64, _ database: Database) throws -> StoredRecord? {
+        let row = try Row.fetchOne(
+            database, sql: "\(columns) WHERE did = ?", arguments: [Int64(bitPattern: did.rawValue)])
+        return row.map { stored($0, now: now) }
     }
 
     package func empty() throws(StorageError) {
-        try writing { try $0.execute(sql: "DELETE FROM understudy_record WHERE held_back = 0") }
+        try writing { database in
+            try database.execute(sql: "DELETE FROM understudy_record WHERE held_back = 0")
+            if let module { try Self.empty(module, database) }
+        }
     }
 }

@@ -9,4 +9,11 @@ package struct StorageError: Error, Equatable, CustomStringConvertible {
         self.description = description
         self.isAway = isAway
     }
+
+    /// - Parameter found: `nil` for a table that has none.
+    static func version(of table: String, _ found: String?, needed: [Int]) -> StorageError {
+        let told = found.map { "is of version \($0)" } ?? "has no version"
+        let numbers = needed.map(String.init).joined(separator: " or ")
+        return StorageError("table \(table) \(told); this program needs \(numbers)")
+    }
 }

@@ -5,6 +5,9 @@
 // Nothing on the SIP thread waits for it. The node has one batch and one read out at a time, so the queue holds those
 // two, and look-ups of single dialogs, `findLimit` at most: beyond it a dialog counts as not there. How long to wait
 // after a failure is the node's decision; here nothing is tried twice.
+//
+// Who ends it waits for what was to be written, `stopMilliseconds` at most: a database that answers late, or never,
+// holds up no end of the process. The thread is left behind then, and its process ends under it.
 
 package import Nanomsg
 package import Node
@@ -12,6 +15,7 @@ import Synchronization
 
 package final class StorageService: Sendable {
     package static let findLimit = 256
+    package static let stopMilliseconds: Int64 = 1_000
     /// While there is nobody yet to be told.
     private static let deliveryMilliseconds: Int64 = 10
 
@@ -31,6 +35,8 @@ package final class StorageService: Sendable {
         let deliver: @Sendable (StorageOutcome) -> Bool
         let start: Int64
         let signal = Signal()
+        /// The thread has ended.
+        let ended = Signal()
         let state = Mutex(State())
 
         init(
@@ -45,6 +51,7 @@ package final class StorageService: Sendable {
         }
 
         func run() {
+            defer { ended.kick() }
             while true {
                 signal.clear()
                 let (actions, refused, isStopping) = state.withLock { state in
@@ -52,7 +59,11 @@ package final class StorageService: Sendable {
                     return (state.actions, state.refused, state.isStopping)
                 }
                 if refused > 0 { tell(.notFound(why: "too many are looked for", count: refused)) }
-                for (action, at) in actions { tell(outcome(of: action, at: at)) }
+                for (action, at) in actions {
+                    // At the end what is to be written is; nobody waits for what is read.
+                    if !action.isWrite, state.withLock({ $0.isStopping }) { continue }
+                    tell(outcome(of: action, at: at))
+                }
                 guard actions.isEmpty, refused == 0 else { continue }
                 if isStopping { return }
                 signal.wait(milliseconds: 60_000)
@@ -86,8 +97,8 @@ package final class StorageService: Sendable {
                 try database.check()
                 return .opened(knownUntil: try database.knownUntil(before: start))
             case .write(let batch):
-                try database.write(batch, by: writer, at: at)
-                return .written(batch.number)
+                let loss = try database.write(batch, by: writer, at: at)
+                return .written(batch.number, loss)
             case .read(let last, let limit, let since):
                 let records = try database.records(after: last, limit: limit, since: since, now: clock())
                 return .read(records, isLast: records.count < limit)
@@ -140,10 +151,16 @@ package final class StorageService: Sendable {
         core.signal.kick()
     }
 
-    /// Does what was asked, and ends. Blocks for as long.
-    package func stop() {
+    /// Writes what was asked, and ends. Blocks for as long, and no longer than `milliseconds`.
+    /// - Returns: Whether it has ended.
+    @discardableResult
+    package func stop(within milliseconds: Int64 = StorageService.stopMilliseconds) -> Bool {
         core.state.withLock { $0.isStopping = true }
         core.signal.kick()
+        guard core.ended.wait(milliseconds: milliseconds) else { return false }
+        // For whoever asks again.
+        core.ended.kick()
         thread.join()
+        return true
     }
 }

@@ -16,7 +16,7 @@ struct Keeper: Sendable {
             (service, knownUntil) = (nil, nil)
             return
         }
-        let (database, isThere) = try Self.open(settings.storage)
+        let (database, isThere) = try Self.open(settings)
         knownUntil = isThere ? try Self.knownUntil(of: database) : nil
         do {
             service = try StorageService(
@@ -31,11 +31,12 @@ struct Keeper: Sendable {
     /// - Parameter makesTables: Those of a server, too.
     /// - Returns: The database, and whether it is there: a server may come later.
     static func open(
-        _ settings: StorageSettings, makesTables: Bool = false
+        _ settings: Settings, makesTables: Bool = false
     ) throws(StartError) -> (database: any RecordDatabase, isThere: Bool) {
+        let (url, module) = (settings.storage.url, ModuleStore(settings))
         do throws(StorageError) {
-            if let file = settings.file { return (try SQLiteDatabase(file: file), true) }
-            let database = PostgresDatabase(url: settings.url)
+            if let file = settings.storage.file { return (try SQLiteDatabase(file: file, module: module), true) }
+            let database = PostgresDatabase(url: url, module: module)
             do throws(StorageError) {
                 if makesTables { try database.makeTables() } else { try database.check() }
             } catch {
@@ -44,7 +45,7 @@ struct Keeper: Sendable {
             }
             return (database, true)
         } catch {
-            throw StartError(description: "\(settings.url): \(error.description); see storage.db_url")
+            throw StartError(description: "\(url): \(error.description); see storage.db_url")
         }
     }
 

@@ -14,36 +14,38 @@ struct InitStorage: AsyncParsableCommand {
         commandName: "init", abstract: "Make the tables, where they are not there, and compare their versions.",
         discussion: """
             A node makes a new SQLite file by itself, but nothing in PostgreSQL; this makes both, and says whether a \
-            database that is there can be used. Nothing in it is changed.
+            database that is there can be used. Nothing in it is changed. With storage.module dialog the tables of \
+            Kamailio's module are made as well, where they have its names for them.
 
             Exit codes: 0 the tables are there; 2 they are not, or of another version.
             """)
 
     @Option(help: ArgumentHelp("Like sqlite:///var/lib/understudy/dialogs.db; else storage.db_url.", valueName: "URL"))
     var dbUrl: String?
+    @Option(help: ArgumentHelp("dialog: the tables of Kamailio's module, too; with --db-url.", valueName: "NAME"))
+    var module: String?
     @Option(name: .shortAndLong, help: "The node's YAML file.", completion: .file(extensions: ["yaml", "yml"]))
     var config: String?
     @OptionGroup var overrides: SettingOverrides
 
     func run() async throws {
-        var settings = StorageSettings()
+        var settings = Settings()
+        if config != nil || dbUrl == nil { settings = try overrides.load(file: config).settings }
         if let dbUrl {
-            var given = Settings()
-            if let problem = given.set("storage.db_url", to: .list([dbUrl])).first {
+            let given = [("storage.db_url", dbUrl)] + (module.map { [("storage.module", $0)] } ?? [])
+            for (key, value) in given {
+                guard let problem = settings.set(key, to: .list([value])).first else { continue }
                 Console.complain(problem.message)
                 throw Console.failed
             }
-            settings = given.storage
-        } else {
-            settings = try overrides.load(file: config).settings.storage
         }
-        guard !settings.url.isEmpty else {
+        guard !settings.storage.url.isEmpty else {
             Console.complain("no database is named; give --db-url, or --config with storage.db_url")
             throw Console.failed
         }
         do throws(StartError) {
             let until = try Keeper.knownUntil(of: Keeper.open(settings, makesTables: true).database)
-            Console.print("\(settings.url): the tables are there\(until == 0 ? "" : ", and have been written")")
+            Console.print("\(settings.storage.url): the tables are there\(until == 0 ? "" : ", and have been written")")
         } catch {
             Console.complain(error.description)
             throw Console.failed

@@ -24,6 +24,34 @@ final class PostgresServer {
         run("createdb", ["-h", folder.path, "-U", "understudy", name]).waitUntilExit()
     }
 
+    /// Rows of a statement, as psql prints them without frame: columns with `|` between them.
+    func rows(_ database: String, _ sql: String) throws -> [[String]] {
+        let process = run(
+            "psql", ["-h", folder.path, "-U", "understudy", "-At", "-v", "ON_ERROR_STOP=1", "-c", sql, database],
+            output: Pipe())
+        let pipe = process.standardOutput as? Pipe
+        let text = String(decoding: pipe?.fileHandleForReading.readDataToEndOfFile() ?? Data(), as: UTF8.self)
+        process.waitUntilExit()
+        guard process.terminationStatus == 0 else { throw Failure(sql: sql) }
+        return text.split(separator: "\n").map { line in
+            line.split(separator: "|", omittingEmptySubsequences: false).map(String.init)
+        }
+    }
+
+    struct Failure: Error { var sql: String }
+
+    /// Stops it as a host does that hangs: its kernel still takes what is sent.
+    func freeze(_ isFrozen: Bool) {
+        for child in (try? children()) ?? [] { kill(child, isFrozen ? SIGSTOP : SIGCONT) }
+        if let process { kill(process.processIdentifier, isFrozen ? SIGSTOP : SIGCONT) }
+    }
+
+    private func children() throws -> [pid_t] {
+        guard let process else { return [] }
+        let file = "/proc/\(process.processIdentifier)/task/\(process.processIdentifier)/children"
+        return try String(contentsOfFile: file, encoding: .utf8).split(separator: " ").compactMap { pid_t($0) }
+    }
+
     init(_ programs: String) throws {
         self.programs = programs
         folder = URL(filePath: "/tmp/understudy-postgres-\(UUID().uuidString.prefix(8))")
@@ -59,7 +87,7 @@ final class PostgresServer {
         process = nil
     }
 
-    private func run(_ program: String, _ arguments: [String]) -> Process {
+    private func run(_ program: String, _ arguments: [String], output: Pipe? = nil) -> Process {
         let process = Process()
         let path = "\(programs)/\(program)"
         if getuid() == 0 {
@@ -71,7 +99,7 @@ final class PostgresServer {
             process.arguments = arguments
         }
         process.currentDirectoryURL = folder
-        process.standardOutput = FileHandle.nullDevice
+        if let output { process.standardOutput = output } else { process.standardOutput = FileHandle.nullDevice }
         process.standardError = FileHandle.nullDevice
         try? process.run()
         return process

@@ -29,6 +29,25 @@ struct SQLiteDatabaseTests {
         try check(SQLiteDatabase(file: place.file), SQLiteDatabase(file: place.file))
     }
 
+    @Test(arguments: ModuleChecks.all.map(\.name))
+    func `the tables of Kamailio's module follow the records`(name: String) throws {
+        let place = try Place()
+        let file = place.file
+        let check = try #require(ModuleChecks.all.first { $0.name == name }).check
+        try check(
+            ModuleChecks.Place(
+                open: { try SQLiteDatabase(file: file, module: $0) },
+                rows: { sql in
+                    try DatabaseQueue(path: file).write { database in
+                        try Row.fetchAll(database, sql: sql).map { row in
+                            row.databaseValues.map { value in
+                                Int64.fromDatabaseValue(value).map(String.init) ?? String.fromDatabaseValue(value) ?? ""
+                            }
+                        }
+                    }
+                }))
+    }
+
     @Test func `what is no database, or one of another version, is told in one sentence`() throws {
         let place = try Place()
         try Data(repeating: 65, count: 8_192).write(to: URL(filePath: place.file))

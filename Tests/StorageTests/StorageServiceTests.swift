@@ -1,6 +1,7 @@
 // The thread between a node and its database: order, failures and the end.
 
 import Dialogs
+import Glibc
 import Node
 import Storage
 import Synchronization
@@ -12,6 +13,7 @@ struct StorageServiceTests {
     private final class Database: RecordDatabase {
         let written = Mutex<[UInt64]>([])
         let isBroken = Mutex(false)
+        let isHanging = Atomic<Bool>(false)
 
         func check() throws(StorageError) {
             if isBroken.withLock({ $0 }) { throw StorageError("broken") }
@@ -21,9 +23,11 @@ struct StorageServiceTests {
             try check()
             return 7
         }
-        func write(_ batch: StorageBatch, by writer: String, at now: Int64) throws(StorageError) {
+        func write(_ batch: StorageBatch, by writer: String, at now: Int64) throws(StorageError) -> ModuleLoss {
+            while isHanging.load(ordering: .relaxed) { sched_yield() }
             try check()
             written.withLock { $0.append(batch.number) }
+            return ModuleLoss()
         }
         func records(after did: DialogID?, limit: Int, since: Int64, now: Int64) throws(StorageError) -> [StoredRecord]
         {
@@ -71,8 +75,8 @@ struct StorageServiceTests {
         outcomes.absent.store(2, ordering: .relaxed)
         let service = try StorageService(database, writer: "n1", clock: { 0 }, deliver: outcomes.take)
         service.perform(Self.actions)
-        while outcomes.all.withLock({ $0.isEmpty }) {}
-        service.stop()
+        while outcomes.all.withLock({ $0.count }) < Self.actions.count { sched_yield() }
+        #expect(service.stop(within: 60_000) && service.stop(within: 60_000))
         let record = DatabaseChecks.record(1)
         #expect(
             outcomes.all.withLock { $0 } == [
@@ -87,7 +91,7 @@ struct StorageServiceTests {
         database.isBroken.withLock { $0 = true }
         let service = try StorageService(database, writer: "n1", clock: { 0 }, deliver: outcomes.take)
         service.perform(Self.actions)
-        service.stop()
+        while outcomes.all.withLock({ $0.count }) < Self.actions.count { sched_yield() }
         let failed = StorageOutcome.failed(why: "broken")
         #expect(
             outcomes.all.withLock { $0 } == [
@@ -100,9 +104,23 @@ struct StorageServiceTests {
         let service = try StorageService(database, writer: "n1", clock: { 0 }, deliver: outcomes.take)
         let finds = (1...StorageService.findLimit + 5).map { StorageAction.find(DialogID(rawValue: UInt64($0))) }
         service.perform(finds)
-        service.stop()
+        while outcomes.all.withLock({ $0.count }) < StorageService.findLimit + 1 { sched_yield() }
         let all = outcomes.all.withLock { $0 }
         #expect(all.count { $0 == .found(nil) } == StorageService.findLimit)
         #expect(all.count { $0 == .notFound(why: "too many are looked for", count: 5) } == 1)
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func `the end writes what was asked, reads nothing, and waits for no database that hangs`() throws {
+        let (database, outcomes) = (Database(), Outcomes())
+        let service = try StorageService(database, writer: "n1", clock: { 0 }, deliver: outcomes.take)
+        database.isHanging.store(true, ordering: .relaxed)
+        service.perform([.write(StorageBatch(number: 1))])
+        service.perform([.find(DialogID(rawValue: 1)), .write(StorageBatch(number: 2))])
+        #expect(!service.stop(within: 50))
+        database.isHanging.store(false, ordering: .relaxed)
+        #expect(service.stop(within: 60_000))
+        #expect(database.written.withLock { $0 } == [1, 2])
+        #expect(outcomes.all.withLock { $0.allSatisfy { $0 != .found(nil) } })
     }
 }

@@ -52,7 +52,9 @@ package struct SettingKey: Sendable {
     }
 
     /// Parameters of the module that have a section of their own.
-    private static let moved = ["db-url", "db-mode", "db-update-period", "db-fetch-rows"]
+    private static let moved =
+        ["db-url", "db-mode", "db-update-period", "db-fetch-rows", "table-name", "vars-table-name"]
+        + ModuleColumn.allCases.map { fold($0.rawValue) }
 
     /// The spelling that keys are compared by.
     package static func fold(_ key: String) -> String {

@@ -1,7 +1,17 @@
 // The manual of the keys of `storage`.
 
 extension SettingManual {
-    static let storage: [String: SettingManual] = [
+    static let storage = storageItself.merging(moduleColumns) { first, _ in first }
+
+    /// One line each, since there are many.
+    private static let moduleColumns = Dictionary(
+        ModuleColumn.allCases.map { column in
+            let table = column.isOfVariables ? "vars_table_name" : "table_name"
+            return ("storage.\(column.rawValue)", SettingManual("Column of `storage.\(table)`", range: "a name"))
+        }
+    ) { first, _ in first }
+
+    private static let storageItself: [String: SettingManual] = [
         "storage.db_url": SettingManual(
             """
             Where records are kept besides memory, <doc:Storage>. An SQLite file is made when it is not there, its \
@@ -28,5 +38,21 @@ extension SettingManual {
             `true`: all nodes name the same database, and who acts for a dialog writes it. `false`: each node has one \
             of its own with all that it knows, and any of them brings everything back
             """),
+        "storage.module": SettingManual(
+            """
+            `dialog`: the tables `dialog` and `dialog_vars` of Kamailio's module are kept beside ours, for other \
+            programs and for moving calls, <doc:Storage>
+            """),
+        "storage.table_name": SettingManual(
+            """
+            The module's table of dialogs, version 7. It and its columns have other names only where they are there: \
+            `understudy storage init` makes them under the module's
+            """,
+            range: "at most 63 letters, digits and `_`"),
+        "storage.vars_table_name": SettingManual(
+            """
+            The module's table of variables, version 1, or 7 as ims_dialog has it
+            """,
+            range: "a name"),
     ]
 }

@@ -12,6 +12,16 @@ package struct StorageSettings: Equatable, Sendable {
     /// `storage.shared`, default false: all nodes have the same database, and the actor of a dialog writes it; else
     /// each node has its own, with all that it knows.
     package var isShared = false
+    /// `storage.module`, default none: which module's tables are kept beside ours.
+    package var module = Module.none
+    /// What they are called.
+    package var tables = ModuleTables()
+
+    package enum Module: String, CaseIterable, Sendable {
+        case none
+        /// `dialog` and `dialog_vars`.
+        case dialog
+    }
 
     package enum Mode: Int, CaseIterable, Sendable {
         case none = 0
@@ -71,12 +81,19 @@ package struct StorageSettings: Equatable, Sendable {
         }
         list.range("storage.db_update_period", updatePeriod)
         list.range("storage.db_fetch_rows", fetchRows)
+        tables.problems(&list)
         return list.problems
     }
 
     func advise(_ list: inout ProblemList) {
         if !url.isEmpty, mode == .none {
             list.add("storage.db_url", "is of no use with storage.db_mode 0: nothing is stored; 1 stores each change")
+        }
+        if module != .none, url.isEmpty {
+            list.add("storage.module", "writes nothing without storage.db_url")
+        }
+        if module == .none, !tables.areStandard {
+            list.add("storage.table_name", "and its columns are of no use without storage.module")
         }
     }
 }

@@ -124,9 +124,9 @@ extension Node {
         case .opened(let knownUntil):
             cluster.hello.knownUntil = UInt64(clamping: knownUntil)
             storage.opened(knownUntil: knownUntil)
-        case .written(let number): written(number, now: now)
+        case .written(let number, let loss): written(number, loss, now: now)
         case .notWritten(let number, let why):
-            if storage.ledger.failed(number) { storageFailed(why, now: now) }
+            if storage.ledger.failed(number) { tellFailing(why) { $0.failedToWrite(now: now) } }
         case .read(let records, let isLast):
             let last = records.last?.did
             load(records, now: now)
@@ -142,15 +142,17 @@ extension Node {
             // What this node has written itself it does not take for news: it has ended here.
             if let record, !storage.ledger.rows.contains(record.did) { release([record], now: now) }
         case .notFound(_, let count): storage.counters.failures += UInt64(count)
-        case .failed(let why): storageFailed(why, now: now)
+        case .failed(let why): tellFailing(why) { $0.failed(now: now) }
         }
         settle(now: now, into: &out)
         finish(&out, now: now)
     }
 
-    private mutating func written(_ number: UInt64, now: Instant) {
+    private mutating func written(_ number: UInt64, _ loss: ModuleLoss, now: Instant) {
         let (before, rows) = (storage.ledger.count, storage.ledger.rows.count)
         guard storage.ledger.written(number) else { return }
+        storage.counters.moduleCut += UInt64(loss.cut)
+        storage.counters.moduleLeftOut += UInt64(loss.leftOut)
         storage.counters.batches += 1
         let gone = rows - storage.ledger.rows.count
         storage.counters.rowsRemoved += UInt64(gone)
@@ -161,8 +163,10 @@ extension Node {
         }
     }
 
-    private mutating func storageFailed(_ why: String, now: Instant) {
-        guard storage.failed(now: now) else { return }
+    private mutating func tellFailing(_ why: String, _ fail: (inout StorageState) -> Void) {
+        let hadFailed = storage.isFailing
+        fail(&storage)
+        guard !hadFailed else { return }
         notesDue.append(
             Note(.warning, "the storage does not do what it is asked; it is asked again", [("why", why)]))
     }

@@ -66,6 +66,12 @@ extension Node {
                 "storage_released", "Rows held back that a request asked for, or whose time was up",
                 counters.released),
             counter("storage_unreadable", "Rows that no record could be made of", counters.unreadable),
+            counter(
+                "storage_module_cut", "Texts that were too long for their column of a module's tables",
+                counters.moduleCut),
+            counter(
+                "storage_module_left_out", "Writes of dialogs whose identity does not fit a module's tables",
+                counters.moduleLeftOut),
         ]
     }
 }

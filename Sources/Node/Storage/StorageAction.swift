@@ -56,11 +56,20 @@ package enum StorageAction: Equatable, Sendable {
     case find(DialogID)
     /// Rows that were read go: they are written again at the end.
     case empty
+
+    /// It tells the storage something.
+    package var isWrite: Bool {
+        switch self {
+        case .write, .holdBack, .empty: true
+        case .open, .read, .readDue, .find: false
+        }
+    }
 }
 
 package enum StorageOutcome: Equatable, Sendable {
     case opened(knownUntil: Int64)
-    case written(UInt64)
+    /// - Parameter loss: What the tables of a module had no room for.
+    case written(UInt64, ModuleLoss = ModuleLoss())
     case notWritten(UInt64, why: String)
     case read([StoredRecord], isLast: Bool)
     case heldBack(Int)

@@ -48,6 +48,9 @@ struct StorageState: Sendable {
         var released: UInt64 = 0
         /// Rows that no record could be made of.
         var unreadable: UInt64 = 0
+        /// Texts that were too long for a column of the module's tables, and dialogs without a row there for that.
+        var moduleCut: UInt64 = 0
+        var moduleLeftOut: UInt64 = 0
     }
 
     private(set) var phase = Phase.off
@@ -68,8 +71,10 @@ struct StorageState: Sendable {
 
     private var since: Int64 = 0
     private var isAsked = false
-    private var failuresInRow = 0
-    private var retryAt = Instant.zero
+    /// A file that another program has locked can be read and not written: what becomes of the one says nothing of the
+    /// other.
+    private var reads = Attempts()
+    private var writes = Attempts()
     private var nextFlush = Instant.zero
     /// When the flush of mode 2 began that is under way: it ends with what waited then.
     private var flushBegan: Instant?
@@ -79,7 +84,7 @@ struct StorageState: Sendable {
     private var paced: [DialogID: Instant] = [:]
     private var nextPaced = Instant.zero
 
-    var isFailing: Bool { failuresInRow > 0 }
+    var isFailing: Bool { reads.failuresInRow > 0 || writes.failuresInRow > 0 }
     /// Rows may be there that no record is made of yet.
     var mayKnowMore: Bool { isOn && phase != .opening && (phase != .keeping || heldBack > 0) }
 
@@ -146,29 +151,33 @@ struct StorageState: Sendable {
 
     private mutating func done() {
         isAsked = false
-        failuresInRow = 0
+        reads.failuresInRow = 0
     }
 
-    /// - Returns: Whether it is the first failure in a row.
-    mutating func failed(now: Instant) -> Bool {
+    /// What was asked besides writing could not be done.
+    mutating func failed(now: Instant) {
         isAsked = false
         counters.failures += 1
-        let wait = Self.retryShortest * (1 << min(failuresInRow, 8))
-        retryAt = now.advanced(by: min(wait, Self.retryLongest))
-        failuresInRow += 1
-        return failuresInRow == 1
+        reads.failed(now: now)
+    }
+
+    /// A batch could not be written.
+    mutating func failedToWrite(now: Instant) {
+        counters.failures += 1
+        writes.failed(now: now)
     }
 
     /// A batch is written.
     /// - Returns: Whether the ones before had failed.
     mutating func succeeded(now: Instant) -> Bool {
-        defer { failuresInRow = 0 }
+        let hadFailed = writes.failuresInRow > 0
+        writes.failuresInRow = 0
         nextStamp = now.advanced(by: Self.stampInterval)
         if let began = flushBegan, (ledger.oldest ?? .distantFuture) > began {
             flushBegan = nil
             nextFlush = now.advanced(by: settings.updatePeriod)
         }
-        return failuresInRow > 0
+        return hadFailed
     }
 
     // MARK: What is due
@@ -192,8 +201,8 @@ struct StorageState: Sendable {
     private var actionDue: Instant {
         switch phase {
         case .off, .waiting: .distantFuture
-        case .opening, .reading, .holdingBack, .emptying: isAsked ? .distantFuture : retryAt
-        case .keeping: isAsked || heldBack == 0 ? .distantFuture : max(nextDue, retryAt)
+        case .opening, .reading, .holdingBack, .emptying: isAsked ? .distantFuture : reads.retryAt
+        case .keeping: isAsked || heldBack == 0 ? .distantFuture : max(nextDue, reads.retryAt)
         }
     }
 
@@ -208,7 +217,7 @@ struct StorageState: Sendable {
         guard phase == .keeping, !ledger.isOut else { return .distantFuture }
         // The storage learns how far it is behind, though nothing is to be written.
         let stamp = settings.mode == .shutdown && !isFlushing ? .distantFuture : nextStamp
-        guard ledger.waiting > 0, let oldest = ledger.oldest else { return max(stamp, retryAt) }
+        guard ledger.waiting > 0, let oldest = ledger.oldest else { return max(stamp, writes.retryAt) }
         let due: Instant =
             switch settings.mode {
             case .none: .distantFuture
@@ -217,7 +226,7 @@ struct StorageState: Sendable {
             case .delayed: nextFlush
             case .shutdown: .distantFuture
             }
-        return max(min(due, stamp), retryAt)
+        return max(min(due, stamp), writes.retryAt)
     }
 
     /// A batch goes even if nothing is in it.
@@ -266,5 +275,17 @@ struct StorageState: Sendable {
     mutating func forget(_ did: DialogID, now: Instant) {
         ledger.forget(did, now: now)
         if !paced.isEmpty { paced[did] = nil }
+    }
+}
+
+/// Attempts of one kind, the failed ones later and later.
+private struct Attempts: Sendable {
+    var failuresInRow = 0
+    private(set) var retryAt = Instant.zero
+
+    mutating func failed(now: Instant) {
+        let wait = StorageState.retryShortest * (1 << min(failuresInRow, 8))
+        retryAt = now.advanced(by: min(wait, StorageState.retryLongest))
+        failuresInRow += 1
     }
 }
