@@ -25,6 +25,7 @@ import cases_hunting
 import cases_image
 import cases_init
 import cases_manners
+import cases_moving
 import cases_operator
 import cases_package
 import cases_peers
@@ -92,6 +93,7 @@ CASES = [
     ("drain-nginx", cases_drain.drain_nginx, 150, 90),
     ("drain-haproxy", cases_drain.drain_haproxy, 150, 90),
     ("kamailio-tools", cases_tools.kamailio_tools, 150, 120),
+    ("calls-moved", cases_moving.calls_moved, 240, 180),
     ("trace", cases_trace.trace, 90, 90),
     ("requests-within", cases_requests.requests_within, 120, 90),
     ("call-records", cases_requests.call_records, 150, 120),

@@ -15,9 +15,22 @@ package struct ModuleStore: Sendable {
     let tables: ModuleTables
     /// `ims_dialog.hash_size`, which is the module's `hash_size`.
     let size: Int
+    /// Columns of a row of dialogs, as `values` has them: the first three are its key.
+    let columns: [String]
+    /// Columns of a row of variables.
+    let variableColumns: [String]
 
     package init(_ tables: ModuleTables, size: Int) {
         (self.tables, self.size) = (tables, size)
+        let named: [ModuleColumn] = [
+            .entry, .identifier, .callID, .fromURI, .fromTag, .toURI, .toTag, .fromCSeq, .toCSeq, .fromRoutes,
+            .toRoutes, .fromContact, .toContact, .fromSocket, .toSocket, .timeoutRoute, .state, .startTime, .timeout,
+            .scriptFlags,
+        ]
+        let fixed = ["iflags", "req_uri", "xdata"]
+        columns = (named.map(tables.name) + fixed).map(Self.quoted)
+        let ofVariables: [ModuleColumn] = [.variableEntry, .variableIdentifier, .variableName, .variableValue]
+        variableColumns = ofVariables.map(tables.name).map(Self.quoted)
     }
 
     /// `nil` where no module's tables are kept.
@@ -32,23 +45,11 @@ package struct ModuleStore: Sendable {
     var dialogs: String { Self.quoted(tables.dialogs) }
     var variables: String { Self.quoted(tables.variables) }
 
-    func name(_ column: ModuleColumn) -> String { Self.quoted(tables.name(column)) }
-
     // MARK: Columns
 
     enum Value: Equatable, Sendable {
         case number(Int64)
         case text(String?)
-    }
-
-    /// Columns of a row of dialogs: the first three are its key.
-    var columns: [String] {
-        let named: [ModuleColumn] = [
-            .entry, .identifier, .callID, .fromURI, .fromTag, .toURI, .toTag, .fromCSeq, .toCSeq, .fromRoutes,
-            .toRoutes, .fromContact, .toContact, .fromSocket, .toSocket, .timeoutRoute, .state, .startTime, .timeout,
-            .scriptFlags,
-        ]
-        return named.map(name) + ["iflags", "req_uri", "xdata"].map(Self.quoted)
     }
 
     static let keyCount = 3
@@ -69,13 +70,31 @@ package struct ModuleStore: Sendable {
         [.number(key.entry), .number(key.identifier), .text(key.callID)]
     }
 
-    /// Columns of a row of variables.
-    var variableColumns: [String] {
-        [.variableEntry, .variableIdentifier, .variableName, .variableValue].map(name)
-    }
-
     static func values(_ variable: ModuleRow.Variable, of key: ModuleRow.Key) -> [Value] {
         [.number(key.entry), .number(key.identifier), .text(variable.name), .text(variable.value)]
+    }
+
+    /// Variables of one dialog that are read: more than a record takes.
+    static let variablesOfOne = 256
+
+    /// A row as it was found, column by column; `nil` where a number or a text is none that it cannot be without.
+    static func row(number: (Int) -> Int64?, text: (Int) -> String?) -> ModuleRow? {
+        guard let entry = number(0), let identifier = number(1), let callID = text(2), let state = number(16),
+            let startTime = number(17), let timeout = number(18)
+        else { return nil }
+        func some(_ column: Int) -> String { text(column) ?? "" }
+        var row = ModuleRow(key: ModuleRow.Key(entry: entry, identifier: identifier, callID: callID))
+        (row.caller.uri, row.caller.tag, row.callee.uri, row.callee.tag) = (some(3), some(4), some(5), some(6))
+        (row.caller.cSeq, row.callee.cSeq, row.caller.routes, row.callee.routes) = (some(7), some(8), some(9), some(10))
+        (row.caller.contact, row.callee.contact) = (some(11), some(12))
+        (row.caller.socket, row.callee.socket) = (some(13), some(14))
+        row.timeoutRoute = text(15)
+        (row.state, row.startTime, row.timeout) = (state, startTime, timeout)
+        row.scriptFlags = number(19) ?? 0
+        row.flags = ModuleRow.Flags(rawValue: number(20) ?? 0)
+        row.requestURI = some(21)
+        row.extra = text(22)
+        return row
     }
 
     // MARK: What records do to them

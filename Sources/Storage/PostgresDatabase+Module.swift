@@ -3,7 +3,7 @@
 // made anew, since the numbers of Kamailio's own tables end at 2³¹.
 
 import Dialogs
-import Node
+package import Node
 
 extension PostgresDatabase {
     static func check(_ module: ModuleStore, _ connection: PostgresConnection) throws(StorageError) {
@@ -81,6 +81,56 @@ extension PostgresDatabase {
             WHERE v.\(names[0]) = n.c0 AND v.\(names[1]) = n.c1 AND NOT EXISTS (
                 SELECT 1 FROM \(module.dialogs) AS d WHERE d.\(columns[0]) = n.c0 AND d.\(columns[1]) = n.c1)
             """, keys.arrays)
+    }
+
+    package func moduleRows(after last: Int64, limit: Int, now: Int64) throws(StorageError) -> ModulePage {
+        guard let module else {
+            var page = ModulePage()
+            page.isLast = true
+            return page
+        }
+        var page = try connected { connection throws(StorageError) in
+            try Self.modulePage(after: last, limit: limit, module, connection)
+        }
+        page.readAt = now
+        return page
+    }
+
+    private static func modulePage(
+        after last: Int64, limit: Int, _ module: ModuleStore, _ connection: PostgresConnection
+    ) throws(StorageError) -> ModulePage {
+        let columns = module.columns
+        let found = try connection.run(
+            """
+            SELECT \(columns.joined(separator: ", ")), id FROM \(module.dialogs) WHERE id > $1::bigint ORDER BY id
+            LIMIT \(limit)
+            """, [String(last)])
+        var page = ModulePage()
+        page.rows = found.compactMap { row in
+            ModuleStore.row(number: { row[$0].flatMap { Int64($0) } }, text: { row[$0] })
+        }
+        page.unreadable = found.count - page.rows.count
+        page.last = found.last.flatMap { $0[columns.count] }.flatMap { Int64($0) }
+        page.isLast = found.count < limit || page.last == nil
+        guard !page.rows.isEmpty else { return page }
+        let names = module.variableColumns
+        let keys = Batch(Array(names[..<2]), page.rows.map { Array(ModuleStore.values($0.key)[..<2]) })
+        let pairs = try connection.run(
+            """
+            SELECT \(names.joined(separator: ", ")) FROM \(module.variables)
+            WHERE (\(names[0]), \(names[1])) IN (SELECT * FROM \(keys.source))
+            LIMIT \(page.rows.count * ModuleStore.variablesOfOne)
+            """, keys.arrays)
+        var variables: [[String?]: [ModuleRow.Variable]] = [:]
+        for pair in pairs {
+            guard let name = pair[2], let value = pair[3] else { continue }
+            variables[Array(pair[..<2]), default: []].append(ModuleRow.Variable(name: name, value: value))
+        }
+        for index in page.rows.indices {
+            let key = page.rows[index].key
+            page.rows[index].variables = variables[[String(key.entry), String(key.identifier)], default: []].sorted()
+        }
+        return page
     }
 
     /// Rows as the database takes many at once: an array a column.

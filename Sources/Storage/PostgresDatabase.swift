@@ -24,7 +24,7 @@ package final class PostgresDatabase: RecordDatabase {
     }
 
     private let url: String
-    private let module: ModuleStore?
+    let module: ModuleStore?
     private let clock: @Sendable () -> Int64
     private let state = Mutex(State())
 
@@ -41,7 +41,7 @@ package final class PostgresDatabase: RecordDatabase {
         self.clock = clock
     }
 
-    private func connected<R: Sendable>(
+    func connected<R: Sendable>(
         _ body: @Sendable (PostgresConnection) throws(StorageError) -> R
     ) throws(StorageError) -> R {
         try state.withLock { state throws(StorageError) in

@@ -27,6 +27,9 @@ package protocol RecordDatabase: Sendable {
     /// - Returns: How many rows are.
     func holdBack(since: Int64) throws(StorageError) -> Int
 
+    /// Rows of a module's tables after the one of that number; none where there are no such tables.
+    func moduleRows(after last: Int64, limit: Int, now: Int64) throws(StorageError) -> ModulePage
+
     /// Rows held back whose deadline has passed, and how many are held back.
     func due(limit: Int, now: Int64) throws(StorageError) -> (records: [StoredRecord], heldBack: Int)
 

@@ -3,7 +3,7 @@
 import Dialogs
 import Foundation
 import GRDB
-import Node
+package import Node
 
 extension SQLiteDatabase {
     /// The module's tables are there, of a known version, with the columns that they are said to have.
@@ -89,6 +89,48 @@ extension SQLiteDatabase {
                     SELECT 1 FROM \(module.dialogs) WHERE \(columns[0]) = ?1 AND \(columns[1]) = ?2)
                 """)
         try variables.execute(arguments: [key.entry, key.identifier])
+    }
+
+    package func moduleRows(after last: Int64, limit: Int, now: Int64) throws(StorageError) -> ModulePage {
+        var page = ModulePage()
+        page.readAt = now
+        guard let module else {
+            page.isLast = true
+            return page
+        }
+        let found: [(number: Int64, row: ModuleRow?)] = try reading { database in
+            let columns = Self.list(module.columns.map { "\(module.dialogs).\($0)" })
+            let sql = "SELECT \(columns), id FROM \(module.dialogs) WHERE id > ? ORDER BY id LIMIT ?"
+            return try Row.fetchAll(database, sql: sql, arguments: [last, limit]).map { row in
+                var read = ModuleStore.row(
+                    number: { Int64.fromDatabaseValue(row[$0] as DatabaseValue) },
+                    text: { String.fromDatabaseValue(row[$0] as DatabaseValue) })
+                if let key = read?.key { read?.variables = try Self.variables(of: key, module, database) }
+                return (row[module.columns.count], read)
+            }
+        }
+        page.rows = found.compactMap(\.row)
+        page.unreadable = found.count - page.rows.count
+        page.last = found.last?.number
+        page.isLast = found.count < limit
+        return page
+    }
+
+    private static func variables(
+        of key: ModuleRow.Key, _ module: ModuleStore, _ database: Database
+    ) throws -> [ModuleRow.Variable] {
+        let columns = module.variableColumns
+        let select = try database.cachedStatement(
+            sql: """
+                SELECT \(columns[2]), \(columns[3]) FROM \(module.variables)
+                WHERE \(columns[0]) = ? AND \(columns[1]) = ? LIMIT \(ModuleStore.variablesOfOne)
+                """)
+        return try Row.fetchAll(select, arguments: [key.entry, key.identifier]).compactMap { row in
+            guard let name = String.fromDatabaseValue(row[0] as DatabaseValue),
+                let value = String.fromDatabaseValue(row[1] as DatabaseValue)
+            else { return nil }
+            return ModuleRow.Variable(name: name, value: value)
+        }.sorted()
     }
 
     /// Everything goes, as it does when the module itself has read what it keeps in mode 3.

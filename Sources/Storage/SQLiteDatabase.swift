@@ -16,7 +16,7 @@ package final class SQLiteDatabase: RecordDatabase {
     private static let versions = [("understudy_node", 1), ("understudy_record", 1)]
 
     private let queue: DatabaseQueue
-    private let module: ModuleStore?
+    let module: ModuleStore?
 
     /// Opens the file, and makes it and its tables where they are not there.
     /// - Parameter module: The module whose tables are kept beside ours; those with names of their own must be there.
@@ -60,7 +60,7 @@ package final class SQLiteDatabase: RecordDatabase {
         }
     }
 
-    private func reading<R>(_ body: (Database) throws -> R) throws(StorageError) -> R {
+    func reading<R>(_ body: (Database) throws -> R) throws(StorageError) -> R {
         do { return try queue.read(body) } catch { throw Self.told(error) }
     }
 

@@ -86,7 +86,7 @@ package final class StorageService: Sendable {
                 switch action {
                 case .write(let batch): return .notWritten(batch.number, why: why)
                 case .find: return .notFound(why: why)
-                case .open, .read, .holdBack, .readDue, .empty: return .failed(why: why)
+                case .open, .read, .holdBack, .readModule, .readDue, .empty: return .failed(why: why)
                 }
             }
         }
@@ -103,6 +103,8 @@ package final class StorageService: Sendable {
                 let records = try database.records(after: last, limit: limit, since: since, now: clock())
                 return .read(records, isLast: records.count < limit)
             case .holdBack(let since): return .heldBack(try database.holdBack(since: since))
+            case .readModule(let last, let limit):
+                return .moduleRows(try database.moduleRows(after: last, limit: limit, now: clock()))
             case .readDue(let limit):
                 let (records, heldBack) = try database.due(limit: limit, now: clock())
                 return .due(records, heldBack: heldBack)

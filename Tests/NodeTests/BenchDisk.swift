@@ -16,6 +16,8 @@ struct BenchDisk {
     var rows: [DialogID: Row] = [:]
     /// Until when each writer had written all that it knew.
     var writers: [String: Int64] = [:]
+    /// What a Kamailio has left in its tables, by its rows' numbers.
+    var moduleRows: [ModuleRow] = []
     /// Whatever is asked fails.
     var isDead = false
     /// The action of this number fails, counted from 1; it may have been done all the same.
@@ -40,7 +42,7 @@ struct BenchDisk {
         switch action {
         case .write(let batch): .notWritten(batch.number, why: why)
         case .find: .notFound(why: why)
-        case .open, .read, .holdBack, .readDue, .empty: .failed(why: why)
+        case .open, .read, .holdBack, .readModule, .readDue, .empty: .failed(why: why)
         }
     }
 
@@ -61,6 +63,13 @@ struct BenchDisk {
         case .holdBack(let since):
             for did in rows.keys where !isBelieved(rows[did]!, since) { rows[did]?.isHeldBack = true }
             return .heldBack(heldBack.count)
+        case .readModule(let last, let limit):
+            var page = ModulePage()
+            page.rows = Array(moduleRows.dropFirst(Int(last)).prefix(limit))
+            page.last = last + Int64(page.rows.count)
+            page.isLast = page.rows.count < limit
+            page.readAt = now
+            return .moduleRows(page)
         case .readDue(let limit):
             let due = heldBack.map { Self.aged($0, now) }.filter { $0.remainingMilliseconds ?? 1 <= 0 }
             return .due(Array(due.sorted { $0.did < $1.did }.prefix(limit)), heldBack: heldBack.count)

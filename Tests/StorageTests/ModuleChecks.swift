@@ -18,7 +18,7 @@ enum ModuleChecks {
     static let all: [(name: String, check: Check)] = [
         ("rows follow", rowsFollow), ("texts are written as they are", textsAreWritten),
         ("what is not believed has no row", heldBackIsWithdrawn), ("they may be younger", mayBeYounger),
-        ("other names", otherNames), ("versions", versions),
+        ("what others wrote is read", othersAreRead), ("other names", otherNames), ("versions", versions),
     ]
 
     static let module = ModuleStore(ModuleTables(), size: 4_096)
@@ -121,6 +121,25 @@ enum ModuleChecks {
         #expect(try place.rows(dialogs).map { $0[2] } == ["call-1", "call-2"])
         #expect(try database.records(after: nil, limit: 10, since: 0, now: 0).count == 2)
         #expect(try place.rows(dialogs).count == 2)
+    }
+
+    @Sendable
+    private static func othersAreRead(_ place: Place) throws {
+        let database = try place.open(module)
+        try database.write(DatabaseChecks.batch(1, [record(1, ["a": "1", "b": "2"]), record(2)]), by: "n1", at: 0)
+        _ = try place.rows(foreign)
+        _ = try place.rows(
+            "INSERT INTO dialog_vars (hash_entry, hash_id, dialog_key, dialog_value) VALUES (1, 2, 'k', 'v')")
+        let first = try database.moduleRows(after: 0, limit: 2, now: 5)
+        #expect(first.rows.map(\.key.callID) == ["call-1", "call-2"] && !first.isLast && first.readAt == 5)
+        #expect(first.rows[0].variables == [.init(name: "a", value: "1"), .init(name: "b", value: "2")])
+        #expect(first.rows[0].state == 4 && first.rows[0].timeout == 60 && first.rows[0].caller.tag == "alice")
+        let rest = try database.moduleRows(after: try #require(first.last), limit: 2, now: 5)
+        #expect(rest.rows.map(\.key) == [.init(entry: 1, identifier: 2, callID: "foreign")] && rest.isLast)
+        #expect(rest.rows.first?.variables == [.init(name: "k", value: "v")] && rest.rows.first?.extra == nil)
+        #expect(try database.moduleRows(after: try #require(rest.last), limit: 2, now: 5).rows.isEmpty)
+        let none = try place.open(nil).moduleRows(after: 0, limit: 2, now: 5)
+        #expect(none.rows.isEmpty && none.isLast)
     }
 
     @Sendable

@@ -48,6 +48,20 @@ struct SQLiteDatabaseTests {
                 }))
     }
 
+    @Test func `a row of the module that somebody has spoilt is counted, and no other is lost`() throws {
+        let place = try Place()
+        let one = try SQLiteDatabase(file: place.file, module: ModuleChecks.module)
+        try one.write(
+            DatabaseChecks.batch(1, try (1...4).map { try ModuleChecks.record($0) }), by: "n1", at: 1_000)
+        try DatabaseQueue(path: place.file).write { database in
+            for (number, change) in [(1, "state = 'abc'"), (2, "timeout = x'ff'"), (3, "xdata = x'ff'")] {
+                try database.execute(sql: "UPDATE dialog SET \(change) WHERE callid = 'call-\(number)'")
+            }
+        }
+        let page = try one.moduleRows(after: 0, limit: 10, now: 0)
+        #expect(page.rows.map(\.key.callID) == ["call-3", "call-4"] && page.unreadable == 2 && page.isLast)
+    }
+
     @Test func `what is no database, or one of another version, is told in one sentence`() throws {
         let place = try Place()
         try Data(repeating: 65, count: 8_192).write(to: URL(filePath: place.file))

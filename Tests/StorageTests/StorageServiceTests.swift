@@ -34,6 +34,12 @@ struct StorageServiceTests {
             try check()
             return [DatabaseChecks.record(1)]
         }
+        func moduleRows(after last: Int64, limit: Int, now: Int64) throws(StorageError) -> ModulePage {
+            try check()
+            var page = ModulePage()
+            page.readAt = last
+            return page
+        }
         func holdBack(since: Int64) throws(StorageError) -> Int {
             try check()
             return 3
@@ -66,7 +72,8 @@ struct StorageServiceTests {
 
     private static let actions: [StorageAction] = [
         .read(after: nil, limit: 1, since: 0), .read(after: nil, limit: 2, since: 0), .holdBack(since: 0),
-        .readDue(limit: 1), .find(DialogID(rawValue: 1)), .empty, .open, .write(StorageBatch(number: 4)),
+        .readModule(after: 5, limit: 1), .readDue(limit: 1), .find(DialogID(rawValue: 1)), .empty, .open,
+        .write(StorageBatch(number: 4)),
     ]
 
     @Test(.timeLimit(.minutes(1)))
@@ -78,9 +85,12 @@ struct StorageServiceTests {
         while outcomes.all.withLock({ $0.count }) < Self.actions.count { sched_yield() }
         #expect(service.stop(within: 60_000) && service.stop(within: 60_000))
         let record = DatabaseChecks.record(1)
+        var page = ModulePage()
+        page.readAt = 5
         #expect(
             outcomes.all.withLock { $0 } == [
-                .read([record], isLast: false), .read([record], isLast: true), .heldBack(3), .due([], heldBack: 3),
+                .read([record], isLast: false), .read([record], isLast: true), .heldBack(3), .moduleRows(page),
+                .due([], heldBack: 3),
                 .found(nil), .emptied, .opened(knownUntil: 7), .written(4),
             ])
         #expect(database.written.withLock { $0 } == [4])
@@ -95,7 +105,8 @@ struct StorageServiceTests {
         let failed = StorageOutcome.failed(why: "broken")
         #expect(
             outcomes.all.withLock { $0 } == [
-                failed, failed, failed, failed, .notFound(why: "broken"), failed, failed, .notWritten(4, why: "broken"),
+                failed, failed, failed, failed, failed, .notFound(why: "broken"), failed, failed,
+                .notWritten(4, why: "broken"),
             ])
     }
 

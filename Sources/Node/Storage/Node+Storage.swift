@@ -134,6 +134,10 @@ extension Node {
         case .heldBack(let count):
             storage.held(count)
             tellLoaded()
+        case .moduleRows(let page):
+            takeOver(page, now: now)
+            storage.tookOver(last: page.last, isLast: page.isLast)
+            if storage.phase == .keeping || storage.phase == .emptying { tellTakenOver() }
         case .emptied: storage.emptied()
         case .due(let records, let heldBack):
             storage.due(heldBack: heldBack)
@@ -207,7 +211,7 @@ extension Node {
     }
 
     /// - Returns: Whether there is a record of it now.
-    private mutating func join(_ record: StoredRecord, now: Instant) -> Bool {
+    mutating func join(_ record: StoredRecord, now: Instant) -> Bool {
         let outcome = store.join(
             record.did.rawValue, RawSpan(_elements: record.record.span), ageMilliseconds: record.ageMilliseconds,
             now: now)

@@ -31,7 +31,7 @@ extension Node {
             switch storage.phase {
             case .opening: "opening"
             case .off, .waiting: "waiting"
-            case .reading, .holdingBack, .emptying: "loading"
+            case .reading, .holdingBack, .takingOver, .emptying: "loading"
             case .keeping: "keeping"
             }
         report.mode = settings.storage.mode.rawValue
@@ -72,6 +72,10 @@ extension Node {
             counter(
                 "storage_module_left_out", "Writes of dialogs whose identity does not fit a module's tables",
                 counters.moduleLeftOut),
+            counter("storage_module_taken", "Calls taken over from a module's tables", counters.moduleTaken),
+            counter(
+                "storage_module_refused", "Rows of a module's tables that no dialog could be made of",
+                counters.moduleRefused),
         ]
     }
 }

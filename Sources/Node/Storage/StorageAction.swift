@@ -5,6 +5,7 @@
 //   the start       ──StorageState──▶ open ──▶ opened                     where it was not there at the start
 //   the first view  ──StorageState──▶ read, page by page ──▶ read         what the disk had of live dialogs
 //                                     holdBack ──▶ heldBack               what is not believed (R5)
+//                                     readModule ──▶ moduleRows           what a Kamailio has left
 //                                     readDue ──▶ due                     of that, what has come to its end
 //   a request for a dialog that nobody has ──▶ find ──▶ found             of that, what somebody still talks about
 //
@@ -42,6 +43,20 @@ package struct StorageBatch: Equatable, Sendable {
     package init(number: UInt64) { self.number = number }
 }
 
+/// Rows of a module's tables, in the order of their numbers.
+package struct ModulePage: Equatable, Sendable {
+    package var rows: [ModuleRow] = []
+    /// Rows that no `ModuleRow` could be made of.
+    package var unreadable = 0
+    /// The number of the last row; `nil` for an empty page.
+    package var last: Int64?
+    package var isLast = false
+    /// When they were read, Unix milliseconds.
+    package var readAt: Int64 = 0
+
+    package init() {}
+}
+
 package enum StorageAction: Equatable, Sendable {
     /// Find out until when it knows all.
     case open
@@ -50,6 +65,8 @@ package enum StorageAction: Equatable, Sendable {
     case read(after: DialogID?, limit: Int, since: Int64)
     /// Rows of other writers are not believed until somebody asks for them.
     case holdBack(since: Int64)
+    /// The next rows of a module's tables, after the one of that number.
+    case readModule(after: Int64, limit: Int)
     /// Rows held back whose deadline has passed.
     case readDue(limit: Int)
     /// One row, held back or not.
@@ -61,7 +78,7 @@ package enum StorageAction: Equatable, Sendable {
     package var isWrite: Bool {
         switch self {
         case .write, .holdBack, .empty: true
-        case .open, .read, .readDue, .find: false
+        case .open, .read, .readModule, .readDue, .find: false
         }
     }
 }
@@ -73,6 +90,7 @@ package enum StorageOutcome: Equatable, Sendable {
     case notWritten(UInt64, why: String)
     case read([StoredRecord], isLast: Bool)
     case heldBack(Int)
+    case moduleRows(ModulePage)
     /// What is due, and how many rows are held back, these among them.
     case due([StoredRecord], heldBack: Int)
     case found(StoredRecord?)

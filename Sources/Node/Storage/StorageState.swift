@@ -2,14 +2,15 @@
 //
 //   off                                        no `storage.db_url`, or mode 0
 //   opening ──it is there──▶ waiting
-//   waiting ──founded──▶ reading ──last page──▶ holding back ──▶ (emptying, mode 3) ──▶ keeping
-//      └──joined────────────────────────────────────▲  shared: ─────────────────────────▲
+//   waiting ──founded──▶ reading ──last page──▶ holding back ──▶ (taking over) ──▶ (emptying, mode 3) ──▶ keeping
+//      └──joined────────────────────────────────────▲  shared: ──────────────────────────────────────────▲
 //
 // Founded: the first view that this node is shown has it as a member, so nobody was up before, and what is on disks is
 // all there is. Of several disks the newest counts, and those that were written until a horizon before: a row that only
 // an older one has may be of a call that has ended since, whose tombstone everybody has forgotten. Joined: the members
 // know better than a disk. What is not believed is held back: not live and not counted, until a request names it, or
-// its deadline has passed, when its BYEs do no harm.
+// its deadline has passed, when its BYEs do no harm. Taking over: with a module's tables, what stands in them and is not
+// among the records that were read is of a Kamailio that was there before.
 //
 // Nothing is written before all this is done. What cannot be done is tried again, later and later, `retryLongest` at
 // most, for as long as the process runs.
@@ -21,7 +22,9 @@ struct StorageState: Sendable {
     enum Phase: Equatable, Sendable {
         case off, opening, waiting
         case reading(after: DialogID?)
-        case holdingBack, emptying, keeping
+        case holdingBack
+        case takingOver(after: Int64)
+        case emptying, keeping
     }
 
     /// How far behind the newest a disk may be: as long as a tombstone is kept, and so stands in the newer one.
@@ -51,6 +54,9 @@ struct StorageState: Sendable {
         /// Texts that were too long for a column of the module's tables, and dialogs without a row there for that.
         var moduleCut: UInt64 = 0
         var moduleLeftOut: UInt64 = 0
+        /// Calls that came from them, and rows that no dialog could be made of.
+        var moduleTaken: UInt64 = 0
+        var moduleRefused: UInt64 = 0
     }
 
     private(set) var phase = Phase.off
@@ -83,6 +89,7 @@ struct StorageState: Sendable {
     /// When dialogs may be ended whose time had passed before they were read.
     private var paced: [DialogID: Instant] = [:]
     private var nextPaced = Instant.zero
+    private var hasToldRefusal = false
 
     var isFailing: Bool { reads.failuresInRow > 0 || writes.failuresInRow > 0 }
     /// Rows may be there that no record is made of yet.
@@ -135,7 +142,23 @@ struct StorageState: Sendable {
         guard phase == .holdingBack else { return }
         done()
         heldBack = count
-        phase = settings.mode == .shutdown && since != .max ? .emptying : .keeping
+        let isFounder = since != .max
+        phase = isFounder && settings.module != .none ? .takingOver(after: 0) : afterTakeover
+    }
+
+    /// A page of a module's rows has come.
+    mutating func tookOver(last: Int64?, isLast: Bool) {
+        guard case .takingOver = phase else { return }
+        done()
+        if !isLast, let last { phase = .takingOver(after: last) } else { phase = afterTakeover }
+    }
+
+    private var afterTakeover: Phase { settings.mode == .shutdown && since != .max ? .emptying : .keeping }
+
+    /// Only of the first one the log tells.
+    mutating func tellsRefusal() -> Bool {
+        defer { hasToldRefusal = true }
+        return !hasToldRefusal
     }
 
     mutating func emptied() {
@@ -190,6 +213,7 @@ struct StorageState: Sendable {
         case .opening: return .open
         case .reading(let last): return .read(after: last, limit: settings.fetchRows, since: since)
         case .holdingBack: return .holdBack(since: since)
+        case .takingOver(let last): return .readModule(after: last, limit: settings.fetchRows)
         case .emptying: return .empty
         case .keeping:
             nextDue = now.advanced(by: Self.dueInterval)
@@ -201,7 +225,7 @@ struct StorageState: Sendable {
     private var actionDue: Instant {
         switch phase {
         case .off, .waiting: .distantFuture
-        case .opening, .reading, .holdingBack, .emptying: isAsked ? .distantFuture : reads.retryAt
+        case .opening, .reading, .holdingBack, .takingOver, .emptying: isAsked ? .distantFuture : reads.retryAt
         case .keeping: isAsked || heldBack == 0 ? .distantFuture : max(nextDue, reads.retryAt)
         }
     }
@@ -256,7 +280,7 @@ struct StorageState: Sendable {
     var isFlushed: Bool {
         switch phase {
         case .off, .opening, .waiting: true
-        case .reading, .holdingBack, .emptying: false
+        case .reading, .holdingBack, .takingOver, .emptying: false
         case .keeping: ledger.count == 0 && nextStamp > .zero
         }
     }

@@ -51,7 +51,7 @@ extension ProxySettings {
     }
 
     /// What this node is called in records.
-    var sentBy: [UInt8] { name(mainListener).sentBy }
+    package var sentBy: [UInt8] { name(mainListener).sentBy }
 
     /// Whether anything comes or goes over connections.
     var hasStreams: Bool { names.contains { $0.transport != .udp } }

@@ -1,0 +1,234 @@
+"""Acceptance: calls move from a Kamailio to the cluster and back, by the tables of its module dialog."""
+
+import glob
+import os
+import re
+import signal
+import subprocess
+import time
+
+from cases_storage import Stored
+from cluster import Failure
+from loop import now
+from party import Plan
+from peerstage import Absent, require
+
+CONFIGURATION = """\
+#!KAMAILIO
+debug=2
+log_stderror=yes
+fork=yes
+children=2
+disable_tcp=yes
+auto_aliases=no
+listen=udp:@HOST@:5060
+loadmodule "@DRIVER@.so"
+loadmodule "tm.so"
+loadmodule "sl.so"
+loadmodule "rr.so"
+loadmodule "pv.so"
+loadmodule "maxfwd.so"
+loadmodule "siputils.so"
+loadmodule "textops.so"
+loadmodule "ctl.so"
+loadmodule "dialog.so"
+modparam("ctl", "binrpc", "unix:@FOLDER@/ctl")
+modparam("dialog", "db_url", "@URL@")
+modparam("dialog", "db_mode", 1)
+modparam("dialog", "default_timeout", @LIFETIME@)
+modparam("dialog", "profiles_with_value", "caller")
+modparam("dialog", "profiles_no_value", "calls")
+request_route {
+    if (has_totag()) {
+        if (!loose_route()) { if (is_method("ACK")) exit; sl_send_reply("404", "Not here"); exit; }
+        t_relay();
+        exit;
+    }
+    if (is_method("INVITE")) {
+        record_route();
+        dlg_manage();
+        $dlg_ctx(timeout_bye) = 1;
+        set_dlg_profile("calls");
+        set_dlg_profile("caller", "$fU");
+        $dlg_var(tenant) = "blue";
+        dlg_setflag("3");
+    }
+    t_relay();
+}
+"""
+
+
+class Kamailio:
+    """Debian's, on an address of the cluster, with the cluster's database."""
+
+    def __init__(self, stage, host, url, lifetime):
+        self.stage, self.program = stage, require("kamailio", "kamailio")
+        self.kamcmd = require("kamcmd", "kamailio")
+        driver = "db_sqlite" if url.startswith("sqlite") else "db_postgres"
+        if not glob.glob(f"/usr/lib/*/kamailio/modules/{driver}.so"):
+            package = "kamailio-sqlite-modules" if driver == "db_sqlite" else "kamailio-postgres-modules"
+            raise Absent(f"Kamailio's {driver} is not installed: apt-get install {package}")
+        self.folder = os.path.join(stage.folder, "kamailio")
+        os.makedirs(self.folder, exist_ok=True)
+        self.file = os.path.join(self.folder, "kamailio.cfg")
+        text = CONFIGURATION
+        for name, value in (("HOST", host), ("DRIVER", driver), ("FOLDER", self.folder), ("URL", url), ("LIFETIME", lifetime)):
+            text = text.replace(f"@{name}@", str(value))
+        with open(self.file, "w") as file:
+            file.write(text)
+        self.log = os.path.join(self.folder, "log")
+        self.process = None
+
+    def start(self):
+        command = [self.program, "-DD", "-E", "-f", self.file, "-m", "64", "-M", "8"]
+        command += ["-Y", self.folder, "-w", self.folder, "-P", os.path.join(self.folder, "pid")]
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        self.stage.cluster.processes.note("kamailio", self.process.pid)
+        end = now() + 10
+        while now() < end and self.process.poll() is None:
+            if self.ask("core.uptime")[0] == 0:
+                return
+            time.sleep(0.1)
+        with open(self.log, errors="replace") as log:
+            raise Failure(f"Kamailio did not start: {log.read().strip()[-600:]}")
+
+    def stop(self):
+        """As an operator does it."""
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(20)
+        self.stage.cluster.processes.forget("kamailio")
+        self.process = None
+
+    def ask(self, *words):
+        result = subprocess.run([self.kamcmd, "-s", f"unix:{self.folder}/ctl", *words], capture_output=True, text=True, timeout=20)
+        return result.returncode, result.stdout + result.stderr
+
+    def dialogs(self):
+        """Of `dlg.list`, by Call-ID: the text of each dialog."""
+        code, text = self.ask("dlg.list")
+        if code != 0:
+            raise Failure(f"kamcmd dlg.list: {text[-300:]}")
+        found = {}
+        for part in re.split(r"(?=\th_entry: )", text)[1:]:
+            found[re.search(r"call-id: (\S+)", part).group(1)] = part
+        return found
+
+
+class Moving(Stored):
+    """Nodes with the module's tables, and profiles of Kamailio's names."""
+
+    def __init__(self, report, lifetime, url=None):
+        super().__init__(report, lifetime, shared=True, url=url)
+        self.cluster.extra_lines[-1] = self.cluster.extra_lines[-1].replace("shared: true", "shared: true, module: dialog")
+        for node in self.nodes:
+            node.configuration = self.with_profiles(node.configuration)
+
+    @staticmethod
+    def with_profiles(plain):
+        def configuration():
+            return plain().replace("ims_dialog: {", "ims_dialog: {profiles_with_value: [caller], profiles_no_value: [calls], ")
+
+        return configuration
+
+    def stop_all(self):
+        """SIGTERM of every node, one after another."""
+        for node in self.nodes:
+            node.process.send_signal(signal.SIGTERM)
+            node.process.wait(30)
+            self.cluster.processes.forget(node.name)
+            node.drop_connection()
+
+
+def calls_moved(report, quick):
+    """Calls of a Kamailio 5.6.3 are the cluster's after it, end by BYE or time, and calls of the cluster are Kamailio's."""
+    count, lifetime = (12, 40) if quick else (100, 60)
+    with Moving(report, lifetime) as stage:
+        kamailio = Kamailio(stage, stage.nodes[0].host, stage.url, lifetime)
+        stage.stop_all()  # They have made the tables.
+        kamailio.start()
+        there = (stage.nodes[0].host, 5060)
+        calls = stage.establish(count, 50, there, Plan(hold=None))
+        stage.phones.wait(lambda: len(kamailio.dialogs()) == count, 3)
+        known = kamailio.dialogs()
+        report.claim("Kamailio has the calls", {c.call_id for c in calls} == set(known), len(known))
+        routes = [r for c in calls for r in c.routes if ";did=" in r]
+        report.claim("their Routes have Kamailio's did", len(routes) == count and all(re.search(r"did=[0-9a-f]+\.[0-9a-f]+", r) for r in routes), routes[:1])
+        kamailio.stop()
+        stage.start_all()
+        good, held = stage.cluster.wait_held(count, 15)
+        report.claim("every node has them", good, held)
+        taken_over(report, stage, calls, known, lifetime)
+        ended(report, stage, calls, lifetime)
+        back(report, stage, kamailio, count)
+
+
+def taken_over(report, stage, calls, known, lifetime):
+    listed = {d["call_id"]: stage.nodes[1].rpc("cluster.dialog", d["did"]) for d in stage.nodes[1].dialogs()}
+    some = next(iter(listed.values()))
+    report.figure("one of them", {k: some.get(k) for k in ("did", "state", "remaining_s", "variables", "profiles", "home")})
+    asked = now()
+    offs = [abs(asked + listed[c.call_id]["remaining_s"] - (c.answered_at + lifetime)) for c in calls]
+    report.claim("with the time that they had left, within 2 s", max(offs) <= 2, f"{max(offs):.2f} s")
+    text = [str(listed[c.call_id]) for c in calls]
+    report.claim("with variables, profiles and flags", all("tenant" in t and "blue" in t and "calls" in t and "caller" in t for t in text), text[:1] if not all("tenant" in t for t in text) else "")
+    numbers = [re.search(r"h_id: (\d+)", known[c.call_id]).group(1) for c in calls]
+    ours = stage.nodes[1].rpc("dlg.list")
+    pairs = {d["call-id"]: (d["h_entry"], d["h_id"]) for d in ours}
+    entries = [re.search(r"h_entry: (\d+)", known[c.call_id]).group(1) for c in calls]
+    report.claim(
+        "under Kamailio's numbers",
+        all(pairs[c.call_id] == (int(e), int(i)) for c, e, i in zip(calls, entries, numbers)),
+        list(pairs.values())[:1],
+    )
+    size = stage.nodes[2].rpc("dlg.profile_get_size", "calls")
+    report.claim("and they count in their profiles", size == len(calls), size)
+
+
+def ended(report, stage, calls, lifetime):
+    """A third by the caller, a third by the callee, the rest by time."""
+    callees = stage.phones.callees()
+    third = len(calls) // 3
+    ending = calls[:third] + [callees[c.call_id] for c in calls[third : 2 * third]]
+    for party in ending:
+        stage.phones.do(party.hang_up)
+    stage.phones.wait(lambda: all(p.requests and p.requests[-1]["done_at"] for p in ending), 10)
+    codes = [p.requests[-1]["code"] for p in ending if p.requests]
+    report.claim("a BYE of either side is relayed and answered", codes == [200] * len(ending), codes)
+    others = [callees[c.call_id] for c in calls[:third]] + calls[third : 2 * third]
+    report.claim("the other side has got it", all(p.ended_at for p in others), sum(1 for p in others if not p.ended_at))
+    rest = calls[2 * third :]
+    good, held = stage.cluster.wait_held(len(rest), 5)
+    report.claim("and the calls are over on every node", good, held)
+    parties = rest + [callees[c.call_id] for c in rest]
+    stage.phones.wait(lambda: all(p.byes for p in parties), lifetime + 5)
+    stage.phones.wait(lambda: False, 2.0)
+    report.claim("the others get one BYE transaction a side at their time", all(len(p.byes) == 1 for p in parties), [len(p.byes) for p in parties if len(p.byes) != 1])
+    delays = sorted(next(iter(p.byes.values()))["at"] - p.refreshed_at for p in parties if p.byes)
+    report.claim("none early, none late", bool(delays) and delays[0] >= lifetime - 1.5 and delays[-1] <= lifetime + 3, f"{delays[0]:.2f} to {delays[-1]:.2f} s" if delays else "none")
+    empty, held = stage.cluster.wait_held(0, 10)
+    report.claim("no node holds a live record", empty, held)
+
+
+def back(report, stage, kamailio, count):
+    calls = stage.establish(count, 50, stage.front, Plan(hold=None))
+    stage.in_every_record_as("confirmed", calls)
+    for dialog in stage.nodes[0].dialogs():
+        for change in (("var", "tenant", "red"), ("profile", "calls"), ("profile", "caller", "alice"), ("flag", "3")):
+            stage.nodes[0].rpc("cluster.change", dialog["did"], *change)
+    stage.phones.wait(lambda: False, 1.0)
+    stage.stop_all()
+    kamailio.start()
+    listed = kamailio.dialogs()
+    ours = [listed[c.call_id] for c in calls if c.call_id in listed]
+    report.claim(f"Kamailio lists the cluster's {count} calls", len(ours) == count == len(listed), len(listed))
+    report.figure("one of them", " ".join(ours[0].split()) if ours else "none")
+    report.claim("confirmed, with their variables and flags", all("state: 4" in t and "tenant: red" in t and "sflags: 8" in t for t in ours))
+    code, text = kamailio.ask("dlg.profile_get_size", "calls")
+    report.claim("with their profiles", code == 0 and text.strip() == str(count), text.strip())
+    code, text = kamailio.ask("dlg.profile_get_size", "caller", "alice")
+    report.claim("and these by value", code == 0 and text.strip() == str(count), text.strip())
+    with open(kamailio.log, errors="replace") as log:
+        errors = [line for line in log.read().splitlines() if "ERROR" in line or "CRITICAL" in line]
+    report.claim("it complains of nothing", not errors, errors[:2])
+    kamailio.stop()
