@@ -6,15 +6,15 @@ package struct FreshSeeds: Sendable {
     package static let blockLength: UInt64 = 50
     /// What a seed alone decides, and what it does not.
     package static let kinds: [PlanOptions] = {
-        var (dealt, forked, both, kept, watched) = (
-            PlanOptions(), PlanOptions(), PlanOptions(), PlanOptions(), PlanOptions()
-        )
+        var (dealt, forked, both, kept) = (PlanOptions(), PlanOptions(), PlanOptions(), PlanOptions())
+        var (watched, late) = (PlanOptions(), PlanOptions())
         dealt.deals = true
         forked.forks = true
         (both.deals, both.forks) = (true, true)
         (kept.keepAlive, kept.forgetful) = (true, true)
         watched.witness = true
-        return [PlanOptions(), dealt, forked, both, kept, watched]
+        late.late = true
+        return [PlanOptions(), dealt, forked, both, kept, watched, late]
     }()
 
     package let start: UInt64

@@ -47,6 +47,12 @@ enum NodeInspection {
         }
     }
 
+    static func state(of process: RunningNode) -> MemberState { process.access { $0.inspectedCluster.state } }
+
+    static func dialogState(_ did: UInt64, _ process: RunningNode) -> DialogState? {
+        process.access { $0.inspectedDialogs.state(DialogID(rawValue: did)) }
+    }
+
     static func hasQuorum(_ process: RunningNode) -> Bool {
         process.access { $0.inspectedCluster.quorum == .held }
     }
@@ -218,6 +224,19 @@ extension NodeInspection {
         }
     }
 
+    /// The profiles that writers write, with a value and in all.
+    private static let profiles: [ProfileLink] =
+        (0..<3).map { ProfileLink(name: Array("caller".utf8), value: Array("user\($0)".utf8)) }
+        + ["caller", "calls"].map { ProfileLink(name: Array($0.utf8)) }
+
+    /// What a node's live records are, and what it says of its profiles: where neither has changed, nothing has.
+    static func profileMark(_ process: RunningNode) -> [UInt64] {
+        process.access { node in
+            [node.inspectedDialogs.rootDigest, UInt64(node.inspectedDialogs.live)]
+                + profiles.map { UInt64(bitPattern: Int64(node.inspectedDialogs.size(ofProfile: $0))) }
+        }
+    }
+
     /// How a node's sizes differ from what its live records say.
     static func profileDifference(_ process: RunningNode) -> String? {
         process.access { node in
@@ -232,9 +251,7 @@ extension NodeInspection {
                     if link.value != nil { expected[ProfileLink(name: link.name), default: 0] += 1 }
                 }
             }
-            let links = (0..<3).map { ProfileLink(name: Array("caller".utf8), value: Array("user\($0)".utf8)) }
-            let names = ["caller", "calls"].map { ProfileLink(name: Array($0.utf8)) }
-            for link in links + names {
+            for link in profiles {
                 let size = node.inspectedDialogs.size(ofProfile: link)
                 let wanted = expected[link] ?? 0
                 guard size != wanted else { continue }

@@ -9,7 +9,7 @@ extension Plan {
         if deals { text += ", datagrams dealt" }
         if sessionSeconds > 0 { text += ", sessions of \(sessionSeconds) s" }
         var lines = [text, "bus: \(bus.line)", "SIP: \(sip.line)"]
-        lines += faults.filter { $0 == .sniper || $0 == .clockback }.map { "all the time: \($0.rawValue)" }
+        lines += faults.filter(\.isSteady).map { "all the time: \($0.rawValue)" }
         lines += struckFaults.map { "fault \($0) at \(faultTimes[$0].time.asSeconds): \(faultTimes[$0].kind.rawValue)" }
         for number in madeCalls {
             lines.append("call \(number) \(calls[number].line)")

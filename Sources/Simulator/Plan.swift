@@ -38,6 +38,8 @@ package struct PlanOptions: Equatable, Sendable {
     package var asks: Bool?
     /// A process that only votes, beside the nodes.
     package var witness = false
+    /// Phones refresh up to and beyond the end of their calls.
+    package var late = false
 
     package init() {}
 }
@@ -294,7 +296,7 @@ package struct Plan: Sendable {
     private static func drawTimes(
         of kinds: [FaultKind], using random: inout SplitMix
     ) -> [(time: Nanoseconds, kind: FaultKind)] {
-        let struck = kinds.filter { $0 != .sniper && $0 != .clockback }
+        let struck = kinds.filter { !$0.isSteady }
         guard !struck.isEmpty else { return [] }
         var times: [(time: Nanoseconds, kind: FaultKind)] = []
         var time = firstCall + random.between(.milliseconds(500), .seconds(4))

@@ -20,7 +20,11 @@ package struct Summary: Sendable {
     package private(set) var byes = 0
     package private(set) var events = 0
     package private(set) var virtualMilliseconds: Int64 = 0
+    /// 2xx that left a node, and those of them that count as not committed.
+    package private(set) var answers = 0
+    package private(set) var uncommitted = 0
     package private(set) var violatedSeeds = 0
+    package private(set) var coverage: Coverage?
     /// Of all seeds together.
     package private(set) var hardship = Hardship()
 
@@ -34,7 +38,14 @@ package struct Summary: Sendable {
         events += report.events
         virtualMilliseconds += report.virtualMilliseconds
         if !report.violations.isEmpty { violatedSeeds += 1 }
+        answers += report.answers
+        uncommitted += report.uncommitted
         hardship.add(report.hardship)
+        if let more = report.coverage {
+            var all = coverage ?? Coverage()
+            all.add(more)
+            coverage = all
+        }
         var counted: [(String, Bool)] = []
         for finding in report.findings {
             let key = (finding.code, finding.isByNature)
@@ -54,6 +65,11 @@ package struct Summary: Sendable {
         entries[index].examples.sort { $0.seed < $1.seed }
         guard finding.isByNature else { return }
         entries[index].examples = Array(entries[index].examples.prefix(Summary.exampleLimit))
+    }
+
+    /// In how many seeds something was left by nature, by code.
+    package var excuses: [String: Int] {
+        entries.filter(\.isByNature).reduce(into: [:]) { $0[$1.code] = $1.seeds }
     }
 
     /// - Parameter replay: The program that runs one seed again; what was fixed for a seed is added, and the seed.

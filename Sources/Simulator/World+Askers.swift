@@ -49,6 +49,7 @@ extension World {
     func outOfOrder(_ phone: Phone, _ request: PhoneMessage, seen: UInt32) {
         let isKeepAlive = request.method == .options && plan.options.keepAlive
         guard truth[phone.call].asks > 0, !isKeepAlive else { return }
+        ran("cseq")
         let sender = phone.role == .caller ? self.phone(.callee, of: phone.call) : caller(of: phone.call)
         let began = sender.clients.last { $0.isInDialog && $0.method == request.method }?.startedAt
         let text = "\(phone.user) has \(request.methodName) \(request.cseq) after \(seen)"

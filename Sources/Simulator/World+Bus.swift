@@ -38,7 +38,7 @@ extension World {
                 continue
             }
             let loss = max(isHealed ? 0 : plan.bus.lossPerMille, disturbances.lossPerMille)
-            if networkRandom.chance(perMille: loss) {
+            if networkRandom.chance(perMille: loss) || isDropped() {
                 checks.hardship.lostFrames += 1
                 continue
             }

@@ -12,7 +12,10 @@ extension World {
     func start(host index: Int, clockStepsBack: Bool = false) {
         let host = hosts[index]
         guard !host.isAlive, !host.isGone else { return }
-        if clockStepsBack { host.wallSkew -= 3_600_000 }
+        if clockStepsBack {
+            host.wallSkew -= 3_600_000
+            checks.coverage?.count(.fault(FaultKind.clockback.rawValue))
+        }
         host.clearProcessState()
         host.process.serial += 1
         host.isPoweredOff = false
@@ -133,6 +136,7 @@ extension World {
             node.advance(to: time, into: &outbox)
             return node.uncommittedAnswers > before
         }
+        notePassages(host)
         perform(host, isUncommitted: wasUncommitted)
         scheduleWake(host)
     }

@@ -32,6 +32,7 @@ extension World {
     /// From when two nodes know of the wish the call has no other deadline, whatever its phones do.
     func judgeAskedEnd(_ call: CallTruth) {
         guard let spread = call.askedSpreadAt, !call.isEnding || !call.byes.isEmpty else { return }
+        ran("op")
         let bound =
             Nanoseconds.milliseconds(400 + 4 * 100 + 150 + 2 * 1_500 + 1_000) + .milliseconds(500) * Int64(plan.nodes)
         for leg in [Role.caller, .callee] where !phone(leg, of: call.index).hasVanished(at: now) {

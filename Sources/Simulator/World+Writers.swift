@@ -84,13 +84,20 @@ extension World {
         guard !plan.writes.isEmpty else { return }
         for host in hosts {
             guard let node = host.node else { continue }
-            if let difference = NodeInspection.profileDifference(node) {
-                violate("7", node: host.index, difference)
+            ran("7")
+            let mark = NodeInspection.profileMark(node)
+            if checks.profilesSeen[host.process] != mark {
+                checks.profilesSeen[host.process] = mark
+                if let difference = NodeInspection.profileDifference(node) {
+                    violate("7", node: host.index, difference)
+                }
             }
-            for call in truth {
+            // What nobody has written has no stamp.
+            for call in truth where call.writes.last != nil {
                 guard let did = call.did, let found = NodeInspection.written(did, node), let stamp = found.stamp else {
                     continue
                 }
+                ran("var")
                 if let before = call.writes.shown[host.process], stamp < before {
                     violate("var", call: call.index, node: host.index, "went back to an older write")
                 }
@@ -121,6 +128,7 @@ extension World {
         guard !plan.writes.isEmpty, call.plan.isPlain, call.confirmedAt != nil, let known = call.endKnownAt,
             now - known > World.tellingLimit
         else { return }
+        ran("ev")
         // Cut off from who knows the answer, an heir ends the call as one that failed, and tells that of it: the
         // tombstone, which both sides share afterwards, has nothing left to tell.
         let failed = call.writes.told["failed"] ?? 0

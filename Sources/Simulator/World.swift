@@ -81,8 +81,10 @@ package final class World {
     }
 
     /// Runs one seed to its end and says what was found.
-    package static func run(_ plan: Plan) -> RunReport {
+    /// - Parameter covers: Says too what it has been through.
+    package static func run(_ plan: Plan, covers: Bool = false) -> RunReport {
         let world = World(plan: plan)
+        if covers { world.checks.coverage = Coverage() }
         return world.run()
     }
 

@@ -4,11 +4,11 @@ import Simulator
 
 enum Crew {
     /// Takes plans as long as `next` has some, and tells of each run as it is done.
-    static func run(jobs: Int, next: () -> Plan?, done: (Plan, RunReport) -> Void) async {
+    static func run(jobs: Int, covers: Bool = false, next: () -> Plan?, done: (Plan, RunReport) -> Void) async {
         await withTaskGroup(of: (Plan, RunReport).self) { group in
             func add() {
                 guard let plan = next() else { return }
-                group.addTask { (plan, World.run(plan)) }
+                group.addTask { (plan, World.run(plan, covers: covers)) }
             }
             for _ in 0..<jobs { add() }
             for await (plan, report) in group {

@@ -81,6 +81,15 @@ struct UnderstudySim: AsyncParsableCommand {
     @Flag(help: "A process that only votes runs beside the nodes.")
     var witness = false
 
+    @Flag(help: "Phones refresh up to and beyond the end of their calls.")
+    var late = false
+
+    @Flag(help: "Prints which faults struck, through which states things went, and which checks were at work.")
+    var coverage = false
+
+    @OptionGroup(title: "What is left by nature")
+    var excuses: ExcuseArguments
+
     @Flag(name: .customLong("trace"), help: "Print what happens; a number after it names the call to follow.")
     var traces = false
 
@@ -119,6 +128,7 @@ struct UnderstudySim: AsyncParsableCommand {
         options.writes = writes
         options.asks = asks
         options.witness = witness
+        options.late = late
         if let faults {
             let names = faults.split(separator: ",").map(String.init).filter { $0 != "none" }
             options.faults = try names.map { name in
@@ -145,7 +155,10 @@ struct UnderstudySim: AsyncParsableCommand {
         let seconds = (ContinuousClock.now - started).inSeconds
         let rate = seconds > 0 ? Int(Double(summary.seeds) / seconds) : 0
         note("\(Int(seconds * 10) / 10) s, \(rate) seeds/s")
-        if summary.violatedSeeds > 0 { throw ExitCode(1) }
+        for line in summary.coverage?.lines ?? [] { print(line) }
+        let excesses = try excuses.judge(summary)
+        for line in excesses { print("too much is left by nature: \(line)") }
+        if summary.violatedSeeds > 0 || !excesses.isEmpty { throw ExitCode(1) }
     }
 
     private func trace(_ plan: Plan) -> Summary {
@@ -162,7 +175,7 @@ struct UnderstudySim: AsyncParsableCommand {
         let showsProgress = isatty(STDERR_FILENO) == 1
         var summary = Summary()
         var number: UInt64 = 0
-        await Crew.run(jobs: jobs) {
+        await Crew.run(jobs: jobs, covers: coverage) {
             guard number < count else { return nil }
             number += 1
             return Plan(seed: plan.seed &+ number - 1, options: plan.options, reduction: plan.reduction)

@@ -41,7 +41,11 @@ extension CheckState {
     /// Number 2: no live dialog is ended before its last committed deadline.
     private func checkDeadline(_ host: Host, _ truth: CallTruth, _ bye: GeneratedBye, _ world: World) {
         let dialog = truth.dialogs[bye.place]
-        guard !dialog.isEnding, dialog.confirmedAt != nil, dialog.byes.isEmpty, truth.askedAt == nil else { return }
+        guard !dialog.isEnding, dialog.confirmedAt != nil, dialog.byes.isEmpty, truth.askedAt == nil else {
+            return looksAway("2", "never answered, ending, or asked for")
+        }
+        guard truth.committedDeadline > 0 else { return looksAway("2", "no committed deadline") }
+        ran("2")
         let early = truth.committedDeadline - CheckState.tolerance - world.now
         guard early > 0 else { return }
         let text = "\(host.name) ends it \(early.inMilliseconds) ms early"
@@ -69,6 +73,7 @@ extension CheckState {
     /// Number 3: one transaction a leg; the same bytes wherever the actors can reach each other.
     private func checkTransaction(_ truth: CallTruth, _ bye: GeneratedBye, _ world: World) {
         guard let first = truth.firstBye(as: bye) else { return }
+        ran("3")
         guard first.isSameTransaction(as: bye) else {
             // What a leg's first CSeq was may be known on one side of a partition only, whenever that began.
             let areApart = !world.links.areConnected(first.process.host, bye.process.host)
@@ -86,6 +91,7 @@ extension CheckState {
     }
 
     private func checkSameBytes(_ bye: GeneratedBye, _ first: GeneratedBye, _ truth: CallTruth, _ world: World) {
+        ran("3u")
         let text = "the BYE to the \(bye.leg.name) differs: \(difference(first.bytes, bye.bytes))"
         if couldAgree(bye, first, world) {
             world.violate("3u", call: truth.index, text)
@@ -110,11 +116,16 @@ extension CheckState {
     /// Number 3b: with nothing wrong and equal views, one node alone generates a BYE.
     private func checkOnlyOne(_ host: Host, _ truth: CallTruth, _ bye: GeneratedBye, _ world: World) {
         guard let first = truth.firstBye(as: bye), first.process != host.process else { return }
-        guard isAlive(first.process), world.isHealed || world.plan.bus.lossPerMille == 0 else { return }
-        guard world.disturbances.isQuiet(for: world.now - first.at + .seconds(5), at: world.now) else { return }
+        guard isAlive(first.process), world.isHealed || world.plan.bus.lossPerMille == 0 else {
+            return looksAway("3b", "the first is dead, or frames are lost")
+        }
+        guard world.disturbances.isQuiet(for: world.now - first.at + .seconds(5), at: world.now) else {
+            return looksAway("3b", "a fault within 5 s")
+        }
         guard let other = world.hosts[first.process.host].node, let node = host.node else { return }
         let (one, two) = (NodeInspection.standing(of: node), NodeInspection.standing(of: other))
-        guard one.epoch == two.epoch, one.view == two.view else { return }
+        guard one.epoch == two.epoch, one.view == two.view else { return looksAway("3b", "two views") }
+        ran("3b")
         world.violate(
             "3b", call: truth.index,
             "\(host.name) generates the BYE to the \(bye.leg.name) too, after \(world.hosts[first.process.host].name)")
@@ -127,6 +138,7 @@ extension CheckState {
         guard bye.place == truth.kept || truth.confirmedAt == nil else { return }
         guard let node = host.node, !truth.isEnding, truth.failure == nil, truth.cancelledAt == nil else { return }
         let standing = NodeInspection.standing(of: node)
+        ran("9")
         if !standing.hasQuorum {
             return world.violate("9", call: truth.index, node: host.index, "acts and says that it has no quorum")
         }
@@ -137,7 +149,9 @@ extension CheckState {
         }
         guard reached.count * 2 <= standing.view.count else { return }
         // Suspicion and the grants in hand take a moment to notice.
-        guard world.now - world.disturbances.lastChange > .seconds(2) else { return }
+        guard world.now - world.disturbances.lastChange > .seconds(2) else {
+            return looksAway("9", "a change within 2 s")
+        }
         let isLoneOfTwo = standing.view.count <= 2 && !world.plan.usesMajority
         if isLoneOfTwo {
             let peer = standing.view.first { $0 != host.name }

@@ -47,6 +47,13 @@ final class CheckState {
     /// Samples at which a fault was in progress.
     var troubled: [Nanoseconds] = []
 
+    /// Of each process, for which records and sizes its profiles were last found right.
+    var profilesSeen: [ProcessID: [UInt64]] = [:]
+    /// What was gone through, where that is asked for, and in which state each was last.
+    var coverage: Coverage?
+    var memberSeen: [ProcessID: String] = [:]
+    var dialogSeen: [Place: DialogState?] = [:]
+
     enum Sight: UInt8 { case absent, live, deleted }
 
     func processEnded(_ process: ProcessID, at now: Nanoseconds) {
@@ -199,6 +206,10 @@ final class CheckState {
         if isFirst && isKnownHere && found.method == .invite && found.asker == .caller && !isConfirmed {
             checkCommit(host, truth, found.place, knowing, isUncommitted: isUncommitted, world)
         }
+        if isFirst && isUncommitted { checkDropped(host, truth, world) }
+        if isFirst && isKnownHere && !isUnheld && isConfirmed {
+            checkRefresh(host, truth, found, until: deadline, world)
+        }
         return snipes(host, truth, world, perMille: 60)
     }
 
@@ -209,8 +220,9 @@ final class CheckState {
     ) {
         guard !isUnheld else {
             truth.dialogs[found.place].wasRelayed = true
-            return
+            return looksAway("R2", "uncommitted, or alone")
         }
+        ran("R2")
         let having = knowers(of: truth, world) { _ in true }
         let text =
             "\(host.name) sends the 2xx to the \(found.asker.name)'s \(found.method) on, and learns nothing from it"
@@ -250,14 +262,18 @@ final class CheckState {
         truth.dialogs[place].wasUncommitted = isUncommitted
         truth.dialogs[place].wasAlone = isAlone
         let others = knowing.filter { $0.host != host.index }
-        guard world.plan.nodes > 1, others.isEmpty, !isUncommitted, !isAlone else { return }
+        guard world.plan.nodes > 1, !isUncommitted, !isAlone else {
+            return looksAway("commit", "uncommitted, or alone")
+        }
+        ran("commit")
+        guard others.isEmpty else { return }
         // A peer may have had it, and died, or was made to lose it, since it acknowledged.
         let isJustLost = world.now - truth.recordLostAt < .milliseconds(500)
         let justDied = isJustLost || ends.values.contains { world.now - $0 < .milliseconds(500) }
         // Or have it as a tombstone: an heir has ended what this node, stopped meanwhile, still confirms.
         guard !justDied, !truth.isEnding, !truth.dialogs[place].isEnding, !truth.wasRefused,
             !knowers(of: truth, world, { $0.state == .deleted }).contains(where: { $0.host != host.index })
-        else { return }
+        else { return looksAway("commit", "a death just before, or an end") }
         world.violate(
             "commit", call: truth.index, node: host.index, "the 2xx leaves, counted as committed, and no peer has it")
     }
@@ -288,19 +304,6 @@ final class CheckState {
             if isKnown(known) { found.append(host.process) }
         }
         return found
-    }
-
-    func snipes(_ host: Host, _ truth: CallTruth, _ world: World, perMille: Int) -> Fate {
-        guard world.plan.faults.contains(.sniper), world.now < Plan.heal - .seconds(3) else { return .go }
-        guard world.hosts.allSatisfy({ $0.isAlive }) else { return .go }
-        // By a source of their own: what the others draw does not depend on whether there are hunts.
-        let isStruck =
-            truth.plan.isPlain
-            ? world.faultRandom.chance(perMille: perMille) : world.partyRandom.chance(perMille: perMille)
-        guard isStruck else { return .go }
-        snipes += 1
-        world.schedule(.fault(.start(host: host.index)), after: .seconds(4))
-        return world.faultRandom.chance(perMille: 500) ? .dieBefore : .dieAfter
     }
 }
 

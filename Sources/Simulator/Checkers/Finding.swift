@@ -42,6 +42,11 @@ package struct RunReport: Sendable {
     package var trace: UInt64 = 0
     package var virtualMilliseconds: Int64 = 0
     package var hardship = Hardship()
+    /// 2xx that left a node, and those of them that count as not committed.
+    package var answers = 0
+    package var uncommitted = 0
+    /// What it has been through, where that was asked for.
+    package var coverage: Coverage?
     /// What the command line fixed and left out, as its words.
     package var words: [String] = []
 
@@ -93,6 +98,10 @@ extension World {
         report.trace = trace.value
         report.virtualMilliseconds = now.inMilliseconds
         report.hardship = checks.hardship
+        report.answers = truth.reduce(0) { $0 + $1.answers.count { $0.leftAt != nil } }
+        report.uncommitted = truth.reduce(0) { $0 + $1.answers.count { $0.leftAt != nil && $0.isUncommitted } }
+        report.coverage = checks.coverage
+        report.coverage?.note(findings)
         report.words = plan.options.words + plan.reduction.words
         return report
     }

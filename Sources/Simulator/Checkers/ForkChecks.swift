@@ -53,6 +53,7 @@ extension World {
         let isSuccess = response.statusCode < 300
         guard code < 300 ? !isSuccess : response.statusCode != code else { return }
         let call = truth[phone.call]
+        ran("fork-final")
         let text = "the caller had \(code) to its INVITE, and then \(response.statusCode)"
         let start = phone.inviteClient.map { phone.clients[$0].startedAt } ?? now
         // An heir spoke for an owner that was only cut off, or stopped, and spoke for itself later (R15).
@@ -114,6 +115,7 @@ extension World {
         guard dialog.confirmedAt != nil, dialog.ackReached != nil, !dialog.isEnding, dialog.byes.isEmpty,
             now < call.committedDeadline
         else { return }
+        if call.isForked { ran("fork-lost") } else { ran("hunt-lost") }
         let tag = phone(.callee, of: call.index).tag
         var saysOver: [String] = []
         for host in hosts {
@@ -142,6 +144,7 @@ extension World {
         guard let over = call.dialogs[place].overAt(decidedAt: call.decidedAt), now - over > World.ghostBound,
             hasBeenCalm(since: over)
         else { return }
+        ran("fork-ghost")
         let tag = callees(of: call.index)[place].tag
         for host in hosts {
             guard let node = host.node, let known = NodeInspection.record(did, node, host), known.state != .deleted,
@@ -164,6 +167,7 @@ extension World {
 
     func judgeFork(_ call: CallTruth) {
         let callees = callees(of: call.index)
+        ran("fork-ring")
         for (place, callee) in callees.enumerated() where !callee.hasVanished(at: now) {
             let dialog = call.dialogs[place]
             if let decided = call.decidedAt, callee.isRinging {

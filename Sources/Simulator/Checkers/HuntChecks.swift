@@ -11,6 +11,8 @@ extension World {
     func checkTarget(_ phone: Phone, _ request: PhoneMessage) {
         let call = truth[phone.call]
         guard let hunt = call.plan.hunt else { return }
+        ran("hunt-target")
+        ran("hunt-did")
         if !request.requestURI.hasPrefix("sip:\(phone.user)@") {
             violate("hunt-target", call: call.index, "\(phone.user) gets an INVITE for \(request.requestURI)")
         }
@@ -23,7 +25,11 @@ extension World {
     /// The caller of an attempt is told that it has failed. With nothing wrong that is what its target said.
     func checkFailure(_ call: CallTruth, _ caller: Phone, _ code: Int) {
         let start = caller.inviteClient.map { caller.clients[$0].startedAt } ?? now
-        guard call.cancelledAt == nil, hasBeenCalm(since: start) else { return }
+        guard call.cancelledAt == nil, hasBeenCalm(since: start) else {
+            return looksAway("hunt-final", "cancelled, or a fault")
+        }
+        ran("hunt-final")
+        ran("hunt-reach")
         let callee = callees(of: call.index)[0]
         if call.ringsAt == nil {
             guard code != 408 else { return }
@@ -48,6 +54,7 @@ extension World {
         guard let failure = call.failure, call.confirmedAt == nil, now - failure.at > World.ghostBound,
             !callees(of: call.index)[0].isRinging, hasBeenCalm(since: failure.at)
         else { return }
+        ran("hunt-ghost")
         for host in hosts {
             guard let node = host.node, let known = NodeInspection.record(did, node, host), known.state != .deleted
             else { continue }

@@ -46,6 +46,8 @@ extension World {
     private func judgeConfirmed(_ call: CallTruth, _ caller: Phone, _ callee: Phone) {
         let living = knewAlive(call.dialog.holders)
         let isSilent = caller.hasVanished(at: now) || callee.hasVanished(at: now)
+        ran("4")
+        if isSilent { looksAway("S1-3", "a phone fell silent") } else { ran("S1-3") }
         if !isSilent && call.ackReached == nil && call.dialog.unacknowledgedAt[.callee] != nil {
             let text = "the caller had its 2xx at \((call.confirmedAt ?? 0).inMilliseconds), no ACK reached the callee"
             // It was lost on its last hop, and the callee repeats its 2xx to a dead node: nobody hears that it was.
@@ -67,7 +69,11 @@ extension World {
 
     /// Number 4: deadline + detection + settle + stagger, from when the nodes could act.
     private func judgeLateness(_ call: CallTruth) {
-        guard plan.bus.lossPerMille < 50 || call.latestDeadline > Plan.heal else { return }
+        guard plan.bus.lossPerMille < 50 || call.latestDeadline > Plan.heal else {
+            return looksAway("4late", "frames are lost")
+        }
+        guard call.hungUpAt.isEmpty else { return looksAway("4late", "somebody hung up") }
+        if !call.byes.isEmpty { ran("4late") }
         let start = max(call.latestDeadline, checks.lastUncalm(before: call.byes.map(\.at).max() ?? 0))
         let bound =
             Nanoseconds.milliseconds(400 + 4 * 100 + 150 + 2 * 1_500 + 1_000) + .milliseconds(500) * Int64(plan.nodes)
@@ -84,6 +90,8 @@ extension World {
         let callees = callees(of: call.index)
         let known = call.ringKnowers + call.dialogs.flatMap(\.holders)
         let living = knewAlive(known)
+        ran("S1-8")
+        ran("S2-11")
         if let invite, !invite.isOver {
             let text =
                 "the caller has waited \((now - invite.startedAt).inMilliseconds) ms for a final answer; "
@@ -175,6 +183,7 @@ extension World {
             plan.isCalm || forgotten >= Plan.heal + .seconds(5), !knewAlive(call.dialog.holders).isEmpty
         else { return }
         let other = lost.role.other
+        ran("ka")
         guard !phone(other, of: call.index).hasVanished(at: now) else { return }
         let start = max(forgotten, call.ackReached ?? 0)
         let bound =
@@ -191,12 +200,19 @@ extension World {
     private func judgeRefusals(_ call: CallTruth) {
         for refusal in call.refusals where refusal.code == 408 || refusal.code == 481 {
             // Nobody answered for 64·T1: the network was the fault.
-            if refusal.waited >= PhoneTimes.transaction { continue }
+            if refusal.waited >= PhoneTimes.transaction {
+                looksAway("S2-10", "nobody answered for 64·T1")
+                continue
+            }
             // Its time was up and its end granted: until the BYEs come a refresh is refused (R1).
             let isOver = refusal.at >= min(call.committedDeadline, call.askedAt ?? .max)
-            if refusal.code == 481, isOver { continue }
+            if refusal.code == 481, isOver {
+                looksAway("S2-10", "its time was up")
+                continue
+            }
             let other = call.endedAt[refusal.role.other]?.at ?? .max
             let wasEnding = min(other, call.byes.map(\.at).min() ?? .max) <= refusal.at + .seconds(3)
+            ran("S2-10")
             if wasEnding { continue }
             violate(
                 "S2-10", call: call.index,
@@ -207,6 +223,7 @@ extension World {
     /// With nothing wrong, every call goes as its users meant it to.
     private func judgeCalm(_ call: CallTruth) {
         guard call.plan.isAnswered, caller(of: call.index).inviteClient != nil, call.cancelledAt == nil else { return }
+        ran("calm")
         if call.confirmedAt == nil {
             violate("calm", call: call.index, "it failed with \(call.failure?.code ?? 0) and nothing was wrong")
         } else if call.ackReached == nil {

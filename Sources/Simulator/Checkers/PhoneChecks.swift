@@ -37,6 +37,7 @@ extension World {
     func checkSecondBranch(
         _ call: CallTruth, _ what: String, branch: String, sentBy: String? = nil, firstAt: Nanoseconds, pass: Int? = nil
     ) {
+        ran("11")
         let text =
             "a second branch of the \(what) reaches its target \((now - firstAt).inMilliseconds) ms after the first"
         let lag = Nanoseconds.milliseconds(60) + 4 * (plan.sip.latency + plan.sip.jitter)

@@ -64,6 +64,8 @@ extension World {
         if call.plan.hunt != nil { look(atAttempt: call) }
         if call.plan.spiral != nil { look(atSpiral: call) }
         if call.askedAt != nil { look(atAskedEnd: call) }
+        if isDeleted { ran("6") }
+        if call.confirmedAt != nil, !call.isEnding, now < call.committedDeadline { ran("1") }
         rises(call, isLive: isLive, isDeleted: isDeleted)
         if !isLive && !isDeleted { lost(call) }
     }

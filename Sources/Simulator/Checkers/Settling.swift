@@ -33,6 +33,7 @@ extension World {
 
     /// Number 12.
     private func checkComeUp() {
+        ran("12")
         for host in hosts where host.isAlive {
             guard let node = host.node else { continue }
             let standing = NodeInspection.standing(of: node)
@@ -94,6 +95,7 @@ extension World {
 
     func finish() {
         for call in truth { judge(call) }
+        ran("5")
         let end = now
         while now < end + World.equalityBound, replicaDifference() != nil { run(for: World.sampleInterval) }
         if let difference = replicaDifference() { violate("5", "replicas are unequal at the end: \(difference)") }
@@ -108,6 +110,7 @@ extension World {
 
     /// Number 8: nothing is kept for ever.
     private func checkBounds() {
+        ran("8")
         for host in hosts {
             guard let node = host.node else { continue }
             let counts = NodeInspection.liveCounts(node)

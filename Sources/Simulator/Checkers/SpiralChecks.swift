@@ -33,6 +33,7 @@ extension World {
         guard let did = call.did, let server = server(of: call.index), server.isHunting, call.decidedAt == nil,
             call.cancelledAt == nil, hasBeenCalm(since: server.startedAt - .seconds(1))
         else { return }
+        ran("spiral-end")
         for host in hosts {
             guard let node = host.node, let known = NodeInspection.record(did, node, host), known.state == .deleted
             else { continue }
@@ -45,6 +46,7 @@ extension World {
     /// A BYE to the callee goes the way of the call.
     func checkRoute(_ packet: Packet, _ call: CallTruth, _ leg: Role, _ host: Host) {
         guard let spiral = call.plan.spiral, let server = server(of: call.index) else { return }
+        ran("spiral-route")
         let wanted = leg == .callee && spiral.recordRoutes
         guard wanted != (packet.to == server.endpoint) else { return }
         let text =

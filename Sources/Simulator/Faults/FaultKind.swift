@@ -23,6 +23,10 @@ package enum FaultKind: String, CaseIterable, Sendable {
     case unplug
     /// Killed at the moment a 2xx or the first BYE leaves.
     case sniper
+    /// The same, and that node never returns; as many as leave a majority. No seed draws it.
+    case marksman
+    /// Single frames do not reach one of their receivers, one in thirty, and nothing else is wrong. No seed draws it.
+    case drop
     /// A node joins while one member lacks what only one other holds.
     case donor
     /// The clock of a restarted host has stepped back.
@@ -33,6 +37,18 @@ package enum FaultKind: String, CaseIterable, Sendable {
     case forget
     /// A node is drained for a while.
     case drain
+}
+
+extension FaultKind {
+    /// Not struck at moments of the plan: it is at work all the time.
+    var isSteady: Bool {
+        switch self {
+        case .sniper, .marksman, .drop, .clockback: true
+        case .crash, .power, .twins, .pause, .partition, .oneway, .pair, .loss, .unplug, .donor, .attrition, .forget,
+            .drain:
+            false
+        }
+    }
 }
 
 /// One act of a fault plan.

@@ -28,6 +28,7 @@ extension World {
         let alive = hosts.filter(\.isAlive)
         checks.hardship.faults += 1
         log("fault: \(kind.rawValue)")
+        checks.coverage?.count(.fault(kind.rawValue))
         switch kind {
         case .crash: strikeDown(alive, 1, power: false, length)
         case .power: strikeDown(alive, 1, power: true, length)
@@ -53,7 +54,7 @@ extension World {
             guard let host = drawn(alive) else { return }
             drain(host.index, true)
             schedule(.fault(.drain(host: host.index, false)), after: length)
-        case .sniper, .clockback: break  // Not struck: they are at work all the time.
+        case .sniper, .marksman, .drop, .clockback: break  // Not struck: they are at work all the time.
         }
     }
 

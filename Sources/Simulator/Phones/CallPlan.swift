@@ -62,7 +62,7 @@ struct CallPlan: Sendable {
         let cancels = outcome >= 93 || random.chance(perMille: 60)
         let patience = cancels ? random.between(.milliseconds(20), .seconds(5)) : nil
         acknowledgeDelay = random.pick([0, 0, .milliseconds(200), .milliseconds(200), .milliseconds(1_200)])
-        steps = CallPlan.drawSteps(lifetime: lifetime, using: &random)
+        steps = CallPlan.drawSteps(lifetime: lifetime, isLate: options.late, using: &random)
         let isLost = random.chance(perMille: 60)
         let role = random.pick([Role.caller, .callee])
         let after = random.between(.milliseconds(1_500), 2 * lifetime)
@@ -111,13 +111,14 @@ struct CallPlan: Sendable {
         return spiral?.isAnswered(fork) ?? fork.isAnswered
     }
 
-    static func drawSteps(lifetime: Nanoseconds, using random: inout SplitMix) -> [Step] {
+    /// - Parameter isLate: Refreshes may come as the time is up, or a moment later.
+    static func drawSteps(lifetime: Nanoseconds, isLate: Bool = false, using random: inout SplitMix) -> [Step] {
         var steps: [Step] = []
         var time: Nanoseconds = 0
         // One call in six is refreshed as long as the run lasts, so that some are alive when the replicas are compared.
         let refreshes = random.chance(perMille: 170) ? 40 : random.pick([0, 0, 1, 2, 5])
         for _ in 0..<refreshes {
-            time += lifetime / 1_000 * random.between(550, 930)
+            time += lifetime / 1_000 * random.between(550, isLate ? 1_040 : 930)
             guard time < .seconds(60) else { break }
             let answerDelay: Nanoseconds = random.pick([0, 0, .milliseconds(100), .milliseconds(1_500)])
             let delay = min(answerDelay, lifetime / 20)

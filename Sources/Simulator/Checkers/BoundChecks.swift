@@ -1,0 +1,42 @@
+// A check of what the cluster promises of its own bookkeeping: that enough peers know a deadline when the 2xx that makes
+// it leaves (`R9`).
+
+internal import Dialogs
+internal import SIP
+
+extension CheckState {
+    /// Replicas agree on a record's birth, and so on its deadline, to less than this. A refresh moves a deadline by
+    /// more.
+    static let refreshTolerance = Nanoseconds.seconds(1)
+
+    /// The 2xx to a refresh leaves and counts as committed. Whoever ends the dialog must ask one that knows: as many
+    /// peers as that takes have the deadline that it makes.
+    func checkRefresh(
+        _ host: Host, _ truth: CallTruth, _ found: AnswerName, until deadline: Nanoseconds, _ world: World
+    ) {
+        guard deadline > truth.committedDeadline + CheckState.refreshTolerance, truth.askedAt == nil, !truth.isEnding,
+            truth.byes.isEmpty, !truth.wasRefused, !world.plan.hasTimers
+        else { return looksAway("R9", "nothing moves, or an end") }
+        guard let standing = host.node.map({ NodeInspection.standing(of: $0) }), standing.livePeers > 0 else { return }
+        // A peer may have had it, and died, or was made to lose it, since it acknowledged.
+        let isJustLost = world.now - truth.recordLostAt < .milliseconds(500)
+        let justDied = isJustLost || ends.values.contains { world.now - $0 < .milliseconds(500) }
+        let knowing = knowers(of: truth, world) { known in
+            known.state == .deleted || known.deadline >= deadline - CheckState.refreshTolerance
+        }
+        ran("R9")
+        let others = knowing.filter { $0.host != host.index }.count
+        let members = standing.view.count { name in world.nodes.contains { $0.name == name } }
+        let wanted = max(1, members - members / 2 - 1)
+        guard others < wanted, !justDied else { return }
+        let text =
+            "the 2xx to the \(found.asker.name)'s \(found.method) leaves, counted as committed; \(others) of \(wanted) "
+            + "peers have its deadline"
+        // Sent on before the node was up, a request is passed and not timed: its 2xx goes on at once, too.
+        if world.now - host.startedAt < .seconds(2) {
+            world.excuse("R9", call: truth.index, "\(host.name): \(text); its node has just started")
+        } else {
+            world.violate("R9", call: truth.index, node: host.index, text)
+        }
+    }
+}

@@ -1,0 +1,52 @@
+// What runs have been through is counted, and looking changes nothing.
+
+import Simulator
+import Testing
+
+@Suite("Simulation: coverage")
+struct CoverageTests {
+    private static let all: Coverage = {
+        var summary = Summary()
+        for seed in 1...12 as ClosedRange<UInt64> {
+            var options = PlanOptions()
+            options.deals = seed % 4 == 0
+            options.forks = seed % 3 == 0
+            options.keepAlive = seed % 5 == 0
+            options.forgetful = options.keepAlive
+            (options.hunts, options.spirals, options.ends) = (true, true, true)
+            (options.writes, options.asks) = (true, true)
+            if seed == 7 { options.faults = [] }
+            summary.add(World.run(Plan(seed: seed, options: options), covers: true))
+        }
+        return summary.coverage ?? Coverage()
+    }()
+
+    @Test func `a run that is looked at is the same run`() {
+        let looked = World.run(Plan(seed: 4), covers: true)
+        let plain = World.run(Plan(seed: 4))
+        #expect(looked.trace == plain.trace && looked.findings == plain.findings)
+        #expect(looked.coverage != nil && plain.coverage == nil)
+    }
+
+    /// Not those that hang on one moment.
+    @Test(arguments: Coverage.checks.filter { !["3u", "S2-10", "ka", "11", "hunt-ghost"].contains($0) })
+    func `a dozen seeds give each check something to judge`(check: String) {
+        #expect(Self.all.runs(of: check) > 0)
+    }
+
+    @Test func `dialogs and members go through their states, and none backwards`() {
+        #expect(Self.all.transitions("absent", "unconfirmed") > 100)
+        #expect(Self.all.transitions("confirmedNotAcknowledged", "confirmed") > 100)
+        #expect(Self.all.transitions("confirmed", "deleted") > 100)
+        #expect(Self.all.transitions("joining", "up") > 30)
+        #expect(Self.all.transitions("deleted", "confirmed") == 0)
+        #expect(Self.all.transitions("confirmed", "early") == 0)
+    }
+
+    @Test func `a line for each fault, and for each check`() {
+        let lines = Self.all.lines
+        for kind in FaultKind.allCases { #expect(lines.contains { $0.hasPrefix("  \(kind.rawValue): ") }) }
+        for check in Coverage.checks { #expect(lines.contains { $0.hasPrefix("  \(check): ") }) }
+        #expect(lines.contains { $0.hasPrefix("  2: ") && $0.contains("no committed deadline") })
+    }
+}
