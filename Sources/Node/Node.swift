@@ -230,6 +230,19 @@ package struct Node: Sendable {
         set { proxy.scriptPoints = newValue }
     }
 
+    /// Contacts whose time is over stand in `Outbox.expired`: on the one node that acts for their address.
+    package var tellsExpiredContacts: Bool {
+        get { store.locations.tellsExpired }
+        set { store.locations.tellsExpired = newValue }
+    }
+
+    private mutating func tellExpiredContacts(_ out: inout Outbox) {
+        for contact in store.locations.takeExpired()
+        where cluster.rank(did: store.locations.id(of: contact.location), home: nil) == 0 {
+            out.expired.append(contact)
+        }
+    }
+
     /// Lends the records to a run of a script, and takes them back: by swapping, so nothing is copied. Between the two
     /// calls nothing else may be done with the node.
     package mutating func exchangeRecords(with run: inout RouteRun) {
@@ -272,6 +285,7 @@ package struct Node: Sendable {
         proxy.advance(to: now, dialogs: &store.dialogs)
         fireDeadlines(now: now)
         store.locations.advance(to: now)
+        if store.locations.tellsExpired { tellExpiredContacts(&out) }
         fireKeepAlives(now: now)
         tellDueLife(now: now)
         lookAtRequests(now: now)

@@ -6,6 +6,7 @@
 //   inquiries ──▶ management      what members ask for their operators, and what became of ours
 //   scripts   ──▶ the script engine, in the same turn
 //   events    ──▶ programs that follow dialogs' lives
+//   expired   ──▶ the script engine, in the same turn
 //   requests  ──▶ programs that asked for requests within dialogs, in the same turn
 //   moments   ──▶ programs that see dialogs' messages pass, in the same turn
 //   storage   ──▶ the thread of the storage, which answers when it has done it
@@ -18,6 +19,7 @@
 // the order in here.
 
 package import Cluster
+package import Dialogs
 package import Primitives
 package import Proxy
 package import SIP
@@ -109,6 +111,8 @@ package struct Outbox: Sendable {
     package var notes: [Note] = []
     /// What has become of dialogs, for the programs that ask for it.
     package var events: [LifeEvent] = []
+    /// Contacts whose time is over, where a script wants to know.
+    package var expired: [ExpiredContact] = []
     /// How requests within dialogs have ended that somebody had asked for.
     package var requests: [RequestEvent] = []
     /// What passes of dialogs, for programs in this process, in the same turn.
@@ -134,11 +138,14 @@ package struct Outbox: Sendable {
     /// Nothing is to be done.
     package var isEmpty: Bool {
         datagrams.isEmpty && bus.isEmpty && questions.isEmpty && inquiries.isEmpty && scripts.isEmpty && notes.isEmpty
-            && events.isEmpty && requests.isEmpty && moments.isEmpty && storage.isEmpty && exit == nil
+            && events.isEmpty && expired.isEmpty && requests.isEmpty && moments.isEmpty && storage.isEmpty && exit == nil
     }
 
     /// Something is for whoever watches beside the network.
-    package var isObserved: Bool { !events.isEmpty || !requests.isEmpty || !moments.isEmpty || !storage.isEmpty }
+    package var isObserved: Bool {
+        !events.isEmpty || !expired.isEmpty
+            || !requests.isEmpty || !moments.isEmpty || !storage.isEmpty
+    }
 
     /// Forgets everything and keeps the memory.
     package mutating func removeAll() {
@@ -150,6 +157,7 @@ package struct Outbox: Sendable {
         scripts.removeAll(keepingCapacity: true)
         notes.removeAll(keepingCapacity: true)
         events.removeAll(keepingCapacity: true)
+        if !expired.isEmpty { expired.removeAll(keepingCapacity: true) }
         requests.removeAll(keepingCapacity: true)
         moments.removeAll(keepingCapacity: true)
         if !storage.isEmpty { storage.removeAll(keepingCapacity: true) }

@@ -20,7 +20,8 @@ extension PseudoVariable {
         Store("shv", .shared), Store("sht", .table), Store("xavp", .record(.xavp)), Store("xavu", .record(.xavu)),
         Store("xavi", .record(.xavi)), Store("T", .transaction), Store("branch", .branch), Store("expires", .expires),
         Store("cred", .credentials), Store("dlg", .dialogPart), Store("dlg_ctx", .dialogContextPart),
-        Store("dlg_var", .dialogVariable), Store("ulc", .contacts),
+        Store("dlg_var", .dialogVariable), Store("ulc", .contacts), Store("snd", .sendingPart),
+        Store("sndto", .sendingPart),
     ]
 
     // MARK: Reading
@@ -55,7 +56,8 @@ extension PseudoVariable {
         case .dialog(let field): return Self.value(of: field, in: run)
         case .dialogContext(let field): return Self.value(of: field, in: run)
         case .dialogVariable: return run.dialogVariable(argument, of: run.dialog)
-        case .dialogPart, .dialogContextPart: return .null
+        case .sending(let field): return Self.value(of: field, in: run)
+        case .dialogPart, .dialogContextPart, .sendingPart: return .null
         case .credentials:
             let value = run.value(.authorization) ?? run.value(.proxyAuthorization)
             return value.flatMap { DigestParameters($0)?.value(of: argument) }.map { .text($0) } ?? .null
@@ -179,7 +181,7 @@ extension PseudoVariable {
         case .dialogVariable: return run.setDialogVariable(argument, value, of: run.dialog)
         case .dialogContext(let field): return Self.write(value, to: field, of: &run)
         case .header, .headerCount, .transaction, .branch, .expires, .credentials, .null, .dialog, .dialogPart,
-            .dialogContextPart, .contacts:
+            .dialogContextPart, .contacts, .sending, .sendingPart:
             return false
         }
         return true

@@ -38,6 +38,7 @@ package struct PseudoVariable: Equatable, Sendable {
         case dialog(DialogField), dialogContext(DialogContextField), dialogVariable
         /// Before its argument is read.
         case dialogPart, dialogContextPart
+        case sending(SendingField), sendingPart
     }
 
     /// `nil` for what is none, or none that is known here.
@@ -153,7 +154,11 @@ package struct PseudoVariable: Equatable, Sendable {
     /// Reads what the kind wants of its argument.
     private mutating func prepared() -> Bool {
         switch kind {
-        case .plain, .null, .dialog, .dialogContext: return true
+        case .plain, .null, .dialog, .dialogContext, .sending: return true
+        case .sendingPart:
+            guard let field = SendingField(rawValue: argument.shown) else { return false }
+            kind = .sending(field)
+            return true
         case .dialogPart:
             guard let field = DialogField(rawValue: argument.shown) else { return false }
             kind = .dialog(field)

@@ -35,6 +35,8 @@ package struct RouteBranch: Equatable, Sendable {
 package struct RoutePlan: Equatable, Sendable {
     /// The most branches that one run may add.
     package static let branchLimit = 16
+    /// Bytes that our Record-Route may get beside its own.
+    package static let recordParameterLimit = 512
     /// Bytes of header lines that answers of ours may get.
     package static let replyLimit = 20_480
 
@@ -73,6 +75,8 @@ package struct RoutePlan: Equatable, Sendable {
     /// Header lines of answers that this node makes.
     package var replyLines: [UInt8] = []
     package var recordsRoute = false
+    /// What our Record-Route says beside its own: `;name=value…`.
+    package var recordParameters: [UInt8] = []
     /// `loose_route` was asked and said yes: the Routes of ours are consumed.
     package var followsRoute = false
     /// Routes that the request came with are dropped.

@@ -7,7 +7,7 @@ package import SIP
 
 /// Which route of a script is asked.
 package enum RouteKind: UInt8, Sendable, CaseIterable {
-    case request, reply, branch, onreply, branchFailure, failure, event
+    case request, reply, branch, onsend, onreply, branchFailure, failure, event
 
     /// Whether what it is about is a request: its own, or the one whose branches failed.
     package var isOfRequest: Bool { self != .reply && self != .onreply }
@@ -23,6 +23,8 @@ package struct RoutePoint: Sendable {
     package var hasTransaction = false
     /// A CANCEL came for it.
     package var isCanceled = false
+    /// Where what an onsend route or a route for requests of ours is about goes; `nil` elsewhere.
+    package var target: Endpoint?
     /// Of the branch that a branch, reply or failure route is about.
     package var branch = 0
     /// The response that a failure route is about; 0 elsewhere.

@@ -88,7 +88,8 @@ extension ScriptJudge {
             guard let did = DialogID(hex: event.dialog.did) else { continue }
             lendRecords(of: &node)
             tell(
-                Array("dialog:\(event.kind.rawValue)".utf8), about: did, with: Self.message(event.dialog), to: callback,
+                Array("dialog:\(event.kind.rawValue)".utf8), about: did,
+                with: Self.message(from: event.dialog.from, to: event.dialog.to, event.dialog.callID), to: callback,
                 time)
             lendRecords(of: &node)
             carryOutActs(&node, time, into: &out)
@@ -99,12 +100,28 @@ extension ScriptJudge {
         answer(&node, time, into: &out)
     }
 
-    /// What an event's route sees: a request of nobody's, in the dialog.
-    private static func message(_ dialog: DialogReport) -> Message {
+    /// Tells the script's function of contacts whose time is over.
+    package func tellExpired(to callback: [UInt8], _ node: inout Node, _ time: RouteTime, into out: inout Outbox) {
+        guard !out.expired.isEmpty else { return }
+        let message = Self.message(from: "<sip:event@localhost>;tag=event", to: "<sip:event@localhost>", "event")
+        for contact in out.expired {
+            lendRecords(of: &node)
+            tell(of: contact, with: message, to: callback, time)
+            lendRecords(of: &node)
+            carryOutActs(&node, time, into: &out)
+            receiveLate(&node, time, into: &out)
+        }
+        out.expired.removeAll(keepingCapacity: true)
+        tell(into: &out)
+        answer(&node, time, into: &out)
+    }
+
+    /// What an event's route sees: a request of nobody's, in the dialog where there is one.
+    private static func message(from: String, to: String, _ callID: String) -> Message {
         func text(_ from: String, _ to: String) -> [UInt8] {
             Array(
                 ("OPTIONS sip:event@localhost SIP/2.0\r\nVia: SIP/2.0/UDP localhost;branch=z9hG4bKevent\r\n"
-                    + "Max-Forwards: 70\r\nFrom: \(from)\r\nTo: \(to)\r\nCall-ID: \(dialog.callID)\r\n"
+                    + "Max-Forwards: 70\r\nFrom: \(from)\r\nTo: \(to)\r\nCall-ID: \(callID)\r\n"
                     + "CSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n").utf8)
         }
         func read(_ bytes: [UInt8]) -> Message? {
@@ -115,7 +132,7 @@ extension ScriptJudge {
             return message
         }
         // Headers of strangers may be such that they are read in their own message only.
-        return read(text(dialog.from, dialog.to))
+        return read(text(from, to))
             ?? read(text("<sip:event@localhost>;tag=event", "<sip:event@localhost>")) ?? Message()
     }
 

@@ -172,6 +172,8 @@ package enum ScriptOutcome: Equatable, Sendable {
         swap(&kept.message.dialogs, &host.run.dialogs)
         swap(&kept.message.locations, &host.run.locations)
         swap(&kept.message.suspended, &host.run.suspended)
+        // Chance goes on: what was drawn meanwhile is not drawn again.
+        swap(&kept.message.chance, &host.run.chance)
         swap(&kept.message, &host.run)
         host.run.time = time ?? host.run.time
         unsafe clua_clear(state)
@@ -201,6 +203,7 @@ package enum ScriptOutcome: Equatable, Sendable {
         swap(&host.run.dialogs, &other.host.run.dialogs)
         swap(&host.run.locations, &other.host.run.locations)
         swap(&host.run.suspended, &other.host.run.suspended)
+        swap(&host.run.chance, &other.host.run.chance)
         swap(&counters, &other.counters)
     }
 

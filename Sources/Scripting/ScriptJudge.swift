@@ -2,9 +2,11 @@
 // and makes a verdict of what they have decided.
 //
 //     request   ksr_request_route
-//     branch    the route that t_on_branch armed
+//     branch    the route that t_on_branch armed, then ksr_onsend_route, which sees what leaves, and whither
 //     response  ksr_reply_route, then the one that t_on_reply armed, which sees what the first has changed
+//     failure   the one that t_on_branch_failure had armed when the branch began
 //     final     the one that t_on_failure armed; it must be armed again for the next round
+//     local     the function that `tm.event_callback` names
 //
 // What a script keeps for a transaction (flags, values, armed routes) is kept here under the transaction's number; it
 // is forgotten when as many others have begun since.
@@ -33,8 +35,12 @@ package final class ScriptJudge {
         package var verdict: ScriptVerdict
     }
 
+    /// Which route comes after the one that runs, at the same point.
+    enum Stage { case last, onreply, onsend }
+
     private struct Waiting {
         var question: ScriptQuestion
+        var stage: Stage
         var token: UInt64
         var until: Instant
         var engine: ScriptEngine
@@ -43,7 +49,9 @@ package final class ScriptJudge {
     /// The one that serves; while a run of another goes on, that one.
     private(set) var engine: ScriptEngine
     /// By `ListenerID`.
-    private let sockets: [Endpoint]
+    let sockets: [Endpoint]
+    /// The function that is told of requests of the cluster's own (`tm.event_callback`); empty without one.
+    package var localCallback: [UInt8] = []
     private var states: [UInt64: RouteState] = [:]
     /// In the order of their beginning.
     private var order: [UInt64] = []
@@ -126,17 +134,34 @@ package final class ScriptJudge {
     }
 
     private func ask(_ question: ScriptQuestion, _ time: RouteTime) -> ScriptVerdict? {
-        guard begin(question, time) else { return Self.indifferent(question) }
+        if case .response = question.point { return response(question, time) }
+        if case .branch(let number) = question.point { return branch(question, number, time) }
+        guard hasRoute(question), begin(question, time) else { return Self.indifferent(question) }
         switch question.point {
-        case .request:
-            return finish(run(Self.requestRoute), question)
-        case .branch:
-            return finish(run(engine.host.run.state.branchRoute), question)
-        case .response: return response(question, time)
+        case .request, .branch, .response: return finish(run(Self.requestRoute), question)
+        case .branchFailure(let number, _):
+            let route = engine.host.run.state.branchFailureRoutes.removeValue(forKey: number)
+            // What it adds begins unarmed, or it would be run for that, too.
+            engine.host.run.state.branchFailureRoute = []
+            return finish(run(route ?? []), question)
         case .final:
             let route = engine.host.run.state.failureRoute
             engine.host.run.state.failureRoute = []
             return finish(run(route), question)
+        case .local:
+            return runAtOnce(localCallback, argument: [UInt8](copying: "tm:local-request"))
+                ? finish(.ended, question) : Self.indifferent(question)
+        }
+    }
+
+    /// Whether there is something to run.
+    private func hasRoute(_ question: ScriptQuestion) -> Bool {
+        let state = states[question.transaction]
+        return switch question.point {
+        case .request, .branch, .response: true
+        case .branchFailure(let number, _): state?.branchFailureRoutes[number] != nil
+        case .final: !(state?.failureRoute ?? []).isEmpty
+        case .local: !localCallback.isEmpty
         }
     }
 
@@ -146,7 +171,7 @@ package final class ScriptJudge {
         return measured(kind) { engine.start(route) }
     }
 
-    private func measured(_ kind: RouteKind, _ body: () -> ScriptOutcome) -> ScriptOutcome {
+    func measured(_ kind: RouteKind, _ body: () -> ScriptOutcome) -> ScriptOutcome {
         guard let clock else { return body() }
         let begun = clock()
         let outcome = body()
@@ -166,24 +191,33 @@ package final class ScriptJudge {
             if entry.engine !== serving { use(entry.engine) }
             defer { if engine !== serving { use(serving) } }
             let outcome = measured(Self.kind(of: entry.question.point)) { engine.resume(entry.token, time: time) }
-            return finish(outcome, entry.question).map { Answer(question: entry.question, verdict: $0) }
+            let verdict = finish(outcome, entry.question, entry.stage)
+                .flatMap { goOn($0, entry.question, entry.stage, time) }
+            return verdict.map { Answer(question: entry.question, verdict: Self.whole($0, entry.question)) }
         }
         goOnWithSuspended(time)
         return answers
     }
 
+    /// A response that waited in its second route goes on as the first has changed it.
+    private static func whole(_ verdict: ScriptVerdict, _ question: ScriptQuestion) -> ScriptVerdict {
+        guard case .response = question.point, case .message(.goOn(let bytes)) = verdict, bytes.isEmpty else {
+            return verdict
+        }
+        return .message(.goOn(question.bytes))
+    }
+
     // MARK: Suspended requests
 
     /// Runs the routes that runs have asked for; one of them may ask for further ones.
-    private func goOnWithSuspended(_ time: RouteTime) {
+    func goOnWithSuspended(_ time: RouteTime) {
         var gone: Set<UInt64> = []
         while !continuations.isEmpty {
             let next = continuations.removeFirst()
             guard gone.insert(next.transaction).inserted else {
                 // Two that suspend and continue each other would never end. It waits, and gets its 500.
                 engine.host.run.suspended.insert(next.transaction)
-                let text = "a request that was suspended goes on once in a turn"
-                failures.append(ScriptError(kind: .error, file: engine.fileName, line: 0, text: text))
+                fail("a request that was suspended goes on once in a turn")
                 continue
             }
             guard let entry = suspended.removeValue(forKey: next.transaction), begin(entry.question, time) else {
@@ -223,29 +257,24 @@ package final class ScriptJudge {
 
     private static let requestRoute = Array("ksr_request_route".utf8)
     private static let replyRoute = Array("ksr_reply_route".utf8)
+    private static let onsendRoute = Array("ksr_onsend_route".utf8)
     private var hasReplyRoute: Bool { engine.host.run.routeNames.contains(Self.replyRoute) }
+    private var hasOnsendRoute: Bool { engine.host.run.routeNames.contains(Self.onsendRoute) }
 
     /// What is said where there is nothing to run.
     private static func indifferent(_ question: ScriptQuestion) -> ScriptVerdict {
         switch question.point {
         case .request: .request(RequestVerdict(.answer(status: 400, reason: [], lines: [])))
-        case .branch, .response: .message(.goOn([]))
-        case .final: .final(.best)
+        case .branch, .response, .local: .message(.goOn([]))
+        case .branchFailure, .final: .final(.best)
         }
     }
 
     /// Puts the message of a question before the engine.
-    /// - Returns: `false` when no route is to be run.
+    /// - Returns: `false` when it cannot be read.
     private func begin(_ question: ScriptQuestion, _ time: RouteTime) -> Bool {
         if suspended.count >= SuspendedRequests.limit { forgetLate(time.now) }
         let state = states[question.transaction] ?? RouteState()
-        switch question.point {
-        case .request: break
-        case .branch where state.branchRoute.isEmpty: return false
-        case .response where state.onreplyRoute.isEmpty && !hasReplyRoute: return false
-        case .final where state.failureRoute.isEmpty: return false
-        case .branch, .response, .final: break
-        }
         var message = Message()
         do throws(SIPParseError) {
             try message.load(RawSpan(_elements: question.bytes.span))
@@ -265,9 +294,12 @@ package final class ScriptJudge {
         switch question.point {
         case .request: break
         case .branch(let number), .response(let number): branch = number
+        case .branchFailure(let number, let final): (branch, status) = (number, final)
         case .final(let best): status = best
+        case .local: break
         }
         var point = RoutePoint(kind: kind, source: question.source, socket: socket)
+        point.target = question.target
         point.branch = branch
         point.status = status
         point.isReceivedResponse = kind == .onreply || status != 408
@@ -283,56 +315,93 @@ package final class ScriptJudge {
         case .request: .request
         case .branch: .branch
         case .response: .onreply
+        case .branchFailure: .branchFailure
         case .final: .failure
+        case .local: .event
         }
     }
 
-    // MARK: Responses
+    // MARK: Points with two routes
 
     private func response(_ question: ScriptQuestion, _ time: RouteTime) -> ScriptVerdict? {
-        var changed: [UInt8] = []
-        if hasReplyRoute {
-            engine.host.run.point.kind = .reply
-            guard let verdict = finish(run(Self.replyRoute), question) else { return nil }
-            guard case .message(.goOn(let bytes)) = verdict else { return verdict }
-            changed = bytes
+        guard hasReplyRoute, begin(question, time) else { return onreply(question, [], time) }
+        engine.host.run.point.kind = .reply
+        return finish(run(Self.replyRoute), question, .onreply).flatMap { goOn($0, question, .onreply, time) }
+    }
+
+    private func branch(_ question: ScriptQuestion, _ number: Int, _ time: RouteTime) -> ScriptVerdict? {
+        let armed = states[question.transaction]?.branchRoute ?? []
+        guard !armed.isEmpty, begin(question, time) else {
+            return goOn(.message(.goOn([])), question, .onsend, time)
         }
-        let state = states[question.transaction] ?? RouteState()
-        guard !state.onreplyRoute.isEmpty else { return .message(.goOn(changed)) }
+        return finish(run(armed), question, .onsend).flatMap { goOn($0, question, .onsend, time) }
+    }
+
+    /// The second route of a point, when the first has ended and has let the message go on.
+    private func goOn(
+        _ verdict: ScriptVerdict, _ question: ScriptQuestion, _ stage: Stage, _ time: RouteTime
+    ) -> ScriptVerdict? {
+        guard case .message(.goOn(let changed)) = verdict else { return verdict }
+        switch stage {
+        case .last: return verdict
+        case .onreply: return onreply(question, changed, time)
+        case .onsend:
+            armFailure(of: question)
+            return onsend(question, changed, time)
+        }
+    }
+
+    private func onreply(_ question: ScriptQuestion, _ changed: [UInt8], _ time: RouteTime) -> ScriptVerdict? {
+        let route = states[question.transaction]?.onreplyRoute ?? []
         var next = question
         if !changed.isEmpty { next.bytes = changed }
-        guard begin(next, time), let verdict = finish(run(state.onreplyRoute), next) else {
-            return .message(.goOn(changed))
-        }
+        guard !route.isEmpty, begin(next, time) else { return .message(.goOn(changed)) }
+        guard let verdict = finish(run(route), next) else { return nil }
         if case .message(.goOn(let bytes)) = verdict, bytes.isEmpty { return .message(.goOn(changed)) }
         return verdict
     }
 
+    /// What leaves is written: the route can stop it, and no more.
+    private func onsend(_ question: ScriptQuestion, _ changed: [UInt8], _ time: RouteTime) -> ScriptVerdict {
+        var next = question
+        if !changed.isEmpty { next.bytes = changed }
+        guard hasOnsendRoute, begin(next, time) else { return .message(.goOn(changed)) }
+        engine.host.run.point.kind = .onsend
+        guard runAtOnce(Self.onsendRoute, argument: nil) else { return .message(.goOn(changed)) }
+        keep(engine.host.run.state, question)
+        if engine.host.run.plan.isDropped { return .message(.drop) }
+        if !engine.host.run.plan.edits.isEmpty { fail("ksr_onsend_route cannot change what is written already") }
+        return .message(.goOn(changed))
+    }
+
+    /// A branch fails with the route that was armed when it began.
+    private func armFailure(of question: ScriptQuestion) {
+        guard case .branch(let number) = question.point, let route = states[question.transaction]?.branchFailureRoute,
+            !route.isEmpty
+        else { return }
+        states[question.transaction]?.branchFailureRoutes[number] = route
+    }
+
     // MARK: Verdicts
 
-    // MARK: Events
-
-    /// Calls a function of the script about a dialog; what it says of the message is nobody's.
-    func tell(_ event: [UInt8], about did: DialogID, with message: Message, to callback: [UInt8], _ time: RouteTime) {
-        let socket = sockets.first ?? Endpoint(address: Address(ipv4: 0), port: 5_060)
-        var point = RoutePoint(kind: .event, source: socket, socket: socket)
-        point.did = did
-        engine.host.run.begin(message, at: point, state: RouteState(), time: time)
-        engine.host.run.plan.dialogs.current = did
-        let outcome = measured(.event) { engine.start(callback, argument: event) }
+    /// Runs a function that may not wait.
+    /// - Returns: Whether it has ended, and not failed.
+    func runAtOnce(_ name: [UInt8], argument: [UInt8]?) -> Bool {
+        let outcome = measured(engine.host.run.point.kind) { engine.start(name, argument: argument) }
         collect(nil)
         switch outcome {
-        case .ended, .exited: break
+        case .ended, .exited: return true
         case .failed(let error): failures.append(error)
-        case .absent:
-            let text = "there is no function \(callback.shown) for \(event.shown)"
-            failures.append(ScriptError(kind: .error, file: engine.fileName, line: 0, text: text))
+        case .absent: fail("there is no function \(name.shown) for \(argument?.shown ?? "this")")
         case .waiting(let token, _):
             engine.drop(token)
-            let text = "a function for events cannot wait"
-            failures.append(ScriptError(kind: .error, file: engine.fileName, line: 0, text: text))
+            fail("\(name.shown) cannot wait")
         }
-        goOnWithSuspended(time)
+        return false
+    }
+
+    private func fail(_ text: String) {
+        failures.append(ScriptError(kind: .error, file: engine.fileName, line: 0, text: text))
     }
 
     /// Takes what a run has left for others to do.
@@ -349,7 +418,9 @@ package final class ScriptJudge {
         engine.host.run.plan.continuations.removeAll()
     }
 
-    private func finish(_ outcome: ScriptOutcome, _ question: ScriptQuestion) -> ScriptVerdict? {
+    private func finish(
+        _ outcome: ScriptOutcome, _ question: ScriptQuestion, _ stage: Stage = .last
+    ) -> ScriptVerdict? {
         collect(question)
         switch outcome {
         case .ended, .exited: break
@@ -359,7 +430,8 @@ package final class ScriptJudge {
         case .failed(let error): return failed(error, question)
         case .waiting(let token, let milliseconds):
             let until = engine.host.run.time.now.advanced(milliseconds: Int64(milliseconds))
-            waiting.append(Waiting(question: question, token: token, until: until, engine: engine))
+            waiting.append(
+                Waiting(question: question, stage: stage, token: token, until: until, engine: engine))
             return nil
         }
         keep(engine.host.run.state, question)
@@ -391,100 +463,5 @@ package final class ScriptJudge {
             order.removeFirst(head)
             head = 0
         }
-    }
-
-    private func verdict(_ question: ScriptQuestion) throws(RouteFault) -> ScriptVerdict {
-        let plan = engine.host.run.plan
-        switch question.point {
-        case .request:
-            var verdict = try requestVerdict(question, plan)
-            verdict.awaitsCommit = plan.hasRegistered
-            return .request(verdict)
-        case .branch, .response:
-            if plan.isDropped { return .message(.drop) }
-            return .message(.goOn(try engine.host.run.changedMessage()))
-        case .final:
-            switch plan.verdict {
-            case .replied(let status, let reason, _):
-                return .final(.answer(status: status, reason: reason, lines: plan.replyLines))
-            case .relayed, .forwarded:
-                let bytes = try engine.host.run.changedMessage()
-                return .final(.retry(targets(plan, always: true), bytes: bytes, times: Self.times(plan)))
-            case .ended, .dropped: return .final(.best)
-            }
-        }
-    }
-
-    private func requestVerdict(_ question: ScriptQuestion, _ plan: RoutePlan) throws(RouteFault) -> RequestVerdict {
-        switch plan.verdict {
-        case .replied(let status, let reason, _):
-            return RequestVerdict(.answer(status: status, reason: reason, lines: plan.replyLines))
-        case .relayed, .forwarded:
-            let recorded: Bool? = question.isInDialog && !plan.recordsRoute ? nil : plan.recordsRoute
-            let bytes = try engine.host.run.changedMessage()
-            let targets = targets(plan, always: false)
-            var verdict = RequestVerdict(
-                targets.isEmpty ? .route : .relay(targets), bytes: bytes, recordsRoute: recorded)
-            verdict.changes = plan.dialogs.ofTheComing
-            verdict.lifetimeMilliseconds =
-                plan.dialogs.lifetimes.first { $0.did == nil }.map {
-                    UInt64($0.seconds) * 1_000
-                } ?? 0
-            verdict.tracksDialog = plan.dialogs.isManaged
-            verdict.times = Self.times(plan)
-            return verdict
-        case .ended, .dropped: return RequestVerdict(.drop)
-        }
-    }
-
-    private static func times(_ plan: RoutePlan) -> AnswerTimes {
-        var times = AnswerTimes()
-        times.first = plan.firstAnswerTime.map { .milliseconds($0) }
-        times.final = plan.finalAnswerTime.map { .milliseconds($0) }
-        return times
-    }
-
-    /// Where a request goes that does not go by its Request-URI alone: a destination, contacts, or branches.
-    private func targets(_ plan: RoutePlan, always: Bool) -> [ForkTarget] {
-        var targets: [ForkTarget] = []
-        // Where `lookup_to_dset` has left a Request-URI that is ours, it is the branches that are meant.
-        let isOurs =
-            plan.destination.isEmpty && !plan.branches.isEmpty
-            && engine.host.run.isOurs(uri: engine.host.run.requestURI)
-        if !plan.contact.isEmpty {
-            targets.append(Self.target(plan.requestURI, contact: plan.contact))
-        } else if !isOurs, always || !plan.destination.isEmpty || !plan.branches.isEmpty {
-            let whither = plan.destination.isEmpty ? engine.host.run.requestURI : plan.destination
-            if let target = Self.target(plan.requestURI, whither) { targets.append(target) }
-        }
-        for branch in plan.branches {
-            guard branch.contact.isEmpty else {
-                targets.append(Self.target(branch.uri, contact: branch.contact))
-                continue
-            }
-            let whither = branch.destination.isEmpty ? branch.uri : branch.destination
-            if let target = Self.target(branch.uri, whither) { targets.append(target) }
-        }
-        return targets
-    }
-
-    private static func target(_ requestURI: [UInt8], contact: [UInt8]) -> ForkTarget {
-        var target = ForkTarget(requestURI: requestURI, group: 0, candidates: [])
-        target.contact = contact
-        return target
-    }
-
-    private static func target(_ requestURI: [UInt8], _ whither: [UInt8]) -> ForkTarget? {
-        guard let uri = try? URI(whither, ByteRange(whither)), !uri.host.isEmpty else { return nil }
-        let transport = uri.transport(in: whither)
-        if let address = Address(bytes: whither, range: uri.host) {
-            let known = transport ?? (uri.scheme == .sips ? .tls : .udp)
-            let endpoint = Endpoint(address: address, port: uri.effectivePort(in: whither), transport: known)
-            return ForkTarget(requestURI: requestURI, group: 0, candidates: [endpoint])
-        }
-        var host = whither[uri.host.range].map(Text.lowercased)
-        if host.last == 0x2E { host.removeLast() }
-        let name = ResolutionTarget(isSecure: uri.scheme == .sips, host: host, port: uri.port, transport: transport)
-        return ForkTarget(requestURI: requestURI, group: 0, candidates: [], name: name)
     }
 }

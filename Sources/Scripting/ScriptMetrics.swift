@@ -39,6 +39,7 @@ extension RouteKind {
         case .request: "request"
         case .reply: "reply"
         case .branch: "branch"
+        case .onsend: "onsend"
         case .onreply: "onreply"
         case .branchFailure: "branch_failure"
         case .failure: "failure"

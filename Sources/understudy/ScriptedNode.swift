@@ -15,6 +15,8 @@ struct ScriptedNode: ~Copyable, NodeMachine {
     private let judge: ScriptJudge?
     /// The script's function for events.
     private let eventCallback: [UInt8]
+    /// The script's function for contacts whose time is over.
+    private let contactCallback: [UInt8]
     /// Nobody else says that an event was told.
     private let confirmsEvents: Bool
 
@@ -24,8 +26,13 @@ struct ScriptedNode: ~Copyable, NodeMachine {
         self.judge = judge
         eventCallback = Array(self.node.settings.dialogs.eventCallback.utf8)
         confirmsEvents = !hasSink
+        let modules = self.node.settings.script.parameters
+        contactCallback = judge == nil ? [] : Array(modules.contactCallback.utf8)
         if judge != nil, !eventCallback.isEmpty { self.node.awaitsConfirmation = true }
-        if judge != nil { self.node.scriptPoints = [.request, .branch, .response, .final] }
+        self.node.tellsExpiredContacts = !contactCallback.isEmpty
+        guard let judge else { return }
+        judge.localCallback = Array(modules.transactionCallback.utf8)
+        self.node.scriptPoints = modules.transactionCallback.isEmpty ? .passing : [.passing, .local]
     }
 
     /// What runs, for the status.
@@ -46,8 +53,11 @@ struct ScriptedNode: ~Copyable, NodeMachine {
 
     func metrics(now: Instant) -> [MetricReport] { node.metrics(now: now) + ScriptMetrics.reports(judge) }
 
-    /// Tells the script what stands in the outbox of dialogs' lives.
+    /// Tells the script what stands in the outbox of dialogs' lives and of contacts.
     mutating func tellScript(_ now: Instant, _ out: inout Outbox) {
+        if let judge, !contactCallback.isEmpty {
+            judge.tellExpired(to: contactCallback, &node, time(now), into: &out)
+        }
         guard let judge, !eventCallback.isEmpty, !out.events.isEmpty else { return }
         judge.tell(to: eventCallback, confirms: confirmsEvents, &node, time(now), into: &out)
     }

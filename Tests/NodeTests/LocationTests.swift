@@ -83,6 +83,36 @@ struct LocationTests {
         #expect(both.entries.count == 2 && both.contacts.map(\.callID) == [Array("c2".utf8)])
     }
 
+    @Test func `a contact whose time is over is told when its last trace leaves, what was taken back never`() throws {
+        var table = LocationTable(buckets: 4, hash: Self.hash, limit: 10, origin: .zero)
+        let record = Self.record([
+            Self.entry("a", "c1", cSeq: 1, counter: 1, until: 10_000),
+            Self.entry("a", "c2", cSeq: 1, counter: 2, until: 30_000),
+            Self.entry("b", "c1", cSeq: 1, counter: 3, isGone: true, until: 10_000),
+        ])
+        _ = try table.learn(record, now: .zero)
+        table.advance(to: Instant.zero.advanced(milliseconds: 25_000))
+        #expect(table.takeExpired().isEmpty, "nobody wants to know")
+        table.tellsExpired = true
+        table.advance(to: Instant.zero.advanced(milliseconds: 45_000))
+        #expect(table.takeExpired().map(\.contact.callID) == [Array("c2".utf8)])
+        #expect(table.takeExpired().isEmpty && table.counters.untold == 0)
+    }
+
+    @Test func `of more contacts that end in one turn than are told the rest is counted`() throws {
+        let count = LocationTable.expiredLimit + 3
+        var table = LocationTable(buckets: 4, hash: Self.hash, limit: count, origin: .zero)
+        table.tellsExpired = true
+        for number in 0..<count {
+            var record = LocationRecord(aor: Array("user\(number)".utf8))
+            record.add(Self.entry("k", "c1", cSeq: 1, counter: 1, until: 1_000))
+            _ = try table.learn(record, now: .zero)
+        }
+        table.advance(to: Instant.zero.advanced(milliseconds: 60_000))
+        #expect(table.takeExpired().count == LocationTable.expiredLimit && table.counters.untold == 3)
+        #expect(table.count == 0)
+    }
+
     @Test func `what was taken back stays away, though a stale copy comes, and leaves by its time`() throws {
         var table = LocationTable(buckets: 4, hash: Self.hash, limit: 10, origin: .zero)
         let there = Self.record([Self.entry("k", "c1", cSeq: 1, counter: 1, until: 60_000, kept: 60_000)])

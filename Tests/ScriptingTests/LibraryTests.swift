@@ -23,14 +23,28 @@ struct LibraryTests {
             ].contains(name)
     }
 
-    private static let list: [String: (result: String, parameters: [String])]? = {
+    /// A file of the shared test data, read in place.
+    private static func shared(_ name: String) -> String? {
         let root = URL(filePath: #filePath).resolvingSymlinksInPath().deletingLastPathComponent()
             .deletingLastPathComponent().deletingLastPathComponent()
         let folders =
             [root.deletingLastPathComponent(), root.deletingLastPathComponent().deletingLastPathComponent()]
             + (ProcessInfo.processInfo.environment["SHARED_FOLDER"].map { [URL(filePath: $0)] } ?? [])
-        let paths = folders.map { $0.appending(path: "shared/testdata/kemi/kemi-api-kamailio-5.6.3.tsv") }
-        guard let text = paths.compactMap({ try? String(contentsOf: $0, encoding: .utf8) }).first else { return nil }
+        let paths = folders.map { $0.appending(path: "shared/testdata/kemi/" + name) }
+        return paths.compactMap { try? String(contentsOf: $0, encoding: .utf8) }.first
+    }
+
+    /// How often public scripts call a function.
+    private static let usage: [(name: String, calls: Int)]? = shared("kemi-usage.tsv").map { text in
+        text.split(separator: "\n").dropFirst().compactMap { line in
+            let cells = line.split(separator: "\t", omittingEmptySubsequences: false)
+            guard cells.count > 2, let calls = Int(cells[2]) else { return nil }
+            return (String(cells[1].dropFirst(4)), calls)
+        }
+    }
+
+    private static let list: [String: (result: String, parameters: [String])]? = {
+        guard let text = shared("kemi-api-kamailio-5.6.3.tsv") else { return nil }
         var list: [String: (String, [String])] = [:]
         for line in text.split(separator: "\n").dropFirst() {
             let cells = line.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
@@ -60,6 +74,16 @@ struct LibraryTests {
             #expect(known.result == function.result.rawValue, "\(function.name)")
             #expect(known.parameters == function.parameters.map(\.rawValue), "\(function.name)")
         }
+    }
+
+    @Test(.enabled(if: usage != nil, "the count of calls is not at hand"))
+    func `at least 95.9 % of the calls of public scripts are served`() throws {
+        let usage = try #require(Self.usage)
+        let known = Set(Library.functions.map(\.name))
+        let all = usage.reduce(0) { $0 + $1.calls }
+        let served = usage.filter { known.contains($0.name) }.reduce(0) { $0 + $1.calls }
+        #expect(all == 2_272)
+        #expect(served * 1_000 >= all * 959, "\(served) of \(all)")
     }
 
     @Test func `every function can be called, rightly and wrongly, and answers what its type says`() throws {

@@ -53,6 +53,21 @@ struct ScriptArticleTests {
           rings for too long is cancelled, and the failure route sees 408 when it has answered to that.
         - `ims_dialog.event_callback` names the function that is told `dialog:start`, `dialog:timeout`, `dialog:end`
           and `dialog:failed`: once, on the node that acts for the dialog, whichever has seen it.
+        - `t_on_branch_failure(f)` arms a function for branches that begin from then on. It is run when one of them ends
+          without a 2xx, while others may ring; what it relays to rings beside them, unarmed unless it says so again. It
+          cannot answer. Where the branch had a 6xx, what it relays to is tried in its place.
+        - `ksr_onsend_route` sees a request as it leaves (`$snd(ip)`, `$snd(port)`, `$snd(buf)`, …), once a branch, not
+          its copies, CANCELs or ACKs, and no response. It can stop it (`KSR.x.drop()`), not change it: there an edit
+          has no effect, here it is an error.
+        - `tm.event_callback` names the function that is told `tm:local-request` of what the cluster sends itself: BYEs,
+          OPTIONS, requests within dialogs. Its edits are sent; what it drops counts as what could not be sent. An
+          actor's BYE and the one of its heir are the same transaction, whatever the function adds.
+        - `registrar.event_callback` names the function that is told `usrloc:contact-expired`, with the contact in
+          `$ulc(exp=>…)`: within 40 s of its end, by the node that acts for the address, and not at all where that one
+          dies in this moment. What a phone took back is not told.
+        - `KSR.rr.add_rr_param()` in a branch route answers -1 where the branch has no Record-Route of ours.
+          `record_route_advertised_address()` takes addresses that are ours; which one is written follows from
+          `sip.advertise`.
         - `KSR.dialog.dlg_set_state()` answers 1 for the state that the dialog has: states follow from messages.
           `dlg_remote_profile()` counts on this node; `dlg_set_timeout_by_profile()` is carried out within moments.
         - `KSR.registrar` keeps contacts in the cluster's records: every node finds them. The verdict of a request route

@@ -56,12 +56,20 @@ struct ScriptCluster {
                     try ScriptEngine(source, limits: ScriptLimits(), run: run), sockets: settings.sip.listen))
             var node = Node(
                 settings: settings, boot: UInt64(index + 1), seed: UInt64(index + 7), now: .zero, unixMilliseconds: 0)
-            node.scriptPoints = [.request, .branch, .response, .final]
+            node.scriptPoints = .passing
             nodes.append(node)
         }
         (self.nodes, self.judges) = (nodes, judges)
         outs = Array(repeating: Outbox(), count: count)
         _ = try advance(milliseconds: 3_000)
+    }
+
+    private var contactCallbacks: [Int: [UInt8]] = [:]
+
+    /// Contacts whose time is over are told to a function of this node's script.
+    mutating func tellExpired(at index: Int, to callback: String) {
+        nodes[index]?.tellsExpiredContacts = true
+        contactCallbacks[index] = Array(callback.utf8)
     }
 
     /// SIGKILL.
@@ -111,6 +119,9 @@ struct ScriptCluster {
     private mutating func taken() throws -> [ScriptDesk.Sent] {
         while let index = outs.indices.first(where: { !outs[$0].isEmpty }) {
             if nodes[index] != nil { judges[index].answer(&nodes[index]!, time, into: &outs[index]) }
+            if nodes[index] != nil, let callback = contactCallbacks[index] {
+                judges[index].tellExpired(to: callback, &nodes[index]!, time, into: &outs[index])
+            }
             let out = outs[index]
             outs[index].removeAll()
             notes += out.notes

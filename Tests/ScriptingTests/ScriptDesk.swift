@@ -29,6 +29,17 @@ struct ScriptDesk {
     var eventCallback = "" {
         didSet { node.awaitsConfirmation = !eventCallback.isEmpty }
     }
+    /// The function that requests of the node's own are told to.
+    var localCallback = "" {
+        didSet {
+            judge.localCallback = Array(localCallback.utf8)
+            node.scriptPoints = localCallback.isEmpty ? .passing : [.passing, .local]
+        }
+    }
+    /// The function that contacts whose time is over are told to.
+    var contactCallback = "" {
+        didSet { node.tellsExpiredContacts = !contactCallback.isEmpty }
+    }
     /// What the log got.
     private(set) var notes: [Note] = []
     var failures: [Note] { notes.filter { $0.message == "a route of the script failed" } }
@@ -56,7 +67,7 @@ struct ScriptDesk {
         let source = ScriptSource(main: .init(name: "route.lua", text: Array(script.utf8)))
         judge = try ScriptJudge(
             try ScriptEngine(source, limits: ScriptLimits(), run: run), sockets: settings.sip.listen)
-        node.scriptPoints = [.request, .branch, .response, .final]
+        node.scriptPoints = .passing
         node.advance(to: now, into: &out)
         out.removeAll()
     }
@@ -70,6 +81,7 @@ struct ScriptDesk {
         if !eventCallback.isEmpty {
             judge.tell(to: Array(eventCallback.utf8), confirms: true, &node, time, into: &out)
         }
+        if !contactCallback.isEmpty { judge.tellExpired(to: Array(contactCallback.utf8), &node, time, into: &out) }
         notes += out.notes
         defer { out.removeAll() }
         return out.datagrams.map { datagram in

@@ -161,6 +161,30 @@ struct ScriptJudgeTests {
         #expect(desk.failures.isEmpty, "\(desk.failures)")
     }
 
+    @Test func `chance goes on over waits and reloads: nothing is drawn twice`() throws {
+        let text = """
+            function ksr_request_route()
+              if KSR.is_INVITE() then KSR.cfgutils.sleep(1) end
+              KSR.info("drew " .. math.random(1000000000))
+              KSR.sl.send_reply(480, "x")
+            end
+            """
+        var desk = try desk(text)
+        func draw(_ method: String, _ call: String) throws {
+            let request = ScriptCall.request("\(method) sip:bob@127.0.0.21:5070", method, call: call)
+            _ = try desk.receive(request, from: Self.caller)
+        }
+        try draw("INVITE", "c1")
+        try draw("OPTIONS", "c2")
+        try desk.judge.adopt(try ScriptBench.engine(text))
+        try draw("OPTIONS", "c3")
+        _ = desk.advance(milliseconds: 1_100)
+        try draw("OPTIONS", "c4")
+        try draw("OPTIONS", "c5")
+        let drawn = desk.said.filter { $0.hasPrefix("drew ") }
+        #expect(drawn.count == 5 && Set(drawn).count == 5, "\(drawn)")
+    }
+
     private static let hunting = """
         function ksr_request_route()
           KSR.tm.t_set_fr(2000, 1000)

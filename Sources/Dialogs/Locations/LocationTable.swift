@@ -11,6 +11,12 @@
 
 package import Primitives
 
+/// A contact whose time is over, with the name of its record (`LocationName`).
+package struct ExpiredContact: Equatable, Sendable {
+    package var location: [UInt8]
+    package var contact: StoredBinding
+}
+
 package struct LocationTable: Sendable {
     package enum Outcome: Equatable, Sendable {
         case created, changed
@@ -25,6 +31,8 @@ package struct LocationTable: Sendable {
         package var malformed: UInt64 = 0
         /// Entries whose time was up.
         package var expired: UInt64 = 0
+        /// Contacts that nobody was told of.
+        package var untold: UInt64 = 0
     }
 
     private struct Entry: Sendable {
@@ -51,6 +59,11 @@ package struct LocationTable: Sendable {
     /// Entries of all records.
     package private(set) var entryCount = 0
     package private(set) var counters = Counters()
+    /// Contacts whose time was over, for whoever tells of them (`tellsExpired`) and takes them.
+    package private(set) var expired: [ExpiredContact] = []
+    package var tellsExpired = false
+    /// The most that are told of in one turn; what is beyond is counted (`untold`).
+    package static let expiredLimit = 4_096
 
     package init(buckets: Int, hash: KeyedHash, limit: Int, origin: Instant) {
         self.hash = hash
@@ -186,9 +199,28 @@ package struct LocationTable: Sendable {
                 continue
             }
             counters.expired += UInt64(before - record.entries.count)
+            if tellsExpired { noteExpired(entry.record, left: record) }
             put(record, id, now: now)
             if record.entries.isEmpty { forget(id) }
         }
+    }
+
+    /// Contacts of which nothing is left, and that nobody had taken back.
+    private mutating func noteExpired(_ before: LocationRecord, left: LocationRecord) {
+        for contact in before.contacts where !contact.isGone && left.lastTrace(of: contact.key) == nil {
+            guard expired.count < Self.expiredLimit else {
+                counters.untold += 1
+                continue
+            }
+            expired.append(ExpiredContact(location: before.aor, contact: contact))
+        }
+    }
+
+    /// Takes out what `expired` holds.
+    package mutating func takeExpired() -> [ExpiredContact] {
+        guard !expired.isEmpty else { return [] }
+        defer { expired.removeAll(keepingCapacity: true) }
+        return expired
     }
 
     private mutating func forget(_ id: UInt64) {

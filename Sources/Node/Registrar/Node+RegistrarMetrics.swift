@@ -17,6 +17,9 @@ extension Node {
             registrations("refused", counters.registrationsRefused),
             counter("contacts_expired", "Contacts whose time was over, and what was kept of others", locations.expired),
             counter(
+                "contacts_expired_untold", "Contacts whose end the script was not told of, more ended at once",
+                locations.untold),
+            counter(
                 "contacts_refused_limit",
                 "Addresses refused at registrar.limit, and contacts that their record had no room for",
                 locations.refusedAtLimit),

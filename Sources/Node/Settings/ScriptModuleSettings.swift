@@ -27,6 +27,10 @@ package struct ScriptModuleSettings: Equatable, Sendable {
     package var usesDomain = false
     /// `registrar.append_branches`: `lookup` calls all contacts; default true.
     package var appendsBranches = true
+    /// `tm.event_callback`, the script's function that sees requests of the cluster's own before they go; none.
+    package var transactionCallback = ""
+    /// `registrar.event_callback`, the script's function that contacts whose time is over are told to; none.
+    package var contactCallback = ""
     /// `registrar.xavp_cfg`: the record that `registered_flags` reads; none.
     package var matchRecord = ""
 

@@ -153,56 +153,6 @@ extension SettingManual {
             """
             Users with contacts, and those whose last contact has just gone; at it a new one gets 503
             """),
-        "script.modules": SettingManual(
-            """
-            Modules that a script asks for by their tables before it calls them (`if KSR.nathelper then`)
-            """,
-            range: "list of `auth`, `auth_db`, `nathelper`, `permissions`",
-            value: "none"),
-        "htable.htable": SettingManual(
-            """
-            Tables that a script keeps values in (`KSR.htable`, `$sht`), each as Kamailio's parameter has it: \
-            `ipban=>size=8;autoexpire=300;`, with `autoexpire` in seconds, `updateexpire` and a number as `initval`. A \
-            table is this node's. Needs a restart
-            """,
-            range: "list of at most 16",
-            value: "none"),
-        "pike.sampling_time_unit": SettingManual(
-            """
-            The window in which a script's `KSR.pike` counts, seconds
-            """),
-        "pike.reqs_density_per_unit": SettingManual(
-            """
-            Requests of one source in a window that `KSR.pike` lets pass; no balancer and no member is counted
-            """),
-        "auth.nonce_expire": SettingManual(
-            """
-            How long a nonce of `KSR.auth` is good, seconds; the same on every node
-            """),
-        "auth.algorithm": SettingManual(
-            """
-            What a challenge of `KSR.auth` asks for; `both` offers SHA-256 first (RFC 8760)
-            """),
-        "permissions.address": SettingManual(
-            """
-            Networks by groups, for `KSR.permissions`: `1 192.0.2.0/24`, or with a port behind it
-            """,
-            range: "list of `GROUP NETWORK [PORT]`",
-            value: "none"),
-        "registrar.use_domain": SettingManual(
-            """
-            A script's registrar keeps `user@host`, not the user alone: the same on every node
-            """),
-        "registrar.append_branches": SettingManual(
-            """
-            `KSR.registrar.lookup` makes branches of the contacts beside the best one
-            """),
-        "registrar.xavp_cfg": SettingManual(
-            """
-            The xavp in which `KSR.registrar.registered_flags` finds `match_callid`, `match_received`, `match_contact`
-            """,
-            range: "name",
-            value: "none"),
         "sip.alias": SettingManual(
             """
             Domains that a script takes for ours (`KSR.is_myself_ruri`)

@@ -15,6 +15,7 @@ package struct SettingManual: Sendable {
     }
 
     static let all = node.merging(sip) { first, _ in first }.merging(cluster) { first, _ in first }
+        .merging(script) { first, _ in first }
         .merging(service) { first, _ in first }.merging(storage) { first, _ in first }
         .merging(ModuleParameter.all.map { ($0.name, $0.manual) }) { first, _ in first }
 }

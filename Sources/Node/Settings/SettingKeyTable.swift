@@ -50,6 +50,8 @@ extension SettingKey {
         flag("registrar.use_domain", \.script.parameters.usesDomain),
         flag("registrar.append_branches", \.script.parameters.appendsBranches),
         text("registrar.xavp_cfg", \.script.parameters.matchRecord),
+        text("registrar.event_callback", \.script.parameters.contactCallback),
+        text("tm.event_callback", \.script.parameters.transactionCallback),
     ]
 
     private static func domain(_ text: String) -> String? {

@@ -151,8 +151,8 @@ extension ProxySettings {
 
     /// Writes what stands above a request that leaves: our Via, and the Record-Routes of `recorded`.
     func writeTop(
-        _ branch: Branch, _ recorded: DialogID?, from upstream: ListenerID, to downstream: ListenerID, secure: Bool,
-        above standing: [UInt8]?, into writer: inout ByteWriter
+        _ branch: Branch, _ recorded: RecordedRoute?, from upstream: ListenerID, to downstream: ListenerID,
+        secure: Bool, above standing: [UInt8]?, into writer: inout ByteWriter
     ) {
         writer.put("Via: ")
         Proxy.writeVia(self, branch, downstream, into: &writer)
@@ -168,7 +168,7 @@ extension ProxySettings {
     /// - Parameter standing: Our entry that stands on top, from its host on, in a request that has come straight back:
     ///   it is not written again.
     func writeRecordRoutes(
-        _ did: DialogID, upstream: ListenerID, downstream: ListenerID, secure: Bool, above standing: [UInt8]?,
+        _ recorded: RecordedRoute, upstream: ListenerID, downstream: ListenerID, secure: Bool, above standing: [UInt8]?,
         into writer: inout ByteWriter
     ) {
         let (above, below) = (name(downstream), name(upstream))
@@ -177,21 +177,29 @@ extension ProxySettings {
             standing.map { $0.starts(with: below.advertised) && $0.dropFirst(count).first == UInt8(ascii: ";") }
             ?? false
         let differs = above.advertised != below.advertised
-        if differs || !stands { writeRecordRoute(did, above, secure: secure, into: &writer) }
-        if differs, !stands { writeRecordRoute(did, below, secure: secure, into: &writer) }
+        if differs || !stands { writeRecordRoute(recorded, above, secure: secure, into: &writer) }
+        if differs, !stands { writeRecordRoute(recorded, below, secure: secure, into: &writer) }
     }
 
     private func writeRecordRoute(
-        _ did: DialogID, _ name: ListenerName, secure: Bool, into writer: inout ByteWriter
+        _ recorded: RecordedRoute, _ name: ListenerName, secure: Bool, into writer: inout ByteWriter
     ) {
         writer.put(secure && name.transport != .udp ? "Record-Route: <sips:" : "Record-Route: <sip:")
         writer.put(name.advertised)
         writer.put(";lr;")
         writer.put(routeParameter)
         writer.put("=")
-        writer.putHex(did.rawValue, digits: 16)
+        writer.putHex(recorded.did.rawValue, digits: 16)
+        writer.put(recorded.parameters)
         writer.put(">\r\n")
     }
+}
+
+/// What our Record-Route says: of which dialog it is, and what a script adds to that.
+struct RecordedRoute {
+    var did: DialogID
+    /// `;name=value…`
+    var parameters: [UInt8]
 }
 
 extension Proxy {

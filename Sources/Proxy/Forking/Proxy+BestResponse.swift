@@ -12,7 +12,9 @@ extension Proxy {
     /// When every branch has ended without a 2xx, and no target is left: the best answer goes upstream (§16.7 steps 4
     /// to 8).
     mutating func chooseBest(_ context: inout ResponseContext, _ id: SlotID, dialogs: inout DialogTable) {
-        for branch in context.branches where branch.final == nil || branch.isAnswered { return }
+        for branch in context.branches where branch.final == nil || branch.isAnswered || branch.isFailureAsked {
+            return
+        }
         for target in context.targets
         where !context.isClosed && (target.state == .waiting || target.state == .resolving) { return }
         wheel.cancel(context.contextTimer)

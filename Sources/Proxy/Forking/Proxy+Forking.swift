@@ -166,8 +166,9 @@ extension Proxy {
     ) -> [UInt8]? {
         guard loadStored(context.template) else { return nil }
         let requestURI = target.requestURI
-        let recorded = context.recordsRoute ? context.did : nil
-        let standing = recorded.flatMap { standingRecordRoute($0, in: stored) }
+        let did = context.recordsRoute ? context.did : nil
+        let recorded = did.map { RecordedRoute(did: $0, parameters: context.recordParameters) }
+        let standing = did.flatMap { standingRecordRoute($0, in: stored) }
         let uri =
             requestURI.isEmpty
             ? try? URI(stored.bytes, stored.requestURI) : try? URI(requestURI, ByteRange(requestURI))
@@ -217,11 +218,21 @@ extension Proxy {
         context.branches[index].timerC = .none
         if context.kind == .relayed, end == .failed, relaysOn(&context, id, dialogs: &dialogs) { return }
         if context.branches[index].health != nil { noteEnd(of: context.branches[index], end) }
+        if askAboutFailure(&context, id, branch: index, end) { return }
+        follow(&context, id, branch: index, end, isTakenOn: false, dialogs: &dialogs)
+    }
+
+    /// What follows from the end of a branch.
+    /// - Parameter isTakenOn: A script has other targets for it, so it ends nothing but itself.
+    mutating func follow(
+        _ context: inout ResponseContext, _ id: SlotID, branch index: Int, _ end: BranchEnd, isTakenOn: Bool,
+        dialogs: inout DialogTable
+    ) {
         let isLoser = context.kind == .heir && context.lastStatus / 100 == 2
         if context.method == .invite, context.isForking || isLoser {
             learnFailureOfBranch(context, index, dialogs: &dialogs)
         }
-        if let status = context.branches[index].final, status >= 600 {
+        if let status = context.branches[index].final, status >= 600, !isTakenOn {
             context.isClosed = true
             let cause = CancelCause.declined(status)
             cancelOthers(&context, id, but: index, because: cause)

@@ -45,8 +45,12 @@ extension Proxy {
         }
     }
 
-    /// Sends one for the first time.
+    /// Sends one for the first time, once a script has seen it.
     mutating func start(_ request: inout OwnRequest, _ index: Int, _ id: SlotID) {
+        if !askAboutOwn(request, index, id) { send(&request, index, id) }
+    }
+
+    mutating func send(_ request: inout OwnRequest, _ index: Int, _ id: SlotID) {
         noteSending(request)
         actions.removeAll(keepingCapacity: true)
         request.parts[index].client.start(actions: &actions)
@@ -216,7 +220,7 @@ extension Proxy {
     }
 
     /// Puts one back, or forgets it when each of its transactions has ended.
-    private mutating func finish(_ request: OwnRequest, _ id: SlotID) {
+    mutating func finish(_ request: OwnRequest, _ id: SlotID) {
         var isOver = request.parts.allSatisfy { $0.client.phase == .terminated }
         if case .probe = request.purpose { isOver = false }
         if isOver { ownRequests.remove(request, id) } else { ownRequests.put(request, id) }

@@ -80,6 +80,8 @@ struct RequestPlan: Sendable {
     var shift: UInt32 = 0
     var rackShift: UInt32 = 0
     var isMoved = false
+    /// What our Record-Route says beside its own: `;name=value…`.
+    var recordParameters: [UInt8] = []
     /// It is of the controller of a bridge: no script is asked.
     var isOfController = false
     /// Branches it may have at once, here and further down (RFC 5393 §5.3.3).

@@ -26,8 +26,8 @@ extension Proxy {
             case .request:
                 let failure = RequestVerdict(.answer(status: 500, reason: [], lines: []))
                 carryOut(.request(failure), subject, dialogs: &dialogs)
-            case .branch, .response: carryOut(.message(.goOn([])), subject, dialogs: &dialogs)
-            case .final: carryOut(.final(.best), subject, dialogs: &dialogs)
+            case .branch, .response, .local: carryOut(.message(.goOn([])), subject, dialogs: &dialogs)
+            case .branchFailure, .final: carryOut(.final(.best), subject, dialogs: &dialogs)
             }
         }
     }
@@ -41,24 +41,28 @@ extension Proxy {
             goOn(id, branch: index, verdict, dialogs: &dialogs)
         case (.response(let id, let number), .message(let verdict)):
             goOn(id, response: number, verdict, dialogs: &dialogs)
+        case (.branchFailure(let id, let index, let end), .final(let verdict)):
+            goOn(id, failed: index, end, verdict, dialogs: &dialogs)
         case (.final(let id), .final(let verdict)): goOn(id, verdict, dialogs: &dialogs)
+        case (.local(let id, let index), .message(let verdict)):
+            goOn(id, own: index, verdict, dialogs: &dialogs)
         default: preconditionFailure("a verdict is of the kind that its question asks for")
         }
     }
 
-    private mutating func ask(
+    mutating func ask(
         _ token: UInt64, _ point: ScriptQuestion.Point, _ bytes: [UInt8], _ context: ResponseContext, _ id: SlotID
     ) {
-        effects.items.append(
-            .ask(
-                ScriptQuestion(
-                    token: token, point: point, bytes: bytes, source: context.sender, listener: context.near,
-                    flow: context.flow, did: context.did, isInDialog: !context.isInitial, transaction: Self.name(id))))
+        var question = ScriptQuestion(
+            token: token, point: point, bytes: bytes, source: context.sender, listener: context.near,
+            flow: context.flow, did: context.did, isInDialog: !context.isInitial, transaction: Self.name(id))
+        if case .branch(let index) = point { question.target = context.branches[index].target }
+        effects.items.append(.ask(question))
     }
 
     /// Whether a script has made a message of one that still is that one: of the same method or kind, call,
     /// transaction. What it has not changed is empty; what does not fit is counted, and the message goes on as it was.
-    private mutating func isChange(_ bytes: [UInt8], of original: [UInt8]) -> Bool {
+    mutating func isChange(_ bytes: [UInt8], of original: [UInt8]) -> Bool {
         if bytes.isEmpty { return false }
         if loadMessage(original), loadStored(bytes), (try? stored.validate()) != nil, isSameTransaction() {
             return true
@@ -138,6 +142,7 @@ extension Proxy {
         plan.scriptChanges += verdict.changes
         if verdict.lifetimeMilliseconds > 0 { plan.scriptLifetime = verdict.lifetimeMilliseconds }
         plan.times = verdict.times
+        plan.recordParameters = verdict.recordParameters
         switch verdict.fate {
         case .route: run(&plan, from: .route, dialogs: &dialogs)
         case .relay(let targets):
@@ -214,13 +219,14 @@ extension Proxy {
         finish(context, id)
     }
 
-    /// A branch that was never sent has ended.
+    /// A branch that was never sent has ended: nobody is asked about its failure.
     private mutating func endUnbegun(
         _ context: inout ResponseContext, _ id: SlotID, branch index: Int, _ status: Int, dialogs: inout DialogTable
     ) {
         context.branches[index].final = status
         terminateClient(&context, index)
-        branchEnded(&context, id, branch: index, .answered, dialogs: &dialogs)
+        if context.branches[index].health != nil { noteEnd(of: context.branches[index], .answered) }
+        follow(&context, id, branch: index, .answered, isTakenOn: false, dialogs: &dialogs)
     }
 
     // MARK: Responses
@@ -317,12 +323,19 @@ extension Proxy {
     private mutating func retry(_ context: inout ResponseContext, _ targets: [ForkTarget], _ bytes: [UInt8]) {
         context.final = .open
         context.isClosed = false
-        if isChange(bytes, of: context.template) { context.template = bytes }
         let last = context.targets.map(\.group).max() ?? -1
+        add(targets, bytes, to: &context, group: last + 1)
+    }
+
+    /// Adds targets of a script's, as many as there is room for: those of its first group to this one.
+    mutating func add(
+        _ targets: [ForkTarget], _ bytes: [UInt8], to context: inout ResponseContext, group: Int
+    ) {
+        if isChange(bytes, of: context.template) { context.template = bytes }
         let left = ForkTarget.limit - min(ForkTarget.limit, context.targets.count)
         for target in reachableOrFailing(targets).prefix(left) {
             var later = target
-            later.group += last + 1
+            later.group += group
             context.targets.append(later)
         }
     }

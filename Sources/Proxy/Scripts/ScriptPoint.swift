@@ -7,10 +7,12 @@
 //   request    admitted and matched, before it is routed; an ACK of a 2xx  500; an ACK goes by its Routes
 //   branch     written, before it is recorded and sent                     it is sent as it is
 //   response   of a branch, before it is looked at                         it is taken as it came
+//   failure    a branch has ended without a 2xx, before anything follows   it has ended
 //   final      no branch is left, before the best response goes upstream   the best response goes upstream
+//   local      a request that the cluster makes, before it is sent         it is sent as it is
 //
 // Never asked about: copies of what is here already, CANCEL (it follows its INVITE), ACKs of failures, what a member
-// passes on, what the cluster makes itself, and what an heir ends for a dead node, whose script is gone with it.
+// passes on, and what an heir ends for a dead node, whose script is gone with it.
 // Without a script each point costs one test.
 
 package import Dialogs
@@ -26,6 +28,10 @@ package struct ScriptPoints: OptionSet, Sendable {
     package static let branch = ScriptPoints(rawValue: 2)
     package static let response = ScriptPoints(rawValue: 4)
     package static let final = ScriptPoints(rawValue: 8)
+    package static let branchFailure = ScriptPoints(rawValue: 16)
+    package static let local = ScriptPoints(rawValue: 32)
+    /// All that a request from outside passes.
+    package static let passing: ScriptPoints = [.request, .branch, .response, .branchFailure, .final]
 }
 
 /// What a script is asked.
@@ -36,14 +42,18 @@ package struct ScriptQuestion: Sendable {
         case branch(Int)
         /// The response of the branch with this number.
         case response(Int)
+        /// The branch with this number, and its final status.
+        case branchFailure(Int, status: Int)
         /// The best status of all branches.
         case final(Int)
+        /// A request of the cluster's own.
+        case local
     }
 
     /// Names the question; `Proxy.decide` takes the verdict with it.
     package var token: UInt64
     package var point: Point
-    /// The message that it is about; for `final` the request as its branches were made from it.
+    /// The message that it is about; for `final` and `branchFailure` the request as its branches were made from it.
     package var bytes: [UInt8]
     /// Who sent the request, and where and how it came in.
     package var source: Endpoint
@@ -52,8 +62,10 @@ package struct ScriptQuestion: Sendable {
     /// The dialog that it belongs to or makes.
     package var did: DialogID?
     package var isInDialog: Bool
-    /// The same for all questions of one transaction; 0 for an ACK.
+    /// The same for all questions of one transaction; 0 for an ACK, and for what the cluster makes.
     package var transaction: UInt64
+    /// Where a branch or a request of the cluster's goes; `nil` elsewhere.
+    package var target: Endpoint?
 }
 
 /// How long a branch of an INVITE is waited for, where a script has said it (`t_set_fr`); `nil` as configured.
@@ -96,6 +108,8 @@ package struct RequestVerdict: Sendable {
     /// It is carried out when a peer has what was published before it, as a 2xx of a call is: it has registered.
     package var awaitsCommit = false
     package var times = AnswerTimes()
+    /// What our Record-Route says beside its own: `;name=value…`.
+    package var recordParameters: [UInt8] = []
 
     package init(_ fate: Fate, bytes: [UInt8] = [], recordsRoute: Bool? = nil) {
         self.fate = fate
@@ -104,15 +118,17 @@ package struct RequestVerdict: Sendable {
     }
 }
 
-/// What a script says of a branch or of a response.
+/// What a script says of a branch, of a response, or of a request of the cluster's.
 package enum MessageVerdict: Sendable {
     /// It goes on as the script has changed it; empty where it has not.
     case goOn([UInt8])
-    /// The branch is not begun; a provisional response goes no further, a final one does.
+    /// The branch is not begun; a provisional response goes no further, a final one does; a request of the cluster's
+    /// ends as one that could not be sent.
     case drop
 }
 
-/// What a script says when no branch is left.
+/// What a script says when no branch is left, or when one has failed: then its targets are tried beside those that
+/// still run, and an answer says nothing.
 package enum FinalVerdict: Sendable {
     /// The best response goes upstream.
     case best

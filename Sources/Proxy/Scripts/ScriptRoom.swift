@@ -17,7 +17,11 @@ struct ScriptRoom: Sendable {
         case branch(SlotID, Int)
         /// A response to a context, by its number there.
         case response(SlotID, UInt64)
+        /// How a branch of a context ended.
+        case branchFailure(SlotID, Int, Proxy.BranchEnd)
         case final(SlotID)
+        /// A request of the cluster's own, by its position.
+        case local(SlotID, Int)
     }
 
     private var subjects: [UInt64: Subject] = [:]

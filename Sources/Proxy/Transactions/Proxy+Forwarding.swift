@@ -76,6 +76,7 @@ extension Proxy {
         context.recordsSubscription = makesSubscription(plan)
         context.pass = plan.pass
         context.recordsRoute = plan.recordsRoute
+        context.recordParameters = plan.recordParameters
         context.endsOnAnswer = endsDialog(plan) && returnsHere(plan)
         context.routeListener = plan.routeListener
     }
@@ -152,8 +153,9 @@ extension Proxy {
             editor.replace(message.requestURI) { $0.put(plan.requestURI) }
         }
         if let branch {
-            let recorded = plan.recordsRoute ? plan.did : nil
-            let standing = recorded.flatMap { standingRecordRoute($0, in: message) }
+            let did = plan.recordsRoute ? plan.did : nil
+            let recorded = did.map { RecordedRoute(did: $0, parameters: plan.recordParameters) }
+            let standing = did.flatMap { standingRecordRoute($0, in: message) }
             let isSecure = recorded != nil && isSecure(plan)
             let listener = listener(for: plan, toward: plan.nextHop)
             editor.insert(at: message.firstLineEnd) { [settings] writer in

@@ -96,6 +96,8 @@ struct ResponseContext: Sendable {
     var breadth = MaxBreadth.assumed
     /// Branches carry our Record-Route.
     var recordsRoute = false
+    /// What that says beside its own.
+    var recordParameters: [UInt8] = []
     /// Branches carry the Record-Routes of a subscription.
     var recordsSubscription = false
     /// No branch is begun any more: a 2xx or 6xx came, or the request was cancelled.
@@ -295,6 +297,8 @@ struct ClientBranch: Sendable {
 
     /// A script is asked about it: it has not begun.
     var isAsked = false
+    /// A script is asked about its failure: nothing has followed from that yet.
+    var isFailureAsked = false
 
     /// It has had a 2xx.
     var isAnswered: Bool { final.map { 200..<300 ~= $0 } ?? false }

@@ -9,7 +9,7 @@ extension RouteRun {
     package mutating func reply(_ code: Int, _ reason: [UInt8], isStateful: Bool) -> Bool {
         // A provisional answer decides nothing: the node gives its own 100.
         guard message.isRequest, message.method != .ack, (200...699).contains(code) else { return false }
-        guard point.kind == .request || point.kind == .failure || point.kind == .branchFailure else { return false }
+        guard point.kind == .request || point.kind == .failure else { return false }
         guard reason.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else { return false }
         switch plan.verdict {
         case .ended: break

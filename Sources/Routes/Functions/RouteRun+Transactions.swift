@@ -7,7 +7,7 @@ package import SIP
 
 extension RouteRun {
     package mutating func relay() -> Bool {
-        guard message.isRequest else { return false }
+        guard message.isRequest, [.request, .failure, .branchFailure].contains(point.kind) else { return false }
         switch plan.verdict {
         case .ended, .relayed: break
         case .replied, .forwarded, .dropped: return false

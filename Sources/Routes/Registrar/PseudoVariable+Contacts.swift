@@ -1,6 +1,6 @@
 // `$ulc(name=>attribute)`: the contacts that `reg_fetch_contacts` has put aside under a name; `[n]` is the n-th.
 
-internal import Dialogs
+package import Dialogs
 internal import Primitives
 internal import SIP
 
@@ -36,6 +36,11 @@ extension RouteRun {
         }
         plan.fetched[name] = FetchedContacts(location: LocationName(key), contacts: live)
         return true
+    }
+
+    /// What an event is about.
+    package mutating func putAside(_ contact: ExpiredContact, as name: [UInt8]) {
+        plan.fetched[name] = FetchedContacts(location: LocationName(contact.location), contacts: [contact.contact])
     }
 
     /// `reg_free_contacts`.

@@ -94,8 +94,16 @@ extension Library {
             return run.routeParametersHave(pattern)
         },
         .asks("rr.is_direction", .text) { run, given in run.isDirection(given.text(0)) },
+        .asks("rr.add_rr_param", .text) { (run, given) throws(RouteFault) in
+            try run.addRecordParameters(given.text(0))
+        },
+        .asks("rr.record_route_params", .text) { (run, given) throws(RouteFault) in
+            try run.recordRoute(with: given.text(0))
+        },
+        .asks("rr.record_route_advertised_address", .text) { run, given in run.recordRoute(at: given.text(0)) },
+        .asks("rr.next_hop_route") { run, _ in run.goToNextRoute() },
         .asks("rr.remove_record_route") { run, _ in
-            run.plan.recordsRoute = false
+            (run.plan.recordsRoute, run.plan.recordParameters) = (false, [])
             return true
         },
     ]
