@@ -138,7 +138,8 @@ package struct Outbox: Sendable {
     /// Nothing is to be done.
     package var isEmpty: Bool {
         datagrams.isEmpty && bus.isEmpty && questions.isEmpty && inquiries.isEmpty && scripts.isEmpty && notes.isEmpty
-            && events.isEmpty && expired.isEmpty && requests.isEmpty && moments.isEmpty && storage.isEmpty && exit == nil
+            && events.isEmpty && expired.isEmpty && requests.isEmpty && moments.isEmpty && storage.isEmpty
+            && exit == nil
     }
 
     /// Something is for whoever watches beside the network.
