@@ -26,6 +26,7 @@ import cases_image
 import cases_init
 import cases_manners
 import cases_moving
+import cases_media
 import cases_operator
 import cases_package
 import cases_peers
@@ -82,6 +83,7 @@ CASES = [
     ("services", cases_services.services, 120, 120),
     ("registrar", cases_registrar.registrar, 120, 120),
     ("script-stock", cases_registrar.script_stock, 60, 60),
+    ("media", cases_media.media, 60, 60),
     ("hunting-above", cases_hunting.hunting_above, 150, 90),
     ("hunting-behind", cases_hunting.hunting_behind, 150, 90),
     ("stream-manners", cases_manners.manners, 120, 120),

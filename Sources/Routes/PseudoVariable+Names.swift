@@ -99,6 +99,8 @@ extension PseudoVariable {
         Name("mF") { .text(Array(String($0.state.flags, radix: 16).utf8)) },
         Name("sf") { .integer(Int($0.state.scriptFlags)) },
         Name("bf") { .integer(Int($0.state.branchFlags.first ?? 0)) },
+        // Read by `KSR.pv.get` and its like, which wait for a media relay; elsewhere there is nothing to read.
+        Name("rtpstat") { _ in .null },
         // The URL of an HTTP request: a SIP message has none.
         Name("hu") { _ in .null },
         Name("au") { credential($0, "username") }, Name("ar") { credential($0, "realm") },

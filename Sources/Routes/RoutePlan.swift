@@ -35,6 +35,8 @@ package struct RouteBranch: Equatable, Sendable {
 package struct RoutePlan: Equatable, Sendable {
     /// The most branches that one run may add.
     package static let branchLimit = 16
+    /// How often one run may ask media relays.
+    package static let mediaCommandLimit = 32
     /// Bytes that our Record-Route may get beside its own.
     package static let recordParameterLimit = 512
     /// Bytes of header lines that answers of ours may get.
@@ -65,6 +67,10 @@ package struct RoutePlan: Equatable, Sendable {
     package var registrationAnswer: RegistrationAnswer?
     /// Thousandths that the contacts of the next `save` get in the place of their own.
     package var registrationQ: UInt32?
+    /// The sets of media relays that are asked, one after the other (`set_rtpengine_set`).
+    package var mediaSets = [0]
+    /// How often media relays were asked.
+    package var mediaCommands = 0
     /// The request is put aside.
     package var isSuspended = false
     /// Suspended requests that go on when this run has ended.

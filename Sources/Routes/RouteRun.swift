@@ -34,6 +34,8 @@ package struct RouteRun: Sendable {
     package var notes: [RouteNote] = []
     /// What the last function asked for beside its result: that the run ends here, or that it waits.
     package var leaving: Leaving?
+    /// Servers of a set of media relays that answer; `nil` for no such set.
+    package var activeMediaRelays: [Int: Int] = [:]
     /// Requests that runs have put aside (`t_suspend`).
     package var suspended = SuspendedRequests()
     /// The global functions that the script has, for questions about routes.
@@ -74,6 +76,8 @@ package struct RouteRun: Sendable {
     package enum Leaving: Equatable, Sendable {
         case exit
         case wait(milliseconds: Int)
+        /// Until a media relay has answered.
+        case media(MediaQuestion)
     }
 
     /// Begins the next run; what the node remembers stays.

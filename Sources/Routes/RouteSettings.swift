@@ -23,6 +23,7 @@ package struct RouteSettings: Sendable {
     package var dispatcher: [DispatcherSet] = []
     package var auth = AuthSettings()
     package var registrar = RegistrarParameters()
+    package var mediaRelays = MediaRelaySettings()
     /// `ims_dialog.profiles_with_value` and `profiles_no_value`.
     package var profilesWithValue: Set<[UInt8]> = []
     package var profilesNoValue: Set<[UInt8]> = []

@@ -31,6 +31,8 @@ package struct RouteState: Equatable, Sendable {
     package var onreplyRoute: [UInt8] = []
     package var failureRoute: [UInt8] = []
     package var branchFailureRoute: [UInt8] = []
+    /// The INVITE came with a body that a media relay was offered (`rtpengine_manage`).
+    package var hasOffered = false
     /// What was armed when a branch began, by its number.
     package var branchFailureRoutes: [Int: [UInt8]] = [:]
     /// The dispatcher's destinations that are left, and the one that was picked last.

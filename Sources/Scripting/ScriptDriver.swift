@@ -10,7 +10,7 @@ package import Node
 internal import Primitives
 internal import Proxy
 package import Routes
-internal import SIP
+package import SIP
 
 extension ScriptJudge {
     /// Answers what stands in the outbox, and what its answers lead to.
@@ -32,6 +32,35 @@ extension ScriptJudge {
             }
         }
         tell(into: &out)
+        sendMedia(into: &out)
+    }
+
+    /// A datagram that came to the socket of the media relays.
+    package func receive(
+        media bytes: RawSpan, from: Endpoint, _ node: inout Node, _ time: RouteTime, into out: inout Outbox
+    ) {
+        var copy: [UInt8] = []
+        copy.append(bytes)
+        lendRecords(of: &node)
+        let answers = receive(media: copy[...], from: from, time)
+        lendRecords(of: &node)
+        take(answers, &node, time, into: &out)
+    }
+
+    private func take(_ answers: [Answer], _ node: inout Node, _ time: RouteTime, into out: inout Outbox) {
+        carryOutActs(&node, time, into: &out)
+        for answer in answers { receive(answer, &node, time, into: &out) }
+        receiveLate(&node, time, into: &out)
+        tell(into: &out)
+        sendMedia(into: &out)
+        answer(&node, time, into: &out)
+    }
+
+    private func sendMedia(into out: inout Outbox) {
+        for datagram in mediaRelays.takeOutgoing() {
+            let isIPv6 = datagram.to.address.isIPv6
+            out.queue.send(datagram.bytes, to: datagram.to, from: isIPv6 ? mediaListeners.ipv6 : mediaListeners.ipv4)
+        }
     }
 
     /// Goes on with the runs whose time has come.
@@ -40,11 +69,7 @@ extension ScriptJudge {
         lendRecords(of: &node)
         let resumed = resume(time)
         lendRecords(of: &node)
-        carryOutActs(&node, time, into: &out)
-        for answer in resumed { receive(answer, &node, time, into: &out) }
-        receiveLate(&node, time, into: &out)
-        tell(into: &out)
-        answer(&node, time, into: &out)
+        take(resumed, &node, time, into: &out)
     }
 
     /// By swapping, so the second time takes them back.

@@ -4,7 +4,8 @@
 //     run.begin(message, point) ──▶ start(route) ──▶ ended, exited, absent ──▶ run.plan
 //                                        │
 //                                        ├──▶ failed(ScriptError)
-//                                        └──▶ waiting(token, milliseconds) ── resume(token) ──▶ as above
+//                                        └──▶ waiting(token, milliseconds), asking(token, question)
+//                                                 ── resume(token) ──▶ as above
 //
 // What a function of KSR throws becomes an error of the script with its file and line; no error of Lua's passes a frame
 // of this file (CLua.h). A run that waits keeps its message and plan here, under its token.
@@ -31,6 +32,8 @@ package enum ScriptOutcome: Equatable, Sendable {
     /// By `x.exit` or `x.drop`.
     case exited
     case waiting(UInt64, milliseconds: Int)
+    /// Until a media relay has answered.
+    case asking(UInt64, RouteRun.MediaQuestion)
     case failed(ScriptError)
     /// There is no function of that name.
     case absent
@@ -164,8 +167,12 @@ package enum ScriptOutcome: Equatable, Sendable {
         return unsafe finish(outcome, handle)
     }
 
-    /// Goes on with a run that waited; what it waited for answers 1.
-    package func resume(_ token: UInt64, time: RouteTime? = nil) -> ScriptOutcome {
+    /// Goes on with a run that waited.
+    /// - Parameter answer: What it waited for answers; where there is nothing yet, the run says what it waits for now.
+    package func resume(
+        _ token: UInt64, time: RouteTime? = nil,
+        _ answer: (inout RouteRun) -> RouteValue? = { _ in .integer(1) }
+    ) -> ScriptOutcome {
         guard var kept = waiting.removeValue(forKey: token) else { return .absent }
         // What the node remembers, and what it has lent, is of now. Swapped, since what two hold is copied at a write.
         swap(&kept.message.memory, &host.run.memory)
@@ -176,8 +183,9 @@ package enum ScriptOutcome: Equatable, Sendable {
         swap(&kept.message.chance, &host.run.chance)
         swap(&kept.message, &host.run)
         host.run.time = time ?? host.run.time
+        guard let value = answer(&host.run) else { return unsafe wait(kept.handle) }
         unsafe clua_clear(state)
-        host.put(.integer(1))
+        host.put(value)
         return unsafe finish(clua_resume(state, kept.handle), kept.handle)
     }
 
@@ -220,7 +228,7 @@ package enum ScriptOutcome: Equatable, Sendable {
     }
 
     private func wait(_ handle: OpaquePointer) -> ScriptOutcome {
-        guard case .wait(let milliseconds) = host.run.leaving, waiting.count < Self.waitingLimit else {
+        guard let leaving = host.run.leaving, waiting.count < Self.waitingLimit else {
             unsafe clua_drop(state, handle)
             let text = "more than \(Self.waitingLimit) runs would wait"
             return .failed(count(ScriptError(kind: .error, file: "", line: 0, text: text)))
@@ -230,7 +238,11 @@ package enum ScriptOutcome: Equatable, Sendable {
         let token = nextToken
         nextToken += 1
         waiting[token] = unsafe Waiting(handle: handle, message: host.run.parked())
-        return .waiting(token, milliseconds: milliseconds)
+        switch leaving {
+        case .media(let question): return .asking(token, question)
+        case .wait(let milliseconds): return .waiting(token, milliseconds: milliseconds)
+        case .exit: return .waiting(token, milliseconds: 0)  // Never left this way (`ScriptHost.call`).
+        }
     }
 
     private func count(_ fault: ScriptError) -> ScriptError {

@@ -126,7 +126,7 @@ extension Int {
             case .exit:
                 run.leaving = nil
                 return CLUA_EXIT.asInt32
-            case .wait: return CLUA_WAIT.asInt32
+            case .wait, .media: return CLUA_WAIT.asInt32
             }
         } catch {
             put(.text(Array("KSR.\(functions[index].name): \(error.text)".utf8)))

@@ -52,11 +52,16 @@ package final class ScriptJudge {
     let sockets: [Endpoint]
     /// The function that is told of requests of the cluster's own (`tm.event_callback`); empty without one.
     package var localCallback: [UInt8] = []
-    private var states: [UInt64: RouteState] = [:]
+    var states: [UInt64: RouteState] = [:]
     /// In the order of their beginning.
     private var order: [UInt64] = []
     private var head = 0
     private var waiting: [Waiting] = []
+    /// Runs that wait for a media relay, by the token of its answer.
+    private var asking: [UInt64: (wait: Waiting, about: RouteRun.MediaQuestion)] = [:]
+    package internal(set) var mediaRelays: MediaRelays
+    /// The sockets that media relays are asked from.
+    package var mediaListeners = (ipv4: ListenerID(rawValue: 0), ipv6: ListenerID(rawValue: 0))
     /// A request that was put aside, with what its run had decided, and since when.
     private struct Suspended {
         var question: ScriptQuestion
@@ -91,6 +96,7 @@ package final class ScriptJudge {
         try Self.check(engine)
         self.engine = engine
         self.sockets = sockets
+        mediaRelays = MediaRelays(engine.host.run.settings.mediaRelays)
     }
 
     private static func check(_ engine: ScriptEngine) throws(ScriptError) {
@@ -121,8 +127,8 @@ package final class ScriptJudge {
     package var memory: Int { engine.memory }
     package var transactionCount: Int { states.count }
 
-    /// When a run that waits goes on.
-    package var next: Instant? { waiting.map(\.until).min() }
+    /// When a run that waits goes on, or a media relay has said nothing for too long.
+    package var next: Instant? { [waiting.map(\.until).min(), mediaRelays.next].compactMap { $0 }.min() }
 
     // MARK: Questions
 
@@ -166,7 +172,7 @@ package final class ScriptJudge {
     }
 
     /// Runs a route of the point at hand, and counts how long it takes.
-    private func run(_ route: [UInt8]) -> ScriptOutcome {
+    func run(_ route: [UInt8]) -> ScriptOutcome {
         let kind = engine.host.run.point.kind
         return measured(kind) { engine.start(route) }
     }
@@ -186,17 +192,38 @@ package final class ScriptJudge {
             if entry.until <= time.now { due.append(entry) }
             return entry.until <= time.now
         }
-        let answers = due.compactMap { entry in
-            let serving = engine
-            if entry.engine !== serving { use(entry.engine) }
-            defer { if engine !== serving { use(serving) } }
-            let outcome = measured(Self.kind(of: entry.question.point)) { engine.resume(entry.token, time: time) }
-            let verdict = finish(outcome, entry.question, entry.stage)
-                .flatMap { goOn($0, entry.question, entry.stage, time) }
-            return verdict.map { Answer(question: entry.question, verdict: Self.whole($0, entry.question)) }
-        }
+        var answers = due.compactMap { goOn(with: $0, time) { _ in .integer(1) } }
+        mediaRelays.advance(to: time.now)
+        answers += answered(time)
         goOnWithSuspended(time)
         return answers
+    }
+
+    /// Verdicts of runs that a media relay's datagram lets go on.
+    package func receive(media bytes: ArraySlice<UInt8>, from: Endpoint, _ time: RouteTime) -> [Answer] {
+        mediaRelays.receive(bytes, from: from, now: time.now)
+        let answers = answered(time)
+        goOnWithSuspended(time)
+        return answers
+    }
+
+    private func answered(_ time: RouteTime) -> [Answer] {
+        mediaRelays.takeEnded().compactMap { token, outcome in
+            guard let (entry, question) = asking.removeValue(forKey: token) else { return nil }
+            return goOn(with: entry, time) { $0.goOn(outcome, question) }
+        }
+    }
+
+    private func goOn(
+        with entry: Waiting, _ time: RouteTime, _ answer: (inout RouteRun) -> RouteValue?
+    ) -> Answer? {
+        let serving = engine
+        if entry.engine !== serving { use(entry.engine) }
+        defer { if engine !== serving { use(serving) } }
+        let outcome = measured(Self.kind(of: entry.question.point)) { engine.resume(entry.token, time: time, answer) }
+        let verdict = finish(outcome, entry.question, entry.stage)
+            .flatMap { goOn($0, entry.question, entry.stage, time) }
+        return verdict.map { Answer(question: entry.question, verdict: Self.whole($0, entry.question)) }
     }
 
     /// A response that waited in its second route goes on as the first has changed it.
@@ -256,11 +283,6 @@ package final class ScriptJudge {
     }
 
     private static let requestRoute = Array("ksr_request_route".utf8)
-    private static let replyRoute = Array("ksr_reply_route".utf8)
-    private static let onsendRoute = Array("ksr_onsend_route".utf8)
-    private var hasReplyRoute: Bool { engine.host.run.routeNames.contains(Self.replyRoute) }
-    private var hasOnsendRoute: Bool { engine.host.run.routeNames.contains(Self.onsendRoute) }
-
     /// What is said where there is nothing to run.
     private static func indifferent(_ question: ScriptQuestion) -> ScriptVerdict {
         switch question.point {
@@ -272,7 +294,7 @@ package final class ScriptJudge {
 
     /// Puts the message of a question before the engine.
     /// - Returns: `false` when it cannot be read.
-    private func begin(_ question: ScriptQuestion, _ time: RouteTime) -> Bool {
+    func begin(_ question: ScriptQuestion, _ time: RouteTime) -> Bool {
         if suspended.count >= SuspendedRequests.limit { forgetLate(time.now) }
         let state = states[question.transaction] ?? RouteState()
         var message = Message()
@@ -282,6 +304,7 @@ package final class ScriptJudge {
         } catch {
             return false
         }
+        if !mediaRelays.isEmpty { engine.host.run.activeMediaRelays = mediaRelays.activeCounts(now: time.now) }
         engine.host.run.begin(message, at: point(question), state: state, time: time)
         return true
     }
@@ -321,67 +344,6 @@ package final class ScriptJudge {
         }
     }
 
-    // MARK: Points with two routes
-
-    private func response(_ question: ScriptQuestion, _ time: RouteTime) -> ScriptVerdict? {
-        guard hasReplyRoute, begin(question, time) else { return onreply(question, [], time) }
-        engine.host.run.point.kind = .reply
-        return finish(run(Self.replyRoute), question, .onreply).flatMap { goOn($0, question, .onreply, time) }
-    }
-
-    private func branch(_ question: ScriptQuestion, _ number: Int, _ time: RouteTime) -> ScriptVerdict? {
-        let armed = states[question.transaction]?.branchRoute ?? []
-        guard !armed.isEmpty, begin(question, time) else {
-            return goOn(.message(.goOn([])), question, .onsend, time)
-        }
-        return finish(run(armed), question, .onsend).flatMap { goOn($0, question, .onsend, time) }
-    }
-
-    /// The second route of a point, when the first has ended and has let the message go on.
-    private func goOn(
-        _ verdict: ScriptVerdict, _ question: ScriptQuestion, _ stage: Stage, _ time: RouteTime
-    ) -> ScriptVerdict? {
-        guard case .message(.goOn(let changed)) = verdict else { return verdict }
-        switch stage {
-        case .last: return verdict
-        case .onreply: return onreply(question, changed, time)
-        case .onsend:
-            armFailure(of: question)
-            return onsend(question, changed, time)
-        }
-    }
-
-    private func onreply(_ question: ScriptQuestion, _ changed: [UInt8], _ time: RouteTime) -> ScriptVerdict? {
-        let route = states[question.transaction]?.onreplyRoute ?? []
-        var next = question
-        if !changed.isEmpty { next.bytes = changed }
-        guard !route.isEmpty, begin(next, time) else { return .message(.goOn(changed)) }
-        guard let verdict = finish(run(route), next) else { return nil }
-        if case .message(.goOn(let bytes)) = verdict, bytes.isEmpty { return .message(.goOn(changed)) }
-        return verdict
-    }
-
-    /// What leaves is written: the route can stop it, and no more.
-    private func onsend(_ question: ScriptQuestion, _ changed: [UInt8], _ time: RouteTime) -> ScriptVerdict {
-        var next = question
-        if !changed.isEmpty { next.bytes = changed }
-        guard hasOnsendRoute, begin(next, time) else { return .message(.goOn(changed)) }
-        engine.host.run.point.kind = .onsend
-        guard runAtOnce(Self.onsendRoute, argument: nil) else { return .message(.goOn(changed)) }
-        keep(engine.host.run.state, question)
-        if engine.host.run.plan.isDropped { return .message(.drop) }
-        if !engine.host.run.plan.edits.isEmpty { fail("ksr_onsend_route cannot change what is written already") }
-        return .message(.goOn(changed))
-    }
-
-    /// A branch fails with the route that was armed when it began.
-    private func armFailure(of question: ScriptQuestion) {
-        guard case .branch(let number) = question.point, let route = states[question.transaction]?.branchFailureRoute,
-            !route.isEmpty
-        else { return }
-        states[question.transaction]?.branchFailureRoutes[number] = route
-    }
-
     // MARK: Verdicts
 
     /// Runs a function that may not wait.
@@ -393,14 +355,14 @@ package final class ScriptJudge {
         case .ended, .exited: return true
         case .failed(let error): failures.append(error)
         case .absent: fail("there is no function \(name.shown) for \(argument?.shown ?? "this")")
-        case .waiting(let token, _):
+        case .waiting(let token, _), .asking(let token, _):
             engine.drop(token)
             fail("\(name.shown) cannot wait")
         }
         return false
     }
 
-    private func fail(_ text: String) {
+    func fail(_ text: String) {
         failures.append(ScriptError(kind: .error, file: engine.fileName, line: 0, text: text))
     }
 
@@ -418,9 +380,23 @@ package final class ScriptJudge {
         engine.host.run.plan.continuations.removeAll()
     }
 
-    private func finish(
-        _ outcome: ScriptOutcome, _ question: ScriptQuestion, _ stage: Stage = .last
+    func finish(
+        _ asReturned: ScriptOutcome, _ question: ScriptQuestion, _ stage: Stage = .last
     ) -> ScriptVerdict? {
+        var outcome = asReturned
+        while case .asking(let token, let about) = outcome {
+            let wait = Waiting(
+                question: question, stage: stage, token: token, until: .distantFuture, engine: engine)
+            let asked = mediaRelays.ask(
+                about.request, set: about.request.sets.first ?? 0, now: engine.host.run.time.now,
+                using: &engine.host.run.chance)
+            if let asked {
+                asking[asked] = (wait, about)
+                collect(question)
+                return nil
+            }
+            outcome = engine.resume(token, time: engine.host.run.time) { $0.giveUp(about) }
+        }
         collect(question)
         switch outcome {
         case .ended, .exited: break
@@ -433,6 +409,7 @@ package final class ScriptJudge {
             waiting.append(
                 Waiting(question: question, stage: stage, token: token, until: until, engine: engine))
             return nil
+        case .asking: return nil  // Handled above.
         }
         keep(engine.host.run.state, question)
         if engine.host.run.plan.isSuspended, engine.host.run.plan.verdict == .ended {
@@ -452,8 +429,13 @@ package final class ScriptJudge {
         return .request(RequestVerdict(.answer(status: 500, reason: [], lines: [])))
     }
 
-    private func keep(_ state: RouteState, _ question: ScriptQuestion) {
+    func keep(_ state: RouteState, _ question: ScriptQuestion) {
         guard question.transaction != 0 else { return }
+        var state = state
+        // Of branches whose runs waited side by side, each has its own.
+        if let others = states[question.transaction]?.branchFailureRoutes, !others.isEmpty {
+            state.branchFailureRoutes.merge(others) { mine, _ in mine }
+        }
         if states.updateValue(state, forKey: question.transaction) == nil { order.append(question.transaction) }
         while states.count > Self.transactionLimit {
             states[order[head]] = nil

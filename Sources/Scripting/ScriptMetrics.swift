@@ -23,6 +23,17 @@ package enum ScriptMetrics {
             gauge("memory_bytes", "Bytes that the script's state takes", judge?.memory ?? 0),
             gauge("transactions", "Transactions whose values are kept for the script", judge?.transactionCount ?? 0),
         ]
+        let media = judge?.mediaRelays.counters ?? MediaRelays.Counters()
+        reports += [
+            counter("media_commands", "Commands that media relays were asked for", media.asked),
+            counter("media_refusals", "Of these, those that a relay has refused", media.refused),
+            counter("media_failures", "Of these, those that no relay has answered", media.failed),
+            counter("media_retransmissions", "Commands sent again to the same relay", media.retransmitted),
+            counter("media_failovers", "Commands sent to another relay, since one could not", media.failovers),
+            counter("media_stray", "Datagrams to the relays' socket that answered nothing", media.stray),
+            counter("media_overflowed", "Commands that there was no room, or no relay, for", media.overflowed),
+            gauge("media_pending", "Commands that wait for a relay", judge?.mediaRelays.pendingCount ?? 0),
+        ]
         for kind in RouteKind.allCases {
             reports += MetricReport.histogram(
                 "understudy_script_run_seconds", "How long runs of the script take, by the route",

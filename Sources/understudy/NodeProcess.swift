@@ -71,7 +71,7 @@ final class NodeProcess: Sendable {
     ) async throws(StartError) -> NodeProcess {
         let settings = loaded.settings
         let signal = Signal()
-        let sockets = try openSockets(settings.sip)
+        let sockets = try openSockets(settings.sip) + openMediaSockets(settings)
         let streams = try await openStreams(settings.sip, signal)
         let live = LiveNode()
         let service = ServiceReports(log: log)
@@ -128,6 +128,12 @@ final class NodeProcess: Sendable {
             return sockets
         } catch {
             throw StartError(description: "\(error.description); see sip.listen")
+        }
+    }
+
+    private static func openMediaSockets(_ settings: Settings) throws(StartError) -> [UDPSocket?] {
+        do throws(UDPError) { return try MediaSockets.open(settings) } catch {
+            throw StartError(description: "\(error.description); see rtpengine.sets")
         }
     }
 

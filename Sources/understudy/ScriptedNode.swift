@@ -19,6 +19,8 @@ struct ScriptedNode: ~Copyable, NodeMachine {
     private let contactCallback: [UInt8]
     /// Nobody else says that an event was told.
     private let confirmsEvents: Bool
+    /// The sockets of media relays.
+    private let mediaListeners: (ipv4: ListenerID?, ipv6: ListenerID?)
 
     /// - Parameter hasSink: Events go into a file, too, which confirms them.
     init(_ node: consuming Node, judge: ScriptJudge?, hasSink: Bool) {
@@ -29,8 +31,10 @@ struct ScriptedNode: ~Copyable, NodeMachine {
         let modules = self.node.settings.script.parameters
         contactCallback = judge == nil ? [] : Array(modules.contactCallback.utf8)
         if judge != nil, !eventCallback.isEmpty { self.node.awaitsConfirmation = true }
+        mediaListeners = MediaSockets.listeners(self.node.settings)
         self.node.tellsExpiredContacts = !contactCallback.isEmpty
         guard let judge else { return }
+        judge.mediaListeners = (mediaListeners.ipv4 ?? .init(rawValue: 0), mediaListeners.ipv6 ?? .init(rawValue: 0))
         judge.localCallback = Array(modules.transactionCallback.utf8)
         self.node.scriptPoints = modules.transactionCallback.isEmpty ? .passing : [.passing, .local]
     }
@@ -78,6 +82,10 @@ struct ScriptedNode: ~Copyable, NodeMachine {
         datagram: RawSpan, from: Endpoint, on listener: ListenerID, flow: FlowID, ageMilliseconds: Int64, now: Instant,
         into out: inout Outbox
     ) {
+        if let judge, flow == .none, listener == mediaListeners.ipv4 || listener == mediaListeners.ipv6 {
+            judge.receive(media: datagram, from: from, &node, time(now), into: &out)
+            return
+        }
         node.receive(
             datagram: datagram, from: from, on: listener, flow: flow, ageMilliseconds: ageMilliseconds, now: now,
             into: &out)

@@ -68,6 +68,11 @@ struct ScriptArticleTests {
         - `KSR.rr.add_rr_param()` in a branch route answers -1 where the branch has no Record-Route of ours.
           `record_route_advertised_address()` takes addresses that are ours; which one is written follows from
           `sip.advertise`.
+        - `KSR.rtpengine` asks the media relays of `rtpengine.sets` and goes on when one has answered; other messages
+          pass meanwhile. Servers stand in an order that follows from the Call-ID, so any node asks the one that has the
+          call; where that one does not know it, the next is asked. The body is replaced when the route has ended.
+          `via-branch` is `1`, `2` or `auto`, and means Vias as they were received. A body in parts, `extra`, `next`,
+          and the values of a query beside `$rtpstat` are not there. That is read by `KSR.pv.get`, `gete`, `getw`.
         - `KSR.dialog.dlg_set_state()` answers 1 for the state that the dialog has: states follow from messages.
           `dlg_remote_profile()` counts on this node; `dlg_set_timeout_by_profile()` is carried out within moments.
         - `KSR.registrar` keeps contacts in the cluster's records: every node finds them. The verdict of a request route

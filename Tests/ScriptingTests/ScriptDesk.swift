@@ -101,6 +101,14 @@ struct ScriptDesk {
         return turn()
     }
 
+    /// A media relay's answer to a command.
+    mutating func answer(_ cookie: String, _ value: Bencode, from: String) throws -> [Sent] {
+        let bytes = Array(cookie.utf8) + [0x20] + value.bytes
+        let relay = try #require(Endpoint(text: from))
+        judge.receive(media: RawSpan(_elements: bytes.span), from: relay, &node, time, into: &out)
+        return turn()
+    }
+
     /// A phone's connection has ended.
     mutating func close(_ flow: FlowID) { node.receive(closed: flow, now: now, into: &out) }
 

@@ -23,6 +23,8 @@ package struct ScriptModuleSettings: Equatable, Sendable {
     package var algorithm = DigestAlgorithm.md5
     /// `permissions.address`: `GROUP NETWORK [PORT]`; none.
     package var networks: [PermissionSettings.Network] = []
+    /// `rtpengine.sets` and the keys beside it.
+    package var mediaRelays = MediaRelaySettings()
     /// `registrar.use_domain`: a script's addresses are `user@host`; default false.
     package var usesDomain = false
     /// `registrar.append_branches`: `lookup` calls all contacts; default true.
@@ -90,6 +92,17 @@ package struct ScriptModuleSettings: Equatable, Sendable {
         where tables[..<index].contains(where: { $0.name == table.name }) {
             list.add("htable.htable", "'\(String(decoding: table.name, as: UTF8.self))' is there twice")
         }
+        if mediaRelays.servers.count > MediaRelaySettings.mostServers {
+            list.add("rtpengine.sets", "at most \(MediaRelaySettings.mostServers) servers")
+        }
+        for (index, server) in mediaRelays.servers.enumerated()
+        where mediaRelays.servers[..<index].contains(where: { $0.endpoint == server.endpoint && $0.set == server.set })
+        {
+            list.add("rtpengine.sets", "'\(server.endpoint.text)' is in set \(server.set) twice")
+        }
+        list.range("rtpengine.rtpengine_tout_ms", mediaRelays.timeout)
+        list.range("rtpengine.rtpengine_retr", mediaRelays.tries)
+        list.range("rtpengine.rtpengine_disable_tout", mediaRelays.disabledFor)
         list.range("pike.sampling_time_unit", pike.window)
         list.range("pike.reqs_density_per_unit", pike.density)
         list.range("auth.nonce_expire", nonceLifetime)
@@ -113,6 +126,7 @@ extension RouteSettings {
             AuthSettings.Credential(
                 user: known.user, realm: known.realm, password: known.password.bytes, isDigest: known.isDigest)
         }
+        mediaRelays = wanted.mediaRelays
         registrar.rules = settings.registrar.rules
         registrar.rules.refusesBrief = false
         registrar.usesDomain = wanted.usesDomain

@@ -13,6 +13,7 @@ package struct ScriptSettings: Equatable, Sendable {
         case authDatabase = "auth_db"
         case nathelper
         case permissions
+        case rtpengine
     }
 
     /// Parameters of modules, by their names.

@@ -6,7 +6,7 @@ extension SettingManual {
             """
             Modules that a script asks for by their tables before it calls them (`if KSR.nathelper then`)
             """,
-            range: "list of `auth`, `auth_db`, `nathelper`, `permissions`",
+            range: "list of `auth`, `auth_db`, `nathelper`, `permissions`, `rtpengine`",
             value: "none"),
         "htable.htable": SettingManual(
             """
@@ -38,6 +38,25 @@ extension SettingManual {
             """,
             range: "list of `GROUP NETWORK [PORT]`",
             value: "none"),
+        "rtpengine.sets": SettingManual(
+            """
+            Media relays that a script's `KSR.rtpengine` asks: a set's number, an address, and perhaps a weight, \
+            `0 udp:192.0.2.1:2223=2`; the same on every node. Needs a restart
+            """,
+            range: "list of at most 64 `SET udp:ADDRESS:PORT[=WEIGHT]`",
+            value: "none"),
+        "rtpengine.rtpengine_tout_ms": SettingManual(
+            """
+            How long a media relay's answer is waited for, each time that a command is sent
+            """),
+        "rtpengine.rtpengine_retr": SettingManual(
+            """
+            How often a command is sent to one media relay before the next is asked
+            """),
+        "rtpengine.rtpengine_disable_tout": SettingManual(
+            """
+            How long a media relay that has not answered is asked after all others, seconds
+            """),
         "registrar.use_domain": SettingManual(
             """
             A script's registrar keeps `user@host`, not the user alone: the same on every node
@@ -55,8 +74,8 @@ extension SettingManual {
             value: "none"),
         "tm.event_callback": SettingManual(
             """
-            The script's function that is told `tm:local-request` of each request that the cluster makes itself, before \
-            it is sent for the first time
+            The script's function that is told `tm:local-request` of each request that the cluster makes itself, \
+            before it is sent for the first time
             """,
             range: "name",
             value: "none"),

@@ -34,26 +34,6 @@ extension SettingKey {
         integer("registrar.limit", \.registrar.limit, in: 100...10_000_000),
     ]
 
-    private static let moduleKeys = [
-        list(
-            "htable.htable", \.script.parameters.tables,
-            { "'\($0)' is no table like ipban=>size=8;autoexpire=300; with autoexpire, updateexpire, initval" }
-        ) { ScriptModuleSettings.table($0) },
-        duration("pike.sampling_time_unit", \.script.parameters.pike.window, unit: .seconds, in: 1...3_600),
-        integer("pike.reqs_density_per_unit", \.script.parameters.pike.density, in: 1...1_000_000),
-        duration("auth.nonce_expire", \.script.parameters.nonceLifetime, unit: .seconds, in: 1...86_400),
-        choice("auth.algorithm", \.script.parameters.algorithm),
-        list(
-            "permissions.address", \.script.parameters.networks,
-            { "'\($0)' is not a group, a network and perhaps a port, like 1 192.0.2.0/24 5060" }
-        ) { ScriptModuleSettings.network($0) },
-        flag("registrar.use_domain", \.script.parameters.usesDomain),
-        flag("registrar.append_branches", \.script.parameters.appendsBranches),
-        text("registrar.xavp_cfg", \.script.parameters.matchRecord),
-        text("registrar.event_callback", \.script.parameters.contactCallback),
-        text("tm.event_callback", \.script.parameters.transactionCallback),
-    ]
-
     private static func domain(_ text: String) -> String? {
         let uri = "sip:" + text
         guard let parts = try? URI(Array(uri.utf8), ByteRange(Array(uri.utf8))), parts.user.isEmpty,

@@ -90,10 +90,12 @@ package struct KSRArguments: Sendable {
 package enum Library {
     /// In the order of their names.
     package static let functions: [KSRFunction] =
-        (own + messages + headers + answers + variables + places + dialogs + registrar).sorted { $0.name < $1.name }
+        (own + messages + headers + answers + variables + places + dialogs + registrar + mediaRelays).sorted {
+            $0.name < $1.name
+        }
 
     /// Modules whose functions are there only when `script.modules` names them, since scripts ask whether they are.
-    package static let optionalModules: Set<String> = ["auth", "auth_db", "nathelper", "permissions"]
+    package static let optionalModules: Set<String> = ["auth", "auth_db", "nathelper", "permissions", "rtpengine"]
 
     /// The functions of a node.
     package static func functions(with modules: Set<String>) -> [KSRFunction] {

@@ -9,9 +9,9 @@ extension Library {
         + htable + htables + cfgutils
 
     private static let pv: [KSRFunction] = [
-        KSRFunction("pv.get", .value, .text) { run, given in run.value(of: given.text(0)) },
-        KSRFunction("pv.gete", .value, .text) { run, given in or(run.value(of: given.text(0)), .text([])) },
-        KSRFunction("pv.getw", .value, .text) { run, given in or(run.value(of: given.text(0)), .text("<null>")) },
+        KSRFunction("pv.get", .value, .text) { run, given in read(&run, given.text(0), .null) },
+        KSRFunction("pv.gete", .value, .text) { run, given in read(&run, given.text(0), .text([])) },
+        KSRFunction("pv.getw", .value, .text) { run, given in read(&run, given.text(0), .text("<null>")) },
         KSRFunction("pv.getvn", .value, .text, .number) { run, given in
             or(run.value(of: given.text(0)), .integer(given.number(1)))
         },
@@ -28,6 +28,16 @@ extension Library {
         },
         .tells("pv.unset", .text) { (run, given) throws(RouteFault) in try run.write(.null, to: given.text(0)) },
     ]
+
+    /// `$rtpstat` is what a media relay says when it is asked; it is read by these functions alone.
+    private static func read(_ run: inout RouteRun, _ name: [UInt8], _ otherwise: RouteValue) -> RouteValue {
+        if name == Array("$rtpstat".utf8) {
+            // Where it can be asked the run leaves, and this is not looked at.
+            _ = run.askMediaStatistics(otherwise: otherwise)
+            return otherwise
+        }
+        return or(run.value(of: name), otherwise)
+    }
 
     private static func or(_ value: RouteValue, _ otherwise: RouteValue) -> RouteValue {
         value.isNull ? otherwise : value
