@@ -20,6 +20,7 @@ extension Cluster {
         advanceQuestions(store, now: now, out: &out)
         counters.parkedDropped += parked.isEmpty ? 0 : UInt64(parked.expire(now))
         forgetTombstones(store: &store, now: now)
+        if isHeartbeatUrgent || now >= nextHeartbeat { store.settleDigests() }
         scheduleComparison(store, now: now)
         pump(store, now: now, out: &out)
         emit(store, now: now, out: &out)

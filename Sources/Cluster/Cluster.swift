@@ -24,6 +24,7 @@
 package import Primitives
 
 package struct Cluster: Sendable {
+    private let passing = ByAddress()
     let settings: ClusterSettings
     let hash: KeyedHash
     let mark: UInt64

@@ -55,9 +55,13 @@ package protocol ReplicatedRecords {
     /// Whether an intent of a peer (or our own) may go ahead.
     mutating func consider(_ intent: Intent, now: Instant) -> Consideration
 
+    /// Digests are about to be asked for: what they take is done once for all of them.
+    mutating func settleDigests()
     var bucketCount: Int { get }
     /// Order-independent digest of the live records of a bucket; 0 when there are none.
     func digest(bucket: Int) -> UInt64
+    /// The same of several buckets, from 0 to `bucketCount` − 1, in order.
+    func digests(of buckets: Range<Int>) -> [UInt64]
     /// The digests of all buckets combined.
     var rootDigest: UInt64 { get }
     var liveCount: Int { get }
@@ -65,4 +69,9 @@ package protocol ReplicatedRecords {
     func dids(inBucket bucket: Int) -> [UInt64]
     /// When a record of the bucket changed last.
     func youngest(bucket: Int) -> Instant
+}
+
+extension ReplicatedRecords {
+    package mutating func settleDigests() {}
+    package func digests(of buckets: Range<Int>) -> [UInt64] { buckets.map { digest(bucket: $0) } }
 }

@@ -1,7 +1,6 @@
-// Counts, digests and listings: what makes replicas comparable, and what an operator sees.
+// Counts and listings: what makes replicas comparable, and what an operator sees.
 //
 // A bucket's list links its slots, tombstones included: who compares buckets has to learn of a peer's tombstone too.
-// The digest covers live records only, since tombstones leave each node at its own time.
 
 public import Primitives
 
@@ -26,11 +25,6 @@ extension DialogTable {
         Int(did.rawValue % UInt64(buckets.count))
     }
 
-    /// - Parameter bucket: From 0 to `bucketCount` − 1; 0 is answered for any other.
-    public func digest(bucket: Int) -> UInt64 {
-        buckets.indices.contains(bucket) ? buckets[bucket].digest : 0
-    }
-
     /// When a record of this bucket changed last; far in the past for one that never held any.
     public func youngest(bucket: Int) -> Instant {
         buckets.indices.contains(bucket) ? buckets[bucket].changedAt : Instant(nanoseconds: .min)
@@ -49,12 +43,19 @@ extension DialogTable {
     }
 
     /// The next record in the order of slots: a cursor over all of them that survives changes between its steps.
-    public func next(after slot: UInt32?) -> (slot: UInt32, did: DialogID)? {
+    /// - Parameter dead: So many tombstones at most are passed over.
+    public func next(after slot: UInt32?, skipping dead: Int = 0) -> (slot: UInt32, did: DialogID)? {
         var index = slot.map { UInt64($0) + 1 } ?? 0
+        var left = dead
         while index < UInt64(entries.slotCount) {
             let candidate = UInt32(index)
-            if let id = entries.id(at: candidate), let entry = entries[id] { return (candidate, entry.did) }
             index += 1
+            guard let id = entries.id(at: candidate) else { continue }
+            if left > 0, entries.read(id, { $0.state == .deleted }) ?? false {
+                left -= 1
+            } else if let did = entries.read(id, { $0.did }) {
+                return (candidate, did)
+            }
         }
         return nil
     }
@@ -65,10 +66,10 @@ extension DialogTable {
         stateCounts[Int(entry.state.rawValue)] += sign
         if entry.isOwn { ownStateCounts[Int(entry.state.rawValue)] += sign }
         buckets[bucket].changedAt = max(buckets[bucket].changedAt, now)
-        guard entry.state != .deleted else { return }
+        guard entry.state != .deleted, entry.isHashed else { return }
         let share = sign > 0 ? entry.contentHash : 0 &- entry.contentHash
         buckets[bucket].digest &+= share
-        rootDigest &+= share
+        hashedDigest &+= share
     }
 
     mutating func linkIntoBucket(_ slot: UInt32, _ did: DialogID) {
@@ -107,7 +108,4 @@ extension DialogTable {
     public func isFull(leaving percent: Int) -> Bool {
         entries.count >= entries.limit - entries.limit * percent / 100
     }
-
-    /// Keyed hash of a record's did and bytes: equal on two nodes exactly when the records are.
-    public func contentDigest(_ did: DialogID) -> UInt64? { entry(did)?.contentHash }
 }

@@ -6,8 +6,10 @@ public import Primitives
 extension DialogTable {
     /// Sets, moves or (with `nil`) takes back the wake-up of a dialog; does nothing for a dialog that is not here.
     public mutating func setTimer(_ did: DialogID, at instant: Instant?) {
-        guard let id = slotID(did), let entry = entries[id] else { return }
-        wheel.cancel(entry.timer)
+        guard let id = slotID(did), let old = entries.read(id, { $0.timer }), old != .none || instant != nil else {
+            return
+        }
+        wheel.cancel(old)
         let token = UInt64(id.generation) << 32 | UInt64(id.index)
         let timer = instant.map { wheel.schedule(token, at: $0) } ?? .none
         _ = entries.update(id) { $0.timer = timer }

@@ -11,12 +11,13 @@
 //
 // Invariants: `stateCounts` sum up to `count`; `profiles` has each link of each live record once; a bucket's digest is
 // the wrapping sum of the keyed hashes of (did, bytes) of its live records, so it depends neither on order nor on time;
-// every slot is in both indices and in its bucket's list.
+// every slot is in both indices and in its bucket's list; a live record that is not hashed is in `unhashed` once.
 // Limit: `limit` records, tombstones included; at it a new record is refused, typed and counted.
 
 public import Primitives
 
 public struct DialogTable: Sendable {
+    private let passing = ByAddress()
     /// What came of a call of `learn`.
     public struct Learned: Equatable, Sendable {
         public enum Outcome: Equatable, Sendable {
@@ -72,8 +73,9 @@ public struct DialogTable: Sendable {
         var did: DialogID
         var birth: Instant
         var changedAt: Instant
-        /// Keyed hash of (did, bytes): the record's share of its bucket's digest while it lives.
-        var contentHash: UInt64
+        /// Keyed hash of (did, bytes): the record's share of its bucket's digest while it lives. Good while `isHashed`.
+        var contentHash: UInt64 = 0
+        var isHashed = false
         /// Milliseconds from birth; `.max` without a deadline.
         var deadline: UInt64
         var blob: BlobID
@@ -144,6 +146,9 @@ public struct DialogTable: Sendable {
     /// How many live dialogs each profile has.
     var profiles: ProfileIndex
 
+    /// Live records that have changed since their hashes were taken.
+    var unhashed: [SlotID] = []
+
     struct Bucket: Sendable {
         var digest: UInt64 = 0
         var firstSlot = DialogTable.none
@@ -153,8 +158,8 @@ public struct DialogTable: Sendable {
     public private(set) var counters = Counters()
     /// A record that is or was here has `RecordFlags.asked`: until then nobody need look for moved CSeqs.
     public private(set) var hasAsked = false
-    /// Sum of all buckets' digests.
-    public internal(set) var rootDigest: UInt64 = 0
+    /// Sum of all buckets' digests, less what is in `unhashed`.
+    var hashedDigest: UInt64 = 0
 
     /// - Parameters:
     ///   - buckets: `ims_dialog.hash_size`, the same in all nodes of a cluster, else their digests do not compare.
@@ -223,7 +228,7 @@ public struct DialogTable: Sendable {
         let summary = RecordSummary(written)
         var entry = Entry(
             did: did, birth: now.advanced(by: .zero - max(age ?? .zero, .zero)), changedAt: now,
-            contentHash: contentHash(did, written), deadline: summary.deadline, blob: blobs.insert(written),
+            deadline: summary.deadline, blob: blobs.insert(written),
             timer: .none, previousInBucket: Self.none, nextInBucket: Self.none, state: summary.state,
             hasPendings: summary.hasPendings, hasLinks: identity.hasLinks, flags: summary.flags)
         if !isPeers, !identity.deadline.isEmpty {
@@ -236,6 +241,7 @@ public struct DialogTable: Sendable {
         byCallID.insert(hash: callIDHash(bytes, summary.callID), value: id.index)
         linkIntoBucket(id.index, did)
         count(entry, by: 1, now: now)
+        noteUnhashed(id, entry)
         countLinks(of: entry, by: 1)
         countTotals(entry, was: nil)
         return Learned(
@@ -317,7 +323,7 @@ public struct DialogTable: Sendable {
         entry.flags = summary.flags
         if summary.flags.contains(.asked) { hasAsked = true }
         entry.changedAt = now
-        entry.contentHash = contentHash(entry.did, written)
+        entry.isHashed = false
         if isPeers, isEndUnsaid(entry, bytes, to: old), let record = record(old.did) {
             unpaid.append((old.did, record))
         }
@@ -329,6 +335,7 @@ public struct DialogTable: Sendable {
         countLinks(of: entry, by: 1)
         countTotals(entry, was: old.state)
         _ = entries.update(id) { $0 = entry }
+        if old.isHashed { noteUnhashed(id, entry) }
         let deadlineChanged = entry.deadline != old.deadline || (entry.birth != old.birth && entry.deadline != .max)
         var learned = Learned(
             outcome: .changed, before: old.state, after: entry.state, deadlineChanged: deadlineChanged)
@@ -416,17 +423,14 @@ public struct DialogTable: Sendable {
 
     private func callIDHash(of entry: Entry) -> UInt64 {
         let stored = blobs.location(entry.blob)
-        return callIDHash(stored.bytes, RecordView(stored.bytes, stored.range).callID)
+        // The Call-ID is the first field, of whoever has one.
+        var reader = ProtobufReader(stored.range.range)
+        let first = try? reader.next(in: RawSpan(_elements: stored.bytes.span))
+        guard let first, first.number == RecordField.callID.rawValue else { return callIDHash(stored.bytes, .empty) }
+        return callIDHash(stored.bytes, RecordView.bytes(first))
     }
 
     func callIDHash(_ bytes: [UInt8], _ callID: ByteRange) -> UInt64 {
         hash.hash(RawSpan(_elements: bytes.span).extracting(callID.range))
-    }
-
-    private func contentHash(_ did: DialogID, _ bytes: RawSpan) -> UInt64 {
-        var stream = hash.begin()
-        stream.combine(did.rawValue)
-        stream.combine(bytes)
-        return stream.finish()
     }
 }

@@ -1,6 +1,6 @@
-// Writing protobuf wire format at the end of a ByteWriter. A message is written in place behind one byte of length;
-// when it turns out longer than 127 bytes, it is moved up by the byte or two that the length then needs. For records of
-// less than a kilobyte that is cheaper than measuring first.
+// Writing protobuf wire format at the end of a ByteWriter. A message is written in place behind as many bytes of length
+// as it is expected to need, one where nothing is known; when it turns out otherwise, it is moved by the byte or two
+// that the length then needs. For records of less than a kilobyte that is cheaper than measuring first.
 
 internal import Primitives
 
@@ -35,28 +35,34 @@ extension ByteWriter {
     }
 
     /// Begins a length-delimited field whose length is not known yet.
+    /// - Parameter size: About how many bytes are to be expected.
     /// - Returns: Where its contents begin, for `endMessage`.
-    mutating func beginMessage(_ number: UInt32) -> Int {
+    mutating func beginMessage(_ number: UInt32, expecting size: Int = 0) -> Int {
         putTag(number, ProtobufReader.lengthDelimited)
-        put(0 as UInt8)
+        for _ in 0..<Self.lengthSize(of: size) { put(0 as UInt8) }
         return count
     }
 
-    mutating func endMessage(_ start: Int) {
+    /// - Parameter size: As `beginMessage` was told.
+    mutating func endMessage(_ start: Int, expected size: Int = 0) {
         let length = count - start
-        if length < 0x80 {
-            bytes[start - 1] = UInt8(truncatingIfNeeded: length)
-            return
+        let (room, needed) = (Self.lengthSize(of: size), Self.lengthSize(of: length))
+        if needed > room {
+            bytes.insert(contentsOf: repeatElement(0, count: needed - room), at: start)
+        } else if needed < room {
+            bytes.removeSubrange(start - (room - needed)..<start)
         }
-        bytes[start - 1] = UInt8(truncatingIfNeeded: length) | 0x80
-        var rest = UInt64(length) >> 7
-        var offset = start
-        while true {
-            let byte = UInt8(truncatingIfNeeded: rest) & 0x7f
+        var rest = UInt64(length)
+        let first = start - room
+        for offset in first..<first + needed {
+            let isLast = offset == first + needed - 1
+            bytes[offset] = UInt8(truncatingIfNeeded: rest) & 0x7f | (isLast ? 0 : 0x80)
             rest >>= 7
-            bytes.insert(rest == 0 ? byte : byte | 0x80, at: offset)
-            if rest == 0 { return }
-            offset += 1
         }
+    }
+
+    /// Bytes of the varint of a length.
+    private static func lengthSize(of length: Int) -> Int {
+        length < 0x80 ? 1 : length < 0x4000 ? 2 : length < 0x20_0000 ? 3 : 4
     }
 }

@@ -14,12 +14,12 @@ struct RecordIdentity {
     init(_ facts: RawSpan) throws(RecordError) {
         var reader = ProtobufReader(0..<facts.byteCount)
         while let field = try reader.next(in: facts) {
-            switch RecordField(rawValue: field.number) {
-            case .callID: callID = RecordView.bytes(field)
-            case .fromTag: fromTag = RecordView.bytes(field)
-            case .home: home = RecordView.bytes(field)
-            case .deadline: deadline = RecordView.bytes(field)
-            case .profiles: hasLinks = true
+            switch field.number {
+            case RecordField.callID.rawValue: callID = RecordView.bytes(field)
+            case RecordField.fromTag.rawValue: fromTag = RecordView.bytes(field)
+            case RecordField.home.rawValue: home = RecordView.bytes(field)
+            case RecordField.deadline.rawValue: deadline = RecordView.bytes(field)
+            case RecordField.profiles.rawValue: hasLinks = true
             default: break
             }
         }
@@ -52,12 +52,14 @@ struct RecordSummary {
     init(_ record: RawSpan) {
         var reader = ProtobufReader(0..<record.byteCount)
         while let field = try? reader.next(in: record), field.number <= RecordField.pendings.rawValue {
-            switch RecordField(rawValue: field.number) {
-            case .callID: callID = RecordView.bytes(field)
-            case .state: state = DialogState(rawValue: UInt8(truncatingIfNeeded: field.value)) ?? .unconfirmed
-            case .deadline: deadline = RecordView.deadline(record, RecordView.bytes(field)).atMilliseconds
-            case .flags: flags = RecordFlags(rawValue: field.value)
-            case .pendings:
+            switch field.number {
+            case RecordField.callID.rawValue: callID = RecordView.bytes(field)
+            case RecordField.state.rawValue:
+                state = DialogState(rawValue: UInt8(truncatingIfNeeded: field.value)) ?? .unconfirmed
+            case RecordField.deadline.rawValue:
+                deadline = RecordView.deadline(record, RecordView.bytes(field)).atMilliseconds
+            case RecordField.flags.rawValue: flags = RecordFlags(rawValue: field.value)
+            case RecordField.pendings.rawValue:
                 hasPendings = true
                 return
             default: break

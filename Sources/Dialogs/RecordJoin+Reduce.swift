@@ -1,105 +1,74 @@
-// The second half of the join: sorted fields become canonical bytes, group by group. Two maps of a record differ from
-// plain fields only in that a group has a key.
+// The last third of the join: a group of fields becomes one. The two kinds of maps of a record differ from plain fields
+// only in that a group has a key.
 
 internal import Primitives
 
 extension RecordJoin {
-    /// Writes all groups on the stack from `base` and takes them off.
-    mutating func reduceAll(
-        _ message: RecordMessage, from base: Int, into out: inout ByteWriter
+    /// Writes what a group of fields comes to: mostly one of them as it is.
+    mutating func reduce(
+        _ message: RecordMessage, _ group: Group, _ run: inout Run, into out: inout ByteWriter
     ) throws(RecordError) {
-        var first = base
-        // The run of neighbours in the input that are to be copied as they are.
-        var run = ByteRange.empty
-        let last = found.count
-        while first < last {
-            var next = first + 1
-            while next < last, isSameGroup(first, next) { next += 1 }
-            let field = found[first]
-            if next == first + 1, field.isCanonical, isKeptAsItIs(field, message) {
-                if run.end != field.start || run.isEmpty {
-                    out.put(input, run)
-                    run.start = field.start
-                }
-                run.end = field.payload.end
-            } else {
-                out.put(input, run)
-                run = .empty
-                try reduce(message, first..<next, into: &out)
-            }
-            first = next
-        }
-        out.put(input, run)
-        found.removeLast(found.count - base)
-    }
-
-    /// Whether a canonical field that nobody else has stays the same bytes in the result.
-    private func isKeptAsItIs(_ field: Found, _ message: RecordMessage) -> Bool {
-        let row = message.row(field.number)
-        if case .dropped = row.rule { return false }
-        guard message == .record else { return true }
-        switch RecordField(rawValue: field.number) {
-        case .outs: return !tombstone && (settled.caller == 0 || settled.isOld)
-        case .pendings, .adoptions: return !tombstone && !isSettled(field)
-        default: return !isDropped(row)
-        }
-    }
-
-    /// Whether a record that has come so far no longer has the field.
-    private func isDropped(_ row: RecordMessage.Row) -> Bool {
-        switch row.span {
-        case .dialog: tombstone
-        case .telling: tombstone && isTold
-        case .tombstone: false
-        }
-    }
-
-    private mutating func reduce(
-        _ message: RecordMessage, _ group: Range<Int>, into out: inout ByteWriter
-    ) throws(RecordError) {
-        let number = found[group.lowerBound].number
+        let number = found[group.first].number
         let row = message.row(number)
         if answerRoom != .max, message.isAnswer(number), !fits(group) { return }
         if message == .record {
             if isDropped(row) { return }
             let isOfInvite = number == RecordField.pendings.rawValue || number == RecordField.adoptions.rawValue
-            if isOfInvite, isSettled(found[group.lowerBound]) { return }
+            if isOfInvite, isGone(group.first) { return }
         }
         switch row.rule {
-        case .max: put(number, group.reduce(0) { max($0, found[$1].value) }, into: &out)
-        case .or: put(number, group.reduce(0) { $0 | found[$1].value }, into: &out)
+        case .max:
+            let best = best(group) { $0.value < $1.value }
+            if found[best].value > 0 { run.add(found[best], of: input, into: &out) }
+        case .or: combine(number, group, &run, into: &out)
         case .leastNonzero:
-            var least: UInt64 = 0
-            for index in group where least == 0 || found[index].value < least {
-                if found[index].value > 0 { least = found[index].value }
-            }
-            put(number, least, into: &out)
-        case .largerBytes, .presentBytes:
-            var best = found[group.lowerBound].payload
-            for index in group.dropFirst() where order(best, found[index].payload) < 0 { best = found[index].payload }
-            if case .presentBytes = row.rule {
-                out.putField(number, bytes: RawSpan(_elements: input.span).extracting(best.range))
-            } else if !best.isEmpty {
-                out.putField(number, bytes: RawSpan(_elements: input.span).extracting(best.range))
-            }
+            let best = best(group) { $1.value > 0 && ($0.value == 0 || $1.value < $0.value) }
+            if found[best].value > 0 { run.add(found[best], of: input, into: &out) }
+        case .largerBytes:
+            let best = best(group) { order($0.payload, $1.payload) < 0 }
+            if !found[best].payload.isEmpty { run.add(found[best], of: input, into: &out) }
+        case .presentBytes:
+            run.add(found[best(group) { order($0.payload, $1.payload) < 0 }], of: input, into: &out)
         case .leastBytes:
-            var best = ByteRange.empty
-            for index in group where best.isEmpty || order(best, found[index].payload) > 0 {
-                if !found[index].payload.isEmpty { best = found[index].payload }
+            let best = best(group) { left, right in
+                !right.payload.isEmpty && (left.payload.isEmpty || order(left.payload, right.payload) > 0)
             }
-            if !best.isEmpty { out.putField(number, bytes: RawSpan(_elements: input.span).extracting(best.range)) }
-        case .joined(let inner): try joinMessages(inner, group, as: .part, into: &out)
-        case .joinedMap(let inner): try joinMessages(narrowed(inner), group, as: .entry, into: &out)
-        case .picked(let inner): try pickMessage(inner, group, as: .part, into: &out)
-        case .pickedMap(let inner): try pickMessage(inner, group, as: .entry, into: &out)
+            if !found[best].payload.isEmpty { run.add(found[best], of: input, into: &out) }
+        case .joined(let inner): try joinMessages(inner, group, as: .part, &run, into: &out)
+        case .joinedMap(let inner): try joinMessages(narrowed(inner), group, as: .entry, &run, into: &out)
+        case .picked(let inner): try pickMessage(inner, group, as: .part, &run, into: &out)
+        case .pickedMap(let inner): try pickMessage(inner, group, as: .entry, &run, into: &out)
         case .dropped: break
-        case .unknown: putUnknown(group, into: &out)
+        case .unknown: run.add(found[best(group, isLessOfUnknown)], of: input, into: &out)
         }
     }
 
+    /// The largest of a group, the first of equals.
+    private func best(_ group: Group, _ isLess: (Found, Found) -> Bool) -> Int {
+        var best = group.first
+        for index in group.rest where isLess(found[best], found[index]) { best = index }
+        return best
+    }
+
+    private func combine(_ number: UInt32, _ group: Group, _ run: inout Run, into out: inout ByteWriter) {
+        let all = group.rest.reduce(found[group.first].value) { $0 | found[$1].value }
+        guard all > 0 else { return }
+        let whole = best(group) { $0.value != all && $1.value == all }
+        if found[whole].value == all { return run.add(found[whole], of: input, into: &out) }
+        run.flush(input, into: &out)
+        out.putField(number, varint: all)
+    }
+
+    /// Of a field of a later version: the larger by wire type, then by number or bytes.
+    private func isLessOfUnknown(_ left: Found, _ right: Found) -> Bool {
+        if left.wireType != right.wireType { return left.wireType < right.wireType }
+        return left.wireType == ProtobufReader.lengthDelimited
+            ? order(left.payload, right.payload) < 0 : left.value < right.value
+    }
+
     /// Whether there is room left for a 2xx; it is taken.
-    private mutating func fits(_ answers: Range<Int>) -> Bool {
-        let size = answers.reduce(0) { max($0, found[$1].payload.count) }
+    private mutating func fits(_ answers: Group) -> Bool {
+        let size = answers.rest.reduce(found[answers.first].payload.count) { max($0, found[$1].payload.count) }
         guard size <= answerRoom else { return false }
         answerRoom -= size
         return true
@@ -110,50 +79,81 @@ extension RecordJoin {
         return tombstone ? .deletedOut : settled.caller > 0 ? .settledOut : .out
     }
 
-    private func put(_ number: UInt32, _ value: UInt64, into out: inout ByteWriter) {
-        if value > 0 { out.putField(number, varint: value) }
-    }
-
     private func order(_ left: ByteRange, _ right: ByteRange) -> Int {
         let bytes = RawSpan(_elements: input.span)
         return bytes.extracting(left.range).compared(to: bytes.extracting(right.range))
     }
 
+    // MARK: Messages
+
     /// What a message inside of another one is: a part, which is left out when it is empty, or an entry of a map, which
     /// is there all the same.
     private enum Place { case part, entry }
 
+    /// Whether a message may be copied: it says all that the group does, as a join would write it.
+    private func isCopied(_ index: Int, _ message: RecordMessage, as place: Place) -> Bool {
+        let payload = found[index].payload
+        if place == .part, payload.isEmpty { return false }
+        return isCanonical(message, payload)
+    }
+
     /// All messages of the group become one, field by field.
     private mutating func joinMessages(
-        _ message: RecordMessage, _ group: Range<Int>, as place: Place, into out: inout ByteWriter
+        _ message: RecordMessage, _ group: Group, as place: Place, _ run: inout Run, into out: inout ByteWriter
     ) throws(RecordError) {
-        let number = found[group.lowerBound].number
-        let base = found.count
-        for index in group {
-            let field = found[index]
-            try gather(message, field.payload.range, isCanonical: field.isCanonical)
+        if answerRoom == .max, group.rest.isEmpty, isCopied(group.first, message, as: place) {
+            return run.add(found[group.first], of: input, into: &out)
         }
-        sort(from: base)
+        run.flush(input, into: &out)
+        try writeMessage(message, group, as: place, into: &out)
+    }
+
+    private mutating func writeMessage(
+        _ message: RecordMessage, _ group: Group, as place: Place, into out: inout ByteWriter
+    ) throws(RecordError) {
+        let (base, first) = (top, found[group.first])
+        var size = first.payload.count
+        if first.isCanonical { try gatherAsTheyLie(first.payload.range) }
+        let middle = top
+        if !first.isCanonical { try gather(message, first.payload.range) }
+        for index in group.rest {
+            size = max(size, found[index].payload.count)
+            try gather(message, found[index].payload.range)
+        }
+        sort(from: middle)
         let fieldStart = out.count
-        let start = out.beginMessage(number)
-        try reduceAll(message, from: base, into: &out)
+        let start = out.beginMessage(first.number, expecting: size)
+        try merge(message, from: base, middle, into: &out)
         if out.count == start, place == .part {
             out.bytes.removeLast(out.count - fieldStart)
         } else {
-            out.endMessage(start)
+            out.endMessage(start, expected: size)
         }
     }
 
-    /// Of the messages of the group, each made canonical, the largest stays. The candidates are written one behind the
-    /// other and the smaller is cut out.
+    /// Of the messages of the group, each made canonical, the largest stays.
     private mutating func pickMessage(
-        _ message: RecordMessage, _ group: Range<Int>, as place: Place, into out: inout ByteWriter
+        _ message: RecordMessage, _ group: Group, as place: Place, _ run: inout Run, into out: inout ByteWriter
     ) throws(RecordError) {
+        let isOwn = found[group.first].isCanonical
+        if isOwn || isCopied(group.first, message, as: place),
+            group.rest.allSatisfy({ isCopied($0, message, as: place) })
+        {
+            var best = group.first
+            for index in group.rest {
+                let isLarger = try pickOrder(message, found[best].field, found[index].field, in: input) < 0
+                if isLarger { best = index }
+            }
+            return run.add(found[best], of: input, into: &out)
+        }
+        run.flush(input, into: &out)
+        // The candidates are written one behind the other and the smaller is cut out.
         let bestStart = out.count
-        try joinMessages(message, group.lowerBound..<group.lowerBound + 1, as: place, into: &out)
-        for index in group.dropFirst() {
+        let first = Group(first: group.first, rest: group.first..<group.first)
+        try writeMessage(message, first, as: place, into: &out)
+        for index in group.rest {
             let start = out.count
-            try joinMessages(message, index..<index + 1, as: place, into: &out)
+            try writeMessage(message, Group(first: index, rest: index..<index), as: place, into: &out)
             let isLarger = try pickOrder(message, bestStart..<start, start..<out.count, in: out.bytes) < 0
             out.bytes.removeSubrange(isLarger ? bestStart..<start : start..<out.count)
         }
@@ -219,26 +219,6 @@ extension RecordJoin {
             case .boot: second = field.value
             case .key, .value, nil: break
             }
-        }
-    }
-
-    /// A field of a later version: the larger by wire type, then by number or bytes.
-    private func putUnknown(_ group: Range<Int>, into out: inout ByteWriter) {
-        var best = found[group.lowerBound]
-        for index in group.dropFirst() {
-            let other = found[index]
-            let isLarger =
-                best.wireType != other.wireType
-                ? best.wireType < other.wireType
-                : best.wireType == ProtobufReader.lengthDelimited
-                    ? order(best.payload, other.payload) < 0 : best.value < other.value
-            if isLarger { best = other }
-        }
-        switch best.wireType {
-        case ProtobufReader.varint: out.putField(best.number, varint: best.value)
-        case ProtobufReader.fixed64: out.putField(best.number, fixed: best.value, byteCount: 8)
-        case ProtobufReader.fixed32: out.putField(best.number, fixed: best.value, byteCount: 4)
-        default: out.putField(best.number, bytes: RawSpan(_elements: input.span).extracting(best.payload.range))
         }
     }
 }

@@ -1,12 +1,15 @@
 // RecordJoin makes one record of two: the least upper bound of both in the order that RecordFields fixes. It works on
 // the bytes, so a record is never decoded to learn one fact.
 //
-//     a ++ b ──gather──▶ fields of both messages ──sort by (number, key)──▶ groups ──reduce by rule──▶ canonical bytes
-//                            ▲                                                 │
-//                            └───────────── a message inside of a group ───────┘
+//     canonical ──fields as they lie──────────────────────▶ ┐            ┌ nobody else has it: copied ─────────┐
+//                                                           ├─ merged ─▶ │                                     ├▶ bytes
+//     facts ──gather──▶ checked ──sort by (number, key)───▶ ┘            └ a group: reduced by its rule ───────┘
+//                          ▲                                                     │
+//                          └───────────── a message inside of a group ───────────┘
 //
-// A field that stands alone and comes from a canonical record is copied as it is, and neighbours together, so a patch
-// to a record of 600 bytes costs little more than walking over it once.
+// Of a canonical record only the tags are read, but for the messages that facts speak of; what nobody else has is
+// copied, neighbours together, and so is a fact that is written as a join would write it. A patch to a record of 600
+// bytes costs little more than stepping over its fields once.
 //
 // Invariants: the result is canonical (fields ascending, map entries ascending by key, defaults left out, minimal
 // varints), hence equal records are equal bytes; joining is commutative, associative and idempotent for all inputs,
@@ -21,37 +24,63 @@ public struct RecordJoin: Sendable {
         var number: UInt32
         var wireType: UInt8
         var isCanonical: Bool
+        /// `key` and `subkey` were read, or there are none: of a canonical field they are not until somebody asks.
+        var hasKey: Bool
         var start: Int32
         var payload: ByteRange
         var value: UInt64
         /// Bytes of the key of a map entry, then, for a pending, leg and CSeq.
         var key = ByteRange.empty
         var subkey: UInt64 = 0
+
+        /// All of its bytes.
+        var field: Range<Int> { Int(start)..<Int(payload.end) }
+
+        init(_ field: WireField, isCanonical: Bool) {
+            number = field.number
+            wireType = field.wireType
+            self.isCanonical = isCanonical
+            hasKey = !isCanonical
+            start = Int32(truncatingIfNeeded: field.start)
+            payload = ByteRange(start: field.payload.lowerBound, end: field.payload.upperBound)
+            value = field.value
+        }
     }
 
     /// Both inputs, one after the other.
     var input: [UInt8] = []
-    /// A stack: the fields of the message being joined lie above those of the messages around it.
+    /// A stack: the fields of the message being joined lie above those of the messages around it. What lies above `top`
+    /// is left over.
     var found: [Found] = []
+    var top = 0
     var tombstone = false
     /// The end of the dialog was told: its tombstone narrows.
     var isTold = false
     var settled = Settled()
+    /// Nothing is over in the result that was not so in the canonical input, which therefore has nothing to drop.
+    var dropsNothing = false
+    /// What is in the result, of what has a bound.
+    var counts = Counts()
     /// Bytes of 2xx that the result may have; what comes after them, in the order of the fields, is left out.
     var answerRoom = Int.max
-    /// Bytes of variables, profile links and attributes, or more.
-    private var stampedBytes = 0
 
     /// What the whole record says about its dropped parts.
     struct Settled: Sendable {
         var caller: UInt64 = 0
         var callee: UInt64 = 0
-        /// The canonical input knew it already, so it has nothing left to drop.
+        /// The canonical input knew it already, so it has no answer left to drop.
         var isOld = false
 
         func covers(leg: UInt64, cseq: UInt64) -> Bool {
             cseq <= (leg == 0 ? caller : callee)
         }
+    }
+
+    /// Groups of the record that are going to be kept.
+    struct Counts: Sendable {
+        var outs = 0, pendings = 0, adoptions = 0, stamped = 0, unknown = 0
+        /// Bytes of variables, profile links and attributes, or more.
+        var stampedBytes = 0
     }
 
     public init() {
@@ -102,19 +131,22 @@ public struct RecordJoin: Sendable {
             throw .tooLarge(limit: RecordLimits.bytes)
         }
         input.removeAll(keepingCapacity: true)
-        found.removeAll(keepingCapacity: true)
         input.append(a)
         input.append(b)
+        top = 0
+        counts = Counts()
         let start = out.count
         do throws(RecordError) {
-            try gather(.record, 0..<a.byteCount, isCanonical: isCanonical)
-            try gather(.record, a.byteCount..<input.count, isCanonical: false)
-            sort(from: 0)
+            if isCanonical { try gatherAsTheyLie(0..<a.byteCount) }
+            let middle = top
+            if !isCanonical { try gather(.record, 0..<a.byteCount) }
+            try gather(.record, a.byteCount..<input.count)
+            sort(from: middle)
             learnWhatIsOver()
+            try merge(.record, from: 0, middle, into: &out)
             try checkCounts(room)
-            try reduceAll(.record, from: 0, into: &out)
             // What scripts have written takes nothing of what an INVITE may fill.
-            let limit = min(RecordLimits.bytes, room.bytes + stampedBytes)
+            let limit = min(RecordLimits.bytes, room.bytes + counts.stampedBytes)
             guard out.count - start <= limit else { throw RecordError.tooLarge(limit: limit) }
         } catch {
             out.bytes.removeLast(out.count - start)
@@ -122,164 +154,74 @@ public struct RecordJoin: Sendable {
         }
     }
 
+    // MARK: What is over
+
     private mutating func learnWhatIsOver() {
         tombstone = false
         isTold = false
         settled = Settled()
-        for field in found {
-            switch field.number {
+        var (wasTombstone, wasTold, was) = (false, false, Settled())
+        for index in 0..<top {
+            let number = found[index].number
+            guard number >= RecordField.state.rawValue, number <= RecordField.settledCallee.rawValue else { continue }
+            let (value, isCanonical) = (found[index].value, found[index].isCanonical)
+            switch number {
             case RecordField.state.rawValue:
-                tombstone = tombstone || field.value == UInt64(DialogState.deleted.rawValue)
+                let isDeleted = value == UInt64(DialogState.deleted.rawValue)
+                tombstone = tombstone || isDeleted
+                wasTombstone = wasTombstone || isDeleted && isCanonical
             case RecordField.flags.rawValue:
-                isTold = isTold || RecordFlags(rawValue: field.value).contains(.toldEnd)
+                let tells = RecordFlags(rawValue: value).contains(.toldEnd)
+                isTold = isTold || tells
+                wasTold = wasTold || tells && isCanonical
             case RecordField.settledCaller.rawValue:
-                settled.caller = max(settled.caller, field.value)
-                settled.isOld = settled.isOld || (field.isCanonical && field.value > 0)
+                settled.caller = max(settled.caller, value)
+                if isCanonical { was.caller = value }
             case RecordField.settledCallee.rawValue:
-                settled.callee = max(settled.callee, field.value)
+                settled.callee = max(settled.callee, value)
+                if isCanonical { was.callee = value }
             default: break
             }
+        }
+        settled.isOld = was.caller > 0
+        let isOver = (tombstone && !wasTombstone) || (tombstone && isTold && !wasTold)
+        dropsNothing = !isOver && settled.caller == was.caller && settled.callee == was.callee
+    }
+
+    /// Whether a pending, or an adoption, is of an INVITE that is settled. One whose key nobody has asked for is none
+    /// of them: it was there, and nothing has been settled since.
+    func isGone(_ index: Int) -> Bool {
+        let subkey = found[index].subkey
+        return found[index].hasKey && settled.covers(leg: subkey >> 32, cseq: subkey & 0xffff_ffff)
+    }
+
+    // MARK: Bounds
+
+    /// Counts a group of the record by its first field.
+    mutating func count(_ index: Int) {
+        switch found[index].number {
+        case RecordField.outs.rawValue: counts.outs += 1
+        case RecordField.pendings.rawValue: counts.pendings += isGone(index) ? 0 : 1
+        case RecordField.adoptions.rawValue: counts.adoptions += isGone(index) ? 0 : 1
+        case RecordField.variables.rawValue, RecordField.profiles.rawValue, RecordField.attributes.rawValue:
+            counts.stamped += 1
+            counts.stampedBytes += found[index].payload.count + 3
+        case let number: counts.unknown += RecordField(rawValue: number) == nil ? 1 : 0
         }
     }
 
-    /// Counts the groups of the sorted record that are going to be kept.
     private mutating func checkCounts(_ room: RecordRoom) throws(RecordError) {
-        stampedBytes = 0
-        guard !tombstone || found.count > RecordLimits.outs else { return }
-        var outs = 0, pendings = 0, adoptions = 0, stamped = 0, unknown = 0
-        for index in found.indices where index == 0 || !isSameGroup(index - 1, index) {
-            let field = found[index]
-            switch RecordField(rawValue: field.number) {
-            case .outs: outs += 1
-            case .pendings: pendings += isSettled(field) ? 0 : 1
-            case .adoptions: adoptions += isSettled(field) ? 0 : 1
-            case .variables, .profiles, .attributes:
-                stamped += 1
-                stampedBytes += field.payload.count + 3
-            case nil: unknown += 1
-            default: break
-            }
-        }
-        guard outs <= room.outs else { throw .tooMany(field: RecordField.outs.rawValue, limit: room.outs) }
+        guard counts.outs <= room.outs else { throw .tooMany(field: RecordField.outs.rawValue, limit: room.outs) }
         guard !tombstone else { return }
-        guard pendings <= RecordLimits.pendings else {
+        guard counts.pendings <= RecordLimits.pendings else {
             throw .tooMany(field: RecordField.pendings.rawValue, limit: RecordLimits.pendings)
         }
-        guard adoptions <= RecordLimits.adoptions else {
+        guard counts.adoptions <= RecordLimits.adoptions else {
             throw .tooMany(field: RecordField.adoptions.rawValue, limit: RecordLimits.adoptions)
         }
-        guard stamped <= RecordLimits.stamped else {
+        guard counts.stamped <= RecordLimits.stamped else {
             throw .tooMany(field: RecordField.variables.rawValue, limit: RecordLimits.stamped)
         }
-        guard unknown <= RecordLimits.unknown else { throw .tooMany(field: 0, limit: RecordLimits.unknown) }
-    }
-
-    func isSettled(_ pending: Found) -> Bool {
-        settled.covers(leg: pending.subkey >> 32, cseq: pending.subkey & 0xffff_ffff)
-    }
-
-    // MARK: Gathering
-
-    /// Puts the fields of one message on the stack, checked against the table.
-    mutating func gather(
-        _ message: RecordMessage, _ range: Range<Int>, isCanonical: Bool
-    ) throws(RecordError) {
-        try Self.gather(message, range, of: input, isCanonical: isCanonical, into: &found)
-    }
-
-    private static func gather(
-        _ message: RecordMessage, _ range: Range<Int>, of input: [UInt8], isCanonical: Bool, into found: inout [Found]
-    ) throws(RecordError) {
-        let bytes = RawSpan(_elements: input.span)
-        var reader = ProtobufReader(range)
-        while let field = try reader.next(in: bytes) {
-            var entry = Found(
-                number: field.number, wireType: field.wireType, isCanonical: isCanonical, start: Int32(field.start),
-                payload: ByteRange(start: field.payload.lowerBound, end: field.payload.upperBound), value: field.value)
-            var isRight = true
-            switch message.rule(field.number) {
-            case .max(let most), .or(let most), .leastNonzero(let most):
-                isRight = field.wireType == ProtobufReader.varint
-                if isRight, field.value > most { throw .outOfRange(field: field.number) }
-            case .largerBytes, .leastBytes, .presentBytes, .joined, .picked:
-                isRight = field.wireType == ProtobufReader.lengthDelimited
-            case .joinedMap(let inner), .pickedMap(let inner):
-                isRight = field.wireType == ProtobufReader.lengthDelimited
-                if isRight { try readKey(of: &entry, inner, in: bytes) }
-            case .dropped, .unknown: break
-            }
-            guard isRight else { throw .wrongWireType(field: field.number) }
-            guard found.count < RecordLimits.fields else { throw .tooMany(field: 0, limit: RecordLimits.fields) }
-            found.append(entry)
-        }
-    }
-
-    /// Reads what tells the entries of a map apart: field 1 of each, and of a pending its leg and CSeq.
-    private static func readKey(
-        of entry: inout Found, _ message: RecordMessage, in bytes: borrowing RawSpan
-    ) throws(RecordError) {
-        let key = PendingField.branch.rawValue  // As `OutField.toTag` and `StampedField.key`.
-        let last = message == .pending ? PendingField.cseq.rawValue : key
-        var reader = ProtobufReader(entry.payload.range)
-        var leg: UInt64 = 0
-        var cseq: UInt64 = 0
-        while let field = try reader.next(in: bytes) {
-            if field.number == key {
-                guard field.wireType == ProtobufReader.lengthDelimited else { throw .wrongWireType(field: key) }
-                let found = ByteRange(start: field.payload.lowerBound, end: field.payload.upperBound)
-                if compare(bytes, entry.key, found) < 0 { entry.key = found }
-            } else if field.number <= last {
-                guard field.wireType == ProtobufReader.varint else { throw .wrongWireType(field: field.number) }
-                guard field.value <= UInt64(UInt32.max) else { throw .outOfRange(field: field.number) }
-                if field.number == PendingField.leg.rawValue {
-                    leg = max(leg, field.value)
-                } else {
-                    cseq = max(cseq, field.value)
-                }
-            }
-            // Keys come first in canonical entries; what follows was checked when it was joined.
-            if entry.isCanonical, field.number >= last { break }
-        }
-        entry.subkey = leg << 32 | cseq
-    }
-
-    private static func compare(_ bytes: borrowing RawSpan, _ left: ByteRange, _ right: ByteRange) -> Int {
-        bytes.extracting(left.range).compared(to: bytes.extracting(right.range))
-    }
-
-    // MARK: Order
-
-    /// Sorts the top of the stack by number and key, stably. Two ascending runs, one of them short, are the usual case.
-    mutating func sort(from base: Int) {
-        guard found.count - base > 1 else { return }
-        Self.sort(&found, from: base, of: input)
-    }
-
-    private static func sort(_ found: inout [Found], from base: Int, of input: [UInt8]) {
-        let bytes = RawSpan(_elements: input.span)
-        var fields = found.mutableSpan
-        for index in base + 1..<fields.count {
-            guard fields[index].number <= fields[index - 1].number, precedes(fields[index], fields[index - 1], bytes)
-            else { continue }
-            let field = fields[index]
-            var place = index
-            repeat {
-                fields[place] = fields[place - 1]
-                place -= 1
-            } while place > base && precedes(field, fields[place - 1], bytes)
-            fields[place] = field
-        }
-    }
-
-    private static func precedes(_ left: Found, _ right: Found, _ bytes: borrowing RawSpan) -> Bool {
-        if left.number != right.number { return left.number < right.number }
-        let order = compare(bytes, left.key, right.key)
-        return order == 0 ? left.subkey < right.subkey : order < 0
-    }
-
-    func isSameGroup(_ left: Int, _ right: Int) -> Bool {
-        guard found[left].number == found[right].number else { return false }
-        return found[left].subkey == found[right].subkey
-            && Self.compare(RawSpan(_elements: input.span), found[left].key, found[right].key) == 0
+        guard counts.unknown <= RecordLimits.unknown else { throw .tooMany(field: 0, limit: RecordLimits.unknown) }
     }
 }

@@ -24,12 +24,12 @@ extension RecordView {
     static func deadline(_ span: borrowing RawSpan, _ range: ByteRange) -> Deadline {
         var deadline = Deadline()
         walk(span, range) { field in
-            switch DeadlineField(rawValue: field.number) {
-            case .generation: deadline.generation = UInt32(truncatingIfNeeded: field.value)
-            case .atMilliseconds: deadline.atMilliseconds = field.value
-            case .lifetimeMilliseconds: deadline.lifetimeMilliseconds = field.value
-            case .ordinaryMilliseconds: deadline.ordinaryMilliseconds = field.value
-            case nil: break
+            switch field.number {
+            case DeadlineField.generation.rawValue: deadline.generation = UInt32(truncatingIfNeeded: field.value)
+            case DeadlineField.atMilliseconds.rawValue: deadline.atMilliseconds = field.value
+            case DeadlineField.lifetimeMilliseconds.rawValue: deadline.lifetimeMilliseconds = field.value
+            case DeadlineField.ordinaryMilliseconds.rawValue: deadline.ordinaryMilliseconds = field.value
+            default: break
             }
         }
         return deadline
@@ -93,6 +93,41 @@ extension RecordView {
         }
         out.side = side(span, sideRange)
         return out
+    }
+
+    static func outStates(_ span: borrowing RawSpan, _ outs: ByteRange) -> OutStates {
+        var states = OutStates()
+        walk(span, outs) { out in
+            walk(span, ByteRange(start: out.payload.lowerBound, end: out.payload.upperBound)) { field in
+                switch field.number {
+                case OutField.state.rawValue:
+                    let state = DialogState(rawValue: UInt8(truncatingIfNeeded: field.value))
+                    states.hasLive = states.hasLive || state == .confirmedNotAcknowledged || state == .confirmed
+                    states.hasEnded = states.hasEnded || state == .deleted
+                case OutField.acked.rawValue:
+                    states.acknowledged = max(states.acknowledged, UInt32(truncatingIfNeeded: field.value))
+                default: break
+                }
+            }
+        }
+        return states
+    }
+
+    static func branching(_ span: borrowing RawSpan, _ payload: Range<Int>) -> Branching {
+        var branching = Branching()
+        var reader = ProtobufReader(payload)
+        // Fields are in order, and these are the first ones.
+        while let field = try? reader.next(in: span), field.number <= PendingField.progress.rawValue {
+            switch field.number {
+            case PendingField.branch.rawValue: branching.branch = bytes(field)
+            case PendingField.leg.rawValue:
+                branching.leg = Leg(rawValue: UInt8(truncatingIfNeeded: field.value)) ?? .caller
+            case PendingField.cseq.rawValue: branching.cseq = UInt32(truncatingIfNeeded: field.value)
+            case PendingField.progress.rawValue: branching.progress = PendingProgress(rawValue: field.value)
+            default: break
+            }
+        }
+        return branching
     }
 
     static func pending(_ span: borrowing RawSpan, _ payload: Range<Int>) -> Pending {

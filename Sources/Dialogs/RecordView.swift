@@ -212,6 +212,34 @@ public struct RecordView: Sendable {
         return result
     }
 
+    /// How its dialog-outs stand: read without what else they have.
+    public struct OutStates: Equatable, Sendable {
+        /// One is in a call; one has ended.
+        public var hasLive = false
+        public var hasEnded = false
+        /// The highest CSeq of the caller's INVITEs that a callee's 2xx to was acknowledged; 0 without one.
+        public var acknowledged: UInt32 = 0
+    }
+
+    public func outStates(in bytes: [UInt8]) -> OutStates {
+        Self.outStates(RawSpan(_elements: bytes.span), outs)
+    }
+
+    /// What a pending INVITE is known by, and how far it has come.
+    public struct Branching: Equatable, Sendable {
+        public var branch = ByteRange.empty
+        public var leg = Leg.caller
+        public var cseq: UInt32 = 0
+        public var progress: PendingProgress = []
+    }
+
+    /// Visits the pending INVITEs, and, if asked to, the copies of the caller's: as much of each as a cheap look needs.
+    public func forEachBranching(withAdoptions: Bool = false, in bytes: [UInt8], _ body: (Branching) -> Void) {
+        let span = RawSpan(_elements: bytes.span)
+        Self.walk(span, pendings) { body(Self.branching(span, $0.payload)) }
+        if withAdoptions { Self.walk(span, adoptions) { body(Self.branching(span, $0.payload)) } }
+    }
+
     /// Visits the copies of the caller's INVITE that nodes answer from the record. Each has the node's branch, source
     /// and Via stack, CSeq and pass.
     public func forEachAdoption(in bytes: [UInt8], _ body: (Pending) -> Void) {

@@ -28,15 +28,15 @@ enum EditTarget {
         }
     }
 
-    private static func text(_ message: borrowing Message, _ range: ByteRange) -> [UInt8] { message.copy(range) }
+    private static func text(_ message: Message, _ range: ByteRange) -> [UInt8] { message.copy(range) }
 
-    private static func vias(_ message: borrowing Message) -> [Via] {
+    private static func vias(_ message: Message) -> [Via] {
         var vias: [Via] = []
         precondition(message.vias(into: &vias), "the Vias of a valid message must be readable")
         return vias
     }
 
-    private static func routes(_ message: borrowing Message) -> [NameAddress] {
+    private static func routes(_ message: Message) -> [NameAddress] {
         var routes: [NameAddress] = []
         precondition(message.nameAddresses(.route, into: &routes), "the Routes of a valid message must be readable")
         return routes
@@ -82,7 +82,7 @@ enum EditTarget {
     }
 
     /// Start line, body and every header that forwarding leaves alone.
-    private static func keeps(_ message: borrowing Message, in after: borrowing Message) {
+    private static func keeps(_ message: Message, in after: Message) {
         precondition(text(message, message.body) == text(after, after.body), "a body is not touched")
         precondition(message.isRequest == after.isRequest && message.method == after.method, "nor a method")
         precondition(text(message, message.requestURI) == text(after, after.requestURI), "nor a Request-URI")
@@ -97,7 +97,7 @@ enum EditTarget {
     }
 
     /// The way back: without our Via, the message has its own again.
-    private static func returns(_ forwarded: Message, as message: borrowing Message) {
+    private static func returns(_ forwarded: Message, as message: Message) {
         guard let via = try? forwarded.topmostVia() else { preconditionFailure("a forwarded message has a Via") }
         guard text(forwarded, via.branch) == Array("z9hG4bKours".utf8) else { return }
         var editor = MessageEditor()

@@ -70,7 +70,7 @@ enum ViaTarget {
         }
     }
 
-    private static func stamped(_ message: borrowing Message, _ via: Via, others: Int, _ source: Endpoint) {
+    private static func stamped(_ message: Message, _ via: Via, others: Int, _ source: Endpoint) {
         var (editor, out, after) = (MessageEditor(), ByteWriter(), Message())
         editor.stamp(via, of: message, source: source, forceRport: true)
         editor.write(message, into: &out)

@@ -41,18 +41,18 @@ extension Node {
 
     /// Arms the dialog's timer by its deadline; the settle time lets a refresh in flight be joined first (R1).
     mutating func armDeadline(_ did: DialogID) {
-        guard let state = store.dialogs.state(did), state != .deleted, let deadline = store.dialogs.deadline(did) else {
+        guard let known = store.dialogs.glance(did), known.state != .deleted, let deadline = known.deadline else {
             store.dialogs.setTimer(did, at: nil)
             return
         }
-        let moment = min(deadline, acknowledgementDue(did, state) ?? deadline)
+        let moment = min(deadline, acknowledgementDue(known) ?? deadline)
         store.dialogs.setTimer(did, at: moment.advanced(by: settings.takeover.settle))
     }
 
     /// When an answered dialog without its ACK is to be ended; `nil` unless `noack_timeout` says so (S1-5).
-    private func acknowledgementDue(_ did: DialogID, _ state: DialogState) -> Instant? {
-        guard state == .confirmedNotAcknowledged, settings.dialogs.noAckTimeout > .zero else { return nil }
-        return store.dialogs.changedAt(did)?.advanced(by: settings.dialogs.noAckTimeout)
+    private func acknowledgementDue(_ known: DialogTable.Glance) -> Instant? {
+        guard known.state == .confirmedNotAcknowledged, settings.dialogs.noAckTimeout > .zero else { return nil }
+        return known.changedAt.advanced(by: settings.dialogs.noAckTimeout)
     }
 
     mutating func fireDeadlines(now: Instant) {
@@ -63,9 +63,7 @@ extension Node {
     }
 
     private mutating func deadlineDue(_ did: DialogID, now: Instant) {
-        guard let state = store.dialogs.state(did), state != .deleted, let due = store.dialogs.deadline(did) else {
-            return
-        }
+        guard let known = store.dialogs.glance(did), known.state != .deleted, let due = known.deadline else { return }
         guard let rank = cluster.rank(did: did.rawValue, home: homeName(did)) else {
             store.dialogs.setTimer(did, at: now.advanced(by: Self.lookAgain))
             return
@@ -73,7 +71,7 @@ extension Node {
         let wait = settings.takeover.settle + settings.takeover.stagger * min(rank, Self.rankLimit)
         // Who was not fit when the time was up gives the others a moment to hear that it is now, and to be first.
         let moment = max(due, fitSince, storage.moment(of: did)).advanced(by: wait)
-        if let end = acknowledgementDue(did, state), end < due {
+        if let end = acknowledgementDue(known), end < due {
             if now < end.advanced(by: wait) {
                 store.dialogs.setTimer(did, at: end.advanced(by: wait))
             } else {
@@ -86,7 +84,7 @@ extension Node {
             store.dialogs.setTimer(did, at: moment)
             return
         }
-        if state < .confirmedNotAcknowledged {
+        if known.state < .confirmedNotAcknowledged {
             expireEarly(did, now: now)
             return
         }

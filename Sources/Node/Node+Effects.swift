@@ -151,6 +151,26 @@ extension Node {
         proxy.committed(token, now: now, dialogs: &store.dialogs)
     }
 
+    /// What a record that a peer has changed asks of this node.
+    private mutating func meetDemands(of did: DialogID, now: Instant) {
+        var demands = proxy.demands(of: did, now: now, dialogs: store.dialogs)
+        if demands.contains(.review) || proxy.hasContext(did) {
+            proxy.review(did, now: now, dialogs: &store.dialogs)
+            demands = proxy.demands(of: did, now: now, dialogs: store.dialogs)
+        }
+        if demands.contains(.spent) {
+            proxy.learnSpent(did, now: now, dialogs: &store.dialogs)
+        } else if demands.contains(.settled) {
+            proxy.learnSettled(did, now: now, dialogs: &store.dialogs)
+        } else if !demands.contains(.end) {
+            return
+        }
+        // What was learned just now may have been the end.
+        if proxy.demands(of: did, now: now, dialogs: store.dialogs).contains(.end) {
+            proxy.shortenDeadline(did, flags: [], isAsked: true, now: now, dialogs: &store.dialogs)
+        }
+    }
+
     /// What peers changed: timers, transactions of ours that wait for such facts, orphans.
     mutating func lookAtTouched(now: Instant) {
         for did in store.granted {
@@ -175,18 +195,7 @@ extension Node {
         swap(&touched, &store.touched)
         for did in touched {
             noteChange(did, now: now)
-            if proxy.hasContext(did) || proxy.hasOrphan(did, now: now, dialogs: store.dialogs) {
-                proxy.review(did, now: now, dialogs: &store.dialogs)
-            }
-            if proxy.isSpent(did, dialogs: store.dialogs) {
-                proxy.learnSpent(did, now: now, dialogs: &store.dialogs)
-            } else if proxy.isSettleable(did, dialogs: store.dialogs) {
-                proxy.learnSettled(did, now: now, dialogs: &store.dialogs)
-            }
-            if proxy.owesEnd(did, dialogs: store.dialogs) {
-                proxy.shortenDeadline(
-                    did, flags: [], isAsked: true, now: now, dialogs: &store.dialogs)
-            }
+            meetDemands(of: did, now: now)
         }
         for did in store.arrived {
             if watchedMoments.contains(.loaded) { proxy.moments.append(DialogMoment(.loaded, did)) }

@@ -14,6 +14,8 @@ import SIP
 /// A walk over all records, some at a time.
 struct RecordWalk: Sendable {
     static let slice = 2_000
+    /// Tombstones that a slice passes over besides.
+    static let dead = 32_000
     /// Pause between two slices.
     static let pause = Duration.milliseconds(2)
     /// Time from one walk to the next when nothing calls for one.
@@ -52,6 +54,7 @@ extension Node {
         if cluster.isFit != wasFit {
             wasFit = cluster.isFit
             fitSince = now
+            if wasFit { storage.paceAnew(now: now) }
         }
         quorumLostSince = cluster.quorum == .held ? nil : quorumLostSince ?? now
         let members = cluster.members(now: now)
@@ -196,13 +199,16 @@ extension Node {
         }
         guard walk.isUnderWay, now >= walk.nextSlice else { return }
         let me = settings.node.name
+        // A tombstone has a row to be inherited, and nothing else.
+        var dead = successions.isEmpty ? RecordWalk.dead : 0
         for _ in 0..<RecordWalk.slice {
-            guard let (slot, did) = store.dialogs.next(after: walk.position) else {
+            guard let (slot, did) = store.dialogs.next(after: walk.position, skipping: dead) else {
                 walk.isUnderWay = false
                 walk.actingAtLast = walk.acting
                 tellSuccessions(now: now)
                 return
             }
+            dead = max(0, dead - (Int(slot) - Int(walk.position ?? 0)))
             walk.position = slot
             if store.dialogs.state(did) != .deleted {
                 let actor = actorName(did)

@@ -247,7 +247,7 @@ extension Node {
         report.incarnation = cluster.localMember.boot
         report.root = store.dialogs.rootDigest
         report.live = store.dialogs.live
-        report.buckets = (0..<store.dialogs.bucketCount).map { store.dialogs.digest(bucket: $0) }
+        report.buckets = store.dialogs.digests
         return report
     }
 

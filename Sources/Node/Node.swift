@@ -21,6 +21,7 @@ package import Routes
 package import SIP
 
 package struct Node: Sendable {
+    private let passing = ByAddress()
     /// As it was started with, but for what `reload` has taken since.
     package internal(set) var settings: Settings
     package let boot: UInt64

@@ -12,13 +12,14 @@ import Dialogs
 import Primitives
 
 struct Replica: ReplicatedRecords {
+    private let passing = ByAddress()
     var dialogs: DialogTable
     var locations: LocationTable
     /// Every member keeps contacts: they are compared. While one does not, they travel by the streams alone, else that
     /// one would be sent them again and again.
     var comparesLocations = true
     private(set) var intents = HeardIntents()
-    /// Changed by peers since the node last looked, in order, repetitions included.
+    /// Changed by peers since the node last looked, in order; few of them twice.
     var touched: [DialogID] = []
     /// Records whose age was known wrong here, or is known wrong where they came from: it is told again, or whoever has
     /// it from here keeps it wrong.
@@ -62,20 +63,31 @@ struct Replica: ReplicatedRecords {
         if let deadline = learned.overruled, learned.after != .deleted { overruled.append((id, deadline)) }
         switch learned.outcome {
         case .created:
-            touched.append(id)
+            touch(id)
             arrived.append(id)
             return .applied
         case .changed:
-            touched.append(id)
+            touch(id)
             if learned.deadlineChanged || learned.after == .deleted { forgetIntent(id) }
             return .applied
         case .unchanged:
-            if learned.deadlineChanged { touched.append(id) }
+            if learned.deadlineChanged { touch(id) }
             return .unchanged
         case .unknownRecord: return .unknown
         case .mismatch:
             return .refused
         }
+    }
+
+    /// A frame tells of the beginning of a call, or of its answer, by several facts that are a few others apart.
+    private mutating func touch(_ did: DialogID) {
+        var index = touched.count
+        let end = max(0, index - 16)
+        while index > end {
+            index -= 1
+            if touched[index] == did { return }
+        }
+        touched.append(did)
     }
 
     private mutating func joinLocation(_ id: UInt64, _ record: RawSpan, _ age: Int64, now: Instant) -> JoinOutcome {
@@ -104,14 +116,15 @@ struct Replica: ReplicatedRecords {
     func isTombstone(_ did: UInt64) -> Bool { dialogs.state(DialogID(rawValue: did)) == .deleted }
 
     mutating func forget(_ did: UInt64) {
-        guard isTombstone(did) else { return }
-        let flags = dialogs.view(DialogID(rawValue: did)) { view, _ in view.flags } ?? []
-        if !flags.contains(.toldEnd) { untold += 1 }
+        guard let known = dialogs.glance(DialogID(rawValue: did)), known.state == .deleted else { return }
+        if !known.flags.contains(.toldEnd) { untold += 1 }
         dialogs.remove(DialogID(rawValue: did))
         if tellsForgotten { forgotten.append(DialogID(rawValue: did)) }
         if tellsRemoved { removed.append(DialogID(rawValue: did)) }
         forgetIntent(DialogID(rawValue: did))
     }
+
+    mutating func settleDigests() { dialogs.settleDigests() }
 
     var bucketCount: Int { dialogs.bucketCount }
     var rootDigest: UInt64 { dialogs.rootDigest &+ (comparesLocations ? locations.rootDigest : 0) }
@@ -119,6 +132,12 @@ struct Replica: ReplicatedRecords {
 
     func digest(bucket: Int) -> UInt64 {
         dialogs.digest(bucket: bucket) &+ (comparesLocations ? locations.digest(bucket: bucket) : 0)
+    }
+
+    func digests(of buckets: Range<Int>) -> [UInt64] {
+        let digests = dialogs.digests(of: buckets)
+        guard comparesLocations else { return digests }
+        return zip(buckets, digests).map { $1 &+ locations.digest(bucket: $0) }
     }
 
     func youngest(bucket: Int) -> Instant {

@@ -64,6 +64,19 @@ public struct Instant: Comparable, Hashable, Sendable {
 }
 
 extension Duration {
+    /// The standard library's own is for every kind of integer, and takes 500 instructions for it. It traps as that
+    /// does, beyond what attoseconds in 128 bits can say.
+    @inlinable
+    public static func * (duration: Duration, times: Int) -> Duration {
+        Duration(attoseconds: duration.attoseconds * Int128(times))
+    }
+
+    /// The same of its division.
+    @inlinable
+    public static func / (duration: Duration, parts: Int) -> Duration {
+        Duration(attoseconds: duration.attoseconds / Int128(parts))
+    }
+
     /// The duration in nanoseconds, rounded toward zero, held at the ends of `Int64` (292 years).
     ///
     /// A Duration counts attoseconds in 128 bits, and dividing those costs a hundred instructions. 10⁹ is 2⁹ · 5⁹: what

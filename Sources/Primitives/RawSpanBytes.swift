@@ -42,7 +42,15 @@ extension [UInt8] {
     /// Appends a copy of the span's bytes.
     @inlinable
     public mutating func append(_ span: RawSpan) {
-        unsafe span.withUnsafeBytes { unsafe append(contentsOf: $0) }
+        let count = span.byteCount
+        append(addingCapacity: count) { output in
+            unsafe output.withUnsafeMutableBufferPointer { target, initialized in
+                unsafe span.withUnsafeBytes {
+                    unsafe UnsafeMutableRawBufferPointer(target).copyMemory(from: $0)
+                }
+                initialized = count
+            }
+        }
     }
 
     /// Appends the text of a literal.
@@ -54,7 +62,13 @@ extension [UInt8] {
     /// Appends the bytes of a word, the lowest first, but for the first few of them.
     @inlinable
     public mutating func append(word: UInt64, skipping: Int = 0) {
-        unsafe Swift.withUnsafeBytes(of: word.littleEndian) { unsafe append(contentsOf: $0[skipping...]) }
+        let rest = skipping == 0 ? word : word >> UInt64(truncatingIfNeeded: skipping &* 8)
+        append(addingCapacity: 8) { output in
+            unsafe output.withUnsafeMutableBufferPointer { target, initialized in
+                unsafe UnsafeMutableRawBufferPointer(target).storeBytes(of: rest.littleEndian, as: UInt64.self)
+                initialized = 8 &- skipping
+            }
+        }
     }
 
     /// Overwrites the bytes from `offset` with a copy of `source`; traps when they do not all fit.

@@ -21,7 +21,14 @@ public enum Text {
     public static func hex(_ bytes: [UInt8], _ range: ByteRange) -> UInt64? {
         guard !range.isEmpty, range.count <= 16 else { return nil }
         var value: UInt64 = 0
-        for index in range.range {
+        var start = Int(range.start)
+        let span = RawSpan(_elements: bytes.span)
+        while start &+ 8 <= Int(range.end) {
+            guard let digits = hexadecimal(span.word(at: start)) else { return nil }
+            value = value << 32 | digits
+            start &+= 8
+        }
+        for index in start..<Int(range.end) {
             let byte = bytes[index]
             let digit: UInt8
             switch byte {
@@ -33,6 +40,20 @@ public enum Text {
             value = value << 4 | UInt64(digit)
         }
         return value
+    }
+
+    /// The value of eight hexadecimal digits, the first in the lowest byte; `nil` when one is none.
+    private static func hexadecimal(_ word: UInt64) -> UInt64? {
+        let low = word & 0x7F7F_7F7F_7F7F_7F7F
+        let digits = (low &+ 0x5050_5050_5050_5050) & ~(low &+ 0x4646_4646_4646_4646)
+        let small = low | 0x2020_2020_2020_2020
+        let letters = (small &+ 0x1F1F_1F1F_1F1F_1F1F) & ~(small &+ 0x1919_1919_1919_1919)
+        guard (digits | letters) & ~word & 0x8080_8080_8080_8080 == 0x8080_8080_8080_8080 else { return nil }
+        let nine = (letters & 0x8080_8080_8080_8080) >> 7 &* 9
+        var value = ((low & 0x0F0F_0F0F_0F0F_0F0F) &+ nine).byteSwapped
+        value = (value | value >> 4) & 0x00FF_00FF_00FF_00FF
+        value = (value | value >> 8) & 0x0000_FFFF_0000_FFFF
+        return (value | value >> 16) & 0xFFFF_FFFF
     }
 
     public static func equals(_ bytes: [UInt8], _ range: ByteRange, _ text: StaticString) -> Bool {

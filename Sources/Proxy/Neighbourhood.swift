@@ -56,11 +56,16 @@ package struct Neighbourhood: Sendable {
 
     /// Whose address it is.
     package func peer(at endpoint: Endpoint) -> PeerContact? {
-        peers.first { $0.endpoint == endpoint || $0.sockets.contains(endpoint) }
+        let index = peers.indices.first { peers[$0].endpoint == endpoint || peers[$0].sockets.contains(endpoint) }
+        return index.map { peers[$0] }
     }
 
     package func isPeerAddress(_ endpoint: Endpoint) -> Bool {
-        peers.contains { $0.endpoint == endpoint || $0.sockets.contains(endpoint) }
+        for index in peers.indices
+        where peers[index].endpoint == endpoint || peers[index].sockets.contains(endpoint) {
+            return true
+        }
+        return false
     }
 
     /// The members that take calls.

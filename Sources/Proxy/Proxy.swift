@@ -27,6 +27,7 @@ package import Primitives
 package import SIP
 
 package struct Proxy: Sendable {
+    private let passing = ByAddress()
     package var settings: ProxySettings
     package internal(set) var counters = ProxyCounters()
     /// When the event happens that is being handled: each sets it where it enters.
@@ -230,36 +231,27 @@ package struct Proxy: Sendable {
 
     // MARK: Contexts
 
-    /// A slot for a transaction; `nil` at the limit, which is counted and noted.
+    /// A slot for a transaction, which `put` fills; `nil` at the limit, which is counted and noted.
     mutating func newContext() -> SlotID? {
-        if let id = contexts.insert(.blank) { return id }
+        if let id = contexts.reserve() { return id }
         counters.overloaded += 1
         effects.items.append(.note(.overloaded))
         return nil
     }
 
-    /// Takes a context out of its slot to work on it; `put` brings it back. Between the two the slot holds a blank.
-    mutating func take(_ id: SlotID) -> ResponseContext? {
-        contexts.update(id) { place in
-            var taken = ResponseContext.blank
-            swap(&taken, &place)
-            return taken
-        }
-    }
+    /// Moves a context out of its slot to work on it; `put` brings it back. Between the two nobody finds it.
+    mutating func take(_ id: SlotID) -> ResponseContext? { contexts.lend(id) }
 
-    mutating func put(_ context: consuming ResponseContext, _ id: SlotID) {
-        var moved = context
-        _ = contexts.update(id) { swap(&moved, &$0) }
-    }
+    mutating func put(_ context: consuming ResponseContext, _ id: SlotID) { contexts.giveBack(context, id) }
 
     /// Forgets a context, its timers and its places in the tables.
     mutating func discard(_ context: ResponseContext, _ id: SlotID) {
         cancelTimers(context.timers)
         wheel.cancel(context.contextTimer)
-        for branch in context.branches {
-            cancelTimers(branch.timers)
-            cancelTimers(branch.cancelTimers)
-            wheel.cancel(branch.timerC)
+        for index in context.branches.indices {
+            cancelTimers(context.branches[index].timers)
+            cancelTimers(context.branches[index].cancelTimers)
+            wheel.cancel(context.branches[index].timerC)
         }
         if context.kind == .adopted { adoptedCount -= 1 }
         forgetRelay(context, id)
@@ -267,7 +259,7 @@ package struct Proxy: Sendable {
         if let did = context.did, context.method == .invite {
             _ = dialogTable.remove(hash: did.rawValue, value: id.index)
         }
-        _ = contexts.remove(id)
+        contexts.removeLent(id)
     }
 
     mutating func cancelTimers(_ timers: TimerSet) {
@@ -298,8 +290,12 @@ package struct Proxy: Sendable {
 
     /// Whether host and port of a URI are a name of this cluster, compared as written (S1-5).
     func isOwn(_ uri: URI, in bytes: [UInt8]) -> Bool {
-        settings.ownNames.contains { $0.matches(uri, in: bytes) }
-            || neighbours.memberNames.contains { $0.matches(uri, in: bytes) }
+        guard let place = URIPlace(uri, in: bytes) else { return false }
+        for index in settings.ownNames.indices where settings.ownNames[index].matches(place, in: bytes) { return true }
+        for index in neighbours.memberNames.indices where neighbours.memberNames[index].matches(place, in: bytes) {
+            return true
+        }
+        return false
     }
 
     /// The To tag of answers that the cluster gives itself: the same from every node (S2-11), so any of them recognises
@@ -313,7 +309,7 @@ package struct Proxy: Sendable {
         return stream.finish()
     }
 
-    func ownToTagText(_ request: borrowing Message) -> [UInt8] {
+    func ownToTagText(_ request: Message) -> [UInt8] {
         let number = (try? request.cSeq().number) ?? 0
         var writer = ByteWriter(capacity: 18)
         writer.put("us")

@@ -1,6 +1,7 @@
 // What the proxy needs to know of the configuration, as bytes and numbers ready for the hot path. `Node` makes it from
 // the validated settings; nothing here is checked again.
 
+import Primitives
 package import SIP
 
 /// `sip.force_rport`: where answers to a request go (S2-16; RFC 3261 §18.2.2, RFC 3581).
@@ -20,6 +21,7 @@ package enum EarlyTakeover: String, CaseIterable, Sendable {
 }
 
 package struct ProxySettings: Sendable {
+    private let passing = ByAddress()
     /// The node's own sockets, in the order of `ListenerID`.
     package var listeners: [Endpoint] = []
     /// The listener of the service address, which may be elsewhere.

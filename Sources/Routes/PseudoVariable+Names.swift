@@ -7,9 +7,9 @@ internal import SIP
 extension PseudoVariable {
     struct Name: Sendable {
         let name: StaticString
-        let read: @Sendable (borrowing RouteRun) -> RouteValue
+        let read: @Sendable (RouteRun) -> RouteValue
 
-        init(_ name: StaticString, _ read: @escaping @Sendable (borrowing RouteRun) -> RouteValue) {
+        init(_ name: StaticString, _ read: @escaping @Sendable (RouteRun) -> RouteValue) {
             self.name = name
             self.read = read
         }
@@ -40,11 +40,11 @@ extension PseudoVariable {
         Name("oP") { original($0, .transport) },
     ]
 
-    private static func original(_ run: borrowing RouteRun, _ part: URIPart) -> RouteValue {
+    private static func original(_ run: RouteRun, _ part: URIPart) -> RouteValue {
         run.message.isRequest ? part.value(of: run.message.copy(run.message.requestURI)) : .null
     }
 
-    private static func of(_ name: HeaderName, _ part: URIPart) -> @Sendable (borrowing RouteRun) -> RouteValue {
+    private static func of(_ name: HeaderName, _ part: URIPart) -> @Sendable (RouteRun) -> RouteValue {
         { run in run.uri(name).map { part.value(of: $0) } ?? .null }
     }
 
@@ -65,7 +65,7 @@ extension PseudoVariable {
         Name("re") { otherURI($0, "Remote-Party-ID") },
     ]
 
-    private static func otherURI(_ run: borrowing RouteRun, _ name: StaticString) -> RouteValue {
+    private static func otherURI(_ run: RouteRun, _ name: StaticString) -> RouteValue {
         guard let field = run.message.other(named: name),
             let address = try? NameAddress(run.message.bytes, field.value)
         else { return .null }
@@ -73,7 +73,7 @@ extension PseudoVariable {
     }
 
     /// With its quotes, as it is written.
-    static func displayName(_ run: borrowing RouteRun, _ name: HeaderName) -> RouteValue {
+    static func displayName(_ run: RouteRun, _ name: HeaderName) -> RouteValue {
         guard let field = run.message.first(name), let address = run.message.firstNameAddress(name) else {
             return .null
         }
@@ -109,7 +109,8 @@ extension PseudoVariable {
     ]
 
     private static func credential(_ run: borrowing RouteRun, _ name: StaticString) -> RouteValue {
-        let value = run.value(.authorization) ?? run.value(.proxyAuthorization)
+        var value = run.value(.authorization)
+        if value == nil { value = run.value(.proxyAuthorization) }
         return value.flatMap { DigestParameters($0)?[name] }.map { .text($0) } ?? .null
     }
 

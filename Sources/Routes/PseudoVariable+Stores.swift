@@ -26,13 +26,13 @@ extension PseudoVariable {
 
     // MARK: Reading
 
-    package func value(in run: borrowing RouteRun) -> RouteValue {
+    package func value(in run: RouteRun) -> RouteValue {
         var value = plainValue(in: run)
         for transformation in transformations { value = transformation.apply(value) }
         return value
     }
 
-    private func plainValue(in run: borrowing RouteRun) -> RouteValue {
+    private func plainValue(in run: RouteRun) -> RouteValue {
         switch kind {
         case .null: return .null
         case .plain(let index): return Self.plainNames[index].read(run)
@@ -59,7 +59,8 @@ extension PseudoVariable {
         case .sending(let field): return Self.value(of: field, in: run)
         case .dialogPart, .dialogContextPart, .sendingPart: return .null
         case .credentials:
-            let value = run.value(.authorization) ?? run.value(.proxyAuthorization)
+            var value = run.value(.authorization)
+            if value == nil { value = run.value(.proxyAuthorization) }
             return value.flatMap { DigestParameters($0)?.value(of: argument) }.map { .text($0) } ?? .null
         }
     }
@@ -77,7 +78,7 @@ extension PseudoVariable {
         }
     }
 
-    private func headerValue(in run: borrowing RouteRun) -> RouteValue {
+    private func headerValue(in run: RouteRun) -> RouteValue {
         let message = run.message
         switch place {
         case .top: return message.field(named: argument).map { .text(message.copy($0.value)) } ?? .null
@@ -110,12 +111,12 @@ extension PseudoVariable {
         return (Array(text[..<open]), index)
     }
 
-    private func recordValue(_ kind: RouteState.RecordKind, in run: borrowing RouteRun) -> RouteValue {
+    private func recordValue(_ kind: RouteState.RecordKind, in run: RouteRun) -> RouteValue {
         let path = recordPath
         return run.state.value(kind, path.name, path.field, at: path.at, path.fieldAt)
     }
 
-    private func transactionValue(in run: borrowing RouteRun) -> RouteValue {
+    private func transactionValue(in run: RouteRun) -> RouteValue {
         switch String(decoding: argument, as: UTF8.self) {
         case "id_index": return .integer(run.point.index)
         case "id_label": return .integer(run.point.label)
@@ -128,7 +129,7 @@ extension PseudoVariable {
     }
 
     /// Of the branches that this run added.
-    private func branchValue(in run: borrowing RouteRun) -> RouteValue {
+    private func branchValue(in run: RouteRun) -> RouteValue {
         let branches = run.plan.branches
         if argument == Array("count".utf8) { return .integer(branches.count) }
         let index = if case .at(let index) = place { index < 0 ? branches.count + index : index } else { 0 }
@@ -144,7 +145,7 @@ extension PseudoVariable {
     }
 
     /// The least or the most of Expires and the Contacts' expires.
-    private func expiresValue(in run: borrowing RouteRun) -> RouteValue {
+    private func expiresValue(in run: RouteRun) -> RouteValue {
         let message = run.message
         let general = message.leadingNumber(.expires).map { Int($0) }
         var contacts: [NameAddress] = []

@@ -64,9 +64,13 @@ package struct RouteRun: Sendable {
     private static let noMemory = RouteMemory(RouteSettings())
 
     /// The run as it is kept while it waits. Nothing of the node's is in it: a table that two hold would be copied
-    /// whole at the next write.
+    /// whole at the next write. Nor is what it has left for others to do, who take it when it begins to wait.
     package func parked() -> RouteRun {
         var run = self
+        run.notes = []
+        _ = run.plan.dialogs.takeActs()
+        _ = run.plan.takeRegistrations()
+        run.plan.continuations = []
         run.dialogs = Self.noDialogs
         run.locations = Self.noLocations
         run.memory = Self.noMemory
@@ -148,7 +152,7 @@ package struct RouteRun: Sendable {
 
     /// Whether an edit of this message may be made here: branches of a failed request are not there to be edited.
     mutating func edit(
-        _ body: (inout MessageEdits, borrowing Message) throws(MessageEdits.Refusal) -> Void
+        _ body: (inout MessageEdits, Message) throws(MessageEdits.Refusal) -> Void
     ) throws(RouteFault) {
         do throws(MessageEdits.Refusal) {
             try body(&plan.edits, message)

@@ -395,6 +395,7 @@ package final class ScriptJudge {
                 collect(question)
                 return nil
             }
+            collect(question)
             outcome = engine.resume(token, time: engine.host.run.time) { $0.giveUp(about) }
         }
         collect(question)

@@ -89,7 +89,7 @@ extension [UInt8] {
     }
 
     /// Without the topmost Via; `message` has just parsed these bytes.
-    func removingTopVia(_ message: borrowing Message) -> [UInt8] {
+    func removingTopVia(_ message: Message) -> [UInt8] {
         guard let via = try? message.topmostVia() else { return self }
         if via.isOnlyInField {
             return Array(self[..<Int(via.field.start)] + self[Int(via.field.end)...])

@@ -1,5 +1,5 @@
-// ModuleStore is what both kinds of database need to keep the tables of Kamailio's module `dialog`: how they are called,
-// what stands in which column, and what a batch of records does to them.
+// ModuleStore is what both kinds of database need to keep the tables of Kamailio's module `dialog`: how they are
+// called, what stands in which column, and what a batch of records does to them.
 //
 // They are written in the transaction of the records that they follow from, so they are never ahead of them nor behind.
 

@@ -1,6 +1,6 @@
 // PostgresConnection is one connection of libpq, which is asked one statement at a time and waits for its answer. It
-// gives up rather than wait for ever: 2 s for a connection, 5 s for an answer, whoever keeps it: the network, a lock, or
-// a server that is stopped and whose kernel still takes what it is sent. A connection that was given up is not used
+// gives up rather than wait for ever: 2 s for a connection, 5 s for an answer, whoever keeps it: the network, a lock,
+// or a server that is stopped and whose kernel still takes what it is sent. A connection that was given up is not used
 // again: what it was asked last may have been done.
 //
 // Nothing in it blocks but `poll`, which has a limit; a name of a host that nobody resolves is the one exception.

@@ -3,6 +3,7 @@
 // is taken from them.
 
 import Node
+import Routes
 import SIP
 import Transports
 

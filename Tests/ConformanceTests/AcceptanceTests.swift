@@ -82,6 +82,11 @@ struct AcceptanceTests {
         try expectToPass(name)
     }
 
+    @Test(.timeLimit(.minutes(5)), arguments: ["requests-within", "call-records"])
+    func `the cluster asks within calls, and programs are told of them`(name: String) throws {
+        try expectToPass(name)
+    }
+
     @Test(.timeLimit(.minutes(5)), arguments: ["random-relay"])
     func `any datagram may reach any node (S1-2)`(name: String) throws {
         try expectToPass(name)
@@ -98,7 +103,7 @@ struct AcceptanceTests {
         arguments: [
             "peers-sipp-udp", "peers-sipp-tcp", "peers-baresip", "peers-pjsua", "peers-linphone", "peers-netsip",
             "peers-websocket", "reached-by-connection", "route-of-the-dead", "expiry-over-connections",
-            "stream-manners", "services", "hunting-above", "hunting-behind", "script-stock",
+            "stream-manners", "services", "hunting-above", "hunting-behind", "script-stock", "media",
         ])
     func `independent user agents call through the nodes`(name: String) throws {
         try expectToPass(name)

@@ -97,7 +97,7 @@ struct ModuleRowTests {
         expected.flags = [.endsWithBye, .keepsDeadline]
         expected.timeoutRoute = "late"
         expected.requestURI = "sip:bob@192.0.2.9"
-        expected.extra = #"{"profiles":[{"name":"calls"},{"name":"caller","value":"a\"b\\c"}]}"#
+        expected.extra = #"{"profiles":[{"name":"caller","value":"a\"b\\c"},{"name":"calls"}]}"#
         expected.variables = [.init(name: "a", value: ""), .init(name: "tenant", value: "blue")]
         #expect(row == expected)
         #expect(cut == 0)

@@ -1,5 +1,5 @@
-// Nothing that has ended comes back (number 6): a node that slept still has the dialog, and who saw its end may be gone by
-// the time it wakes. Three nodes on a bus, and the phones of a call.
+// Nothing that has ended comes back (number 6): a node that slept still has the dialog, and who saw its end may be gone
+// by the time it wakes. Three nodes on a bus, and the phones of a call.
 
 import Node
 import Testing

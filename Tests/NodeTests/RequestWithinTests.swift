@@ -208,7 +208,8 @@ struct RequestWithinTests {
         send(&bench, "ACK", from: .caller, cSeq: 7, at: 0)
         send(&bench, "ACK", from: .caller, cSeq: 7, at: 2)
         let own = phones.acknowledged(ClusterBench.callee).suffix(3)
-        #expect(Set(own).count == 1 && own.first == 7 + 4_096)
+        // The first request took a higher place, since an INVITE overtook it.
+        #expect(Set(own).count == 1 && own.first == 7 + 2 * 4_096, "\(own)")
     }
 
     @Test(arguments: 0..<3)

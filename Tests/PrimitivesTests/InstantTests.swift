@@ -25,6 +25,14 @@ struct InstantTests {
         #expect(Duration.milliseconds(1_500).wholeMilliseconds == 1_500)
     }
 
+    @Test(arguments: [0, 1, 2, 3, 64, -5] as [Int])
+    func `a duration several times over, and a part of one, are the standard library's`(count: Int) {
+        for duration in [Duration.zero, .milliseconds(500), .seconds(-3), .nanoseconds(7), .seconds(10_000_000_000)] {
+            #expect(duration * count == duration * Int64(count))
+            if count != 0 { #expect(duration / count == duration / Int64(count)) }
+        }
+    }
+
     @Test(
         arguments: [
             0, 1, 999, 1_000_000_000, 4_722_366_482_869, 4_722_366_482_870, 86_400_000_000_000, Int64.max, -1, -1_500,

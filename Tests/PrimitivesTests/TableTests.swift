@@ -66,4 +66,33 @@ struct TableTests {
         slab.forEachID { visited.append($0) }
         #expect(visited == [third, second])
     }
+
+    @Test func `what a slab has lent nobody finds, and its slot stays taken`() throws {
+        var slab = Slab<String>(limit: 2)
+        let inserted = slab.insert("a")
+        let first = try #require(inserted)
+        #expect(slab.lend(first) == "a" && slab.lend(first) == nil && slab.count == 1)
+        #expect(!slab.contains(first) && slab[first] == nil && slab.id(at: 0) == nil && slab.remove(first) == nil)
+        #expect(slab.update(first) { $0 += "!" } == nil && slab.read(first) { $0 } == nil)
+        slab.giveBack("b", SlotID(index: 0, generation: 7))
+        #expect(slab[first] == nil, "a stale name brings nothing back")
+        slab.giveBack("b", first)
+        #expect(slab[first] == "b")
+        slab.giveBack("c", first)
+        #expect(slab[first] == "b", "what is not lent is not brought back")
+
+        let reserved = slab.reserve()
+        let second = try #require(reserved)
+        #expect(slab.count == 2 && slab[second] == nil && slab.reserve() == nil && slab.insert("x") == nil)
+        slab.removeLent(first)
+        #expect(slab.count == 2, "it is here")
+        slab.removeLent(second)
+        slab.removeLent(second)
+        #expect(slab.count == 1)
+        let again = slab.insert("d")
+        let third = try #require(again)
+        #expect(third.index == second.index && third != second)
+        slab.giveBack("e", second)
+        #expect(slab[third] == "d")
+    }
 }

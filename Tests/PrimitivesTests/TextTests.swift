@@ -30,6 +30,19 @@ struct TextTests {
         #expect(Text.hex(bytes, range) == expected)
     }
 
+    @Test func `eight digits at once are read as one by one, whatever stands among them`() {
+        for byte in UInt8.min...UInt8.max {
+            let digit = Character(UnicodeScalar(byte)).isASCII ? Character(UnicodeScalar(byte)).hexDigitValue : nil
+            for place in 0..<9 {
+                var bytes = Array("70fB29c3a".utf8)
+                bytes[place] = byte
+                let text = String(decoding: bytes, as: UTF8.self)
+                let expected = digit == nil ? nil : UInt64(text, radix: 16)
+                #expect(Text.hex(bytes, ByteRange(bytes)) == expected, "\(byte) at \(place)")
+            }
+        }
+    }
+
     @Test func `tokens compare without the case of ASCII letters, RFC 3261 §7.3.1`() {
         let (bytes, range) = all("Branch")
         #expect(Text.equalsIgnoringCase(bytes, range, "bRANCH"))

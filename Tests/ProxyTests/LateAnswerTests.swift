@@ -131,13 +131,13 @@ struct LateAnswerTests {
         _ = Self.bye("t1", invites[0], &bench)
         _ = Self.bye("t2", invites[1], &other)
         #expect(bench.state == .confirmed && other.state == .confirmed)
-        #expect(!bench.proxy.isSpent(bench.did, dialogs: bench.dialogs))
+        #expect(!bench.demands.contains(.spent))
         _ = try bench.dialogs.learn(
             bench.did, facts: RawSpan(_elements: other.lastPatch.span), age: nil, now: bench.now)
-        #expect(bench.proxy.isSpent(bench.did, dialogs: bench.dialogs))
+        #expect(bench.demands.contains(.spent))
         bench.proxy.learnSpent(
             bench.did, now: bench.now, dialogs: &bench.dialogs)
         #expect(bench.state == .deleted)
-        #expect(!bench.proxy.isSpent(bench.did, dialogs: bench.dialogs))
+        #expect(!bench.demands.contains(.spent))
     }
 }

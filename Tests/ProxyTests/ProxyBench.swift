@@ -175,6 +175,11 @@ struct ProxyBench {
 
     var did: DialogID { puts[0] }
     var state: DialogState? { puts.first.flatMap { dialogs.state($0) } }
+    /// What the record asks of this node, now that a peer may have changed it.
+    var demands: Proxy.Demands {
+        var proxy = proxy
+        return proxy.demands(of: did, now: now, dialogs: dialogs)
+    }
 }
 
 /// Messages of one call, as the two phones write them.

@@ -41,6 +41,53 @@ struct WordStepsTests {
         }
     }
 
+    @Test("a host ends at the first byte that none may hold, and its URI with it unless a parameter or header begins")
+    func bytesOfHosts() {
+        let head = [UInt8]("sip:".utf8)
+        each(19) { place, byte, text in
+            guard byte != UInt8(ascii: "@") else { return }
+            let scalar = Character(UnicodeScalar(byte))
+            let isOfHost = scalar.isASCII && (scalar.isLetter || scalar.isNumber || "-._".contains(scalar))
+            let isEnd = place > 0 && (scalar == ";" || scalar == "?")
+            let bytes = head + text
+            let uri = try? URI(bytes, ByteRange(bytes))
+            #expect(uri?.host.count == (isOfHost ? 19 : isEnd ? place : nil), "byte \(byte) at \(place)")
+        }
+    }
+
+    @Test("a parameter's name is its token, in any case")
+    func namesOfParameters() {
+        each(9) { place, byte, text in
+            let bytes = [UInt8](";".utf8) + text + [UInt8]("=v".utf8)
+            let whole = Parameters.value("aaaaaaaaa", in: bytes, ByteRange(bytes))
+            #expect((whole != nil) == (byte | 0x20 == UInt8(ascii: "a")), "byte \(byte) at \(place)")
+            let scalar = Character(UnicodeScalar(byte))
+            let isToken = scalar.isASCII && (scalar.isLetter || scalar.isNumber || "-.!%*_+`'~".contains(scalar))
+            let half = Parameters.value("aaaa", in: bytes, ByteRange(bytes))
+            #expect((half != nil) == (place == 4 && !isToken), "byte \(byte) at \(place)")
+        }
+    }
+
+    @Test(
+        "a parameter of a URI is found as one of any list is",
+        arguments: [";lr;did=0123456789abcdef", ";Transport=tls;lr", ";a;transport=u,dp;lr=on", ";;lr;x=;transport"])
+    func parametersOfURIs(list: String) {
+        let head = [UInt8]("sip:b@h".utf8)
+        for place in 1..<list.utf8.count {
+            for byte in UInt8.min...UInt8.max where byte != UInt8(ascii: "@") {
+                var bytes = head + [UInt8](list.utf8)
+                bytes[head.count + place] = byte
+                guard let uri = try? URI(bytes, ByteRange(bytes)) else { continue }
+                for name in ["lr", "transport", "did", "x", "a"] as [StaticString] {
+                    let expected = uri.parameters.isEmpty ? nil : Parameters.value(name, in: bytes, uri.parameters)
+                    let found = uri.parameter(name, in: bytes)
+                    #expect(found?.isEmpty == expected?.isEmpty, "\(name), byte \(byte) at \(place)")
+                    if expected?.isEmpty == false { #expect(found == expected, "\(name), byte \(byte) at \(place)") }
+                }
+            }
+        }
+    }
+
     @Test("user, password, host and parameters of a URI, however long")
     func partsOfURIs() throws {
         for length in 1...20 {
@@ -68,6 +115,13 @@ struct WordStepsTests {
             let branch = try #require(Message.topmostBranch(of: bytes))
             #expect(Text.string(bytes, branch) == "z9hG4bKone")
         }
+        for line in ["\(name): SIP/2.0/UDP b;branch=z9hG4bKone", "\(name): SIP/2.0/UDP b;branch=z9hG4bKone ;rport"] {
+            let text = "INVITE sip:b@example.org SIP/2.0\r\n\(line)\r\nVia: SIP/2.0/UDP b;branch=z9hG4bKtwo\r\n\r\n"
+            let branch = try #require(Message.topmostBranch(of: [UInt8](text.utf8)))
+            #expect(Text.string([UInt8](text.utf8), branch) == "z9hG4bKone")
+        }
+        let bare = "BYE sip:b@example.org SIP/2.0\r\n\(name): SIP/2.0/UDP b\r\nTo: <sip:b>;branch=z9\r\n\r\n"
+        #expect(Message.topmostBranch(of: [UInt8](bare.utf8)) == .empty)
         #expect(
             Message.topmostBranch(
                 of: [UInt8]("BYE sip:b@example.org SIP/2.0\r\n\r\n\(name): SIP/2.0/UDP b;branch=z\r\n".utf8)) == nil)

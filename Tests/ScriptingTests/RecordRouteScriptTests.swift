@@ -57,12 +57,11 @@ struct RecordRouteScriptTests {
 
     @Test func `both of two Record-Routes get them`() throws {
         var desk = try ScriptDesk(Self.script) { settings, routes in
-            settings.sip.listen += [Endpoint(text: "tcp://127.0.0.20:5060")].compactMap { $0 }
-            settings.sip.advertise = ["sip:192.0.2.1", "sip:192.0.2.2;transport=tcp"].compactMap { ConfiguredURI($0) }
-            routes.transports = [.udp, .tcp]
-            routes.domains = ["192.0.2.1", "192.0.2.2"].map { Array($0.utf8) }
+            settings.sip.listen += [Endpoint(text: "[2001:db8::20]:5060")].compactMap { $0 }
+            settings.sip.advertise = ["sip:192.0.2.1", "sip:[2001:db8::1]"].compactMap { ConfiguredURI($0) }
+            routes.domains = ["192.0.2.1", "[2001:db8::1]"].map { Array($0.utf8) }
         }
-        let text = ScriptCall.request("INVITE sip:bob@127.0.0.21:5070;transport=tcp", "INVITE")
+        let text = ScriptCall.request("INVITE sip:bob@[2001:db8::21]:5070", "INVITE")
         let sent = try desk.receive(text, from: Self.caller)
         let invite = try #require(sent.first { $0.firstLine.hasPrefix("INVITE") })
         let records = invite.lines("Record-Route")

@@ -26,7 +26,9 @@ enum Checks {
             "HummingbirdTLS", "NIOHTTP1", "NIOSSL", "Logging", "Yams", "Foundation", "FoundationEssentials", "Glibc",
             "Synchronization",
         ],
-        "Storage": ["Dialogs", "Node", "Nanomsg", "GRDB", "CPostgres", "Foundation", "Glibc", "Synchronization"],
+        "Storage": [
+            "Dialogs", "Node", "Nanomsg", "GRDB", "CPostgres", "CSockets", "Foundation", "Glibc", "Synchronization",
+        ],
         "Scripting": ["Primitives", "SIP", "Dialogs", "Proxy", "Node", "Routes", "CLua"],
         "Callbacks": [
             "Primitives", "Dialogs", "Proxy", "Node", "Nanomsg", "Transports", "Glibc", "Synchronization",

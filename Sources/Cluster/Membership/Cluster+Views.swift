@@ -274,7 +274,8 @@ extension Cluster {
             let isCompared = peers[index].comparedAt.map { $0 >= since } ?? false
             if isMember, !isCompared, peers[index].session == nil { peers[index].want(sync: .complete) }
         }
-        let members = peers.indices.filter { isComparable(peers[$0]) }
+        var members: [Int] = []
+        for index in peers.indices where isComparable(peers[index]) { members.append(index) }
         if isMember, comparedEpoch != view.epoch,
             members.allSatisfy({ (peers[$0].comparedAt ?? .zero) >= epochBegan }),
             members.count + 1 == seatsOfHolders

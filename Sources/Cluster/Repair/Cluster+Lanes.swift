@@ -50,9 +50,9 @@ extension Cluster {
             }
             guard now >= lanes[lane].pauseUntil else { continue }
             let at = heardPosition(ofLane: lane)
-            guard now >= lanes[lane].helloAt || at.map({ wantsAnything(of: peers[$0], now: now) }) == true else {
-                continue
-            }
+            var isDue = now >= lanes[lane].helloAt
+            if !isDue, let at { isDue = wantsAnything(of: peers[at], now: now) }
+            guard isDue else { continue }
             let start = out.arena.count
             FrameHeader(
                 mark: mark, sender: localMember, clock: ClockOffset.clock(now), salt: salt, lane: .request, first: 0,

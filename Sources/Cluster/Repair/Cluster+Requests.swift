@@ -15,6 +15,7 @@ extension Cluster {
         counters.bytesIn += UInt64(request.byteCount)
         let bytes = request.byteCount <= FrameHeader.messageLimit ? [UInt8](copying: request) : []
         let admitted = admit(bytes, lane: .request, now: now, out: &out)
+        store.settleDigests()
         if let (header, start) = admitted { take(pushed: bytes, start, header, store: &store, now: now, out: &out) }
         let from = out.arena.count
         FrameHeader(

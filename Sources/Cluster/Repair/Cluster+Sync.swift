@@ -8,8 +8,8 @@
 // may be older than the end of its dialog, which the answer, having the tombstone only, does not repeat: from there on
 // the stream is repaired. While it joins a node asks every
 // live member, and gets what has ended, too: else it could not tell a third that has slept, and brings back what it had
-// then, that this is over. When up it asks one whose root digest differs, about once a second, leaving out what changed within the
-// last second.
+// then, that this is over. When up it asks one whose root digest differs, about once a second, leaving out what changed
+// within the last second.
 //
 // Where facts come in all the time the roots always differ, and tell nothing: then each comparison is of one stretch of
 // the table, and the next of the one behind it. So a busy pair spends some kilobytes a second on it, however large the
@@ -52,8 +52,9 @@ extension Cluster {
         request.wantsEnded = session.reason == .complete && state == .joining
         let young = now.advanced(by: .zero - settings.compareGrace)
         let end = min(session.end ?? store.bucketCount, session.cursor.bucket + SyncRequest.bucketLimit)
-        for bucket in session.cursor.bucket..<max(end, session.cursor.bucket) {
-            request.digests.append(store.digest(bucket: bucket))
+        let buckets = session.cursor.bucket..<max(end, session.cursor.bucket)
+        request.digests = store.digests(of: buckets)
+        for bucket in buckets {
             request.skipped.append(request.skipsYoung && store.youngest(bucket: bucket) > young)
         }
         writer.put(EntryKind.syncRequest.rawValue)

@@ -11,8 +11,8 @@
 //
 // A sync request holds the asker's digests of the buckets from `from` on, 8 bytes each; `skip` has a bit for each
 // bucket that is too young to compare. The answer's items are the records of unequal buckets, and, where it wants what
-// has `ended`, the tombstones of the equal ones, which no digest covers; (next, after) is where to go on: after that did
-// when `resuming`, else with a fresh bucket.
+// has `ended`, the tombstones of the equal ones, which no digest covers; (next, after) is where to go on: after that
+// did when `resuming`, else with a fresh bucket.
 
 internal import Primitives
 

@@ -49,8 +49,8 @@ public struct ModuleTakeover: Equatable, Sendable {
 }
 
 extension DialogTable {
-    /// The did of a row's dialog: its upper half is `hash_id`, its bucket is `hash_entry`, so that both go on naming it;
-    /// the rest is a keyed hash.
+    /// The did of a row's dialog: its upper half is `hash_id`, its bucket is `hash_entry`, so that both go on naming
+    /// it; the rest is a keyed hash.
     public func did(ofModule row: ModuleRow) -> DialogID {
         var stream = hash.begin()
         for text in [row.key.callID, row.caller.tag] {
@@ -79,7 +79,8 @@ extension ModuleRow {
         try record.take(self)
         let age = max(0, now - startTime)
         // Clocks may differ, and a row may be wrong: no dialog is younger than born.
-        let end = UInt64(max(0, timeout - now + age)) * 1_000
+        // 0 would be no deadline: what is over ends at once.
+        let end = max(1, UInt64(max(0, timeout - now + age)) * 1_000)
         var deadline = RecordView.Deadline()
         (deadline.atMilliseconds, deadline.lifetimeMilliseconds) = (end, end)
         record.deadline = deadline

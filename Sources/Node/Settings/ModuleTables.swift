@@ -1,5 +1,5 @@
-// ModuleTables is how the tables of Kamailio's module `dialog` are called where they are kept beside ours: the names and
-// defaults of its parameters, `storage.table_name` for `modparam("dialog", "table_name", …)`.
+// ModuleTables is how the tables of Kamailio's module `dialog` are called where they are kept beside ours: the names
+// and defaults of its parameters, `storage.table_name` for `modparam("dialog", "table_name", …)`.
 
 /// A column whose name is a parameter of the module; `iflags`, `req_uri` and `xdata` have none.
 package enum ModuleColumn: String, CaseIterable, Sendable {

@@ -9,8 +9,8 @@
 // all there is. Of several disks the newest counts, and those that were written until a horizon before: a row that only
 // an older one has may be of a call that has ended since, whose tombstone everybody has forgotten. Joined: the members
 // know better than a disk. What is not believed is held back: not live and not counted, until a request names it, or
-// its deadline has passed, when its BYEs do no harm. Taking over: with a module's tables, what stands in them and is not
-// among the records that were read is of a Kamailio that was there before.
+// its deadline has passed, when its BYEs do no harm. Taking over: with a module's tables, what stands in them and is
+// not among the records that were read is of a Kamailio that was there before.
 //
 // Nothing is written before all this is done. What cannot be done is tried again, later and later, `retryLongest` at
 // most, for as long as the process runs.
@@ -291,6 +291,15 @@ struct StorageState: Sendable {
         nextPaced = max(nextPaced, now).advanced(by: Self.pace)
         paced[did] = nextPaced
         counters.expired += 1
+    }
+
+    /// This node may end dialogs from now on: at their pace, whatever has gone by until then.
+    mutating func paceAnew(now: Instant) {
+        nextPaced = now
+        for (did, _) in paced.sorted(by: { ($0.value, $0.key.rawValue) < ($1.value, $1.key.rawValue) }) {
+            nextPaced = nextPaced.advanced(by: Self.pace)
+            paced[did] = nextPaced
+        }
     }
 
     /// Not before it is a dialog to be ended.

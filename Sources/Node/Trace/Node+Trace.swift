@@ -31,16 +31,21 @@ extension Node {
 
     /// Keeps what was queued since: as what came, or, when time alone has caused it, as what it is.
     mutating func traceSent(from queued: Int, as lane: TraceLane?, now: Instant) {
-        let queue = proxy.effects.queue
-        guard trace.isOn, queue.datagrams.count > queued else { return }
-        tracedDatagrams = queue.datagrams.count
-        let arena = RawSpan(_elements: queue.arena.bytes.span)
-        for datagram in queue.datagrams[queued...] {
-            let message = arena.extracting(datagram.range.range)
-            trace.keep(
-                message, .sent, datagram.to, datagram.from, lane: lane ?? Self.lane(of: message),
-                number: trace.nextNumber(), outline: datagram.outline, now: now)
+        guard trace.isOn, proxy.effects.queue.datagrams.count > queued else { return }
+        tracedDatagrams = proxy.effects.queue.datagrams.count
+        for index in queued..<tracedDatagrams {
+            Self.keep(proxy.effects.queue, index, in: &trace, lane: lane, now: now)
         }
+    }
+
+    private static func keep(
+        _ queue: SendQueue, _ index: Int, in trace: inout TraceRing, lane: TraceLane?, now: Instant
+    ) {
+        let message = RawSpan(_elements: queue.arena.bytes.span).extracting(queue.datagrams[index].range.range)
+        trace.keep(
+            message, .sent, queue.datagrams[index].to, queue.datagrams[index].from,
+            lane: lane ?? self.lane(of: message), number: trace.nextNumber(), outline: queue.datagrams[index].outline,
+            now: now)
     }
 
     func traceHeldKind(_ purpose: CommitToken.Purpose) -> TraceKind {

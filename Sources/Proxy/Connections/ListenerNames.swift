@@ -41,20 +41,42 @@ package struct ListenerName: Sendable {
 
 extension ProxySettings {
     func name(_ listener: ListenerID) -> ListenerName {
+        names.isEmpty ? .unnamed : names[place(of: listener)]
+    }
+
+    /// Where in `names` a listener is, or who stands for it.
+    private func place(of listener: ListenerID) -> Int {
         let index = Int(listener.rawValue)
-        return index < names.count ? names[index] : names.first ?? .unnamed
+        return index < names.count ? index : 0
+    }
+
+    /// sent-by of a listener.
+    func sentBy(_ listener: ListenerID) -> [UInt8] { names.isEmpty ? [] : names[place(of: listener)].sentBy }
+
+    private func transport(_ listener: ListenerID) -> TransportProtocol {
+        names.isEmpty ? .udp : names[place(of: listener)].transport
+    }
+
+    private func advertised(_ listener: ListenerID) -> [UInt8] {
+        names.isEmpty ? [] : names[place(of: listener)].advertised
     }
 
     /// The listener that stands for this node where no other is closer: the first UDP one, else the first.
     var mainListener: ListenerID {
-        ListenerID(rawValue: UInt8(truncatingIfNeeded: names.firstIndex { $0.transport == .udp } ?? 0))
+        for index in names.indices where names[index].transport == .udp {
+            return ListenerID(rawValue: UInt8(truncatingIfNeeded: index))
+        }
+        return ListenerID(rawValue: 0)
     }
 
     /// What this node is called in records.
-    package var sentBy: [UInt8] { name(mainListener).sentBy }
+    package var sentBy: [UInt8] { sentBy(mainListener) }
 
     /// Whether anything comes or goes over connections.
-    var hasStreams: Bool { names.contains { $0.transport != .udp } }
+    var hasStreams: Bool {
+        for index in names.indices where names[index].transport != .udp { return true }
+        return false
+    }
 
     /// Whether this node sends by a transport: it has a listener for it.
     func speaks(_ transport: TransportProtocol) -> Bool {
@@ -143,10 +165,9 @@ extension ProxySettings {
 
     /// Writes transport and sent-by of our Via: `UDP 127.0.0.11:5060`.
     func writeSentBy(_ listener: ListenerID, into writer: inout ByteWriter) {
-        let name = name(listener)
-        writer.put(name.transport.name)
+        writer.put(transport(listener).name)
         writer.put(0x20)
-        writer.put(name.sentBy)
+        writer.put(sentBy(listener))
     }
 
     /// Writes what stands above a request that leaves: our Via, and the Record-Routes of `recorded`.
@@ -171,21 +192,21 @@ extension ProxySettings {
         _ recorded: RecordedRoute, upstream: ListenerID, downstream: ListenerID, secure: Bool, above standing: [UInt8]?,
         into writer: inout ByteWriter
     ) {
-        let (above, below) = (name(downstream), name(upstream))
-        let count = below.advertised.count
-        let stands =
-            standing.map { $0.starts(with: below.advertised) && $0.dropFirst(count).first == UInt8(ascii: ";") }
-            ?? false
-        let differs = above.advertised != below.advertised
-        if differs || !stands { writeRecordRoute(recorded, above, secure: secure, into: &writer) }
-        if differs, !stands { writeRecordRoute(recorded, below, secure: secure, into: &writer) }
+        var stands = false
+        if let standing {
+            let below = advertised(upstream)
+            stands = standing.starts(with: below) && standing.dropFirst(below.count).first == UInt8(ascii: ";")
+        }
+        let differs = downstream != upstream && advertised(downstream) != advertised(upstream)
+        if differs || !stands { writeRecordRoute(recorded, downstream, secure: secure, into: &writer) }
+        if differs, !stands { writeRecordRoute(recorded, upstream, secure: secure, into: &writer) }
     }
 
     private func writeRecordRoute(
-        _ recorded: RecordedRoute, _ name: ListenerName, secure: Bool, into writer: inout ByteWriter
+        _ recorded: RecordedRoute, _ listener: ListenerID, secure: Bool, into writer: inout ByteWriter
     ) {
-        writer.put(secure && name.transport != .udp ? "Record-Route: <sips:" : "Record-Route: <sip:")
-        writer.put(name.advertised)
+        writer.put(secure && transport(listener) != .udp ? "Record-Route: <sips:" : "Record-Route: <sip:")
+        writer.put(advertised(listener))
         writer.put(";lr;")
         writer.put(routeParameter)
         writer.put("=")
@@ -231,8 +252,10 @@ extension Proxy {
 
     /// What a side of a record keeps of the listener toward it: nothing where that is the home's name anyway.
     func sentByInRecord(_ listener: ListenerID) -> [UInt8] {
-        let name = settings.name(listener).sentBy
-        return name == settings.sentBy ? [] : name
+        let main = settings.mainListener
+        if listener == main { return [] }
+        let name = settings.sentBy(listener)
+        return name == settings.sentBy(main) ? [] : name
     }
 
     /// sent-by of a request that the cluster makes to one side: the home's name there, else the home's, else ours.
@@ -240,7 +263,7 @@ extension Proxy {
         for name in [side.sentBy, home?.sentBy ?? []] where !name.isEmpty && Self.isOfFamily(name, of: endpoint) {
             return name
         }
-        return settings.name(egressListener(endpoint)).sentBy
+        return settings.sentBy(egressListener(endpoint))
     }
 
     /// Whether who is at an endpoint can send to a host and port; to a name everybody can.

@@ -104,7 +104,7 @@ extension Proxy {
 
     /// The same for whoever sent a request, if that was not another proxy: then there is more than one Via, and the
     /// connection is not the user agent's.
-    func flowFact(_ flow: FlowID, ofSender request: borrowing Message) -> FlowFact? {
+    func flowFact(_ flow: FlowID, ofSender request: Message) -> FlowFact? {
         guard request.count(of: .via) == 1, let via = try? request.topmostVia(), via.isOnlyInField else { return nil }
         return flowFact(flow)
     }
@@ -119,11 +119,11 @@ extension Proxy {
 
     /// Whether Record-Route must be sips: the Request-URI or the first Route left is (§16.6 step 4).
     func isSecure(_ plan: RequestPlan) -> Bool {
-        let range = plan.consumedRoutes < routes.count ? routes[plan.consumedRoutes].uri : message.requestURI
-        guard plan.requestURI.isEmpty || plan.consumedRoutes < routes.count else {
-            return (try? URI(plan.requestURI, ByteRange(plan.requestURI)))?.scheme == .sips
+        if plan.consumedRoutes < routes.count {
+            return (try? URI(message.bytes, routes[plan.consumedRoutes].uri))?.scheme == .sips
         }
-        return (try? URI(message.bytes, range))?.scheme == .sips
+        if plan.requestURI.isEmpty { return message.parsedRequestURI?.scheme == .sips }
+        return (try? URI(plan.requestURI, ByteRange(plan.requestURI)))?.scheme == .sips
     }
 
     /// Whether a request goes by TCP instead of UDP for its size (RFC 3261 §18.1.1).
@@ -227,7 +227,7 @@ extension Proxy {
                 endUnsent(&context, id, branch: Int(token.branch), dialogs: &dialogs)
             }
         }
-        finish(context, id)
+        finish(consume context, id)
     }
 
     private mutating func endUnsent(

@@ -120,29 +120,42 @@ extension Proxy {
 
     /// The INVITE transaction as an heir needs it (S2-11).
     private mutating func writePending(_ context: ResponseContext, _ plan: RequestPlan, branch: Branch) {
-        guard loadStored(context.request) else { return }
-        let (settings, stored, message) = (settings, stored, message)
         let listener = listener(for: plan, toward: plan.nextHop)
         var routesLeft = ByteWriter()
         writeRoutesLeft(plan, into: &routesLeft)
+        scratch.removeAll()
+        if plan.isJudged {  // A script may have changed the message at hand.
+            guard loadStored(context.request) else { return }
+            stored.writeVias(into: &scratch)
+        } else {
+            plan.writeVias(of: message, into: &scratch)
+        }
+        Self.writePending(
+            &facts, of: message, plan, branch, from: listener, scratch.bytes, routesLeft, context.sessionSeconds,
+            settings)
+    }
+
+    private static func writePending(
+        _ facts: inout FactsWriter, of message: Message, _ plan: RequestPlan, _ branch: Branch,
+        from listener: ListenerID, _ vias: [UInt8], _ routesLeft: ByteWriter, _ sessionSeconds: UInt32,
+        _ settings: ProxySettings
+    ) {
         facts.pending(
             plan.leg, cSeq: plan.cSeq.number, branch: { branch.write(mark: settings.mark, into: &$0) }
         ) { pending in
-            pending.put(.vias) { writer in
-                stored.forEach(.via) { writer.put(stored.bytes, $0.line) }
-            }
+            pending.put(.vias, vias)
             pending.put(.source) { plan.sender.writeFact(into: &$0) }
             if !routesLeft.isEmpty { pending.put(.routes, routesLeft.bytes) }
             pending.pass(plan.pass)
             pending.shift(by: plan.shift)
-            pending.session(seconds: context.sessionSeconds)
+            pending.session(seconds: sessionSeconds)
             guard plan.targets.isEmpty else { return }  // Each branch says where it goes (`learnBranch`).
             if plan.requestURI.isEmpty {
                 pending.put(.requestURI, message.bytes, message.requestURI)
             } else {
                 pending.put(.requestURI, plan.requestURI)
             }
-            pending.put(.via) { Self.writeVia(settings, branch, listener, into: &$0) }
+            pending.put(.via) { writeVia(settings, branch, listener, into: &$0) }
             pending.put(.target) { plan.nextHop.writeFact(into: &$0) }
         }
     }
@@ -203,10 +216,11 @@ extension Proxy {
 
     /// A 2xx: what it confirms or refreshes. One that confirms a dialog or moves its deadline must be committed before
     /// it is sent.
-    mutating func learnSuccess(_ asReceived: ResponseContext, _ index: Int, answer: [UInt8], dialogs: inout DialogTable)
-        -> SuccessFact
-    {
-        var context = asReceived
+    mutating func learnSuccess(
+        _ context: inout ResponseContext, _ index: Int, answer: [UInt8], dialogs: inout DialogTable
+    ) -> SuccessFact {
+        let leg = context.leg
+        defer { context.leg = leg }  // What `matchAgain` finds is of this response.
         guard context.isInitial || matchAgain(&context, dialogs: dialogs) else { return .nothing }
         guard let did = context.did, let state = dialogs.state(did), state != .deleted else { return .nothing }
         guard context.isInitial || context.refreshes else { return .nothing }
@@ -351,14 +365,14 @@ extension Proxy {
         guard !addresses.isEmpty else { return [] }
         var writer = ByteWriter()
         if leg == .caller {
-            let last = addresses.lastIndex { isOwnAddress($0) }.map { $0 + 1 } ?? 0
+            let last = lastOwnAddress().map { $0 + 1 } ?? 0
             for index in last..<addresses.count {
                 if !writer.isEmpty { writer.put(", ") }
                 writer.put(message.bytes, addresses[index].element)
             }
         } else {
             // Of several passes the first one's stands lowest: what is above it leads to the callee, other passes too.
-            var own = addresses.lastIndex { isOwnAddress($0) } ?? addresses.count
+            var own = lastOwnAddress() ?? addresses.count
             while own > 0, own < addresses.count, isOwnAddress(addresses[own - 1]) { own -= 1 }
             for index in stride(from: own - 1, through: 0, by: -1) {
                 if !writer.isEmpty { writer.put(", ") }
@@ -366,6 +380,11 @@ extension Proxy {
             }
         }
         return writer.bytes
+    }
+
+    private func lastOwnAddress() -> Int? {
+        for index in addresses.indices.reversed() where isOwnAddress(addresses[index]) { return index }
+        return nil
     }
 
     private func isOwnAddress(_ address: NameAddress) -> Bool {
@@ -380,7 +399,7 @@ extension Proxy {
         return addresses.first.map { URI.withoutHeaders(message.bytes, $0.uri) }
     }
 
-    private func contactURI(of other: borrowing Message) -> ByteRange? {
+    private func contactURI(of other: Message) -> ByteRange? {
         var found: [NameAddress] = []
         other.nameAddresses(.contact, into: &found)
         return found.first.map { URI.withoutHeaders(other.bytes, $0.uri) }

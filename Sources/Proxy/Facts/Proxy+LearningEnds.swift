@@ -22,14 +22,14 @@ extension Proxy {
     /// Where the caller's INVITE was acknowledged while branches of it were open, the end of the last one settles it.
     mutating func settleLast(_ context: ResponseContext, _ ending: [Int], dialogs: DialogTable) {
         guard context.isInitial, let did = context.did,
-            dialogs.view(did, { isAcknowledged($0, $1, context.cSeq) }) ?? false
+            dialogs.view(did, { Self.isAcknowledged($0, $1, context.cSeq) }) ?? false
         else { return }
         var own: [[UInt8]] = []
         for index in ending where loadStored(context.branches[index].sent) {
             if let via = try? stored.topmostVia() { own.append(stored.copy(via.branch)) }
         }
         let isLast = dialogs.view(did) { view, bytes in
-            !hasOpenPending(view, bytes, context.cSeq) { pending in
+            !Self.hasOpenPending(view, bytes, context.cSeq) { pending in
                 own.contains { Text.same(bytes, pending.branch, $0, ByteRange($0)) }
             }
         }
@@ -37,14 +37,14 @@ extension Proxy {
     }
 
     /// A callee's 2xx to the caller's INVITE was acknowledged.
-    func isAcknowledged(_ view: RecordView, _ stored: [UInt8], _ cSeq: UInt32) -> Bool {
+    static func isAcknowledged(_ view: RecordView, _ stored: [UInt8], _ cSeq: UInt32) -> Bool {
         var found = false
         view.forEachOut(in: stored) { found = found || $0.acked >= cSeq }
         return found
     }
 
     /// Whether a branch of the caller's INVITE, but for those left out, has had no final answer.
-    func hasOpenPending(
+    static func hasOpenPending(
         _ view: RecordView, _ stored: [UInt8], _ cSeq: UInt32, except: (RecordView.Pending) -> Bool = { _ in false }
     ) -> Bool {
         var isOpen = false
@@ -56,12 +56,12 @@ extension Proxy {
     }
 
     /// A later INVITE of the caller is over, and a branch of its first one is not: what settles the one in the record
-    /// would take the other away, which an heir may have to cancel. The end of that branch settles it (`isSettleable`),
+    /// would take the other away, which an heir may have to cancel. The end of that branch settles it (`Demands`),
     /// or the next INVITE does.
     private func keepsBranches(of leg: Leg, _ did: DialogID, dialogs: DialogTable) -> Bool {
         guard leg == .caller else { return false }
         return dialogs.view(did) { view, stored in
-            view.settledCaller < view.inviteCSeq && hasOpenPending(view, stored, view.inviteCSeq)
+            view.settledCaller < view.inviteCSeq && Self.hasOpenPending(view, stored, view.inviteCSeq)
         } ?? false
     }
 
@@ -134,8 +134,8 @@ extension Proxy {
     mutating func learnBye(_ did: DialogID, _ leg: Leg, dialogs: inout DialogTable) {
         if wasMadeHere() { return }
         let calleeTag = leg == .caller ? message.toTag : message.fromTag
-        let goesOn = dialogs.view(did) { view, stored in livesWithout(calleeTag, view, stored) } ?? false
         let bytes = message.bytes
+        let goesOn = dialogs.view(did) { Self.livesWithout(bytes, calleeTag, $0, $1) } ?? false
         if !goesOn { cancelOrphans(did, dialogs: &dialogs) }
         facts.begin()
         if goesOn {
@@ -160,36 +160,19 @@ extension Proxy {
 
     /// Whether the call goes on when the dialog-out with this To tag ends: another callee has answered as well, or,
     /// while nobody has, the INVITE is pending, here or at a server behind that tries one phone after another.
-    private func livesWithout(_ calleeTag: ByteRange, _ view: RecordView, _ stored: [UInt8]) -> Bool {
+    private static func livesWithout(
+        _ tags: [UInt8], _ calleeTag: ByteRange, _ view: RecordView, _ stored: [UInt8]
+    ) -> Bool {
         let isAnswered = view.state >= .confirmedNotAcknowledged
         var goesOn = false
         view.forEachOut(in: stored) { out in
             guard let state = out.state, state != .deleted, !isAnswered || state >= .confirmedNotAcknowledged,
-                !Text.same(stored, out.toTag, message.bytes, calleeTag)
+                !Text.same(stored, out.toTag, tags, calleeTag)
             else { return }
             goesOn = true
         }
         guard !isAnswered, !goesOn else { return goesOn }
         return hasOpenPending(view, stored, view.inviteCSeq)
-    }
-
-    /// Whether every callee that answered has ended and the record does not say so: their BYEs passed several nodes at
-    /// once, or came before the fact of the 2xx.
-    package func isSpent(_ did: DialogID, dialogs: DialogTable) -> Bool {
-        guard let state = dialogs.state(did), state == .confirmedNotAcknowledged || state == .confirmed else {
-            return false
-        }
-        return dialogs.view(did) { view, stored in
-            var (hasEnded, lives) = (false, false)
-            view.forEachOut(in: stored) { out in
-                switch out.state {
-                case .confirmedNotAcknowledged, .confirmed: lives = true
-                case .deleted: hasEnded = true
-                default: break
-                }
-            }
-            return hasEnded && !lives
-        } ?? false
     }
 
     /// The dialog ends with the last of its dialog-outs.
@@ -211,7 +194,9 @@ extension Proxy {
         guard let state = dialogs.state(did), state != .deleted else { return }
         let bytes = message.bytes
         let calleeTag = plan.leg == .caller ? message.toTag : message.fromTag
-        guard let known = dialogs.view(did, { look(at: $0, $1, calleeTag, plan.cSeq.number) }) else { return }
+        guard let known = dialogs.view(did, { Self.look(at: $0, $1, bytes, calleeTag, plan.cSeq.number) }) else {
+            return
+        }
         let (isInitial, isBare) = (known.isInitial, known.isBare)
         let (requestURI, to) = (message.requestURI, message.first(.to)?.value)
         facts.begin()
@@ -224,7 +209,8 @@ extension Proxy {
             }
         }
         // An ACK that ignores its route set names us (S3-27).
-        let namesUs = (try? URI(bytes, requestURI)).map { isOwn($0, in: bytes) } ?? true
+        var namesUs = true
+        if let uri = message.parsedRequestURI { namesUs = isOwn(uri, in: bytes) }
         var way = ByteWriter()
         if isBare, passedBefore(plan) == nil { writeRoutesLeft(plan, into: &way) }
         if plan.leg == .caller, isInitial {
@@ -266,22 +252,13 @@ extension Proxy {
         var isOpen: Bool
     }
 
-    private func look(
-        at view: RecordView, _ stored: [UInt8], _ calleeTag: ByteRange, _ cSeq: UInt32
+    private static func look(
+        at view: RecordView, _ stored: [UInt8], _ tags: [UInt8], _ calleeTag: ByteRange, _ cSeq: UInt32
     ) -> Acknowledged {
-        let out = view.out(toTag: message.bytes, calleeTag, in: stored)
+        let out = view.out(toTag: tags, calleeTag, in: stored)
         return Acknowledged(
             isInitial: view.inviteCSeq == cSeq, deadline: view.deadline, isBare: out?.side.contact.isEmpty ?? true,
             isOpen: hasOpenPending(view, stored, cSeq))
-    }
-
-    /// Whether the caller's INVITE was acknowledged before it was known here how its branches ended, and now they have.
-    package func isSettleable(_ did: DialogID, dialogs: DialogTable) -> Bool {
-        guard dialogs.state(did) == .confirmed, dialogs.isPending(did) else { return false }
-        return dialogs.view(did) { view, stored in
-            view.settledCaller < view.inviteCSeq
-                && isAcknowledged(view, stored, view.inviteCSeq) && !hasOpenPending(view, stored, view.inviteCSeq)
-        } ?? false
     }
 
     /// All branches of the caller's INVITE have ended.

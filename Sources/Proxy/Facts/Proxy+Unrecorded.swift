@@ -49,12 +49,12 @@ extension Proxy {
 
     /// Learns a 2xx, without its bytes where they do not fit.
     mutating func learnSuccessAsFits(
-        _ context: ResponseContext, _ index: Int, answer: [UInt8], dialogs: inout DialogTable
+        _ context: inout ResponseContext, _ index: Int, answer: [UInt8], dialogs: inout DialogTable
     ) -> SuccessFact {
-        let fact = learnSuccess(context, index, answer: answer, dialogs: &dialogs)
+        let fact = learnSuccess(&context, index, answer: answer, dialogs: &dialogs)
         guard fact == .refused, context.method == .invite else { return fact }
         counters.answersNotKept += 1
-        return learnSuccess(context, index, answer: [], dialogs: &dialogs)
+        return learnSuccess(&context, index, answer: [], dialogs: &dialogs)
     }
 
     /// The INVITE can have no record.

@@ -21,9 +21,8 @@ import SIP
 extension Proxy {
     /// The first branch of a request with one address.
     mutating func beginBranch(
-        _ context: inout ResponseContext, _ plan: RequestPlan, _ id: SlotID, dialogs: inout DialogTable
+        _ context: inout ResponseContext, _ plan: inout RequestPlan, _ id: SlotID, dialogs: inout DialogTable
     ) {
-        var plan = plan
         let branch = firstBranch(plan, id)
         var sent = forwardedRequest(plan, branch: branch)
         var datagram: [UInt8] = []
@@ -40,7 +39,7 @@ extension Proxy {
         client.memberFlow = plan.memberFlow
         client.datagram = datagram
         client.outline = datagram.isEmpty ? writtenOutline : nil
-        context.branches = [client]
+        context.branches.append(client)
         let isRecorded = learnRequest(context, plan, branch: branch, dialogs: &dialogs)
         guard isRecorded || goesOnUnrecorded(&context, id) else { return }
         start(&context, branch: 0, id)
@@ -276,6 +275,6 @@ extension Proxy {
             }
             continueFork(&context, id, dialogs: &dialogs)
         }
-        finish(context, id)
+        finish(consume context, id)
     }
 }

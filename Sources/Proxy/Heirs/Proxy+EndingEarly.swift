@@ -66,7 +66,7 @@ extension Proxy {
                 context.contextTimer = .none
                 graceOver(&context, id, dialogs: &dialogs)
             }
-            finish(context, id)
+            finish(consume context, id)
         }
         replayQueued(dialogs: &dialogs)
     }

@@ -43,17 +43,55 @@ extension Proxy {
     package mutating func hasOrphan(_ did: DialogID, now: Instant, dialogs: DialogTable) -> Bool {
         self.now = now
         guard dialogs.isPending(did) else { return false }
-        return dialogs.view(did) { view, bytes in
-            var found = false
-            view.forEachPending(in: bytes) { found = found || isOrphan($0, in: bytes) }
-            view.forEachAdoption(in: bytes) { found = found || isOrphan($0, in: bytes) }
-            return found
-        } ?? false
+        return dialogs.view(did) { view, bytes in hasOrphan(view, bytes) } ?? false
     }
 
-    private mutating func isOrphan(_ pending: RecordView.Pending, in bytes: [UInt8]) -> Bool {
-        guard case .transaction(let token) = Branch(bytes, pending.branch, mark: settings.mark) else { return false }
-        return isDead(token)
+    private mutating func hasOrphan(_ view: RecordView, _ bytes: [UInt8]) -> Bool {
+        var found = false
+        view.forEachBranching(withAdoptions: true, in: bytes) { pending in
+            guard !found, let owner = Branch.member(bytes, pending.branch, mark: settings.mark) else { return }
+            found = !settings.isOwn(owner) && neighbours.isDead(owner, now: now)
+        }
+        return found
+    }
+
+    /// What a record that a peer has changed asks of this node.
+    package struct Demands: OptionSet, Sendable {
+        package let rawValue: UInt8
+
+        package init(rawValue: UInt8) { self.rawValue = rawValue }
+
+        /// `review`: it has a pending transaction whose owner is dead.
+        package static let review = Self(rawValue: 1)
+        /// `learnSpent`: every callee that answered has ended, and the record does not say so: their BYEs passed
+        /// several nodes at once, or came before the fact of the 2xx.
+        package static let spent = Self(rawValue: 2)
+        /// `learnSettled`: the caller's INVITE was acknowledged before it was known here how its branches ended, and
+        /// now they have.
+        package static let settled = Self(rawValue: 4)
+        /// `shortenDeadline`: an operator ended the call while it rang, and its answer crossed that: the call is up,
+        /// and no deadline says that it is to end.
+        package static let end = Self(rawValue: 8)
+    }
+
+    /// One cheap look at a record for all that it may demand.
+    package mutating func demands(of did: DialogID, now: Instant, dialogs: DialogTable) -> Demands {
+        self.now = now
+        return dialogs.look(did) { known, view, bytes in
+            var demands: Demands = known.isPending && hasOrphan(view, bytes) ? .review : []
+            guard known.state == .confirmedNotAcknowledged || known.state == .confirmed else { return demands }
+            let outs = view.outStates(in: bytes)
+            if outs.hasEnded, !outs.hasLive { demands.insert(.spent) }
+            if known.state == .confirmed, known.isPending, view.settledCaller < view.inviteCSeq,
+                outs.acknowledged >= view.inviteCSeq, !Self.hasOpenPending(view, bytes, view.inviteCSeq)
+            {
+                demands.insert(.settled)
+            }
+            if known.flags.contains(.endedByOperator), !(view.deadline?.isExplicitEnd ?? false) {
+                demands.insert(.end)
+            }
+            return demands
+        } ?? []
     }
 
     /// Strangers own transactions here: who is to look at all records again when they have had their grace asks once.
@@ -89,7 +127,7 @@ extension Proxy {
                 }
             case .passing, .relayed: break
             }
-            finish(context, id)
+            finish(consume context, id)
         }
     }
 
@@ -101,7 +139,7 @@ extension Proxy {
             // A later INVITE that failed settles those before it in the record, and says nothing of the first one's
             // ACK.
             context.isInitial
-                ? isAcknowledged(view, stored, context.cSeq)
+                ? Self.isAcknowledged(view, stored, context.cSeq)
                 : (context.leg == .caller ? view.settledCaller : view.settledCallee) >= context.cSeq
         } ?? true
     }
@@ -216,7 +254,7 @@ extension Proxy {
                     discard(context, known)
                 } else {
                     standDown(&context)
-                    put(context, known)
+                    put(consume context, known)
                 }
                 if isInitial {
                     cancelLosers(did, record, pending, token, dialogs: &dialogs)
@@ -224,8 +262,7 @@ extension Proxy {
                 startResending(did, record, pending, answer)
                 return
             }
-            put(context, known)
-            context = .blank
+            put(consume context, known)
             return
         }
         if isInitial, record.outs.contains(where: { $0.acked >= pending.cseq }) {
@@ -250,7 +287,7 @@ extension Proxy {
             } else {
                 continueAsHeir(&context, id, dialogs: &dialogs)
             }
-            finish(context, id)
+            finish(consume context, id)
         }
     }
 
@@ -349,7 +386,7 @@ extension Proxy {
         context.server = .none  // The caller has its answer from whoever sends it again.
         context.lastStatus = 200
         cancelAll(&context, id, because: .elsewhere, dialogs: &dialogs)
-        finish(context, id)
+        finish(consume context, id)
     }
 
     /// The dialog is about to end, and its tombstone keeps no branches. Those of a live owner are its own to cancel,

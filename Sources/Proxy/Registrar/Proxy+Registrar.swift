@@ -34,7 +34,7 @@ extension Proxy {
     }
 
     /// The connection that whoever sent a request can be reached by again.
-    package func flowFact(of question: ScriptQuestion, _ request: borrowing Message) -> FlowFact? {
+    package func flowFact(of question: ScriptQuestion, _ request: Message) -> FlowFact? {
         flowFact(question.flow, ofSender: request)
     }
 

@@ -124,7 +124,7 @@ extension Proxy {
         } else {
             receiveRelayed(&context, id)
         }
-        finish(context, id)
+        finish(consume context, id)
         return true
     }
 
@@ -235,7 +235,7 @@ extension Proxy {
                     goOn(&context, id)
                 }
             }
-            finish(context, id)
+            finish(consume context, id)
         }
     }
 

@@ -14,7 +14,7 @@ extension Proxy {
             plan.nextHopIsStrict = !uri.hasLooseRoute(in: message.bytes)
             return resolve(uri, next.uri, &plan)
         }
-        guard let uri = try? URI(message.bytes, message.requestURI) else { return .refuse(416) }
+        guard let uri = message.parsedRequestURI else { return .refuse(416) }
         let isGone = Decision.refuse(430, .connectionGone)
         switch takePath(&plan) {
         case .taken: return .proceed

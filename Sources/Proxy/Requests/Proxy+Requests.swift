@@ -43,15 +43,15 @@ extension Proxy {
     /// Completes the topmost Via with received and rport (RFC 3261 §18.2.1, RFC 3581 §4) in the edit under way.
     mutating func completeVia(_ plan: RequestPlan) {
         guard plan.addsReceived else { return }
-        editor.stamp(
-            plan.via, of: message, source: plan.source,
-            forceRport: !plan.source.transport.isReliable && plan.upstream.port != plan.via.sentByPort)
+        editor.stamp(plan.via, of: message, source: plan.source, forceRport: plan.forcesRport)
     }
 
     // MARK: Retransmissions
 
     func serverKey(_ plan: RequestPlan, method: Method) -> UInt64 {
-        serverKey(plan.via, cSeq: plan.cSeq.number, method: method)
+        let isItsOwn = method == message.method || method == .invite && message.method == .ack
+        if isItsOwn, plan.key != 0 { return plan.key }
+        return serverKey(plan.via, cSeq: plan.cSeq.number, method: method)
     }
 
     func serverKey(_ via: Via, cSeq: UInt32, method: Method) -> UInt64 {
@@ -103,14 +103,14 @@ extension Proxy {
         case .none: break
         }
         performServer(&context, id)
-        put(context, id)
+        put(consume context, id)
     }
 
     // MARK: §16.3
 
     /// The status to refuse the request with, if it must be.
     mutating func checkRequest() -> Int? {
-        guard let requestURI = try? URI(message.bytes, message.requestURI) else { return 416 }
+        guard let requestURI = message.parsedRequestURI else { return 416 }
         if requestURI.scheme == .other, !message.namesEmergencyService { return 416 }
         let hops: Int?
         do { hops = try message.maxForwards() } catch { return error.statusCode }
@@ -223,12 +223,13 @@ extension Proxy {
     /// Consumes every Route from the top that names the cluster, and takes the did from the first that has one. A
     /// strict router's rewrite, our Record-Route as Request-URI, is undone before.
     mutating func consumeRoutes(_ plan: inout RequestPlan, dialogs: DialogTable) {
-        if let requestURI = try? URI(message.bytes, message.requestURI), isOwn(requestURI, in: message.bytes),
+        if let requestURI = message.parsedRequestURI, isOwn(requestURI, in: message.bytes),
             let hint = didHint(requestURI, in: message.bytes), undoStrictRoute()
         {
             plan.did = hint
             if let via = try? message.topmostVia() { plan.via = via }
             if let cSeq = try? message.cSeq() { plan.cSeq = cSeq }
+            plan.key = 0  // Without a magic cookie it depends on the Request-URI.
         }
         readRoutes()
         (plan.consumedRoutes, plan.ownRoutes) = (0, 0)

@@ -16,6 +16,7 @@ extension Proxy {
             source: source, listener: listener, arrivalFlow: arrivalFlow, upstream: reply.endpoint,
             addsReceived: reply.adds, cSeq: cSeq, via: via)
         readRelay(&plan)
+        plan.key = serverKey(plan, method: message.method)
         run(&plan, from: .admit, dialogs: &dialogs)
     }
 
@@ -60,7 +61,7 @@ extension Proxy {
             case .cancel: return receiveCancel(&plan, dialogs: &dialogs)
             }
         }
-        forward(plan, dialogs: &dialogs)
+        forward(&plan, dialogs: &dialogs)
     }
 
     private mutating func decide(_ stage: Stage, _ plan: inout RequestPlan, dialogs: inout DialogTable) -> Decision {

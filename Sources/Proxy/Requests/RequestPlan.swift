@@ -7,6 +7,7 @@ import SIP
 
 /// Where a request goes, found step by step.
 struct RequestPlan: Sendable {
+    private let passing = ByAddress()
     var source: Endpoint
     var listener: ListenerID
     /// The connection that it came on.
@@ -16,6 +17,8 @@ struct RequestPlan: Sendable {
     var addsReceived: Bool
     var cSeq: CSeq
     var via: Via
+    /// Finds its server transaction, of an ACK that of its INVITE (`Proxy.serverKey`); 0 while nobody has asked.
+    var key: UInt64 = 0
     /// It has waited for its record: it goes on without.
     var hasWaited = false
     /// A script has been asked about it, or there was no room to ask.
@@ -93,6 +96,18 @@ struct RequestPlan: Sendable {
 }
 
 extension RequestPlan {
+    /// What its topmost Via gets, besides the source (RFC 3261 §18.2.1, RFC 3581 §4).
+    var forcesRport: Bool { !source.transport.isReliable && upstream.port != via.sentByPort }
+
+    /// Writes the Via lines of its message, the topmost completed.
+    func writeVias(of message: Message, into writer: inout ByteWriter) {
+        if addsReceived {
+            ViaStamp.writeVias(of: message, via, source: source, forceRport: forcesRport, into: &writer)
+        } else {
+            message.writeVias(into: &writer)
+        }
+    }
+
     /// It calls the first phone of a bridge.
     var isBridge: Bool {
         scriptChanges.contains { if case .word(.bridge, .some) = $0 { true } else { false } }

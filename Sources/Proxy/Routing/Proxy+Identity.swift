@@ -36,7 +36,7 @@ extension Proxy {
 
     /// Cuts what must not go on.
     static func withholdIdentity(
-        _ doubt: IdentityDoubt, in message: borrowing Message, with editor: inout MessageEditor
+        _ doubt: IdentityDoubt, in message: Message, with editor: inout MessageEditor
     ) {
         guard doubt != IdentityDoubt(), doubt.isUnvouched || wantsPrivacy(message) else { return }
         for field in message.headers {
@@ -47,7 +47,7 @@ extension Proxy {
     }
 
     /// Whether Privacy has `id` among its values, which `;` separates (RFC 3325 §9.3, RFC 3323 §4.2).
-    private static func wantsPrivacy(_ message: borrowing Message) -> Bool {
+    private static func wantsPrivacy(_ message: Message) -> Bool {
         let bytes = message.bytes
         var isWanted = false
         message.forEach(.privacy) { field in

@@ -158,7 +158,7 @@ extension Proxy {
         guard let id = plan.transaction, var context = take(id) else { return false }
         let isCancelled = context.cancelled
         if isCancelled { respond(487, &context, id) }
-        finish(context, id)
+        finish(consume context, id)
         return isCancelled
     }
 
@@ -169,7 +169,7 @@ extension Proxy {
         }
         counters.rejected += status >= 300 ? 1 : 0
         respond(status, reason: reason, &context, id) { $0.put(lines) }
-        finish(context, id)
+        finish(consume context, id)
     }
 
     /// Nobody is told: copies of the request are swallowed until its sender has given up.
@@ -178,7 +178,7 @@ extension Proxy {
         guard let id = plan.transaction, var context = take(id) else { return }
         let end = context.startedAt.advanced(by: settings.timers.t1 * 64)
         context.contextTimer = wheel.schedule(TimerToken(context: id, machine: .silence).rawValue, at: end)
-        finish(context, id)
+        finish(consume context, id)
     }
 
     // MARK: Branches
@@ -216,7 +216,7 @@ extension Proxy {
                 start(&context, branch: index, id)
             }
         }
-        finish(context, id)
+        finish(consume context, id)
     }
 
     /// A branch that was never sent has ended: nobody is asked about its failure.
@@ -265,7 +265,7 @@ extension Proxy {
                 deliver(first, &context, id, dialogs: &dialogs)
             }
         }
-        finish(context, id)
+        finish(consume context, id)
     }
 
     private mutating func deliver(
@@ -316,7 +316,7 @@ extension Proxy {
             case .best, .retry, .answer: chooseBest(&context, id, dialogs: &dialogs)
             }
         }
-        finish(context, id)
+        finish(consume context, id)
     }
 
     /// A further round: its targets come after all that were there, and a 6xx of before does not close it.

@@ -238,16 +238,6 @@ extension Proxy {
         dialogs.flags(did)?.contains(.endedByOperator) ?? false
     }
 
-    /// An operator ended the call while it rang, and its answer crossed that: the call is up, and no deadline says that
-    /// it is to end.
-    package func owesEnd(_ did: DialogID, dialogs: DialogTable) -> Bool {
-        guard let state = dialogs.state(did), state == .confirmedNotAcknowledged || state == .confirmed else {
-            return false
-        }
-        guard isEndAsked(did, dialogs: dialogs) else { return false }
-        return dialogs.view(did) { view, _ in !(view.deadline?.isExplicitEnd ?? false) } ?? false
-    }
-
     func age(_ did: DialogID, dialogs: DialogTable) -> UInt64 {
         UInt64(max(0, dialogs.age(did, now: now)?.wholeMilliseconds ?? 0))
     }

@@ -54,7 +54,9 @@ package enum Branch: Equatable, Sendable {
         self = .foreign
         let start = Int(range.start)
         guard range.count == Self.tokenLength || range.count == Self.generatedLength,
-            Text.equalsIgnoringCase(bytes, ByteRange(start: start, end: start + 9), "z9hG4bKus"),
+            RawSpan(_elements: bytes.span).word(at: start) == 0x754B_6234_4768_397A  // "z9hG4bKu", as mostly written
+                && bytes[start + 8] == UInt8(ascii: "s")
+                || Text.equalsIgnoringCase(bytes, ByteRange(start: start, end: start + 9), "z9hG4bKus"),
             Text.hex(bytes, ByteRange(start: start + 9, end: start + 13)) == UInt64(mark)
         else { return }
         func number(_ offset: Int, _ digits: Int) -> UInt64? {
@@ -76,6 +78,15 @@ package enum Branch: Equatable, Sendable {
             self = .generated(hash)
         default: return
         }
+    }
+
+    /// The member that a branch of a transaction names; what else stands in it is not looked at.
+    package static func member(_ bytes: [UInt8], _ range: ByteRange, mark: UInt16) -> UInt32? {
+        let start = Int(range.start)
+        guard range.count == tokenLength, bytes[start + prefixLength - 1] | 0x20 != UInt8(ascii: "g"),
+            Text.hex(bytes, ByteRange(start: start + 9, end: start + 13)) == UInt64(mark)
+        else { return nil }
+        return Text.hex(bytes, ByteRange(start: start + 14, end: start + 22)).map { UInt32($0) }
     }
 
     /// Writes the parameter's value; a foreign branch cannot be written.

@@ -79,7 +79,7 @@ extension Proxy {
             context.server = .invite(transaction)
             performServer(&context, id)
         }
-        finish(context, id)
+        finish(consume context, id)
     }
 
     /// An ACK for a 2xx settles its INVITE, and goes on by its Routes. It is never answered, so a next hop that cannot
@@ -97,7 +97,7 @@ extension Proxy {
             counters.dropped += 1
             return
         }
-        forwardStatelessly(plan)
+        forwardStatelessly(&plan)
     }
 
     /// Whether an ACK is for the failure of an INVITE: it has that one's topmost Via (RFC 3261 §17.1.1.3), or, where a

@@ -6,14 +6,14 @@ import Primitives
 import SIP
 
 extension Proxy {
-    mutating func forward(_ asRouted: RequestPlan, dialogs: inout DialogTable) {
-        var plan = asRouted
+    mutating func forward(_ plan: inout RequestPlan, dialogs: inout DialogTable) {
         lacksDialog = plan.isInDialog && !plan.isKnown
+        let isAsReceived = plan.transaction == nil  // A script may have changed what it was asked about.
         guard let id = plan.transaction ?? openTransaction(&plan), var context = take(id) else {
             if !plan.isInDialog {
                 refuse(Refusal(503, retryAfter: 10), plan)
             } else {
-                forwardStatelessly(plan)
+                forwardStatelessly(&plan)
             }
             return
         }
@@ -24,13 +24,13 @@ extension Proxy {
         if isInvite, let did = plan.did { dialogTable.insert(hash: did.rawValue, value: id.index) }
         if plan.targets.isEmpty, !scriptPoints.isDisjoint(with: [.branch, .final]) { plan.makeTarget() }
         if plan.targets.isEmpty {
-            beginBranch(&context, plan, id, dialogs: &dialogs)
+            beginBranch(&context, &plan, id, dialogs: &dialogs)
         } else {
             beginFork(&context, plan, id, dialogs: &dialogs)
         }
-        if isInvite { startTrying(&context, id) }
+        if isInvite { startTrying(&context, id, isAsReceived ? plan : nil) }
         counters.forwarded += 1
-        finish(context, id)
+        finish(consume context, id)
     }
 
     /// Makes the server transaction of the request at hand.
@@ -38,6 +38,15 @@ extension Proxy {
     mutating func openTransaction(_ plan: inout RequestPlan) -> SlotID? {
         guard let id = newContext() else { return nil }
         plan.transaction = id
+        let key = serverKey(plan, method: message.method)
+        if message.method == .invite { refusals.remove(key) }
+        serverTable.insert(hash: key, value: id.index)
+        put(serverSide(of: plan, key), id)
+        return id
+    }
+
+    /// A context that has its request, and no branch.
+    private mutating func serverSide(of plan: RequestPlan, _ key: UInt64) -> ResponseContext {
         var context = ResponseContext()
         context.method = message.method
         context.upstream = plan.upstream
@@ -45,19 +54,14 @@ extension Proxy {
         context.flow = plan.arrivalFlow
         context.relay = plan.relay
         context.startedAt = now
-        let key = serverKey(plan, method: message.method)
         context.serverKey = key
         context.request = completedRequest(plan)
-        let isInvite = message.method == .invite
-        if isInvite { refusals.remove(key) }
         let isReliable = plan.upstream.transport.isReliable
         context.server =
-            isInvite
+            message.method == .invite
             ? .invite(startedInviteServer(reliable: isReliable))
             : .nonInvite(startedNonInviteServer(reliable: isReliable))
-        serverTable.insert(hash: key, value: id.index)
-        put(context, id)
-        return id
+        return context
     }
 
     /// What the branches of a request and their answers need to know of it.
@@ -118,8 +122,15 @@ extension Proxy {
     }
 
     /// 100 Trying: when a peer has the record, or at once where there is nobody to wait for (S1-4).
-    private mutating func startTrying(_ context: inout ResponseContext, _ id: SlotID) {
+    /// - Parameter plan: Of the request as it was received, where that is at hand.
+    private mutating func startTrying(_ context: inout ResponseContext, _ id: SlotID, _ plan: RequestPlan?) {
         if neighbours.commits, context.did != nil {
+            if let plan {
+                let received = plan.addsReceived ? (plan.source, forceRport: plan.forcesRport) : nil
+                scratch.removeAll()
+                ResponseWriter.write(100, to: message, toTag: [], received: received, into: &scratch)
+                context.trying = scratch.copy()
+            }
             effects.items.append(.commit(CommitToken(context: id, purpose: .trying)))
         } else {
             sendTrying(&context, id)
@@ -127,8 +138,10 @@ extension Proxy {
     }
 
     mutating func sendTrying(_ context: inout ResponseContext, _ id: SlotID) {
+        let ready = context.trying
+        context.trying = []
         guard context.lastStatus == 0, case .invite = context.server else { return }
-        respond(100, &context, id)
+        if ready.isEmpty { respond(100, &context, id) } else { sendUpstream(ready, 100, &context, id) }
     }
 
     // MARK: The copies
@@ -146,25 +159,13 @@ extension Proxy {
     mutating func forwardedRequest(_ plan: RequestPlan, branch: Branch?) -> [UInt8] {
         editor.begin()
         if plan.nextHopIsStrict {
-            editor.replace(message.requestURI) { [message, routes] in
-                $0.put(message.bytes, URI.withoutHeaders(message.bytes, routes[plan.consumedRoutes].uri))
-            }
+            let start = editor.fills.count
+            editor.fills.put(message.bytes, URI.withoutHeaders(message.bytes, routes[plan.consumedRoutes].uri))
+            editor.replace(message.requestURI, since: start)
         } else if !plan.requestURI.isEmpty {
             editor.replace(message.requestURI) { $0.put(plan.requestURI) }
         }
-        if let branch {
-            let did = plan.recordsRoute ? plan.did : nil
-            let recorded = did.map { RecordedRoute(did: $0, parameters: plan.recordParameters) }
-            let standing = did.flatMap { standingRecordRoute($0, in: message) }
-            let isSecure = recorded != nil && isSecure(plan)
-            let listener = listener(for: plan, toward: plan.nextHop)
-            editor.insert(at: message.firstLineEnd) { [settings] writer in
-                settings.writeTop(
-                    branch, recorded, from: plan.near, to: listener, secure: isSecure, above: standing,
-                    into: &writer)
-                if let fact = plan.memberFlow { Self.writeRoute(to: fact.flow, at: plan.nextHop, into: &writer) }
-            }
-        }
+        if let branch { insertTop(plan, branch) }
         if branch != nil, makesSubscription(plan) { insertSubscriptionRoutes(plan) }
         if !plan.addedRoutes.isEmpty {
             editor.insert(at: message.headersEnd) { writer in
@@ -177,7 +178,7 @@ extension Proxy {
         edit(plan.session)
         if plan.shift != 0 { moveCSeq(plan) }
         let doubt = identityDoubt(from: plan.source, to: branch == nil ? nil : plan.nextHop)
-        Self.withholdIdentity(doubt, in: message, with: &editor)
+        if doubt != IdentityDoubt() { Self.withholdIdentity(doubt, in: message, with: &editor) }
         if !settings.realms.isEmpty { consumeCredentials() }
         completeVia(plan)
         editor.removeLeading(plan.consumedRoutes + (plan.nextHopIsStrict ? 1 : 0), of: routes)
@@ -190,20 +191,39 @@ extension Proxy {
             }
         }
         if plan.nextHopIsStrict {  // The old Request-URI becomes the last Route (§16.6 step 6).
-            editor.insert(at: message.headersEnd) { [message] writer in
-                writer.put("Route: <")
-                writer.put(message.bytes, message.requestURI)
-                writer.put(">\r\n")
-            }
+            let start = editor.fills.count
+            editor.fills.put("Route: <")
+            editor.fills.put(message.bytes, message.requestURI)
+            editor.fills.put(">\r\n")
+            editor.insert(at: message.headersEnd, since: start)
         }
         return editedMessage()
+    }
+
+    /// What stands above a request with one branch: our Via, the Record-Routes, the Route to a member's connection.
+    private mutating func insertTop(_ plan: RequestPlan, _ branch: Branch) {
+        var recorded: RecordedRoute?
+        var standing: [UInt8]?
+        var isSecure = false
+        if plan.recordsRoute, let did = plan.did {
+            recorded = RecordedRoute(did: did, parameters: plan.recordParameters)
+            standing = standingRecordRoute(did)
+            isSecure = self.isSecure(plan)
+        }
+        let listener = listener(for: plan, toward: plan.nextHop)
+        let start = editor.fills.count
+        settings.writeTop(
+            branch, recorded, from: plan.near, to: listener, secure: isSecure, above: standing, into: &editor.fills)
+        if let fact = plan.memberFlow { Self.writeRoute(to: fact.flow, at: plan.nextHop, into: &editor.fills) }
+        editor.insert(at: message.firstLineEnd, since: start)
     }
 
     /// The message at hand with the edits that were collected.
     mutating func editedMessage() -> [UInt8] {
         scratch.removeAll()
         editor.write(message, into: &scratch)
-        writtenOutline = outline.flatMap { editor.moved($0) }
+        writtenOutline = nil
+        if let outline { writtenOutline = editor.moved(outline) }
         return scratch.copy()
     }
 
@@ -221,11 +241,11 @@ extension Proxy {
         if let field = message.first(.maxForwards), let hops = try? message.maxForwards() {
             editor.replace(field.value) { $0.putDecimal(UInt64(max(0, hops - 1))) }
         } else {
-            editor.insert(at: message.headersEnd) { [settings] writer in
-                writer.put("Max-Forwards: ")
-                writer.putDecimal(UInt64(settings.maxForwards))
-                writer.put("\r\n")
-            }
+            let start = editor.fills.count
+            editor.fills.put("Max-Forwards: ")
+            editor.fills.putDecimal(UInt64(settings.maxForwards))
+            editor.fills.put("\r\n")
+            editor.insert(at: message.headersEnd, since: start)
         }
     }
 
@@ -240,7 +260,7 @@ extension Proxy {
     }
 
     /// Forwards without keeping anything: an ACK for a 2xx (§16.6 step 10), or under overload.
-    mutating func forwardStatelessly(_ plan: RequestPlan) {
+    mutating func forwardStatelessly(_ plan: inout RequestPlan) {
         let token = Branch.Token(
             member: settings.memberTag, slot: Branch.stateless, did: plan.did ?? DialogID(rawValue: 0),
             loop: loopHash(plan) ^ UInt32(truncatingIfNeeded: serverKey(plan, method: message.method)))
@@ -252,7 +272,6 @@ extension Proxy {
             if !ask(for: name, .stateless(sent, near)) { counters.dropped += 1 }
             return
         }
-        var plan = plan
         if let target = plan.targets.first, let hop = target.candidates.first {
             plan.nextHop = hop
             if !target.requestURI.isEmpty { plan.requestURI = target.requestURI }
@@ -271,11 +290,7 @@ extension Proxy {
         for action in actions {
             switch action {
             case .send:
-                let branch = context.branches[index]
-                let token = SendToken(context: id, branch: index).rawValue
-                effects.queue.send(
-                    branch.sent, to: branch.target, from: branch.listener, flow: branch.flow, token: token,
-                    serverName: branch.serverName, outline: branch.outline)
+                send(context.branches[index], token: SendToken(context: id, branch: index).rawValue)
             case .start(let timer, let delay):
                 let token = TimerToken(context: id, branch: index, machine: .client, timer: timer)
                 wheel.cancel(context.branches[index].timers[timer])
@@ -286,6 +301,12 @@ extension Proxy {
             case .deliver, .acknowledge, .timedOut, .transportFailed, .terminated: break
             }
         }
+    }
+
+    private mutating func send(_ branch: ClientBranch, token: UInt64) {
+        effects.queue.send(
+            branch.sent, to: branch.target, from: branch.listener, flow: branch.flow, token: token,
+            serverName: branch.serverName, outline: branch.outline)
     }
 
     /// Carries out what the server transaction asked for in `actions`.

@@ -46,19 +46,19 @@ extension Proxy {
         let isAnother = context.method != cSeq.method && cSeq.method != .cancel
         let isAlone = cSeq.method != .cancel && isForUsAlone(via)
         if isAnother || isAlone || token.did != context.did ?? DialogID(rawValue: 0) {
-            put(context, token.slot)
+            put(consume context, token.slot)
             counters.strayResponses += 1
             return
         }
         var via = via
         if context.shift != 0, cSeq.method != .cancel, let moved = moveBack(to: context.cSeq) { via = moved }
         receive(&context, token.slot, branch: Int(token.branch), cSeq, via, dialogs: &dialogs)
-        finish(context, token.slot)
+        finish(consume context, token.slot)
     }
 
     /// Puts a context back, or forgets it when every machine of it has ended.
-    mutating func finish(_ context: ResponseContext, _ id: SlotID) {
-        if isOver(context) { discard(context, id) } else { put(context, id) }
+    mutating func finish(_ context: consuming ResponseContext, _ id: SlotID) {
+        if isOver(context) { discard(context, id) } else { put(consume context, id) }
     }
 
     private func isOver(_ context: ResponseContext) -> Bool {
@@ -69,12 +69,14 @@ extension Proxy {
         case .none: break
         }
         if context.kind == .resending { return false }
-        for branch in context.branches {
-            switch branch.client {
+        for index in context.branches.indices {
+            switch context.branches[index].client {
             case .invite(let transaction): if transaction.phase != .terminated { return false }
             case .nonInvite(let transaction): if transaction.phase != .terminated { return false }
             }
-            if case .sent(let transaction) = branch.cancel, transaction.phase != .terminated { return false }
+            if case .sent(let transaction) = context.branches[index].cancel, transaction.phase != .terminated {
+                return false
+            }
         }
         return true
     }
@@ -234,7 +236,7 @@ extension Proxy {
         }
         let bytes = responseWithoutVia(via, context, branch: index)
         let outline = writtenOutline
-        let fact = learnSuccessAsFits(context, index, answer: bytes, dialogs: &dialogs)
+        let fact = learnSuccessAsFits(&context, index, answer: bytes, dialogs: &dialogs)
         if fact == .refused,
             !confirmsUnrecorded(&context, id, dialogs: &dialogs)
         {
@@ -278,13 +280,20 @@ extension Proxy {
         guard let id = resolve(token.context, generationMask: CommitToken.generationMask), var context = take(id) else {
             return
         }
-        switch token.purpose {
+        commit(&context, id, token.purpose, dialogs: dialogs)
+        finish(consume context, id)
+    }
+
+    private mutating func commit(
+        _ context: inout ResponseContext, _ id: SlotID, _ purpose: CommitToken.Purpose, dialogs: DialogTable
+    ) {
+        switch purpose {
         case .trying:
             sendTrying(&context, id)
             adoptionCommitted(&context)
         case .registration, .request: break  // The node's.
         case .confirmation, .refresh, .inheritance:
-            guard !context.held.isEmpty else { break }
+            guard !context.held.isEmpty else { return }
             let response = context.held.removeFirst()
             commitWaits.note(now - response.heldAt)
             // A dead node's, and its heir has told the caller otherwise meanwhile: the callee's next copy is refused.
@@ -300,7 +309,6 @@ extension Proxy {
                 context.queued = []
             }
         }
-        finish(context, id)
     }
 
     private func hasFailed(_ did: DialogID, dialogs: DialogTable) -> Bool {
@@ -311,7 +319,7 @@ extension Proxy {
 
     /// The response of a branch as it goes upstream.
     mutating func responseWithoutVia(_ via: Via, _ context: ResponseContext, branch index: Int) -> [UInt8] {
-        let source = context.branches.indices.contains(index) ? context.branches[index].target : .none
+        let source = index < context.branches.count ? context.branches[index].target : .none
         let bytes = responseWithoutVia(via, from: source, to: context.sender)
         // A further copy of a dead node's INVITE came here: its sender has given up the one that the callee answers.
         guard context.kind == .heir, context.serverKey != nil else { return bytes }
@@ -355,7 +363,8 @@ extension Proxy {
         }
         noteAnswer(status, context)
         context.lastStatus = max(context.lastStatus, status)
-        answer(bytes, context, token: context.kind == .heir ? upstreamToken(context, id) : 0, outline: outline)
+        let token = context.kind == .heir ? upstreamToken(context, id) : 0
+        answer(bytes, context, token: token, outline: outline)
         actions.removeAll { $0 == .send }
         if isAcceptedInvite {  // Its retransmissions come from the callee; nothing of it is needed any more.
             context.lastResponse = []

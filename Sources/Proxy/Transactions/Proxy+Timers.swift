@@ -32,7 +32,7 @@ extension Proxy {
             }
             guard let id = resolve(token.context, generationMask: 0xffff), var context = take(id) else { continue }
             fire(token, &context, id, dialogs: &dialogs)
-            finish(context, id)
+            finish(consume context, id)
         }
         replayQueued(dialogs: &dialogs)
     }

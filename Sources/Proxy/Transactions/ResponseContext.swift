@@ -20,6 +20,7 @@ import Primitives
 import SIP
 
 struct ResponseContext: Sendable {
+    private let passing = ByAddress()
     enum Kind: Sendable {
         case forwarded, heir, resending, adopted, passing, relayed
 
@@ -54,6 +55,8 @@ struct ResponseContext: Sendable {
     var flow = FlowID.none
     /// The socket that its last Route of ours names (RFC 5658).
     var routeListener: ListenerID?
+    /// The 100 that waits for a peer to have the record, made while its INVITE was at hand.
+    var trying: [UInt8] = []
     /// What was last sent upstream, for retransmissions.
     var lastResponse: [UInt8] = []
     var lastStatus = 0
@@ -124,8 +127,6 @@ struct ResponseContext: Sendable {
     var relay: Relay?
     /// Adopted, since another node sent its INVITE on as well (`Proxy+TwoOwners`).
     var isLeftToOther = false
-    /// Fills the place of a context that is being worked on.
-    static let blank = ResponseContext()
 
     /// Every target may answer 2xx.
     static let heldLimit = 16
@@ -237,6 +238,7 @@ struct AskedResponse: Sendable {
 
 /// One client transaction of the request (RFC 3261 §16.6): a target, or a further address of one.
 struct ClientBranch: Sendable {
+    private let passing = ByAddress()
     /// Branches of one request, retries included: what a record can hold of them (64 pendings, 16 KiB).
     static let limit = 32
     /// To tags remembered of one branch's early dialogs.

@@ -87,7 +87,7 @@ extension Proxy {
             context.server = .invite(transaction)
             performServer(&context, mine)
         }
-        put(context, mine)
+        put(consume context, mine)
     }
 
     // MARK: Adoption

@@ -104,7 +104,7 @@ extension Proxy {
             if let branch = context.branches.firstIndex(where: { $0.number == token.branch }) {
                 receive(&context, heir, branch: branch, cSeq, via, dialogs: &dialogs)
             }
-            finish(context, heir)
+            finish(consume context, heir)
             return true
         }
         if cSeq.method == .cancel { passToPeers(from: source) }

@@ -17,9 +17,15 @@ extension Proxy {
     /// Which pass the request at hand is, and whose dialog, by the Vias of ours that it has; `nil` for one that was not
     /// here before.
     mutating func passedBefore(_ plan: RequestPlan) -> Passage? {
+        // Most come from a phone, whose Via is the only one.
+        if message.count(of: .via) == 1, plan.via.isOnlyInField, !isOfTransaction(plan.via) { return nil }
         vias.removeAll(keepingCapacity: true)
         message.vias(into: &vias)
         return passage(vias[...], loop: loopHash(plan))
+    }
+
+    private func isOfTransaction(_ via: Via) -> Bool {
+        if case .transaction = Branch(message.bytes, via.branch, mark: settings.mark) { true } else { false }
     }
 
     /// The same for the transaction that the response at hand answers, whose Via is the topmost.
@@ -147,8 +153,11 @@ extension Proxy {
         }
     }
 
+    /// The same of the message at hand.
+    func standingRecordRoute(_ did: DialogID) -> [UInt8]? { standingRecordRoute(did, in: message) }
+
     /// The topmost Record-Route of a request from its host on, if it is ours and names this dialog.
-    func standingRecordRoute(_ did: DialogID, in request: borrowing Message) -> [UInt8]? {
+    func standingRecordRoute(_ did: DialogID, in request: Message) -> [UInt8]? {
         guard request.first(.recordRoute) != nil else { return nil }
         var entries: [NameAddress] = []
         request.nameAddresses(.recordRoute, into: &entries)

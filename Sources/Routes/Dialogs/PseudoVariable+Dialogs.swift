@@ -31,7 +31,7 @@ extension PseudoVariable {
         },
     ]
 
-    static func value(of field: DialogField, in run: borrowing RouteRun) -> RouteValue {
+    static func value(of field: DialogField, in run: RouteRun) -> RouteValue {
         guard let did = run.dialog.did else { return .null }
         switch field {
         // What this run has said counts.
@@ -47,7 +47,7 @@ extension PseudoVariable {
         }
     }
 
-    static func value(of field: DialogContextField, in run: borrowing RouteRun) -> RouteValue {
+    static func value(of field: DialogContextField, in run: RouteRun) -> RouteValue {
         let subject = run.dialog
         switch field {
         case .isOn: return .integer(run.isDialogKnown ? 1 : 0)

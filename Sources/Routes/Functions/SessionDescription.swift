@@ -9,7 +9,7 @@ package struct SessionDescription: Sendable {
     package let lines: [[UInt8]]
 
     /// `nil` when the message has no body of that type.
-    package init?(_ message: borrowing Message) {
+    package init?(_ message: Message) {
         guard !message.body.isEmpty, let type = message.first(.contentType) else { return nil }
         let name = RouteText.trimmed(message.copy(type.value).prefix { $0 != 0x3B })
         guard RouteText.equalsIgnoringCase(name, [UInt8](copying: "application/sdp")) else { return nil }

@@ -59,7 +59,7 @@ extension PseudoVariable {
         return (Array(argument[..<arrow]), field)
     }
 
-    func contactValue(in run: borrowing RouteRun) -> RouteValue {
+    func contactValue(in run: RouteRun) -> RouteValue {
         guard let (name, field) = Self.contactField(argument), let fetched = run.plan.fetched[name] else {
             return .null
         }

@@ -52,9 +52,16 @@ package struct HostPort: Hashable, Sendable {
 
     /// Whether a SIP or SIPS URI names this host, port and transport.
     package func matches(_ uri: URI, in bytes: [UInt8]) -> Bool {
-        guard uri.scheme == .sip || uri.scheme == .sips, uri.effectivePort(in: bytes) == port else { return false }
-        if let transport, let named = uri.transport(in: bytes), named != transport { return false }
-        return matches(host: uri.host, in: bytes)
+        guard let place = URIPlace(uri, in: bytes) else { return false }
+        return matches(place, in: bytes)
+    }
+
+    /// The same of what such a URI names, which was read before: it is compared with one name after another.
+    package func matches(_ place: URIPlace, in bytes: [UInt8]) -> Bool {
+        guard place.port == port else { return false }
+        if let transport, let named = place.transport, named != transport { return false }
+        if let known = place.address { return known == address }
+        return address == nil && Text.sameIgnoringCase(bytes, place.host, host, ByteRange(host))
     }
 
     /// Whether a Via's sent-by names this host, port and transport.
@@ -68,5 +75,25 @@ package struct HostPort: Hashable, Sendable {
         if Text.sameIgnoringCase(bytes, range, host, ByteRange(host)) { return true }
         guard let address else { return false }
         return Address(bytes: bytes, range: range) == address
+    }
+}
+
+/// What a SIP or SIPS URI names: where an element can be reached.
+package struct URIPlace: Sendable {
+    package var host: ByteRange
+    /// The host's value when it is an address.
+    package var address: Address?
+    /// The port written, or the one implied.
+    package var port: UInt16
+    /// The one written.
+    package var transport: TransportProtocol?
+
+    /// - Returns: `nil` for a URI of another scheme.
+    package init?(_ uri: URI, in bytes: [UInt8]) {
+        guard uri.scheme == .sip || uri.scheme == .sips else { return nil }
+        host = uri.host
+        address = Address(bytes: bytes, range: uri.host)
+        transport = uri.transport(in: bytes)
+        port = uri.effectivePort(in: bytes)
     }
 }

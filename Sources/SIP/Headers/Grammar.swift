@@ -25,6 +25,27 @@ enum Grammar {
         byte == 0x20 || byte == 0x09 || byte == 0x0D || byte == 0x0A
     }
 
+    /// The highest bit set in each byte of a word that is an ASCII letter.
+    @inline(__always)
+    static func letters(_ word: UInt64) -> UInt64 {
+        let low = (word | 0x2020_2020_2020_2020) & 0x7F7F_7F7F_7F7F_7F7F
+        let fromA = low &+ 0x1F1F_1F1F_1F1F_1F1F
+        let behindZ = low &+ 0x0505_0505_0505_0505
+        return fromA & ~behindZ & ~word & 0x8080_8080_8080_8080
+    }
+
+    /// The same of each byte that may stand in a host name or an IPv4 address: letters, digits, `-`, `.` and `_`.
+    @inline(__always)
+    static func hostBytes(_ word: UInt64) -> UInt64 {
+        let low = word & 0x7F7F_7F7F_7F7F_7F7F
+        let fromHyphen = low &+ 0x5353_5353_5353_5353
+        let behindNine = low &+ 0x4646_4646_4646_4646
+        let isNoSlash = (low ^ 0x2F2F_2F2F_2F2F_2F2F) &+ 0x7F7F_7F7F_7F7F_7F7F
+        let isNoUnderscore = (low ^ 0x5F5F_5F5F_5F5F_5F5F) &+ 0x7F7F_7F7F_7F7F_7F7F
+        let others = (fromHyphen & ~behindNine & isNoSlash | ~isNoUnderscore) & ~word & 0x8080_8080_8080_8080
+        return letters(word) | others
+    }
+
     @inline(__always)
     static func isDigit(_ byte: UInt8) -> Bool { byte &- 0x30 < 10 }
 
@@ -64,6 +85,15 @@ enum Grammar {
     /// Past the closing quote of the string whose opening quote is at `offset`; `nil` when it is never closed.
     static func skipQuoted(_ span: RawSpan, _ offset: Int, _ end: Int) -> Int? {
         var index = offset &+ 1
+        while index &+ 8 <= end {
+            let word = span.word(at: index)
+            let hit = zeros(word ^ 0x2222_2222_2222_2222) | zeros(word ^ 0x5C5C_5C5C_5C5C_5C5C)
+            if hit != 0 {
+                index &+= hit.trailingZeroBitCount >> 3
+                break
+            }
+            index &+= 8
+        }
         while index < end {
             switch span[index] {
             case 0x22: return index &+ 1
@@ -87,6 +117,14 @@ enum Grammar {
             guard index < end, span[index] == 0x5D, index > offset &+ 1 else { return nil }
             return index &+ 1
         }
+        while index &+ 8 <= end {
+            let stop = hostBytes(span.word(at: index)) ^ 0x8080_8080_8080_8080
+            if stop != 0 {
+                index &+= stop.trailingZeroBitCount >> 3
+                return index > offset ? index : nil
+            }
+            index &+= 8
+        }
         while index < end {
             let byte = span[index]
             guard isLetter(byte) || isDigit(byte) || byte == 0x2D || byte == 0x2E || byte == 0x5F else { break }
@@ -101,7 +139,13 @@ enum Grammar {
 
     /// The port in `start..<end`, which must be one to five digits and fit 16 bits.
     static func port(_ span: RawSpan, _ start: Int, _ end: Int) -> UInt16? {
-        guard let value = number(span, start, end), end &- start <= 5 else { return nil }
+        guard start < end, end &- start <= 5 else { return nil }
+        var value: UInt32 = 0
+        for index in start..<end {
+            let digit = span[index] &- 0x30
+            guard digit < 10 else { return nil }
+            value = value &* 10 &+ UInt32(digit)
+        }
         return UInt16(exactly: value)
     }
 
@@ -118,9 +162,26 @@ enum Grammar {
         return UInt32(truncatingIfNeeded: value)
     }
 
+    /// The first byte from `offset` that is white space or a control, or `end`.
+    static func skipVisible(_ span: RawSpan, _ offset: Int, _ end: Int) -> Int {
+        var index = offset
+        while index &+ 8 <= end {
+            let word = span.word(at: index)
+            let hit = (word &- 0x2121_2121_2121_2121) & ~word & 0x8080_8080_8080_8080
+            if hit != 0 { return index &+ hit.trailingZeroBitCount >> 3 }
+            index &+= 8
+        }
+        while index < end, span[index] > 0x20 { index &+= 1 }
+        return index
+    }
+
     /// Whether `start..<end` begins with a URI scheme, its colon and at least one byte more (§25.1).
     static func hasScheme(_ span: RawSpan, _ start: Int, _ end: Int) -> Bool {
         guard start < end, isLetter(span[start]) else { return false }
+        if start &+ 8 <= end {
+            let word = span.word(at: start) & 0xFFFF_FFFF
+            if word == 0x3A70_6973 || word == 0x3A6C_6574 { return true }  // "sip:", "tel:"
+        }
         var index = start
         while index < end {
             let byte = span[index]

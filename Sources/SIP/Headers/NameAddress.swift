@@ -101,6 +101,8 @@ package struct NameAddress: Equatable, Sendable {
     /// Where a display name without quotes ends, or the URI of an addr-spec.
     private static func endOfName(_ span: RawSpan, _ offset: Int, _ end: Int) -> Int {
         var index = offset
+        // Hardly any address is written without a name and without brackets.
+        if index < end, span[index] == 0x3C { return index }
         while index < end {
             switch span[index] {
             case 0x3C, 0x3E, 0x2C, 0x3B, 0x22: return index

@@ -67,6 +67,16 @@ package enum Parameters {
         let start = Grammar.skipSpace(span, semicolon &+ 1, end)
         var index = start
         var key: UInt64 = 0
+        if start &+ 8 <= end {
+            // The letters that it begins with, at once.
+            let word = span.word(at: start)
+            let stop = Grammar.letters(word) ^ 0x8080_8080_8080_8080
+            let bits = stop == 0 ? 64 : UInt64(truncatingIfNeeded: stop.trailingZeroBitCount & ~7)
+            if bits > 0 {
+                key = (word | 0x2020_2020_2020_2020).byteSwapped >> (64 &- bits)
+                index = start &+ Int(truncatingIfNeeded: bits >> 3)
+            }
+        }
         while index < end, Grammar.isToken(span[index]) {
             key = key << 8 | UInt64(span[index] | 0x20)
             index &+= 1

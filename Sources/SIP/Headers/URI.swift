@@ -96,7 +96,27 @@ package struct URI: Equatable, Sendable {
 
     /// The value of a URI parameter; an empty range when it has none; `nil` when it is absent.
     package func parameter(_ name: StaticString, in bytes: [UInt8]) -> ByteRange? {
-        parameters.isEmpty ? nil : Parameters.value(name, in: bytes, parameters)
+        guard !parameters.isEmpty else { return nil }
+        let span = RawSpan(_elements: bytes.span)
+        let end = Int(parameters.end)
+        // A comma ends the list that `Parameters` reads, and hardly any URI has one: there are no quotes in a URI, nor
+        // spaces, so from semicolon to semicolon is a parameter.
+        guard Grammar.find(0x2C, span, Int(parameters.start), end) == end else {
+            return Parameters.value(name, in: bytes, parameters)
+        }
+        let count = name.utf8CodeUnitCount
+        var offset = Int(parameters.start)
+        while offset < end {
+            let start = offset &+ 1
+            let after = start &+ count
+            offset = Grammar.find(0x3B, span, start, end)
+            guard after <= offset, after == offset || !Grammar.isToken(span[after]),
+                Text.equalsIgnoringCase(bytes, ByteRange(start: start, end: after), name)
+            else { continue }
+            guard after < offset, span[after] == 0x3D else { return ByteRange(start: after, end: after) }
+            return ByteRange(start: after &+ 1, end: Grammar.skipParameterValue(span, after &+ 1, end))
+        }
+        return nil
     }
 
     /// Whether the element that the URI names routes loosely: it has an `lr` parameter, of any value (RFC 3261

@@ -36,7 +36,10 @@ package struct Via: Equatable, Sendable {
 
     /// Whether the branch starts with the magic cookie and says more than it (§8.1.1.7, RFC 4475 §3.2.1).
     package func hasMagicCookie(in bytes: [UInt8]) -> Bool {
-        branch.count > 7
+        let span = RawSpan(_elements: bytes.span)
+        let start = Int(branch.start)
+        if branch.count > 7, span.word(at: start) << 8 == 0x4B62_3447_6839_7A00 { return true }  // As mostly written.
+        return branch.count > 7
             && Text.equalsIgnoringCase(
                 bytes, ByteRange(start: Int(branch.start), end: Int(branch.start) + 7), "z9hG4bK")
     }
@@ -50,11 +53,10 @@ package struct Via: Equatable, Sendable {
         let first = Grammar.skipSpace(span, start, end)
         let failure = SIPParseError(.malformedValue(.via), at: first)
         var offset = first
-        for _ in 0..<2 {
-            let tokenEnd = Grammar.skipToken(span, offset, end)
-            let slash = Grammar.skipSpace(span, tokenEnd, end)
-            guard tokenEnd > offset, slash < end, span[slash] == 0x2F else { throw failure }
-            offset = Grammar.skipSpace(span, slash &+ 1, end)
+        if first &+ 8 <= end, span.word(at: first) == 0x2F30_2E32_2F50_4953 {  // "SIP/2.0/"
+            offset = Grammar.skipSpace(span, first &+ 8, end)
+        } else {
+            offset = try Self.skipProtocol(span, first, end)
         }
         let transportEnd = Grammar.skipToken(span, offset, end)
         let hostStart = Grammar.skipSpace(span, transportEnd, end)
@@ -83,6 +85,20 @@ package struct Via: Equatable, Sendable {
         let comma = Grammar.skipSpace(span, elementEnd, end)
         if comma < end { following = Int32(Grammar.skipSpace(span, comma &+ 1, end)) }
         isOnlyInField = comma == end && first == Int(field.value.start)
+    }
+
+    /// Past the name and version of the protocol, and the slash behind each.
+    private static func skipProtocol(_ span: RawSpan, _ first: Int, _ end: Int) throws(SIPParseError) -> Int {
+        var offset = first
+        for _ in 0..<2 {
+            let tokenEnd = Grammar.skipToken(span, offset, end)
+            let slash = Grammar.skipSpace(span, tokenEnd, end)
+            guard tokenEnd > offset, slash < end, span[slash] == 0x2F else {
+                throw SIPParseError(.malformedValue(.via), at: first)
+            }
+            offset = Grammar.skipSpace(span, slash &+ 1, end)
+        }
+        return offset
     }
 
     /// Reads the parameters from `offset` and answers where the last one ends.

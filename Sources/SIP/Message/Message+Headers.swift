@@ -28,12 +28,19 @@ extension Message {
         return try Via(RawSpan(_elements: bytes.span), at: Int(field.value.start), in: field)
     }
 
+    /// The Request-URI taken apart; `nil` where it cannot be read, and in a response.
+    package var parsedRequestURI: URI? {
+        if let known = identity.first?.requestURI { return known }
+        return isRequest ? try? URI(RawSpan(_elements: bytes.span), requestURI) : nil
+    }
+
     /// The branch of the topmost Via of a message of ours, which is well-formed and is read no further than that; `nil`
     /// where there is none.
     package static func topmostBranch(of bytes: [UInt8]) -> ByteRange? {
         let span = RawSpan(_elements: bytes.span)
         let end = span.byteCount
         var line = Grammar.lineFeed(span, 0, end) &+ 1
+        if let branch = ownBranch(span, line, end) { return branch }
         while line < end, span[line] != 0x0D, span[line] != 0x0A {
             var next = Grammar.lineFeed(span, line, end) &+ 1
             if let name = PackedName(upToColonIn: span, at: line), HeaderNameTable.shared.find(name) == .via {
@@ -47,6 +54,17 @@ extension Message {
             line = next
         }
         return nil
+    }
+
+    /// The same where the first line is a Via as this proxy writes it, whose first parameter is the branch.
+    private static func ownBranch(_ span: RawSpan, _ line: Int, _ end: Int) -> ByteRange? {
+        guard line &+ 64 <= end, span.word(at: line) == 0x5049_5320_3A61_6956 else { return nil }  // "Via: SIP"
+        let semicolon = Grammar.find(0x3B, span, line, end)
+        guard semicolon &+ 16 <= end, span.word(at: semicolon &+ 1) == 0x7A3D_6863_6E61_7262,  // "branch=z"
+            Grammar.lineFeed(span, line, semicolon) == semicolon
+        else { return nil }
+        return ByteRange(
+            start: semicolon &+ 8, end: Grammar.skipParameterValue(span, semicolon &+ 8, end))
     }
 
     /// Appends all via-parms in order, comma lists taken apart.

@@ -14,6 +14,8 @@ struct MessageIdentity: Sendable {
     var fromTag: ByteRange
     var toTag: ByteRange
     var cSeq: CSeq
+    /// Of a request.
+    var requestURI: URI?
 }
 
 extension Message {
@@ -48,7 +50,7 @@ extension Message {
         }
         let cSeq = try cSeq()
         guard let topmostVia else { throw SIPParseError(.missingHeader(.via), at: headersEnd) }
-        let identity = MessageIdentity(topmostVia: topmostVia, fromTag: fromTag, toTag: toTag, cSeq: cSeq)
+        var identity = MessageIdentity(topmostVia: topmostVia, fromTag: fromTag, toTag: toTag, cSeq: cSeq)
         guard isRequest else { return identity }
         guard cSeq.method == method, method != .other || Text.same(bytes, cSeq.methodText, bytes, methodText) else {
             throw SIPParseError(.methodMismatch, at: Int(cSeq.methodText.start))
@@ -60,6 +62,7 @@ extension Message {
         // Headers have no place in a Request-URI (§19.1.1), and would be an injection if someone applied them (RFC 4475
         // §3.1.2.11).
         guard uri.headers.isEmpty else { throw SIPParseError(.malformedURI, at: Int(uri.headers.start)) }
+        identity.requestURI = uri
         return identity
     }
 
@@ -119,9 +122,8 @@ extension Message {
 
     private func validateCallID(_ span: RawSpan, _ field: HeaderField) throws(SIPParseError) {
         guard !field.value.isEmpty else { throw SIPParseError(.malformedValue(.callID), at: Int(field.line.start)) }
-        for offset in field.value.range where span[offset] <= 0x20 {
-            throw SIPParseError(.malformedValue(.callID), at: offset)
-        }
+        let end = Grammar.skipVisible(span, Int(field.value.start), Int(field.value.end))
+        guard end == Int(field.value.end) else { throw SIPParseError(.malformedValue(.callID), at: end) }
     }
 
     private func validateMaxForwards(_ field: HeaderField) throws(SIPParseError) {

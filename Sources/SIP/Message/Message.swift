@@ -12,6 +12,7 @@
 package import Primitives
 
 package struct Message: Sendable {
+    private let passing = ByAddress()
     /// The largest message taken, in bytes; a larger one is told 513.
     package static let sizeLimit = 65_535
     /// The most header fields taken; more are told 513.

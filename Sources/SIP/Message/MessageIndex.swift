@@ -112,7 +112,7 @@ struct MessageIndex: Sendable {
         }
         let uriStart = methodEnd &+ 1
         var uriEnd = uriStart
-        while uriEnd < end, span[uriEnd] > 0x20 { uriEnd &+= 1 }
+        uriEnd = Grammar.skipVisible(span, uriEnd, end)
         requestURI = ByteRange(start: uriStart, end: uriEnd)
         guard uriEnd > uriStart, uriEnd < end, span[uriEnd] == 0x20, Self.isVersion(span, uriEnd &+ 1, end) else {
             return note(.malformedStartLine, uriEnd)

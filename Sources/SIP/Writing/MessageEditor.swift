@@ -21,7 +21,8 @@ package struct MessageEditor: Sendable {
     }
 
     private var edits: ContiguousArray<Edit> = []
-    private var fills = ByteWriter(capacity: 1_024)
+    /// What edits put in: it is written here first, then said where it belongs (`insert(at:since:)`).
+    package var fills = ByteWriter(capacity: 1_024)
     /// An edit was refused; the message written would be wrong and must not be sent.
     package private(set) var isOverfull = false
 
@@ -54,6 +55,16 @@ package struct MessageEditor: Sendable {
         add(offset, offset, ByteRange(start: start, end: fills.count))
     }
 
+    /// What `fills` has had written to it since it was that long stands in the place of `range`.
+    package mutating func replace(_ range: ByteRange, since start: Int) {
+        add(Int(range.start), Int(range.end), ByteRange(start: start, end: fills.count))
+    }
+
+    /// The same, before what stands at `offset`.
+    package mutating func insert(at offset: Int, since start: Int) {
+        add(offset, offset, ByteRange(start: start, end: fills.count))
+    }
+
     /// Cuts a via-parm so that what is left of its field stays well-formed.
     ///
     /// - Precondition: it is the first one of its field.
@@ -77,15 +88,16 @@ package struct MessageEditor: Sendable {
     }
 
     /// Writes into a received request's topmost Via where it came from (RFC 3261 §18.2.1, RFC 3581 §4).
-    package mutating func stamp(_ via: Via, of message: borrowing Message, source: Endpoint, forceRport: Bool) {
+    package mutating func stamp(_ via: Via, of message: Message, source: Endpoint, forceRport: Bool) {
         let stamp = ViaStamp(via, message.bytes, source: source, forceRport: forceRport)
         guard stamp.changes else { return }
-        let bytes = message.bytes
-        replace(via.element) { stamp.write(bytes, into: &$0) }
+        let start = fills.count
+        stamp.write(message.bytes, into: &fills)
+        replace(via.element, since: start)
     }
 
     /// Appends the edited message to `out`.
-    package func write(_ message: borrowing Message, into out: inout ByteWriter) {
+    package func write(_ message: Message, into out: inout ByteWriter) {
         let bytes = message.bytes
         var cursor = 0
         for edit in edits {
@@ -128,8 +140,11 @@ package struct MessageEditor: Sendable {
             isOverfull = true
             return
         }
-        var position = edits.count
-        while position > 0, edits[position - 1].start > start { position -= 1 }
-        edits.insert(Edit(start: start, end: end, fill: fill), at: position)
+        edits.append(Edit(start: start, end: end, fill: fill))
+        var position = edits.count &- 1
+        while position > 0, edits[position &- 1].start > start {
+            edits.swapAt(position, position &- 1)
+            position &-= 1
+        }
     }
 }

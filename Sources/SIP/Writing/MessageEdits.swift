@@ -51,12 +51,12 @@ package struct MessageEdits: Equatable, Sendable {
     // MARK: Making edits
 
     /// Adds header lines behind the last one.
-    package mutating func append(_ lines: [UInt8], to message: borrowing Message) throws(Refusal) {
+    package mutating func append(_ lines: [UInt8], to message: Message) throws(Refusal) {
         try change(ByteRange(start: message.headersEnd, end: message.headersEnd), try Self.lines(lines))
     }
 
     /// Adds header lines before the first one.
-    package mutating func insert(_ lines: [UInt8], to message: borrowing Message) throws(Refusal) {
+    package mutating func insert(_ lines: [UInt8], to message: Message) throws(Refusal) {
         try change(ByteRange(start: message.firstLineEnd, end: message.firstLineEnd), try Self.lines(lines))
     }
 
@@ -146,7 +146,7 @@ package struct MessageEdits: Equatable, Sendable {
     }
 
     /// The changed message. What is not changed is the same byte for byte.
-    package func apply(to message: borrowing Message, using tools: inout Tools) throws(Refusal) -> [UInt8] {
+    package func apply(to message: Message, using tools: inout Tools) throws(Refusal) -> [UInt8] {
         tools.editor.begin()
         for change in changes {
             let fill = change.fill
@@ -168,7 +168,7 @@ package struct MessageEdits: Equatable, Sendable {
         return bytes
     }
 
-    private func writeFirstLine(_ message: borrowing Message, _ editor: inout MessageEditor) throws(Refusal) {
+    private func writeFirstLine(_ message: Message, _ editor: inout MessageEditor) throws(Refusal) {
         if !newURI.isEmpty {
             guard message.isRequest else { throw .badValue }
             let uri = newURI
@@ -177,7 +177,7 @@ package struct MessageEdits: Equatable, Sendable {
     }
 
     private func writeBody(
-        _ body: Body, _ message: borrowing Message, _ editor: inout MessageEditor
+        _ body: Body, _ message: Message, _ editor: inout MessageEditor
     ) throws(Refusal) {
         editor.replace(message.body) { $0.put(body.bytes) }
         var length = ByteWriter()
@@ -187,7 +187,7 @@ package struct MessageEdits: Equatable, Sendable {
     }
 
     private func set(
-        _ name: HeaderName, _ value: [UInt8], _ message: borrowing Message, _ editor: inout MessageEditor
+        _ name: HeaderName, _ value: [UInt8], _ message: Message, _ editor: inout MessageEditor
     ) throws(Refusal) {
         guard let field = message.first(name), !isRemoved(field) else {
             editor.insert(at: message.headersEnd) { writer in
@@ -204,7 +204,7 @@ package struct MessageEdits: Equatable, Sendable {
     }
 
     /// Whether two messages are of the same transaction and dialog.
-    private static func isSame(_ message: borrowing Message, _ other: borrowing Message) -> Bool {
+    private static func isSame(_ message: Message, _ other: Message) -> Bool {
         guard message.isRequest == other.isRequest, let via = try? message.topmostVia(),
             let otherVia = try? other.topmostVia(), let cSeq = try? message.cSeq(), let otherCSeq = try? other.cSeq()
         else { return false }

@@ -16,7 +16,7 @@ package enum ResponseWriter {
     ///     `nil` leaves it as it came.
     ///   - extra: writes further header lines, each with its CRLF.
     package static func write(
-        _ statusCode: Int, reason: [UInt8] = [], to request: borrowing Message, toTag: [UInt8],
+        _ statusCode: Int, reason: [UInt8] = [], to request: Message, toTag: [UInt8],
         received: (Endpoint, forceRport: Bool)?,
         extra: (inout ByteWriter) -> Void = { _ in }, into out: inout ByteWriter
     ) {
@@ -47,7 +47,7 @@ package enum ResponseWriter {
     }
 
     private static func writeVias(
-        of request: borrowing Message, _ received: (Endpoint, forceRport: Bool)?, into out: inout ByteWriter
+        of request: Message, _ received: (Endpoint, forceRport: Bool)?, into out: inout ByteWriter
     ) {
         let bytes = request.bytes
         var isTopmost = true

@@ -11,7 +11,7 @@ package enum AckWriter {
     /// Appends the ACK for `response`, whose To (with its tag) it carries; body and credentials are left out.
     @discardableResult
     package static func write(
-        invite: borrowing Message, response: borrowing Message, maxForwards: Int, into out: inout ByteWriter
+        invite: Message, response: Message, maxForwards: Int, into out: inout ByteWriter
     ) -> Bool {
         guard let to = response.first(.to) ?? invite.first(.to) else { return false }
         let toBytes = response.first(.to) == nil ? invite.bytes : response.bytes
@@ -26,7 +26,7 @@ package enum CancelWriter {
     /// - Parameter extra: writes further header lines, each with its CRLF (a Reason, RFC 3326).
     @discardableResult
     package static func write(
-        invite: borrowing Message, maxForwards: Int, extra: (inout ByteWriter) -> Void = { _ in },
+        invite: Message, maxForwards: Int, extra: (inout ByteWriter) -> Void = { _ in },
         into out: inout ByteWriter
     ) -> Bool {
         guard let to = invite.first(.to) else { return false }
@@ -37,7 +37,7 @@ package enum CancelWriter {
 
 private enum TransactionRequest {
     static func write(
-        _ method: StaticString, _ invite: borrowing Message, _ toBytes: [UInt8], _ to: ByteRange,
+        _ method: StaticString, _ invite: Message, _ toBytes: [UInt8], _ to: ByteRange,
         _ maxForwards: Int, extra: (inout ByteWriter) -> Void, into out: inout ByteWriter
     ) -> Bool {
         guard invite.isRequest, let via = try? invite.topmostVia(), let cSeq = try? invite.cSeq() else { return false }

@@ -4,15 +4,15 @@
 //
 // A `received` or `rport` value that the sender wrote itself is replaced: it is ours to say.
 
-internal import Primitives
+package import Primitives
 
-struct ViaStamp {
+package struct ViaStamp {
     private let via: Via
     private let source: Endpoint
     private let writesReceived: Bool
     private let writesRport: Bool
 
-    init(_ via: Via, _ bytes: [UInt8], source: Endpoint, forceRport: Bool) {
+    package init(_ via: Via, _ bytes: [UInt8], source: Endpoint, forceRport: Bool) {
         self.via = via
         self.source = source
         writesRport = via.hasRport || forceRport
@@ -20,9 +20,9 @@ struct ViaStamp {
     }
 
     /// Whether the via-parm is written other than it was.
-    var changes: Bool { writesReceived || writesRport }
+    package var changes: Bool { writesReceived || writesRport }
 
-    func write(_ bytes: [UInt8], into out: inout ByteWriter) {
+    package func write(_ bytes: [UInt8], into out: inout ByteWriter) {
         var cursor = Int(via.element.start)
         let replacesReceived = writesReceived && !via.received.isEmpty
         let replacesRport = writesRport && via.hasRport
@@ -45,6 +45,22 @@ struct ViaStamp {
         }
     }
 
+    /// Writes all Via lines of a request, its topmost via-parm completed.
+    package static func writeVias(
+        of request: Message, _ topmost: Via, source: Endpoint, forceRport: Bool, into out: inout ByteWriter
+    ) {
+        let stamp = ViaStamp(topmost, request.bytes, source: source, forceRport: forceRport)
+        for field in request.index.fields where field.name == .via {
+            guard stamp.changes, field.line.start == topmost.field.start else {
+                out.put(request.bytes, field.line)
+                continue
+            }
+            out.put(request.bytes, ByteRange(start: Int(field.line.start), end: Int(topmost.element.start)))
+            stamp.write(request.bytes, into: &out)
+            out.put(request.bytes, ByteRange(start: Int(topmost.element.end), end: Int(field.line.end)))
+        }
+    }
+
     private func replaceReceived(_ bytes: [UInt8], _ cursor: inout Int, _ out: inout ByteWriter) {
         out.put(bytes, ByteRange(start: cursor, end: Int(via.received.start)))
         source.address.write(into: &out, brackets: false)
@@ -54,5 +70,12 @@ struct ViaStamp {
     private func writeRport(into out: inout ByteWriter) {
         out.put("rport=")
         out.putDecimal(UInt64(source.port))
+    }
+}
+
+extension Message {
+    /// Writes all Via lines as they are.
+    package func writeVias(into out: inout ByteWriter) {
+        for field in index.fields where field.name == .via { out.put(bytes, field.line) }
     }
 }

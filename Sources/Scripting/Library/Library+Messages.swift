@@ -89,7 +89,7 @@ extension Library {
         + reads("rcvip", "$Ri", ["get"]) + reads("rcvport", "$Rp", ["get"]) + reads("proto", "$proto", ["get"])
         + reads("status", "$rs", ["gets"])
 
-    private static func counts(_ name: String, _ body: @escaping @Sendable (borrowing RouteRun) -> Int) -> KSRFunction {
+    private static func counts(_ name: String, _ body: @escaping @Sendable (RouteRun) -> Int) -> KSRFunction {
         KSRFunction("kx.\(name)", .number) { run, _ in .integer(body(run)) }
     }
 

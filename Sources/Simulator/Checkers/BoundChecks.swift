@@ -1,5 +1,5 @@
-// A check of what the cluster promises of its own bookkeeping: that enough peers know a deadline when the 2xx that makes
-// it leaves (`R9`).
+// A check of what the cluster promises of its own bookkeeping: that enough peers know a deadline when the 2xx that
+// makes it leaves (`R9`).
 
 internal import Dialogs
 internal import SIP

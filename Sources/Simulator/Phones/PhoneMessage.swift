@@ -67,7 +67,7 @@ struct PhoneMessage {
         }
     }
 
-    private mutating func readHeaders(_ message: borrowing Message) {
+    private mutating func readHeaders(_ message: Message) {
         var list: [Via] = []
         message.vias(into: &list)
         vias = list.map { via in

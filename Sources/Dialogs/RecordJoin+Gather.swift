@@ -1,0 +1,130 @@
+// The first third of the join: the fields of a message are put on the stack, those of facts checked against the table
+// and sorted, those of a canonical record as they lie.
+
+internal import Primitives
+
+extension RecordJoin {
+    mutating func push(_ entry: Found) {
+        if top < found.count { found[top] = entry } else { found.append(entry) }
+        top &+= 1
+    }
+
+    /// Puts the fields of a message of facts on the stack, checked against the table.
+    mutating func gather(_ message: RecordMessage, _ range: Range<Int>) throws(RecordError) {
+        let input = input
+        let bytes = RawSpan(_elements: input.span)
+        var reader = ProtobufReader(range)
+        while let field = try reader.next(in: bytes) {
+            var entry = Found(field, isCanonical: false)
+            var isRight = true
+            switch message.rule(field.number) {
+            case .max(let most), .or(let most), .leastNonzero(let most):
+                isRight = field.wireType == ProtobufReader.varint
+                if isRight, field.value > most { throw .outOfRange(field: field.number) }
+            case .largerBytes, .leastBytes, .presentBytes, .joined, .picked:
+                isRight = field.wireType == ProtobufReader.lengthDelimited
+            case .joinedMap(let inner), .pickedMap(let inner):
+                isRight = field.wireType == ProtobufReader.lengthDelimited
+                if isRight { try Self.readKey(of: &entry, inner, in: bytes) }
+            case .dropped, .unknown: break
+            }
+            guard isRight else { throw .wrongWireType(field: field.number) }
+            guard top < RecordLimits.fields else { throw .tooMany(field: 0, limit: RecordLimits.fields) }
+            push(entry)
+        }
+    }
+
+    /// Puts the fields of a canonical message on the stack, which were checked when it was joined.
+    mutating func gatherAsTheyLie(_ range: Range<Int>) throws(RecordError) {
+        let input = input
+        let bytes = RawSpan(_elements: input.span)
+        var reader = ProtobufReader(range)
+        while let field = try reader.next(in: bytes) {
+            guard top < RecordLimits.fields else { throw .tooMany(field: 0, limit: RecordLimits.fields) }
+            push(Found(field, isCanonical: true))
+        }
+    }
+
+    /// Reads, once, what tells a canonical entry of a map from the others; only the record has maps.
+    mutating func loadKey(_ index: Int) throws(RecordError) {
+        guard !found[index].hasKey else { return }
+        switch RecordMessage.record.rule(found[index].number) {
+        case .joinedMap(let inner), .pickedMap(let inner):
+            let input = input
+            try Self.readKey(of: &found[index], inner, in: RawSpan(_elements: input.span))
+        default: break
+        }
+        found[index].hasKey = true
+    }
+
+    /// Reads what tells the entries of a map apart: field 1 of each, and of a pending its leg and CSeq.
+    private static func readKey(
+        of entry: inout Found, _ message: RecordMessage, in bytes: borrowing RawSpan
+    ) throws(RecordError) {
+        let key = PendingField.branch.rawValue  // As `OutField.toTag` and `StampedField.key`.
+        let last = message == .pending ? PendingField.cseq.rawValue : key
+        var reader = ProtobufReader(entry.payload.range)
+        var leg: UInt64 = 0
+        var cseq: UInt64 = 0
+        while let field = try reader.next(in: bytes) {
+            if field.number == key {
+                guard field.wireType == ProtobufReader.lengthDelimited else { throw .wrongWireType(field: key) }
+                let found = ByteRange(start: field.payload.lowerBound, end: field.payload.upperBound)
+                if compare(bytes, entry.key, found) < 0 { entry.key = found }
+            } else if field.number <= last {
+                guard field.wireType == ProtobufReader.varint else { throw .wrongWireType(field: field.number) }
+                guard field.value <= UInt64(UInt32.max) else { throw .outOfRange(field: field.number) }
+                if field.number == PendingField.leg.rawValue {
+                    leg = max(leg, field.value)
+                } else {
+                    cseq = max(cseq, field.value)
+                }
+            }
+            // Keys come first in canonical entries; what follows was checked when it was joined.
+            if entry.isCanonical, field.number >= last { break }
+        }
+        entry.subkey = leg << 32 | cseq
+    }
+
+    private static func compare(_ bytes: borrowing RawSpan, _ left: ByteRange, _ right: ByteRange) -> Int {
+        bytes.extracting(left.range).compared(to: bytes.extracting(right.range))
+    }
+
+    // MARK: Order
+
+    /// Sorts the top of the stack by number and key, stably. Facts are mostly written in order.
+    mutating func sort(from base: Int) {
+        guard top - base > 1 else { return }
+        Self.sort(&found, base..<top, of: input)
+    }
+
+    private static func sort(_ found: inout [Found], _ range: Range<Int>, of input: [UInt8]) {
+        let bytes = RawSpan(_elements: input.span)
+        var fields = found.mutableSpan
+        let base = range.lowerBound
+        for index in base + 1..<range.upperBound {
+            guard fields[index].number <= fields[index - 1].number, order(fields[index], fields[index - 1], bytes) < 0
+            else { continue }
+            let field = fields[index]
+            var place = index
+            repeat {
+                fields[place] = fields[place - 1]
+                place -= 1
+            } while place > base && order(field, fields[place - 1], bytes) < 0
+            fields[place] = field
+        }
+    }
+
+    /// By number, then key, then leg and CSeq. Both keys are known.
+    private static func order(_ left: Found, _ right: Found, _ bytes: borrowing RawSpan) -> Int {
+        if left.number != right.number { return left.number < right.number ? -1 : 1 }
+        let keys = compare(bytes, left.key, right.key)
+        if keys != 0 { return keys }
+        return left.subkey == right.subkey ? 0 : left.subkey < right.subkey ? -1 : 1
+    }
+
+    func order(_ left: Int, _ right: Int) -> Int {
+        if found[left].number != found[right].number { return found[left].number < found[right].number ? -1 : 1 }
+        return Self.order(found[left], found[right], RawSpan(_elements: input.span))
+    }
+}

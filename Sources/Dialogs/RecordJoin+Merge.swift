@@ -1,0 +1,143 @@
+// The second third of the join: the fields of the canonical message and those of the facts, both in order, are gone
+// through side by side. What stays as it is, is copied in runs; the other groups are reduced.
+
+internal import Primitives
+
+extension RecordJoin {
+    /// Fields of one number and key: of the canonical message one at most, which is the first then.
+    struct Group {
+        var first: Int
+        var rest: Range<Int>
+    }
+
+    /// Neighbours in the input that are to be copied as they are.
+    struct Run {
+        private var range = ByteRange.empty
+
+        mutating func add(_ field: Found, of input: [UInt8], into out: inout ByteWriter) {
+            if range.isEmpty || range.end != field.start {
+                flush(input, into: &out)
+                range.start = field.start
+            }
+            range.end = field.payload.end
+        }
+
+        mutating func flush(_ input: [UInt8], into out: inout ByteWriter) {
+            guard !range.isEmpty else { return }
+            out.put(input, range)
+            range = .empty
+        }
+    }
+
+    /// Writes the join of the messages on the stack, a canonical one from `base` and facts from `middle` on, and takes
+    /// them off.
+    mutating func merge(
+        _ message: RecordMessage, from base: Int, _ middle: Int, into out: inout ByteWriter
+    ) throws(RecordError) {
+        let (isRecord, last) = (message == .record, top)
+        var (own, other, run) = (base, middle, Run())
+        while own < middle || other < last {
+            var isAlone = other == last
+            if !isAlone, own < middle { isAlone = try isAhead(own, of: other, isRecord) }
+            if own < middle, isAlone {
+                if isRecord, found[own].number >= RecordField.attributes.rawValue {
+                    if !dropsNothing { try loadKey(own) }
+                    count(own)
+                }
+                if staysAsItIs(own, message) {
+                    run.add(found[own], of: input, into: &out)
+                } else {
+                    try reduce(message, Group(first: own, rest: own..<own), &run, into: &out)
+                }
+                own += 1
+                continue
+            }
+            var next = other + 1
+            while next < last, order(other, next) == 0 { next += 1 }
+            var group = Group(first: other, rest: other + 1..<next)
+            if own < middle, order(own, other) == 0 {
+                group = Group(first: own, rest: other..<next)
+                own += 1
+            }
+            if isRecord, found[other].number >= RecordField.attributes.rawValue { count(group.first) }
+            try reduce(message, group, &run, into: &out)
+            other = next
+        }
+        run.flush(input, into: &out)
+        top = base
+    }
+
+    /// Whether the canonical field comes before the group of the fact.
+    private mutating func isAhead(_ own: Int, of other: Int, _ isRecord: Bool) throws(RecordError) -> Bool {
+        let number = found[own].number
+        guard number == found[other].number else { return number < found[other].number }
+        if isRecord { try loadKey(own) }
+        return order(own, other) < 0
+    }
+
+    /// Whether a canonical field that nobody else has is the same bytes in the result.
+    private func staysAsItIs(_ index: Int, _ message: RecordMessage) -> Bool {
+        let number = found[index].number
+        switch message {
+        case .record:
+            if dropsNothing { return true }
+            switch number {
+            case RecordField.outs.rawValue: return !tombstone && (settled.caller == 0 || settled.isOld)
+            case RecordField.pendings.rawValue, RecordField.adoptions.rawValue: return !tombstone && !isGone(index)
+            default: return !isDropped(message.row(number))
+            }
+        case .settledOut: return number != OutField.answer.rawValue
+        case .deletedOut: return number == OutField.toTag.rawValue || number == OutField.state.rawValue
+        default: return true
+        }
+    }
+
+    /// Whether a record that has come so far no longer has the field.
+    func isDropped(_ row: RecordMessage.Row) -> Bool {
+        switch row.span {
+        case .dialog: tombstone
+        case .telling: tombstone && isTold
+        case .tombstone: false
+        }
+    }
+
+    /// Whether the contents of a message are the bytes that a join would write of them: a fact of that kind is copied.
+    /// Messages inside of the record have no maps.
+    func isCanonical(_ message: RecordMessage, _ range: ByteRange) -> Bool {
+        var room = RecordLimits.fields - top
+        do throws(RecordError) {
+            return try Self.isCanonical(message, range.range, of: RawSpan(_elements: input.span), &room)
+        } catch {
+            return false  // Whoever joins it says what is wrong with it.
+        }
+    }
+
+    private static func isCanonical(
+        _ message: RecordMessage, _ range: Range<Int>, of bytes: borrowing RawSpan, _ room: inout Int
+    ) throws(RecordError) -> Bool {
+        var reader = ProtobufReader(range)
+        var last: UInt32 = 0
+        while let field = try reader.next(in: bytes) {
+            guard field.number > last, room > 0 else { return false }
+            last = field.number
+            room -= 1
+            switch message.rule(field.number) {
+            case .max(let most), .or(let most), .leastNonzero(let most):
+                guard field.wireType == ProtobufReader.varint, field.value > 0, field.value <= most else {
+                    return false
+                }
+            case .largerBytes, .leastBytes:
+                guard field.wireType == ProtobufReader.lengthDelimited, !field.payload.isEmpty else { return false }
+            case .presentBytes:
+                guard field.wireType == ProtobufReader.lengthDelimited else { return false }
+            case .joined(let inner), .picked(let inner):
+                guard field.wireType == ProtobufReader.lengthDelimited, !field.payload.isEmpty,
+                    try isCanonical(inner, field.payload, of: bytes, &room)
+                else { return false }
+            case .joinedMap, .pickedMap, .dropped: return false
+            case .unknown: break
+            }
+        }
+        return true
+    }
+}
