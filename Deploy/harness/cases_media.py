@@ -133,7 +133,8 @@ def away(report, stage, alice, bob, relays):
     if invite is None:
         return
     accept(bob, invite, source)
-    success = alice.told("INVITE")
+    # Not the 486 of before, which is repeated until somebody acknowledges it.
+    success, _ = alice.wait(lambda m: not m.is_request and m.method == "INVITE" and m.code == 200)
     seen = success and connection(success)
     report.claim("which has the answer, though the first is back", seen == second.host, seen)
     second.silent = first.silent = True

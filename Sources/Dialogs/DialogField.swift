@@ -119,7 +119,6 @@ extension RecordView {
     private func uri(_ value: ByteRange, _ bytes: [UInt8]) -> DialogFieldValue? {
         (try? NameAddress(bytes, value)).flatMap { text($0.uri, bytes) }
     }
-
 }
 
 extension RecordFlags {

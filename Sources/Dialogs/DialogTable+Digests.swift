@@ -45,12 +45,11 @@ extension DialogTable {
         var ids: [SlotID] = []
         swap(&ids, &unhashed)
         for id in ids {
-            guard var entry = entries[id], entry.state != .deleted else { continue }
-            entry.contentHash = contentHash(of: entry)
-            entry.isHashed = true
-            _ = entries.update(id) { ($0.contentHash, $0.isHashed) = (entry.contentHash, true) }
-            buckets[bucket(of: entry.did)].digest &+= entry.contentHash
-            hashedDigest &+= entry.contentHash
+            guard let entry = entries[id], entry.state != .deleted else { continue }
+            let share = contentHash(of: entry)
+            _ = entries.update(id) { ($0.contentHash, $0.isHashed) = (share, true) }
+            buckets[bucket(of: entry.did)].digest &+= share
+            hashedDigest &+= share
         }
         ids.removeAll(keepingCapacity: true)
         swap(&ids, &unhashed)

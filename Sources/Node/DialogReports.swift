@@ -150,7 +150,7 @@ package struct DialogReport: Equatable, Sendable {
     package var outs: [OutReport] = []
     package var pendings: [PendingReport] = []
     /// Words in a fixed order: `cancelled bye_from_caller bye_from_callee timed_out ended_by_operator failed ka-src
-    /// ka-dst ended_by_keep_alive unanswered interrupted`.
+    /// ka-dst ended_by_keep_alive unanswered interrupted asked phones_told`.
     package var flags: [String] = []
     /// `dflags` of the module, as `$dlg(dflags)` has it.
     package var moduleFlags = 0

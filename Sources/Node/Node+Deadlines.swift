@@ -14,8 +14,6 @@ import Primitives
 import Proxy
 
 extension Node {
-    /// The rank counts no further than this for the wait, or 64 nodes would wait half a minute (R12).
-    static let rankLimit = 3
     /// How soon a node that may not act looks again.
     static let lookAgain = Duration.milliseconds(200)
 
@@ -68,7 +66,7 @@ extension Node {
             store.dialogs.setTimer(did, at: now.advanced(by: Self.lookAgain))
             return
         }
-        let wait = settings.takeover.settle + settings.takeover.stagger * min(rank, Self.rankLimit)
+        let wait = settings.takeover.settle + settings.takeover.stagger * min(rank, Ranking.waitLimit)
         // Who was not fit when the time was up gives the others a moment to hear that it is now, and to be first.
         let moment = max(due, fitSince, storage.moment(of: did)).advanced(by: wait)
         if let end = acknowledgementDue(known), end < due {
@@ -100,7 +98,7 @@ extension Node {
         let heard = store.intent(did, generation: deadline.generation, milliseconds: deadline.atMilliseconds)
         // Whoever asked may have died: then the next in rank goes on, and each further one a stagger later.
         if let heard, !isEnding, !cluster.isAsking(did.rawValue) {
-            let over = heard.heardAt.advanced(by: life + settings.takeover.stagger * min(rank, Self.rankLimit))
+            let over = heard.heardAt.advanced(by: life + settings.takeover.stagger * min(rank, Ranking.waitLimit))
             guard now >= over else { return store.dialogs.setTimer(did, at: over) }
         }
         if heard == nil { proxy.fixByeCSeqs(did, now: now, dialogs: &store.dialogs) }

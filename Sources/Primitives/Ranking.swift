@@ -4,6 +4,9 @@
 // ranks first for.
 
 public struct Ranking: Sendable {
+    /// A rank counts no further than this where each one waits longer, or 64 nodes would wait half a minute (R12).
+    public static var waitLimit: Int { 3 }
+
     struct Candidate: Sendable {
         var name: String
         var hash: UInt64

@@ -214,7 +214,7 @@ extension ScriptJudge {
             }
         case .bridge(let from, let to, let proxy):
             let bridge = DialogBridge(from: from.shown, to: to.shown, proxy: proxy.shown)
-            attempt(DialogID(rawValue: 0), into: &out) { (out) throws(DialogError) in
+            attempt(nil, into: &out) { (out) throws(DialogError) in
                 try node.bridge(bridge, now: time.now, into: &out)
             }
         }
@@ -240,7 +240,7 @@ extension ScriptJudge {
 
     /// The script was told that it would be done; what has come between is for the log.
     private func attempt(
-        _ did: DialogID, into out: inout Outbox, _ body: (inout Outbox) throws(DialogError) -> Void
+        _ did: DialogID?, into out: inout Outbox, _ body: (inout Outbox) throws(DialogError) -> Void
     ) {
         do throws(DialogError) {
             try body(&out)
@@ -248,7 +248,7 @@ extension ScriptJudge {
             out.notes.append(
                 Note(
                     .warning, "what a script wanted of a dialog was not done",
-                    [("did", did.hex), ("why", error.message)]))
+                    (did.map { [("did", $0.hex)] } ?? []) + [("why", error.message)]))
         }
     }
 

@@ -168,7 +168,8 @@ package enum ScriptOutcome: Equatable, Sendable {
     }
 
     /// Goes on with a run that waited.
-    /// - Parameter answer: What it waited for answers; where there is nothing yet, the run says what it waits for now.
+    /// - Parameter answer: What the function answers that the run waits in; `nil` where it waits on, for what `leaving`
+    ///   says then.
     package func resume(
         _ token: UInt64, time: RouteTime? = nil,
         _ answer: (inout RouteRun) -> RouteValue? = { _ in .integer(1) }

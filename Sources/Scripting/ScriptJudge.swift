@@ -344,7 +344,7 @@ package final class ScriptJudge {
         }
     }
 
-    // MARK: Verdicts
+    // MARK: What a run leaves
 
     /// Runs a function that may not wait.
     /// - Returns: Whether it has ended, and not failed.

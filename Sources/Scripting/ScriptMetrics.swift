@@ -26,8 +26,8 @@ package enum ScriptMetrics {
         let media = judge?.mediaRelays.counters ?? MediaRelays.Counters()
         reports += [
             counter("media_commands", "Commands that media relays were asked for", media.asked),
-            counter("media_refusals", "Of these, those that a relay has refused", media.refused),
-            counter("media_failures", "Of these, those that no relay has answered", media.failed),
+            counter("media_refusals", "Commands that a media relay has refused", media.refused),
+            counter("media_failures", "Commands that no media relay has answered", media.failed),
             counter("media_retransmissions", "Commands sent again to the same relay", media.retransmitted),
             counter("media_failovers", "Commands sent to another relay, since one could not", media.failovers),
             counter("media_stray", "Datagrams to the relays' socket that answered nothing", media.stray),

@@ -2,6 +2,15 @@
 // times. Written for plans that a minimiser has made small.
 
 extension Plan {
+    /// Refreshes that come when the time that the one before them gave is up.
+    package var lateRefreshes: Int {
+        let lifetime = Nanoseconds.seconds(Int64(lifetimeSeconds))
+        return calls.reduce(0) { sum, call in
+            let times = call.steps.filter { $0.act == .reInvite || $0.act == .update }.map(\.after)
+            return sum + zip([0] + times, times).count { $1 - $0 > lifetime }
+        }
+    }
+
     package var lines: [String] {
         var text = "\(nodes) node\(nodes == 1 ? "" : "s")"
         if hasWitness { text += " and a witness" }

@@ -108,6 +108,9 @@ struct UnderstudySim: AsyncParsableCommand {
         if let hours, !(hours > 0 && hours <= 10_000) { throw ValidationError("--hours must be above 0, to 10000.") }
         guard hours == nil || minimise == nil else { throw ValidationError("--hours or --minimise, not both.") }
         guard code == nil || minimise != nil else { throw ValidationError("--code goes with --minimise.") }
+        if hours != nil || minimise != nil, traces || coverage || excuses.file != nil {
+            throw ValidationError("--trace, --coverage and --excuses are for seeds that are run once.")
+        }
         _ = try options()
     }
 

@@ -82,6 +82,11 @@ struct AcceptanceTests {
         try expectToPass(name)
     }
 
+    @Test(.timeLimit(.minutes(5)), arguments: ["calls-moved"])
+    func `calls move from a Kamailio to the cluster and back`(name: String) throws {
+        try expectToPass(name)
+    }
+
     @Test(.timeLimit(.minutes(5)), arguments: ["requests-within", "call-records"])
     func `the cluster asks within calls, and programs are told of them`(name: String) throws {
         try expectToPass(name)

@@ -434,7 +434,7 @@ struct RequestWithinTests {
         let last = try #require(dids.last)
         #expect(
             ask(&bench, DialogRequest("INFO", to: .callee), of: last, through: 0)
-                == .refused("a request to this side is under way"))
+                == .refused("this node has as many requests under way as it may"))
         #expect(bench.metric("dialog_requests_refused") == 1)
     }
 

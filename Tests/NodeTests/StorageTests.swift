@@ -79,6 +79,28 @@ struct StorageTests {
             bench.nodes[0]?.metrics(now: bench.now).first { $0.name == "understudy_storage_expired_total" }?.value == 1)
     }
 
+    @Test func `calls whose time passed meanwhile are ended one after the other, from when a node may act`() throws {
+        var bench = Self.bench()
+        bench.call(through: 1)
+        Self.killAll(&bench)
+        for disk in bench.disks.indices {
+            let call = try #require(bench.disks[disk].rows.values.first)
+            for number in 1...40 as ClosedRange<UInt64> {
+                var (row, record) = (call, try Record(RawSpan(_elements: call.record.record.span)))
+                record.callID = Array("c\(number)".utf8)
+                (row.record.did, row.record.record) = (DialogID(rawValue: number), try record.encoded())
+                bench.disks[disk].rows[row.record.did] = row
+            }
+        }
+        Self.restart(&bench, after: 300_000)
+        bench.advance(milliseconds: 10_000)
+        let calls = Dictionary(grouping: Self.byes(bench, to: ClusterBench.caller)) { $0.header("Call-ID") ?? "" }
+        let moments = calls.values.compactMap { $0.map(\.at).min() }.sorted()
+        #expect(moments.count == 41)
+        let (first, last) = (try #require(moments.first), try #require(moments.last))
+        #expect(last.milliseconds(since: first) >= 180, "two hundred a second")
+    }
+
     @Test func `of several disks one is enough`() {
         for lost in 0..<3 {
             var bench = Self.bench()

@@ -109,7 +109,6 @@ struct MediaRelaysTests {
 
     @Test(arguments: [
         ("d6:result10:load limite", true), ("d12:error-reason30:Parallel session limit reached6:result5:errore", true),
-        ("d12:error-reason15:Ran out of ports6:result5:errore", false),
         ("d12:error-reason16:Ran out of ports6:result5:errore", true),
         ("d12:error-reason4:nope6:result5:errore", false),
         ("d6:result5:errore", false), ("d12:error-reason15:Unknown call-id6:result5:errore", false),
@@ -121,17 +120,19 @@ struct MediaRelaysTests {
         let sent = relays.takeOutgoing()[0]
         relays.receive(Self.answer(sent, text), from: sent.to, now: .zero)
         let next = relays.takeOutgoing()
-        if Bencode(Array(text.utf8)[...]) == nil {
-            #expect(next.isEmpty && relays.pendingCount == 1)
-            return
-        }
         #expect(next.isEmpty == !goesOn && (next.first.map { $0.to != sent.to } ?? true))
         guard let second = next.first else {
-            guard case .refused = relays.takeEnded().first?.outcome else { return #expect(Bool(false)) }
+            guard case .refused = relays.takeEnded().first?.outcome else {
+                Issue.record("\(text)")
+                return
+            }
             return
         }
         relays.receive(Self.answer(second, text), from: second.to, now: .zero)
-        guard case .refused = relays.takeEnded().first?.outcome else { return #expect(Bool(false)) }
+        guard case .refused = relays.takeEnded().first?.outcome else {
+            Issue.record("\(text)")
+            return
+        }
         #expect(relays.awayCount(now: .zero) == 0, "it did answer")
     }
 

@@ -46,7 +46,7 @@ struct ReductionTests {
     @Test func `without loss on either network nothing is lost by it`() {
         let less = Self.plan(1) {
             $0.without = [.bus, .sip]
-            $0.withoutFaults = Array(Plan(seed: 1).struckFaults)
+            $0.withoutFaults = Plan(seed: 1).struckFaults
         }
         let report = World.run(less)
         #expect(report.hardship.lostFrames == 0 && report.hardship.lostDatagrams == 0)

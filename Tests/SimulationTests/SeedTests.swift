@@ -23,20 +23,8 @@ struct SeedTests {
         options.ends = ends
         (options.timers, options.tagless, options.large) = (timers, tagless, large)
         let report = World.run(Plan(seed: seed, options: options))
-        var command = "swift run -c release understudy-sim --seed \(seed)"
-        if let nodes { command += " --nodes \(nodes)" }
-        if let faults {
-            command += " --faults \(faults.isEmpty ? "none" : faults.map(\.rawValue).joined(separator: ","))"
-        }
-        if deals { command += " --deal" }
-        if keepAlive { command += " --keep-alive" }
-        if forks { command += " --forks" }
-        if let hunts { command += hunts ? " --hunts" : " --no-hunts" }
-        command += spirals ? " --spirals" : " --no-spirals"
-        command += ends ? " --ends" : " --no-ends"
-        command += timers ? " --timers" : " --no-timers"
-        command += tagless ? " --tagless" : " --no-tagless"
-        command += large ? " --large" : " --no-large"
+        let words = ["swift run -c release understudy-sim"] + options.words + ["--seed \(seed)"]
+        let command = words.joined(separator: " ")
         let found = report.violations.map { "\($0.code) \($0.line)" }.joined(separator: "\n")
         #expect(report.violations.isEmpty, "\(found)\nreplay: \(command)")
         #expect(report.confirmed > 0)

@@ -77,8 +77,8 @@ extension ModuleRow {
         var record = Record()
         record.home = home
         try record.take(self)
-        let age = max(0, now - startTime)
         // Clocks may differ, and a row may be wrong: no dialog is younger than born.
+        let age = max(0, now - startTime)
         // 0 would be no deadline: what is over ends at once.
         let end = max(1, UInt64(max(0, timeout - now + age)) * 1_000)
         var deadline = RecordView.Deadline()

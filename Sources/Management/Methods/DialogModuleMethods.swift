@@ -146,8 +146,8 @@ extension DialogModule {
         let now = context.unixSeconds()
         let said = try await context.node.contexts(of: dialogs.map(\.did))
         return dialogs.map { dialog in
-            guard case .object(let members) = json(dialog, now: now), let lines = said[dialog.did], !lines.isEmpty
-            else { return json(dialog, now: now) }
+            let whole = json(dialog, now: now)
+            guard let lines = said[dialog.did], !lines.isEmpty, case .object(let members) = whole else { return whole }
             return .object(members + [.init("context", .array(lines.map { .string($0) }))])
         }
     }

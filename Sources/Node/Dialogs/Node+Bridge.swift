@@ -56,7 +56,7 @@ extension Node {
     /// Where phones reach the controller: by way of the balancer, at any node.
     private var bridgeContact: String {
         if !settings.dialogs.bridgeContact.isEmpty { return settings.dialogs.bridgeContact }
-        if let uri = settings.sip.advertise.first { return uri.text.replacingScheme(with: "controller") }
+        if let uri = settings.sip.advertise.first { return uri.text.adding(user: "controller") }
         return "sip:controller@" + (settings.sip.listen.first?.text ?? "127.0.0.1:5060")
     }
 
@@ -112,7 +112,7 @@ extension Node {
 
 extension String {
     /// `sip:host:port` with a user.
-    fileprivate func replacingScheme(with user: String) -> String {
+    fileprivate func adding(user: String) -> String {
         guard let colon = firstIndex(of: ":") else { return self }
         return "\(self[...colon])\(user)@\(self[index(after: colon)...])"
     }

@@ -83,7 +83,7 @@ extension Node {
             return tellingTimes.schedule(did, at: now.advanced(by: Self.lookAgain))
         }
         let waits = rank > 0 || due.contains(.end) || due.contains(.failed)
-        let wait = settings.takeover.settle + settings.takeover.stagger * min(rank, Self.rankLimit)
+        let wait = settings.takeover.settle + settings.takeover.stagger * min(rank, Ranking.waitLimit)
         let moment = waits ? max(changed, rank > 0 ? fitSince : changed).advanced(by: wait) : now
         guard now >= moment else { return tellingTimes.schedule(did, at: moment) }
         guard awaitsConfirmation else {

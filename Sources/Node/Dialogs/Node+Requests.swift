@@ -41,7 +41,8 @@ extension Node {
         guard cluster.isFit else { throw .refused("this node has no quorum or is not up yet; ask another member") }
         guard mayBeAsked(did, now: now) else { throw .refused("the dialog is about to end") }
         let isOpen = store.dialogs.view(did) { view, bytes in view.wish(to: key.leg, in: bytes)?.wish.isOpen } ?? nil
-        guard isOpen != true, !asked.isFull else { throw .refused("a request to this side is under way") }
+        guard isOpen != true else { throw .refused("a request to this side is under way") }
+        guard !asked.isFull else { throw .refused("this node has as many requests under way as it may") }
         let place: CSeqShift.Place
         do throws(RequestObjection) {
             place = try proxy.place(ofRequestTo: key.leg, in: did, dialogs: store.dialogs)

@@ -56,11 +56,12 @@ struct TraceRing: Sendable {
         var older = Half()
         /// Of one half.
         let byteLimit: Int
-        var entryLimit: Int { byteLimit / 256 }
+        let entryLimit: Int
 
         init(memory: Int) {
             // The entries have the quarter that is left: 64 bytes for 256.
             byteLimit = memory / 8 * 3
+            entryLimit = byteLimit / 256
         }
 
         mutating func makeRoom() {
@@ -70,7 +71,7 @@ struct TraceRing: Sendable {
                 newer.entries.removeAll(keepingCapacity: true)
             }
             // All of it at once, when a half is used for the first time: one that grows is copied as it does.
-            if newer.entries.capacity < entryLimit {
+            if newer.entries.isEmpty, newer.entries.capacity < entryLimit {
                 newer.bytes.bytes.reserveCapacity(byteLimit)
                 newer.entries.reserveCapacity(entryLimit)
             }
@@ -81,14 +82,12 @@ struct TraceRing: Sendable {
             makeRoom()
             var entry = entry
             let start = newer.bytes.count
-            let callID: ByteRange
             if let outline {
-                callID = outline.callID
+                entry.key = outline.key
                 Redaction.append(message, outline, into: &newer.bytes)
             } else {
-                callID = Redaction.append(message, into: &newer.bytes)
+                entry.key = Redaction.key(message, Redaction.append(message, into: &newer.bytes))
             }
-            entry.key = TraceRing.hash(message, callID)
             entry.range = ByteRange(start: start, end: newer.bytes.count)
             newer.entries.append(entry)
         }
@@ -142,7 +141,7 @@ struct TraceRing: Sendable {
 
     /// The same where only the Call-ID is told.
     mutating func keep(_ kind: TraceKind, callID: [UInt8], now: Instant) {
-        keep(kind, key: Self.hash(RawSpan(_elements: callID.span), ByteRange(callID)), now: now)
+        keep(kind, key: Redaction.key(RawSpan(_elements: callID.span), ByteRange(callID)), now: now)
     }
 
     private mutating func keep(_ kind: TraceKind, key: UInt64, now: Instant) {
@@ -159,12 +158,12 @@ struct TraceRing: Sendable {
 
     /// Every entry of a Call-ID, in order, with its message.
     func messages(of callID: [UInt8]) -> [(entry: TraceEntry, bytes: [UInt8])] {
-        let key = Self.hash(RawSpan(_elements: callID.span), ByteRange(callID))
+        let key = Redaction.key(RawSpan(_elements: callID.span), ByteRange(callID))
         return find { $0.kind == .received || $0.kind == .sent ? $0.key == key : false }
     }
 
     func deeds(of dids: Set<UInt64>, callID: [UInt8]) -> [TraceEntry] {
-        let keys = dids.union([Self.hash(RawSpan(_elements: callID.span), ByteRange(callID))])
+        let keys = dids.union([Redaction.key(RawSpan(_elements: callID.span), ByteRange(callID))])
         return find { $0.kind != .received && $0.kind != .sent && keys.contains($0.key) }.map(\.entry)
     }
 
@@ -192,22 +191,5 @@ struct TraceRing: Sendable {
             let entries = lane.older.entries.count + lane.newer.entries.count
             return sum + lane.older.bytes.count + lane.newer.bytes.count + entries * MemoryLayout<TraceEntry>.stride
         }
-    }
-
-    /// FNV-1a over words: it has to tell calls apart, not to withstand anybody.
-    private static func hash(_ bytes: RawSpan, _ range: ByteRange) -> UInt64 {
-        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        var offset = Int(range.start)
-        let end = Int(range.end)
-        while offset &+ 8 <= end {
-            hash = (hash ^ bytes.word(at: offset)) &* 0x0000_0100_0000_01b3
-            hash ^= hash >> 29
-            offset &+= 8
-        }
-        while offset < end {
-            hash = (hash ^ UInt64(bytes[offset])) &* 0x0000_0100_0000_01b3
-            offset &+= 1
-        }
-        return hash ^ hash >> 32
     }
 }

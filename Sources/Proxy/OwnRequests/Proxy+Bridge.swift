@@ -145,7 +145,10 @@ extension Proxy {
         let did = dialogs.find(
             callID: bytes, message.callID, fromTag: bytes, message.fromTag, toTag: bytes, message.toTag)?.0
         if status < 300 {
-            guard let did, isBridge(did, dialogs: dialogs) else { return true }
+            guard let did, isBridge(did, dialogs: dialogs) else {
+                counters.strayResponses += 1  // Its record has gone, or is not here: the phone repeats it.
+                return true
+            }
             acknowledgeForController(of: source, via, cSeq, isSuccess: true, dialogs: &dialogs)
             effects.items.append(.bridgeAnswered(did))
         } else {
@@ -166,7 +169,10 @@ extension Proxy {
     ) {
         guard let to = message.first(.to), let from = message.first(.from) else { return }
         let target = contactURI() ?? (try? NameAddress(message.bytes, to.value))?.uri
-        guard let target else { return }
+        guard let target else {
+            counters.dropped += 1
+            return
+        }
         addresses.removeAll(keepingCapacity: true)
         message.nameAddresses(.recordRoute, into: &addresses)
         var writer = ByteWriter(capacity: 512)
@@ -194,7 +200,10 @@ extension Proxy {
         writer.put(" ACK\r\nContent-Length: 0\r\n\r\n")
         guard loadMessage(writer.bytes), (try? message.identify()) != nil, let via = try? message.topmostVia(),
             let cSeq = try? message.cSeq()
-        else { return }
+        else {
+            counters.dropped += 1  // A Contact or a Record-Route of the phone's makes no request.
+            return
+        }
         var plan = plan(from: source, via, cSeq)
         receiveAcknowledgement(&plan, dialogs: &dialogs)
     }

@@ -16,9 +16,6 @@ package import Dialogs
 package import Primitives
 
 extension Proxy {
-    /// Ranks that are waited for, as for deadlines (R12).
-    private static let ranksWaitedFor = 3
-
     /// - Parameter record: The dialog as it stood here before the tombstone came.
     package mutating func payEnd(_ did: DialogID, _ record: Record, now: Instant, dialogs: inout DialogTable) {
         self.now = now
@@ -33,7 +30,7 @@ extension Proxy {
         var next = Instant.distantFuture
         for (did, record, since) in owedEnds.current(now: now) {
             guard let rank = neighbours.rank(did, home: record.home?.name) else { continue }
-            let due = since.advanced(by: settings.stagger * min(rank, Self.ranksWaitedFor))
+            let due = since.advanced(by: settings.stagger * min(rank, Ranking.waitLimit))
             if dialogs.flags(did)?.contains(.phonesTold) == true {
                 owedEnds.forget(did)
             } else if now < due {

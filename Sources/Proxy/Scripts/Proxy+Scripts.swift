@@ -139,8 +139,8 @@ extension Proxy {
             plan.createsDialog = false
             plan.did = nil
         }
-        plan.scriptChanges += verdict.changes
-        if verdict.lifetimeMilliseconds > 0 { plan.scriptLifetime = verdict.lifetimeMilliseconds }
+        plan.scriptChanges = verdict.changes
+        plan.scriptLifetime = verdict.lifetimeMilliseconds
         plan.times = verdict.times
         plan.recordParameters = verdict.recordParameters
         switch verdict.fate {

@@ -46,7 +46,7 @@ extension Proxy {
             }
             follow(&context, id, branch: index, end, isTakenOn: isTakenOn, dialogs: &dialogs)
         }
-        finish(context, id)
+        finish(consume context, id)
     }
 
     // MARK: Requests of the cluster's

@@ -56,12 +56,5 @@ extension Proxy {
     }
 
     /// Whether a branch of the message at hand names its transaction (RFC 3261 §8.1.1.7).
-    func hasMagicCookie(_ branch: ByteRange) -> Bool {
-        let start = Int(branch.start)
-        guard branch.count > 7 else { return false }
-        // "z9hG4bK", as mostly written.
-        if RawSpan(_elements: message.bytes.span).word(at: start) << 8 == 0x4B62_3447_6839_7A00 { return true }
-        let cookie = ByteRange(start: start, end: start + 7)
-        return Text.equalsIgnoringCase(message.bytes, cookie, "z9hG4bK")
-    }
+    func hasMagicCookie(_ branch: ByteRange) -> Bool { Via.hasMagicCookie(branch, in: message.bytes) }
 }

@@ -95,6 +95,8 @@ package struct MediaRelays: Sendable {
     }
 
     private let settings: MediaRelaySettings
+    /// How many servers each set has.
+    private let allCounts: [Int: Int]
     /// By server: until when it is asked last.
     private var awayUntil: [Instant?]
     private var commands: [UInt64: Command] = [:]
@@ -110,6 +112,7 @@ package struct MediaRelays: Sendable {
 
     package init(_ settings: MediaRelaySettings) {
         self.settings = settings
+        allCounts = settings.servers.reduce(into: [:]) { $0[$1.set, default: 0] += 1 }
         awayUntil = Array(repeating: nil, count: settings.servers.count)
     }
 
@@ -117,10 +120,11 @@ package struct MediaRelays: Sendable {
     package var pendingCount: Int { commands.count }
 
     /// Servers that are asked last now, since they did not answer.
-    package func awayCount(now: Instant) -> Int { awayUntil.count { $0.map { $0 > now } ?? false } }
+    package func awayCount(now: Instant) -> Int { awayUntil.indices.count { isAway($0, now) } }
 
     /// Servers of each set that are not away.
     package func activeCounts(now: Instant) -> [Int: Int] {
+        guard awayUntil.contains(where: { $0 != nil }) else { return allCounts }
         var counts: [Int: Int] = [:]
         for (index, server) in settings.servers.enumerated() {
             counts[server.set, default: 0] += isAway(index, now) ? 0 : 1

@@ -172,7 +172,8 @@ extension RouteRun {
         return (operation, entries + flags.entries(isAboutBody: operation.isAboutBody))
     }
 
-    /// Who speaks is the from-tag: of a response, and of a request that answers, it is the other side.
+    /// The from-tag is of who has offered, or who speaks: the other side of a request that answers, and of a response
+    /// that does neither answer nor delete.
     private func tags(
         _ operation: MediaOperation, _ flags: MediaFlags
     ) throws(MediaFlags.Refusal) -> [Bencode.Entry] {
@@ -180,9 +181,7 @@ extension RouteRun {
         let from = flags.fromTag ?? message.copy(message.fromTag)
         let to = flags.toTag ?? message.copy(message.toTag)
         guard !from.isEmpty else { throw .flags }
-        let isStraight =
-            message.isRequest && operation != .answer || !message.isRequest && operation == .delete
-            || !message.isRequest && operation == .answer || flags.isDirectional
+        let isStraight = flags.isDirectional || operation == .delete || message.isRequest != (operation == .answer)
         func entries(_ one: [UInt8], _ other: [UInt8], both: Bool) -> [Bencode.Entry] {
             let first = Bencode.Entry([UInt8](copying: "from-tag"), .text(one))
             guard both, !other.isEmpty else { return [first] }
@@ -279,9 +278,7 @@ extension RouteRun {
     /// What the function that waits answers; `nil` where it waits for the next set.
     package mutating func goOn(_ outcome: MediaRelays.Outcome, _ question: MediaQuestion) -> RouteValue? {
         switch take(outcome, of: question) {
-        case .done(let value):
-            leaving = nil
-            return value
+        case .done(let value): return value
         case .next(let next):
             leaving = .media(next)
             return nil

@@ -35,13 +35,15 @@ package struct Via: Equatable, Sendable {
     package var following: Int32
 
     /// Whether the branch starts with the magic cookie and says more than it (§8.1.1.7, RFC 4475 §3.2.1).
-    package func hasMagicCookie(in bytes: [UInt8]) -> Bool {
-        let span = RawSpan(_elements: bytes.span)
+    package func hasMagicCookie(in bytes: [UInt8]) -> Bool { Self.hasMagicCookie(branch, in: bytes) }
+
+    /// The same of a branch that stands by itself.
+    package static func hasMagicCookie(_ branch: ByteRange, in bytes: [UInt8]) -> Bool {
+        guard branch.count > 7 else { return false }
         let start = Int(branch.start)
-        if branch.count > 7, span.word(at: start) << 8 == 0x4B62_3447_6839_7A00 { return true }  // As mostly written.
-        return branch.count > 7
-            && Text.equalsIgnoringCase(
-                bytes, ByteRange(start: Int(branch.start), end: Int(branch.start) + 7), "z9hG4bK")
+        // "z9hG4bK", as mostly written.
+        if RawSpan(_elements: bytes.span).word(at: start) << 8 == 0x4B62_3447_6839_7A00 { return true }
+        return Text.equalsIgnoringCase(bytes, ByteRange(start: start, end: start + 7), "z9hG4bK")
     }
 
     /// The port a response goes to by sent-by: the one written, or the transport's (§18.2.2).

@@ -6,6 +6,8 @@ package import Primitives
 
 package struct MessageOutline: Hashable, Sendable {
     package var callID: ByteRange
+    /// `Redaction.key` of it.
+    package var key: UInt64
     /// It reaches to the end of the message.
     package var body: ByteRange
     /// The body is SDP, and not encoded.
@@ -19,8 +21,9 @@ extension Message {
     /// - Parameter count: Bytes of the datagram.
     package func outline(ofBytes count: Int) -> MessageOutline? {
         guard bytes.count == count, first(.authorization) == nil, first(.proxyAuthorization) == nil else { return nil }
-        guard !body.isEmpty else { return MessageOutline(callID: callID, body: body, isDescription: false) }
         let span = RawSpan(_elements: bytes.span)
+        let key = Redaction.key(span, callID)
+        guard !body.isEmpty else { return MessageOutline(callID: callID, key: key, body: body, isDescription: false) }
         // Content-Encoding is none of the names that the index tells apart: `c`, `C`, `e` or `E` begins it.
         for field in headers where field.name == .other {
             let letter = span[Int(field.line.start)] | 0x20
@@ -28,7 +31,7 @@ extension Message {
         }
         guard let type = first(.contentType) else { return nil }
         var outline = MessageOutline(
-            callID: callID, body: body, isDescription: Redaction.isDescription(span, type.value))
+            callID: callID, key: key, body: body, isDescription: Redaction.isDescription(span, type.value))
         if outline.isDescription { outline.mayHoldKey = Redaction.mayHoldKey(span.extracting(body.range)) }
         return outline
     }

@@ -29,9 +29,11 @@ extension Library {
         .tells("pv.unset", .text) { (run, given) throws(RouteFault) in try run.write(.null, to: given.text(0)) },
     ]
 
+    private static let mediaStatistics = Array("$rtpstat".utf8)
+
     /// `$rtpstat` is what a media relay says when it is asked; it is read by these functions alone.
     private static func read(_ run: inout RouteRun, _ name: [UInt8], _ otherwise: RouteValue) -> RouteValue {
-        if name == Array("$rtpstat".utf8) {
+        if name == mediaStatistics {
             // Where it can be asked the run leaves, and this is not looked at.
             _ = run.askMediaStatistics(otherwise: otherwise)
             return otherwise
