@@ -1,8 +1,12 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
+// With MUTANTS in the environment mechanisms of the core can be switched off, one by one, to see whether the simulator
+// finds it (Deploy/mutants). Nothing of that is in any other build.
+let mutants: [SwiftSetting] = Context.environment["MUTANTS"] == nil ? [] : [.define("MUTANTS")]
+
 // Every Swift target is compiled alike: Swift 6 mode, `unsafe` spelled out, explicit imports, warnings as errors.
-let swiftSettings: [SwiftSetting] = [
+let everywhere: [SwiftSetting] = [
     .strictMemorySafety(),
     .enableUpcomingFeature("InternalImportsByDefault"),
     .enableUpcomingFeature("MemberImportVisibility"),
@@ -11,6 +15,7 @@ let swiftSettings: [SwiftSetting] = [
     // The hot path crosses SIP, Proxy, Dialogs and Node: without it every small accessor is a call.
     .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
 ]
+let swiftSettings = everywhere + mutants
 
 func module(_ name: String, _ dependencies: [Target.Dependency] = [], _ more: [SwiftSetting] = []) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: swiftSettings + more)
@@ -120,7 +125,7 @@ let package = Package(
         .executableTarget(
             name: "understudy-sim",
             dependencies: [
-                "Simulator",
+                "Primitives", "Simulator",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             exclude: ["Excuses.txt"], swiftSettings: swiftSettings),

@@ -44,7 +44,8 @@ extension Cluster {
 
     /// Each event begins here: a loop that comes late must not believe its own silence (R13).
     mutating func beginEvent(_ now: Instant, _ out: inout ClusterActions) {
-        guard now.nanoseconds - nextHeartbeat.nanoseconds > settings.suspicion.saturatedNanoseconds / 2 else { return }
+        let late = now.nanoseconds - nextHeartbeat.nanoseconds
+        guard late > settings.suspicion.saturatedNanoseconds / 2, !mutated("wake-ignored") else { return }
         counters.lateLoops += 1
         out.append(.note(.loopWasLate(milliseconds: now.milliseconds(since: nextHeartbeat))))
         for index in peers.indices { peers[index].detector.restart(now: now) }
@@ -66,7 +67,7 @@ extension Cluster {
         let positions = acknowledgedPositions()
         waits.advance(now) { event in
             switch event {
-            case .push(let sequence): pushes.append(sequence)
+            case .push(let sequence): if !mutated("push-off") { pushes.append(sequence) }
             case .timedOut(let sequence, let token, let enough)
             where positions.count(where: { $0 >= sequence }) >= enough:
                 counters.commits += 1
@@ -99,7 +100,9 @@ extension Cluster {
         // Taken out while it asks us, so that its queue is never copied.
         var ledger = TombstoneLedger(limit: 0, now: now)
         swap(&ledger, &tombstones)
-        let dids = ledger.advance(now, horizon: settings.horizon, mark: { mark }, passes: { passes($0) })
+        let dids = ledger.advance(
+            now, horizon: settings.horizon, mark: { mark },
+            passes: { (passes($0) || mutated("tombstone-by-time")) && !mutated("tombstone-kept") })
         swap(&ledger, &tombstones)
         for did in dids { store.forget(did) }
         counters.tombstonesForgotten += UInt64(dids.count)

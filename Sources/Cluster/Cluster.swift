@@ -187,7 +187,7 @@ package struct Cluster: Sendable {
 
     /// A stamp counter that is newer than everything heard, and than what stands where it is to be written.
     package mutating func nextStamp(above known: UInt64) -> UInt64 {
-        lamport = max(lamport, known)
+        if !mutated("stamp-without-receive") { lamport = max(lamport, known) }
         if lamport < .max { lamport += 1 }  // A peer may say anything; of equal counters the tag decides.
         return lamport
     }
@@ -203,6 +203,7 @@ package struct Cluster: Sendable {
     /// or could not within `Self.comparisonPatience`. What two of them knew while apart is otherwise joined too late.
     package func hasComparedView(now: Instant) -> Bool {
         comparedEpoch == view.epoch || now >= epochBegan.advanced(by: Self.comparisonPatience)
+            || mutated("heir-compares-not")
     }
 
     static let comparisonPatience = Duration.seconds(1)
@@ -212,7 +213,8 @@ package struct Cluster: Sendable {
     func position(of member: MemberID) -> Int? { peers.firstIndex { $0.name == member.name && $0.boot == member.boot } }
 
     func counts(_ peer: Peer) -> Bool {
-        peer.missedCommits < 3 && isServing(peer) && view.contains(peer.id)
+        if peer.verdict == .heard, peer.heartbeat.state == .joining, mutated("joiner-acknowledges") { return true }
+        return peer.missedCommits < 3 && isServing(peer) && view.contains(peer.id)
     }
 
     func isServing(_ peer: Peer) -> Bool {

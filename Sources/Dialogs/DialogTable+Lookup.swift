@@ -47,7 +47,7 @@ extension DialogTable {
     ) -> Leg? {
         let stored = blobs.location(entry.blob)
         let view = RecordView(stored.bytes, stored.range)
-        guard Text.same(stored.bytes, view.callID, callID, callIDRange) else { return nil }
+        guard Text.same(stored.bytes, view.callID, callID, callIDRange) || mutated("did-unchecked") else { return nil }
         if Text.same(stored.bytes, view.fromTag, fromTag, fromTagRange) {
             if view.out(toTag: toTag, toTagRange, in: stored.bytes) != nil { return .caller }
             if toTagRange.isEmpty && view.state <= .early { return .caller }

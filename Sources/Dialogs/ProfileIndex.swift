@@ -83,7 +83,7 @@ extension DialogTable {
 
     /// Counts a record's links in or out, as it stands in the store.
     mutating func countLinks(of entry: Entry, by sign: Int) {
-        guard entry.hasLinks, entry.state != .deleted else { return }
+        guard entry.hasLinks, entry.state != .deleted, sign > 0 || !mutated("profile-not-decremented") else { return }
         let stored = blobs.location(entry.blob)
         let view = RecordView(stored.bytes, stored.range)
         view.forEachProfile(in: stored.bytes) { link in

@@ -34,6 +34,8 @@
 //     tells of its end sees what it had; once that was told (`RecordFlags.toldEnd`), 8–10, 15, 18 and 19 as well.
 // A field of a later version is kept, the larger by (wire type, value) per number, in tombstones not at all.
 
+internal import Primitives
+
 public enum RecordField: UInt32, Sendable {
     case callID = 1
     case fromTag, inviteCSeq, home, state, deadline, flags, from, to, requestURI, caller, settledCaller, settledCallee
@@ -233,7 +235,7 @@ enum RecordMessage: UInt8 {
         case .firstCSeq: .leastNonzero(word)
         case .target: .picked(.target)
         case .sentBy: .largerBytes
-        case .shift: .max(word)
+        case .shift: mutated("shift-forgotten") ? .dropped : .max(word)
         case .inviteShift: .max(.max)
         case nil: .unknown
         }
@@ -262,6 +264,7 @@ enum RecordMessage: UInt8 {
     private static func pendingRule(_ field: UInt32) -> Rule {
         switch PendingField(rawValue: field) {
         case .leg: .max(UInt64(Leg.callee.rawValue))
+        case .shift where mutated("shift-forgotten"): .dropped
         case .cseq, .sessionSeconds, .shift: .max(word)
         case .progress: .or(word)
         case .branch, .vias, .source, .requestURI, .routes, .via, .target, .answer, .reason: .largerBytes

@@ -96,7 +96,7 @@ extension RecordJoin {
     func isDropped(_ row: RecordMessage.Row) -> Bool {
         switch row.span {
         case .dialog: tombstone
-        case .telling: tombstone && isTold
+        case .telling: tombstone && (isTold || mutated("tombstone-narrows-at-once"))
         case .tombstone: false
         }
     }

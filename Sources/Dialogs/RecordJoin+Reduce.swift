@@ -166,6 +166,14 @@ extension RecordJoin {
         let bytes = RawSpan(_elements: written.span)
         let leftStamp = try Stamp(message, left, in: bytes)
         let rightStamp = try Stamp(message, right, in: bytes)
+        if message == .deadline, left != right {
+            if leftStamp.first == rightStamp.first, leftStamp.second != rightStamp.second {
+                if mutated("deadline-minimum") { return leftStamp.second > rightStamp.second ? -1 : 1 }
+                if mutated("deadline-last") { return -1 }
+            } else if leftStamp.first != rightStamp.first, mutated("generation-ignored") {
+                return leftStamp.second < rightStamp.second ? -1 : 1
+            }
+        }
         if leftStamp.first != rightStamp.first { return leftStamp.first < rightStamp.first ? -1 : 1 }
         let nodes = bytes.extracting(leftStamp.node).compared(to: bytes.extracting(rightStamp.node))
         if nodes != 0 { return nodes }

@@ -44,7 +44,7 @@ extension Node {
             return
         }
         let moment = min(deadline, acknowledgementDue(known) ?? deadline)
-        store.dialogs.setTimer(did, at: moment.advanced(by: settings.takeover.settle))
+        store.dialogs.setTimer(did, at: moment.advanced(by: mutated("settle-zero") ? .zero : settings.takeover.settle))
     }
 
     /// When an answered dialog without its ACK is to be ended; `nil` unless `noack_timeout` says so (S1-5).
@@ -66,7 +66,8 @@ extension Node {
             store.dialogs.setTimer(did, at: now.advanced(by: Self.lookAgain))
             return
         }
-        let wait = settings.takeover.settle + settings.takeover.stagger * min(rank, Ranking.waitLimit)
+        let settle = mutated("settle-zero") ? .zero : settings.takeover.settle
+        let wait = settle + settings.takeover.stagger * (mutated("rank-zero") ? 0 : min(rank, Ranking.waitLimit))
         // Who was not fit when the time was up gives the others a moment to hear that it is now, and to be first.
         let moment = max(due, fitSince, storage.moment(of: did)).advanced(by: wait)
         if let end = acknowledgementDue(known), end < due {
@@ -94,7 +95,7 @@ extension Node {
         guard let deadline = store.dialogs.view(did, { view, _ in view.deadline }) ?? nil else { return }
         let life = settings.takeover.intentLife
         // BYEs under way here: the question is repeated, so that no other node takes this one for dead.
-        let isEnding = proxy.isEnding(did)
+        let isEnding = proxy.isEnding(did) && !mutated("question-not-repeated")
         let heard = store.intent(did, generation: deadline.generation, milliseconds: deadline.atMilliseconds)
         // Whoever asked may have died: then the next in rank goes on, and each further one a stagger later.
         if let heard, !isEnding, !cluster.isAsking(did.rawValue) {
@@ -102,7 +103,8 @@ extension Node {
             guard now >= over else { return store.dialogs.setTimer(did, at: over) }
         }
         if heard == nil { proxy.fixByeCSeqs(did, now: now, dialogs: &store.dialogs) }
-        let payload = heard?.intent.payload ?? proxy.endingPayload(did, dialogs: store.dialogs) ?? [0]
+        let first = mutated("own-inputs") ? nil : heard
+        let payload = first?.intent.payload ?? proxy.endingPayload(did, dialogs: store.dialogs) ?? [0]
         let intent = Intent(
             did: did.rawValue, generation: deadline.generation, deadlineMilliseconds: deadline.atMilliseconds,
             payload: payload)

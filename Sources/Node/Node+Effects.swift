@@ -88,7 +88,9 @@ extension Node {
         let members = cluster.holderCount
         var peers = settings.replication.commit == .majority ? members / 2 : 1
         traceHeld(token, now: now)
-        if token.purpose == .refresh { peers = max(peers, members - members / 2 - 1) }
+        if token.purpose == .refresh, members < 4 || !mutated("refresh-commit-one") {
+            peers = max(peers, members - members / 2 - 1)
+        }
         let enough = max(1, peers)
         peers = token.purpose == .inheritance ? max(enough, cluster.livePeerCount) : enough
         cluster.wait(
@@ -173,7 +175,7 @@ extension Node {
 
     /// What peers changed: timers, transactions of ours that wait for such facts, orphans.
     mutating func lookAtTouched(now: Instant) {
-        for did in store.granted {
+        for did in store.granted where !mutated("intent-not-final") {
             proxy.neighbours.frozenDialogs.insert(did, until: now.advanced(by: settings.takeover.intentLife), now: now)
         }
         store.granted.removeAll(keepingCapacity: true)

@@ -9,6 +9,10 @@ extension Node {
     /// Every record and tombstone.
     package var inspectedDialogs: DialogTable { _read { yield store.dialogs } }
 
+    /// The state of one record and when its time is up, without the table on the way; `nil` without the record.
+    package func inspectedState(_ did: DialogID) -> DialogState? { store.dialogs.state(did) }
+    package func inspectedDeadline(_ did: DialogID) -> Instant? { store.dialogs.deadline(did) }
+
     package var inspectedCluster: Cluster { _read { yield cluster } }
 
     /// Answers that went on without the peers they waited for.

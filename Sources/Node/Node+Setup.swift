@@ -186,6 +186,9 @@ extension Node {
         cluster.linger = settings.replication.linger
         cluster.intentLife = settings.takeover.intentLife
         cluster.requiresCodes = !settings.cluster.key.isEmpty
+        cluster.horizon = settings.cluster.bounds.horizon
+        cluster.ringCapacity = settings.cluster.bounds.ring
+        cluster.parkedLimit = settings.cluster.bounds.parked
         return cluster
     }
 

@@ -159,8 +159,9 @@ struct Replica: ReplicatedRecords {
         if state == .deleted { return .refuse }
         let known = dialogs.view(did) { view, _ in view.deadline } ?? nil
         let stamp = (known?.generation ?? 0, known?.atMilliseconds ?? 0)
-        if stamp > (intent.generation, intent.deadlineMilliseconds) { return .refuse }
-        if stamp < (intent.generation, intent.deadlineMilliseconds) { return .silent }  // The record here is behind.
+        let asked = (intent.generation, intent.deadlineMilliseconds)
+        if stamp > asked, !mutated("refuse-never") { return .refuse }
+        if stamp < asked, !mutated("grant-behind") { return .silent }  // The record here is behind.
         intents.hear(intent, did, now: now)
         granted.append(did)
         return .grant

@@ -7,14 +7,15 @@ package struct FreshSeeds: Sendable {
     /// What a seed alone decides, and what it does not.
     package static let kinds: [PlanOptions] = {
         var (dealt, forked, both, kept) = (PlanOptions(), PlanOptions(), PlanOptions(), PlanOptions())
-        var (watched, late) = (PlanOptions(), PlanOptions())
+        var (watched, tight, late) = (PlanOptions(), PlanOptions(), PlanOptions())
         dealt.deals = true
         forked.forks = true
         (both.deals, both.forks) = (true, true)
         (kept.keepAlive, kept.forgetful) = (true, true)
         watched.witness = true
+        tight.tight = true
         late.late = true
-        return [PlanOptions(), dealt, forked, both, kept, watched, late]
+        return [PlanOptions(), dealt, forked, both, kept, watched, tight, late]
     }()
 
     package let start: UInt64

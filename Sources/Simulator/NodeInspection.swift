@@ -50,7 +50,7 @@ enum NodeInspection {
     static func state(of process: RunningNode) -> MemberState { process.access { $0.inspectedCluster.state } }
 
     static func dialogState(_ did: UInt64, _ process: RunningNode) -> DialogState? {
-        process.access { $0.inspectedDialogs.state(DialogID(rawValue: did)) }
+        process.access { $0.inspectedState(DialogID(rawValue: did)) }
     }
 
     static func hasQuorum(_ process: RunningNode) -> Bool {
@@ -70,8 +70,8 @@ enum NodeInspection {
     static func record(_ did: UInt64, _ process: RunningNode, _ host: Host) -> KnownRecord? {
         let id = DialogID(rawValue: did)
         return process.access { node in
-            guard let state = node.inspectedDialogs.state(id) else { return nil }
-            let deadline = node.inspectedDialogs.deadline(id).map { host.virtualTime($0) }
+            guard let state = node.inspectedState(id) else { return nil }
+            let deadline = node.inspectedDeadline(id).map { host.virtualTime($0) }
             return KnownRecord(state: state, deadline: deadline ?? .min)
         }
     }

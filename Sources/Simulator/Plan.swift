@@ -38,6 +38,8 @@ package struct PlanOptions: Equatable, Sendable {
     package var asks: Bool?
     /// A process that only votes, beside the nodes.
     package var witness = false
+    /// Bounds of a few: a ring of 64 facts, 4 parked patches, tombstones for 5 s.
+    package var tight = false
     /// Phones refresh up to and beyond the end of their calls.
     package var late = false
 

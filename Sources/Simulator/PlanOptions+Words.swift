@@ -11,6 +11,7 @@ extension PlanOptions {
         if keepAlive { words.append("--keep-alive") }
         if forks { words.append("--forks") }
         if witness { words.append("--witness") }
+        if tight { words.append("--tight") }
         if late { words.append("--late") }
         let drawn: [(String, Bool?)] = [
             ("hunts", hunts), ("spirals", spirals), ("ends", ends), ("timers", timers), ("tagless", tagless),

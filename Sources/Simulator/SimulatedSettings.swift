@@ -23,6 +23,7 @@ extension World {
         settings.cluster.bootstrapAfter = .seconds(12)
         settings.cluster.forgetAfter = .seconds(60)
         settings.cluster.loneGrace = .seconds(1)
+        if plan.options.tight { settings.cluster.bounds = World.tightBounds }
         settings.dialogs.hashSize = 64
         settings.dialogs.defaultTimeout = .seconds(plan.lifetimeSeconds)
         settings.dialogs.limit = 10_000
@@ -42,6 +43,10 @@ extension World {
         settings.trace.memory = 1
         return settings
     }
+
+    /// So small that each of them is reached.
+    static let tightBounds = ClusterBounds(horizon: .nanoseconds(tightHorizon), ring: 64, parked: 4)
+    static let tightHorizon = Nanoseconds.seconds(5)
 
     /// A forked call is for a name that only the nodes know to be several phones.
     private func route(_ call: CallPlan, in settings: inout Settings) {

@@ -33,6 +33,11 @@ struct UnderstudySim: AsyncParsableCommand {
     @OptionGroup(title: "What is left out of a plan")
     var reduced: ReductionArguments
 
+    #if MUTANTS
+        @OptionGroup(title: "Mechanisms that are off")
+        var mutants: MutantArguments
+    #endif
+
     @Option(help: "How many seeds, counting up from the first.")
     var count = 1
 
@@ -80,6 +85,9 @@ struct UnderstudySim: AsyncParsableCommand {
 
     @Flag(help: "A process that only votes runs beside the nodes.")
     var witness = false
+
+    @Flag(help: "Bounds of a few: a ring of 64 facts, 4 parked patches, tombstones for 5 s.")
+    var tight = false
 
     @Flag(help: "Phones refresh up to and beyond the end of their calls.")
     var late = false
@@ -131,6 +139,7 @@ struct UnderstudySim: AsyncParsableCommand {
         options.writes = writes
         options.asks = asks
         options.witness = witness
+        options.tight = tight
         options.late = late
         if let faults {
             let names = faults.split(separator: ",").map(String.init).filter { $0 != "none" }
@@ -149,6 +158,13 @@ struct UnderstudySim: AsyncParsableCommand {
 
     func run() async throws {
         let (options, reduction) = (try options(), try reduced.reduction())
+        #if MUTANTS
+            mutants.switchOff()
+            if mutants.isSearch {
+                let first = Plan(seed: seed ?? 1, options: options, reduction: reduction)
+                return try mutants.search(from: first, count: count, excesses: excuses.judge)
+            }
+        #endif
         if let hours { return try await run(hours: hours, options, reduction) }
         if let minimise { return try search(Plan(seed: minimise, options: options, reduction: reduction)) }
         let started = ContinuousClock.now

@@ -40,7 +40,7 @@ extension Cluster {
         peers[at].heartbeat = beat
         if hasLeft { peers[at].heartbeat.state = .left }
         peers[at].stream.know(beat.last)
-        lamport = max(lamport, beat.lamport)
+        if !mutated("stamp-without-receive") { lamport = max(lamport, beat.lamport) }
         isMembershipStale = true
         for opinion in beat.opinions { hear(opinion, from: sender, now: now, out: &out) }
         hearView(beat, from: sender, out: &out, now: now)

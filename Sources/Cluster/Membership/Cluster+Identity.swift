@@ -42,6 +42,7 @@ extension Cluster {
         askOthersForAges(insteadOf: at)
         var peer = Peer(sender, salt: header.salt, now: now)
         peer.index = known.index
+        if mutated("boot-in-stream") { peer.stream = known.stream }
         peers[at] = peer
         welcome(at, out: &out)
         return at
@@ -106,7 +107,7 @@ extension Cluster {
     /// names the old process could never let us in. How much higher is drawn: who tells of the highest boot may not
     /// know the last process, which was raised likewise, and two processes with one boot would share a stream.
     mutating func raiseBoot(above known: UInt64, out: inout ClusterActions) {
-        guard known > localMember.boot, state == .joining, !isMember else { return }
+        guard known > localMember.boot, state == .joining, !isMember, !mutated("boot-not-raised") else { return }
         let raised = known &+ 1 &+ UInt64(random.next(below: Self.bootLeap))
         guard raised > known else { return }  // It came over the network.
         out.append(.note(.bootRaised(from: localMember.boot, to: raised)))

@@ -42,7 +42,8 @@ extension Cluster {
         }
         if state == .joining { readyEpoch = 0 }
         if let known = next.boot(of: localMember.name) { raiseBoot(above: known, out: &out) }
-        for index in peers.indices where next.contains(peers[index].id) && comparesWith(peers[index]) {
+        for index in peers.indices
+        where next.contains(peers[index].id) && comparesWith(peers[index]) && !mutated("view-compares-not") {
             peers[index].want(sync: .complete)
         }
         settleWaits(&out)
@@ -163,7 +164,8 @@ extension Cluster {
             let other = view.members.first(where: { $0 != localMember }), let peer = peer(named: other.name)
         else { return }
         let proof = peer.boot > other.boot || peer.verdict == .refused || peer.verdict == .left
-        let isOneOfTwo = lanes.count(where: \.isInUse) == 1 && !settings.isWitness
+        let isOneOfTwo =
+            lanes.count(where: \.isInUse) == 1 && !settings.isWitness || mutated("silence-is-proof")
         let patience = peer.detector.suspicion(settings) + settings.loneGrace
         let silence = isOneOfTwo && peer.verdict == .silent && now > peer.detector.lastHeard.advanced(by: patience)
         guard proof || silence else { return }
@@ -209,7 +211,7 @@ extension Cluster {
             if peer.boot > member.boot { return !isMajorityHere && !ready.contains { $0.name == member.name } }
             if peer.verdict == .left { return false }
             guard peer.verdict.isDead else { return true }
-            return 2 * voices(against: member, heard) <= seats
+            return 2 * voices(against: member, heard) <= seats && !mutated("view-minority")
         }
         wanted += ready.filter { joiner in !wanted.contains { $0.name == joiner.name } }.map(\.id)
         wanted.sort()
@@ -238,6 +240,7 @@ extension Cluster {
                 compared += 1
                 continue
             }
+            if mutated("join-blind") || compared > 0 && mutated("join-one") { continue }
             isComplete = false
             if peers[at].session == nil { peers[at].want(sync: .complete) }
         }
@@ -272,7 +275,9 @@ extension Cluster {
         for index in peers.indices where isComparable(peers[index]) {
             // A member may be heard for the first time only after the view came.
             let isCompared = peers[index].comparedAt.map { $0 >= since } ?? false
-            if isMember, !isCompared, peers[index].session == nil { peers[index].want(sync: .complete) }
+            if isMember, !isCompared, peers[index].session == nil, !mutated("view-compares-not") {
+                peers[index].want(sync: .complete)
+            }
         }
         var members: [Int] = []
         for index in peers.indices where isComparable(peers[index]) { members.append(index) }
@@ -294,8 +299,9 @@ extension Cluster {
 
     private mutating func judgeFitness(_ now: Instant, _ out: inout ClusterActions) {
         if wokeAt != nil, view.members == [localMember] { wokeAt = nil }
-        let isAble = state.isServing && isMember && hasQuorum && !settings.isWitness
-        let fit = isAble && now >= holdUntil && wokeAt == nil && compareSince == nil
+        let isAble = state.isServing && isMember && (hasQuorum || mutated("quorum-ignored")) && !settings.isWitness
+        let hasCompared = compareSince == nil || mutated("fit-at-once")
+        let fit = isAble && now >= holdUntil && wokeAt == nil && hasCompared
         if fit != isFit {
             isFit = fit
             isHeartbeatUrgent = true

@@ -92,6 +92,7 @@ struct Peer: Sendable {
 
     /// Its earlier messages were slower than they seemed: the ages they told are asked for again.
     mutating func distrustAges() {
+        if mutated("ages-trusted") { return }
         misaged += aged.prefix(max(0, Self.agedLimit - misaged.count))
         aged = []
     }

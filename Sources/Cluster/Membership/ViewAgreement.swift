@@ -160,7 +160,7 @@ struct ViewAgreement: Sendable {
 
     private func isQuorum(_ voters: Int, _ situation: Situation) -> Bool {
         let seats = view.members.count
-        if 2 * voters > seats { return true }
+        if 2 * voters > seats || mutated("view-no-majority") || mutated("view-minority") { return true }
         let isRest = voters + situation.goneSeats >= seats || 2 * voters >= seats && situation.goneSeats > 0
         return isRest && voters == 1 + situation.heardMembers
     }

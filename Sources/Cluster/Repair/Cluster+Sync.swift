@@ -27,7 +27,7 @@ extension Cluster {
         guard state.isServing, !settings.isWitness else { return }
         let root = store.rootDigest
         let unequal = peers.indices.filter { isServing(peers[$0]) && peers[$0].heartbeat.root != root }
-        guard !unequal.isEmpty else { return compareRound = 0 }
+        guard !unequal.isEmpty, !mutated("digest-off") else { return compareRound = 0 }
         compareRound += 1
         let at = unequal[random.next(below: unequal.count)]
         peers[at].want(sync: compareRound % 8 == 0 ? .thorough : .routine)
@@ -104,7 +104,8 @@ extension Cluster {
         peers[at].comparedAt = session.began
         for position in session.positions ?? [] {
             guard let at = self.position(of: position.member) else { continue }
-            let limit = session.overtaken[position.member].map { max(1, $0) - 1 } ?? position.position
+            let overtaken = mutated("overtaken-off") ? nil : session.overtaken[position.member]
+            let limit = overtaken.map { max(1, $0) - 1 } ?? position.position
             peers[at].stream.know(position.position)
             peers[at].stream.reach(min(position.position, limit))
         }

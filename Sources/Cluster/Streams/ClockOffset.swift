@@ -32,7 +32,7 @@ struct ClockOffset: Sendable {
         let known = min(current, previous)
         hasImproved = known != .max && offset < known - Self.tolerance
         current = min(current, offset)
-        return offset - min(current, previous)
+        return mutated("transit-zero") ? 0 : offset - min(current, previous)
     }
 
     /// The clock that a process puts into its frames.

@@ -137,11 +137,11 @@ extension Cluster {
         let item = try RecordItem(frame.bytes, payload)
         // What is in our records stays out: an old put would bring back what has ended and been forgotten (R6).
         let at = position(of: frame.sender)
-        if let at, peers[at].stream.contains(sequence) { return }
+        if let at, peers[at].stream.contains(sequence), !mutated("join-old") { return }
         let age = kind == .put ? Int64(item.age) + frame.transit : nil
         if kind == .put { noteAge(of: item.did, by: frame.sender) }
         let outcome = join(item.did, frame.bytes, item.record, age: age, store: &store, now: now, out: &out)
-        if outcome == .unknown {
+        if outcome == .unknown, !mutated("patch-lost") {
             park(item, sequence, of: frame, now: now)
         } else if let joined = frame.joined, joined.upperBound + 1 == sequence {
             frame.joined = joined.lowerBound...sequence
@@ -221,6 +221,7 @@ extension Cluster {
         _ answer: IntentAnswer, in frame: InboundFrame, store: inout some ReplicatedRecords, now: Instant,
         out: inout ClusterActions
     ) throws(WireError) {
+        if mutated("refusal-ignored") { return }
         if !answer.record.isEmpty {
             let age = Int64(answer.age) + frame.transit
             _ = join(answer.did, frame.bytes, answer.record, age: age, store: &store, now: now, out: &out)

@@ -58,7 +58,7 @@ struct InboundStream: Sendable {
         return insert(range)
     }
 
-    var isBehind: Bool { position.map { $0 < known } ?? false }
+    var isBehind: Bool { (position.map { $0 < known } ?? false) && !mutated("repair-off") }
 
     /// What to ask for, lowest first.
     func missing(limit: Int) -> [ClosedRange<UInt64>] {

@@ -64,7 +64,11 @@ struct AskTable: Sendable {
     /// Whether the grants given since `since` by these members are more than half of them.
     func isGranted(_ did: UInt64, by members: [MemberID], since: Instant) -> Bool {
         guard let ask = asks[did] else { return false }
-        let voices = ask.grants.count { $0.at >= since && members.contains($0.member) }
+        let voices = ask.grants.count { grant in
+            (grant.at >= since || mutated("grant-stale"))
+                && (members.contains(grant.member) || mutated("grant-of-joiner"))
+        }
+        if voices > 0, mutated("grant-own") || 2 * voices == members.count && mutated("grant-half") { return true }
         return 2 * voices > members.count
     }
 }

@@ -47,13 +47,13 @@ extension Cluster {
     mutating func answer(
         _ intent: Intent, from asker: MemberID, store: inout some ReplicatedRecords, now: Instant
     ) {
-        guard state.isServing, isMember, view.contains(asker) else { return }
+        guard state.isServing && isMember && view.contains(asker) || mutated("grant-of-joiner") else { return }
         let answer = IntentAnswer(to: intent, from: asker)
         switch store.consider(intent, now: now) {
         case .silent: return
         case .grant:
             // Who has just heard the others again may not know yet what they committed without it (R9).
-            guard isFit else { return }
+            guard isFit || mutated("grant-unfit") || mutated("grant-of-joiner") else { return }
             counters.grantsGiven += 1
             if !outbound.append(.grant, now: now, { answer.write(into: &$0) }) { counters.unsentEntries += 1 }
         case .refuse:
@@ -73,7 +73,7 @@ extension Cluster {
     mutating func granted(
         _ answer: IntentAnswer, by member: MemberID, at sent: Instant, now: Instant, out: inout ClusterActions
     ) {
-        guard answer.asker == localMember, view.contains(member) else { return }
+        guard answer.asker == localMember, view.contains(member) || mutated("grant-of-joiner") else { return }
         guard asks.grant(answer, by: member, at: min(sent, now)) else { return }
         _ = conclude(answer.did, now: now, out: &out)
     }

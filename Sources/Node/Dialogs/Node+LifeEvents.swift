@@ -89,6 +89,10 @@ extension Node {
         guard awaitsConfirmation else {
             tellingTimes.cancel(did)
             tell(due, of: did, now: now)
+            if mutated("told-not-joined") {
+                unconfirmed[did] = Telling(flags: RecordFlags(due.map(\.flag)), until: .distantFuture)
+                return
+            }
             return mark(did, RecordFlags(due.map(\.flag)), now: now)
         }
         guard unconfirmed[did] != nil || unconfirmed.count < Telling.limit else {

@@ -44,6 +44,9 @@ package struct ClusterConfiguration: Equatable, Sendable {
     /// `cluster.suspicion-ms`, milliseconds, 3 heartbeats to 60 000, default 400: the floor; jitter raises it.
     package var suspicion: Duration = .milliseconds(400)
 
+    /// Bounds that no key sets.
+    package var bounds = ClusterBounds()
+
     package init() {}
 
     package static let peerLimit = 15
@@ -111,5 +114,21 @@ package struct ClusterConfiguration: Equatable, Sendable {
             if peers[..<index].contains(peer) { list.add("cluster.peers", "\(peer.text) is there twice") }
             if peer.address.isUnspecified { list.add("cluster.peers", "\(peer.text) is no address to connect to") }
         }
+    }
+}
+
+/// Bounds that no operator sets: tests make them small enough to reach.
+package struct ClusterBounds: Equatable, Sendable {
+    /// Tombstones are kept at least so long (R6).
+    package var horizon: Duration = .seconds(60)
+    /// Facts that can be asked for again; a power of two.
+    package var ring = 65_536
+    /// Patches that wait for their record.
+    package var parked = 4_096
+
+    package init() {}
+
+    package init(horizon: Duration, ring: Int, parked: Int) {
+        (self.horizon, self.ring, self.parked) = (horizon, ring, parked)
     }
 }

@@ -201,7 +201,7 @@ extension Proxy {
         let (requestURI, to) = (message.requestURI, message.first(.to)?.value)
         facts.begin()
         // An ACK is proof of the 2xx: if that is still on its way here, the early timeout must not outlive it.
-        if isInitial {
+        if isInitial, !mutated("ack-without-deadline") {
             if let deadline = known.deadline, deadline.generation > 0 {
                 facts.deadline(deadline)  // Whoever missed the patch that set it has it with this one.
             } else {

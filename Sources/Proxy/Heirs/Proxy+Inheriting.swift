@@ -278,8 +278,9 @@ extension Proxy {
             effects.items.append(.note(.tookOverEarly(callID: record.callID)))
             // Who acts asks first: a peer may know an answer that has not reached this node.
             effects.items.append(.question(did))
-            context.awaitAnswers(neighbours.hasAnybodyToAsk)
-            let asking = neighbours.hasAnybodyToAsk ? Self.recordWait : .zero
+            let asks = neighbours.hasAnybodyToAsk && !mutated("heir-asks-not")
+            context.awaitAnswers(asks)
+            let asking = asks ? Self.recordWait : .zero
             let wait = max(asking, isInitial && !context.cancelled ? patience(with: token.member) : .zero)
             if wait > .zero {
                 context.contextTimer = wheel.schedule(

@@ -7,6 +7,7 @@ import SIP
 
 extension Proxy {
     mutating func startResending(_ did: DialogID, _ record: Record, _ pending: Record.Pending, _ answer: [UInt8]) {
+        if mutated("resend-off") { return }
         // What the branches of a fork share stands in the first one.
         let whole = branches(of: pending, in: record).first { !$0.source.isEmpty } ?? pending
         guard let source = Endpoint(fact: whole.source) else {

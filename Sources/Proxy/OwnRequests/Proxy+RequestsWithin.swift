@@ -14,6 +14,7 @@ extension Proxy {
         var stream = hash.begin()
         stream.combine(0x6765_6e65_7261_7465)
         stream.combine(did.rawValue)
+        if mutated("bye-branch-of-node") { stream.combine(UInt64(settings.memberTag)) }
         stream.combine(UInt64(leg.rawValue) << 8 | UInt64(method.rawValue))
         stream.combine(toTag, ByteRange(toTag))
         if cSeq > 0 { stream.combine(UInt64(cSeq)) }
@@ -37,7 +38,8 @@ extension Proxy {
         guard !side.contact.isEmpty else { return nil }
         let sender = leg == .caller ? out.side : record.caller
         let highest = GeneratedCSeq.moved(sender.cseq, by: sender.shift)
-        let cSeq = GeneratedCSeq.bye(first: sender.firstCSeq, highest: highest)
+        let usual = GeneratedCSeq.bye(first: sender.firstCSeq, highest: highest)
+        let cSeq = mutated("bye-cseq-above-last") ? UInt64(sender.cseq) + 1 : usual
         guard let hop = nextHop(side) else { return nil }
         let request = requestWithin(
             record, out, to: leg, OwnLine("BYE", cSeq: cSeq), hop,

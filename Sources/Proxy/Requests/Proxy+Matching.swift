@@ -24,7 +24,7 @@ extension Proxy {
         guard message.method == .invite else { return isShed(plan) ? shed : .proceed }
         let did = dialogs.did(of: inviteIdentity(plan))
         plan.did = did
-        if dialogs.contains(did) { return decideRepeated(did, plan, dialogs: dialogs) }
+        if dialogs.contains(did), !mutated("second-branch") { return decideRepeated(did, plan, dialogs: dialogs) }
         // What is here goes on here, on a node that drains, too.
         if let known = attemptTriedAgain(plan, dialogs: dialogs) { return .adopt(known) }
         let relay = decideRelay(plan)

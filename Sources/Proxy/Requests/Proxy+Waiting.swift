@@ -11,6 +11,7 @@ extension Proxy {
     /// does without a record (S1-7).
     func mayWait(for did: DialogID, _ plan: RequestPlan, dialogs: DialogTable) -> Bool {
         neighbours.commits && !plan.hasWaited && !dialogs.contains(did) && neighbours.hasLivePeer
+            && !mutated("refresh-waits-not")
     }
 
     /// Whether the request at hand waits for a record: one that teaches nothing by itself only where its CSeq may have

@@ -247,7 +247,8 @@ extension Proxy {
         let isFurther = fact == .nothing && isInvite && context.isInitial
         let isHeld =
             neighbours.commits && (fact == .moves || isFurther && context.did.map { dialogs.contains($0) } ?? false)
-        guard isHeld, context.held.count < ResponseContext.heldLimit else {
+        let isAwaited = isHeld && !mutated("commit-off") && (context.isInitial || !mutated("refresh-commit-off"))
+        guard isAwaited, context.held.count < ResponseContext.heldLimit else {
             counters.holdsRefused += isHeld ? 1 : 0
             sendUpstream(bytes, status, &context, id, outline: outline)
             return

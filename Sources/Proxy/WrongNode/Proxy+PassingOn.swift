@@ -8,7 +8,9 @@ import SIP
 extension Proxy {
     /// Gives the message at hand to the live member that it belongs to. Once: what comes from a member goes no further.
     mutating func pass(to owner: PeerContact, from source: Endpoint) {
-        guard let endpoint = owner.endpoint, !neighbours.isPeerAddress(source) else { return }
+        guard let endpoint = owner.endpoint, !neighbours.isPeerAddress(source), !mutated("owner-not-passed") else {
+            return
+        }
         counters.passedToOwner += 1
         effects.queue.send(message.bytes, to: endpoint, from: egressListener(endpoint))
     }

@@ -1,5 +1,5 @@
-// A check of what the cluster promises of its own bookkeeping: that enough peers know a deadline when the 2xx that
-// makes it leaves (`R9`).
+// Two checks of what the cluster promises of its own bookkeeping: that enough peers know a deadline when the 2xx that
+// makes it leaves (`R9`), and that what is over is forgotten in time (number 8).
 
 internal import Dialogs
 internal import SIP
@@ -37,6 +37,27 @@ extension CheckState {
             world.excuse("R9", call: truth.index, "\(host.name): \(text); its node has just started")
         } else {
             world.violate("R9", call: truth.index, node: host.index, text)
+        }
+    }
+}
+
+extension World {
+    /// How much later than the horizon a tombstone may go: members tell each other what they have once a second.
+    static let buryingBound = Nanoseconds.seconds(10)
+
+    /// Number 8: with all members there, nothing that is over is kept for ever.
+    func checkTombstones(_ host: Host) {
+        guard plan.options.tight, !hosts.contains(where: \.isGone), let node = host.node else { return }
+        for call in truth {
+            guard let did = call.did, let known = NodeInspection.record(did, node, host), known.state == .deleted,
+                let since = checks.buriedAt[.init(process: host.process, call: call.index)]
+            else { continue }
+            let age = now - max(since, Plan.heal)
+            guard age > World.tightHorizon + World.buryingBound else { continue }
+            violate(
+                "8", call: call.index, node: host.index,
+                "has the tombstone for \(age.inMilliseconds) ms after it could go")
+            return
         }
     }
 }

@@ -49,6 +49,8 @@ final class CheckState {
 
     /// Of each process, for which records and sizes its profiles were last found right.
     var profilesSeen: [ProcessID: [UInt64]] = [:]
+    /// Since when each process has a call as over.
+    var buriedAt: [Place: Nanoseconds] = [:]
     /// What was gone through, where that is asked for, and in which state each was last.
     var coverage: Coverage?
     var memberSeen: [ProcessID: String] = [:]

@@ -55,6 +55,7 @@ extension World {
             }
             if sight == .deleted, before != .deleted {
                 call.endKnowers.append(host.process)
+                checks.buriedAt[.init(process: host.process, call: call.index)] = now
                 call.endKnownAt = call.endKnownAt ?? now
             }
             if known != nil, call.firstSeen[host.process] == nil { call.firstSeen[host.process] = now }

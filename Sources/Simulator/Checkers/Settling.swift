@@ -118,6 +118,7 @@ extension World {
             // A record stands for one transaction (R16): a copy that the balancer gave to a second node under a branch
             // of its own is another one, where the first was not known there.
             let transactions = truth.reduce(0) { $0 + $1.transactions.count }
+            checkTombstones(host)
             if tombstones + counts.reduce(0, +) > transactions {
                 violate("8", node: host.index, "\(tombstones) tombstones and \(counts) of \(transactions) INVITEs")
             }
