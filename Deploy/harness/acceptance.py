@@ -84,6 +84,7 @@ CASES = [
     ("registrar", cases_registrar.registrar, 120, 120),
     ("script-stock", cases_registrar.script_stock, 60, 60),
     ("media", cases_media.media, 60, 60),
+    ("media-real", cases_media.media_real, 60, 60),
     ("hunting-above", cases_hunting.hunting_above, 150, 90),
     ("hunting-behind", cases_hunting.hunting_behind, 150, 90),
     ("stream-manners", cases_manners.manners, 120, 120),

@@ -1,11 +1,17 @@
-"""Acceptance: a script that leads media through relays: rtpengine's protocol to stand-ins, from any node."""
+"""Acceptance: a script that leads media through relays, from any node: by rtpengine's protocol to stand-ins, and to
+Debian's rtpengine, which carries what two phones say."""
 
 import os
+import re
+import socket
+import subprocess
 import time
 
 import sip
 from cases_registrar import RegistrarStage
-from mediarelay import MediaRelay
+from cluster import Failure
+from mediarelay import MediaRelay, decode, encode
+from peerstage import metrics, require
 
 SCRIPT = """
 function ksr_request_route()
@@ -141,3 +147,134 @@ def away(report, stage, alice, bob, relays):
     invite, _ = place(alice, bob, node, "m3")
     seen = invite and connection(invite)
     report.claim("with none that answers the call goes as it is", seen == alice.host, seen)
+
+
+# -- The real one
+
+PORTS = range(30000, 30200)
+
+
+class Engine:
+    """Debian's rtpengine, without its kernel module, on an address of the cluster."""
+
+    def __init__(self, stage, host):
+        self.host, self.count = host, 0
+        log_path = os.path.join(stage.folder, "rtpengine.log")
+        command = [require("rtpengine", "rtpengine-daemon"), "--foreground", "--log-stderr", "--log-level=6", "--table=-1"]
+        command += ["--delete-delay=0"]  # It keeps what is deleted for half a minute otherwise.
+        command += [f"--interface={host}", f"--listen-ng={host}:2223", f"--port-min={PORTS[0]}", f"--port-max={PORTS[-1]}"]
+        with open(log_path, "ab") as log:
+            # Its file of settings is the system's; it has none here.
+            self.process = subprocess.Popen(
+                [*command, "--config-file=none"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        stage.cluster.processes.note("rtpengine", self.process.pid)
+        end = time.monotonic() + 10
+        while self.ask({"command": "ping"}, 0.2).get("result") != "pong":
+            if time.monotonic() > end or self.process.poll() is not None:
+                with open(log_path, errors="replace") as log:
+                    raise Failure(f"rtpengine did not start: {log.read().strip()[-400:]}")
+
+    def ask(self, command, seconds=2.0):
+        """A command of our own, and its answer; {} without one."""
+        self.count += 1
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(seconds)
+            sock.sendto(f"case{self.count} ".encode() + encode(command), (self.host, 2223))
+            try:
+                return decode(sock.recv(65535).partition(b" ")[2])[0]
+            except (TimeoutError, OSError):
+                return {}
+
+    def knows(self, call):
+        return self.ask({"command": "query", "call-id": call}).get("result") == "ok"
+
+
+def media_port(message):
+    found = re.search(r"m=audio (\d+)", message.body)
+    return int(found.group(1)) if found else 0
+
+
+def packet(sequence):
+    """RTP of payload type 8, 20 ms of it."""
+    return bytes([0x80, 8]) + sequence.to_bytes(2, "big") + (160 * sequence).to_bytes(4, "big") + b"case" + bytes(160)
+
+
+def carries(engine, sender, receiver, port, seconds=3.0):
+    """Whether what the sender says to the relay's port is heard by the receiver, from the relay."""
+    receiver.settimeout(0.05)
+    end, sequence = time.monotonic() + seconds, 0
+    while time.monotonic() < end:
+        sequence += 1
+        sender.sendto(packet(sequence), (engine.host, port))
+        try:
+            data, source = receiver.recvfrom(2048)
+        except TimeoutError:
+            continue
+        if source[0] == engine.host and data[12:] == bytes(160):
+            return True
+    return False
+
+
+def voice(desk, port):
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind((desk.host, port))
+    return sock
+
+
+def media_real(report, quick):
+    """Debian's rtpengine is led by a script: what two phones say passes it, also after their node was killed."""
+    require("rtpengine", "rtpengine-daemon")
+    host = "127.0.77.31"
+    with MediaStage(report, ["rtpengine:", f"  sets: [0 udp:{host}:2223]"]) as stage:
+        engine = Engine(stage, host)
+        with stage.desk(21, 5070) as alice, stage.desk(22, 5080) as bob:
+            with voice(alice, 4000) as hers, voice(bob, 4002) as his:
+                talk(report, stage, engine, (alice, hers), (bob, his))
+            refused_real(report, stage, engine, alice, bob)
+
+
+def talk(report, stage, engine, caller, callee):
+    (alice, hers), (bob, his) = caller, callee
+    n1, n2, n3 = stage.nodes
+    invite, source = place(alice, bob, n1, "r1")
+    report.claim("a call reaches bob", invite is not None)
+    if invite is None:
+        return
+    seen = (connection(invite), media_port(invite))
+    report.claim("his INVITE names the relay, and a port of it", seen[0] == engine.host and seen[1] in PORTS, seen)
+    accept(bob, invite, source)
+    success = alice.told("INVITE")
+    told = (connection(success), media_port(success)) if success else None
+    report.claim("so does her 200", told is not None and told[0] == engine.host and told[1] in PORTS, told)
+    if success is None:
+        return
+    routes = list(reversed(success.record_routes))
+    alice.request(n2, "ACK", bob.contact, "r1", "b", routes)
+    bob.asked("ACK")
+    report.claim("bob hears what she says", carries(engine, hers, his, told[1]))
+    report.claim("and she what he says", carries(engine, his, hers, seen[1]))
+    n1.kill()
+    stage.cluster.wait_view([n2.name, n3.name])
+    report.claim("the node of the call is killed, and they still hear each other", carries(engine, hers, his, told[1]))
+    report.claim("the relay knows the call", engine.knows("r1"))
+    alice.request(n3, "BYE", bob.contact, "r1", "b", routes, 2)
+    bye, source = bob.asked("BYE", 6)
+    if bye:
+        bob.answer(bye, source, 200)
+    report.claim("its BYE goes by another node", bye is not None and alice.told("BYE") is not None)
+    gone = not engine.knows("r1")
+    report.claim("which has the relay forget it", gone)
+
+
+def refused_real(report, stage, engine, alice, bob):
+    invite, source = place(alice, bob, stage.nodes[1], "r2")
+    report.claim("a second call is known to the relay", invite is not None and engine.knows("r2"))
+    if invite is None:
+        return
+    bob.answer(invite, source, 486)
+    told = alice.told("INVITE")
+    report.claim("bob is busy, and the relay forgets it", told is not None and told.code == 486 and not engine.knows("r2"))
+    counted = "understudy_script_media_failures_total"
+    failed = sum(metrics(node).get(counted, 0) for node in stage.cluster.alive())
+    report.claim("no command went without an answer", failed == 0, failed)

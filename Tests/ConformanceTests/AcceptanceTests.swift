@@ -109,6 +109,7 @@ struct AcceptanceTests {
             "peers-sipp-udp", "peers-sipp-tcp", "peers-baresip", "peers-pjsua", "peers-linphone", "peers-netsip",
             "peers-websocket", "reached-by-connection", "route-of-the-dead", "expiry-over-connections",
             "stream-manners", "services", "hunting-above", "hunting-behind", "script-stock", "media",
+            "media-real",
         ])
     func `independent user agents call through the nodes`(name: String) throws {
         try expectToPass(name)
