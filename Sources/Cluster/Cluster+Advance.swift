@@ -18,6 +18,7 @@ extension Cluster {
         advanceInquiries(now, &out)
         askAgain(store: &store, now: now, out: &out)
         advanceQuestions(store, now: now, out: &out)
+        tellAskers(store, now: now)
         counters.parkedDropped += parked.isEmpty ? 0 : UInt64(parked.expire(now))
         forgetTombstones(store: &store, now: now)
         if isHeartbeatUrgent || now >= nextHeartbeat { store.settleDigests() }
@@ -159,6 +160,7 @@ extension Cluster {
             nextHeartbeat = now.advanced(by: settings.heartbeat)
             isHeartbeatUrgent = false
             forgetInquiries(now)
+            asked.expire(now)
         }
         guard outbound.isDue(now) else { return }
         var header = FrameHeader(

@@ -48,6 +48,7 @@ package struct Cluster: Sendable {
     var parked: ParkedPatches
     var asks: AskTable
     var questions: QuestionTable
+    var asked: AskedDialogs
     var tombstones: TombstoneLedger
     package internal(set) var ranking: Ranking
     var inquiries = InquiryTable()
@@ -134,6 +135,7 @@ package struct Cluster: Sendable {
         parked = ParkedPatches(limit: settings.parkedLimit)
         asks = AskTable(limit: settings.askLimit)
         questions = QuestionTable(limit: settings.askLimit)
+        asked = AskedDialogs(limit: settings.askLimit)
         tombstones = TombstoneLedger(limit: settings.tombstoneLimit, now: now)
         ranking = Ranking(hash: hash)
         nextHeartbeat = now

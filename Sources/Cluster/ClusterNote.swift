@@ -97,6 +97,9 @@ package struct ClusterCounters: Equatable, Sendable {
     package var questions: UInt64 = 0
     package var questionsUnanswered: UInt64 = 0
     package var questionsRefused: UInt64 = 0
+    /// Answers told once more, since more is known; dialogs asked about that were forgotten for later ones.
+    package var askersTold: UInt64 = 0
+    package var questionsForgotten: UInt64 = 0
     package var grantsGiven: UInt64 = 0
     package var refusalsGiven: UInt64 = 0
     package var viewChanges: UInt64 = 0

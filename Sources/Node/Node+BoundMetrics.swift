@@ -69,6 +69,9 @@ extension Node {
             counter(
                 "heir_questions_unanswered", "Questions of heirs that a peer did not answer in time",
                 bus.questionsUnanswered),
+            counter(
+                "heir_questions_forgotten", "Questions of heirs that are not answered once more: too many were asked",
+                bus.questionsForgotten),
             counter("intents_forgotten", "Intents forgotten for later ones", store.intents.forgotten),
             counter("tombstones_forced", "Tombstones forgotten early: too many were kept", bus.tombstonesForced),
             counter("inquiries_left_out", "Operators' inquiries not sent on: too many are open", bus.inquiriesLeftOut),

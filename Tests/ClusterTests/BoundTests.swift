@@ -100,6 +100,35 @@ struct BoundTests {
         #expect(net.processes[0].questioned == [2] && net.processes[0].cluster.counters.questionsRefused == 1)
     }
 
+    @Test func `of dialogs that heirs asked about the first is forgotten at the limit, counted, each in its time`() {
+        var asked = AskedDialogs(limit: 3)
+        let heir = MemberID(name: "n1", boot: 1)
+        func note(_ did: UInt64, by member: MemberID, at time: Int64) -> Bool {
+            asked.note(Question(did: did, number: did, digest: 0), by: member, now: at(time))
+        }
+        for did in 1...3 as ClosedRange<UInt64> { expect { note(did, by: heir, at: 0) } }
+        expect { note(1, by: heir, at: 1) }  // Once more is not one more.
+        expect { !note(4, by: heir, at: 2) && asked.count == 3 && !asked.contains(1) }
+        for other in 0..<UInt64(AskedDialogs.askerLimit) {
+            expect { note(4, by: MemberID(name: "n2", boot: other), at: 3) }
+        }
+        asked.changed(4, unheardBy: [heir] + (0..<9).map { MemberID(name: "n2", boot: $0) })
+        asked.changed(9, unheardBy: [heir])
+        expect { asked.takeDue().map(\.askers.count) == [AskedDialogs.askerLimit] && !asked.hasDue }
+        asked.expire(at(5_001))
+        #expect(asked.count == 1, "the one that was asked about again since")
+        asked.expire(at(10_003))
+        #expect(asked.isEmpty)
+        let net = Net(2, seed: 1) { $0.askLimit = 1 }
+        expect { net.start() }
+        for did in [1, 2] as [UInt64] {
+            let now = net.now
+            net.act(0) { cluster, store, out in cluster.question(did, store: store, now: now, out: &out) }
+            net.run(milliseconds: 300)
+        }
+        #expect(net.processes[1].cluster.counters.questionsForgotten == 1)
+    }
+
     @Test func `no more than 256 tombstones are forgotten in a turn, the rest soon after`() {
         var ledger = TombstoneLedger(limit: 1_000, now: at(0))
         for did in 0..<600 as Range<UInt64> { expect { ledger.insert(did, now: at(0)) == nil } }

@@ -100,4 +100,41 @@ struct QuestionTests {
         #expect(net.run(limit: 900) { net.processes[2].store.values[7] == 5 })
         #expect(net.processes[2].cluster.view.members.count == 4)
     }
+
+    @Test(arguments: 0..<10 as Range<UInt64>)
+    func `what a peer learns of a process that the asker does not hear it tells the asker, unasked`(seed: UInt64) {
+        let net = Net(4, seed: seed)
+        net.allowsTwins = true
+        #expect(net.start())
+        net.put(0, 1, 5)
+        net.run(milliseconds: 500)
+        net.cut = [[0, 3], [3, 0]]
+        net.run(milliseconds: 1_500)
+        question(net, 3, 1)
+        #expect(net.run(limit: 300) { !net.processes[3].questioned.isEmpty })
+        net.put(0, 1, 9)
+        #expect(net.run(limit: 20) { net.processes[3].store.values[1] == 9 }, "not with the next comparison")
+        #expect(net.processes[1].cluster.counters.askersTold + net.processes[2].cluster.counters.askersTold > 0)
+        net.run(milliseconds: 500)
+        #expect(net.processes[3].questioned == [1], "a question ends once")
+    }
+
+    @Test func `what the asker hears by itself, and what comes long afterwards, it is not told again`() {
+        let net = Net(4, seed: 7)
+        net.allowsTwins = true
+        #expect(net.start())
+        net.put(0, 1, 5)
+        net.run(milliseconds: 500)
+        question(net, 3, 1)
+        net.run(milliseconds: 100)
+        net.put(0, 1, 6)
+        net.run(milliseconds: 100)
+        func told() -> UInt64 { net.processes.reduce(0) { $0 + $1.cluster.counters.askersTold } }
+        #expect(told() == 0 && net.processes[3].store.values[1] == 6)
+        net.cut = [[0, 3], [3, 0]]
+        net.run(milliseconds: 10_500)
+        net.put(0, 1, 7)
+        net.run(milliseconds: 2_000)
+        #expect(told() == 0)
+    }
 }

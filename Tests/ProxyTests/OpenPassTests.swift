@@ -245,4 +245,35 @@ struct OpenPassTests {
             #expect(sent.map { $0.headers("Via")[0].contains("z9hG4bKfailover") } == [true])
         }
     }
+
+    @Test func `a CANCEL by a renewed branch finds the pass that rings on when another has been answered`() {
+        let cancel = Hunt.hopByHop("CANCEL", "renewed", to: Hunt.bob)
+        var (hunt, _) = answered()
+        var other = survivor(of: hunt.bench, isLive: true)
+        let passed = other.receive(cancel, from: Hunt.server)
+        #expect(Set(passed.map(\.to)) == [ProxyBench.node, Hunt.server], "its owner has it, and its sender 200")
+        let acted = hunt.bench.receive(cancel, from: Hunt.server)
+        #expect(acted.contains { $0.to == Hunt.bob && $0.firstLine.hasPrefix("CANCEL") })
+        // The call is answered: a CANCEL with the first pass's own target is for none of them.
+        let late = Call.request("CANCEL", uri: "sip:hunt@\(Hunt.server)", branch: "z9hG4bKlate", contact: nil)
+        #expect(hunt.bench.receive(late, from: ProxyBench.caller).allSatisfy { !$0.firstLine.hasPrefix("CANCEL") })
+        #expect(hunt.bench.state == .confirmedNotAcknowledged)
+    }
+
+    @Test(arguments: [true, false])
+    func `an heir cancels a branch whose ringing is known by another node alone`(isTarget: Bool) throws {
+        var hunt = Hunt()
+        var third = survivor(of: hunt.bench, isLive: true, tag: 0x3333_3333)
+        let bob = third.receive(hunt.branch("s1", to: Hunt.bob), from: Hunt.server)[0]
+        copy(from: third, to: &hunt.bench)
+        // The third node dies as it has sent this on, and tells nobody of it.
+        let user = isTarget ? "phone" : "another"
+        let ringing = third.receive(
+            Call.response(180, to: bob, toTag: "tb", contact: "sip:\(user)@\(Hunt.bob)"), from: Hunt.bob)
+        _ = hunt.passUp(try #require(ringing.first))
+        hunt.bench.proxy.neighbours.peers = [PeerContact(memberTag: 0x3333_3333, endpoint: nil, isLive: false)]
+        hunt.bench.proxy.review(hunt.bench.did, now: hunt.bench.now, dialogs: &hunt.bench.dialogs)
+        let sent = hunt.bench.drain() + hunt.bench.advance(milliseconds: 300)
+        #expect(sent.contains { $0.to == Hunt.bob && $0.firstLine.hasPrefix("CANCEL") } == isTarget)
+    }
 }

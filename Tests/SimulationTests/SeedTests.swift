@@ -178,6 +178,22 @@ struct SeedTests {
         #expect(report.confirmed > 0)
     }
 
+    /// A peer learned of an answer after it had told the heir all it knew; a callee's 180 had died with its node, but for
+    /// its Contact; a CANCEL was for a pass that rang on when another had been answered.
+    private static let learnedLate: [(seed: UInt64, keepAlive: Bool)] = [
+        (3_789, false), (2_064_363_723, false), (1_809_524_342, true),
+    ]
+
+    @Test(arguments: learnedLate)
+    func `what one node alone has learned late is known in time`(_ drawn: (seed: UInt64, keepAlive: Bool)) {
+        var options = PlanOptions()
+        (options.keepAlive, options.forgetful) = (drawn.keepAlive, drawn.keepAlive)
+        let report = World.run(Plan(seed: drawn.seed, options: options))
+        let found = report.violations.map { "\($0.code) \($0.line)" }.joined(separator: "\n")
+        #expect(report.violations.isEmpty, "\(found)\nseed \(drawn.seed)")
+        #expect(report.confirmed > 0)
+    }
+
     @Test(arguments: 1...16 as ClosedRange<UInt64>)
     func `servers behind that send calls back, while nodes die and networks break`(seed: UInt64) {
         Self.expectNoViolation(seed: seed, faults: nil, deals: seed % 2 == 0, spirals: true)

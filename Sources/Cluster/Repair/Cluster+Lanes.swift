@@ -220,6 +220,7 @@ extension Cluster {
             let age = Int64(item.age) + transit
             noteAge(of: item.did, by: sender)
             outcome = join(item.did, bytes, item.record, age: age, store: &store, now: now, out: &out)
+            if outcome == .applied { noteTold(item.did, by: sender) }
         }
         guard item.sequence > 0 else { return outcome }
         counters.repairsIn += 1

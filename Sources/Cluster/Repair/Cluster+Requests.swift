@@ -53,7 +53,8 @@ extension Cluster {
                 if !item.record.isEmpty {
                     let age = Int64(item.age) + transit
                     noteAge(of: item.did, by: header.sender)
-                    _ = join(item.did, bytes, item.record, age: age, store: &store, now: now, out: &out)
+                    let joined = join(item.did, bytes, item.record, age: age, store: &store, now: now, out: &out)
+                    if joined == .applied { noteTold(item.did, by: header.sender) }
                 }
                 if item.sequence > 0 { note(item.sequence...item.sequence, of: header.sender) }
             }

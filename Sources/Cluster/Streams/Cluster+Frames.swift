@@ -141,6 +141,7 @@ extension Cluster {
         let age = kind == .put ? Int64(item.age) + frame.transit : nil
         if kind == .put { noteAge(of: item.did, by: frame.sender) }
         let outcome = join(item.did, frame.bytes, item.record, age: age, store: &store, now: now, out: &out)
+        if outcome == .applied { noteTold(item.did, by: frame.sender) }
         if outcome == .unknown, !mutated("patch-lost") {
             park(item, sequence, of: frame, now: now)
         } else if let joined = frame.joined, joined.upperBound + 1 == sequence {
@@ -169,7 +170,8 @@ extension Cluster {
         guard outcome != .unknown, !parked.isEmpty else { return outcome }
         for patch in parked.take(did) {
             counters.parkedApplied += 1
-            _ = join(did, patch.bytes, patch.bytes.indices, age: nil, store: &store, now: now, out: &out)
+            let joined = join(did, patch.bytes, patch.bytes.indices, age: nil, store: &store, now: now, out: &out)
+            if joined == .applied { noteTold(did, by: patch.from) }
             note(patch.sequence...patch.sequence, of: patch.from)
             tellPositions(now)
         }
@@ -224,7 +226,8 @@ extension Cluster {
         if mutated("refusal-ignored") { return }
         if !answer.record.isEmpty {
             let age = Int64(answer.age) + frame.transit
-            _ = join(answer.did, frame.bytes, answer.record, age: age, store: &store, now: now, out: &out)
+            let joined = join(answer.did, frame.bytes, answer.record, age: age, store: &store, now: now, out: &out)
+            if joined == .applied { noteTold(answer.did, by: frame.sender) }
         }
         guard answer.asker == localMember, view.contains(frame.sender), let ask = asks[answer.did],
             ask.intent.generation == answer.generation,

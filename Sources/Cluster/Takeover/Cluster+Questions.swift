@@ -4,6 +4,9 @@
 //
 // A peer that is heard and says nothing for `requestTimeout` will say nothing. One whose version does not know the
 // question is asked over the repair socket, and not waited for.
+//
+// The answer is what a peer knew when it was asked. What it learns afterwards from a process that the heir does not
+// hear it tells by itself, as one more answer (`AskedDialogs`): it may be the only bridge between the two.
 
 package import Primitives
 
@@ -70,9 +73,15 @@ extension Cluster {
     /// A peer asks: it gets the record as it stands, unless it has the same.
     mutating func answer(_ question: Question, from asker: MemberID, _ store: some ReplicatedRecords, now: Instant) {
         guard !settings.isWitness, state != .left else { return }
-        var answer = QuestionAnswer(to: question, from: asker)
+        if !asked.note(question, by: asker, now: now) { counters.questionsForgotten += 1 }
         let known = read(question.did, store, now: now)
-        if known.digest != 0, known.digest != question.digest {
+        tell(QuestionAnswer(to: question, from: asker), known.digest == question.digest ? (0, 0) : known, now: now)
+    }
+
+    /// What was read, whose bytes are in `scratch`; nothing of a record when its digest is 0.
+    private mutating func tell(_ answer: QuestionAnswer, _ known: (digest: UInt64, age: Int64), now: Instant) {
+        var answer = answer
+        if known.digest != 0 {
             let isSent = outbound.append(.known, now: now, isUrgent: true) { [scratch] writer in
                 answer.write(into: &writer, age: known.age, record: RawSpan(_elements: scratch.bytes.span))
             }
@@ -84,6 +93,30 @@ extension Cluster {
         }
     }
 
+    /// A process has told of a dialog what was not known here: whoever has asked about it, and does not hear that one,
+    /// is told.
+    mutating func noteTold(_ did: UInt64, by sender: MemberID) {
+        guard !asked.isEmpty, asked.contains(did) else { return }
+        let deaf = peers.filter { peer in
+            guard let opinion = peer.heartbeat.opinion(of: sender.name) else { return peer.id != sender }
+            return opinion.member != sender || opinion.verdict != .heard
+        }
+        asked.changed(did, unheardBy: deaf.map(\.id))
+    }
+
+    /// Tells askers what came since they were answered.
+    mutating func tellAskers(_ store: some ReplicatedRecords, now: Instant) {
+        guard asked.hasDue else { return }
+        for due in asked.takeDue() {
+            let known = read(due.did, store, now: now)
+            guard known.digest != 0 else { continue }
+            for asker in due.askers {
+                counters.askersTold += 1
+                tell(QuestionAnswer(did: due.did, number: asker.number, asker: asker.member), known, now: now)
+            }
+        }
+    }
+
     mutating func take(
         _ answer: QuestionAnswer, in frame: InboundFrame, store: inout some ReplicatedRecords, now: Instant,
         out: inout ClusterActions
@@ -91,7 +124,8 @@ extension Cluster {
         if !answer.record.isEmpty {
             noteAge(of: answer.did, by: frame.sender)
             let age = Int64(answer.age) + frame.transit
-            _ = join(answer.did, frame.bytes, answer.record, age: age, store: &store, now: now, out: &out)
+            let joined = join(answer.did, frame.bytes, answer.record, age: age, store: &store, now: now, out: &out)
+            if joined == .applied { noteTold(answer.did, by: frame.sender) }
         }
         guard answer.asker == localMember else { return }
         if answer.isLarge {

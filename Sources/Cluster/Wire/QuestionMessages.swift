@@ -6,7 +6,7 @@
 //                      bool large = 6; }   // the record fits no frame: it is to be fetched, and asked for again
 //
 // An answer without a record says that the asker has all that the answerer has: its record has this digest, or there is
-// none here.
+// none here. An answer may come once more, unasked, when the answerer knows more.
 
 internal import Primitives
 
@@ -48,10 +48,14 @@ struct QuestionAnswer: Equatable {
     var record: Range<Int> = 0..<0
     var isLarge = false
 
-    init(to question: Question, from asker: MemberID) {
-        did = question.did
-        number = question.number
+    init(did: UInt64, number: UInt64, asker: MemberID) {
+        self.did = did
+        self.number = number
         self.asker = asker
+    }
+
+    init(to question: Question, from asker: MemberID) {
+        self.init(did: question.did, number: question.number, asker: asker)
     }
 
     func write(into writer: inout ByteWriter, age: Int64 = 0, record: RawSpan? = nil) {

@@ -360,7 +360,7 @@ extension Proxy {
         var transaction = InviteClientTransaction(timers: settings.timers, reliable: target.transport.isReliable)
         actions.removeAll(keepingCapacity: true)
         transaction.start(actions: &actions)  // Nothing is sent: no target ever gets a second INVITE.
-        let sawProvisional = pending.progress.contains(.provisional)
+        let sawProvisional = pending.progress.contains(.provisional) || Self.rings(pending, in: record)
         if sawProvisional { transaction.receive(statusCode: 180, actions: &actions) }
         var branch = ClientBranch(
             client: .invite(transaction),
@@ -375,6 +375,13 @@ extension Proxy {
             branch.serverName = Array(bytes[name.range])
         }
         return branch
+    }
+
+    /// The target of a branch is known to ring although the fact of its provisional died with the owner: what the owner
+    /// sent up came by another node, which has its Contact.
+    private static func rings(_ pending: Record.Pending, in record: Record) -> Bool {
+        pending.leg == .caller && pending.cseq == record.inviteCSeq && !pending.requestURI.isEmpty
+            && record.outs.contains { $0.side.contact == pending.requestURI }
     }
 
     /// The dead owner had an answer, and had no time to cancel the other branches (§16.7 step 10).

@@ -127,12 +127,14 @@ extension Proxy {
         } ?? nil
     }
 
-    /// The passes of an unanswered call that a CANCEL by a renewed branch can be for: those whose INVITE had its
-    /// Request-URI, and that have had no final answer.
+    /// The passes of a call that a CANCEL by a renewed branch can be for: those whose INVITE had its Request-URI, and
+    /// that have had no final answer. When the call has been answered by one of them the others are open still.
     func openPasses(of did: DialogID, _ plan: RequestPlan, dialogs: DialogTable) -> [SpiralPass] {
         dialogs.view(did) { view, stored in
-            guard view.state < .confirmedNotAcknowledged else { return [] }
-            let isFirst = Text.same(stored, view.requestURI, message.bytes, message.requestURI)
+            guard view.state != .deleted else { return [] }
+            let isFirst =
+                view.state < .confirmedNotAcknowledged
+                && Text.same(stored, view.requestURI, message.bytes, message.requestURI)
             var found: [SpiralPass] = isFirst ? [.first] : []
             view.forEachPending(in: stored) { pending in
                 guard !pending.pass.isFirst, pending.cseq == plan.cSeq.number, !found.contains(pending.pass),
