@@ -95,6 +95,15 @@ enum NodeInspection {
         }
     }
 
+    /// Whether a tombstone says that the set-up of its call has failed.
+    static func isFailed(_ did: UInt64, _ process: RunningNode) -> Bool {
+        process.access { node in
+            node.inspectedDialogs.view(DialogID(rawValue: did)) { view, _ in
+                view.state == .deleted && view.flags.contains(.failed)
+            } ?? false
+        }
+    }
+
     /// Whether a record has a branch of a further pass to this user that may be cancelled: a provisional response to it
     /// is known (RFC 3261 §9.1).
     static func hasPass(_ did: UInt64, to user: String, _ process: RunningNode) -> Bool {

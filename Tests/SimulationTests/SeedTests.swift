@@ -157,12 +157,13 @@ struct SeedTests {
     /// These showed what nobody alive could have known, and checks that asked for it: sides of a partition that began
     /// before the call was confirmed; a record that one node was made to lose and the other died with; a change on its
     /// way as the run ended; a failure that died with who repeated it; a node that started after a call had failed; a
-    /// callee's way that no ACK had told.
+    /// callee's way that no ACK had told; an UPDATE in a dialog whose 2xx nodes without its record had sent on; a call
+    /// that was answered on one side of a partition and ended as a set-up on the other (R15).
     private static let unknowable: [(seed: UInt64, deals: Bool, forks: Bool)] = [
         (3_004_752_181, false, false), (3_004_762_213, true, false), (3_004_748_735, false, false),
         (3_004_771_121, true, true), (3_004_753_890, false, false), (7_770_047, false, false),
         (3_004_749_524, false, false), (3_004_762_742, true, false), (1_224_140_997, true, true),
-        (3_004_749_462, false, false),
+        (3_004_749_462, false, false), (4_273_177_337, true, true), (77_027, false, false),
     ]
 
     @Test(arguments: drawn + unknowable)

@@ -58,6 +58,12 @@ extension CheckState {
         }
         let names = knowing.map { world.hosts[$0.host].name + (isAlive($0) ? "" : " (dead)") }
         guard near.isEmpty else {
+            // Ended as a set-up by nodes that nobody who knew better could reach: what is left is owing (R15), and who
+            // knew pays it when it has heard of that end.
+            let isOwed = host.node.flatMap { node in truth.did.map { NodeInspection.isFailed($0, node) } } ?? false
+            if isOwed, truth.wasRefusedApart {
+                return world.excuse("owing", call: truth.index, text + "; ended by nodes that were apart from \(names)")
+            }
             return world.violate("2", call: truth.index, text + "; known at \(names)")
         }
         let isDeadOne = knowing.contains { !isAlive($0) }

@@ -99,6 +99,8 @@ final class CallTruth {
 
     /// Some node sent a final answer other than 2xx.
     var wasRefused = false
+    /// One that did could reach nobody who knew that the call was answered.
+    var wasRefusedApart = false
     /// Processes that did.
     var refusers: [ProcessID] = []
     /// One of those came from a node that has no record of the call.

@@ -179,6 +179,10 @@ final class CheckState {
         guard found.cseq == world.phones[2 * truth.index].firstCSeq else { return }
         truth.wasRefused = true
         truth.refusers.append(host.process)
+        let knowing = truth.deadlineKnowers.filter { isAlive($0) }
+        if truth.confirmedAt != nil, !knowing.contains(where: { world.links.areConnected(host.index, $0.host) }) {
+            truth.wasRefusedApart = true
+        }
         let hasRecord = knowers(of: truth, world) { _ in true }.contains(host.process)
         truth.wasStrayRefusal = truth.wasStrayRefusal || !hasRecord
     }
@@ -249,6 +253,14 @@ final class CheckState {
         if found.method == .update, let isEarly, isEarly.state < .confirmedNotAcknowledged {
             truth.dialogs[found.place].wasRelayed = true
             return world.excuse("relay", call: truth.index, text + "; its record is early")
+        }
+        // Of a forked call one dialog may be early in the record whose 2xx has gone by unseen, whatever the others are.
+        let tag = world.callees(of: truth.index)[found.place].tag
+        let state = host.node.flatMap { node in truth.did.flatMap { NodeInspection.state(of: $0, with: tag, node) } }
+        if found.method == .update, truth.isForked, truth.dialogs[found.place].wasRelayed,
+            (state ?? .early) < .confirmedNotAcknowledged
+        {
+            return world.excuse("relay", call: truth.index, text + "; its dialog is early there, the 2xx was relayed")
         }
         world.violate("R2", call: truth.index, text + "; it has the record")
     }
