@@ -10,12 +10,14 @@ import heapq
 import os
 import select
 import socket
+import struct
 import threading
 import time
 from collections import deque
 
 now = time.monotonic
 CLONE_NEWNET = 0x40000000
+SO_TIMESTAMPNS = 35
 
 
 class Timer:
@@ -33,7 +35,8 @@ class Timer:
 
 class Loop:
     """Sockets and timers on one thread. `latest` is the worst lateness of a timer in seconds: how far to trust a
-    run."""
+    run. `arrival` is when the host had the datagram that is being handled, by the clock of `now`: a thread that was late
+    sees what came to it apart all at once."""
 
     def __init__(self):
         self.poller = select.epoll()
@@ -47,10 +50,12 @@ class Loop:
         self.poller.register(self.reader, select.EPOLLIN)
         self.running = False
         self.latest = 0.0
+        self.arrival = 0.0
         self.thread = None
 
     def add(self, sock, receive):
         self.receivers[sock.fileno()] = (sock, receive)
+        sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self.poller.register(sock.fileno(), select.EPOLLIN)
 
     def after(self, delay, action, *arguments):
@@ -95,15 +100,19 @@ class Loop:
                 self.latest = max(self.latest, moment - when)
                 timer.action(*timer.arguments)
 
-    @staticmethod
-    def drain(sock, receive):
+    def drain(self, sock, receive):
         for _ in range(64):
             try:
-                data, source = sock.recvfrom(65535)
+                data, ancillary, _, source = sock.recvmsg(65535, 64)
             except BlockingIOError:
                 return
             except ConnectionError:
                 continue  # An ICMP error of an earlier datagram; the SIP timers notice what it means.
+            self.arrival = now()
+            for level, kind, value in ancillary:
+                if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
+                    seconds, nanoseconds = struct.unpack("qq", value[:16])
+                    self.arrival -= max(0.0, time.time() - seconds - nanoseconds / 1e9)
             receive(data, source)
 
     def start(self):

@@ -340,7 +340,12 @@ class Party:
 
     def receive_bye(self, transaction):
         key = (transaction.key[0], transaction.key[1], transaction.request.cseq)
-        self.byes[key] = {"at": now(), "datagrams": 1, "sources": {transaction.source[0]}, "first": not self.byes}
+        self.byes[key] = {
+            "at": self.phone.loop.arrival,
+            "datagrams": 1,
+            "sources": {transaction.source[0]},
+            "first": not self.byes,
+        }
         self.note(f"got BYE from {transaction.source[0]}")
         if self.ended_at is not None:
             transaction.answer(481)

@@ -4,9 +4,9 @@
 //       ▲                                             │
 //       └── refused: somebody knew better; or nothing for intent-life: looked at again ──┘
 //
-// A deadline that passed before this node became fit counts from then. Invariants: the wait is never restarted by a
-// change of view, it is computed again; nobody acts on a timeout; who continues after a crash uses the bytes of the
-// intent it heard.
+// A deadline that passed before this node became fit counts from then, and has its turn (OverdueEnds). Invariants: the
+// wait is never restarted by a change of view, it is computed again; nobody acts on a timeout; who continues after a
+// crash uses the bytes of the intent it heard.
 
 import Cluster
 import Dialogs
@@ -69,7 +69,7 @@ extension Node {
         let settle = mutated("settle-zero") ? .zero : settings.takeover.settle
         let wait = settle + settings.takeover.stagger * (mutated("rank-zero") ? 0 : min(rank, Ranking.waitLimit))
         // Who was not fit when the time was up gives the others a moment to hear that it is now, and to be first.
-        let moment = max(due, fitSince, storage.moment(of: did)).advanced(by: wait)
+        let moment = max(due, fitSince).advanced(by: wait)
         if let end = acknowledgementDue(known), end < due {
             if now < end.advanced(by: wait) {
                 store.dialogs.setTimer(did, at: end.advanced(by: wait))
@@ -87,11 +87,11 @@ extension Node {
             expireEarly(did, now: now)
             return
         }
-        askToEnd(did, rank: rank, now: now)
+        askToEnd(did, rank: rank, due: due, now: now)
     }
 
     /// The question whether this node may end the dialog.
-    private mutating func askToEnd(_ did: DialogID, rank: Int, now: Instant) {
+    private mutating func askToEnd(_ did: DialogID, rank: Int, due: Instant, now: Instant) {
         guard let deadline = store.dialogs.view(did, { view, _ in view.deadline }) ?? nil else { return }
         let life = settings.takeover.intentLife
         // BYEs under way here: the question is repeated, so that no other node takes this one for dead.
@@ -102,7 +102,10 @@ extension Node {
             let over = heard.heardAt.advanced(by: life + settings.takeover.stagger * min(rank, Ranking.waitLimit))
             guard now >= over else { return store.dialogs.setTimer(did, at: over) }
         }
-        if heard == nil { proxy.fixByeCSeqs(did, now: now, dialogs: &store.dialogs) }
+        if heard == nil {
+            if due < fitSince, let turn = overdue.wait(now: now) { return store.dialogs.setTimer(did, at: turn) }
+            proxy.fixByeCSeqs(did, now: now, dialogs: &store.dialogs)
+        }
         let first = mutated("own-inputs") ? nil : heard
         let payload = first?.intent.payload ?? proxy.endingPayload(did, dialogs: store.dialogs) ?? [0]
         let intent = Intent(

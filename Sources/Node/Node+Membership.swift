@@ -54,10 +54,11 @@ extension Node {
         if cluster.isFit != wasFit {
             wasFit = cluster.isFit
             fitSince = now
-            if wasFit { storage.paceAnew(now: now) }
+            overdue.begin()
         }
         quorumLostSince = cluster.quorum == .held ? nil : quorumLostSince ?? now
         let members = cluster.members(now: now)
+        overdue.share(among: members.count { $0.isSelf || $0.isLive && !$0.isWitness })
         var peers: [PeerContact] = []
         readPlaces(of: members)
         serviceAddresses = places.compactMap(\.service).reduce(into: []) { found, endpoint in

@@ -65,6 +65,7 @@ package struct Node: Sendable {
     var memberNames: [String] = []
     var fitSince: Instant = .zero
     var dueDialogs: [DialogID] = []
+    var overdue = OverdueEnds()
     var recordBytes = ByteWriter(capacity: 2_048)
     /// The last messages, and what became of members meanwhile.
     var trace: TraceRing

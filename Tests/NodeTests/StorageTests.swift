@@ -79,7 +79,10 @@ struct StorageTests {
             bench.nodes[0]?.metrics(now: bench.now).first { $0.name == "understudy_storage_expired_total" }?.value == 1)
     }
 
-    @Test func `calls whose time passed meanwhile are ended one after the other, from when a node may act`() throws {
+    @Test(arguments: [false, true])
+    func `calls whose time passed meanwhile are ended one after the other, from when a node may act`(
+        hasLostDisk: Bool
+    ) throws {
         var bench = Self.bench()
         bench.call(through: 1)
         Self.killAll(&bench)
@@ -92,6 +95,8 @@ struct StorageTests {
                 bench.disks[disk].rows[row.record.did] = row
             }
         }
+        // Their home is told of them by its peers then.
+        if hasLostDisk { bench.disks[1] = BenchDisk() }
         Self.restart(&bench, after: 300_000)
         bench.advance(milliseconds: 10_000)
         let calls = Dictionary(grouping: Self.byes(bench, to: ClusterBench.caller)) { $0.header("Call-ID") ?? "" }

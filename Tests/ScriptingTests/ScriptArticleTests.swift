@@ -73,8 +73,8 @@ struct ScriptArticleTests {
           call; where that one does not know it, the next is asked. The body is replaced when the route has ended.
           `via-branch` is `1`, `2` or `auto`, and means Vias as they were received. A body in parts, `extra`, `next`,
           and the values of a query beside `$rtpstat` are not there. That is read by `KSR.pv.get`, `gete`, `getw`.
-        - `KSR.dialog.dlg_set_state()` answers 1 for the state that the dialog has, and for 5 (deleted) of an answered one,
-          which then ends without a BYE: other states follow from messages.
+        - `KSR.dialog.dlg_set_state()` answers 1 for the state that the dialog has, and for 5 (deleted) of an answered
+          one, which then ends without a BYE: other states follow from messages.
           `dlg_remote_profile()` counts on this node; `dlg_set_timeout_by_profile()` is carried out within moments.
         - `KSR.registrar` keeps contacts in the cluster's records: every node finds them. The verdict of a request route
           that has saved waits until a peer has what it saved. A table is a name, and needs no configuration. Addresses

@@ -29,7 +29,7 @@ extension Node {
     /// Records that are no more.
     private mutating func noteRemoved(now: Instant) {
         guard !store.removed.isEmpty else { return }
-        for did in store.removed { storage.forget(did, now: now) }
+        for did in store.removed { storage.ledger.forget(did, now: now) }
         store.removed.removeAll(keepingCapacity: true)
     }
 
@@ -222,7 +222,7 @@ extension Node {
         if store.isTombstone(record.did.rawValue) {
             cluster.bury(record.did.rawValue, store: &store, now: now)
         } else if let deadline = store.dialogs.deadline(record.did), deadline <= now {
-            storage.expire(record.did, now: now)
+            storage.counters.expired += 1
         }
         return true
     }

@@ -36,8 +36,6 @@ struct StorageState: Sendable {
     static let dueInterval: Duration = .seconds(1)
     static let retryShortest: Duration = .milliseconds(100)
     static let retryLongest: Duration = .seconds(5)
-    /// From one dialog whose time had passed before it was read to the next: 200 a second are ended.
-    static let pace: Duration = .milliseconds(5)
 
     struct Counters: Equatable, Sendable {
         var batches: UInt64 = 0
@@ -86,9 +84,6 @@ struct StorageState: Sendable {
     private var flushBegan: Instant?
     private var nextStamp = Instant.zero
     private var nextDue = Instant.zero
-    /// When dialogs may be ended whose time had passed before they were read.
-    private var paced: [DialogID: Instant] = [:]
-    private var nextPaced = Instant.zero
     private var hasToldRefusal = false
 
     var isFailing: Bool { reads.failuresInRow > 0 || writes.failuresInRow > 0 }
@@ -285,30 +280,6 @@ struct StorageState: Sendable {
         }
     }
 
-    // MARK: Dialogs whose time had passed
-
-    mutating func expire(_ did: DialogID, now: Instant) {
-        nextPaced = max(nextPaced, now).advanced(by: Self.pace)
-        paced[did] = nextPaced
-        counters.expired += 1
-    }
-
-    /// This node may end dialogs from now on: at their pace, whatever has gone by until then.
-    mutating func paceAnew(now: Instant) {
-        nextPaced = now
-        for (did, _) in paced.sorted(by: { ($0.value, $0.key.rawValue) < ($1.value, $1.key.rawValue) }) {
-            nextPaced = nextPaced.advanced(by: Self.pace)
-            paced[did] = nextPaced
-        }
-    }
-
-    /// Not before it is a dialog to be ended.
-    func moment(of did: DialogID) -> Instant { paced.isEmpty ? .zero : paced[did] ?? .zero }
-
-    mutating func forget(_ did: DialogID, now: Instant) {
-        ledger.forget(did, now: now)
-        if !paced.isEmpty { paced[did] = nil }
-    }
 }
 
 /// Attempts of one kind, the failed ones later and later.
