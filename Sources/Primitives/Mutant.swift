@@ -1,10 +1,10 @@
-// Mechanisms that a build for mutation tests can do without, one at a time: `Deploy/mutants` switches each off and looks
-// whether the simulator finds it. A line of the core that is one of them says so by its name:
+// Mechanisms that a build for mutation tests can do without, one at a time: `Deploy/mutants` switches each off and
+// looks whether the simulator finds it. A line of the core that is one of them says so by its name:
 //
 //     guard now > nextHeartbeat.advanced(by: settings.suspicion / 2), !mutated("wake-ignored") else { return }
 //
-// Nothing of it is in any other build: without the setting MUTANTS the question is a constant, and its name goes nowhere.
-// The names, what each is, and where it is looked for are lines of `Deploy/mutants.txt`.
+// Nothing of it is in any other build: without the setting MUTANTS the question is a constant, and its name goes
+// nowhere. The names, what each is, and where it is looked for are lines of `Deploy/mutants.txt`.
 
 #if MUTANTS
     /// The mechanisms that are off in this process, set once before anything runs, and how often each was missed.

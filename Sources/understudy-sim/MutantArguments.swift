@@ -1,6 +1,6 @@
 // A build with MUTANTS can do without a mechanism of the core (`Mutant`): `--mutant NAME`, or `A+B` for two at once.
-// `--until-found` runs seeds until one shows a violation that it does not show with everything in place, and says in one
-// line which; `Deploy/mutants` reads that line.
+// `--until-found` runs seeds until one shows a violation that it does not show with everything in place, and says in
+// one line which; `Deploy/mutants` reads that line.
 
 #if MUTANTS
     import ArgumentParser
