@@ -152,7 +152,7 @@ let package = Package(
         tests("ProxyTests", ["Primitives", "SIP", "Dialogs", "Proxy", "Fuzzing"]),
         tests("RoutesTests", ["Primitives", "SIP", "Dialogs", "Routes"]),
         tests("ScriptingTests", ["Primitives", "SIP", "Dialogs", "Proxy", "Node", "Routes", "Scripting"]),
-        tests("ClusterTests", ["Primitives", "Cluster"]),
+        tests("ClusterTests", ["Primitives", "Cluster", "Simulator"]),
         tests("NodeTests", ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Node"]),
         tests(
             "SealingTests",

@@ -58,6 +58,9 @@ package struct HeardIntents: Sendable {
         if !intents.isEmpty { intents[did] = nil }
     }
 
+    /// The intent heard last.
+    package subscript(did: DialogID) -> Heard? { intents[did] }
+
     /// The intent heard for this very deadline.
     package func find(_ did: DialogID, generation: UInt32, milliseconds: UInt64) -> Heard? {
         guard let heard = intents[did], heard.intent.generation == generation,

@@ -13,6 +13,13 @@ extension Node {
     package func inspectedState(_ did: DialogID) -> DialogState? { store.dialogs.state(did) }
     package func inspectedDeadline(_ did: DialogID) -> Instant? { store.dialogs.deadline(did) }
 
+    /// The intent that was heard last about a dialog, and what its record says itself: generation and milliseconds.
+    package func inspectedIntent(_ did: DialogID) -> HeardIntents.Heard? { store.intents[did] }
+    package func inspectedStamp(_ did: DialogID) -> (UInt32, UInt64) {
+        let known = store.dialogs.view(did) { view, _ in view.deadline } ?? nil
+        return (known?.generation ?? 0, known?.atMilliseconds ?? 0)
+    }
+
     package var inspectedCluster: Cluster { _read { yield cluster } }
 
     /// Answers that went on without the peers they waited for.

@@ -12,16 +12,22 @@ package struct Coverage: Equatable, Sendable {
         case member(from: String, to: String)
         case ran(String)
         case lookedAway(String, String)
+        /// A message of the bus that was not opened, by why.
+        case refused(String)
+        /// Every node has a new key.
+        case keyChange
     }
 
     /// The codes of findings that are checked at a place of their own. Others (`sip`, `bus`, `spin`) are looked for all
     /// the time.
     package static let checks = [
-        "1", "2", "3", "3b", "3u", "4", "4late", "5", "6", "7", "8", "9", "11", "12", "R2", "R9", "S1-3", "S1-8",
-        "S2-10",
-        "S2-11", "calm", "commit", "cseq", "ev", "fork-final", "fork-ghost", "fork-lost", "fork-ring", "hunt-did",
-        "hunt-final", "hunt-ghost", "hunt-lost", "hunt-reach", "hunt-target", "ka", "op", "spiral-end", "spiral-route",
-        "var",
+        "1", "2", "3", "3b", "3u", "4", "4late", "5", "5s", "6", "7", "8", "9", "11", "12", "R1", "R2", "R5", "R9",
+        "R11",
+        "R13", "S1-2", "S1-3", "S1-4", "S1-5", "S1-8", "S2-10", "S2-11", "age", "calm", "commit", "cseq", "ev",
+        "fork-final",
+        "fork-ghost", "fork-lost", "fork-ring", "hunt-did",
+        "hunt-final", "hunt-ghost", "hunt-lost", "hunt-reach", "hunt-target", "ka", "op", "seal", "spiral-end",
+        "spiral-route", "var",
     ]
     /// Dialogs' states in their order, and none.
     static let dialogStates = [
@@ -55,6 +61,9 @@ package struct Coverage: Equatable, Sendable {
     }
 
     package func runs(of check: String) -> Int { counts[.ran(check)] ?? 0 }
+    /// Messages of the bus that were not opened, for a reason by its name.
+    package func refusals(_ name: String) -> Int { counts[.refused(name)] ?? 0 }
+    package var keyChanges: Int { counts[.keyChange] ?? 0 }
     package func strikes(of kind: FaultKind) -> Int { counts[.fault(kind.rawValue)] ?? 0 }
     package func transitions(_ from: String, _ to: String) -> Int {
         (counts[.dialog(from: from, to: to)] ?? 0) + (counts[.member(from: from, to: to)] ?? 0)
@@ -69,6 +78,13 @@ package struct Coverage: Equatable, Sendable {
         lines += passages(Coverage.dialogStates) { .dialog(from: $0, to: $1) }
         lines.append("members:")
         lines += passages(Coverage.memberStates) { .member(from: $0, to: $1) }
+        let refused = counts.keys.sorted().compactMap { subject -> String? in
+            guard case .refused(let name) = subject else { return nil }
+            return "\(name) \(refusals(name))"
+        }
+        let list = refused.isEmpty ? "none" : refused.joined(separator: ", ")
+        lines.append("messages of the bus that were not opened: \(list)")
+        lines.append("keys changed on all nodes: \(keyChanges)")
         lines.append("checks: at work, fired, left by nature; looked away")
         for check in Coverage.checks {
             var line = "  \(check): \(runs(of: check)), \(fired[check] ?? 0), \(excused[check] ?? 0)"

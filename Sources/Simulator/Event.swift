@@ -58,6 +58,10 @@ enum Event {
     /// A script on some node asks for a request within a call.
     case scriptAsks(call: Int)
     case balancerProbe
+    /// An operator gives one node a new key file, or takes the old key away.
+    case changeKeys
+    /// A stranger says something on the bus.
+    case stranger
     case fault(FaultAction)
     /// The periodic look of the checkers at every node.
     case sample

@@ -7,7 +7,7 @@ package struct FreshSeeds: Sendable {
     /// What a seed alone decides, and what it does not.
     package static let kinds: [PlanOptions] = {
         var (dealt, forked, both, kept) = (PlanOptions(), PlanOptions(), PlanOptions(), PlanOptions())
-        var (watched, tight, late) = (PlanOptions(), PlanOptions(), PlanOptions())
+        var (watched, tight, late, sealed) = (PlanOptions(), PlanOptions(), PlanOptions(), PlanOptions())
         dealt.deals = true
         forked.forks = true
         (both.deals, both.forks) = (true, true)
@@ -15,7 +15,8 @@ package struct FreshSeeds: Sendable {
         watched.witness = true
         tight.tight = true
         late.late = true
-        return [PlanOptions(), dealt, forked, both, kept, watched, tight, late]
+        sealed.sealed = true
+        return [PlanOptions(), dealt, forked, both, kept, watched, tight, late, sealed]
     }()
 
     package let start: UInt64

@@ -4,6 +4,7 @@
 // A paused host (SIGSTOP) keeps what its kernel would keep: datagrams up to a socket buffer, frames up to nanomsg's
 // receive buffers, and the timers that came due. Beyond the limits they are lost and counted, as they would be.
 
+internal import Cluster
 internal import Node
 internal import Primitives
 internal import SIP
@@ -12,6 +13,16 @@ internal import SIP
 struct OutstandingRequest {
     var id: UInt64
     var bytes: [UInt8]
+    /// What its reply is sealed to, once it was sent.
+    var ticket: SealTicket?
+}
+
+/// What one reply is owed to.
+struct Question {
+    /// `nil` for a stranger.
+    var asker: ProcessID?
+    var id: UInt64
+    var ticket: SealTicket?
 }
 
 /// A node that runs. A reference, so that looking into it copies nothing.
@@ -50,6 +61,9 @@ final class Host {
     var process: ProcessID
     var boot: UInt64 = 0
     var startedAt: Nanoseconds = 0
+    /// The keys in its file, oldest first, and what its process makes of them; `nil` where nothing is sealed.
+    var keyFile: [UInt64] = [1]
+    var seal: HostSeal?
     /// No power: probes get no answer, not even a refusal.
     var isPoweredOff = false
     /// Crashed and never to return.
@@ -57,6 +71,12 @@ final class Host {
 
     var isPaused = false
     var pausedSince: Nanoseconds = 0
+    /// When it last went on.
+    var resumedAt: Nanoseconds = .min / 2
+    /// Since when it serves, and since when it is fit, and whom it heard then.
+    var servingSince: Nanoseconds = .max
+    var fitSince: Nanoseconds = .min / 2
+    var heardWhenFit: [String] = []
     var deferred: [(arrived: Nanoseconds, event: Event)] = []
     var deferredDatagrams = 0
     var deferredFrames = 0
@@ -69,8 +89,8 @@ final class Host {
     /// By peer index: what its REQ has outstanding, and what waits behind.
     var outstanding: [OutstandingRequest?]
     var waiting: [[OutstandingRequest]]
-    /// Replies that the process owes: token to (asker, id).
-    var questions: [UInt64: (asker: ProcessID, id: UInt64)] = [:]
+    /// Replies that the process owes, by token.
+    var questions: [UInt64: Question] = [:]
     var nextToken: UInt64 = 1
 
     init(index: Int, name: String, address: Endpoint, peers: Int, clockOffset: Int64, wallSkew: Int64) {
@@ -103,6 +123,7 @@ final class Host {
         deferredDatagrams = 0
         deferredFrames = 0
         isPaused = false
+        servingSince = .max
         wakeAt = .max
         idleWakes = 0
         outstanding = outstanding.map { _ in nil }

@@ -53,6 +53,54 @@ enum NodeInspection {
         process.access { $0.inspectedState(DialogID(rawValue: did)) }
     }
 
+    static func mark(of process: RunningNode) -> TurnMark {
+        process.access { node in
+            let counters = node.inspectedCluster.counters
+            return TurnMark(
+                grants: counters.grantsGiven, asks: counters.asks, epoch: node.inspectedCluster.view.epoch,
+                isFit: node.inspectedCluster.isFit, isJoining: !node.inspectedCluster.state.isServing)
+        }
+    }
+
+    /// Whether the record is older than what the node has just given its word about; `nil` when it has not.
+    static func isWordBehind(_ did: UInt64, _ process: RunningNode, at time: Instant) -> Bool? {
+        let id = DialogID(rawValue: did)
+        return process.access { node in
+            guard let heard = node.inspectedIntent(id), heard.heardAt == time else { return nil }
+            let stamp = node.inspectedStamp(id)
+            return stamp < (heard.intent.generation, heard.intent.deadlineMilliseconds)
+        }
+    }
+
+    /// Names of the members that it hears.
+    static func heard(by process: RunningNode, at now: Instant) -> [String] {
+        process.access { node in
+            node.status(now: now).members.filter { $0.isInView && !$0.isSelf && $0.state != "down" }.map(\.name)
+        }
+    }
+
+    /// A record's deadline as it stands, milliseconds since the dialog's birth, in its generation.
+    static func stamp(_ did: UInt64, _ process: RunningNode) -> UInt64 {
+        process.access { node in
+            let (generation, milliseconds) = node.inspectedStamp(DialogID(rawValue: did))
+            return UInt64(generation) << 40 ^ milliseconds
+        }
+    }
+
+    /// Generation of a record's deadline; 0 before the dialog was answered.
+    static func generation(_ did: UInt64, _ process: RunningNode) -> UInt32 {
+        process.access { $0.inspectedStamp(DialogID(rawValue: did)).0 }
+    }
+
+    /// Whether what the node last gave its word about is what its record says.
+    static func isWordStanding(_ did: UInt64, _ process: RunningNode) -> Bool {
+        let id = DialogID(rawValue: did)
+        return process.access { node in
+            guard let heard = node.inspectedIntent(id), node.inspectedState(id) != .deleted else { return false }
+            return node.inspectedStamp(id) == (heard.intent.generation, heard.intent.deadlineMilliseconds)
+        }
+    }
+
     static func hasQuorum(_ process: RunningNode) -> Bool {
         process.access { $0.inspectedCluster.quorum == .held }
     }

@@ -42,6 +42,8 @@ package struct PlanOptions: Equatable, Sendable {
     package var tight = false
     /// Phones refresh up to and beyond the end of their calls.
     package var late = false
+    /// Messages of the bus are sealed, under keys that change; a stranger says what he likes on it.
+    package var sealed = false
 
     package init() {}
 }

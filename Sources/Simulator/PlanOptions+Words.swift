@@ -13,6 +13,7 @@ extension PlanOptions {
         if witness { words.append("--witness") }
         if tight { words.append("--tight") }
         if late { words.append("--late") }
+        if sealed { words.append("--sealed") }
         let drawn: [(String, Bool?)] = [
             ("hunts", hunts), ("spirals", spirals), ("ends", ends), ("timers", timers), ("tagless", tagless),
             ("large", large), ("writes", writes), ("asks", asks),

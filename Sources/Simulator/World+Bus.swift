@@ -1,6 +1,7 @@
 // The bus as nanomsg is seen from outside: PUB to every peer's SUB, lossy and silent about it; one REQ a peer, answered
 // once or never; a connect to the bus port as probe of life.
 
+internal import Cluster
 internal import Node
 internal import Primitives
 
@@ -24,8 +25,10 @@ extension World {
 
     // MARK: Frames
 
-    private func publish(_ bytes: [UInt8], _ host: Host) {
-        checks.frameLeaves(bytes.count, self)
+    private func publish(_ plain: [UInt8], _ host: Host) {
+        checks.frameLeaves(plain.count, self)
+        let bytes = sealed(plain, host).bytes
+        strangerHears(bytes, plain, .published, host)
         for other in hosts where other.index != host.index {
             let way = links.way(host.index, other.index)
             guard other.isAlive, links.readyAt[way] <= now else { continue }
@@ -100,10 +103,13 @@ extension World {
     private func transmit(_ host: Host, _ peer: Int, _ request: OutstandingRequest) {
         host.outstanding[peer] = request
         let other = host.host(ofPeer: peer)
+        let message = sealed(request.bytes, host)
+        host.outstanding[peer]?.ticket = message.ticket
+        strangerHears(message.bytes, request.bytes, .request, host)
         schedule(.requestDeadline(host.process, peer: peer, id: request.id), after: World.requestDeadline)
         guard links.areConnected(host.index, other), hosts[other].isAlive else { return }
         let delay = plan.bus.latency + networkRandom.between(0, plan.bus.jitter)
-        schedule(.request(request.bytes, from: host.process, to: other, id: request.id), after: delay)
+        schedule(.request(message.bytes, from: host.process, to: other, id: request.id), after: delay)
     }
 
     func deliverRequest(_ bytes: [UInt8], from: ProcessID, to: Int, id: UInt64) {
@@ -112,14 +118,16 @@ extension World {
         arrive(.request(bytes, from: from, to: to, id: id), at: hosts[to])
     }
 
-    private func reply(_ host: Host, token: UInt64, _ bytes: [UInt8]) {
+    private func reply(_ host: Host, token: UInt64, _ plain: [UInt8]) {
         guard let question = host.questions.removeValue(forKey: token) else {
             violate("bus", node: host.index, "a reply to a request that was answered or never came")
             return
         }
-        guard links.areConnected(host.index, question.asker.host) else { return }
+        let bytes = sealed(plain, host, to: question.ticket).bytes
+        strangerHears(bytes, plain, .reply, host, to: question.ticket)
+        guard let asker = question.asker, links.areConnected(host.index, asker.host) else { return }
         let delay = plan.bus.latency + networkRandom.between(0, plan.bus.jitter)
-        schedule(.reply(bytes, from: host.index, to: question.asker, id: question.id), after: delay)
+        schedule(.reply(bytes, from: host.index, to: asker, id: question.id), after: delay)
     }
 
     func deliverReply(_ bytes: [UInt8], from: Int, to process: ProcessID, id: UInt64) {

@@ -1,6 +1,7 @@
 // The shell around one node: starting it, giving it events, performing what it wants, waking it at its deadline, and
 // everything that can be done to a process: SIGKILL, SIGSTOP, SIGCONT, a restart with an older clock.
 
+internal import Cluster
 internal import Node
 internal import Primitives
 internal import SIP
@@ -22,6 +23,7 @@ extension World {
         host.startedAt = now
         let unix = World.wallOrigin + host.wallSkew + now.inMilliseconds
         host.boot = UInt64(unix)
+        host.seal = plan.options.sealed ? HostSeal(keys: host.keyFile) : nil
         links.processStarted(index, at: now, reconnect: { networkRandom.between(0, .milliseconds(120)) })
         host.node = RunningNode(
             Node(
@@ -59,6 +61,9 @@ extension World {
         let host = hosts[index]
         guard host.isAlive, host.isPaused else { return }
         host.isPaused = false
+        host.resumedAt = now
+        let wasFit = host.node.map { NodeInspection.mark(of: $0).isFit } ?? false
+        host.seal?.adopt(host.keyFile)
         disturbances.ended(.pause(index), at: now)
         let waiting = host.deferred
         host.deferred = []
@@ -72,6 +77,7 @@ extension World {
             receive(event, host, arrived: arrived)
         }
         drive(host) { _, _, _ in }
+        checkAwake(host, wasFit)
     }
 
     /// What arrives at a process: handed over, kept while it is stopped, lost when there is none.
@@ -96,26 +102,26 @@ extension World {
         switch event {
         case .packet(let packet, _):
             checks.packetReached(host, packet, self)
+            let duty = duty(of: host, with: packet)
             drive(host) { node, time, out in
                 node.receive(
                     datagram: RawSpan(_elements: packet.bytes.span), from: packet.source,
                     on: ListenerID(rawValue: 0), ageMilliseconds: age, now: time, into: &out)
             }
+            if let duty { judge(duty, host) }
         case .frame(let bytes, _, _, _):
             // Nothing but frames reaches it.
             if host.isWitness { host.idleWakes = 0 }
-            drive(host) { node, time, out in
-                node.receive(frame: RawSpan(_elements: bytes.span), now: time, into: &out)
-            }
+            guard let message = opened(bytes, .published, host) else { return }
+            hear(frame: message.bytes, host)
         case .request(let bytes, let from, _, let id):
-            let token = host.nextToken
-            host.nextToken += 1
-            host.questions[token] = (from, id)
-            drive(host) { node, time, out in
-                node.receive(request: RawSpan(_elements: bytes.span), token: token, now: time, into: &out)
-            }
+            // Who asks without the key is told nothing.
+            guard let message = opened(bytes, .request, host) else { return }
+            hear(request: message, from: from, id: id, host)
         case .reply(let bytes, let from, _, let id):
-            conclude(host, peer: host.peer(ofHost: from), id: id, reply: bytes)
+            let peer = host.peer(ofHost: from)
+            guard let asked = host.outstanding[peer], asked.id == id else { return }
+            conclude(host, peer: peer, id: id, reply: opened(bytes, .reply, host, answering: asked.ticket)?.bytes)
         case .requestDeadline(_, let peer, let id):
             conclude(host, peer: peer, id: id, reply: nil)
         case .probed(_, let peer, let result):
@@ -125,11 +131,28 @@ extension World {
         }
     }
 
+    func hear(frame bytes: [UInt8], _ host: Host) {
+        drive(host) { node, time, out in
+            node.receive(frame: RawSpan(_elements: bytes.span), now: time, into: &out)
+        }
+        lookAtAcknowledged(host)
+    }
+
+    func hear(request message: OpenedMessage, from asker: ProcessID?, id: UInt64, _ host: Host) {
+        let token = host.nextToken
+        host.nextToken += 1
+        host.questions[token] = Question(asker: asker, id: id, ticket: message.ticket)
+        drive(host) { node, time, out in
+            node.receive(request: RawSpan(_elements: message.bytes.span), token: token, now: time, into: &out)
+        }
+    }
+
     /// Gives a node one event and then its time, as a shell does at the end of each batch, and performs what it wants.
     func drive(_ host: Host, _ event: (inout Node, Instant, inout Outbox) -> Void) {
         guard let running = host.node else { return }
         let time = host.instant(now)
         outbox.removeAll()
+        let before = NodeInspection.mark(of: running)
         let wasUncommitted = running.access { node in
             let before = node.uncommittedAnswers
             event(&node, time, &outbox)
@@ -137,6 +160,7 @@ extension World {
             return node.uncommittedAnswers > before
         }
         notePassages(host)
+        judgeTurn(host, from: before)
         perform(host, isUncommitted: wasUncommitted)
         scheduleWake(host)
     }
@@ -146,6 +170,11 @@ extension World {
         let (datagrams, arena) = (outbox.datagrams, outbox.arena)
         let (actions, busArena, code) = (outbox.bus, outbox.busArena, outbox.exit)
         let process = host.process
+        for note in outbox.notes where note.message == Note.finishing {
+            if let name = note.metadata.first(where: { $0.0 == "call-id" })?.1, let call = calls[name] {
+                tookOver(host, truth[call])
+            }
+        }
         if !outbox.events.isEmpty { note(outbox.events, host) }
         if !outbox.requests.isEmpty { note(outbox.requests, host) }
         for datagram in datagrams {

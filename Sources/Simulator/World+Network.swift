@@ -13,6 +13,8 @@ extension World {
             violate("sip", "a datagram to \(packet.to.text), where nobody is: \(packet.bytes.firstLine)")
             return
         }
+        let packet = strays(packet)
+        guard !isUnheard(packet) else { return }
         if let sink, wantsTrace(packet) {
             sink("\(now.traceTime)  \(name(packet.sender)) → \(name(party))  \(packet.bytes.summary)")
         }

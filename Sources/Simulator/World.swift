@@ -32,6 +32,13 @@ package final class World {
     var askRandom: SplitMix
     /// Of what proxies above and below have a part in.
     var partyRandom: SplitMix
+    /// When keys are changed, and in which order.
+    var sealRandom: SplitMix
+    var keyChange = KeyChange()
+    /// What a stranger says on the bus.
+    var strangerRandom: SplitMix
+    var stranger = Stranger()
+    var isKeyStolen = false
 
     var hosts: [Host] = []
     var links: Links
@@ -72,6 +79,8 @@ package final class World {
         writeRandom = SplitMix(seed: plan.seed ^ 0x5772_6974_6557_7269)
         askRandom = SplitMix(seed: plan.seed ^ 0x4173_6B65_7273_4173)
         partyRandom = SplitMix(seed: plan.randomSeed ^ 0x7061_7274_7061_7274)
+        sealRandom = SplitMix(seed: plan.randomSeed ^ 0x6B65_7973_6B65_7973)
+        strangerRandom = SplitMix(seed: plan.randomSeed ^ 0x7374_7261_6E67_6572)
         links = Links(nodes: plan.hostCount)
         balancer = Balancer(nodes: plan.nodes, endpoint: World.balancerEndpoint)
         parties[balancer.endpoint] = .balancer
@@ -158,6 +167,8 @@ package final class World {
         case .scriptWrites(let call): scriptWrites(call)
         case .scriptAsks(let call): scriptAsks(call)
         case .balancerProbe: probeNodes()
+        case .changeKeys: changeKeys()
+        case .stranger: strangerActs()
         case .fault(let action): perform(action)
         case .sample: sample()
         case .settlePoint(let point): settle(point)
@@ -284,6 +295,10 @@ package final class World {
         queue.push(.settlePoint(.converged), at: Plan.converged)
         queue.push(.settlePoint(.final), at: Plan.converged + plan.longestLifetime + .seconds(8))
         queue.push(.balancerProbe, at: .milliseconds(500))
+        if plan.options.sealed {
+            queue.push(.stranger, at: .milliseconds(300))
+            queue.push(.changeKeys, at: sealRandom.between(.seconds(2), .seconds(12)))
+        }
         queue.push(.sample, at: .seconds(1))
     }
 

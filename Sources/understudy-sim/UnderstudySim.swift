@@ -92,6 +92,9 @@ struct UnderstudySim: AsyncParsableCommand {
     @Flag(help: "Phones refresh up to and beyond the end of their calls.")
     var late = false
 
+    @Flag(help: "Frames are sealed, keys change, and a stranger says on the bus what he likes.")
+    var sealed = false
+
     @Flag(help: "Prints which faults struck, through which states things went, and which checks were at work.")
     var coverage = false
 
@@ -141,6 +144,7 @@ struct UnderstudySim: AsyncParsableCommand {
         options.witness = witness
         options.tight = tight
         options.late = late
+        options.sealed = sealed
         if let faults {
             let names = faults.split(separator: ",").map(String.init).filter { $0 != "none" }
             options.faults = try names.map { name in

@@ -2,6 +2,7 @@
 // seals while keys are being changed.
 
 import Primitives
+import Simulator
 import Testing
 
 @testable import Cluster
@@ -17,8 +18,8 @@ private struct End {
     init(_ name: String, salt: UInt64, keys: [UInt64]) {
         self.name = name
         self.salt = Salt(high: salt, low: ~salt)
-        sealer = FrameSealer(keys: keys.map { ToyCipher.key($0) })
-        opener = FrameOpener(keys: keys.map { ToyCipher.key($0) })
+        sealer = FrameSealer(keys: keys.map { CheapCipher.key($0) })
+        opener = FrameOpener(keys: keys.map { CheapCipher.key($0) })
     }
 
     /// A message in the clear, as the cluster machine writes it.
@@ -220,7 +221,7 @@ struct SealTests {
 
     @Test mutating func `a key id that is ours does not open what another sealed under it`() {
         var other = End("n1", salt: 11, keys: [70])
-        other.sealer = FrameSealer(keys: [SealKey(id: 70) { ToyCipher(71, $0) }])
+        other.sealer = FrameSealer(keys: [SealKey(id: 70) { CheapCipher(71, $0) }])
         #expect(two.open(other.seal(other.plain()).bytes).outcome == .refused(.forged, claimed: "n1"))
     }
 
@@ -286,8 +287,8 @@ struct SealTests {
         }
         func sends() -> [UInt32] { ends.map { $0.sealer.sending($0.now) } }
         func give(_ keys: [UInt64], to index: Int) {
-            ends[index].sealer.adopt(keys.map { ToyCipher.key($0) })
-            ends[index].opener.adopt(keys.map { ToyCipher.key($0) })
+            ends[index].sealer.adopt(keys.map { CheapCipher.key($0) })
+            ends[index].opener.adopt(keys.map { CheapCipher.key($0) })
         }
         #expect(everybodyHears())
         for index in [1, 0, 2] {
@@ -333,10 +334,10 @@ struct SealTests {
 
     @Test mutating func `counters go on when keys change, so that no nonce comes twice`() {
         let before = one.seal(one.plain()).ticket
-        one.sealer.adopt([ToyCipher.key(70), ToyCipher.key(80)])
+        one.sealer.adopt([CheapCipher.key(70), CheapCipher.key(80)])
         let after = one.seal(one.plain()).ticket
         #expect(after.counter == before.counter + 1)
-        one.sealer.adopt([ToyCipher.key(70)])
+        one.sealer.adopt([CheapCipher.key(70)])
         #expect(one.seal(one.plain()).ticket.counter == after.counter + 1)
     }
 }

@@ -42,6 +42,18 @@ struct CheckerMutationTests {
         #expect(!world.areReplicasEqual)
     }
 
+    @Test func `a record that is gone without a tombstone is R5`() throws {
+        let (world, call) = try Self.worldWithCall(seed: 100)
+        world.tamper(dropping: call, on: 1)
+        #expect(world.run().violations.contains { $0.code == "R5" && $0.call == call })
+    }
+
+    @Test func `a record that is younger on one node than on the others is told`() throws {
+        let (world, call) = try Self.worldWithCall(seed: 100)
+        world.tamper(planting: try #require(world.record(of: call, on: 1)), of: call, on: 1)
+        #expect(world.run().violations.contains { $0.code == "age" && $0.call == call })
+    }
+
     @Test func `a BYE before the deadline is number 2`() throws {
         let (world, call) = try Self.worldWithCall(seed: 100)
         world.tamper(sendingByeOf: call, on: 0, toCaller: true, branch: "z9hG4bK-ghost")

@@ -15,7 +15,11 @@ struct CoverageTests {
             options.forgetful = options.keepAlive
             (options.hunts, options.spirals, options.ends) = (true, true, true)
             (options.writes, options.asks) = (true, true)
+            options.sealed = seed == 11
             if seed == 7 { options.faults = [] }
+            if seed == 8 { options.faults = [.drop] }
+            if seed == 9 { options.faults = [.marksman] }
+            if seed == 10 { (options.nodes, options.faults) = (2, [.crash]) }
             summary.add(World.run(Plan(seed: seed, options: options), covers: true))
         }
         return summary.coverage ?? Coverage()

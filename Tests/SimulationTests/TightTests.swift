@@ -5,19 +5,16 @@ import Testing
 
 @Suite("Simulation: bounds of a few")
 struct TightTests {
-    private static let options = {
+    private static let options: PlanOptions = {
         var options = PlanOptions()
         options.tight = true
         return options
     }()
 
-    private static func violations(_ plan: Plan) -> [String] {
-        World.run(plan).violations.map { "seed \(plan.seed): \($0.code) \($0.line)" }
-    }
-
     @Test(arguments: 1...8 as ClosedRange<UInt64>)
     func `with bounds of a few nothing that must hold is violated`(seed: UInt64) {
-        #expect(Self.violations(Plan(seed: seed, options: Self.options)).isEmpty)
+        let found = World.run(Plan(seed: seed, options: Self.options)).violations
+        #expect(found.map { "seed \(seed): \($0.code) \($0.line)" }.isEmpty)
     }
 
     @Test func `the bounds change what a run does, and nothing of its plan`() {

@@ -128,11 +128,11 @@ package struct FrameOpener: Sendable {
             processes[process] = Process(cipher: cipher, lastHeard: now)
         }
         let index = Int(lane.rawValue)
-        guard processes[process]?.windows[index].isNew(counter) == true else {
+        guard processes[process]?.windows[index].isNew(counter) == true || mutated("seal-replays-taken") else {
             out.removeLast(out.count - start)
             return refuse(.replayed, header.sender.name, now)
         }
-        guard isProven(header.salt, counter, lane, ticket, now) else {
+        guard isProven(header.salt, counter, lane, ticket, now) || mutated("seal-proof-off") else {
             out.removeLast(out.count - start)
             return refuse(.unproven, header.sender.name, now)
         }

@@ -70,6 +70,7 @@ package struct FrameSealer: Sendable {
 
     private func choice(_ now: Instant) -> Int {
         guard keys.count > 1 else { return 0 }
+        if mutated("seal-new-key-at-once") { return 1 }
         var heard = 0
         for holder in holders.values where isRecent(holder, now) {
             guard holder.keys.contains(keys[1].id) else { return 0 }
@@ -132,7 +133,7 @@ package struct HeldKeys: Equatable, Sendable {
 extension ByteWriter {
     /// What a reply is bound to; not sent, only authenticated.
     mutating func put(_ ticket: SealTicket?) {
-        guard let ticket else { return }
+        guard let ticket, !mutated("seal-answers-unbound") else { return }
         putBigEndian(ticket.salt.high)
         putBigEndian(ticket.salt.low)
         putBigEndian(ticket.counter)

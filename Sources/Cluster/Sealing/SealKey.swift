@@ -83,6 +83,6 @@ package enum SealedFrame {
     static let sealLength = 16
     package static let overhead = sealLength + tagLength
     /// Where the length of the name stands in a header.
-    static let nameOffset = 55
+    package static let nameOffset = 55
     static let saltOffset = 28
 }

@@ -1,5 +1,5 @@
-// Two checks of what the cluster promises of its own bookkeeping: that enough peers know a deadline when the 2xx that
-// makes it leaves (`R9`), and that what is over is forgotten in time (number 8).
+// Checks of what the cluster promises of its own bookkeeping: that enough peers know a deadline when the 2xx that makes
+// it leaves (`R9`), and that what is over is forgotten in time (number 8), but not before (`R5`).
 
 internal import Dialogs
 internal import SIP
@@ -42,6 +42,30 @@ extension CheckState {
 }
 
 extension World {
+    /// R5: a record goes as a tombstone, and that not before its horizon, nor before every member has it.
+    func checkForgotten(_ call: CallTruth, _ host: Host, wasOver: Bool) {
+        ran("R5")
+        let horizon = plan.options.tight ? World.tightHorizon : Nanoseconds.seconds(60)
+        let age = now - (checks.buriedAt[.init(process: host.process, call: call.index)] ?? now)
+        guard wasOver, age >= horizon - World.sampleInterval else {
+            return violate(
+                "R5", call: call.index, node: host.index,
+                wasOver
+                    ? "forgets its tombstone after \(age.inMilliseconds) ms"
+                    : "has lost its record, without a tombstone")
+        }
+        guard let node = host.node else { return }
+        let members = NodeInspection.standing(of: node).view
+        for other in nodes where other !== host && members.contains(other.name) {
+            guard let did = call.did, let theirs = other.node, let state = NodeInspection.dialogState(did, theirs),
+                state != .deleted
+            else { continue }
+            violate(
+                "R5", call: call.index, node: host.index,
+                "forgets its tombstone, and \(other.name), which is a member, has the record as live")
+        }
+    }
+
     /// How much later than the horizon a tombstone may go: members tell each other what they have once a second.
     static let buryingBound = Nanoseconds.seconds(10)
 

@@ -30,6 +30,7 @@ extension CheckState {
         checkDeadline(host, truth, bye, world)
         checkTransaction(truth, bye, world)
         checkQuorum(host, truth, bye, world)
+        world.checkVoices(host, truth, bye)
         if truth.isForked { checkGhost(truth, bye, world) }
         checkOnlyOne(host, truth, bye, world)
         let fate = bye.isFirstOfLeg ? snipes(host, truth, world, perMille: 60) : .go

@@ -79,6 +79,19 @@ final class CallTruth {
     var answers: [Answer] = []
     var committedDeadline: Nanoseconds = 0
     var deadlineKnowers: [ProcessID] = []
+    /// When the request that it is the deadline of was answered.
+    var committedAt: Nanoseconds = .min / 2
+    /// Who has given its word for its end, and when.
+    var grants: [GivenGrant] = []
+    /// Since when a process asks for an end that is too early, as others in reach know.
+    var askedBehind: [ProcessID: Nanoseconds] = [:]
+    /// The process that sent its INVITE on first, and those that went on with it for a dead one.
+    var inviteOwner: ProcessID?
+    var heirs: [GivenGrant] = []
+    /// A node died with its 2xx, and the callee's copies are lost until the caller has it (`deaf`).
+    var isDeaf = false
+    /// How far it had come on any node, and since when.
+    var spread = SpreadMark()
     /// No node can have a later one.
     var latestDeadline: Nanoseconds = 0
     /// A test has said what the latest deadline is.

@@ -42,6 +42,9 @@ final class CheckState {
     var cuts: [[(Int, Int)]] = []
     /// Samples at which the nodes could not have acted for anybody.
     var uncalm: [Nanoseconds] = []
+    /// When a cut was last healed, and a process last killed.
+    var lastUncut: Nanoseconds = .min / 2
+    var lastDeath: Nanoseconds = .min / 2
     /// Samples at which no node took new calls: all were draining, joining or gone.
     var takerless: [Nanoseconds] = []
     /// Samples at which a fault was in progress.
@@ -60,6 +63,7 @@ final class CheckState {
 
     func processEnded(_ process: ProcessID, at now: Nanoseconds) {
         ends[process] = now
+        lastDeath = now
         seen[process] = nil
     }
     func isAlive(_ process: ProcessID) -> Bool { ends[process] == nil }
@@ -98,6 +102,7 @@ final class CheckState {
                 asker: found.asker, place: found.place, cseq: found.cseq, method: found.method,
                 reachedAt: world.now))
         truth.mayShorten(packet.bytes, world)
+        if found.method == .invite, truth.confirmedAt == nil { world.sever(host) }
     }
 
     /// Any request or answer inside of a call may move its deadline; no node can know a later one than this.
@@ -134,6 +139,9 @@ final class CheckState {
         if bytes.starts(with: "INVITE ".utf8), let branch = bytes.header("Via")?.parameter("branch") {
             let transaction = String(branch.prefix(CheckState.transactionLength))
             branchLeft[transaction] = branchLeft[transaction] ?? world.now
+            if let call = world.call(of: bytes), bytes.header("To")?.parameter("tag") == nil {
+                world.truth[call].inviteOwner = world.truth[call].inviteOwner ?? host.process
+            }
         }
         guard bytes.starts(with: "SIP/2.0 ".utf8), bytes.count > 9 else { return .go }
         // An answer passed on to the member it belongs to is not yet on its way to a phone; one that goes by a draining
@@ -151,6 +159,7 @@ final class CheckState {
         }
         if bytes[8] > 50 && found.method == .invite && found.asker == .caller {
             noteRefusal(host, truth, found, world)
+            if found.cseq == world.phones[2 * truth.index].firstCSeq { world.checkRefusal(host, truth) }
         }
         guard bytes[8] == 50 else { return .go }
         let fate = answerLeaves(host, truth, found, bytes, isUncommitted: isUncommitted, world)
@@ -216,7 +225,10 @@ final class CheckState {
         if isFirst && isKnownHere && !isUnheld && isConfirmed {
             checkRefresh(host, truth, found, until: deadline, world)
         }
-        return snipes(host, truth, world, perMille: 60)
+        let fate = snipes(host, truth, world, perMille: 60)
+        let isKept = !truth.answers[index].isUncommitted && found.method == .invite && !isConfirmed
+        if fate != .go, isKept, world.plan.faults.contains(.deaf) { truth.isDeaf = true }
+        return fate
     }
 
     /// A 2xx leaves, not counted as uncommitted, and what it means for the deadline is not even in the sender's record
@@ -280,7 +292,10 @@ final class CheckState {
             return looksAway("commit", "uncommitted, or alone")
         }
         ran("commit")
-        guard others.isEmpty else { return }
+        let serving = others.filter { world.hosts[$0.host].node.map { NodeInspection.isServing($0) } == true }
+        // A joiner's word does not count (R11). Who is told by the others, after a cut, that it is out joins anew.
+        let isDropped = max(world.disturbances.lastCut, world.disturbances.lastHealed) > world.now - .seconds(3)
+        guard (isDropped ? others : serving).isEmpty else { return }
         // A peer may have had it, and died, or was made to lose it, since it acknowledged.
         let isJustLost = world.now - truth.recordLostAt < .milliseconds(500)
         let justDied = isJustLost || ends.values.contains { world.now - $0 < .milliseconds(500) }
@@ -289,7 +304,8 @@ final class CheckState {
             !knowers(of: truth, world, { $0.state == .deleted }).contains(where: { $0.host != host.index })
         else { return looksAway("commit", "a death just before, or an end") }
         world.violate(
-            "commit", call: truth.index, node: host.index, "the 2xx leaves, counted as committed, and no peer has it")
+            "commit", call: truth.index, node: host.index,
+            "the 2xx leaves, counted as committed, and no peer that serves has it")
     }
 
     /// The processes whose record of the call is as the predicate wants it, stopped ones included.

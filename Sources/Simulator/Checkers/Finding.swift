@@ -12,7 +12,8 @@ package struct Finding: Equatable, Sendable {
     /// is over; `cseq` a request whose number is too low for its receiver; of an attempt of a proxy above `hunt-did`
     /// one that has another's record, `hunt-target` and `hunt-reach` one at a wrong target or at none, `hunt-final` one
     /// whose caller is told what its target did not say, `hunt-lost` and `hunt-ghost` as above; of a call that a server
-    /// sends back `spiral-end` one that is over before the server is, `spiral-route` a BYE that misses it.
+    /// sends back `spiral-end` one that is over before the server is, `spiral-route` a BYE that misses it; `seal` a
+    /// message of a stranger that was opened, or one of a member that was not.
     package var code: String
     package var isByNature: Bool
     /// Milliseconds of virtual time.

@@ -102,6 +102,7 @@ extension World {
         if call.plan.habits.session != nil || plan.sessionSeconds > 0 { bound(call, by: answer) }
         guard deadline > call.committedDeadline, answer.reachedAt >= call.shortenedAt else { return }
         call.committedDeadline = deadline
+        call.committedAt = now
         call.deadlineKnowers = answer.knowers
         log(
             "committed until \(deadline.inMilliseconds), known at \(answer.knowers.map { hosts[$0.host].name })",

@@ -24,7 +24,11 @@ extension World {
         if !couldAct { checks.uncalm.append(now) }
         if !disturbances.isQuiet { checks.troubled.append(now) }
         if !isAnyTaking { checks.takerless.append(now) }
-        for call in truth where call.did != nil { look(at: call) }
+        for call in truth where call.did != nil {
+            look(at: call)
+            lookAtSpread(call)
+            lookAtAges(call)
+        }
         lookAtWrites()
         if let point = checks.settlePoint { settle(point) }
     }
@@ -53,6 +57,7 @@ extension World {
             if before == .deleted && sight == .live {
                 violate("6", call: call.index, node: host.index, "a deleted record lives again")
             }
+            if sight == .absent, before != .absent { checkForgotten(call, host, wasOver: before == .deleted) }
             if sight == .deleted, before != .deleted {
                 call.endKnowers.append(host.process)
                 checks.buriedAt[.init(process: host.process, call: call.index)] = now

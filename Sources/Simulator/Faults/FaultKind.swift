@@ -27,6 +27,12 @@ package enum FaultKind: String, CaseIterable, Sendable {
     case marksman
     /// Single frames do not reach one of their receivers, one in thirty, and nothing else is wrong. No seed draws it.
     case drop
+    /// With `marksman`: what the callee repeats of the 2xx that a node died with is lost. No seed draws it.
+    case deaf
+    /// The bus is cut around a node, with one other or alone, as it gets a 2xx. No seed draws it.
+    case severed
+    /// Phones put the number of another call into the Routes of one request in eight. No seed draws it.
+    case astray
     /// A node joins while one member lacks what only one other holds.
     case donor
     /// The clock of a restarted host has stepped back.
@@ -43,7 +49,7 @@ extension FaultKind {
     /// Not struck at moments of the plan: it is at work all the time.
     var isSteady: Bool {
         switch self {
-        case .sniper, .marksman, .drop, .clockback: true
+        case .sniper, .marksman, .drop, .deaf, .severed, .astray, .clockback: true
         case .crash, .power, .twins, .pause, .partition, .oneway, .pair, .loss, .unplug, .donor, .attrition, .forget,
             .drain:
             false

@@ -54,7 +54,8 @@ extension World {
             guard let host = drawn(alive) else { return }
             drain(host.index, true)
             schedule(.fault(.drain(host: host.index, false)), after: length)
-        case .sniper, .marksman, .drop, .clockback: break  // Not struck: they are at work all the time.
+        // Not struck: they are at work all the time.
+        case .sniper, .marksman, .drop, .deaf, .severed, .astray, .clockback: break
         }
     }
 
@@ -110,7 +111,7 @@ extension World {
         cut([(pair[0], pair[1]), (pair[1], pair[0])], length: length)
     }
 
-    private func cut(_ pairs: [(Int, Int)], length: Nanoseconds) {
+    func cut(_ pairs: [(Int, Int)], length: Nanoseconds) {
         checks.hardship.cuts += 1
         let number = checks.cuts.count
         checks.cuts.append(pairs)
@@ -128,6 +129,7 @@ extension World {
         let pairs = checks.cuts[number]
         guard !pairs.isEmpty else { return }
         checks.cuts[number] = []
+        checks.lastUncut = now
         log("healed " + pairs.map { "\(hosts[$0.0].name)→\(hosts[$0.1].name)" }.joined(separator: " "))
         for (from, to) in pairs where links.uncut(from, to) { releaseBuffer(from, to) }
         disturbances.ended(.cut(number), at: now)
