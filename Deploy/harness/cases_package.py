@@ -264,6 +264,12 @@ def unit(report, quick):
         report.figure("systemd-analyze", "not installed, not asked")
     with open(path) as file:
         text = file.read()
+    made = [f"/run/{name}/" for name in re.findall(r"(?m)^RuntimeDirectory=(\S+)", text)]
+    made += [f"/var/lib/{name}/" for name in re.findall(r"(?m)^StateDirectory=(\S+)", text)]
+    with open(os.path.join(ROOT, "Deploy", "understudy.yaml")) as file:
+        named = set(re.findall(r"(?:/run|/var)/[\w./-]+", file.read()))
+    lost = sorted(path for path in named if not any(f"{path}/".startswith(folder) for folder in made))
+    report.claim("it makes the folders that the shipped configuration names", named and not lost, lost or sorted(named))
     drain = int(re.search(r"--drain-timeout (\d+)", text)[1])
     stop = int(re.search(r"(?m)^TimeoutStopSec=(\d+)", text)[1])
     report.claim("it waits longer than a phone may ring, and systemd longer than it", 181 < drain < stop, f"{drain} s, {stop} s")
