@@ -32,7 +32,7 @@ COMMAND_LINE = [
     ("status --node n2", 0, r"^node      n2"),
     ("status --node n9", 2, r"no member is called n9; there are: n1, n2"),
     ("status @", 64, r"takes the node by an option: understudy status --node"),
-    ("status --josn", 64, r"Did you mean '--json'"),
+    ("status --josn", 64, r"'--josn' is not an option of 'understudy status'; did you mean --json"),
     ("status --token-file /nope --node @", 2, r"cannot be read: no such file"),
     ("status --ca /nope --node @", 2, r"the file of authorities /nope cannot be read: no such file"),
     ("status --ca /dev/null --node @", 2, r"it is a device, not a file"),
@@ -52,7 +52,7 @@ COMMAND_LINE = [
     ("dialogs list --node @ --older 2w", 64, r"wants an age like"),
     ("dialogs show", 64, r"Missing expected argument '<dialog>'"),
     ("dialogs show nope --node @", 1, r"No dialog has the did or Call-ID nope"),
-    ("dialogs end --node @ --state early x", 64, r"Unknown option '--state'"),
+    ("dialogs end --node @ --state early x", 64, r"'--state' is not an option of 'understudy dialogs end'; there are --node"),
     ("dialogs end --node @ nope --wait", 1, r"No dialog has the did or Call-ID nope"),
     ("dialogs end --node @ nope --timeout 0", 64, r"--timeout must be 1 to 600"),
     ("dialogs export --json --node @", 0, r"^$"),
@@ -67,7 +67,7 @@ COMMAND_LINE = [
     ("rpc cluster.ask n2 cluster.end --node @", 1, r"cluster.end may not be asked over the bus; these may: cluster.status"),
     ("rpc cluster.ask n2 --node @", 1, r"Parameter method is missing"),
     ("check --watch --node http://%:9x/y", 2, r"is not a management URL like"),
-    ("reload --al", 64, r"Did you mean '--all'"),
+    ("reload --al", 64, r"did you mean --all"),
     ("config int", 64, r"did you mean 'understudy config init'"),
     ("config init extra", 64, r"Unexpected argument 'extra'"),
     ("key new", 64, r"Missing expected argument '<file>'"),
@@ -80,7 +80,7 @@ COMMAND_LINE = [
     ("serve --set foo=bar", 2, r"foo: is not a known key"),
     ("serve --log-format xml", 64, r"is invalid for '--log-format"),
     ("status --node %:99999", 2, r"is not a management URL like"),
-    ("check --foo", 64, r"Unknown option '--foo'"),
+    ("check --foo", 64, r"'--foo' is not an option of 'understudy check'; there are --node"),
     ("chekc", 64, r"did you mean 'understudy check'"),
     ("drain", 64, r"Missing expected argument '<target>'"),
     ("drain nosuch --node @", 2, r"no member is called nosuch; there are: n1, n2"),
@@ -97,7 +97,7 @@ COMMAND_LINE = [
     ("serve --drain-timeout 601", 64, r"must be 0 to 600"),
     ("serve --drain-timeout -1", 64, r"must be 0 to 600"),
     ("serve --config a --config b", 64, r"--config was given twice"),
-    ("serve --daemon", 64, r"Unknown option '--daemon'"),
+    ("serve --daemon", 64, r"'--daemon' is not an option of 'understudy serve'; there are --config"),
     ("config check A B", 64, r"Unexpected argument 'B'"),
     ("config chek F", 64, r"did you mean 'understudy config check'"),
     ("config", 0, r"SUBCOMMANDS"),
@@ -109,7 +109,7 @@ COMMAND_LINE = [
     ("start", 64, r"did you mean 'understudy serve'"),
     ("members", 64, r"did you mean 'understudy status'"),
     ("calls", 64, r"did you mean 'understudy dialogs list'"),
-    ("logs", 64, r"a node's log is its standard error, and journalctl has it"),
+    ("logs", 64, r"a node's log is its standard output, and journalctl has it"),
     ("status \u2014json", 64, r"begins with a typographic dash; write --json"),
     ("status --token x", 64, r"'--token' is not an option of 'understudy status'; did you mean --token-file\?"),
     ("status -node x", 64, r"did you mean --node\?"),
@@ -140,6 +140,23 @@ COMMAND_LINE = [
     ("dialogs list --node @ --older 2h --younger 1h", 64, r"nothing is older than 2h and younger than 1h"),
     ("config check x.yaml --set sip=x", 2, r"cannot be read: no such file"),
     ("config check --set sip=x", 2, r"sip: is a section, not a key; it has listen"),
+    ("drain n1 --now", 64, r"'--now' is not an option of 'understudy drain'; there are --node"),
+    ("serve --port 5060", 64, r"'--port' is not an option of 'understudy serve'; there are --config"),
+    ("serve --set sip.listen udp://127.0.0.1:5060", 64, r"--set wants KEY=VALUE, written together: --set sip.listen=udp://127.0.0.1:5060"),
+    ("dialogs list --state confirmed early", 64, r"'early' belongs to no option: --state takes one value, confirmed"),
+    ("dialogs export file", 64, r"writes to standard output: understudy dialogs export > file"),
+    ("dialogs ls", 64, r"did you mean 'understudy dialogs list'"),
+    ("dialogs delete x", 64, r"did you mean 'understudy dialogs end'"),
+    ("contacts rm bob", 64, r"did you mean 'understudy contacts remove'"),
+    ("config test x.yaml", 64, r"did you mean 'understudy config check'"),
+    ("key generate x", 64, r"did you mean 'understudy key new'"),
+    ("script lint x.lua", 64, r"did you mean 'understudy script check'"),
+    ("mi uptime", 64, r"did you mean 'understudy rpc'"),
+    ("ul show", 64, r"did you mean 'understudy contacts list'"),
+    ("monitor", 64, r"did you mean 'understudy top'"),
+    ("dialogs set x timeout soon", 64, r"a timeout is 1 to 604800 seconds from now, not 'soon'"),
+    ("dialogs set x flag 40", 64, r"a flag is a number, 0 to 31, not '40'"),
+    ("storage init --db-url mysql://h/k", 2, r"--db-url: is not a URL like sqlite:///"),
     ("config check --set =x", 2, r"'=x' is not of the form KEY=VALUE"),
     ("config check --set node.name=a --set sip.listen=127.0.77.41:5060 --set node.name=b", 0, r"warning: node.name: is set twice; the last one holds"),
 ]
@@ -238,6 +255,31 @@ CONFIGURATIONS = [
     ("nodes: {name: x1}\nsip: {listen: [udp://127.0.77.41:5060]}\n", 2, r"did you mean node.name\?"),
     ("[node]\nname = x1\n", 2, r"is no YAML: a section is a word and a colon"),
     ("node.name = x1\n", 2, r"has no sections like"),
+    (HEAD + "modparam: x\n", 2, r"modparam: is a name of Kamailio's: nothing is loaded"),
+    (HEAD + "children: 8\n", 2, r"is a name of Kamailio's: one thread serves SIP"),
+    (HEAD + "dispatcher: {list_file: /x}\n", 2, r"is a name of Kamailio's: use sets"),
+    (HEAD + "usrloc: {db_mode: 2}\n", 2, r"is a name of Kamailio's: contacts are the cluster's"),
+    (HEAD + "registrar: {max_expires: 3600}\n", 0, r"warning: registrar.domains: is missing"),
+    (HEAD + "  alias: [example.org]\n", 0, r"warning: sip.alias: is of no use without script.lua"),
+    (HEAD + "  t1-ms: 500\nsip.t1_ms: 600\n", 2, r"sip.t1-ms: is written twice; delete one of them \(lines 4 and 5\)"),
+    (HEAD.replace("udp://", "udp:"), 2, r"write udp://127.0.77.41:5060"),
+    (HEAD.replace("udp://", "sctp://"), 2, r"sctp is no transport here; there are udp, tcp"),
+    (HEAD.replace("127.0.77.41", "eth0"), 2, r"eth0 is a name, and names are not looked up here"),
+    (HEAD.replace("x1", "{{ name }}"), 2, r"a template was left unfilled here: {{ name }} \(line 1\)"),
+    (HEAD.replace("x1", "null"), 2, r"node.name: is required"),
+    (HEAD + "cluster: {bus: \"127.0.77.41:7400\", peers: [127.0.77.41:7401]}\n", 2, r"is our own: cluster.bus uses its port and the next"),
+    (HEAD + "storage: {db_url: \"sqlite:///nonexistent/x.db\", db_mode: 1}\n", 0, r"warning: storage.db_url: the folder /nonexistent is not there"),
+    (HEAD + "management: {ctl: \"unix:/nonexistent/ctl\"}\n", 0, r"warning: management.ctl: the folder /nonexistent is not there"),
+    (HEAD + "management: {http: \"127.0.77.41:8080\", dump_folder: /nonexistent}\n", 0, r"warning: management.dump_folder: the folder"),
+    (HEAD + "dialogs: {events: true, events-file: events.jsonl}\n", 2, r"'events.jsonl' is not a path like"),
+    (HEAD + "script: {lua: /etc/hostname}\n", 2, r"/etc/hostname has no function ksr_request_route"),
+    (HEAD + "script: {lua: /nope.lua}\n", 2, r"^understudy: script.lua: /nope.lua cannot be read: no such file \(line 4\)$"),
+    (HEAD + "sets: [{name: gw, to: [\"sip:127.0.0.1;transport=sctp\"]}]\n", 2, r"there is no sctp, only udp"),
+    (HEAD + "routes: [{match: \".*\", to: [\"sip:127.0.0.1:99999\"]}]\n", 2, r"port 99999 is not 1 to 65535"),
+    (HEAD + "routes: [{match: \".*\", to: [\"sip:127.0.0.1 weight=3\", sip:127.0.0.2]}]\n", 0, r"warning: routes: route 1: weight= has no effect"),
+    (HEAD + "routes: [{method: [ACK], to: [sip:127.0.0.1]}]\n", 0, r"warning: routes: route 1: ACK goes where its INVITE went"),
+    (HEAD + "cluster: {key-file: cluster.key}\n", 2, r"cluster.key cannot be read: .* without a / at its begin"),
+    (HEAD + "trace: {memory-mb: 16M}\n", 2, r"'16M' is not a whole number, 0 to 1024"),
     (HEAD.replace("127.0.77.41", "192.0.2.99"), 0, r"warning: sip.listen: udp 192.0.2.99:5060 is not an address of this host"),
     (HEAD + "management: {http: \"127.0.77.11:8080\"}\n", 0, r"warning: management.http: .* is in use on this host"),
 ]
@@ -318,6 +360,27 @@ def certificate_rows(binary, folder):
     for certificate, key, code, pattern in wanted:
         got, text = check(certificate, key)
         rows.append((f"{certificate} with {key}", got == code and says(text, pattern), f"exit {got}: {text.strip()[:200]}"))
+    request = os.path.join(folder, "named.pem")
+    openssl("req", "-x509", "-key", paths["a.key"], "-subj", "/CN=a", "-days", "90", "-addext", "subjectAltName=DNS:a.example.org", "-out", request)
+    with open(os.path.join(folder, "hosts.yaml"), "w") as file:
+        file.write(HEAD.replace("[udp", "[tls://127.0.77.41:5061, udp"))
+        file.write(f"  tls:\n    certificate-file: {paths['a.pem']}\n    key-file: {paths['a.key']}\n")
+        file.write(f"    hosts: [{{name: b.example.org, certificate-file: {request}, key-file: {paths['a.key']}}}]\n")
+    got, text = run(binary, ["config", "check", file.name])
+    good = got == 0 and says(text, r"warning: sip.tls.hosts: .*named.pem is for a.example.org, not for b.example.org")
+    rows.append(("a certificate for another name", good, text.strip()[:200]))
+    phones = os.path.join(folder, "phones")
+    with open(phones, "w") as file:
+        file.write("# nobody yet\n")
+    os.chmod(phones, 0o644)
+    with open(os.path.join(folder, "phones.yaml"), "w") as file:
+        file.write(f"{HEAD}registrar: {{domains: [example.org], credentials-file: {phones}}}\n")
+    got, text = run(binary, ["config", "check", file.name])
+    rows.append(("a file that lets everybody register", got == 2 and says(text, "has no line like user:password"), text.strip()[:200]))
+    with open(phones, "a") as more:
+        more.write("bob:secret\n")
+    got, text = run(binary, ["config", "check", file.name])
+    rows.append(("passwords that everybody reads", got == 0 and says(text, r"warning: registrar.credentials-file: .*mode 644"), text.strip()[:200]))
     os.chmod(paths["a.key"], 0o644)
     got, text = check("a.pem", "a.key")
     good = got == 0 and says(text, r"warning: sip.tls.key-file: .* read by everybody \(mode 644\): chmod 600")

@@ -32,6 +32,18 @@ package enum ScriptCheck {
         }
     }
 
+    /// What nothing can be served with, whatever its functions are; `nil` when it may be a routing script.
+    package static func objection(to source: ScriptSource) -> String? {
+        let name = source.main.name
+        if ["#!KAMAILIO", "#!SER", "#!OPENSER"].contains(where: { source.main.text.starts(with: Array($0.utf8)) }) {
+            return "\(name) is a configuration of Kamailio's own language; a script is in Lua, as its app_lua runs it"
+        }
+        let files = [source.main] + source.modules.values
+        let route = Array("ksr_request_route".utf8)
+        guard !files.contains(where: { $0.text.firstRange(of: route) != nil }) else { return nil }
+        return "\(name) has no function ksr_request_route: nothing would say where requests go"
+    }
+
     private static func findings(
         in file: ScriptSource.File, _ source: ScriptSource, _ modules: Set<String>?
     ) -> [ScriptFinding] {

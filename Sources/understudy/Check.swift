@@ -40,10 +40,12 @@ struct Check: AsyncParsableCommand {
     func run() async throws {
         let urls = node.isEmpty ? [NodeOptions.standardNode] : node
         let (token, authorities) = (try access.token(), try access.authorities())
+        var names: Set<String> = []
+        for given in urls where await NodeOptions.isName(given, access) { names.insert(given) }
         let start = ContinuousClock.now
         var check = ReplicaCheck(
-            caller: { given throws(ClientError) in
-                let isName = NodeOptions.isName(given)
+            caller: { [names] given throws(ClientError) in
+                let isName = names.contains(given)
                 let client = try RPCClient(
                     isName ? NodeOptions.standardNode : given, token: token, authorities: authorities)
                 return isName ? RelayedCaller(given, through: client) : client

@@ -30,14 +30,17 @@ struct CheckConfiguration: AsyncParsableCommand {
 
     @OptionGroup var overrides: SettingOverrides
     @Flag(help: "Warnings are problems.") var strict = false
-    @Flag(help: "It is for another host: do not look at the addresses and ports of this one.") var elsewhere = false
+    @Flag(help: "It is for another host: do not look at the addresses, ports and folders of this one.")
+    var elsewhere = false
 
     func run() async throws {
         let loaded = try overrides.load(file: file)
         let settings = loaded.settings
         var (problems, warnings) = HostCheck.files(settings, loaded.origins)
         warnings = loaded.warnings + warnings
-        if !elsewhere { warnings += HostCheck.addresses(settings, loaded.origins) }
+        if !elsewhere {
+            warnings += HostCheck.addresses(settings, loaded.origins) + HostCheck.folders(settings, loaded.origins)
+        }
         if strict {
             problems += warnings
             warnings = []

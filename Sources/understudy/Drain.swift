@@ -49,11 +49,12 @@ enum Draining {
     static func set(
         _ target: String, _ options: NodeOptions, _ method: String
     ) async throws -> (any RPCCaller, String) {
-        let isURL = !NodeOptions.isName(target)
+        let asked = try await NodeOptions.url(options.node, options.access)
+        let isURL = await !NodeOptions.isName(target, options.access, asked: asked)
         let client: any RPCCaller =
             isURL
             ? try options.access.client(target)
-            : RelayedCaller(target, through: try await options.client())
+            : RelayedCaller(target, through: try options.access.client(asked))
         let status = try await Asking.call(client, method, isURL ? [] : [.string(target)])
         let name = Cell.text(status["node"])
         let open = Left(status)

@@ -24,6 +24,7 @@ enum HostCheck {
         let secrets =
             [
                 ("cluster.key-file", settings.cluster.keyFile),
+                ("registrar.credentials-file", settings.registrar.credentialsFile),
                 ("management.token-file", settings.management.tokenFile),
                 ("sip.tls.key-file", settings.sip.streams.keyFile),
                 ("management.tls.key-file", settings.management.keyFile),
@@ -44,10 +45,11 @@ enum HostCheck {
         guard !settings.lua.isEmpty else { return [] }
         do {
             let source = try CheckScript.source(settings.lua, settings.path.isEmpty ? nil : settings.path)
+            if let objection = ScriptCheck.objection(to: source) { return [(true, objection)] }
             let findings = ScriptCheck.findings(in: source, modules: Set(settings.modules.map(\.rawValue)))
             return findings.map { ($0.kind == .syntax, $0.sentence) }
         } catch {
-            return [(true, "\(settings.lua) cannot be read")]
+            return [(true, (error as? Console.NoFile)?.reason ?? "\(settings.lua) cannot be read")]
         }
     }
 
@@ -71,6 +73,34 @@ enum HostCheck {
             ? "written by everybody" : mode & 0o004 != 0 ? "read by everybody" : "written by its group"
         guard mode & 0o026 != 0 else { return nil }
         return "\(path) can be \(who) (mode \(octal)): chmod 600 \(path), and make a new one if that matters"
+    }
+
+    /// Folders that are not there, in which the node is to make a file. Those of the unit it makes itself.
+    static func folders(_ settings: Settings, _ origins: [String: String]) -> [SettingProblem] {
+        let management = settings.management
+        var files: [(key: String, path: String)] = [
+            ("storage.db_url", settings.storage.isOn ? settings.storage.file ?? "" : ""),
+            ("dialogs.events-file", settings.dialogs.tellsEvents ? settings.dialogs.eventsFile : ""),
+            ("management.jsonrpc_socket", management.jsonSocket), ("management.jsonrpc_fifo", management.jsonFIFO),
+            ("management.mi_fifo", management.miFIFO),
+        ]
+        for case .unix(let path) in management.control { files.append(("management.ctl", path)) }
+        var wanted = files.filter { !$0.path.isEmpty }.map { key, path in
+            (key: key, folder: URL(fileURLWithPath: path).deletingLastPathComponent().path)
+        }
+        if !management.dumpFolder.isEmpty { wanted.append(("management.dump_folder", management.dumpFolder)) }
+        if !management.jsonFIFO.isEmpty || !management.miFIFO.isEmpty {
+            wanted.append(("management.fifo_reply_dir", management.replyFolder))
+        }
+        return wanted.compactMap { key, folder in
+            guard !["/run/understudy", "/var/lib/understudy"].contains(folder) else { return nil }
+            var isFolder: ObjCBool = false
+            // Sound: the call fills the flag that it is lent.
+            let isThere = unsafe FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder)
+            guard !isThere || !isFolder.boolValue else { return nil }
+            let what = isThere ? "is no folder" : "is not there; make it, and give it to the node's user"
+            return SettingProblem(key: key, message: "the folder \(folder) \(what)", origin: origins[key] ?? "")
+        }
     }
 
     static func addresses(_ settings: Settings, _ origins: [String: String]) -> [SettingProblem] {

@@ -17,10 +17,19 @@ struct NodeOptions: ParsableArguments {
 
     @OptionGroup var access: AccessOptions
 
-    /// What can be a member's name; anything else is a URL, or is left for the client to refuse.
-    static func isName(_ given: String) -> Bool {
-        !given.contains(":") && !given.contains("/") && !given.contains(".") && given != "localhost"
-            && Address(text: given) == nil
+    /// Whether it is a member's name; anything else is a URL, or is left for the client to refuse. What could be a
+    /// host's name as well, `n1.example.org`, is a member's if whoever is asked knows one of that name.
+    /// - Parameter asked: Whom to ask; `nil` for the standard node.
+    static func isName(_ given: String, _ access: AccessOptions, asked: String? = nil) async -> Bool {
+        guard !given.contains(":"), !given.contains("/"), given != "localhost", Address(text: given) == nil else {
+            return false
+        }
+        guard given.contains(".") else { return true }
+        guard let client = try? access.client(asked ?? standardNode),
+            let status = try? await client.call("cluster.status", [])
+        else { return false }
+        let members = status["members"]?.elements ?? []
+        return status["node"]?.text == given || members.contains { $0["name"]?.text == given }
     }
 
     /// Who is asked when nobody is named.
@@ -29,7 +38,7 @@ struct NodeOptions: ParsableArguments {
     /// The URL of a node that is given by either; what is neither is left for the client to refuse.
     static func url(_ given: String?, _ access: AccessOptions) async throws -> String {
         guard let given else { return standardNode }
-        guard isName(given) else { return given }
+        guard await isName(given, access) else { return given }
         let url = try MemberURL.find(given, in: try await standardStatus(given, access), asked: standardNode)
         // It may lead to another, as 127.0.0.1 does on every host.
         let status = try await Asking.call(try access.client(url), "cluster.status", [])
@@ -57,7 +66,7 @@ struct NodeOptions: ParsableArguments {
 
     /// Who answers what may be asked over the bus: a member of a name is asked through the standard node.
     func caller() async throws -> any RPCCaller {
-        guard let node, Self.isName(node) else { return try await client() }
+        guard let node, await Self.isName(node, access) else { return try await client() }
         _ = try await Self.standardStatus(node, access)
         return RelayedCaller(node, through: try access.client(Self.standardNode))
     }

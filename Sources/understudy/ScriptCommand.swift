@@ -21,7 +21,7 @@ struct CheckScript: AsyncParsableCommand {
             through a variable is not seen; one that the script asks for first (if KSR.auth then) is.
 
             Exit codes: 0 nothing was found, or only modules that are off; 1 a function or a module is not there; 2 a \
-            file cannot be read or compiled.
+            file cannot be read or compiled, or has no ksr_request_route.
             """)
 
     @Argument(help: "The Lua file.", completion: .file(extensions: ["lua"])) var file: String
@@ -31,10 +31,18 @@ struct CheckScript: AsyncParsableCommand {
     var modules: String?
 
     func run() async throws {
-        let source = try Self.source(file, path)
+        let source: ScriptSource
+        do { source = try Self.source(file, path) } catch let error as Console.NoFile {
+            Console.complain(error.reason)
+            throw Console.failed
+        }
         let named = modules.map { Set($0.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }) }
         for name in (named ?? []).subtracting(Library.optionalModules).sorted() {
             Console.complain("warning: \(name) is no module that can be turned on or off")
+        }
+        if let objection = ScriptCheck.objection(to: source) {
+            Console.complain(objection)
+            throw Console.failed
         }
         let findings = ScriptCheck.findings(in: source, modules: named)
         for finding in findings { Console.print(finding.sentence) }
@@ -43,20 +51,19 @@ struct CheckScript: AsyncParsableCommand {
         if findings.isEmpty { Console.print("\(file): good") }
     }
 
-    /// A script with what it may require; what cannot be read is told.
+    /// A script with what it may require.
+    /// - Throws: `Console.NoFile` with a sentence.
     static func source(_ file: String, _ path: String?) throws -> ScriptSource {
         var source = ScriptSource(main: .init(name: file, text: try read(file)))
         guard let path else { return source }
         guard let entries = FileManager.default.enumerator(atPath: path) else {
-            Console.complain("\(path) is no folder that can be read")
-            throw Console.failed
+            throw Console.NoFile(reason: "\(path) is no folder that can be read")
         }
         let names = entries.compactMap { $0 as? String }.filter { $0.hasSuffix(".lua") }.sorted()
         for name in names {
             guard source.add(.init(name: name, text: try read(path + "/" + name))) else {
                 let limit = "\(ScriptSource.fileLimit) files or \(ScriptSource.sizeLimit >> 20) MiB"
-                Console.complain("\(path) has more than \(limit) of scripts")
-                throw Console.failed
+                throw Console.NoFile(reason: "\(path) has more than \(limit) of scripts")
             }
         }
         return source
@@ -66,8 +73,7 @@ struct CheckScript: AsyncParsableCommand {
         do {
             return try Console.read(path)
         } catch {
-            Console.complain("\(path) cannot be read: \(Console.reason(error))")
-            throw Console.failed
+            throw Console.NoFile(reason: "\(path) cannot be read: \(Console.reason(error))")
         }
     }
 }

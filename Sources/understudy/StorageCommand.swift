@@ -32,10 +32,11 @@ struct InitStorage: AsyncParsableCommand {
         var settings = Settings()
         if config != nil || dbUrl == nil { settings = try overrides.load(file: config).settings }
         if let dbUrl {
-            let given = [("storage.db_url", dbUrl)] + (module.map { [("storage.module", $0)] } ?? [])
-            for (key, value) in given {
+            let given =
+                [("storage.db_url", "--db-url", dbUrl)] + (module.map { [("storage.module", "--module", $0)] } ?? [])
+            for (key, option, value) in given {
                 guard let problem = settings.set(key, to: .list([value])).first else { continue }
-                Console.complain(problem.message)
+                Console.complain("\(option): \(problem.message)")
                 throw Console.failed
             }
         }

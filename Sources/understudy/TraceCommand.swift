@@ -41,7 +41,9 @@ struct TraceCommand: AsyncParsableCommand {
         ladder.addSilent(silent.map { "\($0.name) could not be asked: \($0.why)" })
         guard !ladder.isEmpty else {
             for remark in ladder.remarks { Console.complain(remark) }
-            Console.complain("no node has kept anything of the call \(callID); \(Self.since(reports))")
+            Console.complain(
+                "no node has kept anything of the call \(callID); \(Self.since(reports)), and what a node had kept ends "
+                    + "with its process")
             throw Console.negative
         }
         if let svg {

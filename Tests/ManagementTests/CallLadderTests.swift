@@ -97,4 +97,17 @@ struct CallLadderTests {
         #expect(lines[2].last == "25%" && Array(lines[3].prefix(4)) == ["n2", "up", "-", "-"])
         #expect(text.hasSuffix("n3: n1 does not hear n3"))
     }
+
+    @Test func `a terminal of 80 columns has room for a line of a busy node`() {
+        func look(_ time: Int64) -> JSONValue {
+            [
+                "node": "understudy-0", "state": "up", "uptime_ms": .count(time), "calls_tried": .count(time / 10),
+                "calls_answered": .count(time / 10), "requests": .count(time / 2), "cpu_us": .count(time * 250),
+                "answers": .array([0, 1, 0, 2, 1, 0].map { .count($0 * time / 10) }), "held": 9_999, "acting": 3_333,
+                "ringing": 120, "transactions": 240, "lag_ms": 12,
+            ]
+        }
+        let text = TopText.text([look(4_000)], before: [look(2_000)], silent: [], width: 80)
+        #expect(text.split(separator: "\n").allSatisfy { $0.count <= 80 }, "\(text)")
+    }
 }

@@ -16,7 +16,10 @@ struct CommandReaderTests {
           {"commandName":"status","arguments":[
             {"kind":"option","isRepeating":false,"isOptional":true,"names":[{"kind":"long","name":"node"},\
         {"kind":"short","name":"n"}]},
-            {"kind":"flag","isRepeating":false,"isOptional":true,"names":[{"kind":"long","name":"json"}]}]},
+            {"kind":"flag","isRepeating":false,"isOptional":true,"names":[{"kind":"long","name":"json"},\
+        {"kind":"short","name":"j"}]},
+            {"kind":"flag","isRepeating":false,"isOptional":true,"names":[{"kind":"long","name":"quiet"},\
+        {"kind":"short","name":"q"}]}]},
           {"commandName":"dialogs","subcommands":[
             {"commandName":"list","arguments":[
               {"kind":"option","isRepeating":false,"isOptional":true,"names":[{"kind":"long","name":"limit"},\
@@ -62,13 +65,25 @@ struct CommandReaderTests {
         ("start", "'start' is not a command of 'tool'; did you mean 'tool serve'?"),
         ("members", "'members' is not a command of 'tool'; did you mean 'tool status'?"),
         ("calls", "'calls' is not a command of 'tool'; did you mean 'tool dialogs list'?"),
-        ("logs", "'logs' is not a command of 'tool': a node's log is its standard error, and journalctl has it"),
+        ("logs", "'logs' is not a command of 'tool': a node's log is its standard output, and journalctl has it"),
         ("status \u{2014}json", "'\u{2014}json' begins with a typographic dash; write --json"),
         ("status \u{2013}n u", "'\u{2013}n' begins with a typographic dash; write -n"),
         ("status --jsn u", "'--jsn' is not an option of 'tool status'; did you mean --json?"),
         ("status -node u", "'-node' is not an option of 'tool status'; did you mean --node?"),
         ("serve --confg f", "'--confg' is not an option of 'tool serve'; did you mean --config?"),
         ("serve -f f", "'tool serve' takes its file by an option: tool serve --config f"),
+        ("status --josn", "'--josn' is not an option of 'tool status'; did you mean --json?"),
+        ("status --foo", "'--foo' is not an option of 'tool status'; there are --node, --json, --quiet"),
+        (
+            "dialogs list --limit 5 early",
+            "'early' belongs to no option: --limit takes one value, 5; more of it is "
+                + "written with a comma or in quotation marks"
+        ),
+        ("serve --set a.b udp://h:1", "--set wants KEY=VALUE, written together: --set a.b=udp://h:1"),
+        ("dialogs ls", "'ls' is not a command of 'tool dialogs'; did you mean 'tool dialogs list'?"),
+        ("dialogs get x", "'get' is not a command of 'tool dialogs'; did you mean 'tool dialogs show'?"),
+        ("mi x", "'mi' is not a command of 'tool'; did you mean 'tool rpc'?"),
+        ("uptime", "'uptime' is not a command of 'tool'; did you mean 'tool status'?"),
         ("rpc m --node", "--node wants a value, and none stands behind it"),
         ("rpc m --node=", "--node wants a value, and none stands behind it"),
         ("check -c f", "'tool check' takes its file without -c: tool check f"),
@@ -81,7 +96,8 @@ struct CommandReaderTests {
     @Test(arguments: [
         ("", ""), ("-v", "--version"), ("version", "--version"), ("--version", "--version"), ("--help", "--help"),
         ("status --help", "status --help"), ("help dialogs list", "help dialogs list"), ("dialogs", "dialogs"),
-        ("status --josn", "status --josn"), ("serve --set a=1 --set b=2", "serve --set=a=1 --set=b=2"),
+        ("status -jq", "status -jq"), ("status --help-hidden", "status --help-hidden"),
+        ("serve --set a=1 --set b=2", "serve --set=a=1 --set=b=2"),
         ("dialogs list --limit -5", "dialogs list --limit=-5"), ("dialogs list -l -5", "dialogs list --limit=-5"),
         ("dialogs list --limit=-5", "dialogs list --limit=-5"),
         ("serve --drain-timeout -1", "serve --drain-timeout=-1"),

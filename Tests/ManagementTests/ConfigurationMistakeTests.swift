@@ -39,7 +39,7 @@ struct ConfigurationMistakeTests {
             "ims_dialog.hash_size: must be a power of two, 16 to 1048576 (line 4)"
         ),
         ("ims_dialog: {hash_size: -4096}\n", "ims_dialog.hash_size: must be a power of two, 16 to 1048576 (line 4)"),
-        ("dialogs: {limit: 12x}\n", "dialogs.limit: '12x' is not a whole number (line 4)"),
+        ("dialogs: {limit: 12x}\n", "dialogs.limit: '12x' is not a whole number, 100 to 10000000 (line 4)"),
         (
             "routes:\n  - {mach: \"sip:.*\", to: [sip:127.0.0.1]}\n",
             "routes: route 1: 'mach' is not known; did you mean match? (line 4)"

@@ -121,6 +121,29 @@ struct StrangeConfigurationTests {
             "management: {http: \"10.0.0.1:8080\", token-file: /t}\n",
             "management.tls.certificate-file: is required unless management.http is a loopback address"
         ),
+        ("  t1-ms: 1.5s\n", "'1.5s' is not a time like 500 or 500ms: a whole number, with ms, s, m or h"),
+        ("trace: {memory-mb: 16M}\n", "'16M' is not a whole number, 0 to 1024"),
+        ("dialogs: {events: true, events-file: events.jsonl}\n", "'events.jsonl' is not a path like /var/lib"),
+        ("management: {ctl: \"tcp:127.0.5.41:5060\"}\n", "management.ctl: 127.0.5.41:5060 is taken by sip.listen"),
+        (
+            "cluster: {bus: \"127.0.5.41:7400\"}\nmanagement: {ctl: \"tcp:127.0.5.41:7401\"}\n",
+            "management.ctl: 127.0.5.41:7401 is taken by cluster.bus"
+        ),
+        (
+            "cluster: {bus: \"127.0.5.41:7400\", peers: [\"127.0.5.41:7401\"]}\n",
+            "cluster.peers: 127.0.5.41:7401 is our own: cluster.bus uses its port and the next"
+        ),
+        ("  balancer: [udp://192.0.2.1]\n", "leave udp:// out"),
+        ("management: {http: \"https://127.0.0.1:8080\"}\n", "https is a matter of management.tls; leave it out"),
+        ("management: {http: \"localhost:8080\"}\n", "localhost is a name, and names are not looked up here"),
+        (
+            "routes:\n  - {match: \"sip:.*\", dialog: {timeout: soon}, to: [sip:127.0.0.1]}\n",
+            "dialog.timeout 'soon' is not a time like 30 or 30s"
+        ),
+        (
+            "sets: [{name: gw, probe-interval-s: 2h, to: [sip:127.0.0.1]}]\nroutes: [{match: \".*\", set: gw}]\n",
+            "probe-interval-s must be 0 to 3600 seconds"
+        ),
         (
             "management: {http: \"127.0.0.1:8080\", tls: {certificate-file: /k}}\n",
             "management.tls.key-file: is required"
@@ -144,6 +167,21 @@ struct StrangeConfigurationTests {
         ("routes:\n  - {match: \"sip:.*\", to: [\"sip:$1@127.0.0.1\"]}\n", "a target has no variables"),
         ("access: {allow: [10.1.0.0/16], deny: [10.0.0.0/8]}\n", "access.allow: 10.1.0.0/16 is of no use: access.deny"),
         ("access: {allow: [\"2001:db8::/32\"]}\n", "access.allow: has no IPv4 address"),
+        ("limits: {total-per-second: 5, source-per-second: 9}\n", "limits.source-per-second: is of no use"),
+        ("storage: {db_url: \"sqlite:///x\", db_mode: 1, shared: true}\n", "storage.shared: is for a database that"),
+        ("  alias: [example.org]\n", "sip.alias: is of no use without script.lua"),
+        ("registrar: {max_expires: 3600}\n", "registrar.domains: is missing: without it, or a script, no phone"),
+        ("registrar: {domains: [a.org, a.org]}\n", "registrar.domains: a.org is there twice"),
+        ("registrar: {domains: [a.org], default_expires: 7201}\n", "registrar.default_expires: is not between"),
+        (
+            "routes:\n  - {match: \".*\", to: [\"sip:127.0.0.1 weight=3\", sip:127.0.0.2]}\n",
+            "route 1: weight= has no effect with policy failover; write policy: weight, or hash"
+        ),
+        (
+            "routes:\n  - {match: \".*\", policy: hash, to: [\"sip:127.0.0.1 q=0.3\", sip:127.0.0.2]}\n",
+            "route 1: q= has no effect with policy hash; write policy: failover, or parallel"
+        ),
+        ("routes:\n  - {method: [ACK], to: [sip:127.0.0.1]}\n", "route 1: ACK goes where its INVITE went"),
         ("access: {trusted: [0.0.0.0/0]}\n", "access.trusted: 0.0.0.0/0 believes everybody"),
         ("  tls: {certificate-file: /k, key-file: /k}\n", "sip.tls.certificate-file: is of no use"),
         (
@@ -187,6 +225,105 @@ struct StrangeConfigurationTests {
         #expect(loaded.problems == [], "\(loaded.problems)")
         let said = loaded.warnings.map(\.description)
         #expect(said.count == 1 && said[0].contains(sentence), "\(said)")
+    }
+
+    @Test(arguments: [
+        ("  t1-ms: 500\nsip.t1_ms: 600\n", "sip.t1-ms: is written twice; delete one of them (lines 4 and 5)"),
+        ("  t1-ms: 500\n  t1_ms: 600\n", "sip.t1-ms: is written twice; delete one of them (lines 4 and 5)"),
+        ("NODE: {name: x2}\n", "node.name: is written twice; delete one of them (lines 1 and 4)"),
+    ])
+    func `a key that is there twice in two spellings is refused`(yaml: String, sentence: String) {
+        #expect(load(yaml: Self.head + yaml).problems.map(\.description) == [sentence])
+    }
+
+    @Test(arguments: [
+        ("udp:127.0.5.41:5060", "write udp://127.0.5.41:5060"), ("udp:eth0:5060", "eth0 is a name, and names"),
+        ("sctp://127.0.5.41:5060", "sctp is no transport here; there are udp, tcp, tls, ws, wss"),
+        ("eth0:5060", "eth0 is a name, and names are not looked up here"),
+        ("udp://sip.example.org:5060", "sip.example.org is a name, and names are not looked up here"),
+        ("127.0.5.41:5060;transport=udp", "nothing may follow 127.0.5.41:5060"),
+        ("127.0.5.41:5060 tcp://127.0.5.41:5060", "a list is written [127.0.5.41:5060, tcp://127.0.5.41:5060]"),
+        ("127.0.5.41:5060 advertise 192.0.2.1:5060", "what is advertised is sip.advertise"),
+    ])
+    func `an address as another program takes it is told how it is written here`(text: String, sentence: String) {
+        let said = load(yaml: "node: {name: x1}\nsip:\n  listen: [\"\(text)\"]\n").problems.map(\.description)
+        #expect(said.count == 1 && said[0].contains(sentence) && said[0].hasSuffix("(line 3)"), "\(said)")
+    }
+
+    @Test(arguments: [
+        ("modparam: x\n", "modparam: is a name of Kamailio's: nothing is loaded"),
+        ("children: 8\n", "children: is a name of Kamailio's: one thread serves SIP"),
+        ("log_stderror: no\n", "log_stderror: is a name of Kamailio's: the log is standard output"),
+        ("dispatcher: {list_file: /x}\n", "dispatcher.list_file: is a name of Kamailio's: use sets"),
+        ("dispatcher: {ds_ping_interval: 10}\n", "is a name of Kamailio's: use probe-interval-s of a set"),
+        ("usrloc: {db_mode: 2}\n", "usrloc.db_mode: is a name of Kamailio's: contacts are the cluster's"),
+        ("app_lua: {load: /x}\n", "app_lua.load: is a name of Kamailio's: use script.lua"),
+        ("tm: {fr_timer: 3000}\n", "tm.fr_timer: is a name of Kamailio's: it follows from sip.t1-ms"),
+        ("rtpengine: {rtpengine_sock: x}\n", "rtpengine.rtpengine_sock: is a name of Kamailio's: use rtpengine.sets"),
+    ])
+    func `a name of Kamailio's is told what stands in its place`(yaml: String, sentence: String) {
+        let said = load(yaml: Self.head + yaml).problems.map(\.description)
+        #expect(said.count == 1 && said[0].contains(sentence) && said[0].hasSuffix("(line 4)"), "\(said)")
+    }
+
+    @Test(arguments: [
+        ("gw.example.org:5060", "; write sip:gw.example.org:5060"), ("<sip:127.0.0.1>", "; write it without < and >"),
+        ("sip:127.0.0.1:99999", ": port 99999 is not 1 to 65535"), ("tel:+4930", ": a tel: URI names no place"),
+        ("sip:127.0.0.1;transport=sctp", ": there is no sctp, only udp, tcp, tls, ws, wss"),
+        ("sip:2001:db8::1", ": an IPv6 address stands in brackets, like sip:[2001:db8::1]"),
+        ("1 sip:127.0.0.1:5060", ": only the URI stands here, sip:127.0.0.1:5060"),
+    ])
+    func `a target that is no SIP URI is told what is wrong with it`(text: String, sentence: String) {
+        let yaml = "\(Self.head)sets: [{name: gw, to: [\"\(text)\"]}]\nroutes: [{match: \".*\", set: gw}]\n"
+        let said = load(yaml: yaml).problems.map(\.description)
+        // The route is not told that its set is none: the set is the mistake.
+        #expect(said.count == 1 && said[0].contains("is not a SIP URI like sip:192.0.2.1:5080\(sentence)"), "\(said)")
+    }
+
+    @Test(arguments: [
+        ("storage: {db_url: \"mysql://h/k\", db_mode: 1}\n", "storage.db_url: is not a URL like sqlite:///"),
+        ("sip: {t1-ms: 5}\n", "is written twice"), ("cluster: {{ cluster }}\n", "a template was left unfilled here"),
+        ("cluster: {name: {{ name }}}\n", "a template was left unfilled here: {{ name }} (line 4)"),
+        ("cluster:\n  - name: a\n", "cluster: is a section; write its keys below it without the '- '"),
+        ("  tls: {method: TLSv1.2}\n", "sip.tls.method: is not a known key; sip.tls has certificate-file, key-file, h"),
+        ("routes: [{match: \"/sip:.*/\", to: [sip:127.0.0.1]}]\n", "a pattern stands here without slashes around"),
+        (
+            "routes: [{match: \".*\", dialog: {colour: red}, to: [sip:127.0.0.1]}]\n",
+            "'dialog.colour' is not known; dialog has profiles"
+        ),
+    ])
+    func `nothing is said that follows from another mistake`(yaml: String, sentence: String) {
+        let said = load(yaml: Self.head + yaml).problems.map(\.description)
+        #expect(said.count == 1 && said[0].contains(sentence), "\(said)")
+    }
+
+    @Test(arguments: ["node: {name: null}\n", "node: {name: ~}\n", "node:\n  name:\n"])
+    func `what is nothing to YAML is nothing here`(yaml: String) {
+        let said = load(yaml: "\(yaml)sip: {listen: [\"udp://127.0.5.41:5060\"]}\n").problems.map(\.description)
+        #expect(said.count == 1 && said[0].hasPrefix("node.name: is required"), "\(said)")
+    }
+
+    @Test(arguments: [
+        ("~/k", "~/k cannot be read: ; a ~ stands for no folder here"),
+        ("$HOME/k", "$HOME/k cannot be read: ; a $ stands for no variable here"),
+        ("k", "k cannot be read: ; without a / at its begin"),
+        ("/none", "/none cannot be read:  (line 1)"),
+    ])
+    func `a path that a shell would have made another is told so`(path: String, sentence: String) {
+        let yaml = "cluster: {bus: \"127.0.5.41:7400\", key-file: \(path)}\n\(Self.head)"
+        let problems = read(Array(yaml.utf8)).problems.map(\.description)
+        #expect(problems.count == 1 && problems[0].contains(sentence), "\(problems)")
+    }
+
+    @Test(arguments: [
+        ("\n# none\n", "has no line like user:password; write one, or leave the key out"),
+        ("bob:a\nalice:b\nbob:c\n", "has two lines for one user, 1 and 3; delete one"),
+        ("bob a\n", "line 1 is not of the form user:password"),
+    ])
+    func `a file of phones that lets everybody in, or says two things, is refused`(file: String, sentence: String) {
+        let yaml = "\(Self.head)registrar: {domains: [example.org], credentials-file: /p}\n"
+        let problems = load(yaml: yaml, files: ["/p": file]).problems.map(\.description)
+        #expect(problems.count == 1 && problems[0].contains(sentence), "\(problems)")
     }
 
     @Test func `what is said is one line that a terminal can show, and no page`() {

@@ -55,6 +55,11 @@ package struct CommandReader: Sendable {
             return "'\(start)' wants a command before \(word), one of \(list): \(start) \(names.first ?? "") \(word) …"
         }
         if path.count == 1, let sentence = elsewhere(word, start) { return sentence }
+        if let meant = Self.synonyms.first(where: { $0.words.contains(word.lowercased()) })?.names
+            .first(where: names.contains)
+        {
+            return "'\(word)' is not a command of '\(start)'; did you mean '\(start) \(meant)'?"
+        }
         if let near = NearMiss.of(word, among: names) {
             return "'\(word)' is not a command of '\(start)'; did you mean '\(start) \(near)'?"
         }
@@ -68,16 +73,31 @@ package struct CommandReader: Sendable {
         return "'\(word)' is not a command of '\(start)'; there are \(list)"
     }
 
+    /// Words for what a command does, and its names in one group or another.
+    private static let synonyms: [(words: Set<String>, names: [String])] = [
+        (["ls", "dump", "all"], ["list"]), (["get", "info", "cat", "print", "describe", "lookup"], ["show", "list"]),
+        (["delete", "rm", "del", "kill", "hangup", "terminate", "bye"], ["end", "remove"]),
+        (["test", "validate", "verify", "lint", "syntax"], ["check"]),
+        (["create", "generate", "gen", "make", "add"], ["new", "init"]), (["save", "backup"], ["export"]),
+        (["change", "replace"], ["rotate", "set"]), (["edit", "update"], ["set"]),
+    ]
+
     /// What other programs of the kind have as a command.
     private func elsewhere(_ word: String, _ start: String) -> String? {
         switch word.lowercased() {
         case "stop", "restart", "kill", "quit", "shutdown":
             return "'\(word)' is not a command of '\(start)': a node drains and leaves on SIGTERM, as from systemctl"
         case "start", "run", "up": return meant(word, start, "serve")
-        case "nodes", "members", "peers", "cluster", "health", "info": return meant(word, start, "status")
+        case "nodes", "members", "peers", "cluster", "health", "info", "uptime", "dispatcher", "targets":
+            return meant(word, start, "status")
+        case "ul", "usrloc", "registrations", "aor", "online": return meant(word, start, "contacts list")
+        case "monitor", "moni", "watch", "stats", "statistics": return meant(word, start, "top")
+        case "mi", "fifo", "kamcmd", "ctl", "call", "request": return meant(word, start, "rpc")
+        case "sngrep", "siptrace", "ladder", "sip": return meant(word, start, "trace")
         case "calls", "sessions", "ps": return meant(word, start, "dialogs list")
         case "log", "logs":
-            return "'\(word)' is not a command of '\(start)': a node's log is its standard error, and journalctl has it"
+            return "'\(word)' is not a command of '\(start)': a node's log is its standard output, and journalctl has "
+                + "it"
         default: return nil
         }
     }
@@ -99,6 +119,8 @@ package struct CommandReader: Sendable {
         var unknown: [String] = []
         /// An option at the end whose value is missing.
         var unfinished: String?
+        /// The option, with its value, before the first word that belongs to none.
+        var before: (option: String, value: String)?
     }
 
     private static let dashes: Set<Character> = [
@@ -131,7 +153,11 @@ package struct CommandReader: Sendable {
             } else if word.hasPrefix("-"), word != "-" {
                 let written = String(word.prefix { $0 != "=" })
                 let option = command.option(written)
-                if option == nil, !["-h", "--help", "--version"].contains(written) { leaf.unknown.append(written) }
+                if option == nil, !command.isFlags(written),
+                    !["-h", "--help", "--help-hidden", "--version"].contains(written)
+                {
+                    leaf.unknown.append(written)
+                }
                 if let option, option.takesValue, word.hasSuffix("=") || !word.contains("=") && at == words.count {
                     leaf.unfinished = written
                 }
@@ -148,6 +174,9 @@ package struct CommandReader: Sendable {
                     if Self.isNegativeNumber(words[at]), let long = option.names.first(where: { $0.hasPrefix("--") }) {
                         leaf.options.removeLast(written.hasPrefix("--") ? 1 : 2)
                         leaf.options.append("\(long)=\(words[at])")
+                    }
+                    if at + 1 < words.count, !words[at + 1].hasPrefix("-"), leaf.before == nil {
+                        leaf.before = (written, words[at])
                     }
                     at += 1
                 } else {
@@ -173,15 +202,20 @@ package struct CommandReader: Sendable {
         {
             return "'\(name)' takes its file without \(option): \(name) \(word)"
         }
+        let isFile = command.option("--config") != nil && leaf.unknown.contains { ["-f", "--file"].contains($0) }
+        if let option = leaf.unknown.first, !isFile { return unknown(option: option, of: command, name) }
         guard command.positionals.isEmpty, command.commands.isEmpty, let word = leaf.positionals.first else {
             return nil
         }
-        if let option = leaf.unknown.first {
-            let known = command.options.flatMap(\.names).filter { $0.hasPrefix("--") }
-            if let near = NearMiss.of(option, among: known) {
-                return "'\(option)' is not an option of '\(name)'; did you mean \(near)?"
+        if let (option, value) = leaf.before, !["--config", "-c", "--node", "-n"].contains(option) {
+            if ["--set", "-s"].contains(option), !value.contains("=") {
+                return "\(option) wants KEY=VALUE, written together: \(option) \(value)=\(word)"
             }
-            guard ["-f", "--file"].contains(option) else { return nil }
+            return "'\(word)' belongs to no option: \(option) takes one value, \(value); more of it is written with a "
+                + "comma or in quotation marks"
+        }
+        if path(name) == "export" {
+            return "'\(name)' writes to standard output: \(name) > \(word)"
         }
         if command.option("--config") != nil {
             return "'\(name)' takes its file by an option: \(name) --config \(word)"
@@ -191,6 +225,19 @@ package struct CommandReader: Sendable {
         }
         return nil
     }
+
+    /// The parser's own guess is the nearest option however far away it is.
+    private func unknown(option: String, of command: CommandTree, _ name: String) -> String {
+        let known = command.options.flatMap(\.names).filter { $0.hasPrefix("--") }
+        if let near = NearMiss.of(option, among: known) {
+            return "'\(option)' is not an option of '\(name)'; did you mean \(near)?"
+        }
+        guard !known.isEmpty else { return "'\(option)' is not an option of '\(name)', which has none" }
+        return "'\(option)' is not an option of '\(name)'; there are \(known.joined(separator: ", "))"
+    }
+
+    /// The last word of a command.
+    private func path(_ name: String) -> String { name.split(separator: " ").last.map(String.init) ?? "" }
 
     private static func isNegativeNumber(_ word: String) -> Bool {
         guard word.hasPrefix("-"), let digit = word.dropFirst().utf8.first else { return false }

@@ -37,13 +37,27 @@ package struct ConfigurationFile: Sendable {
         do {
             switch try Yams.compose(yaml: text.yaml) {
             case nil: refuse(SettingProblem(key: "", message: "\(name) is empty: \(ConfigurationText.least)"))
-            case .mapping(let mapping): read(mapping, prefix: "", depth: 0)
+            case .mapping(let mapping):
+                read(mapping, prefix: "", depth: 0)
+                refuseTwins()
             default: refuse(SettingProblem(key: "", message: "\(name) \(ConfigurationText.noSections)"))
             }
         } catch let error as YamlError {
             refuse(text.problem(of: error))
         } catch {
             refuse(SettingProblem(key: "", message: "\(name) is not YAML"))
+        }
+    }
+
+    /// To YAML `t1-ms` and `t1_ms` are two keys, and so are `sip.t1-ms` and the one in its section.
+    private mutating func refuseTwins() {
+        var origins: [String: String] = [:]
+        for entry in entries {
+            guard let key = SettingKey.named(entry.key)?.name else { continue }
+            guard let first = origins.updateValue(entry.origin, forKey: key) else { continue }
+            let numbers = [first, entry.origin].map { $0.drop { !$0.isNumber } }.joined(separator: " and ")
+            let message = "is written twice; delete one of them"
+            problems.append(SettingProblem(key: key, message: message, origin: "lines \(numbers)"))
         }
     }
 
@@ -80,9 +94,13 @@ package struct ConfigurationFile: Sendable {
             let said = begun == word.prefix(begun.count) ? String(key.dropLast(word.count)) + begun : key
             return add(problem: "a space is missing behind '\(begun):'", at: name, key: said)
         }
-        let isEmpty = scalar.string.isEmpty && scalar.style == .plain
-        if isEmpty, SettingKey.named(key) != nil || SettingKey.isSection(key) { return }
+        if Self.isNothing(scalar), SettingKey.named(key) != nil || SettingKey.isSection(key) { return }
         add(key, .list([scalar.string]), at: name)
+    }
+
+    /// YAML's own words for no value, too.
+    private static func isNothing(_ scalar: Yams.Node.Scalar) -> Bool {
+        scalar.style == .plain && ["", "~", "null", "Null", "NULL"].contains(scalar.string)
     }
 
     /// `name` for `name:x1`, which is one word to YAML.
@@ -104,10 +122,13 @@ package struct ConfigurationFile: Sendable {
 
     private mutating func readList(_ nodes: [Yams.Node], key: String, at name: Yams.Node) {
         let scalars = nodes.compactMap { $0.scalar?.string }
-        for node in nodes where node.scalar.map({ $0.string.isEmpty && $0.style == .plain }) ?? false {
+        for node in nodes where node.scalar.map(Self.isNothing) ?? false {
             return add(problem: "has an entry without a value; write one behind the '-'", at: node, key: key)
         }
         if scalars.count == nodes.count { return add(key, .list(scalars), at: name) }
+        if SettingKey.named(key) == nil, SettingKey.isSection(key) {
+            return add(problem: "is a section; write its keys below it without the '- '", at: name, key: key)
+        }
         var rows: [[String: [String]]] = []
         for node in nodes {
             if node.sequence != nil { return add(problem: "has a list within its list", at: node, key: key) }

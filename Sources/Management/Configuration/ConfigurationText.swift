@@ -76,7 +76,14 @@ struct ConfigurationText {
         if line.hasPrefix("<<<<<<< ") || line.hasPrefix(">>>>>>> ") || line == "=======" {
             return "a merge was left unfinished here; keep one of its sides"
         }
-        guard line.utf8.contains(where: { $0 >= 0x7F }), !isComment(line) else { return nil }
+        guard !isComment(line) else { return nil }
+        for (begin, end) in [("{{", "}}"), ("{%", "%}"), ("<%", "%>")] {
+            guard let first = line.firstRange(of: begin), let last = line.firstRange(of: end),
+                first.upperBound <= last.lowerBound
+            else { continue }
+            return "a template was left unfilled here: \(line[first.lowerBound..<last.upperBound])"
+        }
+        guard line.utf8.contains(where: { $0 >= 0x7F }) else { return nil }
         let said = line.firstRange(of: " #").map { line[..<$0.lowerBound] } ?? line
         for scalar in said.unicodeScalars {
             guard let what = disguise(scalar) else { continue }

@@ -91,7 +91,9 @@ package struct SettingsLoader: Sendable {
             return String(problem.message[range.upperBound...].prefix { $0 != "?" })
         }
         let complained = Set(loaded.problems.map(\.key) + meant)
-        for var problem in loaded.settings.problems() where !Self.isTold(problem.key, among: complained) {
+        let unread = Set(loaded.problems.map(\.key)).subtracting([""])
+        for var problem in loaded.settings.problems()
+        where !Self.isTold(problem.key, among: complained) && !Self.follows(problem, from: unread) {
             problem.origin = origins[problem.key] ?? ""
             loaded.problems.append(problem)
         }
@@ -116,6 +118,12 @@ package struct SettingsLoader: Sendable {
             guard let dot = key.lastIndex(of: ".") else { return false }
             key = key[..<dot]
         }
+    }
+
+    /// What speaks of a key whose value could not be read may follow from that alone: it is told when that is mended.
+    private static func follows(_ problem: SettingProblem, from unread: Set<String>) -> Bool {
+        let words = problem.message.split { !($0.isLetter || $0.isNumber || "._-".contains($0)) }
+        return words.contains { unread.contains(String($0)) }
     }
 
     /// As a reader finds them: by the lines of the file, then what came from elsewhere, in the order it was found.
@@ -226,7 +234,7 @@ package struct SettingsLoader: Sendable {
                     path = credential
                     return bytes
                 }
-                let message = "\(path) cannot be read: \(error.reason)"
+                let message = "\(path) cannot be read: \(error.reason)\(Self.hint(to: path))"
                 problems.append(SettingProblem(key: key, message: message, origin: origins[key] ?? ""))
                 return nil
             }
@@ -268,6 +276,13 @@ package struct SettingsLoader: Sendable {
             loaded.settings.management.token = Secret(Array(line))
         }
         loaded.problems += problems
+    }
+
+    /// What a shell would have made of a path, and nobody does here; where one that begins nowhere is looked for.
+    private static func hint(to path: String) -> String {
+        if path.hasPrefix("~") { return "; a ~ stands for no folder here, write the whole path" }
+        if path.contains("$") { return "; a $ stands for no variable here, write the whole path" }
+        return path.hasPrefix("/") ? "" : "; without a / at its begin it is looked for where the node is started"
     }
 
     /// What the service manager has put there for a file, and where.

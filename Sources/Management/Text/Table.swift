@@ -1,6 +1,6 @@
 // A plain table: columns as wide as their widest cell, two spaces between them, no colours, so that it reads the same
 // on a terminal and through a pipe. With a width it fits: the columns that may be cut give way, the widest first, and a
-// cut cell ends with an ellipsis.
+// cut cell ends with an ellipsis; where that is not enough, one space stands between columns.
 
 package struct Table {
     private let header: [String]
@@ -32,6 +32,7 @@ package struct Table {
             widths[widest] -= 1
             excess -= 1
         }
+        let gap = excess > 0 ? " " : "  "
         return all.map { row in
             let cells = row.indices.map { column -> String in
                 let cell = Self.cut(row[column], widths[column])
@@ -39,7 +40,7 @@ package struct Table {
                 if numeric.contains(column) { return padding + cell }
                 return column == row.count - 1 ? cell : cell + padding
             }
-            return cells.joined(separator: "  ")
+            return cells.joined(separator: gap)
         }.joined(separator: "\n")
     }
 

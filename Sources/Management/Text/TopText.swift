@@ -9,7 +9,7 @@ package enum TopText {
     ) -> String {
         var table = Table(
             [
-                "NODE", "STATE", "CALLS/S", "ASR", "REQ/S", "2XX/S", "3XX", "4XX", "5XX", "6XX", "HELD", "ACTS", "RING",
+                "NODE", "STATE", "CPS", "ASR", "REQ/S", "2XX", "3XX", "4XX", "5XX", "6XX", "HELD", "ACTS", "RING",
                 "OPEN", "LAG", "CPU",
             ],
             numeric: Array(2...15), elastic: [0])
@@ -26,7 +26,7 @@ package enum TopText {
                     shown(rates.requests), shown(rates.classes[1]), shown(rates.classes[2]), shown(rates.classes[3]),
                     shown(rates.classes[4]), shown(rates.classes[5]), String(whole(look["held"])),
                     String(whole(look["acting"])), String(whole(look["ringing"])), String(whole(look["transactions"])),
-                    "\(whole(look["lag_ms"])) ms", rates.cpu.map { "\($0)%" } ?? "-",
+                    "\(whole(look["lag_ms"]))ms", rates.cpu.map { "\($0)%" } ?? "-",
                 ])
         }
         for (name, why) in silent {

@@ -85,6 +85,22 @@ extension Settings {
         {
             list.add("management.http", "\(http.text) is taken by cluster.bus, which uses its port and the next")
         }
+        for case .tcp(let door) in management.control {
+            if sip.listen.contains(where: { $0.transport != .udp && $0.address == door.address && $0.port == door.port }
+            ) {
+                list.add("management.ctl", "\(door.text) is taken by sip.listen")
+            }
+            if let bus = cluster.bus, bus.address == door.address,
+                door.port == bus.port || Int(door.port) == Int(bus.port) + 1
+            {
+                list.add("management.ctl", "\(door.text) is taken by cluster.bus, which uses its port and the next")
+            }
+        }
+        if let bus = cluster.bus {
+            for peer in cluster.peers where peer.address == bus.address && Int(peer.port) == Int(bus.port) + 1 {
+                list.add("cluster.peers", "\(peer.text) is our own: cluster.bus uses its port and the next")
+            }
+        }
         if let moving = sip.serviceAddress, sip.listen.contains(moving) {
             list.add(
                 "sip.service-address", "\(moving.text) is in sip.listen; name the address that moves between hosts")

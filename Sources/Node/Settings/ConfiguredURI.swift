@@ -62,6 +62,44 @@ package struct ConfiguredURI: Hashable, Sendable {
         self.text = text
     }
 
+    /// What is wrong with a text that is none.
+    static func objection(to written: String, like example: String) -> String {
+        let text = written.trimmed
+        let bare = text.drop { $0 == "<" }.prefix { $0 != ">" }
+        let scheme = text.prefix { $0 != ":" }.lowercased()
+        var hint = ""
+        if bare.count < text.count, ConfiguredURI(String(bare)) != nil {
+            hint = "; write it without < and >: \(bare)"
+        } else if ["sip", "sips"].contains(scheme) {
+            hint = fault(of: text.dropFirst(scheme.count + 1)).map { ": \($0)" } ?? ""
+        } else if ["tel", "urn", "http", "https"].contains(scheme) {
+            hint = ": a \(scheme): URI names no place that SIP can be sent to"
+        } else if let last = text.split(separator: " ").last, text.contains(" "), ConfiguredURI(String(last)) != nil {
+            hint = ": only the URI stands here, \(last)"
+        } else if ConfiguredURI("sip:\(text)") != nil {
+            hint = "; write sip:\(text)"
+        }
+        return "'\(text)' is not a SIP URI like \(example)\(hint)"
+    }
+
+    /// What of it cannot be read, behind the scheme.
+    private static func fault(of rest: Substring) -> String? {
+        let parts = rest.split(separator: ";", omittingEmptySubsequences: false)
+        let place = (parts.first ?? "").split(separator: "@").last ?? ""
+        for parameter in parts.dropFirst() where parameter.lowercased().hasPrefix("transport=") {
+            let named = parameter.dropFirst("transport=".count)
+            guard TransportProtocol(configured: named) == nil else { continue }
+            return "there is no \(named), only udp, tcp, tls, ws, wss"
+        }
+        let pair = place.split(separator: ":", omittingEmptySubsequences: false)
+        if !place.hasPrefix("["), pair.count > 2 {
+            return Address(text: String(place))?.isIPv6 == true
+                ? "an IPv6 address stands in brackets, like sip:[\(place)]" : "it has two ports"
+        }
+        guard let port = pair.last, pair.count > 1, !port.contains("]"), port.portNumber == nil else { return nil }
+        return "port \(port) is not 1 to 65535"
+    }
+
     /// A URI made from a listener, to stand in for an absent `sip.advertise`.
     package init(_ endpoint: Endpoint) {
         let host = endpoint.address.text

@@ -94,6 +94,10 @@ package struct DialogSettings: Equatable, Sendable {
         if byeEarlyReason.isEmpty || byeEarlyReason.utf8.count > 64 || !printable {
             list.add("ims_dialog.bye_early_reason", "must be 1 to 64 printable characters")
         }
+        if !eventsFile.isEmpty, !eventsFile.hasPrefix("/") || eventsFile.hasSuffix("/") {
+            list.add(
+                "dialogs.events-file", "'\(eventsFile)' is not a path like /var/lib/understudy/events.jsonl")
+        }
         checkKeepAlive(&list)
         checkProfiles(&list)
         list.range("dialogs.limit", limit)

@@ -99,6 +99,7 @@ package struct PhoneCredential: Equatable, Sendable {
     /// Reads `user:password`, `user@domain:password` and `user:domain:DIGEST`, one a line; `#` begins a comment line.
     package static func read(_ file: [UInt8]) throws(Unreadable) -> [PhoneCredential] {
         var found: [PhoneCredential] = []
+        var lines: [[[UInt8]]: Int] = [:]
         for (number, line) in file.split(separator: 0x0A, omittingEmptySubsequences: false).enumerated() {
             let text = line.last == 0x0D ? line.dropLast() : line
             guard let first = text.first, first != UInt8(ascii: "#") else { continue }
@@ -106,7 +107,16 @@ package struct PhoneCredential: Equatable, Sendable {
                 throw Unreadable(message: "line \(number + 1) is not of the form user:password")
             }
             guard found.count < fileLimit else { throw Unreadable(message: "has more than \(fileLimit) lines") }
-            found.append(credential(Array(text[..<colon]), Array(text[(colon + 1)...])))
+            let one = credential(Array(text[..<colon]), Array(text[(colon + 1)...]))
+            if let earlier = lines.updateValue(number + 1, forKey: [one.user, one.realm]) {
+                throw Unreadable(message: "has two lines for one user, \(earlier) and \(number + 1); delete one")
+            }
+            found.append(one)
+        }
+        // Without a line everybody could register, which is not what a file of passwords is for.
+        guard !found.isEmpty else {
+            throw Unreadable(
+                message: "has no line like user:password; write one, or leave the key out, and everybody may register")
         }
         return found
     }

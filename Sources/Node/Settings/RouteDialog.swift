@@ -39,10 +39,10 @@ extension Route {
                     }
                 }
             case "timeout" where parts.count == 2:
-                if let seconds = faults.number(row, key, DialogChange.timeoutRange) {
+                if let seconds = faults.seconds(row, key, DialogChange.timeoutRange) {
                     template.lifetimeMilliseconds = UInt64(seconds) * 1_000
                 }
-            default: faults.add("dialog has \(dialogFields.joined(separator: ", "))")
+            default: faults.add("'\(key)' is not known; dialog has \(dialogFields.joined(separator: ", "))")
             }
         }
         return template

@@ -73,7 +73,7 @@ package struct RouteSet: Equatable, Sendable {
                 faults.add("policy '\(text)' is not one of \(known)")
             }
         }
-        if let seconds = faults.number(row, "probe-interval-s", 0...3_600) { set.probeInterval = .seconds(seconds) }
+        if let seconds = faults.seconds(row, "probe-interval-s", 0...3_600) { set.probeInterval = .seconds(seconds) }
         if let number = faults.number(row, "up-after", 1...100) { set.upAfter = number }
         if let number = faults.number(row, "down-after", 1...100) { set.downAfter = number }
         return set
@@ -82,7 +82,7 @@ package struct RouteSet: Equatable, Sendable {
     private static func readTarget(_ text: String, _ faults: inout RowFaults) -> RouteTarget? {
         let words = text.split(separator: " ").map(String.init)
         guard let first = words.first, let uri = ConfiguredURI(first) else {
-            faults.add("'\(text)' is not a SIP URI like sip:192.0.2.1:5080")
+            faults.add(ConfiguredURI.objection(to: text, like: "sip:192.0.2.1:5080"))
             return nil
         }
         var target = RouteTarget(uri)
@@ -168,6 +168,10 @@ struct RowFaults {
     }
 
     mutating func pattern(_ text: String, _ field: String) -> RoutePattern? {
+        if text.utf8.count > 1, text.hasPrefix("/"), text.hasSuffix("/") {
+            add("\(field) '\(text.prefix(64))': a pattern stands here without slashes around it")
+            return nil
+        }
         do {
             return try RoutePattern(text)
         } catch {
@@ -183,5 +187,19 @@ struct RowFaults {
             return nil
         }
         return number
+    }
+
+    /// A time, as a key of the same unit takes it.
+    mutating func seconds(_ row: [String: [String]], _ field: String, _ range: ClosedRange<Int>) -> Int? {
+        guard let texts = row[field] else { return nil }
+        guard texts.count == 1, let milliseconds = SettingKey.Unit.seconds.milliseconds(texts[0]) else {
+            add("\(field) '\(texts.joined(separator: ", "))' is not \(SettingKey.Unit.seconds.likeness)")
+            return nil
+        }
+        guard milliseconds % 1_000 == 0, range.contains(Int(milliseconds / 1_000)) else {
+            add("\(field) must be \(range.lowerBound) to \(range.upperBound) seconds")
+            return nil
+        }
+        return Int(milliseconds / 1_000)
     }
 }

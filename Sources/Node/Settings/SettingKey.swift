@@ -13,7 +13,27 @@ package enum SettingValue: Equatable, Sendable {
 
 package struct SettingKey: Sendable {
     /// How a key counts when its value carries no unit.
-    enum Unit: String, Sendable { case milliseconds, seconds }
+    enum Unit: String, Sendable {
+        case milliseconds, seconds
+
+        /// What one looks like.
+        var likeness: String {
+            "a time like \(self == .milliseconds ? "500 or 500ms" : "30 or 30s"): a whole number, with ms, s, m or h"
+        }
+
+        /// A whole number in this unit, or with one of its own: `1500ms`, `90s`, `15m`, `1h`. Below zero, and far too
+        /// large, is read, so that the range can be told.
+        func milliseconds(_ written: String) -> Int64? {
+            let text = written.trimmed.lowercased()
+            let unsigned = text.hasPrefix("-") ? text.dropFirst() : Substring(text)
+            let digits = unsigned.prefix { $0.isASCII && $0.isNumber }
+            let plain: Int64 = self == .milliseconds ? 1 : 1_000
+            let scales: [String: Int64] = ["": plain, "ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000]
+            guard !digits.isEmpty, let scale = scales[unsigned[digits.endIndex...].trimmed] else { return nil }
+            let number = min(Int64(digits) ?? .max, 1_000_000_000_000)
+            return (text.hasPrefix("-") ? -number : number) &* scale
+        }
+    }
 
     /// The documented spelling, `sip.t1-ms`.
     package let name: String
@@ -91,6 +111,7 @@ package struct SettingKey: Sendable {
             let below = all.filter { fold($0.name).hasPrefix("\(folded).") }.map { $0.name.dropFirst(folded.count + 1) }
             return "is a section, not a key; it has \(below.joined(separator: ", "))"
         }
+        if let sentence = KamailioNames.sentence(for: folded) { return sentence }
         let neighbours = all.filter { fold($0.name).hasPrefix("\(section).") }
         let begun = neighbours.filter { fold($0.name).hasPrefix(folded) }
         if begun.count == 1, leaf.utf8.count >= 3 { return meaning(begun[0].name) }
@@ -111,8 +132,11 @@ package struct SettingKey: Sendable {
             return "is not a known key; \(parent.name) \(parent.objectionToSection)"
         }
         guard neighbours.isEmpty else {
-            let known = neighbours.map { String($0.name.dropFirst(section.count + 1)) }.joined(separator: ", ")
-            return "is not a known key; \(section) has \(known)"
+            let inner = folded.lastIndex(of: ".").map { String(folded[..<$0]) } ?? String(section)
+            let nearest = isSection(inner) ? inner : String(section)
+            let known = neighbours.filter { fold($0.name).hasPrefix("\(nearest).") }
+                .map { String($0.name.dropFirst(nearest.count + 1)) }.joined(separator: ", ")
+            return "is not a known key; \(nearest) has \(known)"
         }
         return "is not a known key; the sections are \(sections.joined(separator: ", "))"
     }

@@ -58,7 +58,7 @@ extension SettingKey {
 
     private static let sipKeys = [
         endpoints("sip.listen", \.sip.listen, like: "udp://192.0.2.1:5060", schemes: .sip, defaultPort: nil),
-        list("sip.advertise", \.sip.advertise, { "'\($0)' is not a SIP URI like sip:192.0.2.1:5060" }) {
+        list("sip.advertise", \.sip.advertise, { ConfiguredURI.objection(to: $0, like: "sip:192.0.2.1:5060") }) {
             ConfiguredURI($0)
         },
         endpoints(
@@ -251,7 +251,8 @@ extension SettingKey {
             let text = texts[0].trimmed
             let digits = text.hasPrefix("-") ? text.dropFirst() : Substring(text)
             guard !digits.isEmpty, digits.utf8.allSatisfy({ $0 >= 48 && $0 <= 57 }) else {
-                return "'\(texts[0])' is not a whole number"
+                let most = range.map { ", \($0.lowerBound) to \($0.upperBound)" } ?? ""
+                return "'\(texts[0])' is not a whole number\(most)"
             }
             settings[keyPath: path] = Int(text) ?? (text.hasPrefix("-") ? -.largest : .largest)
             return nil
@@ -295,18 +296,10 @@ extension SettingKey {
         _ name: String, _ path: Path<Duration>, unit: Unit, in range: ClosedRange<Int64>? = nil, orZero: Bool = false
     ) -> SettingKey {
         var key = SettingKey(name: name, isList: false) { settings, texts in
-            let text = texts[0].trimmed.lowercased()
-            let unsigned = text.hasPrefix("-") ? text.dropFirst() : Substring(text)
-            let digits = unsigned.prefix { $0.isASCII && $0.isNumber }
-            let suffix = unsigned[digits.endIndex...].trimmed
-            let plain: Int64 = unit == .milliseconds ? 1 : 1_000
-            let scales: [String: Int64] = ["": plain, "ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000]
-            guard !digits.isEmpty, let scale = scales[suffix] else {
-                return "'\(texts[0])' is not a time like \(unit == .milliseconds ? "500 or 500ms" : "30 or 30s")"
+            guard let milliseconds = unit.milliseconds(texts[0]) else {
+                return "'\(texts[0])' is not \(unit.likeness)"
             }
-            // Below zero, and far too large, is read, so that the range can be told.
-            let number = min(Int64(digits) ?? .max, 1_000_000_000_000)
-            settings[keyPath: path] = .milliseconds((text.hasPrefix("-") ? -number : number) &* scale)
+            settings[keyPath: path] = .milliseconds(milliseconds)
             return nil
         }
         let scale: Int64 = unit == .milliseconds ? 1 : 1_000
@@ -362,7 +355,7 @@ extension SettingKey {
                 return nil
             }
             guard let endpoint = Endpoint(configured: text, schemes: schemes, defaultPort: defaultPort) else {
-                return Endpoint.objection(to: text, like: example, defaultPort: defaultPort)
+                return Endpoint.objection(to: text, like: example, schemes: schemes, defaultPort: defaultPort)
             }
             settings[keyPath: path] = endpoint
             return nil
@@ -379,7 +372,8 @@ extension SettingKey {
                 if let value = Endpoint(configured: text, schemes: schemes, defaultPort: defaultPort) {
                     values.append(value)
                 } else {
-                    wrong.append(Endpoint.objection(to: text, like: example, defaultPort: defaultPort))
+                    wrong.append(
+                        Endpoint.objection(to: text, like: example, schemes: schemes, defaultPort: defaultPort))
                 }
             }
             guard wrong.isEmpty else { return wrong.joined(separator: "; ") }
@@ -403,71 +397,4 @@ extension Int {
 
     /// Beyond every range, and far from overflowing.
     fileprivate static let largest = 1 << 60
-}
-
-extension Endpoint {
-    /// Which `scheme://` a configured address may carry.
-    enum Schemes { case none, sip, bus, http }
-
-    /// What is wrong with a text that is no such address.
-    static func objection(to text: String, like example: String, defaultPort: UInt16?) -> String {
-        let mark = text.firstRange(of: "://")
-        let scheme = mark.map { String(text[..<$0.upperBound]) } ?? ""
-        let rest = mark.map { text[$0.upperBound...] } ?? text[...]
-        let parts = rest.split(separator: ":", omittingEmptySubsequences: false)
-        if !rest.hasPrefix("["), parts.count > 2, Address(text: String(rest)) != nil || isAddress(parts.dropLast()) {
-            let host = isAddress(parts.dropLast()) ? parts.dropLast().joined(separator: ":") : String(rest)
-            let port = isAddress(parts.dropLast()) ? String(parts[parts.count - 1]) : "5060"
-            return "'\(text)': an IPv6 address stands in brackets before its port, like \(scheme)[\(host)]:\(port)"
-        }
-        if rest.contains("%") {
-            return "'\(text)': a zone says nothing to a peer; name an address that is valid everywhere"
-        }
-        if rest.hasPrefix("["), !rest.contains("]") { return "'\(text)': the '[' is not closed by a ']'" }
-        let isWithPort = rest.hasPrefix("[") ? rest.contains("]:") : parts.count == 2
-        if isWithPort, let last = parts.last, !last.isEmpty, last.allSatisfy(\.isNumber),
-            !(1...65_535).contains(Int(last) ?? 0)
-        {
-            return "'\(text)': port \(last) is not 1 to 65535"
-        }
-        if !isWithPort, defaultPort == nil, Address(text: rest.filter { $0 != "[" && $0 != "]" }) != nil {
-            return "'\(text)' has no port, like \(example)"
-        }
-        return "'\(text)' is not an address like \(example)"
-    }
-
-    private static func isAddress(_ parts: ArraySlice<Substring>) -> Bool {
-        Address(text: parts.joined(separator: ":"))?.isIPv6 == true
-    }
-
-    /// `udp://192.0.2.1:5060`, `192.0.2.1:5060`, `[2001:db8::1]:5060`; a port of 1 to 65535, or none where there is a
-    /// default.
-    init?(configured text: String, schemes: Schemes, defaultPort: UInt16?) {
-        var rest = Substring(text)
-        var transport: TransportProtocol = schemes == .sip || schemes == .none ? .udp : .tcp
-        if let mark = rest.firstRange(of: "://") {
-            let scheme = rest[..<mark.lowerBound].lowercased()
-            switch schemes {
-            case .none: return nil
-            case .sip:
-                guard let named = TransportProtocol(configured: scheme) else { return nil }
-                transport = named
-            case .bus: guard scheme == "tcp" else { return nil }
-            case .http: guard scheme == "http" else { return nil }
-            }
-            rest = rest[mark.upperBound...]
-        }
-        while schemes == .http, rest.hasSuffix("/") { rest.removeLast() }
-        var host = rest
-        var port = defaultPort
-        let isBareIPv6 = !rest.hasPrefix("[") && rest.count(where: { $0 == ":" }) > 1
-        if !isBareIPv6, let colon = rest.lastIndex(of: ":"), !rest[colon...].contains("]") {
-            guard let number = rest[rest.index(after: colon)...].portNumber else { return nil }
-            port = number
-            host = rest[..<colon]
-        }
-        if host.hasPrefix("["), host.hasSuffix("]") { host = host.dropFirst().dropLast() }
-        guard let address = Address(text: String(host)), let port else { return nil }
-        self.init(address: address, port: port, transport: transport)
-    }
 }

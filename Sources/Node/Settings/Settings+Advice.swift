@@ -1,6 +1,7 @@
 // What can be used and is probably not meant: a configuration that loops, a route that never matches, a name that
 // nobody reaches. Each is told with what to do; none of them keeps a node from starting, because somebody may mean it.
 
+import Proxy
 import SIP
 
 extension Settings {
@@ -13,6 +14,7 @@ extension Settings {
         adviseManagement(&list)
         adviseAccess(&list)
         adviseModule(&list)
+        adviseRegistrar(&list)
         return list.problems
     }
 
@@ -76,13 +78,52 @@ extension Settings {
                     "\(name): in '\(pattern.text)' the '*' repeats the ':' before it; write .* for any text")
             }
             adviseMethods(of: route, name, &list)
-            if case .own(let set) = route.destination { adviseTargets(of: set, "routes", name, &list) }
+            if case .own(let set) = route.destination {
+                adviseTargets(of: set, "routes", name, &list)
+                advisePolicy(of: set, "routes", name, &list)
+            }
         }
         for set in sets {
+            advisePolicy(of: set, "sets", "set \(set.name)", &list)
             adviseTargets(of: set, "sets", "set \(set.name)", &list)
             if !routes.contains(where: { $0.destination == .named(set.name) }) {
                 list.add("sets", "no route goes to set \(set.name)")
             }
+        }
+    }
+
+    private func adviseRegistrar(_ list: inout ProblemList) {
+        guard script.lua.isEmpty else { return }
+        if registrar.domains.isEmpty, registrar != RegistrarSettings() {
+            list.add(
+                "registrar.domains",
+                "is missing: without it, or a script, no phone registers here, and the other keys of registrar are of "
+                    + "no use")
+        }
+        if !sip.alias.isEmpty {
+            list.add("sip.alias", "is of no use without script.lua: only a script asks which domains are ours")
+        }
+        for (index, domain) in registrar.domains.enumerated() where registrar.domains[..<index].contains(domain) {
+            list.add("registrar.domains", "\(domain) is there twice")
+        }
+        let range = registrar.minExpires...max(registrar.minExpires, registrar.maxExpires)
+        if !registrar.domains.isEmpty, !range.contains(registrar.defaultExpires) {
+            list.add(
+                "registrar.default_expires",
+                "is not between registrar.min_expires and registrar.max_expires, which hold")
+        }
+    }
+
+    /// Words behind a target that its policy does not look at.
+    private func advisePolicy(of set: RouteSet, _ key: String, _ name: String, _ list: inout ProblemList) {
+        // A script chooses for itself.
+        guard script.lua.isEmpty else { return }
+        let (usesWeight, policy) = ([.weight, .hash].contains(set.policy), set.policy.rawValue)
+        if !usesWeight, set.targets.contains(where: { $0.weight != 1 }) {
+            list.add(key, "\(name): weight= has no effect with policy \(policy); write policy: weight, or hash")
+        }
+        if ![.failover, .parallel].contains(set.policy), set.targets.contains(where: { $0.q != 1_000 }) {
+            list.add(key, "\(name): q= has no effect with policy \(policy); write policy: failover, or parallel")
         }
     }
 
@@ -112,6 +153,9 @@ extension Settings {
     /// A method may be any word, but one that is almost a known one is that one, misspelt.
     private func adviseMethods(of route: Route, _ name: String, _ list: inout ProblemList) {
         let known = Method.allCases.map { String(describing: $0.name) }.filter { !$0.isEmpty }
+        for method in route.methods where ["ACK", "CANCEL"].contains(method) {
+            list.add("routes", "\(name): \(method) goes where its INVITE went, and never by a route; leave it out")
+        }
         for method in route.methods where !known.contains(method) {
             guard let near = NearMiss.of(method, among: known) else { continue }
             list.add("routes", "\(name): no request has the method \(method); did you mean \(near)?")
@@ -119,6 +163,9 @@ extension Settings {
     }
 
     private func adviseAccess(_ list: inout ProblemList) {
+        if limits.totalPerSecond > 0, limits.sourcePerSecond > limits.totalPerSecond {
+            list.add("limits.source-per-second", "is of no use: limits.total-per-second is less, and goes for all")
+        }
         for block in access.deny where block.prefixLength == 0 {
             let family = block.address.isIPv6 ? "IPv6" : "IPv4"
             list.add("access.deny", "\(block.text) is every \(family) address: nobody could send anything")

@@ -89,6 +89,12 @@ package struct StorageSettings: Equatable, Sendable {
         if !url.isEmpty, mode == .none {
             list.add("storage.db_url", "is of no use with storage.db_mode 0: nothing is stored; 1 stores each change")
         }
+        if isShared, isOn, file != nil {
+            list.add(
+                "storage.shared",
+                "is for a database that all nodes reach; a file of SQLite is one host's, so leave it out, or use "
+                    + "postgres://")
+        }
         if module != .none, url.isEmpty {
             list.add("storage.module", "writes nothing without storage.db_url")
         }

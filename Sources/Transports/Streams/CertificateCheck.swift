@@ -50,7 +50,30 @@ package struct CertificateCheck: Sendable {
                 findings.append(Finding(key: key, message: message, isFatal: false))
             }
         }
+        for host in settings.hosts {
+            guard let first = try? NIOSSLCertificate.fromPEMFile(host.certificateFile).first else { continue }
+            let names = names(of: first)
+            guard !names.isEmpty, !names.contains(where: { Self.covers($0, host.name) }) else { continue }
+            let message =
+                "\(host.certificateFile) is for \(names.joined(separator: ", ")), not for \(host.name): whoever asks for "
+                + "that name will refuse it"
+            findings.append(Finding(key: "\(section).hosts", message: message, isFatal: false))
+        }
         return findings
+    }
+
+    /// The host names that a certificate is for, in lower case.
+    private static func names(of certificate: NIOSSLCertificate) -> [String] {
+        certificate._subjectAlternativeNames().filter { $0.nameType == .dnsName }.map {
+            String(decoding: $0.contents, as: UTF8.self).lowercased()
+        }
+    }
+
+    /// Whether a name of a certificate covers that of a host, which may be a wildcard itself (RFC 6125 §6.4.3).
+    private static func covers(_ name: String, _ host: String) -> Bool {
+        if name == host { return true }
+        guard name.hasPrefix("*."), let dot = host.firstIndex(of: ".") else { return false }
+        return !host.hasPrefix("*") && host[dot...] == name.dropFirst()
     }
 
     /// The same of management's files.
