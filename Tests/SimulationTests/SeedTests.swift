@@ -179,8 +179,8 @@ struct SeedTests {
         #expect(report.confirmed > 0)
     }
 
-    /// A peer learned of an answer after it had told the heir all it knew; a callee's 180 had died with its node, but for
-    /// its Contact; a CANCEL was for a pass that rang on when another had been answered.
+    /// A peer learned of an answer after it had told the heir all it knew; a callee's 180 had died with its node, but
+    /// for its Contact; a CANCEL was for a pass that rang on when another had been answered.
     private static let learnedLate: [(seed: UInt64, keepAlive: Bool)] = [
         (3_789, false), (2_064_363_723, false), (1_809_524_342, true),
     ]
