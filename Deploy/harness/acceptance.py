@@ -35,6 +35,7 @@ import cases_registrar
 import cases_reload
 import cases_requests
 import cases_robust
+import cases_script
 import cases_seal
 import cases_services
 import cases_storage
@@ -85,6 +86,8 @@ CASES = [
     ("script-stock", cases_registrar.script_stock, 60, 60),
     ("media", cases_media.media, 60, 60),
     ("media-real", cases_media.media_real, 60, 60),
+    ("script-bad", cases_script.bad_scripts, 120, 90),
+    ("script-beside", cases_script.beside_kamailio, 180, 180),
     ("hunting-above", cases_hunting.hunting_above, 150, 90),
     ("hunting-behind", cases_hunting.hunting_behind, 150, 90),
     ("stream-manners", cases_manners.manners, 120, 120),

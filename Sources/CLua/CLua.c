@@ -49,13 +49,26 @@ static void place(lua_State *thread, int level, char *file, size_t capacity, int
     }
 }
 
+/* Calls within one another: as many as Lua 5.1 takes. Lua 5.4's own limit costs a run tens of milliseconds. To count
+   them is to walk over them, so that is done now and then; there are a few thousand more at most when it is seen. */
+enum { call_limit = 20000, calls_looked_at = 16 * stride };
+
 static void count_steps(lua_State *thread, lua_Debug *activation) {
     clua_run *run = clua_run_of(thread);
+    lua_Debug deepest;
     run->steps += stride;
-    if (!run->passed_steps && run->steps < run->step_limit) return;
+    if (!run->passed_steps && run->steps < run->step_limit) {
+        if (run->steps % calls_looked_at || !lua_getstack(thread, call_limit, &deepest)) return;
+        run->is_too_deep = 1;
+    }
     run->passed_steps = run->exits = 1;
     lua_sethook(thread, count_steps, LUA_MASKCOUNT, 1);
     lua_getinfo(thread, "Sl", activation);
+    if (run->is_too_deep) {
+        lua_pushfstring(thread, "%s:%d: stack overflow: more than %d calls within one another", activation->short_src,
+                        activation->currentline, (int)call_limit);
+        lua_error(thread);
+    }
     lua_pushfstring(thread, "%s:%d: more than %I instructions in one run", activation->short_src,
                     activation->currentline, (LUAI_UACINT)run->step_limit);
     lua_error(thread);
@@ -299,7 +312,7 @@ static clua_run *take_run(clua *state) {
     run->steps = 0;
     run->step_limit = state->limits.steps;
     run->memory_left = state->limits.run_memory;
-    run->exits = run->passed_steps = run->passed_memory = run->is_absent = run->is_chunk = 0;
+    run->exits = run->passed_steps = run->is_too_deep = run->passed_memory = run->is_absent = run->is_chunk = 0;
     lua_sethook(run->thread, count_steps, LUA_MASKCOUNT, stride);
     return run;
 }

@@ -16,6 +16,7 @@ struct clua_run {
     size_t memory_left;
     int exits; /* it is being left: by exit, or past its limit */
     int passed_steps, passed_memory;
+    int is_too_deep; /* its steps count as passed for that */
     int is_absent;
     /* What it begins with: lent until it has begun. */
     const uint8_t *name, *argument;

@@ -62,6 +62,16 @@ struct LogRepeatsTests {
         for moment in 0..<Int64(100) { _ = repeats.take(Note(.info, "a"), now: moment) }
         #expect(repeats.take(Note(.info, "b"), now: 100).count == 1)
     }
+
+    @Test func `nor do lines of a script, as long as there are not too many`() {
+        var repeats = LogRepeats()
+        func note(_ line: Int) -> Note { Note(.warning, "it failed", [("file", "a.lua"), ("line", "\(line)")]) }
+        for moment in 0..<Int64(100) { _ = repeats.take(note(1), now: moment) }
+        #expect(repeats.take(note(1), now: 100).isEmpty && repeats.take(note(2), now: 100).count == 1)
+        // Of very many lines those that are beyond the limit are one kind together.
+        let written = (3..<2_000).reduce(0) { $0 + repeats.take(note($1), now: 200).count }
+        #expect(written == LogRepeats.placeLimit - 2 + LogRepeats.burst)
+    }
 }
 
 @Suite("What the counters tell")

@@ -76,6 +76,23 @@ struct LibraryTests {
         }
     }
 
+    @Test(.enabled(if: list != nil, "the list of Kamailio's exports is not at hand"))
+    func `of all that Kamailio exports, what is not here is found before the script serves`() throws {
+        let list = try #require(Self.list)
+        let names = list.keys.sorted()
+        #expect(names.count == 801)
+        let calls = names.map { "  KSR.\($0)()" }.joined(separator: "\n")
+        let text = "function ksr_request_route()\n\(calls)\nend\n"
+        let findings = ScriptCheck.findings(
+            in: ScriptSource(main: .init(name: "route.lua", text: Array(text.utf8))), modules: nil)
+        let known = Set(Library.functions.map(\.name))
+        let missing = names.filter { !known.contains($0) }
+        #expect(findings.count == missing.count)
+        for (finding, name) in zip(findings, missing) {
+            #expect(finding.kind == .unknownFunction && finding.text.hasPrefix("KSR.\(name) "), "\(finding)")
+        }
+    }
+
     @Test(.enabled(if: usage != nil, "the count of calls is not at hand"))
     func `at least 98.1 % of the calls of public scripts are served`() throws {
         let usage = try #require(Self.usage)

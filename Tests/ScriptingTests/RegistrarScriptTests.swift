@@ -70,6 +70,7 @@ struct RegistrarScriptTests {
         #expect(answer.told == "save -1" && answer.sent?.status == 500, "out of order")
         answer = try save(Self.register((1...11).map { "<sip:bob@127.0.0.\($0)>" }, call: "r2"))
         #expect(answer.told == "save -2" && answer.sent?.status == 503, "too many")
+        #expect(answer.sent?.lines("P-Registrar-Error") == ["P-Registrar-Error: Too many registered contacts"])
         answer = try save(Self.register(["*"], call: "r3", extra: "Expires: 0\r\n"))
         #expect(answer.told == "save 3")
         #expect(desk.failures.isEmpty, "\(desk.failures)")

@@ -1,7 +1,9 @@
 // Keeps one kind of log line from filling a log: of each sentence at most `burst` lines in `window` are let through,
-// the rest is counted, and told once a window while it goes on, and once when it has ended.
+// the rest is counted, and told once a window while it goes on, and once when it has ended. What is said of a line of a
+// script counts for that line: a fault that comes with every call does not hide another.
 //
-// Limit: `kindLimit` sentences at a time; sentences are constant texts of ours, of which there are fewer.
+// Limits: `kindLimit` kinds at a time; sentences are constant texts of ours, of which there are fewer. Beyond
+// `placeLimit` kinds lines of scripts count as one.
 
 package import Node
 
@@ -9,6 +11,7 @@ package struct LogRepeats: Sendable {
     package static let burst = 20
     package static let window: Int64 = 60_000
     static let kindLimit = 256
+    package static let placeLimit = 128
 
     private struct Kind: Sendable {
         var began: Int64
@@ -23,8 +26,9 @@ package struct LogRepeats: Sendable {
 
     /// What is to be written now that this has happened.
     package mutating func take(_ note: Note, now: Int64) -> [Note] {
-        guard var kind = kinds[note.message] else {
-            if kinds.count < Self.kindLimit { kinds[note.message] = Kind(began: now, count: 1, last: note) }
+        let name = name(of: note)
+        guard var kind = kinds[name] else {
+            if kinds.count < Self.kindLimit { kinds[name] = Kind(began: now, count: 1, last: note) }
             return [note]
         }
         var notes: [Note] = []
@@ -35,8 +39,17 @@ package struct LogRepeats: Sendable {
         kind.count += 1
         kind.last = note
         if kind.count <= Self.burst { notes.append(note) } else { kind.suppressed += 1 }
-        kinds[note.message] = kind
+        kinds[name] = kind
         return notes
+    }
+
+    /// What a note is counted as: its sentence, and the line of the script that it names.
+    private func name(of note: Note) -> String {
+        guard let file = note.metadata.first(where: { $0.0 == "file" }),
+            let line = note.metadata.first(where: { $0.0 == "line" })
+        else { return note.message }
+        let name = "\(note.message) \(file.1):\(line.1)"
+        return kinds[name] == nil && kinds.count >= Self.placeLimit ? note.message : name
     }
 
     /// What is to be written of windows that have ended without a further line.

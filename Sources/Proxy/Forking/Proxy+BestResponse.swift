@@ -84,7 +84,7 @@ extension Proxy {
             return responseWithoutVia(via, context, branch: chosen)
         }
         var lines = ByteWriter()
-        for index in context.branches.indices where index != chosen {
+        for index in context.branches.indices where index != chosen && !context.branches[index].isSuperseded {
             let branch = context.branches[index]
             guard branch.final == 401 || branch.final == 407, loadStored(branch.response) else { continue }
             for field in stored.headers where field.name == .wwwAuthenticate || field.name == .proxyAuthenticate {

@@ -319,12 +319,17 @@ extension Proxy {
         finish(consume context, id)
     }
 
-    /// A further round: its targets come after all that were there, and a 6xx of before does not close it.
+    /// A further round: its targets come after all that were there, and a 6xx of before does not close it. What the
+    /// rounds before it came to counts no more, as with Kamailio's `failure_reply_mode` 3.
     private mutating func retry(_ context: inout ResponseContext, _ targets: [ForkTarget], _ bytes: [UInt8]) {
         context.final = .open
         context.isClosed = false
         let last = context.targets.map(\.group).max() ?? -1
+        let before = context.targets.count
         add(targets, bytes, to: &context, group: last + 1)
+        guard context.targets.count > before else { return }
+        for index in context.branches.indices { context.branches[index].isSuperseded = true }
+        for index in 0..<before { context.targets[index].failure = nil }
     }
 
     /// Adds targets of a script's, as many as there is room for: those of its first group to this one.

@@ -290,7 +290,8 @@ struct ClientBranch: Sendable {
     var final: Int?
     /// When its first 2xx came.
     var answeredAt: Instant?
-    /// Another address of the same target was tried instead (RFC 3263 §4.3): its result does not count.
+    /// Another address of the same target was tried instead (RFC 3263 §4.3), or a script has begun another round: its
+    /// result does not count.
     var isSuperseded = false
     /// To tags of its early dialogs, which end with it; kept where there are other branches.
     var earlyTags: [[UInt8]] = []

@@ -41,6 +41,19 @@ package enum RegistrarRefusal: Error, Equatable, Sendable {
         }
     }
 
+    /// What the module says of it in `P-Registrar-Error`; `nil` where it knows no such refusal.
+    package var moduleText: String? {
+        switch self {
+        case .malformed: "Message parse error"
+        case .unknownExtension: "No support for found Path indicated"
+        case .intervalTooBrief: "Interval too brief"
+        case .outOfOrder: "Out of order request"
+        case .tooMany: "Too many registered contacts"
+        case .full: "usrloc_record_insert failed"
+        case .unauthorized, .forbidden, .notFound, .methodNotAllowed, .unavailable: nil
+        }
+    }
+
     /// Header lines of the answer.
     package var lines: [UInt8] {
         switch self {

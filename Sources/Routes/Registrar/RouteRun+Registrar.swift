@@ -81,7 +81,8 @@ extension RouteRun {
             answer.lines = location(name).answerLines(to: request, now: time.now)
             result = outcome.rawValue
         } catch {
-            answer = RoutePlan.RegistrationAnswer(status: error.status, lines: error.lines)
+            let named = error.moduleText.map { Array("P-Registrar-Error: \($0)\r\n".utf8) } ?? []
+            answer = RoutePlan.RegistrationAnswer(status: error.status, lines: error.lines + named)
             result = error == .tooMany ? -2 : -1
         }
         plan.registrationStatuses.append(answer.status)
