@@ -429,11 +429,11 @@ def mistakes(report, quick):
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def until(binary, arguments, code, pattern, seconds=10):
+def until(binary, arguments, code, pattern, seconds=10, environment=None):
     """Runs it until it ends and says as wanted, or the time is over; whether it did, and what it said last."""
     end = now() + seconds
     while True:
-        got, text = run(binary, arguments)
+        got, text = run(binary, arguments, environment)
         if got == code and says(text, pattern):
             return True, f"exit {got}"
         if now() > end:
@@ -499,5 +499,14 @@ def told(report, quick):
             claim("wherever the URL of a member leads, it is asked over the bus", ["check", *first], 0, r"^equal: 0 dialogs on n1, n2, n3$")
             claim("it drains", ["drain", "n3", *first], 0, r"^n3 is draining$")
             claim("not the one that its URL leads to", ["status", *first], 0, r"n1 of acceptance, up, ready")
+        with Cluster(folder, 2, advertise=[]) as cluster:
+            for node in cluster.nodes:
+                node.name += ".example.org"
+            cluster.start()
+            one, two = cluster.nodes
+            names = [word for node in cluster.nodes for word in ("--node", node.name)]
+            claim("a name with dots is a member's before it is a host's", ["drain", two.name, "--node", one.url], 0, r"^n2.example.org is draining$")
+            good, seen = until(cluster.binary, ["check", *names], 0, r"^equal: 0 dialogs", environment={"UNDERSTUDY_NODE": one.url})
+            report.claim("and can be asked by it", good, seen)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
