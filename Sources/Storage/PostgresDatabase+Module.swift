@@ -1,5 +1,5 @@
 // The tables of Kamailio's module in PostgreSQL: of a batch one statement for what goes, and one each for rows that are
-// there, rows that are new, and variables, in the transaction of the records. A row that is there is changed and not
+// there, rows that are new, and what belongs to them, in the transaction of the records. A row that is there is changed and not
 // made anew, since the numbers of Kamailio's own tables end at 2³¹.
 
 import Dialogs
@@ -7,17 +7,21 @@ package import Node
 
 extension PostgresDatabase {
     static func check(_ module: ModuleStore, _ connection: PostgresConnection) throws(StorageError) {
-        for (path, known) in ModuleStore.versions {
-            let table = module.tables[keyPath: path]
+        for table in module.tables {
             let sql = "SELECT table_version FROM version WHERE table_name = $1"
-            let found = try connection.run(sql, [table]).first?.first ?? nil
-            guard let number = found.flatMap({ Int($0) }), known.contains(number) else {
-                throw StorageError.version(of: table, found, needed: known)
+            let found = try connection.run(sql, [table.name]).first?.first ?? nil
+            guard let number = found.flatMap({ Int($0) }), table.versions.contains(number) else {
+                throw StorageError.version(of: table.name, found, needed: table.versions)
             }
+            _ = try connection.run("SELECT \(list(table.columns)) FROM \(table.sql) LIMIT 0", [])
         }
-        let (columns, names) = (module.columns.joined(separator: ", "), module.variableColumns)
-        _ = try connection.run("SELECT \(columns) FROM \(module.dialogs) LIMIT 0", [])
-        _ = try connection.run("SELECT \(names.joined(separator: ", ")) FROM \(module.variables) LIMIT 0", [])
+    }
+
+    private static func list(_ columns: [String]) -> String { columns.joined(separator: ", ") }
+
+    /// `d.a = n.c0 AND d.b = n.c1`.
+    private static func same(_ columns: some Sequence<String>, _ alias: String, _ other: String) -> String {
+        columns.enumerated().map { "\(alias).\($1) = \(other).c\($0)" }.joined(separator: " AND ")
     }
 
     static func apply(
@@ -25,62 +29,81 @@ extension PostgresDatabase {
     ) throws(StorageError) {
         try delete(changes.gone, module, connection)
         guard !changes.rows.isEmpty else { return }
-        let rows = Batch(module.columns, changes.rows.map { ModuleStore.values($0) })
-        let same = "d.\(rows.columns[0]) = n.c0 AND d.\(rows.columns[1]) = n.c1 AND d.\(rows.columns[2]) = n.c2"
-        let changed = rows.columns.enumerated().dropFirst(ModuleStore.keyCount).map { "\($1) = n.c\($0)" }
+        let table = module.dialogs
+        for details in module.details { try disown(changes.rows, details, module, connection) }
+        let rows = Batch(table.columns, changes.rows.map(module.values))
+        let same = Self.same(table.columns[..<ModuleStore.keyCount], "d", "n")
+        let changed = table.columns.enumerated().dropFirst(ModuleStore.keyCount).map { "\($1) = n.c\($0)" }
         _ = try connection.run(
-            "UPDATE \(module.dialogs) AS d SET \(changed.joined(separator: ", ")) FROM \(rows.source) WHERE \(same)",
-            rows.arrays)
+            "UPDATE \(table.sql) AS d SET \(list(changed)) FROM \(rows.source) WHERE \(same)", rows.arrays)
         _ = try connection.run(
             """
-            INSERT INTO \(module.dialogs) (\(rows.columns.joined(separator: ", "))) SELECT n.* FROM \(rows.source)
-            WHERE NOT EXISTS (SELECT 1 FROM \(module.dialogs) AS d WHERE \(same))
+            INSERT INTO \(table.sql) (\(list(table.columns))) SELECT n.* FROM \(rows.source)
+            WHERE NOT EXISTS (SELECT 1 FROM \(table.sql) AS d WHERE \(same))
             """, rows.arrays)
-        try writeVariables(changes.rows, module, connection)
+        for details in module.details { try write(changes.rows, details, module, connection) }
     }
 
     /// Those that are as they were stay.
-    private static func writeVariables(
-        _ rows: [ModuleRow], _ module: ModuleStore, _ connection: PostgresConnection
+    private static func write(
+        _ rows: [ModuleStore.Written], _ details: ModuleStore.Details, _ module: ModuleStore,
+        _ connection: PostgresConnection
     ) throws(StorageError) {
-        let names = module.variableColumns
-        let all = Batch(
-            names, rows.flatMap { row in row.variables.map { ModuleStore.values($0, of: row.key) } },
-            empty: [.number(0), .number(0), .text(""), .text("")])
-        let same = names.enumerated().map { "v.\($1) = n.c\($0)" }.joined(separator: " AND ")
-        let numbers = Batch(Array(names[..<2]), rows.map { Array(ModuleStore.values($0.key)[..<2]) }, after: 4)
+        let table = details.table
+        let values = rows.flatMap { module.rows($0, of: details) }
+        let all = Batch(table.columns, values, empty: module.emptyRow(of: details))
+        let same = Self.same(table.columns, "v", "n")
+        let owners = Batch(
+            details.ownerColumns, rows.map { module.owner($0.identity, of: details) }, after: table.columns.count)
         _ = try connection.run(
             """
-            DELETE FROM \(module.variables) AS v USING \(numbers.source("k"))
-            WHERE v.\(names[0]) = k.c0 AND v.\(names[1]) = k.c1
-                AND NOT EXISTS (SELECT 1 FROM \(all.source) WHERE \(same))
-            """, all.arrays + numbers.arrays)
-        guard rows.contains(where: { !$0.variables.isEmpty }) else { return }
+            DELETE FROM \(table.sql) AS v USING \(owners.source("k"))
+            WHERE \(Self.same(details.ownerColumns, "v", "k")) AND NOT EXISTS (SELECT 1 FROM \(all.source) WHERE \(same))
+            """, all.arrays + owners.arrays)
+        guard !values.isEmpty else { return }
         _ = try connection.run(
             """
-            INSERT INTO \(module.variables) (\(names.joined(separator: ", "))) SELECT n.* FROM \(all.source)
-            WHERE NOT EXISTS (SELECT 1 FROM \(module.variables) AS v WHERE \(same))
+            INSERT INTO \(table.sql) (\(list(table.columns))) SELECT n.* FROM \(all.source)
+            WHERE NOT EXISTS (SELECT 1 FROM \(table.sql) AS v WHERE \(same))
             """, all.arrays)
     }
 
+    /// A row that another program has written may know the dialog by another did: what belongs to that one goes.
+    private static func disown(
+        _ rows: [ModuleStore.Written], _ details: ModuleStore.Details, _ module: ModuleStore,
+        _ connection: PostgresConnection
+    ) throws(StorageError) {
+        guard let (own, named) = details.name(in: module) else { return }
+        let key = Array(module.dialogs.columns[..<ModuleStore.keyCount])
+        let keys = Batch(
+            key + [named],
+            rows.map { ModuleStore.values($0.row.key) + module.owner($0.identity, of: details) })
+        _ = try connection.run(
+            """
+            DELETE FROM \(details.table.sql) AS v USING \(module.dialogs.sql) AS d, \(keys.source)
+            WHERE \(same(key, "d", "n")) AND d.\(named) <> n.c\(key.count) AND v.\(own) = d.\(named)
+            """, keys.arrays)
+    }
+
     static func delete(
-        _ gone: [ModuleRow.Key], _ module: ModuleStore, _ connection: PostgresConnection
+        _ gone: [ModuleStore.Identity], _ module: ModuleStore, _ connection: PostgresConnection
     ) throws(StorageError) {
         guard !gone.isEmpty else { return }
-        let (columns, names) = (module.columns, module.variableColumns)
-        let keys = Batch(Array(columns[..<ModuleStore.keyCount]), gone.map { ModuleStore.values($0) })
+        let table = module.dialogs
+        let key = Array(table.columns[..<ModuleStore.keyCount])
+        let keys = Batch(key, gone.map { ModuleStore.values($0.key) })
         _ = try connection.run(
-            """
-            DELETE FROM \(module.dialogs) AS d USING \(keys.source)
-            WHERE d.\(columns[0]) = n.c0 AND d.\(columns[1]) = n.c1 AND d.\(columns[2]) = n.c2
-            """, keys.arrays)
+            "DELETE FROM \(table.sql) AS d USING \(keys.source) WHERE \(same(key, "d", "n"))", keys.arrays)
         // Variables have no Call-ID: those of another dialog with the same numbers stay.
-        _ = try connection.run(
-            """
-            DELETE FROM \(module.variables) AS v USING \(keys.source)
-            WHERE v.\(names[0]) = n.c0 AND v.\(names[1]) = n.c1 AND NOT EXISTS (
-                SELECT 1 FROM \(module.dialogs) AS d WHERE d.\(columns[0]) = n.c0 AND d.\(columns[1]) = n.c1)
-            """, keys.arrays)
+        for details in module.details {
+            let owners = Batch(details.ownerColumns, gone.map { module.owner($0, of: details) })
+            _ = try connection.run(
+                """
+                DELETE FROM \(details.table.sql) AS v USING \(owners.source)
+                WHERE \(same(details.ownerColumns, "v", "n")) AND NOT EXISTS (
+                    SELECT 1 FROM \(table.sql) AS d WHERE \(same(details.owner.map { table.columns[$0] }, "d", "n")))
+                """, owners.arrays)
+        }
     }
 
     package func moduleRows(after last: Int64, limit: Int, now: Int64) throws(StorageError) -> ModulePage {
@@ -99,38 +122,48 @@ extension PostgresDatabase {
     private static func modulePage(
         after last: Int64, limit: Int, _ module: ModuleStore, _ connection: PostgresConnection
     ) throws(StorageError) -> ModulePage {
-        let columns = module.columns
+        let table = module.dialogs
         let found = try connection.run(
             """
-            SELECT \(columns.joined(separator: ", ")), id FROM \(module.dialogs) WHERE id > $1::bigint ORDER BY id
-            LIMIT \(limit)
+            SELECT \(list(table.columns)), id FROM \(table.sql) WHERE id > $1::bigint ORDER BY id LIMIT \(limit)
             """, [String(last)])
         var page = ModulePage()
-        page.rows = found.compactMap { row in
-            ModuleStore.row(number: { row[$0].flatMap { Int64($0) } }, text: { row[$0] })
+        var read: [(row: ModuleRow, texts: [String?])] = found.compactMap { texts in
+            module.row(number: { texts[$0].flatMap { Int64($0) } }, text: { texts[$0] }).map { ($0, texts) }
         }
-        page.unreadable = found.count - page.rows.count
-        page.last = found.last.flatMap { $0[columns.count] }.flatMap { Int64($0) }
+        page.unreadable = found.count - read.count
+        page.last = found.last.flatMap { $0[table.columns.count] }.flatMap { Int64($0) }
         page.isLast = found.count < limit || page.last == nil
-        guard !page.rows.isEmpty else { return page }
-        let names = module.variableColumns
-        let keys = Batch(Array(names[..<2]), page.rows.map { Array(ModuleStore.values($0.key)[..<2]) })
-        let pairs = try connection.run(
-            """
-            SELECT \(names.joined(separator: ", ")) FROM \(module.variables)
-            WHERE (\(names[0]), \(names[1])) IN (SELECT * FROM \(keys.source))
-            LIMIT \(page.rows.count * ModuleStore.variablesOfOne)
-            """, keys.arrays)
-        var variables: [[String?]: [ModuleRow.Variable]] = [:]
-        for pair in pairs {
-            guard let name = pair[2], let value = pair[3] else { continue }
-            variables[Array(pair[..<2]), default: []].append(ModuleRow.Variable(name: name, value: value))
+        for details in module.details where !read.isEmpty {
+            let rows = try Self.rows(of: read.map(\.texts), details, module, connection)
+            for index in read.indices {
+                let owner = details.owner.map { read[index].texts[$0] }
+                module.add(rows[owner, default: []], of: details, to: &read[index].row)
+            }
         }
-        for index in page.rows.indices {
-            let key = page.rows[index].key
-            page.rows[index].variables = variables[[String(key.entry), String(key.identifier)], default: []].sorted()
-        }
+        page.rows = read.map(\.row)
         return page
+    }
+
+    /// What belongs to those rows of dialogs, by the texts of its first columns.
+    private static func rows(
+        of owners: [[String?]], _ details: ModuleStore.Details, _ module: ModuleStore, _ connection: PostgresConnection
+    ) throws(StorageError) -> [[String?]: [[String?]]] {
+        let (columns, isNumber) = (details.ownerColumns, module.emptyRow(of: details).map(\.isNumber))
+        let keys = Batch(
+            columns,
+            owners.map { texts in
+                details.owner.enumerated().map { index, column in
+                    isNumber[index] ? .number(texts[column].flatMap { Int64($0) } ?? 0) : .text(texts[column])
+                }
+            })
+        let found = try connection.run(
+            """
+            SELECT \(list(details.table.columns)) FROM \(details.table.sql)
+            WHERE (\(list(columns))) IN (SELECT * FROM \(keys.source)) ORDER BY id
+            LIMIT \(owners.count * ModuleStore.detailLimit)
+            """, keys.arrays)
+        return Dictionary(grouping: found) { Array($0[..<columns.count]) }
     }
 
     /// Rows as the database takes many at once: an array a column.
@@ -148,7 +181,7 @@ extension PostgresDatabase {
             self.columns = columns
             first = after + 1
             let kinds = rows.first ?? empty
-            types = kinds.map { if case .number = $0 { "integer[]" } else { "text[]" } }
+            types = kinds.map { $0.isNumber ? "integer[]" : "text[]" }
             arrays = kinds.indices.map { column in
                 "{\(rows.map { Self.literal($0[column]) }.joined(separator: ","))}"
             }

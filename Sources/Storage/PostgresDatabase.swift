@@ -82,7 +82,7 @@ package final class PostgresDatabase: RecordDatabase {
     /// Makes the tables where they are not there.
     package func makeTables() throws(StorageError) {
         _ = try run(ShippedSchema.postgres)
-        if module?.tables.areStandard == true { _ = try run(ShippedSchema.postgresDialog) }
+        if let schema = module?.schema(sqlite: false) { _ = try run(schema) }
         try check()
     }
 
@@ -235,7 +235,7 @@ package final class PostgresDatabase: RecordDatabase {
     package func empty() throws(StorageError) {
         let ours = "DELETE FROM understudy_record WHERE held_back = 0"
         // As it does when the module itself has read what it keeps in mode 3. Together they are one transaction.
-        let theirs = module.map { "; DELETE FROM \($0.dialogs); DELETE FROM \($0.variables)" } ?? ""
+        let theirs = module.map { $0.tables.map { "; DELETE FROM \($0.sql)" }.joined() } ?? ""
         _ = try run(ours + theirs)
     }
 

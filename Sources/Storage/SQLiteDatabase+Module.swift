@@ -8,87 +8,102 @@ package import Node
 extension SQLiteDatabase {
     /// The module's tables are there, of a known version, with the columns that they are said to have.
     static func check(_ module: ModuleStore, _ database: Database) throws {
-        for (path, known) in ModuleStore.versions {
-            let table = module.tables[keyPath: path]
+        for table in module.tables {
             let sql = "SELECT table_version FROM version WHERE table_name = ?"
-            let found = try Int.fetchOne(database, sql: sql, arguments: [table])
-            guard let found, known.contains(found) else {
-                throw StorageError.version(of: table, found.map(String.init), needed: known)
+            let found = try Int.fetchOne(database, sql: sql, arguments: [table.name])
+            guard let found, table.versions.contains(found) else {
+                throw StorageError.version(of: table.name, found.map(String.init), needed: table.versions)
             }
+            _ = try Row.fetchAll(database, sql: "SELECT \(list(table.columns)) FROM \(table.sql) LIMIT 0")
         }
-        _ = try Row.fetchAll(database, sql: "SELECT \(list(module.columns)) FROM \(module.dialogs) LIMIT 0")
-        _ = try Row.fetchAll(database, sql: "SELECT \(list(module.variableColumns)) FROM \(module.variables) LIMIT 0")
     }
 
     private static func list(_ columns: [String]) -> String { columns.joined(separator: ", ") }
 
-    static func apply(_ changes: ModuleStore.Changes, _ module: ModuleStore, _ database: Database) throws {
-        for key in changes.gone { try delete(key, module, database) }
-        for row in changes.rows { try write(row, module, database) }
+    /// `a = ? AND b = ?`, or with another word between.
+    private static func equal(_ columns: some Sequence<String>, _ word: String = " AND ") -> String {
+        columns.map { "\($0) = ?" }.joined(separator: word)
     }
 
-    private static func write(_ row: ModuleRow, _ module: ModuleStore, _ database: Database) throws {
-        let (columns, values) = (module.columns, ModuleStore.values(row).map(\.databaseValue))
-        let (key, rest) = (columns[..<ModuleStore.keyCount], columns[ModuleStore.keyCount...])
+    private static func arguments(_ values: some Sequence<ModuleStore.Value>) -> StatementArguments {
+        StatementArguments(values.map(\.databaseValue))
+    }
+
+    static func apply(_ changes: ModuleStore.Changes, _ module: ModuleStore, _ database: Database) throws {
+        for identity in changes.gone { try delete(identity, module, database) }
+        for written in changes.rows { try write(written, module, database) }
+    }
+
+    private static func write(_ written: ModuleStore.Written, _ module: ModuleStore, _ database: Database) throws {
+        for details in module.details { try disown(written, details, module, database) }
+        let (table, values) = (module.dialogs, module.values(written))
+        let (key, rest) = (table.columns[..<ModuleStore.keyCount], table.columns[ModuleStore.keyCount...])
         let update = try database.cachedStatement(
-            sql: """
-                UPDATE \(module.dialogs) SET \(rest.map { "\($0) = ?" }.joined(separator: ", "))
-                WHERE \(key.map { "\($0) = ?" }.joined(separator: " AND "))
-                """)
+            sql: "UPDATE \(table.sql) SET \(equal(rest, ", ")) WHERE \(equal(key))")
         try update.execute(
-            arguments: StatementArguments(values[ModuleStore.keyCount...] + values[..<ModuleStore.keyCount]))
-        if database.changesCount == 0 {
-            let marks = Array(repeating: "?", count: columns.count)
-            let insert = try database.cachedStatement(
-                sql: "INSERT INTO \(module.dialogs) (\(list(columns))) VALUES (\(list(marks)))")
-            try insert.execute(arguments: StatementArguments(values))
+            arguments: arguments(values[ModuleStore.keyCount...] + values[..<ModuleStore.keyCount]))
+        if database.changesCount == 0 { try insert([values], into: table, database) }
+        for details in module.details {
+            try write(module.rows(written, of: details), written.identity, details, module, database)
         }
-        try write(row.variables, of: row.key, module, database)
+    }
+
+    private static func insert(
+        _ rows: [[ModuleStore.Value]], into table: ModuleStore.Table, _ database: Database
+    ) throws {
+        let marks = Array(repeating: "?", count: table.columns.count)
+        let insert = try database.cachedStatement(
+            sql: "INSERT INTO \(table.sql) (\(list(table.columns))) VALUES (\(list(marks)))")
+        for row in rows { try insert.execute(arguments: arguments(row)) }
     }
 
     /// Those that are as they were stay.
     private static func write(
-        _ variables: [ModuleRow.Variable], of key: ModuleRow.Key, _ module: ModuleStore, _ database: Database
+        _ rows: [[ModuleStore.Value]], _ identity: ModuleStore.Identity, _ details: ModuleStore.Details,
+        _ module: ModuleStore, _ database: Database
     ) throws {
-        let columns = module.variableColumns
+        let (table, owner) = (details.table, arguments(module.owner(identity, of: details)))
         let select = try database.cachedStatement(
-            sql: """
-                SELECT \(columns[2]), \(columns[3]) FROM \(module.variables)
-                WHERE \(columns[0]) = ? AND \(columns[1]) = ? ORDER BY 1, 2
-                """)
-        let numbers: StatementArguments = [key.entry, key.identifier]
-        let known = try Row.fetchAll(select, arguments: numbers).map { row in
-            ModuleRow.Variable(
-                name: String.fromDatabaseValue(row[0] as DatabaseValue) ?? "",
-                value: String.fromDatabaseValue(row[1] as DatabaseValue) ?? "")
-        }
-        guard known.sorted() != variables else { return }
+            sql: "SELECT \(list(table.columns)) FROM \(table.sql) WHERE \(equal(details.ownerColumns))")
+        let known = try Row.fetchAll(select, arguments: owner).map { Array($0.databaseValues) }
+        guard Set(known) != Set(rows.map { $0.map(\.databaseValue) }) else { return }
         let delete = try database.cachedStatement(
-            sql: "DELETE FROM \(module.variables) WHERE \(columns[0]) = ? AND \(columns[1]) = ?")
-        try delete.execute(arguments: numbers)
-        let insert = try database.cachedStatement(
-            sql: "INSERT INTO \(module.variables) (\(list(columns))) VALUES (?, ?, ?, ?)")
-        for variable in variables {
-            try insert.execute(
-                arguments: StatementArguments(ModuleStore.values(variable, of: key).map(\.databaseValue)))
-        }
+            sql: "DELETE FROM \(table.sql) WHERE \(equal(details.ownerColumns))")
+        try delete.execute(arguments: owner)
+        try insert(rows, into: table, database)
     }
 
-    private static func delete(_ key: ModuleRow.Key, _ module: ModuleStore, _ database: Database) throws {
-        let columns = module.columns
+    /// A row that another program has written may know the dialog by another did: what belongs to that one goes.
+    private static func disown(
+        _ written: ModuleStore.Written, _ details: ModuleStore.Details, _ module: ModuleStore, _ database: Database
+    ) throws {
+        guard let (own, named) = details.name(in: module) else { return }
+        let delete = try database.cachedStatement(
+            sql: """
+                DELETE FROM \(details.table.sql) WHERE \(own) IN (
+                    SELECT \(named) FROM \(module.dialogs.sql)
+                    WHERE \(equal(module.dialogs.columns[..<ModuleStore.keyCount])) AND \(named) <> ?)
+                """)
+        try delete.execute(
+            arguments: arguments(
+                ModuleStore.values(written.row.key) + module.owner(written.identity, of: details)))
+    }
+
+    private static func delete(_ identity: ModuleStore.Identity, _ module: ModuleStore, _ database: Database) throws {
+        let table = module.dialogs
         let dialog = try database.cachedStatement(
-            sql: """
-                DELETE FROM \(module.dialogs) WHERE \(columns[0]) = ? AND \(columns[1]) = ? AND \(columns[2]) = ?
-                """)
-        try dialog.execute(arguments: [key.entry, key.identifier, key.callID])
+            sql: "DELETE FROM \(table.sql) WHERE \(equal(table.columns[..<ModuleStore.keyCount]))")
+        try dialog.execute(arguments: arguments(ModuleStore.values(identity.key)))
         // Variables have no Call-ID: those of another dialog with the same numbers stay.
-        let names = module.variableColumns
-        let variables = try database.cachedStatement(
-            sql: """
-                DELETE FROM \(module.variables) WHERE \(names[0]) = ?1 AND \(names[1]) = ?2 AND NOT EXISTS (
-                    SELECT 1 FROM \(module.dialogs) WHERE \(columns[0]) = ?1 AND \(columns[1]) = ?2)
-                """)
-        try variables.execute(arguments: [key.entry, key.identifier])
+        for details in module.details {
+            let owner = module.owner(identity, of: details)
+            let rows = try database.cachedStatement(
+                sql: """
+                    DELETE FROM \(details.table.sql) WHERE \(equal(details.ownerColumns)) AND NOT EXISTS (
+                        SELECT 1 FROM \(table.sql) WHERE \(equal(details.owner.map { table.columns[$0] })))
+                    """)
+            try rows.execute(arguments: arguments(owner + owner))
+        }
     }
 
     package func moduleRows(after last: Int64, limit: Int, now: Int64) throws(StorageError) -> ModulePage {
@@ -98,15 +113,23 @@ extension SQLiteDatabase {
             page.isLast = true
             return page
         }
+        let table = module.dialogs
         let found: [(number: Int64, row: ModuleRow?)] = try reading { database in
-            let columns = Self.list(module.columns.map { "\(module.dialogs).\($0)" })
-            let sql = "SELECT \(columns), id FROM \(module.dialogs) WHERE id > ? ORDER BY id LIMIT ?"
+            let columns = Self.list(table.columns.map { "\(table.sql).\($0)" })
+            let sql = "SELECT \(columns), id FROM \(table.sql) WHERE id > ? ORDER BY id LIMIT ?"
             return try Row.fetchAll(database, sql: sql, arguments: [last, limit]).map { row in
-                var read = ModuleStore.row(
+                var read = module.row(
                     number: { Int64.fromDatabaseValue(row[$0] as DatabaseValue) },
                     text: { String.fromDatabaseValue(row[$0] as DatabaseValue) })
-                if let key = read?.key { read?.variables = try Self.variables(of: key, module, database) }
-                return (row[module.columns.count], read)
+                for details in module.details where read != nil {
+                    let owner = details.owner.map { row[$0] as DatabaseValue }
+                    let rows = try Self.rows(of: owner, details, database)
+                    if var whole = read {
+                        module.add(rows, of: details, to: &whole)
+                        read = whole
+                    }
+                }
+                return (row[table.columns.count], read)
             }
         }
         page.rows = found.compactMap(\.row)
@@ -116,27 +139,22 @@ extension SQLiteDatabase {
         return page
     }
 
-    private static func variables(
-        of key: ModuleRow.Key, _ module: ModuleStore, _ database: Database
-    ) throws -> [ModuleRow.Variable] {
-        let columns = module.variableColumns
+    private static func rows(
+        of owner: [DatabaseValue], _ details: ModuleStore.Details, _ database: Database
+    ) throws -> [[String?]] {
         let select = try database.cachedStatement(
             sql: """
-                SELECT \(columns[2]), \(columns[3]) FROM \(module.variables)
-                WHERE \(columns[0]) = ? AND \(columns[1]) = ? LIMIT \(ModuleStore.variablesOfOne)
+                SELECT \(list(details.table.columns)) FROM \(details.table.sql) WHERE \(equal(details.ownerColumns))
+                ORDER BY id LIMIT \(ModuleStore.detailLimit)
                 """)
-        return try Row.fetchAll(select, arguments: [key.entry, key.identifier]).compactMap { row in
-            guard let name = String.fromDatabaseValue(row[0] as DatabaseValue),
-                let value = String.fromDatabaseValue(row[1] as DatabaseValue)
-            else { return nil }
-            return ModuleRow.Variable(name: name, value: value)
-        }.sorted()
+        return try Row.fetchAll(select, arguments: StatementArguments(owner)).map { row in
+            row.databaseValues.map { String.fromDatabaseValue($0) }
+        }
     }
 
     /// Everything goes, as it does when the module itself has read what it keeps in mode 3.
     static func empty(_ module: ModuleStore, _ database: Database) throws {
-        try database.execute(sql: "DELETE FROM \(module.dialogs)")
-        try database.execute(sql: "DELETE FROM \(module.variables)")
+        for table in module.tables { try database.execute(sql: "DELETE FROM \(table.sql)") }
     }
 }
 

@@ -31,7 +31,7 @@ package final class SQLiteDatabase: RecordDatabase {
         }
         do {
             queue = try DatabaseQueue(path: file, configuration: configuration)
-            let schema = ShippedSchema.sqlite + (module?.tables.areStandard == true ? ShippedSchema.sqliteDialog : "")
+            let schema = ShippedSchema.sqlite + (module?.schema(sqlite: true) ?? "")
             try queue.write { try $0.execute(sql: schema) }
         } catch {
             throw Self.told(error)

@@ -14,15 +14,15 @@ struct InitStorage: AsyncParsableCommand {
         commandName: "init", abstract: "Make the tables, where they are not there, and compare their versions.",
         discussion: """
             A node makes a new SQLite file by itself, but nothing in PostgreSQL; this makes both, and says whether a \
-            database that is there can be used. Nothing in it is changed. With storage.module dialog the tables of \
-            Kamailio's module are made as well, where they have its names for them.
+            database that is there can be used. Nothing in it is changed. With storage.module the tables of that \
+            module of Kamailio's are made as well, where they have its names for them.
 
             Exit codes: 0 the tables are there; 2 they are not, or of another version.
             """)
 
     @Option(help: ArgumentHelp("Like sqlite:///var/lib/understudy/dialogs.db; else storage.db_url.", valueName: "URL"))
     var dbUrl: String?
-    @Option(help: ArgumentHelp("dialog: the tables of Kamailio's module, too; with --db-url.", valueName: "NAME"))
+    @Option(help: ArgumentHelp("dialog or ims_dialog: that module's tables, too; with --db-url.", valueName: "NAME"))
     var module: String?
     @Option(name: .shortAndLong, help: "The node's YAML file.", completion: .file(extensions: ["yaml", "yml"]))
     var config: String?

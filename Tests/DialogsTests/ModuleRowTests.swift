@@ -27,6 +27,7 @@ struct ModuleRowTests {
         record.callID = text("a84b4c76e66710@pc33.example.org")
         record.fromTag = text("alice")
         record.state = .confirmed
+        record.inviteCSeq = 6
         record.from = text("\"Alice\" <sip:alice@example.org;user=phone>;tag=alice")
         record.to = text("Bob <sip:bob@example.org>")
         record.requestURI = text("sip:bob@192.0.2.9")
@@ -90,6 +91,7 @@ struct ModuleRowTests {
         expected.callee.cSeq = "0"
         expected.callee.contact = "sip:bob@192.0.2.9"
         expected.callee.socket = "udp:192.0.2.2:5070"
+        expected.inviteCSeq = "6"
         expected.state = 4
         expected.startTime = 1_700_000_003
         expected.timeout = 1_700_000_063
@@ -149,6 +151,31 @@ struct ModuleRowTests {
             Issue.record("\(tag)")
             return
         }
+    }
+
+    @Test func `of a forked call ims_dialog has each callee that is as far, and who does not fit is left out`() throws {
+        var record = Self.record()
+        let long = String(repeating: "x", count: 300)
+        for (tag, state, contact) in [
+            ("desk", DialogState.confirmed, "sip:desk@192.0.2.9"), ("rang", .early, "sip:rang@192.0.2.9"),
+            ("gone", .deleted, "sip:gone@192.0.2.9"), ("long", .confirmed, "sip:\(long)@192.0.2.9"),
+        ] {
+            var out = Record.Out()
+            (out.toTag, out.state) = (Self.text(tag), state)
+            out.side.contact = Self.text(contact)
+            record.outs.append(out)
+        }
+        func row(_ allCallees: Bool) throws -> (ModuleRow, cut: Int)? {
+            let projection = ModuleProjection(
+                Self.did, Self.canonical(record), Self.times, size: 4_096, allCallees: allCallees)
+            guard case .row(let row, let cut) = projection else { return nil }
+            return (row, cut)
+        }
+        let (main, cut) = try #require(try row(false))
+        #expect(main.others.isEmpty && cut == 0)
+        let (all, cutOfAll) = try #require(try row(true))
+        #expect(([all.callee] + all.others).map(\.tag).sorted() == ["bob", "desk"] && cutOfAll == 1)
+        #expect(all.others.first?.uri == "sip:bob@example.org")
     }
 
     @Test func `no text breaks a statement: NUL and what is not UTF-8 are marked, and widths are characters`() throws {

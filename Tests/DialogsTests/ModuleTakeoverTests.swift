@@ -25,6 +25,7 @@ struct ModuleTakeoverTests {
         row.callee.contact = "sip:bob@192.0.2.9:5070"
         row.callee.routes = "<sip:edge.example.org;lr>,<sip:192.0.2.30;lr>"
         row.callee.socket = "udp:192.0.2.1:5060"
+        row.inviteCSeq = "5"
         row.state = 4
         row.startTime = 1_700_000_000
         row.timeout = 1_700_000_160
@@ -72,6 +73,28 @@ struct ModuleTakeoverTests {
         #expect(again == row)
     }
 
+    @Test func `each callee of a forked call is a side of it, under its own address`() throws {
+        let taken = try Self.takeover(
+            Self.row { row in
+                var desk = row.callee
+                (desk.tag, desk.uri) = ("td", "sip:desk@example.org")
+                (desk.contact, desk.routes) = ("sip:desk@192.0.2.10", "")
+                row.others = [desk, row.callee]
+            })
+        let record = try Record(RawSpan(_elements: taken.record.span))
+        #expect(Set(record.outs.map(\.toTag)) == [Array("tb".utf8), Array("td".utf8)] && record.outs.count == 2)
+        let desk = try #require(record.outs.first { $0.toTag == Array("td".utf8) })
+        #expect(desk.to == Array("<sip:desk@example.org>".utf8) && desk.state == .confirmed)
+        #expect(desk.side.contact == Array("sip:desk@192.0.2.10".utf8) && desk.side.routes.isEmpty)
+        #expect(throws: ModuleRowError.badContact) {
+            try Self.takeover(
+                Self.row { row in
+                    row.others = [row.callee]
+                    row.others[0].contact = ""
+                })
+        }
+    }
+
     @Test func `every node makes the same of it, under Kamailio's numbers`() throws {
         let table = makeTable(buckets: Self.size)
         let did = table.did(ofModule: Self.row())
@@ -100,7 +123,8 @@ struct ModuleTakeoverTests {
     static let odd: [(name: String, error: ModuleRowError, change: @Sendable (inout ModuleRow) -> Void)] = [
         ("early", .notAnswered, { $0.state = 2 }), ("over", .notAnswered, { $0.state = 5 }),
         ("state", .notAnswered, { $0.state = 260 }), ("no Call-ID", .noCallID, { $0.key.callID = "" }),
-        ("no tag", .noFromTag, { $0.caller.tag = "" }), ("entry", .wrongEntry, { $0.key.entry += 1 }),
+        ("no tag", .noFromTag, { $0.caller.tag = "" }), ("no callee", .noCallee, { $0.callee = .init() }),
+        ("entry", .wrongEntry, { $0.key.entry += 1 }),
         ("number", .wrongIdentifier, { $0.key.identifier = -1 }),
         ("large number", .wrongIdentifier, { $0.key.identifier = 1 << 31 }),
         ("start", .badTime, { $0.startTime = -1 }), ("end", .badTime, { $0.timeout = .max }),

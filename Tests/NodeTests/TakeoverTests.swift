@@ -33,14 +33,15 @@ struct TakeoverTests {
         return row
     }
 
-    private static func bench(_ rows: [ModuleRow], isShared: Bool = false, mode: StorageSettings.Mode = .realtime)
-        -> ClusterBench
-    {
+    private static func bench(
+        _ rows: [ModuleRow], isShared: Bool = false, mode: StorageSettings.Mode = .realtime,
+        module: StorageSettings.Module = .dialog
+    ) -> ClusterBench {
         var bench = ClusterBench { settings in
             settings.storage.url = "sqlite:///somewhere"
             settings.storage.mode = mode
             settings.storage.isShared = isShared
-            settings.storage.module = .dialog
+            settings.storage.module = module
             settings.storage.fetchRows = 2
             settings.dialogs.profilesNoValue = ["calls"]
             settings.dialogs.profilesWithValue = ["caller"]
@@ -73,6 +74,18 @@ struct TakeoverTests {
         }
         #expect(bench.disks[0].rows.count == 3)
         #expect(bench.events.allSatisfy { $0.event.kind != .start }, "their start was told by who began them")
+    }
+
+    @Test func `those of ims_dialog are, too, each callee of them`() throws {
+        let row = Self.row { row in
+            var desk = row.callee
+            (desk.tag, row.extra) = ("td", nil)
+            row.others = [desk]
+        }
+        let bench = Self.bench([row], module: .imsDialog)
+        #expect(StorageTests.held(bench) == [1, 1, 1])
+        let dialog = try #require(bench.nodes[2]?.dialogs(DialogQuery(), now: bench.now).dialogs.first)
+        #expect(dialog.outs.map(\.toTag).sorted() == ["tb", "td"] && dialog.profiles.isEmpty)
     }
 
     @Test(arguments: ["ta", "tb"])

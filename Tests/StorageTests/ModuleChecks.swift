@@ -21,6 +21,9 @@ enum ModuleChecks {
         ("what others wrote is read", othersAreRead), ("other names", otherNames), ("versions", versions),
     ]
 
+    /// Those of ims_dialog, too.
+    static let every = all + ImsDialogChecks.all
+
     static let module = ModuleStore(ModuleTables(), size: 4_096)
     static let dialogs = "SELECT hash_entry, hash_id, callid, state, timeout FROM dialog ORDER BY callid"
     static let variables = "SELECT hash_id, dialog_key, dialog_value FROM dialog_vars ORDER BY hash_id, dialog_key"

@@ -63,11 +63,11 @@ struct PostgresDatabaseTests {
         #expect(ContinuousClock.now - start < took + .seconds(1))
     }
 
-    @Test(.timeLimit(.minutes(2)), arguments: ModuleChecks.all.map(\.name))
+    @Test(.timeLimit(.minutes(2)), arguments: ModuleChecks.every.map(\.name))
     func `the tables of Kamailio's module follow the records`(name: String) throws {
         let server = try PostgresServer(try #require(PostgresServer.programs))
         server.makeDatabase("calls")
-        let check = try #require(ModuleChecks.all.first { $0.name == name }).check
+        let check = try #require(ModuleChecks.every.first { $0.name == name }).check
         try check(
             ModuleChecks.Place(
                 open: { module in

@@ -16,7 +16,8 @@ extension ModuleProjection {
     /// - Parameters:
     ///   - bytes: The canonical record.
     ///   - size: The module's `hash_size`.
-    public init(_ did: DialogID, _ bytes: [UInt8], _ times: Times, size: Int) {
+    ///   - allCallees: Whether the row has further callees, too.
+    public init(_ did: DialogID, _ bytes: [UInt8], _ times: Times, size: Int, allCallees: Bool = false) {
         let view = RecordView(bytes, ByteRange(bytes))
         guard !view.callID.isEmpty else {
             self = .unreadable
@@ -36,6 +37,8 @@ extension ModuleProjection {
         text.take(view.callID, ModuleRow.Width.callID, isWhole: true)
         row.caller = text.side(view.caller, uri: view.from, tag: view.fromTag, in: view)
         row.callee = text.side(out.side, uri: out.to.isEmpty ? view.to : out.to, tag: out.toTag, in: view)
+        if allCallees { row.others = text.others(view, but: out) }
+        row.inviteCSeq = String(view.inviteCSeq)
         row.requestURI = text.take(view.requestURI, ModuleRow.Width.uri)
         row.state = Int64(view.state.rawValue)
         let answered = view.times(in: bytes).answeredMilliseconds
@@ -105,6 +108,21 @@ private struct ColumnText {
         row.contact = take(side.contact, ModuleRow.Width.contact, isWhole: true)
         row.socket = take(view.socket(side, bytes) ?? [], ModuleRow.Width.socket)
         return row
+    }
+
+    /// Callees that are as far as the main one. One whose texts do not fit is left out, and counts as cut.
+    mutating func others(_ view: RecordView, but main: RecordView.Out) -> [ModuleRow.Side] {
+        var outs: [RecordView.Out] = []
+        view.forEachOut(in: bytes) { out in
+            guard out.toTag != main.toTag, let state = out.state, state != .deleted else { return }
+            if (state >= .confirmedNotAcknowledged) == (view.state >= .confirmedNotAcknowledged) { outs.append(out) }
+        }
+        return outs.compactMap { out in
+            var own = ColumnText(bytes)
+            let row = own.side(out.side, uri: out.to.isEmpty ? view.to : out.to, tag: out.toTag, in: view)
+            cut += own.isTooLong ? 1 : own.cut
+            return own.isTooLong ? nil : row
+        }
     }
 
     mutating func variables(_ view: RecordView) -> [ModuleRow.Variable] {

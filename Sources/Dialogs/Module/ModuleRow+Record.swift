@@ -14,6 +14,8 @@ public enum ModuleRowError: Error, Hashable, Sendable, CustomStringConvertible {
     /// It rings, or is over.
     case notAnswered
     case noCallID, noFromTag
+    /// No row of a callee.
+    case noCallee
     /// It stands where another Call-ID belongs, or another `hash_size`.
     case wrongEntry
     /// `hash_id` beyond 31 bits, or below 0.
@@ -27,6 +29,7 @@ public enum ModuleRowError: Error, Hashable, Sendable, CustomStringConvertible {
         case .notAnswered: "it has no answer, or is over"
         case .noCallID: "it has no Call-ID"
         case .noFromTag: "it has no tag of its caller"
+        case .noCallee: "it has no row of its callee"
         case .wrongEntry: "hash_entry is not the hash of its Call-ID: ims_dialog.hash_size must be Kamailio's hash_size"
         case .wrongIdentifier: "hash_id is not a number of 31 bits"
         case .badTime: "start_time or timeout is no Unix time"
@@ -102,13 +105,15 @@ extension ModuleRow {
         else { throw .notAnswered }
         guard !key.callID.isEmpty else { throw .noCallID }
         guard !caller.tag.isEmpty else { throw .noFromTag }
+        guard callee != Side() else { throw .noCallee }
         guard key.entry == Self.entry(of: Array(key.callID.utf8), size: size) else { throw .wrongEntry }
         guard 0...0x7FFF_FFFF ~= key.identifier else { throw .wrongIdentifier }
         let moments = 0...Int64(UInt32.max)
         guard moments.contains(startTime), moments.contains(timeout) else { throw .badTime }
-        for uri in [caller.uri, callee.uri] { guard Self.isURI(uri) else { throw .badURI } }
+        let sides = [caller, callee] + others
+        for uri in sides.map(\.uri) { guard Self.isURI(uri) else { throw .badURI } }
         guard requestURI.isEmpty || Self.isURI(requestURI) else { throw .badURI }
-        for side in [caller, callee] {
+        for side in sides {
             guard Self.isURI(side.contact) else { throw .badContact }
             var routes: [NameAddress] = []
             let bytes = Array(side.routes.utf8)
@@ -129,7 +134,8 @@ extension ModuleRow {
 
 extension Record {
     fileprivate mutating func take(_ row: ModuleRow) throws(ModuleRowError) {
-        let tags = [row.caller.tag, row.callee.tag].map { Array($0.utf8) }
+        let callees = [row.callee] + row.others
+        let tags = ([row.caller] + callees).map { Array($0.tag.utf8) }
         guard tags.allSatisfy({ $0.allSatisfy { $0 > 0x20 && $0 != 0x3B && $0 < 0x7F } }) else { throw .badURI }
         guard row.key.callID.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F }) else { throw .noCallID }
         callID = Array(row.key.callID.utf8)
@@ -143,10 +149,15 @@ extension Record {
         caller = try Self.side(row.caller)
         inviteCSeq = max(1, caller.cseq)
         settledCaller = inviteCSeq
-        var out = Out()
-        (out.toTag, out.state, out.acked) = (tags[1], .confirmed, inviteCSeq)
-        out.side = try Self.side(row.callee)
-        outs = [out]
+        for (callee, tag) in zip(callees, tags.dropFirst()) {
+            // A tag names one callee.
+            guard !outs.contains(where: { $0.toTag == tag }) else { continue }
+            var out = Out()
+            (out.toTag, out.state, out.acked) = (tag, .confirmed, inviteCSeq)
+            out.side = try Self.side(callee)
+            if callee.uri != row.callee.uri { out.to = Array("<\(callee.uri)>".utf8) }
+            outs.append(out)
+        }
     }
 
     private static func side(_ row: ModuleRow.Side) throws(ModuleRowError) -> Side {

@@ -1,5 +1,6 @@
 // ModuleRow is a dialog as Kamailio's module `dialog` keeps it in a database: a row of its table `dialog`, version 7,
-// and those of `dialog_vars`, version 1. Other programs read them; ours are records, byte for byte.
+// and those of `dialog_vars`, version 1. Other programs read them; ours are records, byte for byte. `ims_dialog` keeps
+// the same in other tables (`ModuleStore`), with a row for each callee, and without profiles.
 //
 // Columns have the module's meaning: `hash_entry` is its hash of the Call-ID, since it refuses to start with rows that
 // stand elsewhere; `hash_id` is what `dlg.list` prints; times are Unix seconds; `xdata` has the profiles (ModuleLinks).
@@ -58,6 +59,10 @@ public struct ModuleRow: Equatable, Sendable {
     public var key: Key
     public var caller = Side()
     public var callee = Side()
+    /// Further callees of a forked call, where they were asked for.
+    public var others: [Side] = []
+    /// Of the INVITE.
+    public var inviteCSeq = ""
     /// The module's number, which is a `DialogState`'s.
     public var state: Int64 = 0
     /// When it was answered, Unix seconds.

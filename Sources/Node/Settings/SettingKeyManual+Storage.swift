@@ -41,11 +41,11 @@ extension SettingManual {
         "storage.module": SettingManual(
             """
             `dialog`: the tables `dialog` and `dialog_vars` of Kamailio's module are kept beside ours, for other \
-            programs and for moving calls, <doc:Storage>
+            programs and for moving calls, <doc:Storage>; `ims_dialog`: `dialog_in`, `dialog_out` and `dialog_vars`
             """),
         "storage.table_name": SettingManual(
             """
-            The module's table of dialogs, version 7. It and its columns have other names only where they are there: \
+            The table of dialogs of the module `dialog`, version 7. It and its columns have other names only where they are there: \
             `understudy storage init` makes them under the module's
             """,
             range: "at most 63 letters, digits and `_`"),

@@ -21,6 +21,8 @@ package struct StorageSettings: Equatable, Sendable {
         case none
         /// `dialog` and `dialog_vars`.
         case dialog
+        /// `dialog_in`, `dialog_out` and `dialog_vars`.
+        case imsDialog = "ims_dialog"
     }
 
     package enum Mode: Int, CaseIterable, Sendable {
@@ -98,8 +100,8 @@ package struct StorageSettings: Equatable, Sendable {
         if module != .none, url.isEmpty {
             list.add("storage.module", "writes nothing without storage.db_url")
         }
-        if module == .none, !tables.areStandard {
-            list.add("storage.table_name", "and its columns are of no use without storage.module")
+        if module != .dialog, !tables.areStandard {
+            list.add("storage.table_name", "and its columns are of no use without storage.module dialog")
         }
     }
 }
