@@ -6,7 +6,8 @@
 //
 // They are written in the transaction of the records that they follow from, so they are never ahead of them nor behind.
 
-import Dialogs
+package import Dialogs
+import Foundation
 package import Node
 
 package struct ModuleStore: Sendable {
@@ -270,7 +271,26 @@ package struct ModuleStore: Sendable {
         row.flags = ModuleRow.Flags(rawValue: number(20) ?? 0)
         row.requestURI = some(21)
         row.extra = text(22)
+        row.links = row.extra.map { links(in: $0) } ?? []
         return row
+    }
+
+    /// What `xdata` says: JSON as a Kamailio wrote it, of which the names and values of profiles are taken.
+    private struct Extra: Decodable {
+        struct Link: Decodable {
+            let name: String
+            let value: String?
+        }
+
+        let profiles: [Link]?
+    }
+
+    /// - Returns: `nil` for what is no such object.
+    package static func links(in extra: String) -> [ProfileLink]? {
+        guard let read = try? JSONDecoder().decode(Extra.self, from: Data(extra.utf8)) else { return nil }
+        return (read.profiles ?? []).map { link in
+            ProfileLink(name: Array(link.name.utf8), value: link.value.map { Array($0.utf8) })
+        }
     }
 
     private static func imsRow(_ number: (Int) -> Int64?, _ text: (Int) -> String?) -> ModuleRow? {

@@ -27,7 +27,10 @@ struct TakeoverTests {
         row.state = 4
         row.startTime = 1_000_000_000 - 10
         row.timeout = 1_000_000_000 + 60
-        row.extra = #"{"profiles":[{"name":"calls"},{"name":"caller","value":"alice"},{"name":"unknown"}]}"#
+        row.links = [
+            ProfileLink(name: Array("calls".utf8)), ProfileLink(name: Array("caller".utf8), value: Array("alice".utf8)),
+            ProfileLink(name: Array("unknown".utf8)),
+        ]
         row.variables = [.init(name: "tenant", value: "blue")]
         change(&row)
         return row
@@ -79,7 +82,7 @@ struct TakeoverTests {
     @Test func `those of ims_dialog are, too, each callee of them`() throws {
         let row = Self.row { row in
             var desk = row.callee
-            (desk.tag, row.extra) = ("td", nil)
+            (desk.tag, row.links) = ("td", [])
             row.others = [desk]
         }
         let bench = Self.bench([row], module: .imsDialog)

@@ -2,7 +2,7 @@
 //
 //     {"profiles":[{"name":"calls"},{"name":"caller","value":"alice"}]}
 //
-// Links that the column has no room for are left out.
+// Links that the column has no room for are left out. Reading it is Storage's (`ModuleStore.links`).
 
 internal import Primitives
 

@@ -196,10 +196,8 @@ extension Record {
         var changes: [StampedChange] = row.variables.map {
             .variable(Array($0.name.utf8), value: Array($0.value.utf8))
         }
-        if let extra = row.extra {
-            guard let links = ModuleLinks.links(in: extra) else { throw .badExtra }
-            changes += links.filter(takes).map { .profile($0, isMember: true) }
-        }
+        guard let links = row.links else { throw .badExtra }
+        changes += links.filter(takes).map { .profile($0, isMember: true) }
         let bits = UInt32(truncatingIfNeeded: row.scriptFlags)
         changes += (0..<32).filter { bits & 1 << UInt32($0) != 0 }.map { .flag(UInt8($0), isSet: true) }
         for (flag, property) in Self.properties where row.flags.contains(flag) {

@@ -74,8 +74,10 @@ public struct ModuleRow: Equatable, Sendable {
     public var flags: Flags = []
     public var timeoutRoute: String?
     public var requestURI = ""
-    /// Profiles.
+    /// Profiles, as they are written.
     public var extra: String?
+    /// Profiles, as they were read; `nil` where `extra` cannot be understood.
+    public var links: [ProfileLink]? = []
     public var variables: [Variable] = []
 
     public init(key: Key) { self.key = key }
