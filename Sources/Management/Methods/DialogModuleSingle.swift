@@ -8,7 +8,8 @@ enum DialogModuleListContext: RPCMethod {
     static let parameters: [String] = []
     static let summary = """
         As dlg.list; what programs in the node's process have to say of a dialog (DLGCB_RPC_CONTEXT) stands behind its \
-        other fields, as lines in context.
+        other fields, as lines in context. In understudy there is none, as in a Kamailio without a module on top of \
+        dialog: all that nodes know of a dialog stands in dlg.list, the same on each.
         """
     static let errors: [String] = []
     static let example = "[]"
