@@ -19,6 +19,7 @@ import cases_balancers
 import cases_calls
 import cases_cluster
 import cases_drain
+import cases_facts
 import cases_flood
 import cases_hosts
 import cases_hunting
@@ -69,6 +70,10 @@ CASES = [
     ("stored", cases_storage.written, 90, 60),
     ("killed-all-postgres", cases_storage.killed_all_postgres, 180, 90),
     ("postgres-stopped", cases_storage.postgres_stopped, 420, 240),
+    ("killed-all-young", cases_facts.killed_all_young, 180, 120),
+    ("profiles-counted", cases_facts.profiles_counted, 420, 180),
+    ("variable-everywhere", cases_facts.variable_everywhere, 120, 90),
+    ("memory-of-variables", cases_facts.memory_of_variables, 420, 180),
     ("sealed", cases_seal.sealed, 180, 120),
     ("peers-sipp-udp", cases_peers.peers_sipp_udp, 120, 60),
     ("peers-sipp-tcp", cases_peers.peers_sipp_tcp, 120, 60),

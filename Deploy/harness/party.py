@@ -27,6 +27,7 @@ class Plan:
         answers_through=None,
         acks_to=None,
         rport=True,
+        user="alice",
     ):
         self.ring = ring  # from 180 to 200; None rings until cancelled
         self.hold = hold  # from ACK to the caller's BYE; None waits for a BYE
@@ -38,6 +39,7 @@ class Plan:
         )
         self.acks_to = acks_to  # (host, port) that gets the ACK instead of the first Route
         self.rport = rport  # whether our Via asks for RFC 3581
+        self.user = user  # the caller's, in From
 
 
 class Party:
@@ -75,7 +77,7 @@ class Party:
 
     def invite(self, destination, request_uri):
         host, port = self.phone.address
-        self.local_uri = f'"Alice" <sip:alice@{host}:{port}>'
+        self.local_uri = f'"{self.plan.user.capitalize()}" <sip:{self.plan.user}@{host}:{port}>'
         self.remote_uri = f"<{request_uri}>"
         self.target = request_uri
         self.invite_destination = destination

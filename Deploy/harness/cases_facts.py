@@ -1,0 +1,240 @@
+"""Acceptance: profiles and variables over a cluster, while nodes die. Each function takes (report, quick)."""
+
+import os
+import signal
+
+from cases_calls import Load
+from cases_storage import Stored
+from cluster import Failure
+from loop import now
+from party import Plan
+from stage import Stage
+
+USERS = ["alice", "bob", "carol", "dave", "erin"]
+VARIABLE = "turn"
+
+
+class Counted(Stage):
+    """Every call is in the profile `calls`, and in `caller` under its caller's user."""
+
+    def __init__(self, report):
+        super().__init__(report, lifetime=3600)
+        self.cluster.extra_lines.append(
+            'routes: [{match: "sip:.*", to: ["sip:%s.21:5070"], dialog: {profiles: [calls, "caller=$fU"]}}]' % self.net
+        )
+        for node in self.nodes:
+            node.configuration = with_profiles(node.configuration)
+
+    def sizes(self, node):
+        """What a node says of both profiles: all, then each user's, then all with a user."""
+        users = [node.rpc("dlg.profile_get_size", "caller", user) for user in USERS]
+        return [node.rpc("dlg.profile_get_size", "calls"), *users, node.rpc("dlg.profile_get_size", "caller")]
+
+    def wanted(self, calls):
+        """The same, by the phones: those that talk."""
+        users = [sum(1 for c in calls if c.plan.user == user) for user in USERS]
+        return [len(calls), *users, len(calls)]
+
+
+def with_profiles(plain):
+    def configuration():
+        return plain().replace("ims_dialog: {", "ims_dialog: {profiles_with_value: [caller], profiles_no_value: [calls], ")
+
+    return configuration
+
+
+def profiles_counted(report, quick):
+    """Every call in two profiles, nodes killed and started again under load: sizes are the phones' own counts at each
+    quiet moment, on every node, and 0 at the end."""
+    rate, kills, seconds = (100, 2, 2.0) if quick else (300, 10, 4.0)
+    with Counted(report) as stage:
+        for number in range(kills):
+            loads = [Load(stage, rate / len(USERS), Plan(ring=0.02, hold=None, user=user)) for user in USERS]
+            stage.phones.wait(lambda: False, seconds / 2)
+            victim = stage.cluster.busiest()
+            moment = victim.kill()
+            stage.survivors_notice(victim, moment)
+            stage.phones.wait(lambda: False, seconds / 2)
+            for load in loads:
+                load.stop()
+            hang_up_some(stage, number)
+            victim.start()
+            stage.cluster.wait_view([n.name for n in stage.nodes])
+            quiet(report, stage, f"after kill {number + 1}, of {victim.name}")
+        for call in talking(stage):
+            stage.phones.do(call.hang_up)
+        stage.phones.wait(lambda: all(e["done_at"] for c in stage.phones.calls for e in c.requests), 40, 0.2)
+        zero = [0] * (len(USERS) + 2)
+        empty = stage.phones.wait(lambda: all(stage.sizes(n) == zero for n in stage.nodes), 10, 0.1)
+        report.claim("every size is 0 at the end", empty, {n.name: stage.sizes(n) for n in stage.nodes})
+
+
+def talking(stage):
+    """Callers' sides of calls that neither side has ended."""
+    callees = stage.phones.callees()
+
+    def talks(call):
+        other = callees.get(call.call_id)
+        return call.acked_at and call.ended_at is None and other is not None and other.ended_at is None
+
+    return [call for call in list(stage.phones.calls) if talks(call)]
+
+
+def hang_up_some(stage, number):
+    """A third of the calls, from either side in turns."""
+    callees = stage.phones.callees()
+    for index, call in enumerate(talking(stage)[::3]):
+        stage.phones.do((callees[call.call_id] if (index + number) % 2 else call).hang_up)
+
+
+def quiet(report, stage, when):
+    """Until nothing is under way at the phones; then the sizes are theirs within 5 s."""
+
+    def over():
+        calls = list(stage.phones.calls)
+        return all(c.state in ("failed", "confirmed", "ended") for c in calls) and all(
+            e["done_at"] for party in calls + list(stage.phones.callee.answered_calls) for e in party.requests
+        )
+
+    if not stage.phones.wait(over, 40, 0.2):
+        raise Failure(f"the phones do not come to rest: {stage.phones.summary()}")
+    wanted = stage.wanted(talking(stage))
+    good = stage.phones.wait(lambda: all(stage.sizes(n) == wanted for n in stage.nodes), 5, 0.1)
+    report.claim(f"{when}, every node's sizes are the phones' counts", good, wanted if good else {n.name: stage.sizes(n) for n in stage.nodes} | {"phones": wanted})
+
+
+SCRIPT = """
+function ksr_request_route()
+  if KSR.siputils.has_totag() > 0 then
+    KSR.rr.loose_route()
+    if KSR.is_INVITE() then
+      local turn = KSR.pv.getw("$cs")
+      if turn %% 10 == 0 then KSR.pv.unset("$dlg_var(%(name)s)") else KSR.pv.sets("$dlg_var(%(name)s)", tostring(turn)) end
+    end
+    KSR.tm.t_relay()
+    return
+  end
+  KSR.rr.record_route()
+  KSR.tm.t_relay()
+end
+""" % {"name": VARIABLE}
+
+
+class Scripted(Stage):
+    def __enter__(self):
+        file = os.path.join(self.folder, "route.lua")
+        with open(file, "w") as script:
+            script.write(SCRIPT)
+        self.cluster.extra_lines.append(f"script: {{lua: {file}}}")
+        return super().__enter__()
+
+
+def variable_everywhere(report, quick):
+    """One dialog, re-INVITEs dealt over three nodes, each sets a variable, every tenth removes it: within 100 ms of
+    each 200 all nodes say the last value."""
+    count = 40 if quick else 100
+    with Scripted(report) as stage:
+        call = stage.establish(1, 1, stage.front, Plan(hold=None))[0]
+        stage.in_every_record_as("confirmed", [call])
+        did = stage.nodes[0].dialogs()[0]["did"]
+
+        def values():
+            return [
+                next((v["value"] for v in node.rpc("cluster.dialog", did)["variables"] if v["key"] == VARIABLE), None)
+                for node in stage.nodes
+            ]
+
+        codes, wrong, slowest, set_at_all = [], [], 0.0, 0
+        for number in range(count):
+            entry = stage.phones.do(call.send_request, "INVITE", stage.nodes[number % 3].sip)
+            stage.phones.wait(lambda e=entry: e["done_at"], 10, 0.001)
+            codes.append(entry["code"])
+            wanted = None if call.cseq % 10 == 0 else str(call.cseq)
+            set_at_all += wanted is not None
+            good = stage.phones.wait(lambda w=wanted: values() == [w] * 3, entry["done_at"] + 0.1 - now(), 0.002)
+            slowest = max(slowest, now() - entry["done_at"])
+            if not good:
+                wrong.append((call.cseq, values()))
+        report.claim(f"{count} re-INVITEs were answered 200", codes == [200] * count, set(codes))
+        report.claim("within 100 ms every node says the last value", not wrong and set_at_all > 0, wrong[:3])
+        report.figure("the slowest, with the asking", f"{slowest * 1000:.0f} ms")
+
+
+def killed_all_young(report, quick):
+    """SIGKILL of all nodes under load, in mode 1: what was older than 20 ms is there, live or over, and after SIGTERM all is."""
+    rate, seconds = (60, 4.0) if quick else (200, 10.0)
+    with Stored(report, 600) as stage:
+        for name, ends in (("SIGKILL", kill_all), ("SIGTERM", stop_all)):
+            load = Load(stage, rate, Plan(ring=0.01, hold=None))
+            stage.phones.wait(lambda: False, seconds / 2)
+            short = Load(stage, rate / 2, Plan(ring=0.01, hold=1.0))
+            stage.phones.wait(lambda: False, seconds / 2)
+            if name == "SIGTERM":
+                load.stop()
+                short.stop()
+                stage.phones.wait(lambda: False, 2.0)
+            moment = ends(stage)
+            load.stop()
+            short.stop()
+            stage.phones.wait(lambda: False, 1.0)
+            stage.start_all()
+            for node in stage.nodes:
+                node.wait_ready()
+            # Facts reach the other nodes some milliseconds after the phones have theirs.
+            old = moment - (0.02 + 0.05 if name == "SIGKILL" else 0.0)
+            calls = load.calls() + short.calls()
+            live = {c.call_id for c in calls if c.acked_at and c.acked_at <= old and c.ended_at is None}
+            over = {c.call_id for c in calls if c.ended_at and c.requests and c.requests[-1]["done_at"] and c.requests[-1]["done_at"] <= old}
+            for node in stage.nodes:
+                known = {d["call_id"] for d in node.dialogs()}
+                report.claim(f"after {name}, {node.name} has every call that was up", live and live <= known, f"{len(live - known)} of {len(live)} missing")
+                report.claim("and none that was over", over and not over & known, f"{len(over & known)} of {len(over)}")
+
+
+def kill_all(stage):
+    moment = now()
+    stage.kill_all()
+    return moment
+
+
+def stop_all(stage):
+    moment = now()
+    for node in stage.nodes:
+        node.process.send_signal(signal.SIGTERM)
+    for node in stage.nodes:
+        node.process.wait(40)
+        stage.cluster.processes.forget(node.name)
+        node.drop_connection()
+    return moment
+
+
+def memory_of_variables(report, quick):
+    """What a dialog takes on every node with no variable, one, and twelve."""
+    count, rate = (2000, 300) if quick else (10000, 400)
+    sizes = {}
+    for variables in (0, 1, 12):
+        with Stage(report, lifetime=43200) as stage:
+            names = ", ".join(f"name-of-variable-{n:02}: value-of-variable-{n:02}" for n in range(variables))
+            route = 'routes: [{match: "sip:.*", to: ["sip:%s.21:5070"]%s}]'
+            stage.cluster.stop()
+            stage.cluster.extra_lines.append(route % (stage.net, f", dialog: {{variables: {{{names}}}}}" if variables else ""))
+            stage.cluster.start()
+            stage.cluster.start_balancer()
+            before = resident(stage)
+            stage.establish(count, rate, stage.front, Plan(hold=None), seconds=60)
+            stage.in_every_record(count, 20)
+            stage.phones.wait(lambda: False, 8.0)  # Transactions are over by then.
+            sizes[variables] = max(after - b for after, b in zip(resident(stage), before)) / count
+            status = stage.nodes[1].dialogs()[0]
+            report.claim(f"{variables} variables are in the record", variables == 0 or len(stage.nodes[1].rpc("cluster.dialog", status["did"])["variables"]) == variables)
+            report.figure(f"bytes a dialog with {variables} variables", f"{sizes[variables]:.0f}")
+    report.claim("a variable of 18 and 20 characters takes 100 bytes at most", (sizes[12] - sizes[0]) / 12 <= 100, f"{(sizes[12] - sizes[0]) / 12:.0f}")
+
+
+def resident(stage):
+    """Of each node's process, bytes."""
+    found = []
+    for node in stage.nodes:
+        with open(f"/proc/{node.process.pid}/smaps_rollup") as file:
+            found.append(next(int(line.split()[1]) * 1024 for line in file if line.startswith("Pss_Anon:")))
+    return found
