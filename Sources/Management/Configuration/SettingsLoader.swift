@@ -84,6 +84,8 @@ package struct SettingsLoader: Sendable {
             }
         }
         loaded.origins = origins
+        // Of a file that cannot be read the key's value is known all the same.
+        let unread = Set(loaded.problems.map(\.key)).subtracting([""])
         readSecrets(&loaded, origins)
         // Who wrote a key almost right is told that, and not that the right one is missing.
         let meant = loaded.problems.compactMap { problem -> String? in
@@ -91,7 +93,6 @@ package struct SettingsLoader: Sendable {
             return String(problem.message[range.upperBound...].prefix { $0 != "?" })
         }
         let complained = Set(loaded.problems.map(\.key) + meant)
-        let unread = Set(loaded.problems.map(\.key)).subtracting([""])
         for var problem in loaded.settings.problems()
         where !Self.isTold(problem.key, among: complained) && !Self.follows(problem, from: unread) {
             problem.origin = origins[problem.key] ?? ""
