@@ -92,6 +92,11 @@ enum NodeInspection {
         process.access { $0.inspectedStamp(DialogID(rawValue: did)).0 }
     }
 
+    /// When the node last gave its word for the end of a dialog, to itself or to another.
+    static func lastWord(_ did: UInt64, _ process: RunningNode) -> Instant? {
+        process.access { $0.inspectedIntent(DialogID(rawValue: did))?.heardAt }
+    }
+
     /// Whether what the node last gave its word about is what its record says.
     static func isWordStanding(_ did: UInt64, _ process: RunningNode) -> Bool {
         let id = DialogID(rawValue: did)

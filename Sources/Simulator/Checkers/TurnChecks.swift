@@ -158,7 +158,8 @@ extension World {
         // Half of an intent's life, and what a frame takes.
         let oldest = now - .milliseconds(750) - .milliseconds(100) - 2 * (plan.bus.latency + plan.bus.jitter)
         // An heir that ends a ringing call asks nobody for a word: it had asked what they know.
-        guard call.grants.contains(where: { $0.at >= oldest && $0.process == host.process }) else {
+        guard let did = call.did, let given = NodeInspection.lastWord(did, node), host.virtualTime(given) >= oldest
+        else {
             return looksAway("R1", "an end that is not by its time")
         }
         let voices = members.filter { name in
@@ -166,7 +167,7 @@ extension World {
         }
         ran("R1")
         // What moves the deadline may be on its way as the time is up: it is let come in for 150 ms.
-        if call.askedAt == nil, !plan.hasTimers, plan.calls[call.index].forgets == nil, let did = call.did,
+        if call.askedAt == nil, !plan.hasTimers, plan.calls[call.index].forgets == nil,
             let own = NodeInspection.record(did, node, host), own.deadline + .milliseconds(149) > now
         {
             violate(
