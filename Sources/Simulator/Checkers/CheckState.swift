@@ -100,7 +100,7 @@ final class CheckState {
         truth.answers.append(
             Answer(
                 asker: found.asker, place: found.place, cseq: found.cseq, method: found.method,
-                reachedAt: world.now))
+                reachedAt: world.now, reachedBy: host.process))
         truth.mayShorten(packet.bytes, world)
         if found.method == .invite, truth.confirmedAt == nil { world.sever(host) }
     }
@@ -219,7 +219,7 @@ final class CheckState {
         if isFirst { truth.answers[index].knowers = knowing }
         let isConfirmed = truth.dialogs[found.place].confirmedAt != nil
         if isFirst && isKnownHere && found.method == .invite && found.asker == .caller && !isConfirmed {
-            checkCommit(host, truth, found.place, knowing, isUncommitted: isUncommitted, world)
+            checkCommit(host, truth, truth.answers[index], knowing, isUncommitted: isUncommitted, world)
         }
         if isFirst && isUncommitted { checkDropped(host, truth, world) }
         if isFirst && isKnownHere && !isUnheld && isConfirmed {
@@ -279,8 +279,9 @@ final class CheckState {
 
     /// A 2xx that confirms a dialog leaves only when a peer has the dialog (S1-3).
     private func checkCommit(
-        _ host: Host, _ truth: CallTruth, _ place: Int, _ knowing: [ProcessID], isUncommitted: Bool, _ world: World
+        _ host: Host, _ truth: CallTruth, _ answer: Answer, _ knowing: [ProcessID], isUncommitted: Bool, _ world: World
     ) {
+        let place = answer.place
         let standing = host.node.map { NodeInspection.standing(of: $0) }
         let isAlone = (standing?.livePeers ?? 0) == 0
         truth.dialogs[place].confirmHolders = knowing
@@ -292,7 +293,10 @@ final class CheckState {
             return looksAway("commit", "uncommitted, or alone")
         }
         ran("commit")
-        let serving = others.filter { world.hosts[$0.host].node.map { NodeInspection.isServing($0) } == true }
+        // Where it was a joiner that the 2xx reached, its sender has it from there, and both have it.
+        let serving = others.filter { process in
+            process == answer.reachedBy || world.hosts[process.host].node.map { NodeInspection.isServing($0) } == true
+        }
         // A joiner's word does not count (R11). Who is told by the others, after a cut, that it is out joins anew.
         let isDropped = max(world.disturbances.lastCut, world.disturbances.lastHealed) > world.now - .seconds(3)
         guard (isDropped ? others : serving).isEmpty else { return }

@@ -103,7 +103,8 @@ extension World {
 
     /// Whoever grants must know what was committed before, where somebody in reach does: itself, to begin with.
     private func checkKnowledge(_ call: CallTruth, _ did: UInt64, _ host: Host, _ node: RunningNode) {
-        guard !call.isEnding, call.askedAt == nil, !plan.hasTimers, !losesFrames,
+        // Whom a cut keeps from who committed it has that from the others, within a comparison or two.
+        guard links.isWhole, !call.isEnding, call.askedAt == nil, !plan.hasTimers, !losesFrames,
             now - call.committedAt > World.spreadTime, now - call.recordLostAt > .seconds(3),
             let own = NodeInspection.record(did, node, host), own.state != .deleted,
             own.deadline + .seconds(1) < call.committedDeadline
