@@ -30,7 +30,9 @@ extension Cluster {
     }
 
     /// When the inquiry that a peer is to be asked next is to be sent; `nil` without one.
-    func inquiryDue(_ peer: Peer) -> Instant? { inquiries.first(to: peer.id)?.notBefore }
+    func inquiryDue(ofPeer at: Int) -> Instant? {
+        inquiries.isEmpty ? nil : inquiries.first(to: peers[at].id)?.notBefore
+    }
 
     /// Writes the inquiry that is due.
     /// - Returns: Its number.

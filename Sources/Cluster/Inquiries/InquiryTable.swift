@@ -72,7 +72,9 @@ struct InquiryTable: Sendable {
     /// The first one to a member: the others wait for it.
     func first(to member: MemberID) -> Open? { open.first { $0.to == member } }
 
-    var nextTimeout: Instant { open.map(\.until).min() ?? .distantFuture }
+    var isEmpty: Bool { open.isEmpty }
+
+    var nextTimeout: Instant { isEmpty ? .distantFuture : open.map(\.until).min() ?? .distantFuture }
 
     subscript(number: UInt64) -> Open? { open.first { $0.number == number } }
 

@@ -25,12 +25,12 @@ extension Cluster {
         guard lanes[lane].isInUse else { return .distantFuture }
         var next = lanes[lane].helloAt
         if let at = peerPosition(ofLane: lane), peers[at].verdict == .heard {
-            let wants = peers[at].wants
-            let isWanting = !wants.dids.isEmpty || !wants.pushes.isEmpty || !peers[at].misaged.isEmpty
+            let isWanting =
+                !peers[at].wants.dids.isEmpty || !peers[at].wants.pushes.isEmpty || !peers[at].misaged.isEmpty
             if isWanting { next = lanes[lane].pauseUntil }
-            if let due = inquiryDue(peers[at]) { next = min(next, max(due, lanes[lane].pauseUntil)) }
-            if peers[at].stream.isBehind { next = min(next, max(wants.notBefore, lanes[lane].pauseUntil)) }
-            if wants.sync != nil || peers[at].session != nil {
+            if let due = inquiryDue(ofPeer: at) { next = min(next, max(due, lanes[lane].pauseUntil)) }
+            if peers[at].stream.isBehind { next = min(next, max(peers[at].wants.notBefore, lanes[lane].pauseUntil)) }
+            if peers[at].wants.sync != nil || peers[at].session != nil {
                 let window = chunkWindow.advanced(by: Self.chunkWindowLength)
                 next = min(next, chunksInWindow < Self.chunksPerWindow ? lanes[lane].pauseUntil : window)
             }
@@ -51,7 +51,7 @@ extension Cluster {
             guard now >= lanes[lane].pauseUntil else { continue }
             let at = heardPosition(ofLane: lane)
             var isDue = now >= lanes[lane].helloAt
-            if !isDue, let at { isDue = wantsAnything(of: peers[at], now: now) }
+            if !isDue, let at { isDue = wantsAnything(ofPeer: at, now: now) }
             guard isDue else { continue }
             let start = out.arena.count
             FrameHeader(
@@ -80,11 +80,13 @@ extension Cluster {
         }
     }
 
-    private func wantsAnything(of peer: Peer, now: Instant) -> Bool {
-        if !peer.wants.pushes.isEmpty || !peer.wants.dids.isEmpty || !peer.misaged.isEmpty { return true }
-        if peer.stream.isBehind && now >= peer.wants.notBefore { return true }
-        if let due = inquiryDue(peer), due <= now { return true }
-        return (peer.wants.sync != nil || peer.session != nil) && chunksInWindow < Self.chunksPerWindow
+    /// By its place: a peer that is handed over is copied, and with it the cluster that it is taken from.
+    private func wantsAnything(ofPeer at: Int, now: Instant) -> Bool {
+        if !peers[at].wants.pushes.isEmpty || !peers[at].wants.dids.isEmpty { return true }
+        if !peers[at].misaged.isEmpty { return true }
+        if peers[at].stream.isBehind && now >= peers[at].wants.notBefore { return true }
+        if let due = inquiryDue(ofPeer: at), due <= now { return true }
+        return (peers[at].wants.sync != nil || peers[at].session != nil) && chunksInWindow < Self.chunksPerWindow
     }
 
     /// Writes what is wanted of a peer; answers whether a step of a comparison is among it.

@@ -28,7 +28,7 @@ extension Proxy {
         } else {
             beginFork(&context, plan, id, dialogs: &dialogs)
         }
-        if isInvite { startTrying(&context, id, isAsReceived ? plan : nil) }
+        if isInvite { startTrying(&context, id, plan, isAsReceived: isAsReceived) }
         counters.forwarded += 1
         finish(consume context, id)
     }
@@ -122,10 +122,12 @@ extension Proxy {
     }
 
     /// 100 Trying: when a peer has the record, or at once where there is nobody to wait for (S1-4).
-    /// - Parameter plan: Of the request as it was received, where that is at hand.
-    private mutating func startTrying(_ context: inout ResponseContext, _ id: SlotID, _ plan: RequestPlan?) {
+    /// - Parameter isAsReceived: The message at hand is the request as it came.
+    private mutating func startTrying(
+        _ context: inout ResponseContext, _ id: SlotID, _ plan: RequestPlan, isAsReceived: Bool
+    ) {
         if neighbours.commits, context.did != nil {
-            if let plan {
+            if isAsReceived {
                 let received = plan.addsReceived ? (plan.source, forceRport: plan.forcesRport) : nil
                 scratch.removeAll()
                 ResponseWriter.write(100, to: message, toTag: [], received: received, into: &scratch)
@@ -157,6 +159,12 @@ extension Proxy {
     /// The request as it leaves (§16.6 steps 1 to 8); without a branch it is a template, which lacks our Via and
     /// Record-Route.
     mutating func forwardedRequest(_ plan: RequestPlan, branch: Branch?) -> [UInt8] {
+        writeForwarded(plan, branch: branch)
+        return scratch.copy()
+    }
+
+    /// The same, left in `scratch`.
+    private mutating func writeForwarded(_ plan: RequestPlan, branch: Branch?) {
         editor.begin()
         if plan.nextHopIsStrict {
             let start = editor.fills.count
@@ -177,8 +185,7 @@ extension Proxy {
         if plan.addsPath { insertPath(plan) }
         edit(plan.session)
         if plan.shift != 0 { moveCSeq(plan) }
-        let doubt = identityDoubt(from: plan.source, to: branch == nil ? nil : plan.nextHop)
-        if doubt != IdentityDoubt() { Self.withholdIdentity(doubt, in: message, with: &editor) }
+        if !settings.trusted.isEmpty { withholdIdentity(plan, isSent: branch != nil) }
         if !settings.realms.isEmpty { consumeCredentials() }
         completeVia(plan)
         editor.removeLeading(plan.consumedRoutes + (plan.nextHopIsStrict ? 1 : 0), of: routes)
@@ -197,7 +204,14 @@ extension Proxy {
             editor.fills.put(">\r\n")
             editor.insert(at: message.headersEnd, since: start)
         }
-        return editedMessage()
+        writeEdited()
+    }
+
+    /// Cuts what its sender may not say, or its receiver not hear; a template goes nowhere yet.
+    private mutating func withholdIdentity(_ plan: RequestPlan, isSent: Bool) {
+        let target = isSent ? plan.nextHop : nil
+        let doubt = identityDoubt(from: plan.source, to: target)
+        Self.withholdIdentity(doubt, in: message, with: &editor)
     }
 
     /// What stands above a request with one branch: our Via, the Record-Routes, the Route to a member's connection.
@@ -220,11 +234,16 @@ extension Proxy {
 
     /// The message at hand with the edits that were collected.
     mutating func editedMessage() -> [UInt8] {
+        writeEdited()
+        return scratch.copy()
+    }
+
+    /// The same, left in `scratch`.
+    private mutating func writeEdited() {
         scratch.removeAll()
         editor.write(message, into: &scratch)
         writtenOutline = nil
         if let outline { writtenOutline = editor.moved(outline) }
-        return scratch.copy()
     }
 
     static func writeVia(
@@ -277,9 +296,9 @@ extension Proxy {
             if !target.requestURI.isEmpty { plan.requestURI = target.requestURI }
             (plan.flow, plan.memberFlow) = (target.flow, target.memberFlow)
         }
-        let sent = forwardedRequest(plan, branch: .transaction(token))
+        writeForwarded(plan, branch: .transaction(token))
         let listener = listener(for: plan, toward: plan.nextHop)
-        effects.queue.send(sent, to: plan.nextHop, from: listener, flow: plan.flow, outline: writtenOutline)
+        effects.queue.send(scratch.bytes, to: plan.nextHop, from: listener, flow: plan.flow, outline: writtenOutline)
     }
 
     // MARK: What the machines ask for
@@ -290,7 +309,7 @@ extension Proxy {
         for action in actions {
             switch action {
             case .send:
-                send(context.branches[index], token: SendToken(context: id, branch: index).rawValue)
+                send(context, branch: index, token: SendToken(context: id, branch: index).rawValue)
             case .start(let timer, let delay):
                 let token = TimerToken(context: id, branch: index, machine: .client, timer: timer)
                 wheel.cancel(context.branches[index].timers[timer])
@@ -303,10 +322,11 @@ extension Proxy {
         }
     }
 
-    private mutating func send(_ branch: ClientBranch, token: UInt64) {
+    private mutating func send(_ context: ResponseContext, branch index: Int, token: UInt64) {
         effects.queue.send(
-            branch.sent, to: branch.target, from: branch.listener, flow: branch.flow, token: token,
-            serverName: branch.serverName, outline: branch.outline)
+            context.branches[index].sent, to: context.branches[index].target, from: context.branches[index].listener,
+            flow: context.branches[index].flow, token: token, serverName: context.branches[index].serverName,
+            outline: context.branches[index].outline)
     }
 
     /// Carries out what the server transaction asked for in `actions`.
