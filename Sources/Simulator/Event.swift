@@ -57,6 +57,9 @@ enum Event {
     case scriptWrites(call: Int)
     /// A script on some node asks for a request within a call.
     case scriptAsks(call: Int)
+    /// What a process has asked of its disk is done, and what became of it told.
+    case storage(ProcessID, StorageAction)
+    case stored(ProcessID, StorageOutcome)
     case balancerProbe
     /// An operator gives one node a new key file, or takes the old key away.
     case changeKeys

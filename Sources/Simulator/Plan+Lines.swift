@@ -20,6 +20,10 @@ extension Plan {
         var lines = [text, "bus: \(bus.line)", "SIP: \(sip.line)"]
         lines += faults.filter(\.isSteady).map { "all the time: \($0.rawValue)" }
         lines += struckFaults.map { "fault \($0) at \(faultTimes[$0].time.asSeconds): \(faultTimes[$0].kind.rawValue)" }
+        if let outage {
+            let text = "all are killed at \(outage.struck.asSeconds), for \(outage.downtime.asSeconds)"
+            lines.append("\(text); disks: \(outage.trouble)")
+        }
         for number in madeCalls {
             lines.append("call \(number) \(calls[number].line)")
             let ends = askedEnds.filter { $0.call == number }.map { "an end at \($0.time.asSeconds)" }

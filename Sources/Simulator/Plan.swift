@@ -44,6 +44,8 @@ package struct PlanOptions: Equatable, Sendable {
     package var late = false
     /// Messages of the bus are sealed, under keys that change; a stranger says what he likes on it.
     package var sealed = false
+    /// Nodes keep records on disks; everything is killed once, and starts again from them.
+    package var disks = false
 
     package init() {}
 }
@@ -94,6 +96,8 @@ package struct Plan: Sendable {
     let writes: [(time: Nanoseconds, call: Int)]
     /// When a script asks for a request within which call.
     let asks: [(time: Nanoseconds, call: Int)]
+    /// When everything is killed, where nodes have disks.
+    let outage: OutagePlan?
     let randomSeed: UInt64
 
     /// `ims_dialog.ka_interval` where there are keep-alives: less than operators may have, as lifetimes are.
@@ -108,7 +112,7 @@ package struct Plan: Sendable {
     static let end = heal + .seconds(60)
 
     /// Nothing is wrong in this run: no fault, no loss.
-    var isCalm: Bool { faults.isEmpty && sip.lossPerMille == 0 && bus.lossPerMille == 0 }
+    var isCalm: Bool { faults.isEmpty && outage == nil && sip.lossPerMille == 0 && bus.lossPerMille == 0 }
 
     var lifetime: Nanoseconds { .seconds(Int64(lifetimeSeconds)) }
 
@@ -150,6 +154,7 @@ package struct Plan: Sendable {
         askedEnds = reduction.has(.ends) ? Plan.drawEnds(seed, of: plain, lifetimeSeconds, options) : []
         writes = reduction.has(.writes) ? Plan.drawWrites(seed, of: plain, lifetimeSeconds, options) : []
         asks = reduction.has(.asks) ? Plan.drawAsks(seed, of: plain, lifetimeSeconds, options) : []
+        outage = options.disks ? OutagePlan.draw(seed, nodes: nodes) : nil
         randomSeed = reduction.randomSeed(of: random.next())
     }
 

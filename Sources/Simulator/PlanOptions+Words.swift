@@ -14,6 +14,7 @@ extension PlanOptions {
         if tight { words.append("--tight") }
         if late { words.append("--late") }
         if sealed { words.append("--sealed") }
+        if disks { words.append("--disks") }
         let drawn: [(String, Bool?)] = [
             ("hunts", hunts), ("spirals", spirals), ("ends", ends), ("timers", timers), ("tagless", tagless),
             ("large", large), ("writes", writes), ("asks", asks),

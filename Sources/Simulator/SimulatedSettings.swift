@@ -39,6 +39,11 @@ extension World {
         settings.dialogs.profilesWithValue = ["caller"]
         settings.dialogs.profilesNoValue = ["calls"]
         settings.dialogs.tellsEvents = !plan.writes.isEmpty
+        if plan.outage != nil, !host.isWitness {
+            settings.storage.url = "sqlite:///simulated.db"
+            settings.storage.mode = .realtime
+            settings.storage.fetchRows = 5
+        }
         settings.management.allowsFaultInjection = true
         settings.trace.memory = 1
         return settings

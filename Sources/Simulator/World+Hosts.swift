@@ -31,6 +31,7 @@ extension World {
                 unixMilliseconds: unix))
         log("\(host.name) starts, boot \(host.boot)")
         disturbances.note(.death(index), at: now)
+        openDisk(host)
         drive(host) { node, time, out in node.hold(addresses: [host.address.address], now: time, into: &out) }
     }
 
@@ -124,6 +125,7 @@ extension World {
             conclude(host, peer: peer, id: id, reply: opened(bytes, .reply, host, answering: asked.ticket)?.bytes)
         case .requestDeadline(_, let peer, let id):
             conclude(host, peer: peer, id: id, reply: nil)
+        case .stored(let process, let outcome): tell(outcome, to: process)
         case .probed(_, let peer, let result):
             drive(host) { node, time, out in node.receive(probe: result, of: peer, now: time, into: &out) }
         default:
@@ -175,6 +177,7 @@ extension World {
                 tookOver(host, truth[call])
             }
         }
+        ask(outbox.storage, of: host)
         if !outbox.events.isEmpty { note(outbox.events, host) }
         if !outbox.requests.isEmpty { note(outbox.requests, host) }
         for datagram in datagrams {

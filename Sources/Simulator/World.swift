@@ -40,7 +40,13 @@ package final class World {
     var stranger = Stranger()
     var isKeyStolen = false
 
+    /// How long disks take.
+    var diskRandom: SplitMix
+
     var hosts: [Host] = []
+    /// By host; empty where nothing is stored.
+    var disks: [SimulatedDisk] = []
+    var copiedDisk: SimulatedDisk?
     var links: Links
     var balancer: Balancer
     var phones: [Phone] = []
@@ -81,6 +87,8 @@ package final class World {
         partyRandom = SplitMix(seed: plan.randomSeed ^ 0x7061_7274_7061_7274)
         sealRandom = SplitMix(seed: plan.randomSeed ^ 0x6B65_7973_6B65_7973)
         strangerRandom = SplitMix(seed: plan.randomSeed ^ 0x7374_7261_6E67_6572)
+        diskRandom = SplitMix(seed: plan.randomSeed ^ 0x4469_736B_734F_6E65)
+        disks = plan.outage == nil ? [] : Array(repeating: SimulatedDisk(), count: plan.hostCount)
         links = Links(nodes: plan.hostCount)
         balancer = Balancer(nodes: plan.nodes, endpoint: World.balancerEndpoint)
         parties[balancer.endpoint] = .balancer
@@ -166,6 +174,8 @@ package final class World {
         case .operatorEnds(let call): operatorEnds(call)
         case .scriptWrites(let call): scriptWrites(call)
         case .scriptAsks(let call): scriptAsks(call)
+        case .storage(let process, let action): perform(action, for: process)
+        case .stored(let process, let outcome): tell(outcome, to: process)
         case .balancerProbe: probeNodes()
         case .changeKeys: changeKeys()
         case .stranger: strangerActs()
@@ -291,6 +301,10 @@ package final class World {
         for write in plan.writes { queue.push(.scriptWrites(call: write.call), at: write.time) }
         for ask in plan.asks { queue.push(.scriptAsks(call: ask.call), at: ask.time) }
         for end in plan.askedEnds { queue.push(.operatorEnds(call: end.call), at: end.time) }
+        if let outage = plan.outage {
+            queue.push(.fault(.copyDisk), at: outage.copied)
+            queue.push(.fault(.outage), at: outage.struck)
+        }
         queue.push(.fault(.heal), at: Plan.heal)
         queue.push(.settlePoint(.converged), at: Plan.converged)
         queue.push(.settlePoint(.final), at: Plan.converged + plan.longestLifetime + .seconds(8))

@@ -95,6 +95,9 @@ struct UnderstudySim: AsyncParsableCommand {
     @Flag(help: "Frames are sealed, keys change, and a stranger says on the bus what he likes.")
     var sealed = false
 
+    @Flag(help: "Nodes store records; everything is killed once, starts from its disks, and one may be lost or old.")
+    var disks = false
+
     @Flag(help: "Prints which faults struck, through which states things went, and which checks were at work.")
     var coverage = false
 
@@ -145,6 +148,7 @@ struct UnderstudySim: AsyncParsableCommand {
         options.tight = tight
         options.late = late
         options.sealed = sealed
+        options.disks = disks
         if let faults {
             let names = faults.split(separator: ",").map(String.init).filter { $0 != "none" }
             options.faults = try names.map { name in

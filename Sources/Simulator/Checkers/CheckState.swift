@@ -59,6 +59,9 @@ final class CheckState {
     var memberSeen: [ProcessID: String] = [:]
     var dialogSeen: [Place: DialogState?] = [:]
 
+    /// What disks had when everything was killed.
+    var outage: OutageTruth?
+
     enum Sight: UInt8 { case absent, live, deleted }
 
     func processEnded(_ process: ProcessID, at now: Nanoseconds) {

@@ -30,6 +30,7 @@ extension World {
             lookAtAges(call)
         }
         lookAtWrites()
+        lookAtOutage()
         if let point = checks.settlePoint { settle(point) }
     }
 

@@ -95,6 +95,7 @@ extension World {
 
     func finish() {
         for call in truth { judge(call) }
+        judgePace()
         ran("5")
         let end = now
         while now < end + World.equalityBound, replicaDifference() != nil { run(for: World.sampleInterval) }

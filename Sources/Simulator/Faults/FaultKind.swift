@@ -71,6 +71,9 @@ enum FaultAction {
     case unplug(host: Int)
     case plugIn(host: Int)
     case drain(host: Int, Bool)
+    /// One disk is copied, and everything is killed.
+    case copyDisk
+    case outage
     /// The end of all faults.
     case heal
 }

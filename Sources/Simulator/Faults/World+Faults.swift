@@ -18,6 +18,8 @@ extension World {
         case .unplug(let host): unplug(host)
         case .plugIn(let host): plugIn(host)
         case .drain(let host, let drains): drain(host, drains)
+        case .copyDisk: copyDisk()
+        case .outage: strikeOutage()
         case .heal: heal()
         }
     }

@@ -1,0 +1,61 @@
+// Everything is killed at once, and starts from its disks: what the simulator's checks of that say, and that they say it.
+
+import Simulator
+import Testing
+
+@Suite("Simulation: everything is killed, and starts from its disks")
+struct DiskTests {
+    private static func plan(_ seed: UInt64, faults: [FaultKind]? = []) -> Plan {
+        var options = PlanOptions()
+        options.nodes = 3
+        options.disks = true
+        options.faults = faults
+        return Plan(seed: seed, options: options)
+    }
+
+    @Test(arguments: 1...12 as ClosedRange<UInt64>)
+    func `calls outlive all of their nodes, and none comes back that was over`(seed: UInt64) {
+        let report = World.run(Self.plan(seed))
+        #expect(report.violations.isEmpty, "replay: understudy-sim --nodes 3 --faults none --disks --seed \(seed)")
+    }
+
+    @Test func `no other plan is another for it`() {
+        for seed in 1...20 as ClosedRange<UInt64> {
+            var options = PlanOptions()
+            let plain = Plan(seed: seed, options: options)
+            options.disks = true
+            let lines = Plan(seed: seed, options: options).lines.filter { !$0.hasPrefix("all are killed at ") }
+            #expect(lines == plain.lines)
+        }
+    }
+
+    /// Of some seeds the first whose disks have what is wanted, right after everything was killed.
+    private static func world(where isWanted: (World) -> Bool) throws -> World {
+        for seed in 1...40 as ClosedRange<UInt64> {
+            let world = World(plan: plan(seed))
+            for time in stride(from: 7_000 as Int64, through: 18_000, by: 100) where !world.hasOutage {
+                world.run(untilMilliseconds: time)
+            }
+            if world.hasOutage, isWanted(world) { return world }
+        }
+        throw CheckerMutationTests.NoCall()
+    }
+
+    @Test func `a call that was on every disk and is nowhere afterwards is named`() throws {
+        let world = try Self.world { $0.storedCalls.live > 3 }
+        world.tamperEmptyingDisks()
+        #expect(world.run().violations.contains { $0.code == "disk" })
+    }
+
+    @Test func `one that was over and lives again is named`() throws {
+        let world = try Self.world { $0.storedCalls.live > 3 }
+        world.tamperBuryingStored()
+        #expect(world.run().violations.contains { $0.code == "disk-over" })
+    }
+
+    @Test func `ends that keep no pace are named`() throws {
+        let world = try Self.world { $0.storedCalls.live > 0 }
+        world.tamperHurryingEnds()
+        #expect(world.violationCodes.contains("disk-pace"))
+    }
+}
