@@ -103,7 +103,11 @@ extension Node {
             guard now >= over else { return store.dialogs.setTimer(did, at: over) }
         }
         if heard == nil {
-            if due < fitSince, let turn = overdue.wait(now: now) { return store.dialogs.setTimer(did, at: turn) }
+            if due < fitSince {
+                // What is asked for before anybody can grant it would be granted at one moment.
+                guard endsCanBeGranted else { return store.dialogs.setTimer(did, at: now.advanced(by: Self.lookAgain)) }
+                if let turn = overdue.wait(now: now) { return store.dialogs.setTimer(did, at: turn) }
+            }
             proxy.fixByeCSeqs(did, now: now, dialogs: &store.dialogs)
         }
         let first = mutated("own-inputs") ? nil : heard

@@ -59,6 +59,8 @@ extension Node {
         quorumLostSince = cluster.quorum == .held ? nil : quorumLostSince ?? now
         let members = cluster.members(now: now)
         overdue.share(among: members.count { $0.isSelf || $0.isLive && !$0.isWitness })
+        let holders = members.filter { $0.isInView && !$0.isWitness }
+        endsCanBeGranted = cluster.isFit && 2 * holders.count(where: \.isFit) > holders.count
         var peers: [PeerContact] = []
         readPlaces(of: members)
         serviceAddresses = places.compactMap(\.service).reduce(into: []) { found, endpoint in

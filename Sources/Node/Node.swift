@@ -59,6 +59,8 @@ package struct Node: Sendable {
     var quorumLostSince: Instant?
     /// Whether this node might act when its members were last looked at, and since when that holds.
     var wasFit = false
+    /// A majority of those who hold records could grant an end.
+    var endsCanBeGranted = false
     /// Where the members are, in their order.
     var places: [MemberPlace] = []
     /// What the other members are called, as they tell it.

@@ -132,7 +132,7 @@ extension Node {
             load(records, now: now)
             storage.read(after: last, isLast: isLast || last == nil)
         case .heldBack(let count):
-            storage.held(count)
+            storage.held(count, now: now)
             tellLoaded()
         case .moduleRows(let page):
             takeOver(page, now: now)

@@ -34,6 +34,8 @@ struct StorageState: Sendable {
     /// How often a storage to which nothing is written is told that it knows all.
     static let stampInterval: Duration = .seconds(10)
     static let dueInterval: Duration = .seconds(1)
+    /// Before a row that is held back may come to life at its end, others have been asked for what they know of it.
+    static let dueDelay: Duration = .seconds(5)
     static let retryShortest: Duration = .milliseconds(100)
     static let retryLongest: Duration = .seconds(5)
 
@@ -133,10 +135,11 @@ struct StorageState: Sendable {
         phase = isLast ? .holdingBack : .reading(after: last)
     }
 
-    mutating func held(_ count: Int) {
+    mutating func held(_ count: Int, now: Instant) {
         guard phase == .holdingBack else { return }
         done()
         heldBack = count
+        nextDue = now.advanced(by: Self.dueDelay)
         let isFounder = since != .max
         phase = isFounder && settings.module != .none ? .takingOver(after: 0) : afterTakeover
     }

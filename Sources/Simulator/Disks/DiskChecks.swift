@@ -1,6 +1,6 @@
 // What must hold after an outage: a call that was live on every disk that was left is there again until its time is up
-// (`disk`), what was over on all of them stays over (`disk-over`), and those whose time passed meanwhile are ended one
-// after another (`disk-pace`).
+// (`disk`), what was over on all of them stays over (`disk-over`), and those whose time passed meanwhile are ended at
+// a pace (`disk-pace`).
 
 internal import Dialogs
 internal import Node
@@ -51,24 +51,21 @@ extension World {
         violate("disk", call: call.index, "it was live on every disk that was left, and no node has it")
     }
 
-    /// Of each process, the first BYEs of calls whose time had passed before it read them.
+    /// How many ends may come at once: what each member makes up for of a delay (OverdueEnds), and one besides.
+    private static let endsAtOnce = 16
+
+    /// The first BYEs of calls whose time had passed before anybody read them, over the cluster.
     func judgePace() {
         guard let outage = checks.outage else { return }
-        var moments: [ProcessID: [Nanoseconds]] = [:]
-        for (call, deadline) in outage.live.sorted(by: { $0.key < $1.key }) where deadline < outage.restart {
-            guard let bye = truth[call].byes.first(where: { $0.at > outage.restart }) else { continue }
-            moments[bye.process, default: []].append(bye.at)
-        }
-        for process in moments.keys.sorted() {
-            let times = (moments[process] ?? []).sorted()
-            guard times.count > 2, let first = times.first, let last = times.last else { continue }
+        let times = outage.live.filter { $0.value < outage.restart }.keys.sorted().compactMap { call in
+            truth[call].byes.map(\.at).filter { $0 > outage.restart }.min()
+        }.sorted()
+        for (index, time) in times.enumerated().dropFirst(World.endsAtOnce) {
             ran("disk-pace")
-            // 5 ms from one to the next; a node is woken by whole milliseconds.
-            let least = Nanoseconds.milliseconds(4) * Int64(times.count - 1)
-            guard last - first < least else { continue }
-            violate(
-                "disk-pace", node: process.host,
-                "ends \(times.count) calls whose time had passed within \((last - first).inMilliseconds) ms")
+            let span = time - times[index - World.endsAtOnce]
+            guard span < .milliseconds(5) else { continue }
+            return violate(
+                "disk-pace", "\(World.endsAtOnce + 1) calls whose time had passed end within \(span.inMilliseconds) ms")
         }
     }
 }
