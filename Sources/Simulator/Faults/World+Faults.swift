@@ -69,8 +69,10 @@ extension World {
         candidates.isEmpty ? nil : faultRandom.pick(candidates)
     }
 
+    /// No clock goes back over an outage: how long rows lay is what clocks are asked for.
     private func mayStepBack(_ host: Int) -> Bool {
-        plan.faults.contains(.clockback) && hosts[host].process.serial > 0 && faultRandom.chance(perMille: 500)
+        plan.outage == nil && plan.faults.contains(.clockback) && hosts[host].process.serial > 0
+            && faultRandom.chance(perMille: 500)
     }
 
     // MARK: Deaths
