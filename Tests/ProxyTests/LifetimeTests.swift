@@ -155,6 +155,32 @@ struct LifetimeTests {
         #expect(deadline(bench) == agreed)
     }
 
+    @Test(arguments: ["INVITE", "UPDATE"])
+    func `nor does that of an UPDATE, which its sender repeats elsewhere, when the other side has refreshed since`(
+        method: String
+    ) {
+        var (bench, route) = establish("")
+        refresh(&bench, "UPDATE", 2, route, Self.timer)
+        #expect(deadline(bench)?.lifetimeMilliseconds == 90_000)
+        let other = Call.request(
+            method, uri: "sip:alice@10.0.0.1:5060", via: "10.0.0.2:5060", branch: "z9hG4bKo", cSeq: 7, toTag: "alice",
+            fromTag: "bob", route: route, contact: "sip:bob@10.0.0.2:5060", from: "sip:bob@example.org",
+            to: "sip:alice@example.org")
+        let passed = bench.receive(other, from: ProxyBench.callee)[0]
+        _ = bench.receive(response(200, to: passed, "", toTag: ""), from: ProxyBench.caller)
+        let agreed = deadline(bench)
+        #expect(agreed?.lifetimeMilliseconds == 600_000)
+        _ = bench.advance(milliseconds: 500)
+        // Its node died before the caller had the 2xx: the callee says again what it has said.
+        let again = bench.receive(
+            Call.request("UPDATE", branch: "z9hG4bKrenewed", cSeq: 2, toTag: "bob", route: route),
+            from: ProxyBench.caller)[0]
+        #expect(bench.receive(response(200, to: again, Self.timer), from: ProxyBench.callee).count == 1)
+        #expect(deadline(bench) == agreed)
+        refresh(&bench, "UPDATE", 3, route, Self.timer)
+        #expect(deadline(bench)?.lifetimeMilliseconds == 90_000, "what is new counts")
+    }
+
     @Test func `nor does the repeated 2xx of a re-INVITE`() {
         var (bench, route) = establish("")
         let request = bench.receive(

@@ -180,9 +180,10 @@ struct SeedTests {
     }
 
     /// A peer learned of an answer after it had told the heir all it knew; a callee's 180 had died with its node, but
-    /// for its Contact; a CANCEL was for a pass that rang on when another had been answered.
+    /// for its Contact; a CANCEL was for a pass that rang on when another had been answered; an UPDATE was repeated by
+    /// way of another node, and answered as it had been before a re-INVITE of the other side.
     private static let learnedLate: [(seed: UInt64, keepAlive: Bool)] = [
-        (3_789, false), (2_064_363_723, false), (1_809_524_342, true),
+        (3_789, false), (2_064_363_723, false), (1_809_524_342, true), (1_702_240_856, true),
     ]
 
     @Test(arguments: learnedLate)

@@ -94,7 +94,8 @@ extension Proxy {
     /// The 2xx at hand is a repetition, of an INVITE whose answer or ACK has passed: it says what was agreed on then,
     /// and not what may have been since. A callee repeats it until the ACK comes, and an UPDATE may be answered before,
     /// of either side. Where the record was not here as the first copy passed, only this node's transaction knows. So
-    /// is one of an UPDATE whose sender has begun something else since, which a dead node's client may have repeated.
+    /// is one of an UPDATE whose sender has begun something else since, or whose first 2xx is known by its number: a
+    /// dead node's client may have repeated it, or its sender, which never had that 2xx.
     private func isRepetition(
         _ did: DialogID, calleeTag: ByteRange, firstAt: Instant?, dialogs: DialogTable
     ) -> Bool {
@@ -110,7 +111,8 @@ extension Proxy {
             let side =
                 leg == .caller ? view.caller : view.out(toTag: message.bytes, calleeTag, in: stored)?.side
             if let side, side.cseq > cSeq.number { return true }
-            guard cSeq.method == .invite else { return false }
+            // The number of a request within the dialog is a fact of its 2xx.
+            guard cSeq.method == .invite else { return side?.cseq == cSeq.number }
             var isAnswered = false
             view.forEachPending(in: stored) { pending in
                 guard pending.leg == leg, pending.cseq == cSeq.number, pending.progress.contains(.final) else {
