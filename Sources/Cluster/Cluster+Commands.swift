@@ -135,7 +135,12 @@ extension Cluster {
         out.append(.note(.stateChanged(new)))
     }
 
-    func acknowledgedPositions() -> [UInt64] { peers.compactMap { counts($0) ? $0.acknowledged : nil } }
+    /// How far those have acknowledged whose word counts.
+    func acknowledgedPositions() -> [UInt64] {
+        var positions: [UInt64] = []
+        for at in peers.indices where counts(peers[at]) { positions.append(peers[at].acknowledged) }
+        return positions
+    }
 
     /// Ends what enough peers have acknowledged, after a position or a peer's standing changed.
     mutating func settleWaits(_ out: inout ClusterActions) {

@@ -101,12 +101,8 @@ public struct BlobStore: Sendable {
     /// The buffer that holds the bytes, and where in it. Let go of the buffer before the store changes: it is shared,
     /// not copied, and a change would have to copy the whole chunk.
     public func location(_ id: BlobID) -> (bytes: [UInt8], range: ByteRange) {
-        (chunks[Int(id.chunk)].bytes, range(id))
-    }
-
-    private func range(_ id: BlobID) -> ByteRange {
         let start = Int(id.block) * chunks[Int(id.chunk)].units * 64
-        return ByteRange(start: start, end: start + Int(id.count))
+        return (chunks[Int(id.chunk)].bytes, ByteRange(start: start, end: start + Int(id.count)))
     }
 
     private mutating func chunkWithRoom(_ units: Int) -> UInt32 {

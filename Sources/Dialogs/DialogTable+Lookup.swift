@@ -46,18 +46,19 @@ extension DialogTable {
         _ toTag: [UInt8], _ toTagRange: ByteRange
     ) -> Leg? {
         let stored = blobs.location(entry.blob)
-        let view = RecordView(stored.bytes, stored.range)
-        guard Text.same(stored.bytes, view.callID, callID, callIDRange) || mutated("did-unchecked") else { return nil }
-        if Text.same(stored.bytes, view.fromTag, fromTag, fromTagRange) {
-            if view.out(toTag: toTag, toTagRange, in: stored.bytes) != nil { return .caller }
-            if toTagRange.isEmpty && view.state <= .early { return .caller }
+        let span = RawSpan(_elements: stored.bytes.span)
+        var names = RecordNames(span, stored.range)
+        guard Text.same(stored.bytes, names.callID, callID, callIDRange) || mutated("did-unchecked") else { return nil }
+        let isCaller = Text.same(stored.bytes, names.fromTag, fromTag, fromTagRange)
+        let isCallee = Text.same(stored.bytes, names.fromTag, toTag, toTagRange)
+        guard isCaller || isCallee else { return nil }
+        if isCaller, toTagRange.isEmpty, entry.state <= .early { return .caller }
+        var leg: Leg?
+        while let tag = names.nextToTag(span) {
+            if isCaller, Text.same(stored.bytes, tag, toTag, toTagRange) { return .caller }
+            if isCallee, Text.same(stored.bytes, tag, fromTag, fromTagRange) { leg = .callee }
         }
-        if Text.same(stored.bytes, view.fromTag, toTag, toTagRange),
-            view.out(toTag: fromTag, fromTagRange, in: stored.bytes) != nil
-        {
-            return .callee
-        }
-        return nil
+        return leg
     }
 
     /// Records of one Call-ID that are looked at for one request.

@@ -225,27 +225,26 @@ public struct DialogTable: Sendable {
         guard entries.count < entries.limit else { throw .tableFull(limit: entries.limit) }
         let bytes = scratch.bytes
         let written = RawSpan(_elements: bytes.span)
-        let summary = RecordSummary(written)
+        let deadline = identity.deadline.isEmpty ? .max : RecordView.deadlineMilliseconds(written)
         var entry = Entry(
-            did: did, birth: now.advanced(by: .zero - max(age ?? .zero, .zero)), changedAt: now,
-            deadline: summary.deadline, blob: blobs.insert(written),
-            timer: .none, previousInBucket: Self.none, nextInBucket: Self.none, state: summary.state,
-            hasPendings: summary.hasPendings, hasLinks: identity.hasLinks, flags: summary.flags)
+            did: did, birth: now.advanced(by: .zero - max(age ?? .zero, .zero)), changedAt: now, deadline: deadline,
+            blob: blobs.insert(written), timer: .none, previousInBucket: Self.none, nextInBucket: Self.none,
+            state: joiner.state, hasPendings: joiner.hasPendings, hasLinks: identity.hasLinks, flags: joiner.flags)
         if !isPeers, !identity.deadline.isEmpty {
             entry.promise = Promise(facts, identity.deadline, birth: entry.birth)
         }
         entry.isOwn = isOwn(facts, identity.home)
-        if summary.flags.contains(.asked) { hasAsked = true }
+        if joiner.flags.contains(.asked) { hasAsked = true }
         guard let id = entries.insert(entry) else { throw .tableFull(limit: entries.limit) }
         byDID.insert(hash: did.rawValue, value: id.index)
-        byCallID.insert(hash: callIDHash(bytes, summary.callID), value: id.index)
+        byCallID.insert(hash: callIDHash(of: entry), value: id.index)
         linkIntoBucket(id.index, did)
         count(entry, by: 1, now: now)
         noteUnhashed(id, entry)
         countLinks(of: entry, by: 1)
         countTotals(entry, was: nil)
         return Learned(
-            outcome: .created, before: nil, after: summary.state, deadlineChanged: summary.deadline != .max)
+            outcome: .created, before: nil, after: entry.state, deadlineChanged: entry.deadline != .max)
     }
 
     private mutating func join(
@@ -273,7 +272,8 @@ public struct DialogTable: Sendable {
             learned = Learned(
                 outcome: .unchanged, before: old.state, after: old.state, deadlineChanged: deadlineChanged)
         } else {
-            learned = store(id, old: old, entry, isPeers: isPeers, now: now)
+            learned = store(
+                id, old: old, entry, tellsDeadline: !identity.deadline.isEmpty, isPeers: isPeers, now: now)
         }
         learned.isOlder = isOlder
         learned.isBegunAgain = isBegunAgain
@@ -311,17 +311,20 @@ public struct DialogTable: Sendable {
 
     /// Puts the joined bytes in `scratch` in the place of the old ones.
     private mutating func store(
-        _ id: SlotID, old: Entry, _ changed: Entry, isPeers: Bool, now: Instant
+        _ id: SlotID, old: Entry, _ changed: Entry, tellsDeadline: Bool, isPeers: Bool, now: Instant
     ) -> Learned {
         var entry = changed
         let bytes = scratch.bytes
         let written = RawSpan(_elements: bytes.span)
-        let summary = RecordSummary(written)
-        entry.state = summary.state
-        entry.deadline = summary.deadline
-        entry.hasPendings = summary.hasPendings
-        entry.flags = summary.flags
-        if summary.flags.contains(.asked) { hasAsked = true }
+        entry.state = joiner.state
+        if joiner.state == .deleted {
+            entry.deadline = .max
+        } else if tellsDeadline {
+            entry.deadline = RecordView.deadlineMilliseconds(written)
+        }
+        entry.hasPendings = joiner.hasPendings
+        entry.flags = joiner.flags
+        if joiner.flags.contains(.asked) { hasAsked = true }
         entry.changedAt = now
         entry.isHashed = false
         if isPeers, isEndUnsaid(entry, bytes, to: old), let record = record(old.did) {

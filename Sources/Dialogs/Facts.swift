@@ -1,5 +1,6 @@
 // The facts that are learned of a dialog, each a verb of the message of the record that it stands in. Every one of them
 // only adds: a state rises, a flag is raised, an INVITE is settled for good (`RecordFields` says how each is joined).
+// A number that is 0 says nothing, and is not written where it is usual: so the join may copy what was written.
 
 public import Primitives
 
@@ -11,7 +12,7 @@ public typealias PendingFacts = FieldWriter<PendingField>
 extension FieldWriter<RecordField> {
     /// The dialog has come as far as this.
     public mutating func reach(_ state: DialogState) {
-        put(.state, UInt64(state.rawValue))
+        if state.rawValue > 0 { put(.state, UInt64(state.rawValue)) }
     }
 
     public mutating func raise(_ flags: RecordFlags) {
@@ -83,7 +84,7 @@ extension FieldWriter<RecordField> {
     ) {
         message(.pendings) { (pending: inout PendingFacts) in
             pending.put(.branch, branch)
-            pending.put(.leg, UInt64(leg.rawValue))
+            if leg != .caller { pending.put(.leg, UInt64(leg.rawValue)) }
             pending.put(.cseq, UInt64(cSeq))
             body(&pending)
         }
@@ -95,7 +96,7 @@ extension FieldWriter<RecordField> {
     ) {
         message(.adoptions) { (adoption: inout PendingFacts) in
             adoption.put(.branch, branch)
-            adoption.put(.leg, UInt64(leg.rawValue))
+            if leg != .caller { adoption.put(.leg, UInt64(leg.rawValue)) }
             adoption.put(.cseq, UInt64(cSeq))
             body(&adoption)
         }
@@ -150,7 +151,7 @@ extension FieldWriter<SideField> {
 extension FieldWriter<OutField> {
     /// The dialog-out has come as far as this.
     public mutating func reach(_ state: DialogState) {
-        put(.state, UInt64(state.rawValue))
+        if state.rawValue > 0 { put(.state, UInt64(state.rawValue)) }
     }
 
     /// The caller's INVITE with this CSeq was answered by this callee, and the answer acknowledged.

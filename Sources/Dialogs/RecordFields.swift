@@ -121,7 +121,7 @@ public enum StampedField: UInt32, Sendable {
 }
 
 /// The messages of a record, as the join sees them.
-enum RecordMessage: UInt8 {
+enum RecordMessage: UInt8, CaseIterable {
     case record, deadline, side, target, out, pending, stamped, times
     /// An Out whose answer is no longer needed, and one of a deleted record.
     case settledOut, deletedOut
@@ -182,6 +182,14 @@ enum RecordMessage: UInt8 {
     func rule(_ field: UInt32) -> Rule { row(field).rule }
 
     func row(_ field: UInt32) -> Row {
+        field < Self.rowCount ? Self.rows[Int(rawValue) * Int(Self.rowCount) + Int(field)] : makeRow(field)
+    }
+
+    /// Fields of every message, one message behind the other: each field that is joined looks its row up.
+    private static let rows = allCases.flatMap { message in (0..<rowCount).map { message.makeRow($0) } }
+    private static let rowCount: UInt32 = 32
+
+    private func makeRow(_ field: UInt32) -> Row {
         switch self {
         case .record: Self.recordRow(field)
         case .deadline: Row(Self.deadlineRule(field))

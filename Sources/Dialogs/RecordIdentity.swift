@@ -1,4 +1,5 @@
-// What the table reads of bytes before and after it joins them: whose facts they are, and what its fixed part mirrors.
+// What the table reads of bytes before and after it joins them: whose facts they are, and what its fixed part mirrors;
+// and what it finds a dialog by.
 
 internal import Primitives
 
@@ -40,30 +41,44 @@ struct RecordIdentity {
     }
 }
 
-/// What the table mirrors of a canonical record.
-struct RecordSummary {
-    private(set) var callID = ByteRange.empty
-    private(set) var state = DialogState.unconfirmed
-    /// Milliseconds since birth; `.max` without a deadline.
-    private(set) var deadline = UInt64.max
-    private(set) var hasPendings = false
-    private(set) var flags: RecordFlags = []
-
-    init(_ record: RawSpan) {
+extension RecordView {
+    /// When the time of a canonical record is up, milliseconds since birth; `.max` without a deadline.
+    static func deadlineMilliseconds(_ record: RawSpan) -> UInt64 {
         var reader = ProtobufReader(0..<record.byteCount)
-        while let field = try? reader.next(in: record), field.number <= RecordField.pendings.rawValue {
-            switch field.number {
-            case RecordField.callID.rawValue: callID = RecordView.bytes(field)
-            case RecordField.state.rawValue:
-                state = DialogState(rawValue: UInt8(truncatingIfNeeded: field.value)) ?? .unconfirmed
-            case RecordField.deadline.rawValue:
-                deadline = RecordView.deadline(record, RecordView.bytes(field)).atMilliseconds
-            case RecordField.flags.rawValue: flags = RecordFlags(rawValue: field.value)
-            case RecordField.pendings.rawValue:
-                hasPendings = true
-                return
-            default: break
-            }
+        while let field = try? reader.next(in: record), field.number <= RecordField.deadline.rawValue {
+            if field.number == RecordField.deadline.rawValue { return deadline(record, bytes(field)).atMilliseconds }
         }
+        return .max
+    }
+}
+
+/// What a canonical record is found by: Call-ID and From-tag, then, one by one, the To-tags of its dialog-outs.
+struct RecordNames {
+    private(set) var callID = ByteRange.empty
+    private(set) var fromTag = ByteRange.empty
+    private var reader: ProtobufReader
+
+    init(_ bytes: borrowing RawSpan, _ range: ByteRange) {
+        reader = ProtobufReader(range.range)
+        var ahead = reader
+        while let field = try? ahead.next(in: bytes), field.number <= RecordField.fromTag.rawValue {
+            if field.number == RecordField.callID.rawValue {
+                callID = RecordView.bytes(field)
+            } else {
+                fromTag = RecordView.bytes(field)
+            }
+            reader = ahead
+        }
+    }
+
+    /// - Returns: Empty for the null tag; `nil` at the end.
+    mutating func nextToTag(_ bytes: borrowing RawSpan) -> ByteRange? {
+        while let field = try? reader.next(in: bytes), field.number <= RecordField.outs.rawValue {
+            guard field.number == RecordField.outs.rawValue else { continue }
+            var inner = ProtobufReader(field.payload)
+            guard let first = try? inner.next(in: bytes), first.number == OutField.toTag.rawValue else { return .empty }
+            return RecordView.bytes(first)
+        }
+        return nil
     }
 }

@@ -53,7 +53,11 @@ public struct RecordJoin: Sendable {
     /// is left over.
     var found: [Found] = []
     var top = 0
-    var tombstone = false
+    /// What the whole record that was joined last says.
+    private(set) var state = DialogState.unconfirmed
+    private(set) var flags: RecordFlags = []
+    var hasPendings: Bool { counts.pendings > 0 && !tombstone }
+    private(set) var tombstone = false
     /// The end of the dialog was told: its tombstone narrows.
     var isTold = false
     var settled = Settled()
@@ -157,23 +161,20 @@ public struct RecordJoin: Sendable {
     // MARK: What is over
 
     private mutating func learnWhatIsOver() {
-        tombstone = false
-        isTold = false
         settled = Settled()
-        var (wasTombstone, wasTold, was) = (false, false, Settled())
+        var (highest, all, was) = (UInt64(0), UInt64(0), Settled())
+        var (wasState, wasFlags) = (UInt64(0), UInt64(0))
         for index in 0..<top {
             let number = found[index].number
             guard number >= RecordField.state.rawValue, number <= RecordField.settledCallee.rawValue else { continue }
             let (value, isCanonical) = (found[index].value, found[index].isCanonical)
             switch number {
             case RecordField.state.rawValue:
-                let isDeleted = value == UInt64(DialogState.deleted.rawValue)
-                tombstone = tombstone || isDeleted
-                wasTombstone = wasTombstone || isDeleted && isCanonical
+                highest = max(highest, value)
+                if isCanonical { wasState = value }
             case RecordField.flags.rawValue:
-                let tells = RecordFlags(rawValue: value).contains(.toldEnd)
-                isTold = isTold || tells
-                wasTold = wasTold || tells && isCanonical
+                all |= value
+                if isCanonical { wasFlags = value }
             case RecordField.settledCaller.rawValue:
                 settled.caller = max(settled.caller, value)
                 if isCanonical { was.caller = value }
@@ -184,7 +185,12 @@ public struct RecordJoin: Sendable {
             }
         }
         settled.isOld = was.caller > 0
-        let isOver = (tombstone && !wasTombstone) || (tombstone && isTold && !wasTold)
+        state = DialogState(rawValue: UInt8(truncatingIfNeeded: highest)) ?? .unconfirmed
+        flags = RecordFlags(rawValue: all)
+        tombstone = state == .deleted
+        isTold = flags.contains(.toldEnd)
+        let isOver =
+            tombstone && (wasState != highest || isTold && !RecordFlags(rawValue: wasFlags).contains(.toldEnd))
         dropsNothing = !isOver && settled.caller == was.caller && settled.callee == was.callee
     }
 

@@ -131,32 +131,31 @@ public struct RecordView: Sendable {
 
     public init(_ bytes: [UInt8], _ range: ByteRange) {
         let span = RawSpan(_elements: bytes.span)
-        // No closure and no table of names: every question about a dialog begins here.
+        // No closure and no look-up of names: every question about a dialog begins here.
         var reader = ProtobufReader(range.range)
         while let field = try? reader.next(in: span) {
-            guard let name = RecordField(rawValue: field.number) else { continue }
             let payload = Self.bytes(field)
-            switch name {
-            case .callID: callID = payload
-            case .fromTag: fromTag = payload
-            case .inviteCSeq: inviteCSeq = UInt32(truncatingIfNeeded: field.value)
-            case .home: home = payload
-            case .state:
+            switch field.number {
+            case RecordField.callID.rawValue: callID = payload
+            case RecordField.fromTag.rawValue: fromTag = payload
+            case RecordField.inviteCSeq.rawValue: inviteCSeq = UInt32(truncatingIfNeeded: field.value)
+            case RecordField.home.rawValue: home = payload
+            case RecordField.state.rawValue:
                 hasState = true
                 state = DialogState(rawValue: UInt8(truncatingIfNeeded: field.value)) ?? .unconfirmed
-            case .deadline: deadline = Self.deadline(span, payload)
-            case .flags: flags = RecordFlags(rawValue: field.value)
-            case .from: from = payload
-            case .to: to = payload
-            case .requestURI: requestURI = payload
-            case .caller: caller = Self.side(span, payload)
-            case .outs:
+            case RecordField.deadline.rawValue: deadline = Self.deadline(span, payload)
+            case RecordField.flags.rawValue: flags = RecordFlags(rawValue: field.value)
+            case RecordField.from.rawValue: from = payload
+            case RecordField.to.rawValue: to = payload
+            case RecordField.requestURI.rawValue: requestURI = payload
+            case RecordField.caller.rawValue: caller = Self.side(span, payload)
+            case RecordField.outs.rawValue:
                 outCount += 1
                 Self.extend(&outs, field)
-            case .pendings:
+            case RecordField.pendings.rawValue:
                 pendingCount += 1
                 Self.extend(&pendings, field)
-            default: takeSeldom(name, field)
+            default: if let name = RecordField(rawValue: field.number) { takeSeldom(name, field) }
             }
         }
     }

@@ -32,6 +32,10 @@ public struct KeyedHash: Sendable {
 
     /// The last 0 to 7 bytes as a little-endian word, zeros above.
     fileprivate static func tail(of bytes: RawSpan, from start: Int) -> UInt64 {
+        let rest = bytes.byteCount &- start
+        guard rest > 0 else { return 0 }
+        // Of more than eight the last ones stand highest in the word that ends with them.
+        if start >= 8 { return bytes.word(at: bytes.byteCount &- 8) >> UInt64(truncatingIfNeeded: 64 &- rest &* 8) }
         var word: UInt64 = 0
         var shift: UInt64 = 0
         var offset = start

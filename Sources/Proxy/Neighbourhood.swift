@@ -85,7 +85,7 @@ package struct Neighbourhood: Sendable {
 
     /// The owner of a transaction is known to be dead, or is one that nobody will hear of any more.
     package mutating func isDead(_ owner: UInt32, now: Instant) -> Bool {
-        if let peer = peer(owner) { return !peer.isLive }
+        for index in peers.indices where peers[index].memberTag == owner { return !peers[index].isLive }
         return unknownOwners.isDead(owner, now: now)
     }
 }

@@ -93,7 +93,7 @@ package struct ProxySettings: Sendable {
     package var memberTag: UInt32 = 0
     /// What named it before it took a later boot: what it has begun since its start is its own all the same. A few at
     /// most, since the boot only rises until the members agree on it.
-    private var formerTags: [UInt32] = []
+    private(set) var formerTags: [UInt32] = []
     /// Name and boot of this process, for the record's home.
     package var nodeName: [UInt8] = []
     package var boot: UInt64 = 0

@@ -231,7 +231,8 @@ extension Proxy {
                 facts.reach(.confirmedNotAcknowledged)
                 if state < .confirmedNotAcknowledged { writeAnswered(did, dialogs: dialogs) }
             }
-            writeOut(context, index, state: .confirmedNotAcknowledged, answer: isFirst ? answer : nil)
+            let kept = isFirst ? answer : nil
+            writeOut(context, index, state: .confirmedNotAcknowledged, answer: kept)
         } else {
             // No INVITE is sent within a dialog before it is confirmed (RFC 3261 §14.1): its 2xx went by unseen here.
             let confirms = context.method == .invite && state < .confirmed

@@ -45,10 +45,10 @@ extension Proxy {
 
     /// Whether a branch of the caller's INVITE, but for those left out, has had no final answer.
     static func hasOpenPending(
-        _ view: RecordView, _ stored: [UInt8], _ cSeq: UInt32, except: (RecordView.Pending) -> Bool = { _ in false }
+        _ view: RecordView, _ stored: [UInt8], _ cSeq: UInt32, except: (RecordView.Branching) -> Bool = { _ in false }
     ) -> Bool {
         var isOpen = false
-        view.forEachPending(in: stored) { pending in
+        view.forEachBranching(in: stored) { pending in
             guard pending.leg == .caller, pending.cseq == cSeq, !pending.progress.contains(.final) else { return }
             isOpen = isOpen || !except(pending)
         }
@@ -210,7 +210,7 @@ extension Proxy {
         }
         // An ACK that ignores its route set names us (S3-27).
         var namesUs = true
-        if let uri = message.parsedRequestURI { namesUs = isOwn(uri, in: bytes) }
+        if isBare, let uri = message.parsedRequestURI { namesUs = isOwn(uri, in: bytes) }
         var way = ByteWriter()
         if isBare, passedBefore(plan) == nil { writeRoutesLeft(plan, into: &way) }
         if plan.leg == .caller, isInitial {

@@ -47,10 +47,11 @@ extension Proxy {
     }
 
     private mutating func hasOrphan(_ view: RecordView, _ bytes: [UInt8]) -> Bool {
+        let (mark, own, former) = (settings.mark, settings.memberTag, settings.formerTags)
         var found = false
         view.forEachBranching(withAdoptions: true, in: bytes) { pending in
-            guard !found, let owner = Branch.member(bytes, pending.branch, mark: settings.mark) else { return }
-            found = !settings.isOwn(owner) && neighbours.isDead(owner, now: now)
+            guard !found, let owner = Branch.member(bytes, pending.branch, mark: mark) else { return }
+            found = owner != own && !former.contains(owner) && neighbours.isDead(owner, now: now)
         }
         return found
     }
@@ -410,7 +411,7 @@ extension Proxy {
             reviewsDue.append(did)
         }
         // Most calls have nothing open by then, and their record need not be decoded to see that.
-        guard dialogs.view(did, { view, _ in view.pendingCount > 0 }) ?? false, let record = dialogs.record(did),
+        guard dialogs.isPending(did), let record = dialogs.record(did),
             record.state != .deleted
         else { return }
         keepLastRecord(did, record)

@@ -42,12 +42,16 @@ extension Proxy {
         if isOwn { return .refuse(404) }
         // A service that no route takes (RFC 5031 §4): nothing else leads there.
         if uri.scheme == .other { return .refuse(416) }
-        return resolve(uri, message.requestURI, &plan)
+        return reach(uri, message.requestURI, &plan)
     }
 
     private mutating func resolve(_ uri: URI, _ range: ByteRange, _ plan: inout RequestPlan) -> Decision {
         // What is then still ours is never sent to (S1-5).
-        if isOwn(uri, in: message.bytes) { return .refuse(483, .hairpin) }
+        isOwn(uri, in: message.bytes) ? .refuse(483, .hairpin) : reach(uri, range, &plan)
+    }
+
+    /// The same of what is none of ours.
+    private mutating func reach(_ uri: URI, _ range: ByteRange, _ plan: inout RequestPlan) -> Decision {
         if let egress = settings.egress {
             plan.nextHop = egress
             return .proceed

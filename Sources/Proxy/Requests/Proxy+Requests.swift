@@ -223,8 +223,8 @@ extension Proxy {
     /// Consumes every Route from the top that names the cluster, and takes the did from the first that has one. A
     /// strict router's rewrite, our Record-Route as Request-URI, is undone before.
     mutating func consumeRoutes(_ plan: inout RequestPlan, dialogs: DialogTable) {
-        if let requestURI = message.parsedRequestURI, isOwn(requestURI, in: message.bytes),
-            let hint = didHint(requestURI, in: message.bytes), undoStrictRoute()
+        if let requestURI = message.parsedRequestURI, let hint = didHint(requestURI, in: message.bytes),
+            isOwn(requestURI, in: message.bytes), undoStrictRoute()
         {
             plan.did = hint
             if let via = try? message.topmostVia() { plan.via = via }

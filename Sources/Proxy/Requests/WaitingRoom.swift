@@ -49,7 +49,10 @@ struct WaitingRoom: Sendable {
     var isEmpty: Bool { requests.isEmpty && messages.isEmpty }
 
     /// When `expire` has something to do.
-    var next: Instant? { [requests.first?.until, messages.first?.until].compactMap { $0 }.min() }
+    var next: Instant? {
+        guard !isEmpty else { return nil }
+        return [requests.first?.until, messages.first?.until].compactMap { $0 }.min()
+    }
 
     /// - Returns: False when there is no room.
     mutating func keep(_ request: WaitingRequest, for did: DialogID, now: Instant) -> Bool {

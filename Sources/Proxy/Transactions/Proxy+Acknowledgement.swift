@@ -55,8 +55,9 @@ extension Proxy {
         // Its INVITE's number did fit; one of no INVITE goes on as it came.
         if !placeCSeq(&plan, dialogs: dialogs) { counters.numbersUsedUp += 1 }
         plan.isInDialog = plan.isKnown || isRouted || !message.toTag.isEmpty
-        if isOfRecordedRefusal(plan, dialogs: dialogs) { return .ofRefusal }
-        if isOfRejected(plan, dialogs: dialogs) || isOfFailed(plan, isRouted: isRouted, dialogs: dialogs) {
+        let failure = recordedFailure(plan, dialogs: dialogs)
+        if failure == .refused { return .ofRefusal }
+        if failure == .rejected || isOfFailed(plan, isRouted: isRouted, dialogs: dialogs) {
             return .ofAnother
         }
         if isPassedOn(plan) { return .ofNobody }
@@ -126,16 +127,6 @@ extension Proxy {
             if state < .confirmedNotAcknowledged { return true }
             return state == .deleted && dialogs.view(did) { view, _ in view.flags.contains(.failed) } ?? false
         }
-    }
-
-    /// Whether an ACK belongs to a re-INVITE that was refused: the record remembers the last one of each side.
-    func isOfRejected(_ plan: RequestPlan, dialogs: DialogTable) -> Bool {
-        guard let did = plan.did, plan.isKnown else { return false }
-        let known =
-            dialogs.view(did) { view, _ in
-                plan.leg == .caller ? view.rejectedCaller : view.rejectedCallee
-            } ?? 0
-        return known != 0 && known == rejection(cSeq: plan.cSeq.number, branch: plan.via.branch, in: message.bytes)
     }
 
     /// A member has passed it on for whoever has its transaction (`passToPeers`), as it came: it goes no further. What

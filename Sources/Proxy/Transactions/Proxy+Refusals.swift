@@ -44,17 +44,34 @@ extension Proxy {
         refusals.count > 0 && refusals.contains(serverKey(plan, method: .ack), now: now)
     }
 
-    /// Whether an ACK is for a refusal that the record tells of, whoever made it.
-    func isOfRecordedRefusal(_ plan: RequestPlan, dialogs: DialogTable) -> Bool {
-        guard plan.isKnown, let did = plan.did, hasMagicCookie(plan.via.branch) else { return false }
+    /// Whether an ACK is for a failure that the record tells of, whoever gave it: a refusal of the cluster's own, or a
+    /// re-INVITE that the other side has rejected, of which the record remembers the last one of each side.
+    func recordedFailure(_ plan: RequestPlan, dialogs: DialogTable) -> RecordedFailure {
+        guard plan.isKnown, let did = plan.did else { return .none }
         return dialogs.view(did) { view, stored in
-            var known = [view.refusedCaller]
-            view.forEachOut(in: stored) { if $0.refused != 0 { known.append($0.refused) } }
-            guard known != [0] else { return false }
-            return known.contains(rejection(cSeq: plan.cSeq.number, branch: plan.via.branch, in: message.bytes))
-        } ?? false
+            let rejected = plan.leg == .caller ? view.rejectedCaller : view.rejectedCallee
+            var hasRefused = view.refusedCaller != 0
+            view.forEachOut(in: stored) { if $0.refused != 0 { hasRefused = true } }
+            guard hasRefused || rejected != 0 else { return .none }
+            let own = rejection(cSeq: plan.cSeq.number, branch: plan.via.branch, in: message.bytes)
+            if hasRefused, hasMagicCookie(plan.via.branch) {
+                var isRefused = view.refusedCaller == own
+                view.forEachOut(in: stored) { if $0.refused == own { isRefused = true } }
+                if isRefused { return .refused }
+            }
+            return rejected != 0 && rejected == own ? .rejected : .none
+        } ?? .none
     }
 
     /// Whether a branch of the message at hand names its transaction (RFC 3261 §8.1.1.7).
     func hasMagicCookie(_ branch: ByteRange) -> Bool { Via.hasMagicCookie(branch, in: message.bytes) }
+}
+
+/// What a record knows of the INVITE that an ACK is for.
+enum RecordedFailure: Sendable {
+    case none
+    /// The cluster has refused it itself.
+    case refused
+    /// The other side has.
+    case rejected
 }

@@ -29,7 +29,7 @@ extension Proxy {
 
     /// Without a Via below ours a response is meant for this element, and must not be forwarded (§16.7 step 3).
     func isForUsAlone(_ via: Via) -> Bool {
-        via.following == via.element.end && message.count(of: .via) == 1
+        via.following == via.element.end && !message.isRepeated(.via)
     }
 
     private mutating func receiveOwnResponse(
@@ -101,8 +101,13 @@ extension Proxy {
             transaction.receive(statusCode: status, actions: &actions)
             context.branches[index].client = .nonInvite(transaction)
         }
-        let delivers = actions.contains(.deliver) || isLateSuccess(context, branch: index)
-        if actions.contains(.acknowledge) { acknowledge(context.branches[index]) }
+        var delivers = isLateSuccess(context, branch: index)
+        var acknowledges = false
+        for action in actions {
+            if case .deliver = action { delivers = true }
+            if case .acknowledge = action { acknowledges = true }
+        }
+        if acknowledges { acknowledge(context.branches[index]) }
         performClient(&context, branch: index, id)
         guard delivers, !askAboutResponse(&context, id, branch: index) else { return }
         deliver(&context, id, branch: index, via, dialogs: &dialogs)
@@ -199,7 +204,6 @@ extension Proxy {
     ) {
         let via = completeSession(context.sessionSeconds) ?? asReceived
         let status = message.statusCode
-        let toTag = Array(message.bytes[message.toTag.range])
         let isInvite = context.method == .invite
         let isFirst = !context.branches[index].isAnswered
         context.branches[index].final = status
@@ -213,7 +217,7 @@ extension Proxy {
             if isFirst {
                 cancelOthers(&context, id, but: index, because: .elsewhere)
             }
-            if context.held.contains(where: { $0.toTag == toTag }) || isOverdueCopy(context, dialogs: dialogs) {
+            if holdsAnswer(of: message.toTag, context) || isOverdueCopy(context, dialogs: dialogs) {
                 counters.retransmissionsAbsorbed += 1  // Held for its commit; one copy is enough.
                 return
             }
@@ -255,10 +259,20 @@ extension Proxy {
         }
         counters.heldResponses += 1
         context.held.append(
-            HeldResponse(bytes: bytes, outline: outline, toTag: toTag, status: status, heldAt: now))
+            HeldResponse(
+                bytes: bytes, outline: outline, toTag: message.copy(message.toTag), status: status, heldAt: now))
         let purpose: CommitToken.Purpose =
             !context.isInitial ? .refresh : context.kind == .heir ? .inheritance : .confirmation
         effects.items.append(.commit(CommitToken(context: id, purpose: purpose)))
+    }
+
+    /// A 2xx with this To tag of the message at hand is held already.
+    private func holdsAnswer(of toTag: ByteRange, _ context: ResponseContext) -> Bool {
+        for index in context.held.indices {
+            let held = context.held[index].toTag
+            if Text.same(message.bytes, toTag, held, ByteRange(held)) { return true }
+        }
+        return false
     }
 
     /// Whether a 2xx can go upstream: nobody has given the INVITE another final answer, here or as an heir.

@@ -14,7 +14,7 @@ extension Proxy {
             released += late.requests
             counters.parkedExpired += UInt64(late.forgotten)
         }
-        expireLookUps(dialogs: &dialogs)
+        if let next = lookUps.next, next <= now { expireLookUps(dialogs: &dialogs) }
         if scripts.count > 0 { expireScripts(dialogs: &dialogs) }
         replayQueued(dialogs: &dialogs)
         guard let next = wheel.next, next <= now else { return }

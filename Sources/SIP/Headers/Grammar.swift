@@ -25,6 +25,24 @@ enum Grammar {
         byte == 0x20 || byte == 0x09 || byte == 0x0D || byte == 0x0A
     }
 
+    /// Whether the bytes from `offset`, which a colon ends, are letters and hyphens, as in nearly all names of headers.
+    ///
+    /// - Precondition: `PackedName` has found the colon.
+    @inline(__always)
+    static func isPlainName(_ span: RawSpan, _ offset: Int, _ count: Int) -> Bool {
+        var (index, left) = (offset, count)
+        while left > 0 {
+            let word = span.word(at: index)
+            let difference = word ^ 0x2D2D_2D2D_2D2D_2D2D
+            let others = ((difference & 0x7F7F_7F7F_7F7F_7F7F) &+ 0x7F7F_7F7F_7F7F_7F7F) | difference
+            let wanted = left >= 8 ? 0x8080_8080_8080_8080 : 0x8080_8080_8080_8080 & ~(UInt64.max << UInt64(left &* 8))
+            guard (letters(word) | ~others) & wanted == wanted else { return false }
+            index &+= 8
+            left &-= 8
+        }
+        return true
+    }
+
     /// The highest bit set in each byte of a word that is an ASCII letter.
     @inline(__always)
     static func letters(_ word: UInt64) -> UInt64 {

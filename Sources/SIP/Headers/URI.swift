@@ -90,7 +90,10 @@ package struct URI: Equatable, Sendable {
     /// What of the URI in `range` may stand in a Request-URI: all but its headers (RFC 3261 §19.1.1). What cannot be
     /// read stays as it is.
     package static func withoutHeaders(_ bytes: [UInt8], _ range: ByteRange) -> ByteRange {
-        guard let uri = try? URI(bytes, range), !uri.headers.isEmpty else { return range }
+        let end = Int(range.end)
+        guard Grammar.find(0x3F, RawSpan(_elements: bytes.span), Int(range.start), end) < end,  // Hardly any has one.
+            let uri = try? URI(bytes, range), !uri.headers.isEmpty
+        else { return range }
         return ByteRange(start: Int(range.start), end: Int(uri.headers.start))
     }
 

@@ -21,6 +21,9 @@ extension Message {
         return count
     }
 
+    /// Whether there are several fields of that name.
+    package func isRepeated(_ name: HeaderName) -> Bool { index.isRepeated(name) }
+
     /// The first via-parm: where a response to this request goes, or whose transaction this response answers.
     package func topmostVia() throws(SIPParseError) -> Via {
         if let known = identity.first { return known.topmostVia }

@@ -142,6 +142,14 @@ struct MessageIndex: Sendable {
     // MARK: Headers (§7.3)
 
     private mutating func readHeaders(_ span: RawSpan) {
+        // Taken out and lent for all fields at once: an array that belongs to `self` asks each time whether it is shared.
+        var found: ContiguousArray<HeaderField> = []
+        swap(&found, &fields)
+        found.append(addingCapacity: Self.headerLimit) { readHeaders(span, into: &$0) }
+        swap(&found, &fields)
+    }
+
+    private mutating func readHeaders(_ span: RawSpan, into found: inout OutputSpan<HeaderField>) {
         let count = span.byteCount
         var offset = firstLineEnd
         while offset < count {
@@ -150,20 +158,22 @@ struct MessageIndex: Sendable {
                 headersEnd = offset
                 return
             }
-            offset = readHeader(span, offset, count)
+            offset = readHeader(span, offset, count, into: &found)
         }
         headersEnd = count
     }
 
     /// Reads the header line at `start`, with its folds, and answers where the next line starts.
     @inline(__always)
-    private mutating func readHeader(_ span: RawSpan, _ start: Int, _ count: Int) -> Int {
+    private mutating func readHeader(
+        _ span: RawSpan, _ start: Int, _ count: Int, into found: inout OutputSpan<HeaderField>
+    ) -> Int {
         var name = HeaderName.other
         var offset = start
         var hasColon = false
         if let packed = PackedName(upToColonIn: span, at: start) {
             name = names.find(packed)
-            if name != .other {
+            if name != .other || packed.count > 0 && Grammar.isPlainName(span, start, packed.count) {
                 offset = start &+ packed.count
                 hasColon = true
             }
@@ -179,18 +189,18 @@ struct MessageIndex: Sendable {
             note(.malformedHeaderLine, start)
             return next
         }
-        guard fields.count < Self.headerLimit else {
+        guard found.count < Self.headerLimit else {
             note(.tooManyHeaders(limit: Self.headerLimit), start)
             return next
         }
         let valueStart = Grammar.skipSpace(span, offset &+ 1, next)
         let valueEnd = Grammar.trimmedEnd(span, valueStart, next)
         if firsts[Int(name.rawValue)] == 255 {
-            firsts[Int(name.rawValue)] = UInt8(truncatingIfNeeded: fields.count)
+            firsts[Int(name.rawValue)] = UInt8(truncatingIfNeeded: found.count)
         } else {
             repeated |= 1 << UInt64(name.rawValue)
         }
-        fields.append(
+        found.append(
             HeaderField(
                 name: name, line: ByteRange(start: start, end: next), value: ByteRange(start: valueStart, end: valueEnd)
             ))
