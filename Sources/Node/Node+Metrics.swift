@@ -14,6 +14,9 @@ extension Node {
             + gauges(now: now)
     }
 
+    /// Those of requests and where they go alone: few enough to be looked at each second (`NodeWatch`).
+    package func watchedMetrics() -> [MetricReport] { sipMetrics() + routingMetrics() }
+
     func counter(_ name: String, _ help: String, _ value: UInt64) -> MetricReport {
         MetricReport(name: "understudy_\(name)_total", help: help, kind: .counter, value: Int64(clamping: value))
     }

@@ -157,6 +157,11 @@ final class LiveNode: ManagedNode {
             + ProcessMetrics.reports() + certificates.withLock { $0 } + EventSink.metrics(events.withLock { $0 })
     }
 
+    /// What the process itself looks at each second: all of them would be most of what an idle node does.
+    func watchedMetrics() async throws(NodeStopped) -> [MetricReport] {
+        try await ask { node, _, _ in node.watchedMetrics() }
+    }
+
     /// What is told of the certificates: read when they are, not for each question.
     func tellCertificates(_ settings: Settings) {
         let ends = ProcessMetrics.certificates(settings)

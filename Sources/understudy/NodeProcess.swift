@@ -321,7 +321,7 @@ final class NodeProcess: Sendable {
     private func watch() async {
         var watch = NodeWatch()
         while !Task.isCancelled {
-            if let status = try? await live.status(), let metrics = try? await live.metrics() {
+            if let status = try? await live.status(), let metrics = try? await live.watchedMetrics() {
                 for note in watch.look(status, metrics) { log.write(note) }
             }
             log.tellRepeats()

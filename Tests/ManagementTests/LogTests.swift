@@ -2,6 +2,7 @@
 
 import Management
 import Node
+import Primitives
 import Synchronization
 import Testing
 
@@ -78,6 +79,11 @@ struct LogRepeatsTests {
 struct NodeWatchTests {
     func metric(_ name: String, _ value: Int64) -> MetricReport {
         MetricReport(name: name, help: "", kind: .counter, value: value)
+    }
+
+    @Test func `what is looked at is among what a node tells each second`() {
+        let node = Node(settings: Settings(), boot: 1, seed: 1, now: .zero, unixMilliseconds: 0)
+        #expect(Set(node.watchedMetrics().map(\.name)).isSuperset(of: NodeWatch.metrics))
     }
 
     @Test func `a flood is one line when it begins, one a minute, and one when it has ended`() {

@@ -53,6 +53,9 @@ package struct NodeWatch: Sendable {
             ends: "requests find a target again", key: "sets"),
     ]
 
+    /// What it looks at; `Node.watchedMetrics` has them.
+    package static var metrics: [String] { subjects.map(\.metric) }
+
     private struct Episode: Sendable {
         var total: Int64
         var looks = 0
