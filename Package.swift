@@ -121,7 +121,8 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: swiftSettings),
-        module("Simulator", ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Node"]),
+        module(
+            "Simulator", ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Routes", "Node", "Scripting"]),
         .executableTarget(
             name: "understudy-sim",
             dependencies: [
@@ -137,7 +138,8 @@ let package = Package(
         // What a call and its parts cost, counted by `Deploy/benchmark`.
         .target(name: "CAllocations"),
         .target(
-            name: "Benchmarks", dependencies: ["Primitives", "SIP", "Dialogs", "Cluster", "Node"],
+            name: "Benchmarks",
+            dependencies: ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Routes", "Node", "Scripting"],
             exclude: ["Thresholds.txt"], swiftSettings: swiftSettings),
         .executableTarget(
             name: "understudy-bench", dependencies: ["Benchmarks", "CAllocations", "Sealing"],

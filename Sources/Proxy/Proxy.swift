@@ -105,6 +105,8 @@ package struct Proxy: Sendable {
 
     // Scratch space, reused from message to message.
     var message = Message()
+    /// How often one was read: who has kept bytes of it knows by that whether they are still the message at hand.
+    private(set) var messageNumber: UInt64 = 1
     var stored = Message()
     var editor = MessageEditor()
     var facts = FactsWriter()
@@ -188,6 +190,7 @@ package struct Proxy: Sendable {
             flows[flow] = LiveFlow(remote: source, listener: listener)
         }
         if datagram.byteCount <= 4 { return }  // A keep-alive (RFC 5626 §3.5.1) or nothing.
+        messageNumber &+= 1
         do {
             try message.load(datagram)
             try message.identify()
@@ -224,9 +227,19 @@ package struct Proxy: Sendable {
     }
 
     /// Reads kept bytes into `message`, as if they had come again.
-    mutating func loadMessage(_ bytes: [UInt8]) -> Bool {
+    /// - Parameter number: Of the message that they were copied from, which may be the one at hand.
+    mutating func loadMessage(_ bytes: [UInt8], number: UInt64 = 0) -> Bool {
         (outline, writtenOutline) = (nil, nil)
+        if number == messageNumber { return true }
+        messageNumber &+= 1
         return (try? message.load(RawSpan(_elements: bytes.span))) != nil
+    }
+
+    /// What was read into `stored` is the message at hand from now on.
+    mutating func takeStored() {
+        (outline, writtenOutline) = (nil, nil)
+        messageNumber &+= 1
+        swap(&message, &stored)
     }
 
     // MARK: Contexts

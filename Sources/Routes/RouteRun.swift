@@ -87,6 +87,11 @@ package struct RouteRun: Sendable {
     /// Begins the next run; what the node remembers stays.
     package mutating func begin(_ message: Message, at point: RoutePoint, state: RouteState, time: RouteTime) {
         self.message = message
+        begin(at: point, state: state, time: time)
+    }
+
+    /// The same, on the message that is there.
+    package mutating func begin(at point: RoutePoint, state: RouteState, time: RouteTime) {
         self.point = point
         self.state = state
         self.time = time

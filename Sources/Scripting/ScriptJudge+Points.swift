@@ -29,20 +29,23 @@ extension ScriptJudge {
         _ verdict: ScriptVerdict, _ question: ScriptQuestion, _ stage: Stage, _ time: RouteTime
     ) -> ScriptVerdict? {
         guard case .message(.goOn(let changed)) = verdict else { return verdict }
+        let isThere = changed.isEmpty && engine.host.run.plan.appliedMessage.isEmpty
         switch stage {
         case .last: return verdict
-        case .onreply: return onreply(question, changed, time)
+        case .onreply: return onreply(question, changed, isThere: isThere, time)
         case .onsend:
             armFailure(of: question)
             return onsend(question, changed, time)
         }
     }
 
-    private func onreply(_ question: ScriptQuestion, _ changed: [UInt8], _ time: RouteTime) -> ScriptVerdict? {
+    private func onreply(
+        _ question: ScriptQuestion, _ changed: [UInt8], isThere: Bool = false, _ time: RouteTime
+    ) -> ScriptVerdict? {
         let route = states[question.transaction]?.onreplyRoute ?? []
         var next = question
         if !changed.isEmpty { next.bytes = changed }
-        guard !route.isEmpty, begin(next, time) else { return .message(.goOn(changed)) }
+        guard !route.isEmpty, begin(next, isThere: isThere, time) else { return .message(.goOn(changed)) }
         guard let verdict = finish(run(route), next) else { return nil }
         if case .message(.goOn(let bytes)) = verdict, bytes.isEmpty { return .message(.goOn(changed)) }
         return verdict

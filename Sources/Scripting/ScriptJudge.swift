@@ -122,6 +122,8 @@ package final class ScriptJudge {
     /// How long runs take, by the route; counted where there is a clock.
     package private(set) var times: [RouteKind: Histogram] = [:]
     package var clock: (() -> Instant)?
+    /// Told of each question before it is answered; for who looks on.
+    package var asks: ((ScriptQuestion) -> Void)?
 
     package var counters: ScriptEngine.Counters { engine.counters }
     package var memory: Int { engine.memory }
@@ -134,6 +136,7 @@ package final class ScriptJudge {
 
     /// - Returns: The verdict; `nil` when the run waits.
     package func judge(_ question: ScriptQuestion, _ time: RouteTime) -> ScriptVerdict? {
+        asks?(question)
         let verdict = ask(question, time)
         goOnWithSuspended(time)
         return verdict
@@ -293,19 +296,21 @@ package final class ScriptJudge {
     }
 
     /// Puts the message of a question before the engine.
+    /// - Parameter isThere: The run before was on the same message, and has left it as it was.
     /// - Returns: `false` when it cannot be read.
-    func begin(_ question: ScriptQuestion, _ time: RouteTime) -> Bool {
+    func begin(_ question: ScriptQuestion, isThere: Bool = false, _ time: RouteTime) -> Bool {
         if suspended.count >= SuspendedRequests.limit { forgetLate(time.now) }
         let state = states[question.transaction] ?? RouteState()
-        var message = Message()
-        do throws(SIPParseError) {
-            try message.load(RawSpan(_elements: question.bytes.span))
-            try message.identify()
-        } catch {
-            return false
+        if !isThere {
+            do throws(SIPParseError) {
+                try engine.host.run.message.load(RawSpan(_elements: question.bytes.span))
+                try engine.host.run.message.identify()
+            } catch {
+                return false
+            }
         }
         if !mediaRelays.isEmpty { engine.host.run.activeMediaRelays = mediaRelays.activeCounts(now: time.now) }
-        engine.host.run.begin(message, at: point(question), state: state, time: time)
+        engine.host.run.begin(at: point(question), state: state, time: time)
         return true
     }
 

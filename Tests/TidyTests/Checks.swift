@@ -37,7 +37,7 @@ enum Checks {
             "Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Node", "Nanomsg", "Sealing", "Transports",
             "Management", "Callbacks", "ArgumentParser", "Foundation", "Glibc", "Synchronization", "Dispatch",
         ],
-        "Simulator": ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Node"],
+        "Simulator": ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Routes", "Node", "Scripting"],
         "understudy": [
             "Primitives", "SIP", "Dialogs", "Cluster", "Node", "Nanomsg", "Sealing", "Transports", "Management",
             "Proxy", "Routes", "Scripting", "Callbacks", "Storage", "ArgumentParser", "Crypto", "Logging", "Foundation",
@@ -49,7 +49,7 @@ enum Checks {
         ],
         "Checkout": ["Foundation", "PackagePlugin"],
         "Fuzzing": ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Node"],
-        "Benchmarks": ["Primitives", "SIP", "Dialogs", "Cluster", "Node"],
+        "Benchmarks": ["Primitives", "SIP", "Dialogs", "Proxy", "Cluster", "Routes", "Node", "Scripting"],
         "understudy-bench": ["Benchmarks", "CAllocations", "Sealing", "Glibc"],
         "understudy-fuzz": ["Fuzzing", "Foundation", "Glibc"],
     ]

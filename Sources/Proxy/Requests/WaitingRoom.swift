@@ -16,6 +16,8 @@ struct WaitingRequest: Sendable {
     var bytes: [UInt8]
     var plan: RequestPlan
     var stage: Stage
+    /// `Proxy.messageNumber` when it began to wait; 0 where nobody asks.
+    var number: UInt64 = 0
 }
 
 struct WaitingRoom: Sendable {

@@ -62,9 +62,12 @@ extension Proxy {
 
     /// Whether a script has made a message of one that still is that one: of the same method or kind, call,
     /// transaction. What it has not changed is empty; what does not fit is counted, and the message goes on as it was.
-    mutating func isChange(_ bytes: [UInt8], of original: [UInt8]) -> Bool {
+    /// - Parameter number: Of the message that the original is of (`loadMessage`).
+    mutating func isChange(_ bytes: [UInt8], of original: [UInt8], number: UInt64 = 0) -> Bool {
         if bytes.isEmpty { return false }
-        if loadMessage(original), loadStored(bytes), (try? stored.validate()) != nil, isSameTransaction() {
+        if loadMessage(original, number: number), loadStored(bytes), (try? stored.validate()) != nil,
+            isSameTransaction()
+        {
             return true
         }
         counters.scriptsUnreadable += 1
@@ -100,7 +103,7 @@ extension Proxy {
         var plan = asMatched
         plan.isJudged = true
         let request = message.method == .ack ? nil : openTransaction(&plan)
-        let waited = WaitingRequest(bytes: message.snapshot(), plan: plan, stage: .route)
+        let waited = WaitingRequest(bytes: message.snapshot(), plan: plan, stage: .route, number: messageNumber)
         guard message.method == .ack || request != nil, let token = scripts.keep(.request(waited), now: now) else {
             counters.scriptsRefused += 1
             if let id = plan.transaction, let context = take(id) { discard(context, id) }
@@ -124,8 +127,7 @@ extension Proxy {
         var plan = waited.plan
         arrivalFlow = plan.arrivalFlow
         if endsCancelled(plan) { return }
-        guard verdict.bytes.isEmpty || isChange(verdict.bytes, of: waited.bytes),
-            loadMessage(verdict.bytes.isEmpty ? waited.bytes : verdict.bytes), let via = try? message.topmostVia(),
+        guard isAtHand(waited, as: verdict.bytes), let via = try? message.topmostVia(),
             let cSeq = try? message.cSeq()
         else {
             answerForScript(500, [], [], plan)
@@ -151,6 +153,14 @@ extension Proxy {
         case .answer(let status, let reason, let lines): answerForScript(status, reason, lines, plan)
         case .drop: dropForScript(plan)
         }
+    }
+
+    /// Makes a request that waited the message at hand, as the script has changed it.
+    private mutating func isAtHand(_ waited: WaitingRequest, as changed: [UInt8]) -> Bool {
+        if changed.isEmpty { return loadMessage(waited.bytes, number: waited.number) }
+        guard isChange(changed, of: waited.bytes, number: waited.number) else { return false }
+        takeStored()
+        return true
     }
 
     /// The request was cancelled while a script was asked.
@@ -244,7 +254,9 @@ extension Proxy {
         }
         context.responsesAsked = number
         let bytes = message.snapshot()
-        context.asked.append(AskedResponse(number: number, bytes: bytes, branch: index, flow: arrivalFlow))
+        context.asked.append(
+            AskedResponse(
+                number: number, bytes: bytes, branch: index, flow: arrivalFlow, messageNumber: messageNumber))
         ask(token, .response(index), bytes, context, id)
         return true
     }
@@ -257,7 +269,10 @@ extension Proxy {
             context.asked[place].isJudged = true
             switch verdict {
             case .goOn(let bytes):
-                if isChange(bytes, of: context.asked[place].bytes) { context.asked[place].bytes = bytes }
+                let asked = context.asked[place]
+                if isChange(bytes, of: asked.bytes, number: asked.messageNumber) {
+                    (context.asked[place].bytes, context.asked[place].messageNumber) = (bytes, 0)
+                }
             case .drop: context.asked[place].isDropped = true
             }
             while let first = context.asked.first, first.isJudged {
@@ -271,7 +286,7 @@ extension Proxy {
     private mutating func deliver(
         _ response: AskedResponse, _ context: inout ResponseContext, _ id: SlotID, dialogs: inout DialogTable
     ) {
-        guard loadMessage(response.bytes), let via = try? message.topmostVia() else {
+        guard loadMessage(response.bytes, number: response.messageNumber), let via = try? message.topmostVia() else {
             counters.dropped += 1
             return
         }

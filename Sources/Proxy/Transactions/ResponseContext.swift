@@ -232,6 +232,8 @@ struct AskedResponse: Sendable {
     var branch: Int
     /// The connection that it came on.
     var flow: FlowID
+    /// `Proxy.messageNumber` when it was asked about.
+    var messageNumber: UInt64
     var isJudged = false
     var isDropped = false
 }
