@@ -15,9 +15,21 @@ package struct Benchmark: Sendable {
     /// Something that was counted, by the name that it has in `Thresholds.txt`.
     package typealias Count = (name: String, value: UInt64)
 
-    /// - Parameter key: What seals, for the benchmarks of that; without one a stand-in that only copies.
-    package static func named(_ name: String, key: SealKey? = nil) -> Benchmark? {
-        (key.map { list($0) } ?? all).first { $0.name == name }
+    /// - Parameters:
+    ///   - key: What seals, for the benchmarks of that; without one a stand-in that only copies.
+    ///   - script: Lua, for the one that runs calls under it, which there is not without.
+    package static func named(_ name: String, key: SealKey? = nil, script: [UInt8]? = nil) -> Benchmark? {
+        if name == stock { return script.map { scripted($0) } }
+        return (key.map { list($0) } ?? all).first { $0.name == name }
+    }
+
+    /// The benchmark that wants a script.
+    package static let stock = "stock"
+
+    private static func scripted(_ script: [UInt8]) -> Benchmark {
+        Benchmark(name: stock, summary: "the calls of `call`, routed by a script that is given") {
+            calls($0, $1, script: script, $2).filter { $0.name == "owner.allocations" }
+        }
     }
 
     package static let all = list(CopyingCipher.key)
@@ -49,12 +61,15 @@ package struct Benchmark: Sendable {
             part(ApplyBenchmark(), $0, $1, $2)
         },
         Benchmark(name: "wheel", summary: "the timers of a call") { part(WheelBenchmark(), $0, $1, $2) },
+        Benchmark(name: "run", summary: "a script's route that does nothing") { part(RunBenchmark(), $0, $1, $2) },
+        Benchmark(name: "kemi", summary: "one that calls ten functions") { part(KemiBenchmark(), $0, $1, $2) },
     ]
 
     private static func calls(
-        _ count: Int, _ warmUp: Int, isTraced: Bool = true, _ allocations: @escaping () -> UInt64
+        _ count: Int, _ warmUp: Int, isTraced: Bool = true, script: [UInt8]? = nil,
+        _ allocations: @escaping () -> UInt64
     ) -> [Count] {
-        var bench = CallBenchmark(warmUp: warmUp, isTraced: isTraced, allocations: allocations)
+        var bench = CallBenchmark(warmUp: warmUp, isTraced: isTraced, script: script, allocations: allocations)
         bench.run(calls: count)
         return [
             ("owner.allocations", bench.allocationsOfOwner), ("replica.allocations", bench.allocationsOfReplica),

@@ -13,11 +13,16 @@
 
 import Node
 import Primitives
+import Proxy
+import Routes
 import SIP
+import Scripting
 
 /// One node of the cluster and what it wants done.
 struct Member {
     var node: Node
+    /// What answers for its script; `nil` without one.
+    var judge: ScriptJudge?
     var outbox = Outbox()
     /// When it wants a turn without an arrival; asked for once a turn, as the SIP thread does.
     var deadline = Instant.zero
@@ -25,7 +30,7 @@ struct Member {
     var frames: UInt64 = 0
     var frameBytes: UInt64 = 0
 
-    init(_ index: Int, isTraced: Bool) {
+    init(_ index: Int, isTraced: Bool, script: [UInt8]? = nil) {
         var settings = Settings()
         if !isTraced { settings.trace.memory = 0 }
         settings.node.name = "n\(index + 1)"
@@ -36,6 +41,9 @@ struct Member {
         settings.dialogs.hashSize = 16_384
         node = Node(
             settings: settings, boot: UInt64(index + 1), seed: UInt64(index + 1), now: .zero, unixMilliseconds: 0)
+        guard let script else { return }
+        judge = ScriptBenchmarks.judge(script, at: Self.address(index))
+        node.scriptPoints = .passing
     }
 
     static func address(_ index: Int) -> Endpoint { Endpoint(text: "10.0.1.\(index + 1):5060")! }
@@ -74,11 +82,13 @@ package struct CallBenchmark {
     ///     going to be, when no more than that are counted at once.
     ///   - allocations: Blocks of memory asked for so far, by the whole process.
     ///   - isTraced: Messages are kept for `understudy trace`, as nodes do unless they are told not to.
+    ///   - script: Lua for the owner, which routes by it.
     package init(
-        warmUp: Int, keepsMessages: Bool = false, isTraced: Bool = true, allocations: @escaping () -> UInt64
+        warmUp: Int, keepsMessages: Bool = false, isTraced: Bool = true, script: [UInt8]? = nil,
+        allocations: @escaping () -> UInt64
     ) {
         self.allocations = allocations
-        (owner, replica) = (Member(0, isTraced: isTraced), Member(1, isTraced: isTraced))
+        (owner, replica) = (Member(0, isTraced: isTraced, script: script), Member(1, isTraced: isTraced))
         take(.nothing, at: 0)
         take(.nothing, at: 1)
         pass(milliseconds: 10_000)
@@ -215,6 +225,17 @@ private func turn(_ member: inout Member, _ arrival: Arrival, _ now: Instant) {
     case .probed: member.node.receive(probe: .connected, of: 0, now: now, into: &member.outbox)
     case .nothing: break
     }
+    guard let judge = member.judge else {
+        member.node.advance(to: now, into: &member.outbox)
+        member.deadline = member.node.nextDeadline
+        return
+    }
+    // As `ScriptedNode` does it.
+    let time = RouteTime(microseconds: 0, now: now)
+    judge.answer(&member.node, time, into: &member.outbox)
     member.node.advance(to: now, into: &member.outbox)
-    member.deadline = member.node.nextDeadline
+    judge.answer(&member.node, time, into: &member.outbox)
+    judge.goOn(&member.node, time, into: &member.outbox)
+    precondition(member.outbox.notes.isEmpty || member.outbox.notes.allSatisfy { $0.level < .warning }, "it must run")
+    member.deadline = min(member.node.nextDeadline, judge.next ?? .distantFuture)
 }

@@ -17,10 +17,12 @@ import Glibc
 enum UnderstudyBench {
     static func main() {
         let arguments = CommandLine.arguments
-        guard arguments.count == 3, let benchmark = named(arguments[1]), let count = Int(arguments[2]),
-            count > 0
+        let script = arguments.count == 4 ? contents(arguments[3]) : nil
+        guard arguments.count == 3 || script != nil, let benchmark = named(arguments[1], script),
+            let count = Int(arguments[2]), count > 0
         else {
-            print("usage: understudy-bench NAME COUNT")
+            print("usage: understudy-bench NAME COUNT [SCRIPT]")
+            print("  \(Benchmark.stock): the calls of `call`, routed by SCRIPT")
             for benchmark in Benchmark.all { print("  \(benchmark.name): \(benchmark.summary)") }
             exit(2)
         }
@@ -30,12 +32,26 @@ enum UnderstudyBench {
     }
 
     /// With the cipher of the bus, where it was built.
-    private static func named(_ name: String) -> Benchmark? {
+    private static func named(_ name: String, _ script: [UInt8]?) -> Benchmark? {
         #if canImport(Sealing)
-            Benchmark.named(name, key: .init(secret: Array("0123456789abcdef0123456789abcdef".utf8)))
+            let secret = Array("0123456789abcdef0123456789abcdef".utf8)
+            return Benchmark.named(name, key: .init(secret: secret), script: script)
         #else
-            Benchmark.named(name)
+            return Benchmark.named(name, script: script)
         #endif
+    }
+
+    /// Of a file; `nil` when it cannot be read.
+    private static func contents(_ path: String) -> [UInt8]? {
+        guard let file = unsafe fopen(path, "r") else { return nil }
+        defer { _ = unsafe fclose(file) }
+        var bytes: [UInt8] = []
+        var part = [UInt8](repeating: 0, count: 65_536)
+        while true {
+            let count = unsafe part.withUnsafeMutableBytes { unsafe fread($0.baseAddress, 1, $0.count, file) }
+            guard count > 0 else { return bytes }
+            bytes += part[..<count]
+        }
     }
 
     private static func milliseconds() -> Int {

@@ -32,9 +32,21 @@ struct BenchmarkTests {
     }
 
     @Test func `every limit is one of a benchmark that there is`() {
-        let names = Set(Benchmark.all.map(\.name))
+        let names = Set(Benchmark.all.map(\.name) + [Benchmark.stock])
         #expect(Self.limits.count > names.count)
         for limit in Self.limits { #expect(names.contains(String(limit.prefix { $0 != "." }))) }
+    }
+
+    @Test func `calls that a script routes are calls`() throws {
+        #expect(Benchmark.named(Benchmark.stock) == nil)
+        let script = """
+            function ksr_request_route()
+              if KSR.siputils.has_totag() > 0 then KSR.rr.loose_route() else KSR.rr.record_route() end
+              KSR.tm.t_relay()
+            end
+            """
+        let counts = try #require(Benchmark.named(Benchmark.stock, script: Array(script.utf8))).run(2, 1) { 0 }
+        #expect(counts.map(\.name) == ["owner.allocations"])
     }
 
     @Test func `an owner publishes what it learns of its calls`() throws {
