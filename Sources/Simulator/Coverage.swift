@@ -26,8 +26,8 @@ package struct Coverage: Equatable, Sendable {
         "R13", "S1-2", "S1-3", "S1-4", "S1-5", "S1-8", "S2-10", "S2-11", "age", "calm", "commit", "cseq", "ev",
         "fork-final",
         "fork-ghost", "fork-lost", "fork-ring", "hunt-did",
-        "hunt-final", "hunt-ghost", "hunt-lost", "hunt-reach", "hunt-target", "ka", "op", "seal", "spiral-end",
-        "spiral-route", "var",
+        "hunt-final", "hunt-ghost", "hunt-lost", "hunt-reach", "hunt-target", "ka", "op", "reg-answer",
+        "reg-commit", "reg-late", "reg-lost", "reg-rise", "script", "seal", "spiral-end", "spiral-route", "var",
     ]
     /// Dialogs' states in their order, and none.
     static let dialogStates = [

@@ -12,6 +12,8 @@ enum Party: Hashable {
     case phone(Int)
     /// A server behind the cluster.
     case server(Int)
+    /// A phone that registers.
+    case user(Int)
 }
 
 /// One UDP datagram on its way.
@@ -49,6 +51,7 @@ enum Event {
     case wake(ProcessID)
     case phone(Int, PhoneTimer)
     case server(Int, ServerTimer)
+    case user(Int, UserTimer)
     case startCall(Int)
     case script(call: Int, step: Int)
     /// Somebody asks a node to end a call.
@@ -60,6 +63,8 @@ enum Event {
     /// What a process has asked of its disk is done, and what became of it told.
     case storage(ProcessID, StorageAction)
     case stored(ProcessID, StorageOutcome)
+    /// A node is told to read its script again.
+    case reload(host: Int, isGood: Bool)
     case balancerProbe
     /// An operator gives one node a new key file, or takes the old key away.
     case changeKeys

@@ -8,6 +8,7 @@ package struct FreshSeeds: Sendable {
     package static let kinds: [PlanOptions] = {
         var (dealt, forked, both, kept) = (PlanOptions(), PlanOptions(), PlanOptions(), PlanOptions())
         var (watched, tight, late, sealed) = (PlanOptions(), PlanOptions(), PlanOptions(), PlanOptions())
+        var (scripted, dealtScripted) = (PlanOptions(), PlanOptions())
         dealt.deals = true
         forked.forks = true
         (both.deals, both.forks) = (true, true)
@@ -16,7 +17,9 @@ package struct FreshSeeds: Sendable {
         tight.tight = true
         late.late = true
         sealed.sealed = true
-        return [PlanOptions(), dealt, forked, both, kept, watched, tight, late, sealed]
+        scripted.script = .own
+        (dealtScripted.script, dealtScripted.deals) = (.own, true)
+        return [PlanOptions(), dealt, forked, both, kept, watched, tight, late, sealed, scripted, dealtScripted]
     }()
 
     package let start: UInt64

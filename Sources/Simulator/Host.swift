@@ -8,6 +8,7 @@ internal import Cluster
 internal import Node
 internal import Primitives
 internal import SIP
+internal import Scripting
 
 /// What one REQ socket waits for.
 struct OutstandingRequest {
@@ -28,9 +29,12 @@ struct Question {
 /// A node that runs. A reference, so that looking into it copies nothing.
 final class RunningNode {
     private var node: Node
+    /// What answers for its script; `nil` without one.
+    let judge: ScriptJudge?
 
-    init(_ node: Node) {
+    init(_ node: Node, judge: ScriptJudge? = nil) {
         self.node = node
+        self.judge = judge
     }
 
     /// The node in place. Inout even for a look: a borrowed argument would be copied out of the object first.

@@ -188,6 +188,8 @@ extension Plan {
         case .clockback: return faults.contains(.clockback)
         case .bus: return !bus.isCalm
         case .sip: return !sip.isCalm
+        case .users: return !users.isEmpty
+        case .reloads: return !reloads.isEmpty
         }
     }
 }

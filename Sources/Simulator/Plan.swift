@@ -46,6 +46,8 @@ package struct PlanOptions: Equatable, Sendable {
     package var sealed = false
     /// Nodes keep records on disks; everything is killed once, and starts again from them.
     package var disks = false
+    /// The nodes route by it, and users register with it.
+    package var script: SimulatedScript?
 
     package init() {}
 }
@@ -98,6 +100,9 @@ package struct Plan: Sendable {
     let asks: [(time: Nanoseconds, call: Int)]
     /// When everything is killed, where nodes have disks.
     let outage: OutagePlan?
+    /// Who registers; nobody without a script.
+    let users: [UserPlan]
+    let reloads: [(time: Nanoseconds, host: Int, isGood: Bool)]
     let randomSeed: UInt64
 
     /// `ims_dialog.ka_interval` where there are keep-alives: less than operators may have, as lifetimes are.
@@ -155,6 +160,8 @@ package struct Plan: Sendable {
         writes = reduction.has(.writes) ? Plan.drawWrites(seed, of: plain, lifetimeSeconds, options) : []
         asks = reduction.has(.asks) ? Plan.drawAsks(seed, of: plain, lifetimeSeconds, options) : []
         outage = options.disks ? OutagePlan.draw(seed, nodes: nodes) : nil
+        users = reduction.has(.users) ? Plan.drawUsers(seed, options) : []
+        reloads = reduction.has(.reloads) ? Plan.drawReloads(seed, nodes: nodes, options) : []
         randomSeed = reduction.randomSeed(of: random.next())
     }
 

@@ -15,6 +15,7 @@ extension PlanOptions {
         if late { words.append("--late") }
         if sealed { words.append("--sealed") }
         if disks { words.append("--disks") }
+        if let script { words.append("--script \(script.word)") }
         let drawn: [(String, Bool?)] = [
             ("hunts", hunts), ("spirals", spirals), ("ends", ends), ("timers", timers), ("tagless", tagless),
             ("large", large), ("writes", writes), ("asks", asks),

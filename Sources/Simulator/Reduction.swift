@@ -26,6 +26,10 @@ package struct Reduction: Equatable, Sendable {
         case bus
         /// The same of datagrams.
         case sip
+        /// Phones that register with a script.
+        case users
+        /// Scripts that are read again.
+        case reloads
     }
 
     /// In ascending order; all calls when absent. Never empty.

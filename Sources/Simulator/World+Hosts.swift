@@ -5,6 +5,7 @@ internal import Cluster
 internal import Node
 internal import Primitives
 internal import SIP
+internal import Scripting
 
 extension World {
     /// Between epoch and the beginning of every run: 2026, in milliseconds.
@@ -25,10 +26,13 @@ extension World {
         host.boot = UInt64(unix)
         host.seal = plan.options.sealed ? HostSeal(keys: host.keyFile) : nil
         links.processStarted(index, at: now, reconnect: { networkRandom.between(0, .milliseconds(120)) })
-        host.node = RunningNode(
-            Node(
-                settings: settings(of: host), boot: host.boot, seed: faultRandom.next(), now: host.instant(now),
-                unixMilliseconds: unix))
+        let settings = settings(of: host)
+        let judge = judge(for: host, settings)
+        var node = Node(
+            settings: settings, boot: host.boot, seed: faultRandom.next(), now: host.instant(now),
+            unixMilliseconds: unix)
+        prepare(&node, judge)
+        host.node = RunningNode(node, judge: judge)
         log("\(host.name) starts, boot \(host.boot)")
         disturbances.note(.death(index), at: now)
         openDisk(host)
@@ -158,9 +162,12 @@ extension World {
         let wasUncommitted = running.access { node in
             let before = node.uncommittedAnswers
             event(&node, time, &outbox)
+            answer(&node, host, running.judge, advances: false)
             node.advance(to: time, into: &outbox)
+            answer(&node, host, running.judge, advances: true)
             return node.uncommittedAnswers > before
         }
+        noteAsked(host)
         notePassages(host)
         judgeTurn(host, from: before)
         perform(host, isUncommitted: wasUncommitted)
@@ -206,7 +213,8 @@ extension World {
     /// One millisecond is what an event loop's timeout can tell apart.
     private func scheduleWake(_ host: Host) {
         guard let running = host.node else { return }
-        let due = host.virtualTime(running.access { $0.nextDeadline })
+        let next = min(running.access { $0.nextDeadline }, running.judge?.next ?? .distantFuture)
+        let due = host.virtualTime(next)
         guard due != .max else { return }
         let time = max(due, now + .milliseconds(1))
         guard time < host.wakeAt else { return }

@@ -47,7 +47,7 @@ extension World {
     /// A phone, or a server behind the cluster: who is called by a node.
     private func isOutside(_ party: Party) -> Bool {
         switch party {
-        case .phone, .server: true
+        case .phone, .server, .user: true
         case .node, .balancer: false
         }
     }
@@ -78,6 +78,7 @@ extension World {
         case .balancer: "balancer"
         case .phone(let index): phones[index].user
         case .server(let index): "server\(servers[index].call)"
+        case .user(let index): userPhones[index].name
         }
     }
 

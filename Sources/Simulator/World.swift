@@ -14,6 +14,7 @@
 
 internal import Node
 internal import Primitives
+internal import Proxy
 internal import SIP
 
 package final class World {
@@ -39,6 +40,8 @@ package final class World {
     var strangerRandom: SplitMix
     var stranger = Stranger()
     var isKeyStolen = false
+    /// Of scripts and of the users that register with them.
+    var scriptRandom: SplitMix
 
     /// How long disks take.
     var diskRandom: SplitMix
@@ -51,6 +54,14 @@ package final class World {
     var balancer: Balancer
     var phones: [Phone] = []
     var servers: [HuntingServer] = []
+    var userPhones: [UserPhone] = []
+    var userTruth: [RegistrationTruth] = []
+    /// Who asked its script about which request; by its name.
+    var scriptRuns: [String: [ScriptRun]] = [:]
+    /// What the process at hand has asked its script.
+    var asked: [ScriptQuestion] = []
+    var lastAsked: (question: ScriptQuestion, host: Int)?
+    var reloads = 0
     var truth: [CallTruth] = []
     var parties: [Endpoint: Party] = [:]
     var calls: [String: Int] = [:]
@@ -89,6 +100,7 @@ package final class World {
         strangerRandom = SplitMix(seed: plan.randomSeed ^ 0x7374_7261_6E67_6572)
         diskRandom = SplitMix(seed: plan.randomSeed ^ 0x4469_736B_734F_6E65)
         disks = plan.outage == nil ? [] : Array(repeating: SimulatedDisk(), count: plan.hostCount)
+        scriptRandom = SplitMix(seed: plan.randomSeed ^ 0x5363_7269_7074_5363)
         links = Links(nodes: plan.hostCount)
         balancer = Balancer(nodes: plan.nodes, endpoint: World.balancerEndpoint)
         parties[balancer.endpoint] = .balancer
@@ -169,6 +181,8 @@ package final class World {
         case .wake(let process): wake(process)
         case .phone(let index, let timer): phones[index].timerFired(timer, self)
         case .server(let index, let timer): servers[index].timerFired(timer, self)
+        case .user(let index, let timer): userPhones[index].timerFired(timer, self)
+        case .reload(let host, let isGood): reload(hosts[host], isGood: isGood)
         case .startCall(let call): phones[2 * call].startCall(self)
         case .script(let call, let step): perform(step: step, of: call)
         case .operatorEnds(let call): operatorEnds(call)
@@ -191,6 +205,7 @@ package final class World {
         case .node(let index): deliver(packet, toHost: index)
         case .balancer: balancerReceives(packet)
         case .server(let index): servers[index].receive(packet, self)
+        case .user(let index): userPhones[index].receive(packet, self)
         case .phone(let index): phones[receiver(of: packet, at: index)].receive(packet, self)
         }
     }
@@ -231,6 +246,12 @@ package final class World {
             for place in call.callees.indices.dropFirst() { placePhone(call, .callee, place: place) }
         }
         for call in plan.calls { placeServer(call) }
+        for user in plan.users {
+            let phone = UserPhone(user, seed: plan.seed)
+            parties[phone.endpoint] = .user(phone.index)
+            userPhones.append(phone)
+            userTruth.append(RegistrationTruth())
+        }
     }
 
     private func placeServer(_ call: CallPlan) {
@@ -304,6 +325,12 @@ package final class World {
         if let outage = plan.outage {
             queue.push(.fault(.copyDisk), at: outage.copied)
             queue.push(.fault(.outage), at: outage.struck)
+        }
+        for user in plan.users {
+            for (place, entry) in user.acts.enumerated() { queue.push(.user(user.index, .act(place)), at: entry.time) }
+        }
+        for reload in plan.reloads {
+            queue.push(.reload(host: reload.host, isGood: reload.isGood), at: reload.time)
         }
         queue.push(.fault(.heal), at: Plan.heal)
         queue.push(.settlePoint(.converged), at: Plan.converged)

@@ -6,6 +6,7 @@
 // was violated, 1 when something was.
 
 import ArgumentParser
+import Foundation
 import Glibc
 import Simulator
 
@@ -97,6 +98,8 @@ struct UnderstudySim: AsyncParsableCommand {
 
     @Flag(help: "Nodes store records; everything is killed once, starts from its disks, and one may be lost or old.")
     var disks = false
+    @Option(help: "The nodes route by a script, and users register with it: own, or a file of Lua.")
+    var script: String?
 
     @Flag(help: "Prints which faults struck, through which states things went, and which checks were at work.")
     var coverage = false
@@ -149,6 +152,7 @@ struct UnderstudySim: AsyncParsableCommand {
         options.late = late
         options.sealed = sealed
         options.disks = disks
+        options.script = try script.map(Self.simulated)
         if let faults {
             let names = faults.split(separator: ",").map(String.init).filter { $0 != "none" }
             options.faults = try names.map { name in
@@ -160,6 +164,14 @@ struct UnderstudySim: AsyncParsableCommand {
             }
         }
         return options
+    }
+
+    private static func simulated(_ word: String) throws -> SimulatedScript {
+        guard word != "own" else { return .own }
+        guard let text = FileManager.default.contents(atPath: word) else {
+            throw ValidationError("--script: own, or a file that can be read; '\(word)' cannot.")
+        }
+        return .given(name: word, text: Array(text))
     }
 
     private static let program = "swift run -c release understudy-sim"

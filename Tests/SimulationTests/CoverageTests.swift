@@ -20,6 +20,7 @@ struct CoverageTests {
             if seed == 8 { options.faults = [.drop] }
             if seed == 9 { options.faults = [.marksman] }
             if seed == 10 { (options.nodes, options.faults) = (2, [.crash]) }
+            if [6, 7, 12].contains(seed) { options.script = .own }
             summary.add(World.run(Plan(seed: seed, options: options), covers: true))
         }
         return summary.coverage ?? Coverage()

@@ -88,12 +88,13 @@ final class CheckState {
 
     func packetReached(_ host: Host, _ packet: Packet, _ world: World) {
         host.idleWakes = 0
+        world.noteRegistration(reaching: packet)
         noteRequest(packet, world)
         let isByServer: Bool
         switch packet.sender {
         case .phone: isByServer = false
         case .server: isByServer = true
-        case .node, .balancer: return
+        case .user, .node, .balancer: return
         }
         guard packet.bytes.starts(with: "SIP/2.0 2".utf8), let found = AnswerName(packet.bytes, world),
             world.comesByServer(found) ?? false == isByServer
@@ -132,6 +133,8 @@ final class CheckState {
     func packetLeaves(_ host: Host, _ packet: Packet, isUncommitted: Bool, _ world: World) -> Fate {
         host.idleWakes = 0
         let bytes = packet.bytes
+        let ofRegistration = world.noteRegistration(leaving: packet, host, isUncommitted: isUncommitted)
+        guard ofRegistration == .go else { return ofRegistration }
         if bytes.starts(with: "BYE ".utf8) { return byeLeaves(host, packet, world) }
         if bytes.starts(with: "ACK ".utf8), case .phone(let index) = world.parties[packet.to] ?? .balancer,
             let call = world.call(of: bytes)

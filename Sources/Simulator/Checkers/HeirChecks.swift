@@ -22,7 +22,7 @@ extension World {
     func duty(of host: Host, with packet: Packet) -> Duty? {
         switch packet.sender {
         case .phone, .balancer: break
-        case .node, .server: return nil
+        case .node, .server, .user: return nil
         }
         let bytes = packet.bytes
         guard !bytes.starts(with: "SIP/2.0".utf8), let node = host.node, NodeInspection.isServing(node),

@@ -31,6 +31,7 @@ extension World {
         }
         lookAtWrites()
         lookAtOutage()
+        lookAtRegistrations()
         if let point = checks.settlePoint { settle(point) }
     }
 
