@@ -1,5 +1,5 @@
-// What scripts cost: a run that does nothing, one that calls ten functions of KSR, and whole calls under a script that is
-// given, which is Debian's for Kamailio (`Deploy/benchmark`).
+// What scripts cost: a run that does nothing, one that calls ten functions of KSR, and whole calls under a script that
+// is given, which is Debian's for Kamailio (`Deploy/benchmark`).
 //
 //     kemi − run     what ten calls add to a message
 //     stock ÷ call   what the script makes of a whole call
@@ -14,18 +14,18 @@ import Scripting
 enum ScriptBenchmarks {
     /// Ten functions as scripts call them: questions about the request, a variable read and one written, a header, a
     /// table.
-    static let ten = """
+    static let ten = #"""
         function ksr_request_route()
           local source = KSR.kx.get_srcip()
           if KSR.is_REGISTER() or KSR.siputils.has_totag() > 0 then return end
           KSR.maxfwd.process_maxfwd(10)
           if KSR.htable.sht_match_name("ipban", "eq", source) > 0 then return end
           if KSR.is_myself_ruri() then return end
-          KSR.pv.sets("$avp(who)", KSR.pv.get("$fU"))
+          KSR.pv.sets("$var(who)", KSR.pv.get("$fU"))
           KSR.hdr.append("P-Hint: outbound\r\n")
           KSR.x.exit()
         end
-        """
+        """#
     static let none = "function ksr_request_route() end"
 
     /// What a node at this address asks.
@@ -42,7 +42,7 @@ enum ScriptBenchmarks {
         do throws(ScriptError) {
             return try ScriptJudge(try ScriptEngine(source, limits: ScriptLimits(), run: run), sockets: [address])
         } catch {
-            preconditionFailure("the script of a benchmark must load: \(error.sentence)")
+            fatalError("the script of a benchmark must load: \(error.sentence)")
         }
     }
 
@@ -73,7 +73,7 @@ struct KemiBenchmark: PartBenchmark {
 
     mutating func measure() {
         measuredKemi(judge, question)
-        precondition(judge.failures.isEmpty, "the script must run: \(judge.failures)")
+        if !judge.failures.isEmpty { fatalError("the script must run: \(judge.failures)") }
     }
 }
 

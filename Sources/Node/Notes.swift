@@ -7,7 +7,7 @@ import Proxy
 
 extension Note {
     /// An heir goes on with a call.
-    package static let finishing = "finishing a call set-up for a node that died or left"
+    package static let finishing = Note(.tookOverEarly(callID: [])).message
 
     init(_ note: ProxyNote) {
         func text(_ bytes: [UInt8]) -> String { String(decoding: bytes.prefix(256), as: UTF8.self) }
@@ -34,7 +34,7 @@ extension Note {
                 .warning, "no node saw the ACK of a dialog: the balancer or a phone goes round the nodes",
                 [("call-id", text(callID))])
         case .tookOverEarly(let callID):
-            self.init(.notice, Self.finishing, [("call-id", text(callID))])
+            self.init(.notice, "finishing a call set-up for a node that died or left", [("call-id", text(callID))])
         case .factRefused(let callID, let error):
             self.init(
                 .warning, "the record of a dialog takes no more; what it would have learned is lost",

@@ -227,7 +227,7 @@ package struct ModuleStore: Sendable {
             return row.variables.map { owner + [.text($0.name), .text($0.value)] }
         }
         return ([row.callee] + row.others).map { callee in
-            // Where the module finds no text for the route set it leaves the callee out, so that is empty, and not NULL.
+            // Where the module finds no text for the route set it leaves the callee out: so that is empty, not NULL.
             owner + [
                 .number(ModuleRow.entry(of: Array(callee.tag.utf8), size: Self.calleeEntries)),
                 .number(row.key.identifier), .text(callee.uri), .text(callee.tag), .text(row.caller.cSeq),

@@ -1,6 +1,6 @@
 // The tables of Kamailio's module in PostgreSQL: of a batch one statement for what goes, and one each for rows that are
-// there, rows that are new, and what belongs to them, in the transaction of the records. A row that is there is changed and not
-// made anew, since the numbers of Kamailio's own tables end at 2³¹.
+// there, rows that are new, and what belongs to them, in the transaction of the records. A row that is there is changed
+// and not made anew, since the numbers of Kamailio's own tables end at 2³¹.
 
 import Dialogs
 package import Node
@@ -58,7 +58,8 @@ extension PostgresDatabase {
         _ = try connection.run(
             """
             DELETE FROM \(table.sql) AS v USING \(owners.source("k"))
-            WHERE \(Self.same(details.ownerColumns, "v", "k")) AND NOT EXISTS (SELECT 1 FROM \(all.source) WHERE \(same))
+            WHERE \(Self.same(details.ownerColumns, "v", "k"))
+              AND NOT EXISTS (SELECT 1 FROM \(all.source) WHERE \(same))
             """, all.arrays + owners.arrays)
         guard !values.isEmpty else { return }
         _ = try connection.run(

@@ -10,8 +10,9 @@ struct TopCommand: AsyncParsableCommand {
         abstract: "Rates, answers, dialogs and lag of all nodes, live.",
         discussion: """
             Asks a node, and every member through it. CPS are INVITEs that made a dialog, and 2XX to 6XX answers, in a \
-            second; ASR how many of the calls were answered in the same time; HELD live records, ACTS those the node acts for, RING dialogs that are \
-            being set up, OPEN its transactions, LAG the most that a member is behind there, CPU of one processor.
+            second; ASR how many of the calls were answered in the same time; HELD live records, ACTS those the node \
+            acts for, RING dialogs that are being set up, OPEN its transactions, LAG the most that a member is behind \
+            there, CPU of one processor.
 
             Exit codes: 0 interrupted, or shown with --once; 2 the node could not be asked.
             """)

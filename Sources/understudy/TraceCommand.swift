@@ -42,8 +42,8 @@ struct TraceCommand: AsyncParsableCommand {
         guard !ladder.isEmpty else {
             for remark in ladder.remarks { Console.complain(remark) }
             Console.complain(
-                "no node has kept anything of the call \(callID); \(Self.since(reports)), and what a node had kept ends "
-                    + "with its process")
+                "no node has kept anything of the call \(callID); \(Self.since(reports)), and what a node had kept "
+                    + "ends with its process")
             throw Console.negative
         }
         if let svg {

@@ -100,6 +100,24 @@ struct RegistrarTests {
         #expect(bench.nodes.allSatisfy { $0?.contacts(after: nil, now: now).addresses.isEmpty == true })
     }
 
+    @Test func `what is taken back at a node that does not know of it yet is gone on all`() throws {
+        var bench = Self.bench()
+        bench.receive(Self.register(["<sip:bob@10.0.9.2>"]), from: Self.phone, at: 0)
+        bench.advance(milliseconds: 100)
+        bench.kill(2)
+        bench.advance(milliseconds: 2_000)
+        bench.start(2)
+        // It has heard nobody.
+        bench.receive(Self.register(["<sip:bob@10.0.9.2>;expires=0"], cSeq: 2), from: Self.phone, at: 2)
+        bench.advance(milliseconds: 6_000)
+        #expect(Self.status(bench, to: "r1", cSeq: 2) == 200)
+        let now = bench.now
+        #expect(bench.nodes.allSatisfy { $0?.contacts(after: nil, now: now).addresses.isEmpty == true })
+        bench.receive(Self.register(["<sip:bob@10.0.9.2>"], cSeq: 3), from: Self.phone, at: 1)
+        bench.advance(milliseconds: 100)
+        #expect(bench.nodes.allSatisfy { $0?.contacts(of: "bob@example.org", now: bench.now)?.contacts.count == 1 })
+    }
+
     @Test func `a contact that is not renewed is gone by its time, on every node`() throws {
         var bench = Self.bench { $0.registrar.minExpires = .seconds(1) }
         bench.receive(Self.register(["<sip:bob@10.0.9.2>;expires=5"]), from: Self.phone, at: 0)

@@ -52,9 +52,10 @@ struct RedactionTests {
         guard let outline = message.outline(ofBytes: bytes.count) else { return nil }
         var writer = ByteWriter()
         Redaction.append(RawSpan(_elements: bytes.span), outline, into: &writer)
+        #expect(outline.key == Redaction.key(RawSpan(_elements: bytes.span), message.callID))
         return (
             String(decoding: writer.bytes, as: UTF8.self),
-            String(decoding: bytes[outline.callID.range], as: UTF8.self)
+            String(decoding: bytes[message.callID.range], as: UTF8.self)
         )
     }
 
@@ -71,6 +72,22 @@ struct RedactionTests {
         let found = try #require(try outlined(message))
         #expect(found == expected)
         #expect(!found.text.contains("SECRET") && found.callID == "x@y")
+    }
+
+    @Test func `calls whose Call-IDs differ in one byte, or in their length, are told apart`() {
+        for count in 1...40 {
+            let callID = (0..<count).map { UInt8(0x30 + $0) }
+            var keys: Set<UInt64> = []
+            for place in 0..<count {
+                var other = callID
+                other[place] ^= 1
+                keys.insert(Redaction.key(RawSpan(_elements: other.span), ByteRange(other)))
+            }
+            for end in 0...count {
+                keys.insert(Redaction.key(RawSpan(_elements: callID.span), ByteRange(start: 0, end: end)))
+            }
+            #expect(keys.count == 2 * count + 1)
+        }
     }
 
     @Test func `a long head is cut as ever`() throws {
@@ -125,23 +142,24 @@ struct RedactionTests {
         editor.replace(try #require(message.first(.maxForwards)).value) { $0.put("9") }
         editor.insert(at: message.headersEnd) { $0.put("Max-Breadth: 60\r\n") }
         editor.write(message, into: &writer)
-        let moved = try #require(editor.moved(outline))
+        let moved = try #require(editor.moved(outline, callID: message.callID))
         var (kept, searched) = (ByteWriter(), ByteWriter())
         Redaction.append(RawSpan(_elements: writer.bytes.span), moved, into: &kept)
         let callID = Redaction.append(RawSpan(_elements: writer.bytes.span), into: &searched)
         #expect(kept.bytes == searched.bytes && kept.bytes == writer.bytes)
-        #expect(moved.callID == callID && String(decoding: writer.bytes[callID.range], as: UTF8.self) == "x@y")
-        #expect(Int(moved.body.end) == writer.count)
+        #expect(moved.key == Redaction.key(RawSpan(_elements: writer.bytes.span), callID))
+        #expect(String(decoding: writer.bytes[callID.range], as: UTF8.self) == "x@y")
+        #expect(String(decoding: writer.bytes[Int(moved.head)...], as: UTF8.self) == body)
 
         // What an edit has changed is looked for.
-        for range in [outline.callID, outline.body] {
+        for range in [message.callID, message.body] {
             editor.begin()
             editor.replace(range) { $0.put("z") }
-            #expect(editor.moved(outline) == nil)
+            #expect(editor.moved(outline, callID: message.callID) == nil)
         }
         editor.begin()
         for _ in 0...MessageEditor.limit { editor.insert(at: 0) { $0.put("z") } }
-        #expect(editor.moved(outline) == nil)
+        #expect(editor.moved(outline, callID: message.callID) == nil)
     }
 
     @Test func `a key in a description is never kept by its outline, wherever the message goes`() throws {
@@ -154,7 +172,8 @@ struct RedactionTests {
         editor.write(message, into: &writer)
         let outline = try #require(message.outline(ofBytes: bytes.count))
         #expect(outline.mayHoldKey)
-        Redaction.append(RawSpan(_elements: writer.bytes.span), try #require(editor.moved(outline)), into: &kept)
+        let moved = try #require(editor.moved(outline, callID: message.callID))
+        Redaction.append(RawSpan(_elements: writer.bytes.span), moved, into: &kept)
         let text = String(decoding: kept.bytes, as: UTF8.self)
         #expect(!text.contains("SECRET") && text.hasSuffix(Self.description) && text.contains("UDP own"))
     }

@@ -1,4 +1,4 @@
-// Everything is killed at once, and starts from its disks: what the simulator's checks of that say, and that they say it.
+// Everything is killed at once, and starts from its disks: what the simulator's checks of that say, and that they do.
 
 import Simulator
 import Testing
@@ -20,8 +20,8 @@ struct DiskTests {
         #expect(report.violations.isEmpty, "replay: understudy-sim --nodes 3 --faults none --disks --seed \(seed)")
     }
 
-    /// Seed 10 of those above found that an old disk's row came to life before the others had told of its end. Here ends
-    /// that were asked for while nobody could grant them were granted at one moment.
+    /// Seed 10 of those above found that an old disk's row came to life before the others had told of its end. Here
+    /// ends that were asked for while nobody could grant them were granted at one moment.
     @Test(arguments: [14, 27] as [UInt64])
     func `many calls whose time has passed keep the pace, with faults besides`(seed: UInt64) {
         let report = World.run(Self.plan(seed, faults: nil, calls: 120))

@@ -45,8 +45,8 @@ extension SettingManual {
             """),
         "storage.table_name": SettingManual(
             """
-            The table of dialogs of the module `dialog`, version 7. It and its columns have other names only where they are there: \
-            `understudy storage init` makes them under the module's
+            The table of dialogs of the module `dialog`, version 7. It and its columns have other names only where \
+            they are there: `understudy storage init` makes them under the module's
             """,
             range: "at most 63 letters, digits and `_`"),
         "storage.vars_table_name": SettingManual(

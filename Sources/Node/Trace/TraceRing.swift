@@ -62,34 +62,45 @@ struct TraceRing: Sendable {
             // The entries have the quarter that is left: 64 bytes for 256.
             byteLimit = memory / 8 * 3
             entryLimit = byteLimit / 256
+            fullAt = byteLimit - Redaction.limit
         }
 
+        /// What a half has room for still.
+        private var entriesLeft = 0
+        private let fullAt: Int
+
+        @inline(__always)
         mutating func makeRoom() {
-            if newer.bytes.count + Redaction.limit > byteLimit || newer.entries.count >= entryLimit {
-                swap(&newer, &older)
-                newer.bytes.removeAll()
-                newer.entries.removeAll(keepingCapacity: true)
-            }
+            if entriesLeft <= 0 || newer.bytes.count > fullAt { turnOver() }
+            entriesLeft &-= 1
+        }
+
+        @inline(never)
+        private mutating func turnOver() {
+            if !newer.entries.isEmpty { swap(&newer, &older) }
+            newer.bytes.removeAll()
+            newer.entries.removeAll(keepingCapacity: true)
             // All of it at once, when a half is used for the first time: one that grows is copied as it does.
-            if newer.entries.isEmpty, newer.entries.capacity < entryLimit {
+            if newer.entries.capacity < entryLimit {
                 newer.bytes.bytes.reserveCapacity(byteLimit)
                 newer.entries.reserveCapacity(entryLimit)
             }
+            entriesLeft = entryLimit
         }
 
         /// Keeps a message whose entry lacks only what is found while it is copied.
-        mutating func keep(_ message: RawSpan, _ outline: MessageOutline?, as entry: TraceEntry) {
+        @inline(__always)
+        mutating func keep(_ message: RawSpan, _ outline: MessageOutline?, as found: consuming TraceEntry) {
             makeRoom()
-            var entry = entry
             let start = newer.bytes.count
             if let outline {
-                entry.key = outline.key
+                found.key = outline.key
                 Redaction.append(message, outline, into: &newer.bytes)
             } else {
-                entry.key = Redaction.key(message, Redaction.append(message, into: &newer.bytes))
+                found.key = Redaction.key(message, Redaction.append(message, into: &newer.bytes))
             }
-            entry.range = ByteRange(start: start, end: newer.bytes.count)
-            newer.entries.append(entry)
+            found.range = ByteRange(start: start, end: newer.bytes.count)
+            newer.entries.append(found)
         }
     }
 

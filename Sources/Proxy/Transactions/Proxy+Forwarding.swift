@@ -243,7 +243,7 @@ extension Proxy {
         scratch.removeAll()
         editor.write(message, into: &scratch)
         writtenOutline = nil
-        if let outline { writtenOutline = editor.moved(outline) }
+        if let outline { writtenOutline = editor.moved(outline, callID: message.callID) }
     }
 
     static func writeVia(

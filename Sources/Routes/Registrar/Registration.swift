@@ -52,7 +52,7 @@ package struct Registration: Sendable {
         var base = base
         (base.callID, base.cSeq, base.path) = (request.callID, request.cSeq, request.path)
         (base.userAgent, base.methods) = (request.userAgent, request.methods)
-        let writer = Writer(known: known, base: base, now: now)
+        let writer = Writer(known: known, base: base, longest: rules.maxExpires, now: now)
         let live = known.live(at: now)
         var reached = Set(live.map(\.key))
         for contact in request.contacts {
@@ -62,10 +62,9 @@ package struct Registration: Sendable {
                 continue
             }
             guard seconds > 0 else {
-                if reached.remove(contact.key) != nil {
-                    news.add(writer.entry(contact, seconds: 0, nil))
-                    outcome = .deleted
-                }
+                // Where it is not known it may be elsewhere: with a peer that this node cannot hear, or has not heard.
+                news.add(writer.entry(contact, seconds: 0, nil))
+                if reached.remove(contact.key) != nil { outcome = .deleted }
                 continue
             }
             outcome = reached.insert(contact.key).inserted ? .inserted : .updated
@@ -79,7 +78,7 @@ package struct Registration: Sendable {
         if request.removesAll {
             for entry in live where try Self.admits(entry.key, request, known) { news.add(writer.removal(of: entry)) }
         }
-        try checkRoom(known, contacts: reached.count, rules)
+        try checkRoom(known, contacts: reached.count, rules, now: now)
     }
 
     /// Whether an entry may be written over what the same Call-ID has said of the contact before.
@@ -94,11 +93,11 @@ package struct Registration: Sendable {
     }
 
     private func checkRoom(
-        _ known: LocationRecord, contacts: Int, _ rules: RegistrarRules
+        _ known: LocationRecord, contacts: Int, _ rules: RegistrarRules, now: Instant
     ) throws(RegistrarRefusal) {
-        let size = known.byteCount + news.byteCount
-        let isTooMuch = contacts > rules.maxContacts || size > LocationRecord.byteLimit
-        guard !isTooMuch || news.entries.allSatisfy(\.isGone) else { throw .tooMany }
+        guard contacts <= rules.maxContacts || news.entries.allSatisfy(\.isGone) else { throw .tooMany }
+        let isRoom = known.byteCount + news.byteCount <= LocationRecord.byteLimit
+        guard isRoom || news.entries.allSatisfy({ $0.isRemoval(in: known, now: now) }) else { throw .tooMany }
         guard news.entries.allSatisfy({ $0.bytes.count <= Binding.limit }) else { throw .malformed }
     }
 
@@ -106,6 +105,8 @@ package struct Registration: Sendable {
     private struct Writer {
         let known: LocationRecord
         let base: Binding
+        /// Seconds that a contact which is not known here may last.
+        let longest: Int
         let now: Instant
 
         func entry(_ contact: RegisterRequest.Contact, seconds: Int, _ q: UInt32?) -> StoredBinding {
@@ -114,7 +115,11 @@ package struct Registration: Sendable {
             (binding.instance, binding.registrationID) = (contact.instance, contact.registrationID)
             (binding.isGone, binding.lifetimeSeconds) = (seconds == 0, UInt32(seconds))
             let until = now.advanced(by: .seconds(seconds))
-            return StoredBinding(binding, expiresAt: until, keptUntil: known.lastTrace(of: contact.key) ?? until)
+            let kept =
+                seconds > 0
+                ? known.lastTrace(of: contact.key) ?? until
+                : known.lastTrace(ofRemoved: contact.key, unknown: longest, now: now)
+            return StoredBinding(binding, expiresAt: until, keptUntil: kept)
         }
 
         func removal(of entry: StoredBinding) -> StoredBinding {
@@ -122,13 +127,29 @@ package struct Registration: Sendable {
             (binding.callID, binding.cSeq, binding.stamp) = (base.callID, base.cSeq, base.stamp)
             (binding.path, binding.userAgent, binding.methods) = (base.path, base.userAgent, base.methods)
             (binding.isGone, binding.lifetimeSeconds) = (true, 0)
-            return StoredBinding(
-                binding, expiresAt: now, keptUntil: known.lastTrace(of: entry.key) ?? entry.keptUntil)
+            let kept = known.lastTrace(ofRemoved: entry.key, unknown: longest, now: now)
+            return StoredBinding(binding, expiresAt: now, keptUntil: kept)
         }
     }
 }
 
+extension StoredBinding {
+    /// Whether it takes back what is there, or stands in the place of an entry: however full a record is, that goes in.
+    fileprivate func isRemoval(in known: LocationRecord, now: Instant) -> Bool {
+        isGone && known.entries.contains { $0.key == key && ($0.callID == callID || $0.isLive(at: now)) }
+    }
+}
+
 extension LocationRecord {
+    /// Until when something may be somewhere of a contact that is taken back now. Of one that is here, a renewal that
+    /// is not known here may last as long again; one that is not here, so many seconds.
+    fileprivate func lastTrace(ofRemoved key: [UInt8], unknown seconds: Int, now: Instant) -> Instant {
+        let lifetimes = entries.lazy.filter { $0.key == key && $0.isLive(at: now) }
+            .map { Int($0.binding.lifetimeSeconds) }
+        let renewed = now.advanced(by: .seconds(lifetimes.max() ?? seconds))
+        return max(renewed, lastTrace(of: key) ?? renewed)
+    }
+
     /// What takes contacts back, all or those that are meant: entries to be joined.
     package func removals(
         stamp: Stamp, now: Instant, where isMeant: (StoredBinding) -> Bool = { _ in true }
@@ -136,9 +157,9 @@ extension LocationRecord {
         var news = LocationRecord(aor: aor)
         for entry in live(at: now) where isMeant(entry) {
             var binding = entry.binding
+            let kept = lastTrace(ofRemoved: entry.key, unknown: Int(binding.lifetimeSeconds), now: now)
             (binding.isGone, binding.stamp, binding.lifetimeSeconds) = (true, stamp, 0)
-            news.add(
-                StoredBinding(binding, expiresAt: now, keptUntil: lastTrace(of: entry.key) ?? entry.keptUntil))
+            news.add(StoredBinding(binding, expiresAt: now, keptUntil: kept))
         }
         return news
     }

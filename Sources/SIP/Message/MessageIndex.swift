@@ -142,7 +142,8 @@ struct MessageIndex: Sendable {
     // MARK: Headers (§7.3)
 
     private mutating func readHeaders(_ span: RawSpan) {
-        // Taken out and lent for all fields at once: an array that belongs to `self` asks each time whether it is shared.
+        // Taken out and lent for all fields at once: an array that belongs to `self` asks each time whether it is
+        // shared.
         var found: ContiguousArray<HeaderField> = []
         swap(&found, &fields)
         found.append(addingCapacity: Self.headerLimit) { readHeaders(span, into: &$0) }

@@ -1,15 +1,14 @@
-// MessageOutline is what the index of a message tells whoever keeps it: that it has no credentials, where its Call-ID
-// is, and whether its body may be kept (`Redaction`). What is written from the message has the same outline elsewhere
-// (`MessageEditor.moved`), so that a message that is passed on need not be looked through again.
+// MessageOutline is what the index of a message tells whoever keeps it: that it has no credentials, what its call is
+// found by, and whether its body may be kept (`Redaction`). What is written from the message has the same outline
+// elsewhere (`MessageEditor.moved`), so that a message that is passed on need not be looked through again.
 
-package import Primitives
+internal import Primitives
 
 package struct MessageOutline: Hashable, Sendable {
-    package var callID: ByteRange
-    /// `Redaction.key` of it.
+    /// `Redaction.key` of its Call-ID.
     package var key: UInt64
-    /// It reaches to the end of the message.
-    package var body: ByteRange
+    /// Where the body begins, which reaches to the end of the message.
+    package var head: Int32
     /// The body is SDP, and not encoded.
     package var isDescription: Bool
     /// A line of the SDP may have a key: it is looked through, line by line.
@@ -23,7 +22,8 @@ extension Message {
         guard bytes.count == count, first(.authorization) == nil, first(.proxyAuthorization) == nil else { return nil }
         let span = RawSpan(_elements: bytes.span)
         let key = Redaction.key(span, callID)
-        guard !body.isEmpty else { return MessageOutline(callID: callID, key: key, body: body, isDescription: false) }
+        let head = body.start
+        guard !body.isEmpty else { return MessageOutline(key: key, head: head, isDescription: false) }
         // Content-Encoding is none of the names that the index tells apart: `c`, `C`, `e` or `E` begins it.
         for field in headers where field.name == .other {
             let letter = span[Int(field.line.start)] | 0x20
@@ -31,7 +31,7 @@ extension Message {
         }
         guard let type = first(.contentType) else { return nil }
         var outline = MessageOutline(
-            callID: callID, key: key, body: body, isDescription: Redaction.isDescription(span, type.value))
+            key: key, head: head, isDescription: Redaction.isDescription(span, type.value))
         if outline.isDescription { outline.mayHoldKey = Redaction.mayHoldKey(span.extracting(body.range)) }
         return outline
     }

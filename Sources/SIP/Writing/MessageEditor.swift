@@ -109,25 +109,19 @@ package struct MessageEditor: Sendable {
         if cursor < bytes.count { out.put(bytes, ByteRange(start: cursor, end: bytes.count)) }
     }
 
-    /// Where what an outline names is in the edited message; `nil` when an edit has changed it.
+    /// The outline of the edited message; `nil` when an edit has changed what it tells.
     ///
+    /// - Parameter callID: Where that is in the message before.
     /// - Precondition: No edit writes credentials.
-    package func moved(_ outline: MessageOutline) -> MessageOutline? {
+    package func moved(_ outline: MessageOutline, callID: ByteRange) -> MessageOutline? {
         guard !isOverfull else { return nil }
-        var (callID, body) = (Int32(0), Int32(0))
+        var moved = outline
         for edit in edits {
-            let growth = Int32(truncatingIfNeeded: Int(edit.fill.count) &- (edit.end &- edit.start))
-            if edit.end <= Int(outline.callID.start) {
-                callID &+= growth
-            } else if edit.start < Int(outline.callID.end) {
+            guard edit.end <= Int(callID.start) || edit.start >= Int(callID.end), edit.end <= Int(outline.head) else {
                 return nil
             }
-            guard edit.end <= Int(outline.body.start) else { return nil }
-            body &+= growth
+            moved.head &+= Int32(truncatingIfNeeded: Int(edit.fill.count) &- (edit.end &- edit.start))
         }
-        var moved = outline
-        moved.callID = Self.range(outline.callID.start &+ callID, outline.callID.end &+ callID)
-        moved.body = Self.range(outline.body.start &+ body, outline.body.end &+ body)
         return moved
     }
 

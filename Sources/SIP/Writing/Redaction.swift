@@ -94,13 +94,20 @@ package enum Redaction {
     }
 
     /// The same of a message whose outline is known.
+    @inline(__always)
     package static func append(_ message: RawSpan, _ outline: MessageOutline, into kept: inout ByteWriter) {
-        let head = Int(outline.body.start)
+        let isWhole = outline.isDescription ? !outline.mayHoldKey : Int(outline.head) == message.byteCount
+        if isWhole, message.byteCount <= limit { return kept.put(message) }
+        appendParts(message, outline, into: &kept)
+    }
+
+    @inline(never)
+    private static func appendParts(_ message: RawSpan, _ outline: MessageOutline, into kept: inout ByteWriter) {
+        let head = Int(outline.head)
         guard head <= limit else {
             _ = append(message, into: &kept)
             return
         }
-        if outline.isDescription, !outline.mayHoldKey, message.byteCount <= limit { return kept.put(message) }
         let room = kept.count &+ limit
         kept.put(message.extracting(0..<head))
         guard outline.isDescription else { return }
@@ -214,10 +221,15 @@ package enum Redaction {
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
         var offset = Int(callID.start)
         let end = Int(callID.end)
-        while offset &+ 8 <= end {
+        while offset &+ 8 < end {
             hash = (hash ^ bytes.word(at: offset)) &* 0x0000_0100_0000_01b3
             hash ^= hash >> 29
             offset &+= 8
+        }
+        // The last word reaches back into the one before, where there is one.
+        if end &- Int(callID.start) >= 8 {
+            hash = (hash ^ bytes.word(at: end &- 8)) &* 0x0000_0100_0000_01b3
+            offset = end
         }
         while offset < end {
             hash = (hash ^ UInt64(bytes[offset])) &* 0x0000_0100_0000_01b3

@@ -121,6 +121,7 @@ extension World {
         guard call.confirmedAt == nil, call.plan.isPlain, !call.isForked, call.triedAgainAt == nil,
             isHealed || plan.bus.lossPerMille == 0, !plan.faults.contains(.loss)
         else { return }
+        ran("S1-4")
         for heir in call.heirs where heir.process != host.process && checks.isAlive(heir.process) {
             let other = hosts[heir.process.host]
             // Whoever has started since may be the better heir.
@@ -128,7 +129,6 @@ extension World {
             guard isSame, checks.lastDeath < heir.at, isInReach(other, of: host, for: now - heir.at + .seconds(2)),
                 max(disturbances.lastCut, disturbances.lastHealed) < heir.at - .seconds(2)
             else { continue }
-            ran("S1-4")
             violate(
                 "S1-4", call: call.index, node: host.index,
                 "goes on with it for a dead node, and so does \(other.name), which is there")

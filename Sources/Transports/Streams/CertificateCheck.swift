@@ -55,8 +55,8 @@ package struct CertificateCheck: Sendable {
             let names = names(of: first)
             guard !names.isEmpty, !names.contains(where: { Self.covers($0, host.name) }) else { continue }
             let message =
-                "\(host.certificateFile) is for \(names.joined(separator: ", ")), not for \(host.name): whoever asks for "
-                + "that name will refuse it"
+                "\(host.certificateFile) is for \(names.joined(separator: ", ")), not for \(host.name): "
+                + "whoever asks for that name will refuse it"
             findings.append(Finding(key: "\(section).hosts", message: message, isFatal: false))
         }
         return findings
