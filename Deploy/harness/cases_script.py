@@ -320,7 +320,7 @@ class Play:
         self.seen = {name: [] for name in ends}
         self.known, self.agenda, self.invites = set(), [], {}
         self.branch = f"z9hG4bK{os.urandom(6).hex()}"
-        self.cancelled = self.ended = False
+        self.cancelled = False
 
     def later(self, seconds, action, *arguments):
         self.agenda.append((time.monotonic() + seconds, action, arguments))

@@ -64,7 +64,7 @@ enum ScriptBenchmarks {
     }
 }
 
-/// A question about an INVITE, answered by ten calls and an exit.
+/// A question about an INVITE, answered by ten calls, the last of them an exit.
 struct KemiBenchmark: PartBenchmark {
     private let judge = ScriptBenchmarks.judge(Array(ScriptBenchmarks.ten.utf8), at: Member.address(0))
     private let question = ScriptBenchmarks.question()

@@ -428,7 +428,7 @@ public struct DialogTable: Sendable {
         let stored = blobs.location(entry.blob)
         // The Call-ID is the first field, of whoever has one.
         var reader = ProtobufReader(stored.range.range)
-        let first = try? reader.next(in: RawSpan(_elements: stored.bytes.span))
+        let first = reader.nextChecked(in: RawSpan(_elements: stored.bytes.span))
         guard let first, first.number == RecordField.callID.rawValue else { return callIDHash(stored.bytes, .empty) }
         return callIDHash(stored.bytes, RecordView.bytes(first))
     }

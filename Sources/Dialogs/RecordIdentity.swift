@@ -45,7 +45,7 @@ extension RecordView {
     /// When the time of a canonical record is up, milliseconds since birth; `.max` without a deadline.
     static func deadlineMilliseconds(_ record: RawSpan) -> UInt64 {
         var reader = ProtobufReader(0..<record.byteCount)
-        while let field = try? reader.next(in: record), field.number <= RecordField.deadline.rawValue {
+        while let field = reader.nextChecked(in: record), field.number <= RecordField.deadline.rawValue {
             if field.number == RecordField.deadline.rawValue { return deadline(record, bytes(field)).atMilliseconds }
         }
         return .max
@@ -61,7 +61,7 @@ struct RecordNames {
     init(_ bytes: borrowing RawSpan, _ range: ByteRange) {
         reader = ProtobufReader(range.range)
         var ahead = reader
-        while let field = try? ahead.next(in: bytes), field.number <= RecordField.fromTag.rawValue {
+        while let field = ahead.nextChecked(in: bytes), field.number <= RecordField.fromTag.rawValue {
             if field.number == RecordField.callID.rawValue {
                 callID = RecordView.bytes(field)
             } else {
@@ -73,10 +73,10 @@ struct RecordNames {
 
     /// - Returns: Empty for the null tag; `nil` at the end.
     mutating func nextToTag(_ bytes: borrowing RawSpan) -> ByteRange? {
-        while let field = try? reader.next(in: bytes), field.number <= RecordField.outs.rawValue {
+        while let field = reader.nextChecked(in: bytes), field.number <= RecordField.outs.rawValue {
             guard field.number == RecordField.outs.rawValue else { continue }
             var inner = ProtobufReader(field.payload)
-            guard let first = try? inner.next(in: bytes), first.number == OutField.toTag.rawValue else { return .empty }
+            guard let first = inner.nextChecked(in: bytes), first.number == OutField.toTag.rawValue else { return .empty }
             return RecordView.bytes(first)
         }
         return nil

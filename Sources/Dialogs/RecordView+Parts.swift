@@ -7,7 +7,7 @@ extension RecordView {
     @inline(__always)
     static func walk(_ bytes: borrowing RawSpan, _ range: ByteRange, _ body: (WireField) -> Void) {
         var reader = ProtobufReader(range.range)
-        while let field = try? reader.next(in: bytes) { body(field) }
+        while let field = reader.nextChecked(in: bytes) { body(field) }
     }
 
     static func extend(_ range: inout ByteRange, _ field: WireField) {
@@ -117,7 +117,7 @@ extension RecordView {
         var branching = Branching()
         var reader = ProtobufReader(payload)
         // Fields are in order, and these are the first ones.
-        while let field = try? reader.next(in: span), field.number <= PendingField.progress.rawValue {
+        while let field = reader.nextChecked(in: span), field.number <= PendingField.progress.rawValue {
             switch field.number {
             case PendingField.branch.rawValue: branching.branch = bytes(field)
             case PendingField.leg.rawValue:

@@ -133,7 +133,7 @@ public struct RecordView: Sendable {
         let span = RawSpan(_elements: bytes.span)
         // No closure and no look-up of names: every question about a dialog begins here.
         var reader = ProtobufReader(range.range)
-        while let field = try? reader.next(in: span) {
+        while let field = reader.nextChecked(in: span) {
             let payload = Self.bytes(field)
             switch field.number {
             case RecordField.callID.rawValue: callID = payload

@@ -17,6 +17,8 @@ extension Node {
     /// How soon a node that may not act looks again.
     static let lookAgain = Duration.milliseconds(200)
 
+    private var settle: Duration { mutated("settle-zero") ? .zero : settings.takeover.settle }
+
     /// A record has changed: its deadline may have moved, and its phones may have to be asked from now on, or no more.
     mutating func noteChange(_ did: DialogID, now: Instant) {
         armDeadline(did)
@@ -44,7 +46,7 @@ extension Node {
             return
         }
         let moment = min(deadline, acknowledgementDue(known) ?? deadline)
-        store.dialogs.setTimer(did, at: moment.advanced(by: mutated("settle-zero") ? .zero : settings.takeover.settle))
+        store.dialogs.setTimer(did, at: moment.advanced(by: settle))
     }
 
     /// When an answered dialog without its ACK is to be ended; `nil` unless `noack_timeout` says so (S1-5).
@@ -66,7 +68,6 @@ extension Node {
             store.dialogs.setTimer(did, at: now.advanced(by: Self.lookAgain))
             return
         }
-        let settle = mutated("settle-zero") ? .zero : settings.takeover.settle
         let wait = settle + settings.takeover.stagger * (mutated("rank-zero") ? 0 : min(rank, Ranking.waitLimit))
         // Who was not fit when the time was up gives the others a moment to hear that it is now, and to be first.
         let moment = max(due, fitSince).advanced(by: wait)

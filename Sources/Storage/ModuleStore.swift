@@ -179,7 +179,7 @@ package struct ModuleStore: Sendable {
 
     // MARK: Columns
 
-    enum Value: Hashable, Sendable {
+    enum Value: Equatable, Sendable {
         case number(Int64)
         case text(String?)
 

@@ -1,6 +1,7 @@
 // The tables of Kamailio's module in PostgreSQL: of a batch one statement for what goes, and one each for rows that are
-// there, rows that are new, and what belongs to them, in the transaction of the records. A row that is there is changed
-// and not made anew, since the numbers of Kamailio's own tables end at 2³¹.
+// there, rows that are new, and what belongs to them, in the transaction of the records. A row of
+// dialogs that is there is changed and not made anew, since the numbers of Kamailio's own tables end at 2³¹; what
+// belongs to it is made anew where it differs.
 
 import Dialogs
 package import Node

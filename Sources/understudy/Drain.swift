@@ -50,12 +50,12 @@ enum Draining {
         _ target: String, _ options: NodeOptions, _ method: String
     ) async throws -> (any RPCCaller, String) {
         let asked = try await NodeOptions.url(options.node, options.access)
-        let isURL = await !NodeOptions.isName(target, options.access, asked: asked)
+        let isName = await NodeOptions.isName(target, options.access, asked: asked)
         let client: any RPCCaller =
-            isURL
-            ? try options.access.client(target)
-            : RelayedCaller(target, through: try options.access.client(asked))
-        let status = try await Asking.call(client, method, isURL ? [] : [.string(target)])
+            isName
+            ? RelayedCaller(target, through: try options.access.client(asked))
+            : try options.access.client(target)
+        let status = try await Asking.call(client, method, isName ? [.string(target)] : [])
         let name = Cell.text(status["node"])
         let open = Left(status)
         let left = open.isNothing ? "" : ", \(open.text)"

@@ -103,7 +103,9 @@ struct StorageTests {
         let moments = calls.values.compactMap { $0.map(\.at).min() }.sorted()
         #expect(moments.count == 41)
         let (first, last) = (try #require(moments.first), try #require(moments.last))
-        #expect(last.milliseconds(since: first) >= 180, "two hundred a second")
+        let span = last.milliseconds(since: first)
+        // Their home asks for all of them, one in 15 ms.
+        #expect((180...1_500).contains(span), "two hundred a second at most, and no slower than that takes: \(span) ms")
     }
 
     @Test func `of several disks one is enough`() {

@@ -1,5 +1,5 @@
 // Nodes with a script, users that register with it, runs that wait while their node dies, reloads and errors, in
-// whatever else happens; and each of the checks that go with them fires when it is broken.
+// whatever else happens; and checks that go with them fire when they are broken: `script`, `reg-rise`, `reg-late`.
 
 import Foundation
 import Simulator

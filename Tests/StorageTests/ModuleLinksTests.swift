@@ -35,7 +35,7 @@ struct ModuleLinksTests {
     }
 
     @Test func `what is nested without end is refused`() {
-        let deep = String(repeating: "[", count: 100_000)
-        #expect(ModuleStore.links(in: "{\"profiles\":\(deep)") == nil)
+        let deep = String(repeating: "[", count: 100_000) + String(repeating: "]", count: 100_000)
+        #expect(ModuleStore.links(in: "{\"other\":\(deep),\"profiles\":[]}") == nil)
     }
 }

@@ -96,8 +96,8 @@ package struct CommandReader: Sendable {
         case "sngrep", "siptrace", "ladder", "sip": return meant(word, start, "trace")
         case "calls", "sessions", "ps": return meant(word, start, "dialogs list")
         case "log", "logs":
-            return "'\(word)' is not a command of '\(start)': a node's log is its standard output, and journalctl has "
-                + "it"
+            return "'\(word)' is not a command of '\(start)': a node's log is its standard output, "
+                + "and journalctl has it"
         default: return nil
         }
     }
@@ -214,7 +214,7 @@ package struct CommandReader: Sendable {
             return "'\(word)' belongs to no option: \(option) takes one value, \(value); more of it is written with a "
                 + "comma or in quotation marks"
         }
-        if path(name) == "export" {
+        if command.name == "export" {
             return "'\(name)' writes to standard output: \(name) > \(word)"
         }
         if command.option("--config") != nil {
@@ -235,9 +235,6 @@ package struct CommandReader: Sendable {
         guard !known.isEmpty else { return "'\(option)' is not an option of '\(name)', which has none" }
         return "'\(option)' is not an option of '\(name)'; there are \(known.joined(separator: ", "))"
     }
-
-    /// The last word of a command.
-    private func path(_ name: String) -> String { name.split(separator: " ").last.map(String.init) ?? "" }
 
     private static func isNegativeNumber(_ word: String) -> Bool {
         guard word.hasPrefix("-"), let digit = word.dropFirst().utf8.first else { return false }

@@ -63,12 +63,13 @@ package struct CommandTree: Equatable, Sendable {
     }
 
     func command(_ name: String) -> CommandTree? { commands.first { $0.name == name } }
+
+    func option(_ name: String) -> Option? { options.first { $0.names.contains(name) } }
+
     /// Flags of one letter that are written together, `-jw`.
     func isFlags(_ word: String) -> Bool {
         let letters = word.dropFirst()
         guard word.hasPrefix("-"), !word.hasPrefix("--"), letters.count > 1 else { return false }
         return letters.allSatisfy { letter in option("-\(letter)").map { !$0.takesValue } ?? false }
     }
-
-    func option(_ name: String) -> Option? { options.first { $0.names.contains(name) } }
 }

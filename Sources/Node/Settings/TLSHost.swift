@@ -19,11 +19,13 @@ package struct TLSHost: Equatable, Sendable {
     }
 
     /// Whether the name that a client asked for is this one.
-    package func covers(_ asked: String) -> Bool {
-        let asked = asked.lowercased()
-        guard name.hasPrefix("*.") else { return asked == name }
-        guard let dot = asked.firstIndex(of: "."), dot > asked.startIndex else { return false }
-        return asked[dot...] == name.dropFirst()
+    package func covers(_ asked: String) -> Bool { Self.covers(name, asked.lowercased()) }
+
+    /// Whether a name, which may begin with `*.`, covers another (RFC 6125 §6.4.3), both in lower case.
+    package static func covers(_ name: String, _ asked: String) -> Bool {
+        if name == asked { return true }
+        guard name.hasPrefix("*."), let dot = asked.firstIndex(of: "."), dot > asked.startIndex else { return false }
+        return !asked.hasPrefix("*") && asked[dot...] == name.dropFirst()
     }
 
     /// Reads a row of the table, and adds everything that is wrong with it to `problems`.

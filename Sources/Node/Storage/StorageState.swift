@@ -282,7 +282,6 @@ struct StorageState: Sendable {
         case .keeping: ledger.count == 0 && nextStamp > .zero
         }
     }
-
 }
 
 /// Attempts of one kind, the failed ones later and later.

@@ -50,7 +50,6 @@ package struct LookUps: Sendable {
     }
 
     mutating func expire(now: Instant) -> [Entry] {
-        guard let next, next <= now else { return [] }
         let late = Array(entries.prefix { $0.until <= now })
         entries.removeFirst(late.count)
         return late

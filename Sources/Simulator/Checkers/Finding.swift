@@ -13,7 +13,9 @@ package struct Finding: Equatable, Sendable {
     /// one that has another's record, `hunt-target` and `hunt-reach` one at a wrong target or at none, `hunt-final` one
     /// whose caller is told what its target did not say, `hunt-lost` and `hunt-ghost` as above; of a call that a server
     /// sends back `spiral-end` one that is over before the server is, `spiral-route` a BYE that misses it; `seal` a
-    /// message of a stranger that was opened, or one of a member that was not; of scripts `script` a request that runs
+    /// message of a stranger that was opened, or one of a member that was not; `5s` a node that lacks for too long what
+    /// another has, `age` replicas whose deadlines lie apart; `disk`, `disk-over` and `disk-pace` of what comes back
+    /// from disks (`DiskChecks`); of scripts `script` a request that runs
     /// one twice, or a reload that goes wrong; of what is registered with them `reg-commit`, `reg-lost`, `reg-rise`,
     /// `reg-late` and `reg-answer` (`World+Registrations`).
     package var code: String

@@ -209,14 +209,14 @@ extension World {
         }
         let isRemoval = claim.lifetime == nil
         if isRemoval { ran("reg-rise") } else { ran("reg-lost") }
+        let code = isRemoval ? "reg-rise" : "reg-lost"
         for host in serving where !knows(claim, of: phone.index, host) {
             let text = "\(phone.name)'s contact of \(claim.cseq) is \(isRemoval ? "still there" : "not there")"
-            let code: String = isRemoval ? "reg-rise" : "reg-lost"
             let knowers = isRemoval ? claim.knowers + Array(truth.removalsKnown.keys) : claim.knowers
             if knowers.contains(where: { checks.isAlive($0) && $0 != host.process }) {
                 violate(code, node: host.index, text)
             } else {
-                excuse(code, "\(hosts[host.index].name): \(text); all who knew are dead")
+                excuse(code, "\(host.name): \(text); all who knew are dead")
             }
         }
     }
@@ -228,11 +228,12 @@ extension World {
         userTruth[user].removalsKnown[hosts[host].process, default: [:]][userPhones[user].version] = .max
     }
 
-    /// A process loses a contact without a word, or the checkers believe that its time was over; only a test does.
+    /// The checkers believe that the time of a phone's contacts was over; only a test does.
     package func tamper(endingContactsOf user: Int) {
         for index in userTruth[user].claims.indices { userTruth[user].claims[index].lastReachedAt -= .seconds(100) }
     }
 
+    /// A node takes contacts back that the phone did not; only a test does.
     package func tamper(losingContactsOf user: Int, on host: Int) {
         let phone = userPhones[user]
         drive(hosts[host]) { node, time, out in

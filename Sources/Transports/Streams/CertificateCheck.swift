@@ -53,7 +53,7 @@ package struct CertificateCheck: Sendable {
         for host in settings.hosts {
             guard let first = try? NIOSSLCertificate.fromPEMFile(host.certificateFile).first else { continue }
             let names = names(of: first)
-            guard !names.isEmpty, !names.contains(where: { Self.covers($0, host.name) }) else { continue }
+            guard !names.isEmpty, !names.contains(where: { TLSHost.covers($0, host.name) }) else { continue }
             let message =
                 "\(host.certificateFile) is for \(names.joined(separator: ", ")), not for \(host.name): "
                 + "whoever asks for that name will refuse it"
@@ -67,13 +67,6 @@ package struct CertificateCheck: Sendable {
         certificate._subjectAlternativeNames().filter { $0.nameType == .dnsName }.map {
             String(decoding: $0.contents, as: UTF8.self).lowercased()
         }
-    }
-
-    /// Whether a name of a certificate covers that of a host, which may be a wildcard itself (RFC 6125 §6.4.3).
-    private static func covers(_ name: String, _ host: String) -> Bool {
-        if name == host { return true }
-        guard name.hasPrefix("*."), let dot = host.firstIndex(of: ".") else { return false }
-        return !host.hasPrefix("*") && host[dot...] == name.dropFirst()
     }
 
     /// The same of management's files.
