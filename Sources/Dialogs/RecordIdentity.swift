@@ -76,8 +76,8 @@ struct RecordNames {
         while let field = reader.nextChecked(in: bytes), field.number <= RecordField.outs.rawValue {
             guard field.number == RecordField.outs.rawValue else { continue }
             var inner = ProtobufReader(field.payload)
-            guard let first = inner.nextChecked(in: bytes), first.number == OutField.toTag.rawValue else { return .empty }
-            return RecordView.bytes(first)
+            guard let tag = inner.nextChecked(in: bytes), tag.number == OutField.toTag.rawValue else { return .empty }
+            return RecordView.bytes(tag)
         }
         return nil
     }
