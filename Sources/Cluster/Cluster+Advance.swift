@@ -80,7 +80,7 @@ extension Cluster {
                 out.append(.note(.commitTimedOut(token: token)))
             }
         }
-        for index in peers.indices where counts(peers[index]) {
+        for index in peers.indices where counts(index) {
             for sequence in pushes where peers[index].acknowledged < sequence {
                 if !peers[index].want(push: sequence) { counters.pushesLeftOut += 1 }
             }
@@ -253,6 +253,7 @@ extension Cluster {
     /// Who holds a service address now, by the members' own word; `nil` when no live member does.
     package func holder(of address: String) -> MemberID? {
         if addresses.contains(address) { return localMember }
-        return peers.first { isServing($0) && $0.heartbeat.addresses.contains(address) }?.id
+        let at = peers.indices.first { isServing($0) && peers[$0].heartbeat.addresses.contains(address) }
+        return at.map { peers[$0].id }
     }
 }

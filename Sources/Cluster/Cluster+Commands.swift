@@ -107,7 +107,7 @@ extension Cluster {
 
     /// Compares our replica with every member's, as an operator wants it.
     package mutating func repair() {
-        for index in peers.indices where isServing(peers[index]) && comparesWith(peers[index]) {
+        for index in peers.indices where isServing(index) && comparesWith(index) {
             peers[index].want(sync: .complete)
         }
     }
@@ -138,7 +138,7 @@ extension Cluster {
     /// How far those have acknowledged whose word counts.
     func acknowledgedPositions() -> [UInt64] {
         var positions: [UInt64] = []
-        for at in peers.indices where counts(peers[at]) { positions.append(peers[at].acknowledged) }
+        for at in peers.indices where counts(at) { positions.append(peers[at].acknowledged) }
         return positions
     }
 

@@ -158,15 +158,17 @@ package struct Cluster: Sendable {
     package var lastSequence: UInt64 { outbound.last }
 
     /// Peers whose acknowledgements count: in the view, up, heard, and not three commits behind.
-    package var livePeerCount: Int { peers.count { counts($0) } }
+    package var livePeerCount: Int { peers.indices.count { counts($0) } }
 
     /// Peers that are up, by what they last said; a node that is alone with its records leaves only when there is none.
-    package var servingPeerCount: Int { peers.count { isServing($0) } }
+    package var servingPeerCount: Int { peers.indices.count { isServing($0) } }
 
     /// Some peer that is up has every fact of ours and the same live records, so we may leave without a loss (R18).
     package func hasEqualPeer(_ store: some ReplicatedRecords) -> Bool {
         let root = store.rootDigest
-        return peers.contains { isServing($0) && $0.heartbeat.root == root && $0.acknowledged >= outbound.last }
+        return peers.indices.contains { at in
+            isServing(at) && peers[at].heartbeat.root == root && peers[at].acknowledged >= outbound.last
+        }
     }
 
     /// Whether every process that may serve requests moves CSeqs, and has our facts up to here: the members of the view
@@ -174,18 +176,17 @@ package struct Cluster: Sendable {
     /// none.
     package func isShiftEverywhere(_ sequence: UInt64) -> Bool {
         let silent = view.members.contains { member in
-            member != localMember && isLive(member) && position(of: member).map { !isHeard(peers[$0]) } ?? true
+            member != localMember && isLive(member) && position(of: member).map { !isHeard($0) } ?? true
         }
         return !silent
-            && peers.allSatisfy { peer in
-                guard isHeard(peer), !peer.heartbeat.isWitness else { return true }
-                return peer.heartbeat.hello.capabilities & Hello.movesCSeqs != 0 && peer.acknowledged >= sequence
+            && peers.indices.allSatisfy { at in
+                guard isHeard(at), !peers[at].heartbeat.isWitness else { return true }
+                let movesCSeqs = peers[at].heartbeat.hello.capabilities & Hello.movesCSeqs != 0
+                return movesCSeqs && peers[at].acknowledged >= sequence
             }
     }
 
-    private func isHeard(_ peer: Peer) -> Bool {
-        peer.verdict == .heard && peer.hasHeartbeat && peer.heartbeat.state != .left
-    }
+    private func isHeard(_ at: Int) -> Bool { hears(at) && peers[at].heartbeat.state != .left }
 
     /// A stamp counter that is newer than everything heard, and than what stands where it is to be written.
     package mutating func nextStamp(above known: UInt64) -> UInt64 {
@@ -197,8 +198,8 @@ package struct Cluster: Sendable {
     /// Whether this process may still handle what it owns: in the view, not replaced by a newer boot, not proven gone.
     package func isLive(_ member: MemberID) -> Bool {
         if member == localMember { return true }
-        guard view.contains(member), let peer = peer(named: member.name) else { return false }
-        return peer.boot == member.boot && peer.verdict != .refused && peer.verdict != .left
+        guard agreement.view.contains(member), let at = position(of: member) else { return false }
+        return peers[at].verdict != .refused && peers[at].verdict != .left
     }
 
     /// Whether this node may act for transactions of the dead: the members of this view have compared what they hold,
@@ -210,21 +211,33 @@ package struct Cluster: Sendable {
 
     static let comparisonPatience = Duration.seconds(1)
 
-    func peer(named name: String) -> Peer? { peers.first { $0.name == name } }
+    func place(of name: String) -> Int? { peers.firstIndex { $0.name == name } }
 
     func position(of member: MemberID) -> Int? { peers.firstIndex { $0.name == member.name && $0.boot == member.boot } }
 
-    func counts(_ peer: Peer) -> Bool {
-        if peer.verdict == .heard, peer.heartbeat.state == .joining, mutated("joiner-acknowledges") { return true }
-        return peer.missedCommits < 3 && isServing(peer) && view.contains(peer.id)
+    // A peer is asked about by its place in `peers`: to hand over the peer is to copy all that it holds.
+
+    func counts(_ at: Int) -> Bool {
+        if peers[at].verdict == .heard, peers[at].heartbeat.state == .joining, mutated("joiner-acknowledges") {
+            return true
+        }
+        return peers[at].missedCommits < 3 && isServing(at) && isInView(at)
     }
 
-    func isServing(_ peer: Peer) -> Bool {
-        peer.verdict == .heard && peer.hasHeartbeat && peer.heartbeat.state.isServing && !peer.heartbeat.isWitness
+    func hears(_ at: Int) -> Bool { peers[at].verdict == .heard && peers[at].hasHeartbeat }
+
+    func isServing(_ at: Int) -> Bool {
+        hears(at) && peers[at].heartbeat.state.isServing && !peers[at].heartbeat.isWitness
     }
 
-    /// Members of the view that we hear, not we ourselves.
-    var heardMembers: [Peer] { peers.filter { $0.verdict == .heard && $0.hasHeartbeat && view.contains($0.id) } }
+    func isInView(_ at: Int) -> Bool {
+        agreement.view.members.contains { $0.boot == peers[at].boot && $0.name == peers[at].name }
+    }
+
+    func isHeardMember(_ at: Int) -> Bool { hears(at) && isInView(at) }
+
+    /// How many members of the view we hear, ourselves not counted.
+    var heardCount: Int { peers.indices.count { isHeardMember($0) } }
 
     /// What the first of a kind tells an operator; the rest is counted.
     mutating func noteOnce(_ key: String, _ note: ClusterNote, _ out: inout ClusterActions) {

@@ -1,7 +1,7 @@
-// What the simulator's checkers read of a node after every step, cheaply: no report, no text, no copy. Management has
-// `+Reports`. The one test aid that changes something says so.
+// What the simulator's checkers read of a node after every step, cheaply: no report, no text, no copy; `cluster` they
+// read where it is. Management has `+Reports`. The test aids that change something say so.
 
-package import Cluster
+import Cluster
 package import Dialogs
 package import Primitives
 
@@ -19,8 +19,6 @@ extension Node {
         let known = store.dialogs.view(did) { view, _ in view.deadline } ?? nil
         return (known?.generation ?? 0, known?.atMilliseconds ?? 0)
     }
-
-    package var inspectedCluster: Cluster { _read { yield cluster } }
 
     /// Answers that went on without the peers they waited for.
     package var uncommittedAnswers: UInt64 {

@@ -34,7 +34,7 @@ package struct Node: Sendable {
 
     var store: Replica
     var proxy: Proxy
-    var cluster: Cluster
+    package internal(set) var cluster: Cluster
     var resolver: Resolver
     /// The nodes of `cluster.dns`; `nil` with `cluster.peers` or alone.
     var peerFinder: PeerFinder?

@@ -29,10 +29,10 @@ struct Standing {
 enum NodeInspection {
     static func standing(of process: RunningNode) -> Standing {
         process.access { node in
-            let view = node.inspectedCluster.view
+            let view = node.cluster.view
             return Standing(
-                state: node.inspectedCluster.state, epoch: view.epoch, view: view.members.map(\.name).sorted(),
-                hasQuorum: node.inspectedCluster.quorum == .held, livePeers: node.inspectedCluster.livePeerCount)
+                state: node.cluster.state, epoch: view.epoch, view: view.members.map(\.name).sorted(),
+                hasQuorum: node.cluster.quorum == .held, livePeers: node.cluster.livePeerCount)
         }
     }
 
@@ -47,7 +47,7 @@ enum NodeInspection {
         }
     }
 
-    static func state(of process: RunningNode) -> MemberState { process.access { $0.inspectedCluster.state } }
+    static func state(of process: RunningNode) -> MemberState { process.access { $0.cluster.state } }
 
     static func dialogState(_ did: UInt64, _ process: RunningNode) -> DialogState? {
         process.access { $0.inspectedState(DialogID(rawValue: did)) }
@@ -55,10 +55,10 @@ enum NodeInspection {
 
     static func mark(of process: RunningNode) -> TurnMark {
         process.access { node in
-            let counters = node.inspectedCluster.counters
+            let counters = node.cluster.counters
             return TurnMark(
-                grants: counters.grantsGiven, asks: counters.asks, epoch: node.inspectedCluster.view.epoch,
-                isFit: node.inspectedCluster.isFit, isJoining: !node.inspectedCluster.state.isServing)
+                grants: counters.grantsGiven, asks: counters.asks, epoch: node.cluster.view.epoch,
+                isFit: node.cluster.isFit, isJoining: !node.cluster.state.isServing)
         }
     }
 
@@ -107,16 +107,16 @@ enum NodeInspection {
     }
 
     static func hasQuorum(_ process: RunningNode) -> Bool {
-        process.access { $0.inspectedCluster.quorum == .held }
+        process.access { $0.cluster.quorum == .held }
     }
 
     /// It is up, and not draining.
     static func takesCalls(_ process: RunningNode) -> Bool {
-        process.access { $0.inspectedCluster.state == .up }
+        process.access { $0.cluster.state == .up }
     }
 
     static func isServing(_ process: RunningNode) -> Bool {
-        process.access { $0.inspectedCluster.state.isServing }
+        process.access { $0.cluster.state.isServing }
     }
 
     /// `nil` when the node has no record of it, not even a tombstone.

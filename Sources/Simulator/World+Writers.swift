@@ -86,11 +86,10 @@ extension World {
             guard let node = host.node else { continue }
             ran("7")
             let mark = NodeInspection.profileMark(node)
-            if checks.profilesSeen[host.process] != mark {
-                checks.profilesSeen[host.process] = mark
-                if let difference = NodeInspection.profileDifference(node) {
-                    violate("7", node: host.index, difference)
-                }
+            guard checks.profilesSeen[host.process] != mark else { continue }
+            checks.profilesSeen[host.process] = mark
+            if let difference = NodeInspection.profileDifference(node) {
+                violate("7", node: host.index, difference)
             }
             // What nobody has written has no stamp.
             for call in truth where call.writes.last != nil {

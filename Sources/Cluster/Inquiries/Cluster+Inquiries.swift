@@ -18,11 +18,11 @@ extension Cluster {
         of name: String, _ text: [UInt8], token: UInt64, now: Instant, out: inout ClusterActions
     ) {
         func end(_ outcome: InquiryOutcome) { out.append(.inquired(token: token, outcome)) }
-        guard let peer = peer(named: name) else { return end(.unknownMember) }
-        guard peer.verdict == .heard else { return end(.notHeard) }
-        guard peer.index != nil else { return end(.notListed) }
+        guard let at = place(of: name) else { return end(.unknownMember) }
+        guard peers[at].verdict == .heard else { return end(.notHeard) }
+        guard peers[at].index != nil else { return end(.notListed) }
         guard text.count <= InquiryMessage.textLimit else { return end(.tooLong) }
-        guard inquiries.begin(text, to: peer.id, token: token, now: now) else {
+        guard inquiries.begin(text, to: peers[at].id, token: token, now: now) else {
             counters.inquiriesLeftOut += 1
             return end(.tooMany)
         }

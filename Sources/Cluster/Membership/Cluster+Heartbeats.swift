@@ -36,7 +36,7 @@ extension Cluster {
         peers[at].hasHeartbeat = true
         // Who said farewell does not come back; a heartbeat that was overtaken must not undo it.
         let hasLeft = peers[at].heartbeat.state == .left
-        let wasServing = isServing(peers[at])
+        let wasServing = isServing(at)
         peers[at].heartbeat = beat
         if hasLeft { peers[at].heartbeat.state = .left }
         peers[at].stream.know(beat.last)
@@ -44,7 +44,7 @@ extension Cluster {
         isMembershipStale = true
         for opinion in beat.opinions { hear(opinion, from: sender, now: now, out: &out) }
         hearView(beat, from: sender, out: &out, now: now)
-        if wasServing != isServing(peers[at]) { settleWaits(&out) }
+        if wasServing != isServing(at) { settleWaits(&out) }
     }
 
     private mutating func hear(_ opinion: Opinion, from sender: MemberID, now: Instant, out: inout ClusterActions) {
@@ -84,8 +84,6 @@ extension Cluster {
             adopt(beat.view, now: now, out: &out)
         }
         guard beat.view == view else { return }
-        let shown = ViewAgreement.Shown(
-            member: sender, promised: beat.promised, accepted: beat.accepted, value: beat.value)
-        if agreement.hear(shown) { isHeartbeatUrgent = true }
+        if agreement.hear(.init(of: sender, beat)) { isHeartbeatUrgent = true }
     }
 }

@@ -43,7 +43,7 @@ extension Cluster {
         if state == .joining { readyEpoch = 0 }
         if let known = next.boot(of: localMember.name) { raiseBoot(above: known, out: &out) }
         for index in peers.indices
-        where next.contains(peers[index].id) && comparesWith(peers[index]) && !mutated("view-compares-not") {
+        where next.contains(peers[index].id) && comparesWith(index) && !mutated("view-compares-not") {
             peers[index].want(sync: .complete)
         }
         settleWaits(&out)
@@ -88,8 +88,7 @@ extension Cluster {
 
     /// As soon as somebody is there to be asked: who joins may have no ages but ours.
     private mutating func placeAges() {
-        let other = peers.firstIndex { isServing($0) && $0.index != nil }
-        guard let other else { return }
+        guard let other = peers.indices.first(where: { isServing($0) && peers[$0].index != nil }) else { return }
         peers[other].takeOver(misaged: unaskedAges)
         unaskedAges = []
     }
@@ -102,7 +101,7 @@ extension Cluster {
             guard let since = peers[dead].downSince, now < since.advanced(by: Self.tailTime),
                 let known = peers[dead].stream.position
             else { continue }
-            for index in peers.indices where isServing(peers[index]) && peers[index].session == nil {
+            for index in peers.indices where isServing(index) && peers[index].session == nil {
                 let opinion = peers[index].heartbeat.opinion(of: peers[dead].name)
                 guard let opinion, opinion.member == peers[dead].id, opinion.position > known else { continue }
                 peers[index].want(sync: .complete)
@@ -134,9 +133,11 @@ extension Cluster {
     /// while. The lowest name forms it, when everyone in it hears it and nobody lower. Who looks for peers and finds
     /// none but itself waits the while too, because they may only be late.
     private mutating func bootstrap(_ now: Instant, _ out: inout ClusterActions) {
-        let heard = peers.filter { $0.verdict == .heard && $0.hasHeartbeat }
-        let isMemberless = state == .joining && !isMember && !heard.contains { $0.heartbeat.view.contains($0.id) }
+        let isMemberless =
+            state == .joining && !isMember
+            && !peers.indices.contains { hears($0) && peers[$0].heartbeat.view.contains(peers[$0].id) }
         guard isMemberless else { return memberlessSince = now }
+        let heard = peers.filter { $0.verdict == .heard && $0.hasHeartbeat }
         let present = heard.filter { $0.heartbeat.state == .joining }
         let configured = 1 + lanes.count(where: \.isInUse)
         let isOverdue = now >= memberlessSince.advanced(by: settings.bootstrapAfter)
@@ -161,13 +162,14 @@ extension Cluster {
     /// grace (R3).
     private mutating func surviveAlone(_ now: Instant, _ out: inout ClusterActions) {
         guard settings.quorum == .auto, state.isServing, isMember, view.members.count == 2, now >= holdUntil,
-            let other = view.members.first(where: { $0 != localMember }), let peer = peer(named: other.name)
+            let other = view.members.first(where: { $0 != localMember }), let at = place(of: other.name)
         else { return }
-        let proof = peer.boot > other.boot || peer.verdict == .refused || peer.verdict == .left
+        let verdict = peers[at].verdict
+        let proof = peers[at].boot > other.boot || verdict == .refused || verdict == .left
         let isOneOfTwo =
             lanes.count(where: \.isInUse) == 1 && !settings.isWitness || mutated("silence-is-proof")
-        let patience = peer.detector.suspicion(settings) + settings.loneGrace
-        let silence = isOneOfTwo && peer.verdict == .silent && now > peer.detector.lastHeard.advanced(by: patience)
+        let patience = peers[at].detector.suspicion(settings) + settings.loneGrace
+        let silence = isOneOfTwo && verdict == .silent && now > peers[at].detector.lastHeard.advanced(by: patience)
         guard proof || silence else { return }
         out.append(.note(.formedAlone(epoch: view.epoch + 1, proof: proof)))
         adopt(View(epoch: view.epoch + 1, members: [localMember]), now: now, out: &out)
@@ -175,47 +177,47 @@ extension Cluster {
 
     private mutating func agree(_ now: Instant, _ out: inout ClusterActions) {
         guard isMember, state != .left, now >= holdUntil else { return }
-        let heard = heardMembers
-        let shown = heard.compactMap { peer -> ViewAgreement.Shown? in
-            guard peer.heartbeat.view == view else { return nil }
-            return .init(
-                member: peer.id, promised: peer.heartbeat.promised, accepted: peer.heartbeat.accepted,
-                value: peer.heartbeat.value)
+        var shown: [ViewAgreement.Shown] = []
+        for at in peers.indices where isHeardMember(at) && peers[at].heartbeat.view == agreement.view {
+            shown.append(.init(of: peers[at].id, peers[at].heartbeat))
         }
         let situation = ViewAgreement.Situation(
-            shown: shown, heardMembers: heard.count, goneSeats: view.members.count(where: isGone),
-            wanted: wantedView(heard), rank: heard.count { $0.name < localMember.name }, now: now)
+            shown: shown, heardMembers: heardCount, goneSeats: agreement.view.members.count { isGone($0) },
+            wanted: wantedView(), rank: ownRank, now: now)
         let step = agreement.step(situation)
         if step.changed { isHeartbeatUrgent = true }
         guard let members = step.decided else { return }
         adopt(View(epoch: view.epoch + 1, members: members), now: now, out: &out)
     }
 
+    /// Our place among the members of the view that we hear.
+    private var ownRank: Int { peers.indices.count { isHeardMember($0) && peers[$0].name < localMember.name } }
+
     /// Its process proved that it will never vote again.
     private func isGone(_ member: MemberID) -> Bool {
-        guard let peer = peer(named: member.name) else { return false }
-        let isOver = peer.verdict == .left || peer.verdict == .refused
-        return peer.boot > member.boot || (peer.boot == member.boot && isOver)
+        guard let at = place(of: member.name) else { return false }
+        let isOver = peers[at].verdict == .left || peers[at].verdict == .refused
+        return peers[at].boot > member.boot || (peers[at].boot == member.boot && isOver)
     }
 
     /// The members we would agree to, `nil` when they are those of the view.
-    private func wantedView(_ heard: [Peer]) -> [MemberID]? {
-        let seats = view.members.count
-        let isMajorityHere = 2 * (heard.count + 1) > seats
-        let ready = peers.filter {
-            $0.verdict == .heard && $0.heartbeat.state == .joining && $0.heartbeat.ready == view.epoch
-                && !view.contains($0.id)
+    private func wantedView() -> [MemberID]? {
+        let seats = agreement.view.members.count
+        let isMajorityHere = 2 * (heardCount + 1) > seats
+        let ready = peers.indices.filter { at in
+            peers[at].verdict == .heard && peers[at].heartbeat.state == .joining
+                && peers[at].heartbeat.ready == agreement.view.epoch && !isInView(at)
         }
-        var wanted = view.members.filter { member in
-            guard member != localMember, let peer = peer(named: member.name) else { return true }
-            if peer.boot > member.boot { return !isMajorityHere && !ready.contains { $0.name == member.name } }
-            if peer.verdict == .left { return false }
-            guard peer.verdict.isDead else { return true }
-            return 2 * voices(against: member, heard) <= seats && !mutated("view-minority")
+        var wanted = agreement.view.members.filter { member in
+            guard member != localMember, let at = place(of: member.name) else { return true }
+            if peers[at].boot > member.boot { return !isMajorityHere && !ready.contains(at) }
+            if peers[at].verdict == .left { return false }
+            guard peers[at].verdict.isDead else { return true }
+            return 2 * voices(against: member) <= seats && !mutated("view-minority")
         }
-        wanted += ready.filter { joiner in !wanted.contains { $0.name == joiner.name } }.map(\.id)
+        wanted += ready.map { peers[$0].id }.filter { joiner in !wanted.contains { $0.name == joiner.name } }
         wanted.sort()
-        return wanted == view.members ? nil : wanted
+        return wanted == agreement.view.members ? nil : wanted
     }
 
     // MARK: Our own standing
@@ -227,9 +229,11 @@ extension Cluster {
         var isComplete = true
         var (compared, unheard) = (0, 0)
         for member in view.members where member != localMember && !isWitness(member) {
-            guard let at = position(of: member), peers[at].verdict == .heard, peers[at].hasHeartbeat else {
-                let isDead = heardMembers.contains { other in
-                    other.heartbeat.opinion(of: member.name).map { $0.member != member || $0.verdict.isDead } ?? false
+            guard let at = position(of: member), hears(at) else {
+                let isDead = peers.indices.contains { other in
+                    guard isHeardMember(other) else { return false }
+                    let opinion = peers[other].heartbeat.opinion(of: member.name)
+                    return opinion.map { $0.member != member || $0.verdict.isDead } ?? false
                 }
                 let isOverdue = now > joinBegan.advanced(by: settings.suspicionCeiling)
                 if !isDead && !isOverdue { isComplete = false }
@@ -244,8 +248,9 @@ extension Cluster {
             isComplete = false
             if peers[at].session == nil { peers[at].want(sync: .complete) }
         }
-        if compared == 0, unheard > 0, heardMembers.contains(where: \.heartbeat.isWitness) { isComplete = false }
-        tell(ready: isComplete && !heardMembers.isEmpty ? view.epoch : 0)
+        let hearsWitness = peers.indices.contains { isHeardMember($0) && peers[$0].heartbeat.isWitness }
+        if compared == 0, unheard > 0, hearsWitness { isComplete = false }
+        tell(ready: isComplete && heardCount > 0 ? view.epoch : 0)
         guard isComplete, isMember else { return }
         for index in peers.indices { peers[index].stream.begin() }
         change(to: isDrainWanted ? .draining : .up, out: &out)
@@ -253,18 +258,19 @@ extension Cluster {
 
     private mutating func judgeQuorum(_ now: Instant, _ out: inout ClusterActions) {
         // Who takes us for dead hears neither our questions nor what we do: it is none of those that we act with.
-        let hearing = heardMembers.count { peer in
-            guard let opinion = peer.heartbeat.opinion(of: localMember.name) else { return true }
+        let hearing = peers.indices.count { at in
+            guard isHeardMember(at) else { return false }
+            guard let opinion = peers[at].heartbeat.opinion(of: localMember.name) else { return true }
             return opinion.member != localMember || !opinion.verdict.isDead
         }
-        let held = isMember && 2 * (hearing + 1) > view.members.count
+        let held = isMember && 2 * (hearing + 1) > agreement.view.members.count
         guard held != hasQuorum else { return }
         hasQuorum = held
         guard state.isServing else { return }
         out.append(.note(held ? .quorumRegained : .quorumLost))
         if held {
             compareSince = now
-            for index in peers.indices where view.contains(peers[index].id) && comparesWith(peers[index]) {
+            for index in peers.indices where isInView(index) && comparesWith(index) {
                 peers[index].want(sync: .complete)
             }
         }
@@ -272,7 +278,7 @@ extension Cluster {
 
     private mutating func judgeComparisons(_ now: Instant, _ out: inout ClusterActions) {
         let since = max(epochBegan, compareSince ?? epochBegan)
-        for index in peers.indices where isComparable(peers[index]) {
+        for index in peers.indices where isComparable(index) {
             // A member may be heard for the first time only after the view came.
             let isCompared = peers[index].comparedAt.map { $0 >= since } ?? false
             if isMember, !isCompared, peers[index].session == nil, !mutated("view-compares-not") {
@@ -280,7 +286,7 @@ extension Cluster {
             }
         }
         var members: [Int] = []
-        for index in peers.indices where isComparable(peers[index]) { members.append(index) }
+        for index in peers.indices where isComparable(index) { members.append(index) }
         if isMember, comparedEpoch != view.epoch,
             members.allSatisfy({ (peers[$0].comparedAt ?? .zero) >= epochBegan }),
             members.count + 1 == seatsOfHolders
@@ -298,7 +304,7 @@ extension Cluster {
     }
 
     private mutating func judgeFitness(_ now: Instant, _ out: inout ClusterActions) {
-        if wokeAt != nil, view.members == [localMember] { wokeAt = nil }
+        if wokeAt != nil, agreement.view.members == [localMember] { wokeAt = nil }
         let isAble = state.isServing && isMember && (hasQuorum || mutated("quorum-ignored")) && !settings.isWitness
         let hasCompared = compareSince == nil || mutated("fit-at-once")
         let fit = isAble && now >= holdUntil && wokeAt == nil && hasCompared
@@ -307,19 +313,22 @@ extension Cluster {
             isHeartbeatUrgent = true
             out.append(.fitChanged)
         }
-        var names = heardMembers.filter { $0.heartbeat.isFit && isServing($0) }.map(\.name)
+        var names: [String] = []
+        for at in peers.indices where peers[at].heartbeat.isFit && isServing(at) && isInView(at) {
+            names.append(peers[at].name)
+        }
         if isFit { names.append(localMember.name) }
         ranking.set(names.sorted())
     }
 
     private func nextEvaluation(_ now: Instant) -> Instant {
         var next = now.advanced(by: settings.heartbeat)
-        for peer in peers {
-            if let deadline = peer.detector.nextDeadline(now, settings), deadline > now { next = min(next, deadline) }
+        for at in peers.indices {
+            let deadline = peers[at].detector.nextDeadline(now, settings)
+            if let deadline, deadline > now { next = min(next, deadline) }
         }
         if now < holdUntil { next = min(next, holdUntil) }
-        let rank = heardMembers.count { $0.name < localMember.name }
-        if let deadline = agreement.nextDeadline(rank: rank), deadline > now { next = min(next, deadline) }
+        if let deadline = agreement.nextDeadline(rank: ownRank), deadline > now { next = min(next, deadline) }
         return next
     }
 }

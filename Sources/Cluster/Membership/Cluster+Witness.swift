@@ -34,23 +34,21 @@ extension Cluster {
     }
 
     /// Replicas are compared between those that have one.
-    func comparesWith(_ peer: Peer) -> Bool { !settings.isWitness && !peer.heartbeat.isWitness }
+    func comparesWith(_ at: Int) -> Bool { !settings.isWitness && !peers[at].heartbeat.isWitness }
 
-    func isComparable(_ peer: Peer) -> Bool {
-        view.contains(peer.id) && peer.verdict == .heard && comparesWith(peer)
-    }
+    func isComparable(_ at: Int) -> Bool { peers[at].verdict == .heard && comparesWith(at) && isInView(at) }
 
     /// How many members take this one for dead, we among them. A witness that hears it, and us, breaks the tie: where
     /// at least half of the record holders have lost it, they and it cannot go on in one view, and the witness accepts
     /// the first that asks.
-    func voices(against member: MemberID, _ heard: [Peer]) -> Int {
+    func voices(against member: MemberID) -> Int {
         var (complaints, ties, losers) = (1, 0, settings.isWitness ? 0 : 1)
-        for peer in heard {
-            let opinion = peer.heartbeat.opinion(of: member.name)
+        for at in peers.indices where isHeardMember(at) {
+            let opinion = peers[at].heartbeat.opinion(of: member.name)
             let isComplaint = opinion.map { $0.member == member && $0.verdict.isDead } ?? false
             if isComplaint { complaints += 1 }
-            if isComplaint, !peer.heartbeat.isWitness { losers += 1 }
-            if !isComplaint, peer.heartbeat.isWitness { ties += 1 }
+            if isComplaint, !peers[at].heartbeat.isWitness { losers += 1 }
+            if !isComplaint, peers[at].heartbeat.isWitness { ties += 1 }
         }
         guard ties > 0, !settings.isWitness, !isWitness(member), 2 * losers >= seatsOfHolders else { return complaints }
         return complaints + ties
@@ -58,7 +56,7 @@ extension Cluster {
 
     /// A witness has nothing to compare: it is ready as soon as it hears a member, and up once it is in the view.
     mutating func progressWitness(_ out: inout ClusterActions) {
-        tell(ready: heardMembers.isEmpty ? 0 : view.epoch)
+        tell(ready: heardCount == 0 ? 0 : view.epoch)
         guard isMember else { return }
         change(to: .up, out: &out)
     }

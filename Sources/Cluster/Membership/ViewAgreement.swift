@@ -169,3 +169,10 @@ struct ViewAgreement: Sendable {
 
     private func patience(rank: Int) -> Duration { .milliseconds(300 + 100 * rank) }
 }
+
+extension ViewAgreement.Shown {
+    init(of member: MemberID, _ heartbeat: Heartbeat) {
+        self.init(
+            member: member, promised: heartbeat.promised, accepted: heartbeat.accepted, value: heartbeat.value)
+    }
+}

@@ -26,7 +26,7 @@ extension Cluster {
         nextCompare = now.advanced(by: .nanoseconds(interval + interval / 1_024 * jitter))
         guard state.isServing, !settings.isWitness else { return }
         let root = store.rootDigest
-        let unequal = peers.indices.filter { isServing(peers[$0]) && peers[$0].heartbeat.root != root }
+        let unequal = peers.indices.filter { isServing($0) && peers[$0].heartbeat.root != root }
         guard !unequal.isEmpty, !mutated("digest-off") else { return compareRound = 0 }
         compareRound += 1
         let at = unequal[random.next(below: unequal.count)]
