@@ -10,6 +10,9 @@ package enum QuorumRule: Sendable {
 }
 
 package struct ClusterSettings: Sendable {
+    /// How long tombstones are kept at least, where nobody says otherwise.
+    package static let standardHorizon = Duration.seconds(60)
+
     /// Cluster name; frames of another one are never applied.
     package var name = "understudy"
     /// This node's name, 1 to 32 bytes.
@@ -36,7 +39,7 @@ package struct ClusterSettings: Sendable {
     /// How often an ungranted intent is asked again.
     package var askInterval: Duration = .milliseconds(100)
     /// Tombstones are kept at least so long; frames older than half of it are treated as a gap.
-    package var horizon: Duration = .seconds(60)
+    package var horizon = standardHorizon
     /// Inquiries must carry a code: the cluster has a key.
     package var requiresCodes = false
     /// A member that is down longer holds back no tombstone, and leaves the list of members.

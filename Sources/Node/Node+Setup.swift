@@ -47,7 +47,6 @@ extension Node {
         proxy.lenient = sip.isLenient
         proxy.timers = TransactionTimers(
             t1: sip.t1, t2: sip.t2, t4: sip.t4, c: sip.timerC)
-        proxy.timerC = sip.timerC
         proxy.lifetime = settings.dialogs.defaultTimeout
         proxy.keepsDeadline = settings.dialogs.keepsDeadline
         proxy.extraHeaders = Array(settings.dialogs.extraHeaders.utf8)

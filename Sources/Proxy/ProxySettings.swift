@@ -42,8 +42,7 @@ package struct ProxySettings: Sendable {
     /// Route an in-dialog request that ignores its route set by the one of the record (S3-27).
     package var lenient = false
     package var timers = TransactionTimers()
-    /// Timer C, over 3 minutes (RFC 3261 §16.6 step 11).
-    package var timerC = Duration.seconds(181)
+    package var timerC: Duration { timers.value(.c, reliable: true) }
     /// `ims_dialog.default_timeout`.
     package var lifetime = Duration.seconds(43_200)
     /// `ims_dialog.early_timeout`.

@@ -1,5 +1,5 @@
-// TombstoneLedger decides when a tombstone may be forgotten: not before the horizon, and not before every member has it
-// (R5).
+// TombstoneLedger decides when a tombstone may be forgotten: not before the horizon (60 s,
+// `ClusterSettings.standardHorizon`), and not before every member has it (R5).
 //
 // It does not note for each tombstone which stream brought it. Every two seconds it takes a mark: the highest sequence
 // known to exist in every live stream, and the epoch. A tombstone learnt before the mark is covered by it:

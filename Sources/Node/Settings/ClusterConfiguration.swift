@@ -1,6 +1,7 @@
 // `cluster`: who the peers are and when a node may act without them (Configuration, "cluster"; R3, R4).
 // The node maps it, with `takeover` and `replication`, into what the Cluster room works with.
 
+import Cluster
 package import SIP
 
 package struct ClusterConfiguration: Equatable, Sendable {
@@ -120,7 +121,7 @@ package struct ClusterConfiguration: Equatable, Sendable {
 /// Bounds that no operator sets: tests make them small enough to reach.
 package struct ClusterBounds: Equatable, Sendable {
     /// Tombstones are kept at least so long (R6).
-    package var horizon: Duration = .seconds(60)
+    package var horizon = ClusterSettings.standardHorizon
     /// Facts that can be asked for again; a power of two.
     package var ring = 65_536
     /// Patches that wait for their record.

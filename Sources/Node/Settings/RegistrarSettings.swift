@@ -12,13 +12,13 @@ package struct RegistrarSettings: Equatable, Sendable {
     /// What is in it.
     package var credentials = PhoneCredentials()
     /// `registrar.default_expires`, seconds, 10 to 604 800, default 3600: of a contact that names no time.
-    package var defaultExpires: Duration = .seconds(3_600)
+    package var defaultExpires: Duration = .seconds(RegistrarRules().defaultExpires)
     /// `registrar.min_expires`, seconds, 1 to 604 800, default 60: less is answered 423.
-    package var minExpires: Duration = .seconds(60)
+    package var minExpires: Duration = .seconds(RegistrarRules().minExpires)
     /// `registrar.max_expires`, seconds, 10 to 604 800, default 7200: more is given this.
-    package var maxExpires: Duration = .seconds(7_200)
+    package var maxExpires: Duration = .seconds(RegistrarRules().maxExpires)
     /// `registrar.max_contacts`, 1 to 60, default 10, of one address of record; more are answered 503.
-    package var maxContacts = 10
+    package var maxContacts = RegistrarRules().maxContacts
     /// `registrar.limit`, addresses of record, 100 to 10 000 000, default 1 000 000.
     package var limit = 1_000_000
 

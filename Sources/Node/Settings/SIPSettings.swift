@@ -66,7 +66,7 @@ package struct SIPSettings: Equatable, Sendable {
     /// `sip.t4-ms`, milliseconds, 50 to 60 000, default 5000.
     package var t4: Duration = .milliseconds(5_000)
     /// `sip.timer-c-s`, seconds, 180 to 3600, default 181: RFC 3261 §16.6 step 11 asks for more than three minutes.
-    package var timerC: Duration = .seconds(181)
+    package var timerC = TransactionTimers.standardC
     /// `sip.max-forwards`, 1 to 255, default 70: for a request that comes without one, and for our own.
     package var maxForwards = 70
     /// `sip.tcp.*` and `sip.tls.*`: connections.

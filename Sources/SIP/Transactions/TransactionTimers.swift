@@ -33,11 +33,14 @@ package struct TransactionTimers: Equatable, Sendable {
     private var t4Milliseconds: Int32
     private var cMilliseconds: Int32
 
+    /// Timer C where nobody says otherwise: over three minutes (§16.6 step 11).
+    package static let standardC = Duration.seconds(181)
+
     /// Each value is from 1 ms to 10 minutes, others are brought into that range; the defaults are those of RFC 3261
-    /// table 4. Timer C must be above three minutes by §16.6 step 11, and is the response context's to run.
+    /// table 4. Timer C is the response context's to run.
     package init(
         t1: Duration = .milliseconds(500), t2: Duration = .seconds(4), t4: Duration = .seconds(5),
-        c: Duration = .seconds(181)
+        c: Duration = standardC
     ) {
         t1Milliseconds = Self.bounded(t1)
         t2Milliseconds = Self.bounded(t2)
