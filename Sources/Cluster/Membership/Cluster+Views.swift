@@ -256,14 +256,18 @@ extension Cluster {
         change(to: isDrainWanted ? .draining : .up, out: &out)
     }
 
-    private mutating func judgeQuorum(_ now: Instant, _ out: inout ClusterActions) {
-        // Who takes us for dead hears neither our questions nor what we do: it is none of those that we act with.
-        let hearing = peers.indices.count { at in
+    /// How many members of the view we hear, and do not take us for dead: who does hears neither our questions nor what
+    /// we do, and is none of those that we act with.
+    private var mutualCount: Int {
+        peers.indices.count { at in
             guard isHeardMember(at) else { return false }
             guard let opinion = peers[at].heartbeat.opinion(of: localMember.name) else { return true }
             return opinion.member != localMember || !opinion.verdict.isDead
         }
-        let held = isMember && 2 * (hearing + 1) > agreement.view.members.count
+    }
+
+    private mutating func judgeQuorum(_ now: Instant, _ out: inout ClusterActions) {
+        let held = isMember && 2 * (mutualCount + 1) > agreement.view.members.count
         guard held != hasQuorum else { return }
         hasQuorum = held
         guard state.isServing else { return }

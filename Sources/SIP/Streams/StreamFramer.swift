@@ -9,9 +9,9 @@
 //                                      ▼
 //                                   a fault that closes the stream: nothing more is read
 //
-// A ping is two empty lines, so it is told as a pong and then a ping; the stream's handler (`StreamHandler.answerPing`)
-// answers the ping. Lines may end with a bare LF, as in `MessageIndex`. Only the head's lines that begin with `Content-Length` or `l` are looked into:
-// everything else is judged by `Message`.
+// A ping is two empty lines, so it is told as a pong and then a ping, which the stream's handler answers
+// (`StreamHandler.answerPing`). Lines may end with a bare LF, as in `MessageIndex`. Only the head's lines that begin
+// with `Content-Length` or `l` are looked into: everything else is judged by `Message`.
 //
 // Limits: 65 535 bytes a message, 32 768 a head. Held at any time: less than one message and the bytes appended last.
 // Each byte is looked at once or twice, however small the pieces (the search for the empty line goes on where it
