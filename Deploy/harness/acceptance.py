@@ -25,6 +25,7 @@ import cases_hosts
 import cases_hunting
 import cases_image
 import cases_init
+import cases_lossy
 import cases_manners
 import cases_moving
 import cases_media
@@ -54,6 +55,7 @@ CASES = [
     ("expiry-3", cases_calls.expiry_3, 120, 60),
     ("expiry-2", cases_calls.expiry_2, 120, 60),
     ("kill-under-load", cases_calls.kill_under_load, 480, 120),
+    ("thirty-kills", cases_calls.thirty_kills, 600, 120),
     ("in-dialog-after-kill", cases_calls.in_dialog_after_kill, 120, 90),
     ("random-relay", cases_cluster.random_relay, 180, 120),
     ("late-ack", cases_calls.late_ack, 120, 90),
@@ -62,6 +64,13 @@ CASES = [
     ("reinvite-owner-killed", cases_calls.reinvite_owner_killed, 90, 60),
     ("cut-off", cases_cluster.cut_off, 180, 90),
     ("forget", cases_cluster.forget, 90, 60),
+    ("lossy-bus", cases_lossy.lossy_bus, 180, 90),
+    ("lossy-network", cases_lossy.lossy_network, 180, 90),
+    ("stopped", cases_lossy.stopped, 180, 60),
+    ("two-apart", cases_lossy.two_apart, 240, 90),
+    ("rolling", cases_lossy.rolling, 180, 90),
+    ("versions", cases_lossy.versions, 240, 90),
+    ("comparing", cases_lossy.comparing, 180, 60),
     ("restart", cases_cluster.restart, 300, 120),
     ("detection", cases_cluster.detection, 240, 90),
     ("soak", cases_cluster.soak, 780, 120),
@@ -73,6 +82,7 @@ CASES = [
     ("killed-all-young", cases_facts.killed_all_young, 180, 120),
     ("profiles-counted", cases_facts.profiles_counted, 420, 180),
     ("variable-everywhere", cases_facts.variable_everywhere, 120, 90),
+    ("variable-lossy", cases_lossy.variable_lossy, 120, 90),
     ("memory-of-variables", cases_facts.memory_of_variables, 420, 180),
     ("sealed", cases_seal.sealed, 180, 120),
     ("peers-sipp-udp", cases_peers.peers_sipp_udp, 120, 60),

@@ -69,7 +69,15 @@ def expiry_2(report, quick):
 
 def kill_under_load(report, quick):
     """SIGKILL under load with 5 s hold: every call whose caller had its 200 is known, confirmed, to the survivors."""
-    rate, kills = (100, 2) if quick else (300, 10)
+    kill_again(report, *((100, 2) if quick else (300, 10)))
+
+
+def thirty_kills(report, quick):
+    """The same, thirty times at 600 calls a second."""
+    kill_again(report, *((200, 3) if quick else (600, 30)))
+
+
+def kill_again(report, rate, kills):
     with Stage(report) as stage:
         load = Load(stage, rate, Plan(ring=0.02, hold=5.0))
         lost = unconfirmed = known = 0

@@ -109,6 +109,8 @@ class Node:
         self.log = os.path.join(cluster.folder, self.name + ".log")
         self.process = None
         self.connection = None
+        self.binary = None  # a program of its own; else the cluster's
+        self.bus_peers = None  # where it finds its peers' buses; else where they are
         self.own_key = None  # a key file of its own; else all have one together
 
     def listeners(self):
@@ -121,7 +123,7 @@ class Node:
 
     def configuration(self):
         c = self.cluster
-        peers = [f"tcp://{n.bus_host}:7400" for n in c.nodes if n is not self]
+        peers = self.bus_peers or [f"tcp://{n.bus_host}:7400" for n in c.nodes if n is not self]
         lines = [
             f"node: {{name: {self.name}}}",
             "sip:",
@@ -154,7 +156,7 @@ class Node:
         with open(path, "w") as file:
             file.write(self.configuration())
         self.log_from = os.path.getsize(self.log) if os.path.exists(self.log) else 0
-        command = [self.cluster.binary, "serve", "--config", path, *self.cluster.serve_options]
+        command = [self.binary or self.cluster.binary, "serve", "--config", path, *self.cluster.serve_options]
         if self.namespace:
             command = ["ip", "netns", "exec", self.namespace] + command
         with open(self.log, "ab") as log:

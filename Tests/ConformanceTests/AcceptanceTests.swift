@@ -92,6 +92,13 @@ struct AcceptanceTests {
         try expectToPass(name)
     }
 
+    @Test(
+        .timeLimit(.minutes(5)),
+        arguments: ["lossy-bus", "lossy-network", "variable-lossy", "stopped", "two-apart", "rolling", "comparing"])
+    func `a bus that loses, nodes that stand still and nodes that are updated harm no call`(name: String) throws {
+        try expectToPass(name)
+    }
+
     @Test(.timeLimit(.minutes(5)), arguments: ["requests-within", "call-records"])
     func `the cluster asks within calls, and programs are told of them`(name: String) throws {
         try expectToPass(name)
