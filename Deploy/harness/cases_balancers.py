@@ -1,7 +1,6 @@
 """Acceptance: SIPp calls through balancers of three makes while a node is killed."""
 
 import os
-import subprocess
 import time
 from collections import Counter
 
@@ -10,6 +9,7 @@ from cluster import ROOT, Failure
 from party import Plan
 from peerstage import Absent, PeerStage, Sipp, advertised, metrics, require
 from phones import Phones
+from processes import version
 from sipptrace import Trace
 
 STREAM_MODULE = "/usr/lib/nginx/modules/ngx_stream_module.so"
@@ -31,12 +31,6 @@ def start_balancer(stage, name, command):
     if process.poll() is not None:
         raise Failure(f"{name} did not start: {stage.tail(name)}")
     stage.report.figure("balancer", version(command[0]))
-
-
-def version(program):
-    """The first line of what `PROGRAM -v` says."""
-    result = subprocess.run([program, "-v"], capture_output=True, text=True, check=False)
-    return (result.stdout + result.stderr).strip().splitlines()[0]
 
 
 def start_nginx(stage):

@@ -5,14 +5,14 @@ import shlex
 import signal
 from collections import Counter
 
-from cases_balancers import start_haproxy, start_nginx, version
+from cases_balancers import start_haproxy, start_nginx
 from cluster import ROOT, Failure
 from loop import now
 from party import Plan
 from peerstage import PeerStage, Sipp, advertised, metrics, require
 from phones import Phones
+from processes import version
 from stage import Stage
-
 
 
 def shipped_options():

@@ -1,7 +1,6 @@
 """Acceptance: profiles and variables over a cluster, while nodes die. Each function takes (report, quick)."""
 
 import os
-import signal
 
 from cases_calls import Load
 from cases_storage import Stored
@@ -12,6 +11,7 @@ from stage import Stage
 
 USERS = ["alice", "bob", "carol", "dave", "erin"]
 VARIABLE = "turn"
+PROFILES = "profiles_with_value: [caller], profiles_no_value: [calls]"
 
 
 class Counted(Stage):
@@ -22,8 +22,7 @@ class Counted(Stage):
         self.cluster.extra_lines.append(
             'routes: [{match: "sip:.*", to: ["sip:%s.21:5070"], dialog: {profiles: [calls, "caller=$fU"]}}]' % self.net
         )
-        for node in self.nodes:
-            node.configuration = with_profiles(node.configuration)
+        self.cluster.dialog_keys = PROFILES
 
     def sizes(self, node):
         """What a node says of both profiles: all, then each user's, then all with a user."""
@@ -34,13 +33,6 @@ class Counted(Stage):
         """The same, by the phones: those that talk."""
         users = [sum(1 for c in calls if c.plan.user == user) for user in USERS]
         return [len(calls), *users, len(calls)]
-
-
-def with_profiles(plain):
-    def configuration():
-        return plain().replace("ims_dialog: {", "ims_dialog: {profiles_with_value: [caller], profiles_no_value: [calls], ")
-
-    return configuration
 
 
 def profiles_counted(report, quick):
@@ -207,12 +199,7 @@ def kill_all(stage):
 
 def stop_all(stage):
     moment = now()
-    for node in stage.nodes:
-        node.process.send_signal(signal.SIGTERM)
-    for node in stage.nodes:
-        node.process.wait(40)
-        stage.cluster.processes.forget(node.name)
-        node.drop_connection()
+    stage.cluster.stop_nodes()
     return moment
 
 

@@ -84,7 +84,7 @@ def floods(report, quick):
         unended = sum(1 for c in calls if c.acked_at and not c.ended_at)
         phones = stage.phones.caller.counts + stage.phones.callee.counts
         said = lines(node.log, before)
-        counted = {name: int(value - counters.get(name, 0)) for name, value in metrics(node).items()}
+        counted = {name: int(value - counters[name]) for name, value in metrics(node).items()}
         unread, limited = counted["understudy_sip_malformed_total"], counted["understudy_sip_rate_limited_source_total"]
         report.figure("datagrams that cannot be read", f"{sent['strange'][0]} sent in {took:.0f} s, {unread} counted, {sent['strange'][1]} answers")
         report.figure("calls that are refused", f"{sent['refused'][0]} sent, {limited} counted, {sent['refused'][1]} answers")

@@ -6,14 +6,13 @@
 """
 
 import os
-import subprocess
 import time
 from collections import Counter
 
-from cluster import Failure
 from party import Plan
 from peerstage import require
 from phone import Phone
+from processes import start_kamailio
 from stage import Stage
 
 BUSY, ABSENT, HUNTER = 23, 24, 15
@@ -50,24 +49,13 @@ class Hunt:
         targets = [f"sip:bob@{phone.address[0]}:{phone.address[1]}" for phone in self.refusing]
         targets.append(self.stage.phones.uri)
         nodes = [f"sip:{node.host}:5060" for node in self.stage.nodes]
-        runtime = os.path.join(self.stage.folder, "hunter")
-        os.makedirs(runtime, exist_ok=True)
         configuration = os.path.join(os.path.dirname(os.path.abspath(__file__)), "hunter.cfg")
-        command = [require("kamailio", "kamailio"), "-DD", "-E", "-f", configuration, "-m", "128", "-M", "8"]
-        command += ["-Y", runtime, "-w", runtime, "-P", os.path.join(runtime, "pid")]
-        command += ["-A", f"HUNTER=udp:{self.address[0]}:{self.address[1]}"]
+        options = ["-A", f"HUNTER=udp:{self.address[0]}:{self.address[1]}"]
         for number, (target, node) in enumerate(zip(targets, nodes), 1):
-            command += ["-A", f'TARGET{number}="{target}"', "-A", f'NODE{number}="{node}"']
-        path = os.path.join(self.stage.folder, "hunter.log")
-        with open(path, "ab") as log:
-            process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
-        self.stage.cluster.processes.note("hunter", process.pid)
-        time.sleep(1.0)
-        if process.poll() is not None:
-            with open(path, errors="replace") as log:
-                raise Failure(f"the hunter did not start: {log.read().strip()[-300:]}")
+            options += ["-A", f'TARGET{number}="{target}"', "-A", f'NODE{number}="{node}"']
+        require("kamailio", "kamailio")
+        folder = os.path.join(self.stage.folder, "hunter")
+        start_kamailio(self.stage.cluster.processes, "hunter", folder, configuration, memory=128, options=options)
 
 
 def known(stage, calls):

@@ -5,13 +5,14 @@ import os
 import re
 import signal
 import subprocess
-import time
 
+from cases_facts import PROFILES
 from cases_storage import Stored
 from cluster import Failure
 from loop import now
 from party import Plan
 from peerstage import Absent, require
+from processes import start_kamailio, version, wait_end
 
 CONFIGURATION = """\
 #!KAMAILIO
@@ -62,7 +63,8 @@ class Kamailio:
     """Debian's, on an address of the cluster, with the cluster's database."""
 
     def __init__(self, stage, host, url, lifetime):
-        self.stage, self.program = stage, require("kamailio", "kamailio")
+        self.stage = stage
+        require("kamailio", "kamailio")
         self.kamcmd = require("kamcmd", "kamailio")
         driver = "db_sqlite" if url.startswith("sqlite") else "db_postgres"
         if not glob.glob(f"/usr/lib/*/kamailio/modules/{driver}.so"):
@@ -81,23 +83,14 @@ class Kamailio:
         self.process = None
 
     def start(self):
-        command = [self.program, "-DD", "-E", "-f", self.file, "-m", "64", "-M", "8"]
-        command += ["-Y", self.folder, "-w", self.folder, "-P", os.path.join(self.folder, "pid")]
-        with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-        self.stage.cluster.processes.note("kamailio", self.process.pid)
-        end = now() + 10
-        while now() < end and self.process.poll() is None:
-            if self.ask("core.uptime")[0] == 0:
-                return
-            time.sleep(0.1)
-        with open(self.log, errors="replace") as log:
-            raise Failure(f"Kamailio did not start: {log.read().strip()[-600:]}")
+        self.process = start_kamailio(
+            self.stage.cluster.processes, "kamailio", self.folder, self.file, is_up=lambda: self.ask("core.uptime")[0] == 0
+        )
 
     def stop(self):
         """As an operator does it."""
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(20)
+        wait_end(self.process, 20, "Kamailio", self.log)
         self.stage.cluster.processes.forget("kamailio")
         self.process = None
 
@@ -122,31 +115,16 @@ class Moving(Stored):
     def __init__(self, report, lifetime, url=None):
         super().__init__(report, lifetime, shared=True, url=url)
         self.cluster.extra_lines[-1] = self.cluster.extra_lines[-1].replace("shared: true", "shared: true, module: dialog")
-        for node in self.nodes:
-            node.configuration = self.with_profiles(node.configuration)
-
-    @staticmethod
-    def with_profiles(plain):
-        def configuration():
-            return plain().replace("ims_dialog: {", "ims_dialog: {profiles_with_value: [caller], profiles_no_value: [calls], ")
-
-        return configuration
-
-    def stop_all(self):
-        """SIGTERM of every node, one after another."""
-        for node in self.nodes:
-            node.process.send_signal(signal.SIGTERM)
-            node.process.wait(30)
-            self.cluster.processes.forget(node.name)
-            node.drop_connection()
+        self.cluster.dialog_keys = PROFILES
 
 
 def calls_moved(report, quick):
-    """Calls of a Kamailio 5.6.3 are the cluster's after it, end by BYE or time, and calls of the cluster are Kamailio's."""
+    """Calls of a Kamailio are the cluster's after it, end by BYE or time, and calls of the cluster are Kamailio's."""
     count, lifetime = (12, 40) if quick else (100, 60)
     with Moving(report, lifetime) as stage:
         kamailio = Kamailio(stage, stage.nodes[0].host, stage.url, lifetime)
-        stage.stop_all()  # They have made the tables.
+        report.figure("beside", version(require("kamailio", "kamailio")))
+        stage.cluster.stop_nodes()  # They have made the tables.
         kamailio.start()
         there = (stage.nodes[0].host, 5060)
         calls = stage.establish(count, 50, there, Plan(hold=None))
@@ -221,7 +199,7 @@ def back(report, stage, kamailio, count):
         for change in (("var", "tenant", "red"), ("profile", "calls"), ("profile", "caller", "alice"), ("flag", "3")):
             stage.nodes[0].rpc("cluster.change", dialog["did"], *change)
     stage.phones.wait(lambda: False, 1.0)
-    stage.stop_all()
+    stage.cluster.stop_nodes()
     kamailio.start()
     listed = kamailio.dialogs()
     ours = [listed[c.call_id] for c in calls if c.call_id in listed]

@@ -303,7 +303,7 @@ def unit(report, quick):
             os.kill(node.process.pid, signal.SIGTERM)
             good, took = manager.wait("STOPPING=1", 5)
             report.claim("a drain is told", good)
-            node.process.wait(20)
+            node.wait_stopped(20)
     finally:
         os.environ.clear()
         os.environ.update(saved)

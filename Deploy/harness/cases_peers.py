@@ -4,13 +4,12 @@ import os
 import re
 import subprocess
 import sys
-import time
 
 from agents import Baresip, Linphone, ListeningPjsua, NetSIP, Pjsua, WebSocketPhone
-from cluster import Failure
 from party import Plan
 from peerstage import NET, Absent, PeerStage, Sipp, advertised, require
 from phones import Phones
+from processes import start_kamailio
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -302,13 +301,8 @@ def voiptests(report, quick):
 
 
 def kamailio(stage):
-    program, runtime = require("kamailio", "kamailio"), stage.path("kamailio")
-    os.makedirs(runtime, exist_ok=True)
-    command = [program, "-DD", "-E", "-f", os.path.join(HERE, "voiptests_kamailio.cfg"), "-m", "64", "-M", "8"]
-    command += ["-Y", runtime, "-w", runtime, "-P", os.path.join(runtime, "pid")]
-    command += ["-A", f"LISTEN=udp:{stage.host(10)}:5060", "-A", f'ALICE="{stage.host(22)}"']
-    command += ["-A", f'TO_ALICE="sip:{stage.host(22)}:5061"', "-A", f'TO_BOB="sip:{stage.host(21)}:5062"']
-    stage.start("kamailio", command)
-    time.sleep(1.0)
-    if stage.programs["kamailio"].poll() is not None:
-        raise Failure(f"kamailio did not start: {stage.tail('kamailio')}")
+    require("kamailio", "kamailio")
+    options = ["-A", f"LISTEN=udp:{stage.host(10)}:5060", "-A", f'ALICE="{stage.host(22)}"']
+    options += ["-A", f'TO_ALICE="sip:{stage.host(22)}:5061"', "-A", f'TO_BOB="sip:{stage.host(21)}:5062"']
+    file = os.path.join(HERE, "voiptests_kamailio.cfg")
+    start_kamailio(stage.cluster.processes, "kamailio", stage.path("kamailio"), file, options=options)

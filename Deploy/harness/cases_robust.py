@@ -258,11 +258,11 @@ def churn(report, stage, load, node, count, seconds):
         crowd = Crowd(stage, f"crowd-churn{turn}", "churn", node.host, ports, source, 4 * count, seconds)
         seen = crowd.line(seconds + 40)
         crowd.process.wait(10)
-        made += seen.get("done", 0)
+        made += seen["done"]
         wait_for(lambda: connections(node) <= quiet and descriptors(node) <= files, 15)
         memory.append(resident(node))
         report.figure("came and went", f"{seen}; resident {memory[-1]:.0f} MB")
-        report.claim("churn: none failed", seen.get("done", 0) > 0 and not seen.get("failed"), seen)
+        report.claim("churn: none failed", seen["done"] > 0 and not seen["failed"], seen)
     counted = metrics(node)["understudy_connections_accepted_total"] - began
     # One that was reset before it was looked at has no address any more, and is nobody's connection; a third are not.
     report.claim(f"churn: of {made} connections those that lived were counted", made / 3 <= counted, f"{counted:.0f}")

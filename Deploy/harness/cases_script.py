@@ -7,17 +7,16 @@
 import glob
 import os
 import select
-import subprocess
 import time
 
 import sip
 from cases_registrar import RegistrarStage
-from cases_services import Desk
-from cluster import Failure, note
+from cluster import note
 from loop import now
 from party import Plan
 from peerstage import Absent, metrics, require
 from phones import Phones
+from processes import start_kamailio, version
 
 # -- Scripts that go wrong
 
@@ -429,7 +428,7 @@ class Kamailio:
     """Debian's, with app_lua and the script of the case."""
 
     def __init__(self, stage, host, script):
-        program = require("kamailio", "kamailio")
+        require("kamailio", "kamailio")
         if not glob.glob("/usr/lib/*/kamailio/modules/app_lua.so"):
             raise Absent("Kamailio's app_lua is not installed: apt-get install kamailio-lua-modules")
         folder = os.path.join(stage.folder, "kamailio-lua")
@@ -437,25 +436,12 @@ class Kamailio:
         file = os.path.join(folder, "kamailio.cfg")
         with open(file, "w") as configuration:
             configuration.write(CONFIGURATION.replace("@HOST@", host).replace("@FILE@", script))
-        self.address, log = (host, 5060), os.path.join(folder, "log")
-        command = [program, "-DD", "-E", "-f", file, "-m", "64", "-M", "8", "-Y", folder, "-w", folder]
-        with open(log, "ab") as output:
-            process = subprocess.Popen(
-                [*command, "-P", os.path.join(folder, "pid")],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-        stage.cluster.processes.note("kamailio-lua", process.pid)
-        time.sleep(1.5)
-        if process.poll() is not None:
-            with open(log, errors="replace") as said:
-                raise Failure(f"Kamailio did not start: {said.read().strip()[-600:]}")
+        self.address = (host, 5060)
+        start_kamailio(stage.cluster.processes, "kamailio-lua", folder, file)
 
 
 def beside_kamailio(report, quick):
-    """One Lua file in Kamailio 5.6.3 and in the nodes: rounds, redirects, timers, CANCELs and two 200s look alike."""
+    """One Lua file in Kamailio and in the nodes: rounds, redirects, timers, CANCELs and two 200s look alike."""
     if not glob.glob("/usr/lib/*/kamailio/modules/app_lua.so"):
         raise Absent("Kamailio's app_lua is not installed: apt-get install kamailio-lua-modules")
     stage = ScriptStage(report, ROUTES)
@@ -469,6 +455,7 @@ def run_beside(report, stage):
     ends = {"caller": stage.desk(22, 5080), "first": stage.desk(21, 5070), "second": stage.desk(21, 5072)}
     try:
         kamailio = Kamailio(stage, stage.cluster.host(20), stage.script)
+        report.figure("beside", version(require("kamailio", "kamailio")))
         for number, (name, script) in enumerate(SCRIPTS.items()):
             theirs = Play(kamailio.address, script, ends, number).run()
             victim = stage.nodes[-1]

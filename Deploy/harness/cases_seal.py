@@ -113,7 +113,7 @@ def sealed(report, quick):
             tap = Wiretap()
             count = 60 if quick else 300
             phones.place(count, 30, [node.sip for node in cluster.nodes], Plan(hold=1.0))
-            phones.wait(lambda: len(phones.calls) == count and all(c.state in ("ended", "failed") for c in phones.calls), 60)
+            phones.wait(lambda: phones.are_over(count), 60)
             payloads = tap.stop()
             bad = [c.code for c in phones.calls if c.state != "ended"]
             report.claim(f"{count} calls end well", not bad, bad)
@@ -179,7 +179,7 @@ def rotation(report, cluster, phones):
         shutil.copy(file, node.own_key)
     told("for everybody", ["reload", "--all", "--node", one.url], 0, r"^n1: changed: cluster.key-file$", r"^n3: changed: cluster.key-file$")
     calls = lambda: list(phones.calls)[began:]  # noqa: E731
-    phones.wait(lambda: len(calls()) == 200 and all(c.state in ("ended", "failed") for c in calls()), 30)
+    phones.wait(lambda: phones.are_over(began + 200), 30)
     bad = [c.code for c in calls() if c.state != "ended"]
     report.claim("200 calls meanwhile end well", len(calls()) == 200 and not bad, bad)
     report.claim("nobody was missed", one.status()["epoch"] == epoch, f"{epoch} {one.status()['epoch']}")

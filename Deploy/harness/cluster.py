@@ -9,19 +9,15 @@ namespaces each node has a namespace of its own on one bridge.
 import http.client
 import json
 import os
-import shutil
 import signal
 import subprocess
 import time
 
 from loop import inside, now
+from processes import Failure, Processes, start_kamailio, tail, wait_end
 
 ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 BALANCER_CONFIGURATION = os.path.join(ROOT, "Deploy", "balancer", "kamailio.cfg")
-
-
-class Failure(Exception):
-    """Something that a case or the demo cannot go on without; the text is for the reader of the report."""
 
 
 def find_binary(name="understudy"):
@@ -33,64 +29,6 @@ def find_binary(name="understudy"):
         if place and os.access(place, os.X_OK):
             return place
     raise Failure(f"{name} is not built: run swift build -c release, or set ACCEPTANCE_BINARY")
-
-
-class Processes:
-    """Pid files in one folder. A pid that was given to another program since is left alone."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        os.makedirs(folder, exist_ok=True)
-
-    @staticmethod
-    def started(pid):
-        try:
-            with open(f"/proc/{pid}/stat") as stat:
-                fields = stat.read().rpartition(")")[2].split()
-        except OSError:
-            return None
-        return None if fields[0] == "Z" else fields[19]
-
-    def note(self, name, pid):
-        with open(os.path.join(self.folder, name + ".pid"), "w") as file:
-            file.write(f"{pid} {self.started(pid)}\n")
-
-    def forget(self, name):
-        try:
-            os.unlink(os.path.join(self.folder, name + ".pid"))
-        except FileNotFoundError:
-            pass
-
-    def stop_all(self, patience=5.0):
-        """SIGTERM to everything noted, SIGKILL to what is left after `patience` seconds. Answers the names stopped."""
-        living = {}
-        for file in sorted(os.listdir(self.folder)):
-            if not file.endswith(".pid"):
-                continue
-            with open(os.path.join(self.folder, file)) as text:
-                pid, _, started = text.read().strip().partition(" ")
-            if pid and self.started(int(pid)) == started and started != "None":
-                living[file[:-4]] = (int(pid), started)
-            self.forget(file[:-4])
-        for pid, _ in living.values():
-            self.signal(pid, signal.SIGTERM)
-        end = now() + patience
-        while now() < end and any(self.started(pid) == started for pid, started in living.values()):
-            time.sleep(0.05)
-        for pid, _ in living.values():
-            # Each was started as the leader of a group of its own: what it left behind goes with it.
-            try:
-                os.killpg(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        return list(living)
-
-    @staticmethod
-    def signal(pid, number):
-        try:
-            os.kill(pid, number)
-        except ProcessLookupError:
-            pass
 
 
 class Node:
@@ -145,7 +83,7 @@ class Node:
         lines.append(f"  key-file: {self.own_key or c.key_file()}")
         lines += c.cluster_lines
         lines += [
-            f"ims_dialog: {{default_timeout: {c.lifetime}}}",
+            f"ims_dialog: {{default_timeout: {c.lifetime}{', ' * bool(c.dialog_keys)}{c.dialog_keys}}}",
             f"management: {{http: {self.management[0]}:8080{c.management_extra}}}",
         ]
         lines += [line.replace("@NODE@", self.name) for line in c.extra_lines]
@@ -190,8 +128,7 @@ class Node:
             return text.encode() in file.read()
 
     def log_tail(self, lines=3):
-        with open(self.log, errors="replace") as file:
-            return " | ".join(file.read().strip().splitlines()[-lines:])
+        return tail(self.log, lines)
 
     @property
     def is_alive(self):
@@ -205,6 +142,18 @@ class Node:
         self.cluster.processes.forget(self.name)
         self.drop_connection()
         return moment
+
+    def stop(self, seconds=40):
+        """SIGTERM, and its end; answers the exit code. By the defaults a drain takes 5 s, and what it then stores 10."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.wait_stopped(seconds)
+
+    def wait_stopped(self, seconds=40):
+        """The end of a node that was told to end; answers its exit code."""
+        code = wait_end(self.process, seconds, self.name, self.log)
+        self.cluster.processes.forget(self.name)
+        self.drop_connection()
+        return code
 
     # -- Management
 
@@ -282,6 +231,7 @@ class Cluster:
         self.advertise = [f"sip:{self.balancer[0]}:{self.balancer[1]}"] if advertise is None else advertise
         self.certificates, self.sip_lines = certificates, ["  " + line for line in sip_lines]
         self.serve_options = []
+        self.dialog_keys = ""  # Of ims_dialog, beside its time: `profiles_no_value: [calls]`.
         self.balancer_file = None
         self.nodes = []
         self.nodes.extend(Node(self, number) for number in range(1, nodes + 1))
@@ -315,45 +265,21 @@ class Cluster:
 
     def start_balancer(self):
         """Kamailio on the balancer's address, one worker pair, by `balancer_file` where there is one; its log is
-        balancer.log."""
-        if shutil.which("kamailio") is None:
-            raise Failure("kamailio is not installed: apt-get install kamailio")
+        kamailio/log."""
         listing = os.path.join(self.folder, "dispatcher.list")
         with open(listing, "w") as file:
             file.writelines(f"1 sip:{node.host}:5060\n" for node in self.nodes)
-        runtime = os.path.join(self.folder, "kamailio")
-        os.makedirs(runtime, exist_ok=True)
-        named = [] if self.balancer_file else ["-A", f"BALANCER=udp:{self.balancer[0]}:{self.balancer[1]}", "-A", f'NODES="{listing}"']
-        command = [
-            "kamailio",
-            "-DD",
-            "-E",
-            "-f",
+        address = f"udp:{self.balancer[0]}:{self.balancer[1]}"
+        named = [] if self.balancer_file else ["-A", f"BALANCER={address}", "-A", f'NODES="{listing}"']
+        self.balancer_process = start_kamailio(
+            self.processes,
+            "balancer",
+            os.path.join(self.folder, "kamailio"),
             self.balancer_file or BALANCER_CONFIGURATION,
-            # Megabytes for its transactions: 64 are full at 300 calls a second, and then it answers 500 itself.
-            "-m",
-            "256",
-            "-M",
-            "8",
-            "-Y",
-            runtime,
-            "-P",
-            os.path.join(runtime, "kamailio.pid"),
-            "-w",
-            runtime,
-            *named,
-        ]
-        if self.namespace:
-            command = ["ip", "netns", "exec", f"{self.namespace}-hub"] + command
-        with open(os.path.join(self.folder, "balancer.log"), "ab") as log:
-            self.balancer_process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
-        self.processes.note("balancer", self.balancer_process.pid)
-        time.sleep(1.0)
-        if self.balancer_process.poll() is not None:
-            with open(os.path.join(self.folder, "balancer.log"), errors="replace") as log:
-                raise Failure(f"the balancer did not start: {log.read().strip()[-300:]}")
+            memory=256,  # For its transactions: 64 are full at 300 calls a second, and then it answers 500 itself.
+            options=named,
+            namespace=f"{self.namespace}-hub" if self.namespace else None,
+        )
 
     def stop(self):
         for node in self.nodes:
@@ -362,6 +288,13 @@ class Cluster:
         for process in [n.process for n in self.nodes] + [self.balancer_process]:
             if process is not None:
                 process.poll()
+
+    def stop_nodes(self):
+        """SIGTERM to every node, and their ends."""
+        for node in self.nodes:
+            node.process.send_signal(signal.SIGTERM)
+        for node in self.nodes:
+            node.wait_stopped()
 
     def alive(self):
         return [node for node in self.nodes if node.is_alive]

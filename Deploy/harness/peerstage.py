@@ -148,8 +148,19 @@ class PeerStage:
         """The sum of a metric over the live nodes."""
         total = 0
         for node in nodes or self.cluster.alive():
-            total += metrics(node).get(name, 0)
+            total += metrics(node)[name]
         return total
+
+
+class Metrics(dict):
+    """Values by name. One that is not there fails the case: what is not counted at all is not 0."""
+
+    def __init__(self, node):
+        super().__init__()
+        self.node = node
+
+    def __missing__(self, name):
+        raise Failure(f"{self.node} has no metric {name}")
 
 
 def metrics(node):
@@ -162,7 +173,7 @@ def metrics(node):
         text = connection.getresponse().read().decode()
     finally:
         connection.close()
-    values = {}
+    values = Metrics(node.name)
     for line in text.splitlines():
         if line and not line.startswith("#") and "{" not in line:
             name, _, value = line.partition(" ")

@@ -85,6 +85,14 @@ class Phones:
             pause.wait(step)
         return bool(condition())
 
+    def are_over(self, count=None):
+        """Whether `count` calls were placed, and each has failed, or has ended and had an answer to each of its requests.
+        A caller is `ended` when it has sent its BYE: whoever goes away then leaves a BYE that nobody answers, for 32 s."""
+        calls = list(self.calls)
+        return len(calls) == (len(calls) if count is None else count) and all(
+            c.state == "failed" or (c.ended_at and all(e["done_at"] for e in c.requests)) for c in calls
+        )
+
     def callees(self):
         """The callees' sides by Call-ID."""
         return {party.call_id: party for party in list(self.callee.answered_calls)}
@@ -156,18 +164,12 @@ def main():
         plan.ring = None
     phones.place(options.calls, options.rate, options.to, plan)
 
-    def over():
-        calls = phones.calls
-        return len(calls) == options.calls and all(
-            c.state == "failed" or (c.ended_at and all(e["done_at"] for e in c.requests)) for c in list(calls)
-        )
-
-    phones.wait(over, options.calls / options.rate + options.wait)
+    over = phones.wait(lambda: phones.are_over(options.calls), options.calls / options.rate + options.wait)
     wanted = 487 if options.cancel_after is not None else 200
     good = all(c.code == wanted and all(e["code"] == 200 for e in c.requests) for c in phones.calls)
     print(json.dumps(phones.summary(), indent=2))
     phones.close()
-    sys.exit(0 if good and over() else 1)
+    sys.exit(0 if good and over else 1)
 
 
 if __name__ == "__main__":

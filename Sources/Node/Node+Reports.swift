@@ -31,6 +31,7 @@ extension Node {
         report.members = memberReports(now: now)
         report.targets = targets(now: now)
         report.openTransactions = proxy.openTransactionCount
+        report.openInvites = proxy.openInviteCount
         report.unacknowledged = proxy.unacknowledgedCount(store.dialogs)
         report.openRelays = proxy.openRelayCount
         report.mayLeave = cluster.servingPeerCount == 0 || cluster.hasEqualPeer(store)

@@ -107,6 +107,8 @@ package struct StatusReport: Equatable, Sendable {
     package var targets: [TargetReport] = []
     /// SIP server transactions of this node that have not had their final response: what a drain waits for.
     package var openTransactions = 0
+    /// INVITEs among these: calls that are being set up or changed. The others end within 32 seconds.
+    package var openInvites = 0
     /// Of a draining node: INVITEs that were answered and whose ACK was not seen.
     package var unacknowledged = 0
     /// Of these, INVITEs that other members serve and this node relays, because it drains.

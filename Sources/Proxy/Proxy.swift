@@ -154,13 +154,22 @@ package struct Proxy: Sendable {
 
     /// Requests that have not had their final answer yet; `unacknowledgedCount` has those whose ACK is missing.
     package var openTransactionCount: Int {
-        var count = ownRequests.openCount
+        ownRequests.openCount + openContextCount { _ in true } + waitingRoom.requestCount
+    }
+
+    /// INVITEs among these, without those that wait for a record: somebody may be rung, for as long as it rings. What
+    /// else is open ends with its timer F (RFC 3261 §17.1.2.2).
+    package var openInviteCount: Int { openContextCount { $0.method == .invite } }
+
+    private func openContextCount(where isCounted: (ResponseContext) -> Bool) -> Int {
+        var count = 0
         contexts.forEachID { id in
-            if contexts.read(id, { !$0.kind.isOfOurOwn && $0.lastStatus < 200 || !$0.held.isEmpty }) ?? false {
-                count += 1
+            let isOpen = contexts.read(id) { context in
+                (!context.kind.isOfOurOwn && context.lastStatus < 200 || !context.held.isEmpty) && isCounted(context)
             }
+            if isOpen ?? false { count += 1 }
         }
-        return count + waitingRoom.requestCount
+        return count
     }
 
     /// No timer of the proxy is due before it.

@@ -120,8 +120,8 @@ package struct ModuleStore: Sendable {
     func schema(sqlite: Bool) -> String? {
         guard isStandard else { return nil }
         switch module {
-        case .dialog: return sqlite ? ShippedSchema.sqliteDialog : ShippedSchema.postgresDialog
-        case .imsDialog: return sqlite ? ShippedSchema.sqliteImsDialog : ShippedSchema.postgresImsDialog
+        case .dialog: return sqlite ? SQLiteDatabase.schema(ShippedSchema.dialog) : ShippedSchema.dialog
+        case .imsDialog: return sqlite ? SQLiteDatabase.schema(ShippedSchema.imsDialog) : ShippedSchema.imsDialog
         }
     }
 

@@ -81,7 +81,7 @@ package final class PostgresDatabase: RecordDatabase {
 
     /// Makes the tables where they are not there.
     package func makeTables() throws(StorageError) {
-        _ = try run(ShippedSchema.postgres)
+        _ = try run(ShippedSchema.records)
         if let schema = module?.schema(sqlite: false) { _ = try run(schema) }
         try check()
     }

@@ -31,7 +31,7 @@ package final class SQLiteDatabase: RecordDatabase {
         }
         do {
             queue = try DatabaseQueue(path: file, configuration: configuration)
-            let schema = ShippedSchema.sqlite + (module?.schema(sqlite: true) ?? "")
+            let schema = Self.schema(ShippedSchema.records) + (module?.schema(sqlite: true) ?? "")
             try queue.write { try $0.execute(sql: schema) }
         } catch {
             throw Self.told(error)
@@ -49,6 +49,13 @@ package final class SQLiteDatabase: RecordDatabase {
                 }
             }
             if let module { try Self.check(module, database) }
+        }
+    }
+
+    /// A shipped schema, which has PostgreSQL's types, with SQLite's: `INTEGER PRIMARY KEY` is a row's own number there.
+    static func schema(_ shipped: String) -> String {
+        [("BIGSERIAL", "INTEGER"), ("BIGINT", "INTEGER"), ("BYTEA", "BLOB")].reduce(shipped) { schema, types in
+            schema.replacing(types.0, with: types.1)
         }
     }
 

@@ -3,6 +3,7 @@
 
 import ArgumentParser
 import Management
+import Node
 
 struct SetDialog: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -26,11 +27,11 @@ struct SetDialog: AsyncParsableCommand {
         guard Self.kinds.contains(kind) else {
             throw ValidationError("what is set is one of \(Self.kinds.joined(separator: ", ")), not '\(kind)'")
         }
-        if kind == "timeout", Int(name).map({ !(1...604_800).contains($0) }) ?? true {
-            throw ValidationError("a timeout is 1 to 604800 seconds from now, not '\(name)'")
+        if kind == "timeout", Int(name).map({ !DialogChange.timeoutRange.contains($0) }) ?? true {
+            throw ValidationError("\(DialogChange.timeoutSentence) from now, not '\(name)'")
         }
-        if kind == "flag", Int(name).map({ !(0...31).contains($0) }) ?? true {
-            throw ValidationError("a flag is a number, 0 to 31, not '\(name)'")
+        if kind == "flag", Int(name).map({ !DialogChange.flagRange.contains($0) }) ?? true {
+            throw ValidationError("\(DialogChange.flagSentence), not '\(name)'")
         }
         if kind == "var", value == nil, !remove { throw ValidationError("a variable wants a value, or --remove") }
     }

@@ -40,8 +40,7 @@ struct Check: AsyncParsableCommand {
     func run() async throws {
         let urls = node.isEmpty ? [NodeOptions.standardNode] : node
         let (token, authorities) = (try access.token(), try access.authorities())
-        var names: Set<String> = []
-        for given in urls where await NodeOptions.isName(given, access) { names.insert(given) }
+        let names = try await names(among: urls)
         let start = ContinuousClock.now
         var check = ReplicaCheck(
             caller: { [names] given throws(ClientError) in
@@ -67,6 +66,13 @@ struct Check: AsyncParsableCommand {
         case .unequal: throw Console.negative
         case .notAllAsked: throw Console.failed
         }
+    }
+
+    /// Those that are members' names: what may be a host's as well is looked up once for all.
+    private func names(among urls: [String]) async throws -> Set<String> {
+        let undecided = urls.filter { MemberNames.mayBeName($0) && !MemberNames.isName($0) }
+        let known = undecided.isEmpty ? nil : try await MemberNames.ask(NodeOptions.standardNode, access)
+        return Set(urls.filter { MemberNames.isName($0) || known?.contains($0) ?? false })
     }
 
     private func follow(_ check: ReplicaCheck, _ urls: [String]) async throws {

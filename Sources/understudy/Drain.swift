@@ -50,12 +50,9 @@ enum Draining {
         _ target: String, _ options: NodeOptions, _ method: String
     ) async throws -> (any RPCCaller, String) {
         let asked = try await NodeOptions.url(options.node, options.access)
-        let isName = await NodeOptions.isName(target, options.access, asked: asked)
-        let client: any RPCCaller =
-            isName
-            ? RelayedCaller(target, through: try options.access.client(asked))
-            : try options.access.client(target)
-        let status = try await Asking.call(client, method, isName ? [.string(target)] : [])
+        let member = try await MemberNames.find(target, options.access, asked: asked)
+        let client: any RPCCaller = try member?.caller(options.access) ?? options.access.client(target)
+        let status = try await Asking.call(client, method, member == nil ? [] : [.string(target)])
         let name = Cell.text(status["node"])
         let open = Left(status)
         let left = open.isNothing ? "" : ", \(open.text)"
@@ -66,12 +63,14 @@ enum Draining {
     /// What is open at a node that drains.
     private struct Left {
         let transactions: Int64
+        let invites: Int64
         let relayed: Int64
         let unacknowledged: Int64
         let ringing: Int64
 
         init(_ status: JSONValue) {
             transactions = status["transactions"]?.whole ?? 0
+            invites = status["invites"]?.whole ?? 0
             relayed = status["relayed"]?.whole ?? 0
             unacknowledged = status["unacknowledged"]?.whole ?? 0
             ringing = ["unconfirmed", "early"].map { status["dialogs"]?[$0]?.whole ?? 0 }.reduce(0, +)
@@ -79,12 +78,13 @@ enum Draining {
 
         var isNothing: Bool { transactions + unacknowledged == 0 }
 
-        /// `12 transactions are open, 3 of them relayed to other members, and 1 answer waits for its ACK`
+        /// `12 transactions are open (9 INVITEs), 3 of them relayed to other members, and 1 answer waits for its ACK`
         var text: String {
             var parts: [String] = []
             if transactions > 0 {
                 let all = transactions == 1 ? "1 transaction is open" : "\(transactions) transactions are open"
-                parts.append(relayed == 0 ? all : "\(all), \(relayed) of them relayed to other members")
+                let kinds = "\(all) (\(invites == 1 ? "1 INVITE" : "\(invites) INVITEs"))"
+                parts.append(relayed == 0 ? kinds : "\(kinds), \(relayed) of them relayed to other members")
             }
             if unacknowledged > 0 {
                 parts.append(

@@ -17,81 +17,34 @@ struct NodeOptions: ParsableArguments {
 
     @OptionGroup var access: AccessOptions
 
-    /// Whether it is a member's name; anything else is a URL, or is left for the client to refuse. What could be a
-    /// host's name as well, `n1.example.org`, is a member's if whoever is asked knows one of that name.
-    /// - Parameter asked: Whom to ask; `nil` for the standard node.
-    static func isName(_ given: String, _ access: AccessOptions, asked: String? = nil) async -> Bool {
-        guard !given.contains(":"), !given.contains("/"), given != "localhost", Address(text: given) == nil else {
-            return false
-        }
-        guard given.contains(".") else { return true }
-        guard let client = try? access.client(asked ?? standardNode),
-            let status = try? await client.call("cluster.status", [])
-        else { return false }
-        let members = status["members"]?.elements ?? []
-        return status["node"]?.text == given || members.contains { $0["name"]?.text == given }
-    }
-
     /// Who is asked when nobody is named.
     static var standardNode: String { ProcessInfo.processInfo.environment["UNDERSTUDY_NODE"] ?? defaultNode }
 
     /// The URL of a node that is given by either; what is neither is left for the client to refuse.
     static func url(_ given: String?, _ access: AccessOptions) async throws -> String {
         guard let given else { return standardNode }
-        guard await isName(given, access) else { return given }
-        let url = try MemberURL.find(given, in: try await standardStatus(given, access), asked: standardNode)
-        // It may lead to another, as 127.0.0.1 does on every host.
-        let status = try await Asking.call(try access.client(url), "cluster.status", [])
-        let answered = Cell.text(status["node"])
-        guard answered == given else {
-            throw Asking.complain(.wrongNode(url: url, asked: given, answered: answered))
-        }
-        return url
+        return try await member(given, access)?.place(access) ?? given
     }
 
-    /// What the node that is asked for names says.
-    private static func standardStatus(_ name: String, _ access: AccessOptions) async throws -> JSONValue {
-        guard let client = try? access.client(standardNode),
-            let status = try? await client.call("cluster.status", [])
-        else {
-            Console.complain(
-                "'\(name)' is no URL, and \(standardNode), which would know a member of that name, cannot be asked: "
-                    + "give --node http://ADDRESS:8080")
-            throw Console.failed
-        }
-        return status
+    /// The member of a name; `nil` for a URL. An address is one here, whoever may be called so.
+    private static func member(_ given: String, _ access: AccessOptions) async throws -> FoundMember? {
+        guard Address(text: given) == nil else { return nil }
+        return try await MemberNames.find(given, access, asked: standardNode)
     }
 
     func client() async throws -> RPCClient { try access.client(try await Self.url(node, access)) }
 
     /// Who answers what may be asked over the bus: a member of a name is asked through the standard node.
     func caller() async throws -> any RPCCaller {
-        guard let node, await Self.isName(node, access) else { return try await client() }
-        _ = try await Self.standardStatus(node, access)
-        return RelayedCaller(node, through: try access.client(Self.standardNode))
+        guard let node, let member = try await Self.member(node, access) else {
+            return try access.client(node ?? Self.standardNode)
+        }
+        return try member.caller(access)
     }
 
     /// Asks the node; what goes wrong is told in one sentence and becomes the exit code.
     func call(_ method: String, _ params: JSONValue = []) async throws -> JSONValue {
         try await Asking.call(try await client(), method, params)
-    }
-}
-
-/// Where the member of a name is, as another member knows it.
-enum MemberURL {
-    static func find(_ name: String, in status: JSONValue, asked: String) throws -> String {
-        if status["node"]?.text == name { return asked }
-        let members = status["members"]?.elements ?? []
-        guard let member = members.first(where: { $0["name"]?.text == name }) else {
-            let known = members.compactMap { $0["name"]?.text }.filter { !$0.isEmpty }.joined(separator: ", ")
-            Console.complain("no member is called \(name); there are: \(known)")
-            throw Console.failed
-        }
-        guard let url = member["url"]?.text, !url.isEmpty else {
-            Console.complain("\(name) serves no management; set management.http there")
-            throw Console.failed
-        }
-        return url
     }
 }
 

@@ -345,16 +345,7 @@ final class NodeProcess: Sendable {
             await group.next()
             group.cancelAll()
         }
-        if let status = try? await live.status(), status.openTransactions + status.unacknowledged > 0 {
-            log.write(
-                Note(
-                    .warning, "leaving with transactions open: callers of those not relayed get 480",
-                    [
-                        ("transactions", String(status.openTransactions)), ("relayed", String(status.openRelays)),
-                        ("unacknowledged", String(status.unacknowledged)),
-                        ("seconds", "\(timeout.wholeMilliseconds / 1_000)"),
-                    ]))
-        }
+        if let status = try? await live.status() { warnOfWhatIsLeft(status, timeout) }
         await storeAll()
         await live.leave()
         log.write(Note(.notice, "left"))
@@ -379,21 +370,44 @@ final class NodeProcess: Sendable {
         }
     }
 
+    private func warnOfWhatIsLeft(_ status: StatusReport, _ timeout: Duration) {
+        let seconds = ("seconds", "\(timeout.wholeMilliseconds / 1_000)")
+        if Self.isAnythingOpen(status) {
+            log.write(
+                Note(
+                    .warning, "leaving with transactions open: callers of those not relayed get 480",
+                    Self.openFields(status) + [seconds]))
+        }
+        if !status.mayLeave {
+            log.write(Note(.warning, "leaving before another member has all records of this node", [seconds]))
+        }
+    }
+
+    private static func isAnythingOpen(_ status: StatusReport) -> Bool {
+        status.openTransactions + status.unacknowledged > 0
+    }
+
+    private static func openFields(_ status: StatusReport) -> [(String, String)] {
+        [
+            ("transactions", String(status.openTransactions)), ("invites", String(status.openInvites)),
+            ("relayed", String(status.openRelays)), ("unacknowledged", String(status.unacknowledged)),
+        ]
+    }
+
     private func transactionsEnd(within timeout: Duration) async {
         let end = ContinuousClock.now + timeout
         var nextNote = ContinuousClock.now + Self.drainNoteInterval
         while ContinuousClock.now < end, !Task.isCancelled {
             guard let status = try? await live.status(),
-                status.openTransactions + status.unacknowledged > 0 || !status.mayLeave
+                Self.isAnythingOpen(status) || !status.mayLeave
             else { return }
             if ContinuousClock.now >= nextNote {
                 nextNote += Self.drainNoteInterval
                 log.write(
                     Note(
                         .notice, "still draining",
-                        [
-                            ("transactions", String(status.openTransactions)), ("relayed", String(status.openRelays)),
-                            ("unacknowledged", String(status.unacknowledged)),
+                        Self.openFields(status) + [
+                            ("replicas", status.mayLeave ? "equal" : "behind"),
                             ("seconds-left", "\((end - ContinuousClock.now).components.seconds)"),
                         ]))
             }

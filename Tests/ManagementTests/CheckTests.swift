@@ -234,7 +234,8 @@ struct CommandLineShapeTests {
             status.json.sorted.printed == """
                 {"build":"","cluster":"demo","commit":"","dialogs":{"acting":0,"confirmed":5,"confirmed_na":0,\
                 "deleted":0,"early":1,"held":6,\
-                "unconfirmed":0},"epoch":0,"incarnation":1700000000000,"members":[{"acknowledged":0,\
+                "unconfirmed":0},"epoch":0,"incarnation":1700000000000,"invites":0,\
+                "members":[{"acknowledged":0,\
                 "applied":12,"bus":"","differs":[],\
                 "fit":false,"gone":false,"in_view":false,"incarnation":0,"lag_frames":0,"lag_ms":0,"listed":false,\
                 "name":"n2","self":false,"silent_s":0.0,\

@@ -130,6 +130,14 @@ struct StrangeConfigurationTests {
             "management.ctl: 127.0.5.41:7401 is taken by cluster.bus"
         ),
         (
+            "management: {http: \"0.0.0.0:2049\", token-file: /t, insecure: true, ctl: \"tcp:127.0.0.1:2049\"}\n",
+            "management.ctl: 127.0.0.1:2049 is taken by management.http, 0.0.0.0:2049"
+        ),
+        (
+            "management: {ctl: [\"tcp:127.0.0.1:2049\", \"tcp:127.0.0.1\"]}\n",
+            "management.ctl: 127.0.0.1:2049 is taken by management.ctl"
+        ),
+        (
             "cluster: {bus: \"127.0.5.41:7400\", peers: [\"127.0.5.41:7401\"]}\n",
             "cluster.peers: 127.0.5.41:7401 is our own: cluster.bus uses its port and the next"
         ),

@@ -107,7 +107,7 @@ struct DialogChangeTests {
         #expect(throws: DialogError.profileNeedsValue("caller")) {
             try bench.change([.profile("caller", value: nil, isMember: true)], through: 0)
         }
-        #expect(throws: DialogError.invalid("a flag is 0 to 31")) {
+        #expect(throws: DialogError.invalid("a flag is a number, 0 to 31")) {
             try bench.change([.flag(32, isSet: true)], through: 0)
         }
         #expect(throws: DialogError.full) {

@@ -71,6 +71,7 @@ struct DrainTests {
         if !isRelayed { bench.drain(0) }
         bench.advance(milliseconds: 500)
         #expect(Self.left(bench) == [1, 0])
+        #expect(bench.nodes[0]?.status(now: bench.now).openInvites == 1)
         bench.receive(Self.answered(invite), from: ClusterBench.callee, at: invite.node)
         bench.advance(milliseconds: 500)
         #expect(Self.told(bench).last == "200 by 1")

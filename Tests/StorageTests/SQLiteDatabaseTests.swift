@@ -22,6 +22,22 @@ struct SQLiteDatabaseTests {
         deinit { try? FileManager.default.removeItem(at: folder) }
     }
 
+    @Test func `the shipped tables have SQLite's types, and a row's number is the did`() throws {
+        let place = try Place()
+        _ = try SQLiteDatabase(file: place.file, module: ModuleChecks.module)
+        try DatabaseQueue(path: place.file).read { database in
+            func types(_ table: String) throws -> Set<String> {
+                Set(try String.fetchAll(database, sql: "SELECT type FROM pragma_table_info('\(table)')"))
+            }
+            #expect(try types("understudy_record") == ["INTEGER", "BLOB", "TEXT"])
+            #expect(try types("understudy_node") == ["INTEGER", "TEXT"])
+            #expect(try types("dialog").filter { !$0.hasPrefix("VARCHAR") } == ["INTEGER"])
+            let keys = try String.fetchAll(
+                database, sql: "SELECT sql FROM sqlite_master WHERE sql LIKE '%INTEGER PRIMARY KEY%' ORDER BY name")
+            #expect(keys.count == 3, "dialog, dialog_vars, understudy_record: \(keys)")
+        }
+    }
+
     @Test(arguments: DatabaseChecks.all.map(\.name))
     func `what was written comes back byte for byte, older by what has passed`(name: String) throws {
         let place = try Place()

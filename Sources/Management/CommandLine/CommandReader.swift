@@ -94,6 +94,7 @@ package struct CommandReader: Sendable {
         case "monitor", "moni", "watch", "stats", "statistics": return meant(word, start, "top")
         case "mi", "fifo", "kamcmd", "ctl", "call", "request": return meant(word, start, "rpc")
         case "sngrep", "siptrace", "ladder", "sip": return meant(word, start, "trace")
+        case "validate", "lint", "verify", "syntax", "test", "configtest": return meant(word, start, "config check")
         case "calls", "sessions", "ps": return meant(word, start, "dialogs list")
         case "log", "logs":
             return "'\(word)' is not a command of '\(start)': a node's log is its standard output, "

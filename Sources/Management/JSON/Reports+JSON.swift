@@ -79,7 +79,7 @@ extension StatusReport {
             "view": .texts(view), "dialogs": dialogs.json, "members": .array(members.map(\.json)),
             "strangers": .array(strangers.map(\.json)), "sealing": sealing?.json ?? .null,
             "targets": .array(targets.map(\.json)), "transactions": .count(openTransactions),
-            "unacknowledged": .count(unacknowledged),
+            "invites": .count(openInvites), "unacknowledged": .count(unacknowledged),
             "relayed": .count(openRelays), "storage": storage?.json ?? .null,
             "script": script.map { ["file": .string($0.file), "version": .string($0.version)] } ?? .null,
             "uptime_s": JSONValue.seconds(milliseconds: uptimeMilliseconds),

@@ -38,11 +38,13 @@ enum ClusterChange: RPCMethod {
             return .variable(name, value: isRemoval ? nil : value)
         case "profile": return .profile(name, value: value, isMember: !isRemoval)
         case "flag":
-            guard let number = Int(name) else { throw .wrongParameter("name", "must be 0 to 31") }
+            guard let number = Int(name) else { throw RPCError(400, "\(DialogChange.flagSentence), not '\(name)'") }
             return .flag(number, isSet: !isRemoval)
         case "property": return .property(name, isSet: !isRemoval)
         case "timeout":
-            guard !isRemoval, let seconds = Int(name) else { throw .wrongParameter("name", "must be 1 to 604800") }
+            guard !isRemoval, let seconds = Int(name) else {
+                throw RPCError(400, "\(DialogChange.timeoutSentence), not '\(name)'")
+            }
             return .timeout(seconds: seconds)
         default: throw .wrongParameter("kind", "must be var, profile, flag, property or timeout")
         }

@@ -70,7 +70,14 @@ package enum DialogChange: Equatable, Sendable {
 extension DialogChange {
     /// Longest name of a variable and value of a profile, bytes.
     package static let nameLimit = 255
-    static let timeoutRange = 1...604_800
+    /// Seconds: a week at most.
+    package static let timeoutRange = 1...604_800
+    package static let flagRange = 0...31
+
+    package static var timeoutSentence: String { "a timeout is \(text(timeoutRange)) seconds" }
+    package static var flagSentence: String { "a flag is a number, \(text(flagRange))" }
+
+    private static func text(_ range: ClosedRange<Int>) -> String { "\(range.lowerBound) to \(range.upperBound)" }
 }
 
 extension Node {
@@ -82,7 +89,7 @@ extension Node {
         var (stamped, lifetime): ([StampedChange], Int?) = ([], nil)
         for change in changes {
             if case .timeout(let seconds) = change {
-                guard DialogChange.timeoutRange ~= seconds else { throw .invalid("a timeout is 1 to 604800 seconds") }
+                guard DialogChange.timeoutRange ~= seconds else { throw .invalid(DialogChange.timeoutSentence) }
                 lifetime = seconds
             } else {
                 stamped.append(try self.stamped(change))
@@ -151,7 +158,7 @@ extension Node {
         case .profile(let name, let value, let isMember):
             return .profile(try link(name, value), isMember: isMember)
         case .flag(let number, let isSet):
-            guard 0...31 ~= number else { throw .invalid("a flag is 0 to 31") }
+            guard DialogChange.flagRange ~= number else { throw .invalid(DialogChange.flagSentence) }
             return .flag(UInt8(number), isSet: isSet)
         case .property(let name, let isSet):
             guard let property = DialogProperty(rawValue: name) else {
@@ -175,7 +182,7 @@ extension Node {
 
     /// Whether a script flag is set.
     package func isFlagSet(_ number: Int, did text: String) throws(DialogError) -> Bool {
-        guard 0...31 ~= number else { throw .invalid("a flag is 0 to 31") }
+        guard DialogChange.flagRange ~= number else { throw .invalid(DialogChange.flagSentence) }
         let did = try known(text)
         let flags = store.dialogs.view(did) { view, bytes in view.scriptFlags(in: bytes) } ?? 0
         return flags & 1 << UInt32(number) != 0

@@ -66,35 +66,58 @@ extension Settings {
         return list.problems
     }
 
+    /// Who wants which TCP port. The bus takes its port and the next.
+    private struct PortClaim {
+        let key: String
+        let text: String
+        let address: Address
+        let port: UInt16
+        var takesNext = false
+
+        init(_ key: String, _ endpoint: Endpoint, _ text: String) {
+            self.key = key
+            self.text = text
+            address = endpoint.address
+            port = endpoint.port
+        }
+
+        private var last: Int { Int(port) + (takesNext ? 1 : 0) }
+
+        func meets(_ other: PortClaim) -> Bool {
+            guard address.takesPort(of: other.address) || other.address.takesPort(of: address) else { return false }
+            return Int(port) <= other.last && Int(other.port) <= last
+        }
+    }
+
+    /// In the order in which a node opens them; what comes later is what is told.
+    private func portClaims() -> [PortClaim] {
+        var claims: [PortClaim] = []
+        if let bus = cluster.bus {
+            claims.append(PortClaim("cluster.bus", bus, bus.text))
+            claims[0].takesNext = true
+        }
+        for endpoint in sip.listen where endpoint.transport != .udp {
+            let text = "\(endpoint.transport.configuredName)://\(endpoint.text)"
+            claims.append(PortClaim("sip.listen", endpoint, text))
+        }
+        if let http = management.http { claims.append(PortClaim("management.http", http, http.text)) }
+        for case .tcp(let door) in management.control { claims.append(PortClaim("management.ctl", door, door.text)) }
+        return claims
+    }
+
     /// Two that want the same TCP port.
     func portProblems() -> [SettingProblem] {
         var list = ProblemList()
-        for endpoint in sip.listen where endpoint.transport != .udp {
-            let text = "\(endpoint.transport.configuredName)://\(endpoint.text)"
-            if let bus = cluster.bus, bus.address == endpoint.address,
-                endpoint.port == bus.port || Int(endpoint.port) == Int(bus.port) + 1
-            {
-                list.add("sip.listen", "\(text) is taken by cluster.bus, which uses its port and the next")
+        let claims = portClaims()
+        for (index, claim) in claims.enumerated() {
+            let taken = claims[..<index].first { other in
+                // That an address is there twice is told where it is read.
+                claim.meets(other) && !(claim.key == "sip.listen" && other.key == claim.key)
             }
-            if let http = management.http, http.port == endpoint.port, http.address.takesPort(of: endpoint.address) {
-                list.add("management.http", "\(http.text) is taken by sip.listen, \(text)")
-            }
-        }
-        if let bus = cluster.bus, let http = management.http, http.address.takesPort(of: bus.address),
-            http.port == bus.port || Int(http.port) == Int(bus.port) + 1
-        {
-            list.add("management.http", "\(http.text) is taken by cluster.bus, which uses its port and the next")
-        }
-        for case .tcp(let door) in management.control {
-            if sip.listen.contains(where: { $0.transport != .udp && $0.address == door.address && $0.port == door.port }
-            ) {
-                list.add("management.ctl", "\(door.text) is taken by sip.listen")
-            }
-            if let bus = cluster.bus, bus.address == door.address,
-                door.port == bus.port || Int(door.port) == Int(bus.port) + 1
-            {
-                list.add("management.ctl", "\(door.text) is taken by cluster.bus, which uses its port and the next")
-            }
+            guard let taken else { continue }
+            let whose =
+                taken.takesNext ? "cluster.bus, which uses its port and the next" : "\(taken.key), \(taken.text)"
+            list.add(claim.key, "\(claim.text) is taken by \(whose)")
         }
         if let bus = cluster.bus {
             for peer in cluster.peers where peer.address == bus.address && Int(peer.port) == Int(bus.port) + 1 {

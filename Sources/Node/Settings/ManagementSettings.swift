@@ -107,7 +107,6 @@ package struct ManagementSettings: Equatable, Sendable {
                 if !endpoint.address.isLoopback {
                     list.add("management.ctl", "\(endpoint.text) is no loopback address, and BINRPC knows no token")
                 }
-                if endpoint == http { list.add("management.ctl", "\(endpoint.text) is taken by management.http") }
             }
         }
         paths += [

@@ -1,5 +1,5 @@
--- The tables of Kamailio's module ims_dialog, as Kamailio 5.6 has them for PostgreSQL, in PostgreSQL: kept beside ours where
--- `storage.module` says so. `understudy storage init` makes them; where Kamailio's own are, they stay.
+-- The tables of Kamailio's module ims_dialog, as Kamailio 5.6 has them for PostgreSQL (for SQLite see records.sql): kept
+-- beside ours where `storage.module` says so. `understudy storage init` makes them; where Kamailio's own are, they stay.
 
 CREATE TABLE IF NOT EXISTS dialog_in (
     id BIGSERIAL PRIMARY KEY NOT NULL,

@@ -1,8 +1,8 @@
--- The tables of Kamailio's module dialog, as Kamailio 5.6 has them for SQLite: kept beside ours where `storage.module`
--- says so. `understudy storage init` makes them; where Kamailio's own are, they stay.
+-- The tables of Kamailio's module dialog, as Kamailio 5.6 has them for PostgreSQL (for SQLite see records.sql): kept beside
+-- ours where `storage.module` says so. `understudy storage init` makes them; where Kamailio's own are, they stay.
 
 CREATE TABLE IF NOT EXISTS dialog (
-    id INTEGER PRIMARY KEY NOT NULL,
+    id BIGSERIAL PRIMARY KEY NOT NULL,
     hash_entry INTEGER NOT NULL,
     hash_id INTEGER NOT NULL,
     callid VARCHAR(255) NOT NULL,
@@ -31,7 +31,7 @@ CREATE TABLE IF NOT EXISTS dialog (
 CREATE INDEX IF NOT EXISTS dialog_hash_idx ON dialog (hash_entry, hash_id);
 
 CREATE TABLE IF NOT EXISTS dialog_vars (
-    id INTEGER PRIMARY KEY NOT NULL,
+    id BIGSERIAL PRIMARY KEY NOT NULL,
     hash_entry INTEGER NOT NULL,
     hash_id INTEGER NOT NULL,
     dialog_key VARCHAR(128) NOT NULL,
@@ -40,4 +40,5 @@ CREATE TABLE IF NOT EXISTS dialog_vars (
 
 CREATE INDEX IF NOT EXISTS dialog_vars_hash_idx ON dialog_vars (hash_entry, hash_id);
 
-INSERT OR IGNORE INTO version (table_name, table_version) VALUES ('dialog', 7), ('dialog_vars', 1);
+INSERT INTO version (table_name, table_version) VALUES ('dialog', 7), ('dialog_vars', 1)
+    ON CONFLICT (table_name) DO NOTHING;
