@@ -59,12 +59,6 @@ class Hosts:
                 return self.report.claim(f"{text}: {words}", good, f"exit {got}: {' | '.join(said.strip().splitlines())[:300]}")
             time.sleep(0.2)
 
-    def stop(self, node, number=signal.SIGTERM):
-        os.kill(node.process.pid, number)
-        node.process.wait()
-        self.stage.cluster.processes.forget(node.name)
-        node.drop_connection()
-
 
 def three_hosts(report, quick):
     """The shipped files on three hosts with management on loopback: one node is asked, and it asks the others."""
@@ -108,16 +102,16 @@ def three_hosts(report, quick):
             network.cut(3, False)
             hosts.claim("back again all are equal", 1, "check", 0, equal)
 
-            hosts.stop(three)
+            three.stop()
             hosts.claim("who was stopped is told of", 1, "check", 2, r"n3 was not asked: it left in good order, \d+ s ago$")
             three.configuration = lambda: shipped(three, other_key)
             three.start(wait=False)
             hosts.claim("another key is told of, by name", 1, "check", 2, r"n3 was not asked: .*frames of n3 come to n\d with another cluster.name or cluster key")
             hosts.claim("on both sides", 3, "check", 2, r"frames of n1, n2 come with another cluster.name or cluster key")
-            hosts.stop(three)
+            three.stop()
             three.configuration = lambda: shipped(three, key)
             three.start()
             hosts.claim("with the right key all are equal", 2, "check", 0, equal)
-            hosts.stop(three, signal.SIGKILL)
+            three.stop(number=signal.SIGKILL)
             hosts.claim("who died is told of", 1, "check", 2, r"n3 was not asked: down: its process is gone")
             hosts.claim("those that are left can be compared", 1, "check --partial", 0, rf"^equal: {count} dialogs on n1, n2; not asked: n3$")

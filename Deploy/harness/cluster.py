@@ -143,9 +143,9 @@ class Node:
         self.drop_connection()
         return moment
 
-    def stop(self, seconds=40):
+    def stop(self, seconds=40, number=signal.SIGTERM):
         """SIGTERM, and its end; answers the exit code. By the defaults a drain takes 5 s, and what it then stores 10."""
-        self.process.send_signal(signal.SIGTERM)
+        self.process.send_signal(number)
         return self.wait_stopped(seconds)
 
     def wait_stopped(self, seconds=40):

@@ -39,7 +39,7 @@ struct CheckConfiguration: AsyncParsableCommand {
         var (problems, warnings) = HostCheck.files(settings, loaded.origins)
         warnings = loaded.warnings + warnings
         if !elsewhere {
-            warnings += HostCheck.addresses(settings, loaded.origins) + HostCheck.folders(settings, loaded.origins)
+            warnings += HostCheck.addresses(settings, loaded.origins) + HostFiles.folders(settings, loaded.origins)
         }
         if strict {
             problems += warnings
@@ -64,6 +64,9 @@ struct SettingOverrides: ParsableArguments {
         let loaded = reading(file: file)
         guard loaded.problems.isEmpty else {
             for problem in loaded.problems { Console.complain(problem.description) }
+            if file == nil, loaded.values.isEmpty {
+                Console.complain("no configuration was named, and none is looked for")
+            }
             throw Console.failed
         }
         return loaded

@@ -130,6 +130,7 @@ struct InitConfiguration: AsyncParsableCommand {
         let hint = standard.map { $0.isEmpty ? " [none] " : " [\($0)] " } ?? " "
         Console.ask(question + hint)
         guard let line = readLine() else {
+            Console.ask("\n")
             if isLast, let standard { return standard }
             Console.complain("\(option) is missing: \(question)")
             throw Console.failed

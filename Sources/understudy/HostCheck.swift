@@ -1,5 +1,6 @@
-// What a configuration needs of this host: files that belong together and are nobody else's to read, addresses that are
-// here, ports that are free. Looked at by `config check`; `serve` says the same of files, and meets the rest itself.
+// What a configuration needs of this host: files that belong together and are nobody else's to read, folders
+// (`HostFiles`), addresses that are here, ports that are free. Looked at by `config check`; `serve` says the same of files,
+// and meets the rest itself.
 
 import Foundation
 import Management
@@ -30,7 +31,7 @@ enum HostCheck {
                 ("management.tls.key-file", settings.management.keyFile),
             ] + settings.sip.streams.hosts.map { ("sip.tls.hosts", $0.keyFile) }
         for (key, path) in secrets where !path.isEmpty {
-            guard let message = exposure(of: path) else { continue }
+            guard let message = HostFiles.exposure(of: path) else { continue }
             warnings.append(SettingProblem(key: key, message: message, origin: origin(key)))
         }
         for (isFatal, message) in script(settings.script) {
@@ -58,49 +59,6 @@ enum HostCheck {
         let moment: (Double) -> String = { TimeText.moment(unixSeconds: $0) }
         return CertificateCheck.findings(settings.sip.streams, unixSeconds: now, moment: moment)
             + CertificateCheck.findings(settings.management, unixSeconds: now, moment: moment)
-    }
-
-    /// Who else may read or write a secret; `nil` when nobody may.
-    static func exposure(of path: String) -> String? {
-        // Of what a symbolic link leads to; it itself has the mode 777, which says nothing.
-        let target = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
-        let attributes = try? FileManager.default.attributesOfItem(atPath: target)
-        guard let mode = (attributes?[.posixPermissions] as? NSNumber)?.intValue else { return nil }
-        let octal = String(mode & 0o777, radix: 8)
-        // A group that may read is how a service is given its key; a group that may write is not.
-        let who =
-            mode & 0o002 != 0
-            ? "written by everybody" : mode & 0o004 != 0 ? "read by everybody" : "written by its group"
-        guard mode & 0o026 != 0 else { return nil }
-        return "\(path) can be \(who) (mode \(octal)): chmod 600 \(path), and make a new one if that matters"
-    }
-
-    /// Folders that are not there, in which the node is to make a file. Those of the unit it makes itself.
-    static func folders(_ settings: Settings, _ origins: [String: String]) -> [SettingProblem] {
-        let management = settings.management
-        var files: [(key: String, path: String)] = [
-            ("storage.db_url", settings.storage.isOn ? settings.storage.file ?? "" : ""),
-            ("dialogs.events-file", settings.dialogs.tellsEvents ? settings.dialogs.eventsFile : ""),
-            ("management.jsonrpc_socket", management.jsonSocket), ("management.jsonrpc_fifo", management.jsonFIFO),
-            ("management.mi_fifo", management.miFIFO),
-        ]
-        for case .unix(let path) in management.control { files.append(("management.ctl", path)) }
-        var wanted = files.filter { !$0.path.isEmpty }.map { key, path in
-            (key: key, folder: URL(fileURLWithPath: path).deletingLastPathComponent().path)
-        }
-        if !management.dumpFolder.isEmpty { wanted.append(("management.dump_folder", management.dumpFolder)) }
-        if !management.jsonFIFO.isEmpty || !management.miFIFO.isEmpty {
-            wanted.append(("management.fifo_reply_dir", management.replyFolder))
-        }
-        return wanted.compactMap { key, folder in
-            guard !["/run/understudy", "/var/lib/understudy"].contains(folder) else { return nil }
-            var isFolder: ObjCBool = false
-            // Sound: the call fills the flag that it is lent.
-            let isThere = unsafe FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder)
-            guard !isThere || !isFolder.boolValue else { return nil }
-            let what = isThere ? "is no folder" : "is not there; make it, and give it to the node's user"
-            return SettingProblem(key: key, message: "the folder \(folder) \(what)", origin: origins[key] ?? "")
-        }
     }
 
     static func addresses(_ settings: Settings, _ origins: [String: String]) -> [SettingProblem] {

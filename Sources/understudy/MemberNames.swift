@@ -3,6 +3,7 @@
 // both are told.
 
 import Management
+import Node
 
 /// The members that a node knows, by name.
 struct MemberNames {
@@ -24,7 +25,7 @@ struct MemberNames {
 
     /// A name, or what may be one: `n1.example.org`, and the address of a host, after which a node may be called.
     static func mayBeName(_ given: String) -> Bool {
-        !given.contains(":") && !given.contains("/") && given != "localhost"
+        !given.isEmpty && given != "localhost" && !given.contains { ":/,".contains($0) || $0.isWhitespace }
     }
 
     private subscript(name: String) -> JSONValue? { members.first { $0["name"]?.text == name } }
@@ -33,7 +34,9 @@ struct MemberNames {
 
     private func unknown(_ name: String) -> String {
         let known = members.compactMap { $0["name"]?.text }.filter { !$0.isEmpty }.joined(separator: ", ")
-        return "no member is called \(name); there are: \(known)"
+        let near = NearMiss.of(name, among: members.compactMap { $0["name"]?.text }.filter { !$0.isEmpty })
+        let hint = near.map { "; did you mean \($0)?" } ?? ""
+        return "no member is called \(name); there are: \(known)\(hint)"
     }
 
     /// The name of a member, as `asked` knows it; `nil` for a URL, and for a host that can be asked, or that nobody
@@ -56,8 +59,10 @@ struct MemberNames {
             Console.complain(names.unknown(given))
             throw Console.failed
         }
-        let host = try access.client(given)
-        do throws(ClientError) { _ = try await host.call("cluster.status", []) } catch {
+        let (token, authorities) = (try access.token(), try access.authorities())
+        do throws(ClientError) {
+            _ = try await RPCClient(given, token: token, authorities: authorities).call("cluster.status", [])
+        } catch {
             Console.complain("\(names.unknown(given)). As a host: \(error.description)")
             throw Console.failed
         }

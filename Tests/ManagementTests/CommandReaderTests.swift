@@ -45,7 +45,7 @@ struct CommandReaderTests {
         ("profiles", "'profiles' is not a command of 'tool'; there are serve, status, dialogs, check, rpc"),
         (
             "--node u status",
-            "'tool' wants a command before --node, one of serve, status, dialogs, check, rpc: tool serve --node …"
+            "'tool' wants a command before --node, one of serve, status, dialogs, check, rpc: tool status --node …"
         ),
         (
             "dialogs --node u",
@@ -73,6 +73,13 @@ struct CommandReaderTests {
         ("serve --confg f", "'--confg' is not an option of 'tool serve'; did you mean --config?"),
         ("serve -f f", "'tool serve' takes its file by an option: tool serve --config f"),
         ("status --josn", "'--josn' is not an option of 'tool status'; did you mean --json?"),
+        ("status --wide", "'--wide' is not an option of 'tool status'; there are --node, --json, --quiet"),
+        ("status help", "'tool status' takes no word; did you mean 'tool help status'?"),
+        ("serve -c a b", "'b' is one word too many: 'tool serve' takes options only"),
+        (
+            "--json status",
+            "'tool' wants a command before --json, one of serve, status, dialogs, check, rpc: tool status --json …"
+        ),
         ("status --foo", "'--foo' is not an option of 'tool status'; there are --node, --json, --quiet"),
         (
             "dialogs list --limit 5 early",

@@ -97,6 +97,9 @@ struct ConfigurationMistakeTests {
         ("udp://127.0.0.1:70000", "port 70000 is not 1 to 65535"), ("127.0.0.1:0", "port 0 is not 1 to 65535"),
         ("udp://[::1]:99999", "port 99999 is not 1 to 65535"),
         ("udp://127.0.0.1", "has no port, like udp://192.0.2.1:5060"), ("[::1]", "has no port"),
+        ("udp://:5060", "name one address of this host"), ("udp://*:5060", "name one address of this host"),
+        ("udp://127.0.0.1:5060-5064", "each has one port"), ("udp://127.0.0.1:5060,5062", "each has one port"),
+        ("udp://127.0.0.1/24:5060", "127.0.0.1 is one, and a block of them is none"),
         ("5060", "is not an address like udp://192.0.2.1:5060"), ("upd://127.0.0.1:5060", "is not an address like"),
         ("udp://300.1.2.3:5060", "is not an address like"), ("udp://host.example:5060", "is not an address like"),
     ])
@@ -177,6 +180,8 @@ struct ConfigurationMistakeTests {
             loaded.problems.map(\.description) == [
                 "UNDERSTUDY_SIP_LISTN: is not a known variable; did you mean UNDERSTUDY_SIP_LISTEN? (environment)"
             ])
+        let secret = load(environment: ["UNDERSTUDY_CLUSTER_KEY": "abc"], leastOverrides)
+        #expect(secret.problems.first?.message.hasSuffix("did you mean UNDERSTUDY_CLUSTER_KEY_FILE?") == true)
         let other = load(environment: ["UNDERSTUDY_HOME": "/"], leastOverrides)
         #expect(other.problems == [])
         #expect(other.warnings.map(\.key) == ["UNDERSTUDY_HOME"])

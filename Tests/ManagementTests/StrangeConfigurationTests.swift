@@ -50,6 +50,9 @@ struct StrangeConfigurationTests {
         ("  balancer: [udp://[::1]:5060]\n", "an address with brackets wants quotation marks"),
         ("  balancer: [${HOST}]\n", "a value with braces wants quotation marks"),
         ("...\nx: y\n", "a line with '...' has ended the document"),
+        ("management: {http: ::1:8080}\n", "an IPv6 address wants brackets and quotation marks"),
+        ("!include b.yaml\n", "a tag like !include is not read; a configuration is one file"),
+        ("}\n", "this '}' closes nothing"),
         ("x: \(String(repeating: "[", count: 2_000))\(String(repeating: "]", count: 2_000))\n", "nested too deeply"),
     ])
     func `what looks like something else is told in one sentence`(line: String, sentence: String) {
@@ -157,11 +160,36 @@ struct StrangeConfigurationTests {
             "management.tls.key-file: is required"
         ),
         ("management: {http: \"127.0.0.1:8080\", tls: {key-file: /k}}\n", "the certificate of management.tls.key-file"),
+        ("cluster: {bus: \"127.0.5.41:7400\", key-file: /pem}\n", "/pem is a file of TLS, not a key of the cluster"),
+        ("registrar: {domains: [\"example.org:5060\"]}\n", "'example.org:5060' is no domain like example.org"),
+        ("storage: {db_url: \"sqllite:///x\", db_mode: 1}\n", "there is no sqllite://; did you mean sqlite://?"),
+        ("storage: {db_url: \"sqlite://x\", db_mode: 1}\n", "behind sqlite:// stands a whole path"),
+        ("storage: {db_url: \"jdbc:postgresql://h/x\", db_mode: 1}\n", "leave jdbc: out"),
+        ("storage: {db_url: \"/x.db\", db_mode: 1}\n", "it begins with sqlite:// or postgres://"),
+        (
+            "n2:\n  node: {name: n2}\n  sip: {t1-ms: 5}\n",
+            "n2: is not a known key: a file is of one node, and node stands"
+        ),
+        ("hosts: [a, b]\n", "hosts: is not a known key: a file is of one node"),
+        ("include: b.yaml\n", "include: is not a known key: a configuration is one file"),
+        ("node.log-file: /x\n", "node.log-file: is not a known key: the log is standard output"),
+        ("log: {level: debug}\n", "the log is standard output"),
+        ("sip.external-ip: 192.0.2.1\n", "use sip.advertise"),
+        ("cluster.name: a$B\n", "a $ or % stands for nothing here"),
+        (
+            "sets: [{name: gw, to: [{uri: sip:127.0.0.1, weight: 5}]}]\n",
+            "sets: has a field, to, that is neither a value nor a list of values; a target is one value, like"
+        ),
+        (
+            "routes: [{match: \"+49.*\", to: [sip:127.0.0.1]}]\n",
+            "'+' has nothing to repeat; write \\+ for the character"
+        ),
     ])
     func `what was taken in silence is refused`(yaml: String, sentence: String) {
         let files = [
             "/k": "0123456789abcdef", "/t": "0123456789abcdef", "/same": String(repeating: "0", count: 32),
             "/blank": "\n0123456789abcdef", "/spaced": "0123456789 abcdef",
+            "/pem": "-----BEGIN CERTIFICATE-----\nMIIB\n",
         ]
         let problems = load(yaml: Self.head + yaml, files: files).problems.map(\.description)
         #expect(problems.count == 1 && problems[0].contains(sentence), "\(problems)")
@@ -171,6 +199,15 @@ struct StrangeConfigurationTests {
         (
             "routes:\n  - {match: \"sip:*@example.org\", to: [sip:127.0.0.1]}\n",
             "the '*' repeats the ':' before it; write .* for any text"
+        ),
+        (
+            "routes:\n  - {match: \"sip:+49[:+]1.*\", to: [sip:127.0.0.1]}\n",
+            "the '+' repeats the ':' before it; write \\+ for a plus"
+        ),
+        (
+            "sets: [{name: gw, policy: weight, to: [\"sip:127.0.0.1;weight=5\"]}]\n"
+                + "routes: [{match: \".*\", set: gw}]\n",
+            "sets: set gw: in sip:127.0.0.1;weight=5 ;weight= is a parameter that is sent on"
         ),
         ("routes:\n  - {match: \"sip:.*\", to: [\"sip:$1@127.0.0.1\"]}\n", "a target has no variables"),
         ("access: {allow: [10.1.0.0/16], deny: [10.0.0.0/8]}\n", "access.allow: 10.1.0.0/16 is of no use: access.deny"),

@@ -28,7 +28,9 @@ package struct CommandReader: Sendable {
         while !command.commands.isEmpty, at < words.count {
             let word = words[at]
             if ["-h", "--help", "--version"].contains(word) { return .arguments(words) }
-            guard let next = command.command(word) else { return .mistake(unknown(word, after: path, in: command)) }
+            guard let next = command.command(word) else {
+                return .mistake(unknown(word, after: path, in: command, among: words))
+            }
             command = next
             path.append(word)
             at += 1
@@ -40,19 +42,25 @@ package struct CommandReader: Sendable {
         var (command, path) = (tree, [tree.name])
         for word in words.dropFirst() where !word.hasPrefix("-") {
             guard !command.commands.isEmpty else { break }
-            guard let next = command.command(word) else { return .mistake(unknown(word, after: path, in: command)) }
+            guard let next = command.command(word) else {
+                return .mistake(unknown(word, after: path, in: command, among: words))
+            }
             command = next
             path.append(word)
         }
         return .arguments(words)
     }
 
-    private func unknown(_ word: String, after path: [String], in command: CommandTree) -> String {
+    /// - Parameter words: All that was typed.
+    private func unknown(
+        _ word: String, after path: [String], in command: CommandTree, among words: [String]
+    ) -> String {
         let names = command.commands.map(\.name)
         let list = names.joined(separator: ", ")
         let start = path.joined(separator: " ")
         guard !word.hasPrefix("-") else {
-            return "'\(start)' wants a command before \(word), one of \(list): \(start) \(names.first ?? "") \(word) …"
+            let meant = words.first(where: names.contains) ?? names.first ?? ""
+            return "'\(start)' wants a command before \(word), one of \(list): \(start) \(meant) \(word) …"
         }
         if path.count == 1, let sentence = elsewhere(word, start) { return sentence }
         if let meant = Self.synonyms.first(where: { $0.words.contains(word.lowercased()) })?.names
@@ -208,6 +216,9 @@ package struct CommandReader: Sendable {
         guard command.positionals.isEmpty, command.commands.isEmpty, let word = leaf.positionals.first else {
             return nil
         }
+        if word == "help" {
+            return "'\(name)' takes no word; did you mean '\(tree.name) help\(name.dropFirst(tree.name.count))'?"
+        }
         if let (option, value) = leaf.before, !["--config", "-c", "--node", "-n"].contains(option) {
             if ["--set", "-s"].contains(option), !value.contains("=") {
                 return "\(option) wants KEY=VALUE, written together: \(option) \(value)=\(word)"
@@ -219,6 +230,8 @@ package struct CommandReader: Sendable {
             return "'\(name)' writes to standard output: \(name) > \(word)"
         }
         if command.option("--config") != nil {
+            let isGiven = leaf.options.contains { $0.hasPrefix("--config") || $0 == "-c" }
+            if isGiven { return "'\(word)' is one word too many: '\(name)' takes options only" }
             return "'\(name)' takes its file by an option: \(name) --config \(word)"
         }
         if command.option("--node") != nil, ManagementURL(word) != nil {
@@ -230,12 +243,15 @@ package struct CommandReader: Sendable {
     /// The parser's own guess is the nearest option however far away it is.
     private func unknown(option: String, of command: CommandTree, _ name: String) -> String {
         let known = command.options.flatMap(\.names).filter { $0.hasPrefix("--") }
-        if let near = NearMiss.of(option, among: known) {
-            return "'\(option)' is not an option of '\(name)'; did you mean \(near)?"
+        // Dashes are not what anybody mistypes.
+        if let near = NearMiss.of(Self.bare(option), among: known.map(Self.bare)) {
+            return "'\(option)' is not an option of '\(name)'; did you mean --\(near)?"
         }
         guard !known.isEmpty else { return "'\(option)' is not an option of '\(name)', which has none" }
         return "'\(option)' is not an option of '\(name)'; there are \(known.joined(separator: ", "))"
     }
+
+    private static func bare(_ option: String) -> String { String(option.drop { $0 == "-" }) }
 
     private static func isNegativeNumber(_ word: String) -> Bool {
         guard word.hasPrefix("-"), let digit = word.dropFirst().utf8.first else { return false }

@@ -80,7 +80,13 @@ package struct ConfigurationFile: Sendable {
             switch node {
             case .scalar(let scalar): readScalar(scalar, word: word, key: key, at: name)
             case .sequence(let sequence): readList(Array(sequence), key: key, at: name)
-            case .mapping(let inner): readSection(inner, key: key, at: name, depth: depth)
+            case .mapping(let inner):
+                if depth == 0, let known = Self.sectionsBelow(inner, key) {
+                    let message = "is not a known key: a file is of one node, and \(known) stands at the left edge"
+                    add(problem: message, at: name, key: key)
+                } else {
+                    readSection(inner, key: key, at: name, depth: depth)
+                }
             case .alias: add(problem: "aliases are not read", at: name, key: key)
             }
         }
@@ -109,6 +115,14 @@ package struct ConfigurationFile: Sendable {
         let begun = text[..<colon]
         let isWord = begun.allSatisfy { $0.isLetter || $0.isNumber || "-_.".contains($0) }
         return begun.first?.isLetter == true && isWord ? String(begun) : nil
+    }
+
+    /// Of a word that is no section, the first of ours below it: `understudy: {node: …, sip: …}`.
+    private static func sectionsBelow(_ inner: Yams.Node.Mapping, _ key: String) -> String? {
+        guard !SettingKey.isSection(key) else { return nil }
+        return inner.keys.lazy.compactMap { $0.scalar?.string }.first { word in
+            SettingKey.isSection(word) && inner[Yams.Node(word)]?.mapping != nil
+        }
     }
 
     /// A mapping under a key that takes a value is told once, not once for each of its own keys.
@@ -141,7 +155,9 @@ package struct ConfigurationFile: Sendable {
                 let texts = values.compactMap { $0.scalar?.string }
                 guard let word = field.scalar?.string, texts.count == values.count else {
                     let what = field.scalar.map { ", \($0.string)," } ?? ""
-                    let problem = "has a field\(what) that is neither a value nor a list of values"
+                    let isTarget = field.scalar?.string == "to"
+                    let hint = isTarget ? "; a target is one value, like 'sip:192.0.2.1 weight=5'" : ""
+                    let problem = "has a field\(what) that is neither a value nor a list of values\(hint)"
                     return add(problem: problem, at: field, key: key)
                 }
                 row[word] = texts

@@ -73,6 +73,9 @@ struct ConfigurationText {
 
     /// What an editor, a browser or a merge has put there that looks like something else.
     private static func disguise(in line: Substring) -> String? {
+        if line.hasPrefix("!") {
+            return "a tag like \(line.prefix { $0 != " " }) is not read; a configuration is one file"
+        }
         if line.hasPrefix("<<<<<<< ") || line.hasPrefix(">>>>>>> ") || line == "=======" {
             return "a merge was left unfinished here; keep one of its sides"
         }
@@ -155,6 +158,9 @@ struct ConfigurationText {
             if text.contains("://[") {
                 return told("an address with brackets wants quotation marks, like \"udp://[2001:db8::1]:5060\"", start)
             }
+            if Self.hasBareIPv6(text) {
+                return told("an IPv6 address wants brackets and quotation marks, like \"[2001:db8::1]:5060\"", start)
+            }
             if text.contains("${") { return told("a value with braces wants quotation marks", start) }
         }
         if begun.contains("flow sequence") { return told("the '[' that opens here is not closed by a ']'", start) }
@@ -166,9 +172,16 @@ struct ConfigurationText {
         }
         if problem.contains("could not find expected ':'") { return told("a ':' is missing after a key", start) }
         if begun.contains("block mapping") || begun.contains("block collection") {
+            let first = lines.indices.contains(line - 1) ? lines[line - 1].first { $0 != " " } : nil
+            if let first, "}]".contains(first) { return told("this '\(first)' closes nothing", line) }
             return told("this line is not indented like its neighbours", line)
         }
         return told(problem, line)
+    }
+
+    /// Two colons together stand in nothing else, and begin a value in a flow at times.
+    private static func hasBareIPv6(_ line: Substring) -> Bool {
+        line.split { " ,{}\"'".contains($0) }.contains { $0.hasPrefix("::") || $0.contains("://::") }
     }
 
     /// The first line with a tab before its first word, as far as the parser came.

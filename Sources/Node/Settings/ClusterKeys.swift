@@ -59,6 +59,9 @@ package struct ClusterKeys: Equatable, Sendable {
     }
 
     private func check(_ secret: Secret, _ place: String) throws(ClusterKeysError) {
+        guard !secret.bytes.starts(with: "-----BEGIN ".utf8) else {
+            throw ClusterKeysError("is a file of TLS, not a key of the cluster; make one with understudy key new")
+        }
         guard secret.bytes.count >= Self.minimum else {
             throw ClusterKeysError("holds \(secret.bytes.count) bytes\(place); at least \(Self.minimum)")
         }

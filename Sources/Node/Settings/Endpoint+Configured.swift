@@ -69,6 +69,14 @@ extension Endpoint {
         }
         let bare = rest.prefix { !"/;?".contains($0) }
         if bare.count < rest.count, isOne(String(bare)) { return "nothing may follow \(bare)" }
+        if rest.hasPrefix(":") || rest.hasPrefix("*") { return "name one address of this host" }
+        let ends = rest.split(separator: ":", omittingEmptySubsequences: false)
+        if ends.count == 2, Address(text: String(ends[0])) != nil, ends[1].contains(where: { "-,".contains($0) }) {
+            return "each has one port"
+        }
+        if let slash = rest.firstIndex(of: "/"), Address(text: String(rest[..<slash])) != nil {
+            return "\(rest[..<slash]) is one, and a block of them is none"
+        }
         // Without what may stand before it in Kamailio's way of writing one.
         let parts = rest.split(separator: ":")
         let host = (parts.count > 1 && schemes.known.contains(parts[0].lowercased()) ? parts[1] : parts.first) ?? ""

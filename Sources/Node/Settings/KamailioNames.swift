@@ -13,12 +13,12 @@ enum KamailioNames {
         return "is a name of Kamailio's: \(instead)"
     }
 
-    private static let processes = "one thread serves SIP; for more calls take more nodes"
+    static let processes = "one thread serves SIP; for more calls take more nodes"
     private static let service = "the service manager says that, as the shipped unit does"
-    private static let log = "the log is standard output; use node.log-level, and serve --log-format"
+    static let log = "the log is standard output; use node.log-level, and serve --log-format"
     private static let loading = "nothing is loaded; a module's parameters are a section, like ims_dialog"
     private static let transports = "sip.listen says which transports there are, like tcp://192.0.2.1:5060"
-    private static let oneFile = "a configuration is one file; variables and --set are for what differs"
+    static let oneFile = "a configuration is one file; variables and --set are for what differs"
     private static let hiding = "addresses are not hidden here; Kamailio in front can"
     private static let timers = "it follows from sip.t1-ms, of which it is 64 times"
 

@@ -36,7 +36,11 @@ package struct NodeSettings: Equatable, Sendable {
             }
         }
         guard allowed, name.utf8.count <= nameLimit else {
-            return "'\(name)' is not a name of 1 to \(nameLimit) letters, digits, '.', '_' or '-'"
+            let hint =
+                name.contains { "$%".contains($0) }
+                ? "; a $ or % stands for nothing here: variables like UNDERSTUDY_NODE_NAME and --set give what differs"
+                : ""
+            return "'\(name)' is not a name of 1 to \(nameLimit) letters, digits, '.', '_' or '-'\(hint)"
         }
         return nil
     }

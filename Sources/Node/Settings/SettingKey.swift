@@ -111,7 +111,7 @@ package struct SettingKey: Sendable {
             let below = all.filter { fold($0.name).hasPrefix("\(folded).") }.map { $0.name.dropFirst(folded.count + 1) }
             return "is a section, not a key; it has \(below.joined(separator: ", "))"
         }
-        if let sentence = KamailioNames.sentence(for: folded) { return sentence }
+        if let sentence = KamailioNames.sentence(for: folded) ?? WishedNames.sentence(for: folded) { return sentence }
         let neighbours = all.filter { fold($0.name).hasPrefix("\(section).") }
         let begun = neighbours.filter { fold($0.name).hasPrefix(folded) }
         if begun.count == 1, leaf.utf8.count >= 3 { return meaning(begun[0].name) }
@@ -150,6 +150,8 @@ package struct SettingKey: Sendable {
     package static func nearest(toVariable variable: String) -> String? {
         let ended = all.filter { $0.variable.hasSuffix(variable.dropFirst("UNDERSTUDY".count)) }
         if ended.count == 1 { return ended[0].variable }
+        let begun = all.filter { $0.variable.hasPrefix("\(variable)_") }
+        if begun.count == 1 { return begun[0].variable }
         let near = NearMiss.of(variable, among: all.map { $0.variable.lowercased() })
         return near.flatMap { near in
             let prefix = "UNDERSTUDY_".count

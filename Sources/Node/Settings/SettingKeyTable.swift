@@ -37,7 +37,7 @@ extension SettingKey {
     private static func domain(_ text: String) -> String? {
         let uri = "sip:" + text
         guard let parts = try? URI(Array(uri.utf8), ByteRange(Array(uri.utf8))), parts.user.isEmpty,
-            parts.parameters.isEmpty, parts.headers.isEmpty
+            parts.parameters.isEmpty, parts.headers.isEmpty, parts.port == nil
         else { return nil }
         return text.lowercased()
     }

@@ -72,10 +72,11 @@ extension Settings {
                     "\(name) can never match: route \(earlier + 1) takes all that it would; put it before that one, or "
                         + "delete it")
             }
-            if let pattern = route.pattern, pattern.text.contains(":*") {
+            if let pattern = route.pattern, let mark = pattern.repeatedColon {
+                let meant = mark == "+" ? "\\+ for a plus" : mark == "*" ? ".* for any text" : ". for any character"
                 list.add(
                     "routes",
-                    "\(name): in '\(pattern.text)' the '*' repeats the ':' before it; write .* for any text")
+                    "\(name): in '\(pattern.text)' the '\(mark)' repeats the ':' before it; write \(meant)")
             }
             adviseMethods(of: route, name, &list)
             if case .own(let set) = route.destination {
@@ -129,6 +130,15 @@ extension Settings {
 
     /// A call that is sent to ourselves comes back to the same route, and again, until it is told for a loop.
     private func adviseTargets(of set: RouteSet, _ key: String, _ name: String, _ list: inout ProblemList) {
+        for target in set.targets {
+            let words = ["weight", "q"].filter { target.uri.text.lowercased().contains(";\($0)=") }
+            for word in words {
+                list.add(
+                    key,
+                    "\(name): in \(target.uri.text) ;\(word)= is a parameter that is sent on; what this node looks at "
+                        + "stands behind the URI, after a space, like 'sip:192.0.2.1 \(word)=1'")
+            }
+        }
         for target in set.targets where target.uri.user.contains("$") {
             list.add(key, "\(name): \(target.uri.text) is sent as it stands: a target has no variables")
         }
@@ -224,6 +234,21 @@ extension Route {
 }
 
 extension RoutePattern {
+    /// What stands behind a ':' and repeats it, which nobody means: `sip:*@`, `sip:+49.*`.
+    var repeatedColon: Character? {
+        var (isInSet, before): (Bool, Character?) = (false, nil)
+        for sign in text {
+            if before == "\\" {
+                before = nil
+                continue
+            }
+            if before == ":", !isInSet, "*+?".contains(sign) { return sign }
+            if sign == "[" || sign == "]" { isInSet = sign == "[" }
+            before = sign
+        }
+        return nil
+    }
+
     /// Written in a way that takes every text.
     var takesEverything: Bool {
         var core = Substring(text)

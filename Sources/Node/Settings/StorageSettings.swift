@@ -70,10 +70,24 @@ package struct StorageSettings: Equatable, Sendable {
         if url.isEmpty || file(of: url) != nil { return nil }
         guard isPostgres(url) else {
             // What is meant may hold a password, so it is not repeated.
-            return "is not a URL like sqlite:///var/lib/understudy/dialogs.db or postgres://understudy@192.0.2.5/calls"
+            let file = "sqlite:///var/lib/understudy/dialogs.db"
+            let hint = hint(to: url).map { "; \($0)" } ?? ""
+            return "is not a URL like \(file) or postgres://understudy@192.0.2.5/calls\(hint)"
         }
         return hasPassword(url)
             ? "has a password in it; keep that in a file: postgres://understudy@192.0.2.5/calls?passfile=/PATH" : nil
+    }
+
+    /// What is told of a URL that is none, by its beginning alone.
+    private static func hint(to url: String) -> String? {
+        if url.hasPrefix("jdbc:") { return "leave jdbc: out" }
+        if url.hasPrefix("sqlite:") { return "behind sqlite:// stands a whole path, with the / at its begin" }
+        guard let end = url.firstRange(of: "://") else { return "it begins with sqlite:// or postgres://" }
+        let scheme = String(url[..<end.lowerBound])
+        let known = ["sqlite", "postgres", "postgresql"]
+        if known.contains(scheme) { return nil }
+        let near = NearMiss.of(scheme, among: known).map { "did you mean \($0)://?" }
+        return "there is no \(scheme)://" + (near.map { "; \($0)" } ?? "")
     }
 
     package func problems() -> [SettingProblem] {

@@ -139,7 +139,8 @@ struct RoutePatternCompiler {
             return .bytes(all)
         case UInt8(ascii: "\\"): return .bytes(try escaped())
         case UInt8(ascii: "*"), UInt8(ascii: "+"), UInt8(ascii: "?"):
-            throw PatternError(reason: "'\(Character(Unicode.Scalar(byte)))' has nothing to repeat")
+            let sign = Character(Unicode.Scalar(byte))
+            throw PatternError(reason: "'\(sign)' has nothing to repeat; write \\\(sign) for the character")
         case UInt8(ascii: "{"), UInt8(ascii: "}"):
             throw PatternError(reason: "counted repetition is not available; write \\{ for the character")
         case UInt8(ascii: "^"), UInt8(ascii: "$"):

@@ -48,8 +48,15 @@ struct TLSContexts: Sendable {
             self.server = try NIOSSLContext(configuration: server)
             self.client = try NIOSSLContext(configuration: client)
         } catch {
-            throw StreamError(.key(file: files.key, why: "it does not belong to \(files.certificate)"))
+            throw StreamError(.key(file: files.key, why: Self.stranger(files.certificate, chain)))
         }
+    }
+
+    /// Why a key does not go with a file of certificates: of several, the first is the node's.
+    private static func stranger(_ file: String, _ chain: [NIOSSLCertificate]) -> String {
+        guard chain.count > 1 else { return "it does not belong to \(file)" }
+        return "it does not belong to the first certificate of \(file), which must be the node's own; its authorities' "
+            + "follow"
     }
 
     /// A further name with its keys, as they were when it was read.
@@ -65,7 +72,7 @@ struct TLSContexts: Sendable {
             probe.certificateChain = chain.map { .certificate($0) }
             probe.privateKey = .privateKey(key)
             do { _ = try NIOSSLContext(configuration: probe) } catch {
-                throw StreamError(.key(file: host.keyFile, why: "it does not belong to \(host.certificateFile)"))
+                throw StreamError(.key(file: host.keyFile, why: TLSContexts.stranger(host.certificateFile, chain)))
             }
             var keys = NIOSSLContextConfigurationOverride()
             keys.certificateChain = probe.certificateChain
