@@ -115,6 +115,7 @@ CASES = [
     ("drain-haproxy", cases_drain.drain_haproxy, 150, 90),
     ("kamailio-tools", cases_tools.kamailio_tools, 150, 120),
     ("calls-moved", cases_moving.calls_moved, 240, 180),
+    ("calls-moved-ims", cases_moving.calls_moved_ims, 240, 180),
     ("trace", cases_trace.trace, 90, 90),
     ("requests-within", cases_requests.requests_within, 120, 90),
     ("call-records", cases_requests.call_records, 150, 120),

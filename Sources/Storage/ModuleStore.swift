@@ -58,8 +58,6 @@ package struct ModuleStore: Sendable {
     static let detailLimit = 256
     /// What the variables' may be: ims_dialog demands another one than its schema has.
     private static let versionsOfVariables = [1, 7]
-    /// `hash_entry` of callees, as ims_dialog makes it of the To-tag, whatever `hash_size` is.
-    private static let calleeEntries = 4_096
 
     /// The tables of `dialog`.
     package init(_ tables: ModuleTables, size: Int) {
@@ -184,6 +182,14 @@ package struct ModuleStore: Sendable {
         case text(String?)
 
         var isNumber: Bool { if case .number = self { true } else { false } }
+
+        /// As PostgreSQL tells it.
+        var asText: String? {
+            switch self {
+            case .number(let number): String(number)
+            case .text(let text): text
+            }
+        }
     }
 
     /// Of a row of dialogs, in the order of its columns.
@@ -229,7 +235,7 @@ package struct ModuleStore: Sendable {
         return ([row.callee] + row.others).map { callee in
             // Where the module finds no text for the route set it leaves the callee out: so that is empty, not NULL.
             owner + [
-                .number(ModuleRow.entry(of: Array(callee.tag.utf8), size: Self.calleeEntries)),
+                .number(ModuleRow.entry(of: Array(callee.tag.utf8), size: ModuleRow.calleeEntries)),
                 .number(row.key.identifier), .text(callee.uri), .text(callee.tag), .text(row.caller.cSeq),
                 .text(callee.cSeq), .text(callee.contact), .text(callee.routes), .text(callee.socket),
             ]

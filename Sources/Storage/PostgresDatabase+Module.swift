@@ -1,7 +1,8 @@
 // The tables of Kamailio's module in PostgreSQL: of a batch one statement for what goes, and one each for rows that are
 // there, rows that are new, and what belongs to them, in the transaction of the records. A row of
 // dialogs that is there is changed and not made anew, since the numbers of Kamailio's own tables end at 2³¹; what
-// belongs to it is made anew where it differs.
+// belongs to it is made anew where it differs. Callees stand in their order, the main one first, by those numbers: where
+// one of several is made anew, all of that dialog are.
 
 import Dialogs
 package import Node
@@ -51,6 +52,7 @@ extension PostgresDatabase {
         _ connection: PostgresConnection
     ) throws(StorageError) {
         let table = details.table
+        if details.kind == .callees { try clearUnordered(rows, details, module, connection) }
         let values = rows.flatMap { module.rows($0, of: details) }
         let all = Batch(table.columns, values, empty: module.emptyRow(of: details))
         let same = Self.same(table.columns, "v", "n")
@@ -65,9 +67,29 @@ extension PostgresDatabase {
         guard !values.isEmpty else { return }
         _ = try connection.run(
             """
-            INSERT INTO \(table.sql) (\(list(table.columns))) SELECT n.* FROM \(all.source)
-            WHERE NOT EXISTS (SELECT 1 FROM \(table.sql) AS v WHERE \(same))
+            INSERT INTO \(table.sql) (\(list(table.columns))) SELECT \(all.names) FROM \(all.numbered)
+            WHERE NOT EXISTS (SELECT 1 FROM \(table.sql) AS v WHERE \(same)) ORDER BY n.number
             """, all.arrays)
+    }
+
+    /// Of dialogs with several such rows, those go that do not stand as they are to.
+    private static func clearUnordered(
+        _ rows: [ModuleStore.Written], _ details: ModuleStore.Details, _ module: ModuleStore,
+        _ connection: PostgresConnection
+    ) throws(StorageError) {
+        var wanted: [[String?]: [[String?]]] = [:]
+        for written in rows {
+            let several = module.rows(written, of: details).map { $0.map(\.asText) }
+            if several.count > 1 { wanted[module.owner(written.identity, of: details).map(\.asText)] = several }
+        }
+        guard !wanted.isEmpty else { return }
+        let found = try Self.rows(Array(wanted.keys), details, module, connection)
+        let stale = wanted.filter { found[$0.key, default: []] != $0.value }.map(\.key)
+        guard !stale.isEmpty else { return }
+        let owners = owners(stale, details, module)
+        _ = try connection.run(
+            "DELETE FROM \(details.table.sql) AS v USING \(owners.source) WHERE \(same(details.ownerColumns, "v", "n"))",
+            owners.arrays)
     }
 
     /// A row that another program has written may know the dialog by another did: what belongs to that one goes.
@@ -137,7 +159,8 @@ extension PostgresDatabase {
         page.last = found.last.flatMap { $0[table.columns.count] }.flatMap { Int64($0) }
         page.isLast = found.count < limit || page.last == nil
         for details in module.details where !read.isEmpty {
-            let rows = try Self.rows(of: read.map(\.texts), details, module, connection)
+            let rows = try Self.rows(
+                read.map { read in details.owner.map { read.texts[$0] } }, details, module, connection)
             for index in read.indices {
                 let owner = details.owner.map { read[index].texts[$0] }
                 module.add(rows[owner, default: []], of: details, to: &read[index].row)
@@ -147,18 +170,24 @@ extension PostgresDatabase {
         return page
     }
 
-    /// What belongs to those rows of dialogs, by the texts of its first columns.
-    private static func rows(
-        of owners: [[String?]], _ details: ModuleStore.Details, _ module: ModuleStore, _ connection: PostgresConnection
-    ) throws(StorageError) -> [[String?]: [[String?]]] {
-        let (columns, isNumber) = (details.ownerColumns, module.emptyRow(of: details).map(\.isNumber))
-        let keys = Batch(
-            columns,
+    private static func owners(
+        _ owners: [[String?]], _ details: ModuleStore.Details, _ module: ModuleStore
+    ) -> Batch {
+        let isNumber = module.emptyRow(of: details).map(\.isNumber)
+        return Batch(
+            details.ownerColumns,
             owners.map { texts in
-                details.owner.enumerated().map { index, column in
-                    isNumber[index] ? .number(texts[column].flatMap { Int64($0) } ?? 0) : .text(texts[column])
+                zip(texts, isNumber).map { text, isNumber in
+                    isNumber ? .number(text.flatMap { Int64($0) } ?? 0) : .text(text)
                 }
             })
+    }
+
+    /// What belongs to those dialogs, in order, by the texts of its first columns.
+    private static func rows(
+        _ owners: [[String?]], _ details: ModuleStore.Details, _ module: ModuleStore, _ connection: PostgresConnection
+    ) throws(StorageError) -> [[String?]: [[String?]]] {
+        let (columns, keys) = (details.ownerColumns, Self.owners(owners, details, module))
         let found = try connection.run(
             """
             SELECT \(list(details.table.columns)) FROM \(details.table.sql)
@@ -192,10 +221,15 @@ extension PostgresDatabase {
         /// With columns c0, c1 and so on.
         var source: String { source("n") }
 
-        func source(_ alias: String) -> String {
-            let parameters = types.enumerated().map { "$\($0 + first)::\($1)" }.joined(separator: ", ")
-            let names = types.indices.map { "c\($0)" }.joined(separator: ", ")
-            return "unnest(\(parameters)) AS \(alias) (\(names))"
+        func source(_ alias: String) -> String { "unnest(\(parameters)) AS \(alias) (\(names))" }
+
+        /// With a column `number` behind the others: in which order they were given.
+        var numbered: String { "unnest(\(parameters)) WITH ORDINALITY AS n (\(names), number)" }
+
+        var names: String { types.indices.map { "c\($0)" }.joined(separator: ", ") }
+
+        private var parameters: String {
+            types.enumerated().map { "$\($0 + first)::\($1)" }.joined(separator: ", ")
         }
 
         private static func literal(_ value: ModuleStore.Value) -> String {

@@ -57,16 +57,16 @@ extension SQLiteDatabase {
         for row in rows { try insert.execute(arguments: arguments(row)) }
     }
 
-    /// Those that are as they were stay.
+    /// Those that are as they were, in the order in which they were written, stay.
     private static func write(
         _ rows: [[ModuleStore.Value]], _ identity: ModuleStore.Identity, _ details: ModuleStore.Details,
         _ module: ModuleStore, _ database: Database
     ) throws {
         let (table, owner) = (details.table, arguments(module.owner(identity, of: details)))
         let select = try database.cachedStatement(
-            sql: "SELECT \(list(table.columns)) FROM \(table.sql) WHERE \(equal(details.ownerColumns))")
+            sql: "SELECT \(list(table.columns)) FROM \(table.sql) WHERE \(equal(details.ownerColumns)) ORDER BY id")
         let known = try Row.fetchAll(select, arguments: owner).map { Array($0.databaseValues) }
-        guard Set(known) != Set(rows.map { $0.map(\.databaseValue) }) else { return }
+        guard known != rows.map({ $0.map(\.databaseValue) }) else { return }
         let delete = try database.cachedStatement(
             sql: "DELETE FROM \(table.sql) WHERE \(equal(details.ownerColumns))")
         try delete.execute(arguments: owner)

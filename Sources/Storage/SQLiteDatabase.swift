@@ -1,6 +1,7 @@
 // SQLiteDatabase keeps records in one file, by GRDB: one connection, a write-ahead log, so that a transaction is one
-// write without a wait for the disk. What was written is there after the end of the process, however it ends; after a
-// power cut the last transactions may be missing, and nothing is broken.
+// write without a wait for the disk, which a second connection does (`SQLiteCheckpoints`). What was written is there
+// after the end of the process, however it ends; after a power cut the last transactions may be missing, and nothing is
+// broken.
 //
 // Another process that holds the file's lock is waited for a second; then the attempt has failed, and the service
 // tries again.
@@ -16,6 +17,7 @@ package final class SQLiteDatabase: RecordDatabase {
     private static let versions = [("understudy_node", 1), ("understudy_record", 1)]
 
     private let queue: DatabaseQueue
+    private let checkpoints: SQLiteCheckpoints
     let module: ModuleStore?
 
     /// Opens the file, and makes it and its tables where they are not there.
@@ -27,12 +29,14 @@ package final class SQLiteDatabase: RecordDatabase {
         configuration.label = "storage"
         configuration.journalMode = .wal
         configuration.prepareDatabase { database in
-            try database.execute(sql: "PRAGMA synchronous = NORMAL")
+            // The log is moved into the file by `SQLiteCheckpoints`, and not by a batch that happens to make it long.
+            try database.execute(sql: "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0")
         }
         do {
             queue = try DatabaseQueue(path: file, configuration: configuration)
             let schema = Self.schema(ShippedSchema.records) + (module?.schema(sqlite: true) ?? "")
             try queue.write { try $0.execute(sql: schema) }
+            checkpoints = try SQLiteCheckpoints(file: file, configuration)
         } catch {
             throw Self.told(error)
         }
@@ -86,7 +90,7 @@ package final class SQLiteDatabase: RecordDatabase {
     package func write(
         _ batch: StorageBatch, by writer: String, at now: Int64
     ) throws(StorageError) -> ModuleLoss {
-        try writing { database in
+        let loss = try writing { database in
             let loss = try project(batch, at: now, database)
             let insert = try database.cachedStatement(
                 sql: """
@@ -111,6 +115,11 @@ package final class SQLiteDatabase: RecordDatabase {
                     """, arguments: [writer, now &- batch.lagMilliseconds])
             return loss
         }
+        if checkpoints.wrote(batch.records.count + batch.removed.count) {
+            // What the batch was to do is done, whatever becomes of the log.
+            do { try queue.writeWithoutTransaction { _ = try $0.checkpoint(.passive) } } catch { return loss }
+        }
+        return loss
     }
 
     /// What a batch does to the module's tables, before the records that go are gone.

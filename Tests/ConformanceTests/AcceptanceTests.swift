@@ -77,17 +77,19 @@ struct AcceptanceTests {
         try expectToPass(name)
     }
 
-    @Test(.timeLimit(.minutes(5)), arguments: ["killed-all", "killed-all-young", "expired-all", "stored"])
+    @Test(
+        .timeLimit(.minutes(5)),
+        arguments: ["killed-all", "killed-all-postgres", "killed-all-young", "expired-all", "stored"])
     func `a cluster that lost every node comes back with its calls`(name: String) throws {
         try expectToPass(name)
     }
 
-    @Test(.timeLimit(.minutes(5)), arguments: ["calls-moved"])
+    @Test(.timeLimit(.minutes(5)), arguments: ["calls-moved", "calls-moved-ims"])
     func `calls move from a Kamailio to the cluster and back`(name: String) throws {
         try expectToPass(name)
     }
 
-    @Test(.timeLimit(.minutes(5)), arguments: ["profiles-counted", "variable-everywhere"])
+    @Test(.timeLimit(.minutes(5)), arguments: ["profiles-counted", "variable-everywhere", "memory-of-variables"])
     func `what is written of a call is the same on every node, whoever dies`(name: String) throws {
         try expectToPass(name)
     }

@@ -177,6 +177,25 @@ struct StorageTests {
         #expect(Self.held(bench) == [0, 0, 0])
     }
 
+    @Test func `what is held back and whose time passed meanwhile waits five seconds, so that others can tell it`() {
+        var bench = Self.bench { $0.dialogs.defaultTimeout = .seconds(60) }
+        bench.call(through: 0)
+        Self.killAll(&bench)
+        // Another disk has known more for a long time, and has not got the call.
+        bench.disks[0] = BenchDisk()
+        bench.disks[0].writers["n1"] = BenchDisk.wall(bench.now) + 200_000
+        bench.disks[1] = BenchDisk()
+        Self.restart(&bench, after: 201_000)
+        let began = bench.now
+        bench.advance(milliseconds: 4_900)
+        #expect(bench.nodes[2]?.status(now: bench.now).storage?.heldBack == 1)
+        #expect(Self.byes(bench, to: ClusterBench.caller).isEmpty)
+        bench.advance(milliseconds: 5_000)
+        let bye = Self.byes(bench, to: ClusterBench.caller).first
+        #expect((bye?.at ?? began).milliseconds(since: began) >= 5_000, "nobody else has it: its phones are told")
+        #expect(bench.nodes[2]?.status(now: bench.now).storage?.heldBack == 0)
+    }
+
     @Test func `who joins a cluster that is up believes its members and not its disk`() {
         var bench = Self.bench { $0.dialogs.defaultTimeout = .seconds(1_000) }
         bench.call(through: 0)

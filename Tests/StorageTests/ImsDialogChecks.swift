@@ -8,6 +8,7 @@ import Testing
 enum ImsDialogChecks {
     static let all: [(name: String, check: ModuleChecks.Check)] = [
         ("ims_dialog: rows follow", rowsFollow), ("ims_dialog: a callee is a row", calleesAreRows),
+        ("ims_dialog: callees keep their order", calleesKeepOrder),
         ("ims_dialog: what was written is read", isReadBack), ("ims_dialog: what others wrote is read", othersAreRead),
         ("ims_dialog: a dialog taken over has one did", isTakenOver), ("ims_dialog: versions", versions),
     ]
@@ -27,9 +28,10 @@ enum ImsDialogChecks {
     static func did(_ number: UInt64) -> String { DialogID(rawValue: number << 32).hex }
 
     /// As ModuleChecks has it, whole enough for a takeover, with callees of those tags.
+    /// - Parameter asking: Whose CSeq is 90.
     static func record(
         _ number: UInt64, _ tags: [String] = ["bob"], _ variables: [String: String] = [:],
-        state: DialogState = .confirmed
+        state: DialogState = .confirmed, asking: String? = nil
     ) throws -> StoredRecord {
         var stored = try ModuleChecks.record(number, variables, state: state)
         var record = try Record(RawSpan(_elements: stored.record.span))
@@ -42,7 +44,7 @@ enum ImsDialogChecks {
             var out = Record.Out()
             (out.toTag, out.state) = (Array(tag.utf8), state)
             out.side.contact = Array("sip:\(tag)@192.0.2.9".utf8)
-            out.side.cseq = UInt32(index + 1)
+            out.side.cseq = tag == asking ? 90 : UInt32(index + 1)
             if index == 1 { out.side.routes = Array("<sip:edge.example.org;lr>".utf8) }
             return out
         }
@@ -99,6 +101,24 @@ enum ImsDialogChecks {
         #expect(try rows().map { $0[1] } == ["bob"])
         try database.write(DatabaseChecks.batch(4, [], removed: [1 << 32]), by: "n1", at: 0)
         #expect(try rows().isEmpty)
+    }
+
+    /// The first is the main one, whichever of them has changed.
+    @Sendable
+    private static func calleesKeepOrder(_ place: ModuleChecks.Place) throws {
+        let database = try place.open(module)
+        let tags = ["bob", "desk", "hall"]
+        try database.write(DatabaseChecks.batch(1, [record(1, tags), record(2, tags)]), by: "n1", at: 0)
+        for (number, changed) in tags.enumerated() {
+            try database.write(
+                DatabaseChecks.batch(UInt64(number + 2), [record(1, tags, asking: changed), record(2, tags)]),
+                by: "n1", at: 0)
+            let rows = try database.moduleRows(after: 0, limit: 2, now: 5).rows
+            #expect(
+                rows.map { row in ([row.callee] + row.others).map(\.tag) } == [tags, tags], "\(changed) has changed")
+            let asked = rows.first.map { row in ([row.callee] + row.others).filter { $0.cSeq == "90" }.map(\.tag) }
+            #expect(asked == [changed])
+        }
     }
 
     @Sendable

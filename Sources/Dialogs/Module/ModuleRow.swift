@@ -99,6 +99,9 @@ public struct ModuleRow: Equatable, Sendable {
         return Int64(hash & UInt32(truncatingIfNeeded: max(size, 1) - 1))
     }
 
+    /// Of a table of callees, which ims_dialog keeps by their To-tags, whatever `hash_size` is.
+    public static let calleeEntries = 4_096
+
     /// Characters that the module's schema has room for.
     enum Width {
         static let callID = 255
