@@ -27,6 +27,10 @@ package struct RouteSettings: Sendable {
     /// `ims_dialog.profiles_with_value` and `profiles_no_value`.
     package var profilesWithValue: Set<[UInt8]> = []
     package var profilesNoValue: Set<[UInt8]> = []
+    /// `ims_dialog.dlg_flag`; `nil`: none is asked for.
+    package var beginningFlag: Int?
+    /// The name in `ims_dialog.timeout_avp`; empty: none.
+    package var timeoutAVP: [UInt8] = []
     /// `ims_dialog.default_timeout`.
     package var dialogLifetime: Duration = .seconds(43_200)
     /// Option tags that Proxy-Require may have (`sanity.proxy_require`).

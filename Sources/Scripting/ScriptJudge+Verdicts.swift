@@ -44,7 +44,7 @@ extension ScriptJudge {
                 plan.dialogs.lifetimes.first { $0.did == nil }.map {
                     UInt64($0.seconds) * 1_000
                 } ?? 0
-            verdict.tracksDialog = plan.dialogs.isManaged
+            verdict.tracksDialog = engine.host.run.tracksDialog
             verdict.recordParameters = plan.recordParameters
             verdict.times = Self.times(plan)
             return verdict

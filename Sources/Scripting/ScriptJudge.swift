@@ -403,6 +403,7 @@ package final class ScriptJudge {
             collect(question)
             outcome = engine.resume(token, time: engine.host.run.time) { $0.giveUp(about) }
         }
+        if case .request = question.point { takeTimeout(outcome) }
         collect(question)
         switch outcome {
         case .ended, .exited: break
@@ -426,6 +427,15 @@ package final class ScriptJudge {
             return try verdict(question)
         } catch {
             return failed(ScriptError(kind: .error, file: "", line: 0, text: error.text), question)
+        }
+    }
+
+    /// What goes on may bring its dialog a time.
+    private func takeTimeout(_ outcome: ScriptOutcome) {
+        switch (outcome, engine.host.run.plan.verdict) {
+        case (.ended, .relayed), (.ended, .forwarded), (.exited, .relayed), (.exited, .forwarded):
+            engine.host.run.takeTimeoutFromAVP()
+        default: return
         }
     }
 

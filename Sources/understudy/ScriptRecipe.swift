@@ -56,6 +56,8 @@ extension RouteSettings {
         profilesWithValue = Set(settings.dialogs.profilesWithValue.map { Array($0.utf8) })
         profilesNoValue = Set(settings.dialogs.profilesNoValue.map { Array($0.utf8) })
         dialogLifetime = settings.dialogs.defaultTimeout
+        beginningFlag = settings.dialogs.beginningFlag >= 0 ? settings.dialogs.beginningFlag : nil
+        timeoutAVP = Array((settings.dialogs.timeoutAVPName ?? "").utf8)
         balancers = settings.sip.balancer.map(\.address)
         members = settings.cluster.peers.map(\.address)
         transports = Set(settings.sip.listen.map(\.transport)).union([.udp])

@@ -10,7 +10,7 @@ struct ModuleParameterTests {
     }
 
     @Test func `one that decides nothing is taken, in its range, and warned of where it says something else`() {
-        #expect(Self.names.count >= 24)
+        #expect(Self.names.count >= 22)
         for name in Self.names {
             var settings = Settings()
             let standard = SettingKey.named(name)?.defaultValue ?? ""
@@ -24,6 +24,34 @@ struct ModuleParameterTests {
             }
             #expect(!settings.set(name, to: .list([String(repeating: "x", count: 300)])).isEmpty, "\(name)")
         }
+    }
+
+    @Test(arguments: [
+        ("$avp(timeout)", "timeout"), ("$avp(s:timeout)", "timeout"), ("$avp(i:10)", "10"),
+        ("$avp(a-b.c_d)", "a-b.c_d"),
+        ("", nil), ("timeout", nil), ("$avp()", nil), ("$avp(s:)", nil), ("$var(x)", nil), ("$avp(a b)", nil),
+        ("$avp($fU)", nil), ("$avp(x", nil),
+    ])
+    func `timeout_avp names one AVP, and is of use with a script alone`(text: String, name: String?) {
+        var settings = Settings()
+        #expect(settings.set("ims_dialog.timeout_avp", to: .list([text])).isEmpty)
+        #expect(settings.dialogs.timeoutAVPName == name)
+        #expect(
+            settings.dialogs.problems().map(\.key) == (name == nil && !text.isEmpty ? ["ims_dialog.timeout_avp"] : []))
+        #expect(settings.advice().map(\.key).contains("ims_dialog.timeout_avp") == !text.isEmpty)
+        settings.script.lua = "/etc/understudy/route.lua"
+        #expect(!settings.advice().map(\.key).contains("ims_dialog.timeout_avp"))
+    }
+
+    @Test(arguments: [("-1", true), ("0", true), ("31", true), ("32", false), ("-2", false), ("x", false)])
+    func `dlg_flag is none or one of 32, and of use with a script alone`(text: String, isTaken: Bool) {
+        var settings = Settings()
+        let problems = settings.set("ims_dialog.dlg_flag", to: .list([text])) + settings.dialogs.problems()
+        #expect(problems.isEmpty == isTaken, "\(problems)")
+        guard isTaken else { return }
+        #expect(settings.advice().map(\.key).contains("ims_dialog.dlg_flag") == (text != "-1"))
+        settings.script.lua = "/etc/understudy/route.lua"
+        #expect(!settings.advice().map(\.key).contains("ims_dialog.dlg_flag"))
     }
 
     @Test func `profiles are names with semicolons between, or a list, and none is in both kinds`() {

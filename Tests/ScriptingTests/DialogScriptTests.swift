@@ -14,13 +14,17 @@ struct DialogScriptTests {
     private static let caller = "127.0.0.22:5080"
     private static let callee = "127.0.0.21:5070"
 
-    private func desk(_ script: String) throws -> ScriptDesk {
+    private func desk(
+        _ script: String, flag: Int? = nil, timeoutAVP: String = ""
+    ) throws -> ScriptDesk {
         try ScriptDesk(script) { settings, routes in
             settings.dialogs.tellsEvents = true
             settings.dialogs.profilesWithValue = ["caller"]
             settings.dialogs.profilesNoValue = ["calls"]
             routes.profilesWithValue = [Array("caller".utf8)]
             routes.profilesNoValue = [Array("calls".utf8)]
+            routes.beginningFlag = flag
+            routes.timeoutAVP = Array(timeoutAVP.utf8)
         }
     }
 
@@ -70,6 +74,40 @@ struct DialogScriptTests {
         #expect(record.scriptFlags == 8 && record.lifetimeMilliseconds == 77_000)
         #expect(record.properties == ["ka-src", "toroute=late"])
         #expect(try desk.node.size(ofProfile: "calls", value: nil) == 1)
+    }
+
+    @Test func `what a script leaves in timeout_avp is the dialog's lifetime, at the INVITE and within`() throws {
+        var desk = try desk(
+            """
+            function ksr_request_route()
+              KSR.rr.record_route()
+              if KSR.is_INVITE() then KSR.pv.seti("$avp(s:timeout)", 77) else KSR.rr.loose_route() end
+              if KSR.is_method("INFO") then KSR.pv.sets("$avp(timeout)", "50") end
+              if KSR.is_method("MESSAGE") then KSR.pv.sets("$avp(timeout)", "soon") end
+              if KSR.is_method("UPDATE") then KSR.pv.seti("$avp(timeout)", 60) KSR.dialog.dlg_set_timeout(40) end
+              KSR.tm.t_relay()
+            end
+            """, timeoutAVP: "timeout")
+        let invite = try answered(&desk)
+        #expect(dialogs(desk).first?.lifetimeMilliseconds == 77_000)
+        for (number, (method, most)) in [("INFO", 50_000), ("MESSAGE", 50_000), ("UPDATE", 40_000)].enumerated() {
+            _ = try desk.receive(try within(method, invite, cSeq: number + 2), from: Self.caller)
+            let remaining = try #require(dialogs(desk).first?.remainingMilliseconds)
+            #expect((Int64(most) - 1_000...Int64(most)).contains(remaining), "\(method)")
+        }
+    }
+
+    @Test(
+        arguments: [
+            ("KSR.rr.record_route()", nil, 1), ("", nil, 0), ("KSR.dialog.dlg_manage()", nil, 1),
+            ("KSR.rr.record_route()", 4, 0), ("KSR.rr.record_route() KSR.setflag(4)", 4, 1), ("KSR.setflag(4)", 4, 1),
+            ("KSR.rr.record_route() KSR.setflag(5)", 4, 0), ("KSR.dialog.dlg_manage()", 4, 1),
+        ] as [(String, Int?, Int)])
+    func `with dlg_flag an INVITE begins a dialog where it has the flag`(route: String, flag: Int?, count: Int) throws {
+        var desk = try desk("function ksr_request_route() \(route) KSR.tm.t_relay() end", flag: flag)
+        let sent = try desk.receive(Self.invite, from: Self.caller)
+        #expect(sent.contains { $0.firstLine.hasPrefix("INVITE") })
+        #expect(dialogs(desk).count == count)
     }
 
     @Test func `later routes read and change the record`() throws {

@@ -34,6 +34,12 @@ package struct DialogSettings: Equatable, Sendable {
     /// a script says with `dlg_set_property`.
     package var keepsCallerAlive = false
     package var keepsCalleeAlive = false
+    /// `ims_dialog.dlg_flag`, -1 (default) or 0 to 31: the flag of a message without which an INVITE of a script begins
+    /// no dialog; -1: each one that is record-routed begins one.
+    package var beginningFlag = -1
+    /// `ims_dialog.timeout_avp`, `$avp(NAME)`: what a script has put there is the lifetime of the request's dialog, in
+    /// seconds. Empty (default): none.
+    package var timeoutAVP = ""
     /// `ims_dialog.profiles_with_value` and `profiles_no_value`, names of `[A-Za-z0-9_]`, 64 characters each, with `;`
     /// between them; 64 in all. A profile that is in neither is refused by name.
     package var profilesWithValue: [String] = []
@@ -90,6 +96,10 @@ package struct DialogSettings: Equatable, Sendable {
         list.range("ims_dialog.early_timeout", earlyTimeout)
         list.range("ims_dialog.noack_timeout", noAckTimeout)
         list.range("ims_dialog.bye_early_code", byeEarlyCode)
+        list.range("ims_dialog.dlg_flag", beginningFlag)
+        if !timeoutAVP.isEmpty, timeoutAVPName == nil {
+            list.add("ims_dialog.timeout_avp", "'\(timeoutAVP)' is none like $avp(timeout)")
+        }
         let printable = byeEarlyReason.utf8.allSatisfy { $0 >= 32 && $0 < 127 }
         if byeEarlyReason.isEmpty || byeEarlyReason.utf8.count > 64 || !printable {
             list.add("ims_dialog.bye_early_reason", "must be 1 to 64 printable characters")
@@ -102,6 +112,22 @@ package struct DialogSettings: Equatable, Sendable {
         checkProfiles(&list)
         list.range("dialogs.limit", limit)
         return list.problems
+    }
+
+    /// What `timeout_avp` names: `$avp(timeout)`, or `$avp(s:timeout)` and `$avp(i:10)` of old configurations.
+    package var timeoutAVPName: String? {
+        guard timeoutAVP.hasPrefix("$avp("), timeoutAVP.hasSuffix(")") else { return nil }
+        var name = timeoutAVP.dropFirst(5).dropLast()
+        if name.hasPrefix("s:") || name.hasPrefix("i:") { name = name.dropFirst(2) }
+        let isName = name.utf8.allSatisfy { $0 == 0x5F || $0 == 0x2D || $0 == 0x2E || Self.isWord($0) }
+        return name.isEmpty || name.utf8.count > 64 || !isName ? nil : String(name)
+    }
+
+    private static func isWord(_ byte: UInt8) -> Bool {
+        switch byte {
+        case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: true
+        default: false
+        }
     }
 
     private func checkProfiles(_ list: inout ProblemList) {

@@ -52,9 +52,6 @@ struct ModuleParameter: Sendable {
         ModuleParameter(
             "enable_stats", .flag, "1", "Whether statistics are kept", instead: "they always are; leave it out"),
         ModuleParameter(
-            "dlg_flag", .number(-1...31), "-1", "The message flag that makes an INVITE begin a dialog",
-            instead: "every initial INVITE begins one; leave it out"),
-        ModuleParameter(
             "dlg_match_mode", .number(0...2), "0", "What a request's dialog is found by",
             instead: "the did of a Route is tried first, then Call-ID and tags; leave it out"),
         ModuleParameter(
@@ -87,9 +84,6 @@ struct ModuleParameter: Sendable {
     ]
 
     private static let lifetimes = [
-        ModuleParameter(
-            "timeout_avp", .text, "", "The AVP that a message's lifetime is read from",
-            instead: "use timeout in the dialog of a route"),
         ModuleParameter(
             "xavp_cfg", .text, "", "The XAVP that lifetime and BYE are read from",
             instead: "use timeout in the dialog of a route"),
@@ -169,6 +163,16 @@ extension Settings {
         }
         if !dialogs.tellsEvents, !dialogs.eventsFile.isEmpty {
             list.add("dialogs.events-file", "is of no use without dialogs.events")
+        }
+        if script.lua.isEmpty {
+            if dialogs.beginningFlag >= 0 {
+                list.add("ims_dialog.dlg_flag", "has no effect without a script: every initial INVITE begins a dialog")
+            }
+            if !dialogs.timeoutAVP.isEmpty {
+                list.add(
+                    "ims_dialog.timeout_avp",
+                    "has no effect without a script: use timeout in the dialog of a route")
+            }
         }
         storage.advise(&list)
         if !dialogs.detectsSpirals {

@@ -212,6 +212,19 @@ extension SettingManual {
             A spiral belongs to the dialog that it came from
             """,
             range: "`true` (1); `false` (0) has no effect"),
+        "ims_dialog.dlg_flag": SettingManual(
+            """
+            With a script: the flag (`KSR.setflag`) without which an INVITE begins no dialog, unless `dlg_manage` says \
+            so; one that has it begins one whether it is record-routed or not. `-1`: what is record-routed begins one. \
+            Without a script every INVITE does
+            """),
+        "ims_dialog.timeout_avp": SettingManual(
+            """
+            With a script: the AVP in which it leaves the lifetime of a request's dialog, in seconds, 1 to 604 800, of \
+            the initial INVITE or of any request within. What `dlg_set_timeout` says comes first
+            """,
+            range: "`$avp(NAME)`: letters, digits, `_`, `-` and `.`; at most 64",
+            value: "none"),
         "ims_dialog.profiles_with_value": SettingManual(
             """
             Profiles whose dialogs are told apart by a value: `caller` by who calls. Sizes are the cluster's. A \

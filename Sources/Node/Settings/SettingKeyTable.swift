@@ -140,6 +140,8 @@ extension SettingKey {
         integer("ims_dialog.bye_early_code", \.dialogs.byeEarlyCode, in: 400...699),
         text("ims_dialog.bye_early_reason", \.dialogs.byeEarlyReason),
         flag("ims_dialog.detect_spirals", \.dialogs.detectsSpirals),
+        integer("ims_dialog.dlg_flag", \.dialogs.beginningFlag, in: -1...31),
+        text("ims_dialog.timeout_avp", \.dialogs.timeoutAVP),
         names("ims_dialog.profiles_with_value", \.dialogs.profilesWithValue),
         names("ims_dialog.profiles_no_value", \.dialogs.profilesNoValue),
         flag("ims_dialog.timeout_noreset", \.dialogs.keepsDeadline),

@@ -137,7 +137,7 @@ extension Proxy {
         if plan.isMoved { plan.cSeq.number &-= plan.shift }
         consumeRoutes(&plan, dialogs: dialogs)
         if let recordsRoute = verdict.recordsRoute { plan.recordsRoute = recordsRoute }
-        if plan.createsDialog, !plan.recordsRoute, !verdict.tracksDialog {
+        if plan.createsDialog, !(verdict.tracksDialog ?? plan.recordsRoute) {
             plan.createsDialog = false
             plan.did = nil
         }

@@ -103,8 +103,8 @@ package struct RequestVerdict: Sendable {
     package var changes: [StampedChange] = []
     /// 0: the configured one.
     package var lifetimeMilliseconds: UInt64 = 0
-    /// Its dialog is tracked although it is not record-routed.
-    package var tracksDialog = false
+    /// Whether its dialog is tracked; `nil`: where it is record-routed.
+    package var tracksDialog: Bool?
     /// It is carried out when a peer has what was published before it, as a 2xx of a call is: it has registered.
     package var awaitsCommit = false
     package var times = AnswerTimes()

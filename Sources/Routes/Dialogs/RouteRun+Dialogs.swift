@@ -40,6 +40,12 @@ extension RouteRun {
         return true
     }
 
+    /// Whether the INVITE at hand begins a dialog, where that does not follow from its Record-Route (`dlg_flag`).
+    package var tracksDialog: Bool? {
+        if plan.dialogs.isManaged { return true }
+        return settings.beginningFlag.map { state.flags >> UInt32($0) & 1 != 0 }
+    }
+
     package mutating func findDialog(_ callID: [UInt8], _ fromTag: [UInt8], _ toTag: [UInt8]) -> DialogID? {
         dialogs.find(
             callID: callID, ByteRange(callID), fromTag: fromTag, ByteRange(fromTag), toTag: toTag, ByteRange(toTag))?.0
@@ -256,6 +262,18 @@ extension RouteRun {
         plan.dialogs.lifetimes.removeAll { $0.did == subject.did }
         plan.dialogs.lifetimes.append(DialogDraft.Lifetime(did: subject.did, seconds: seconds))
         return true
+    }
+
+    /// `timeout_avp`: what the script has left there is the time of the request's dialog, unless it has said one.
+    package mutating func takeTimeoutFromAVP() {
+        let (subject, value) = (dialog, state.avp(settings.timeoutAVP))
+        guard !settings.timeoutAVP.isEmpty, !value.isNull, subject != .none,
+            !plan.dialogs.lifetimes.contains(where: { $0.did == subject.did })
+        else { return }
+        if subject.did.map({ dialogs.state($0) == .deleted }) ?? false { return }
+        if !setDialogTimeout(value.number, of: subject) {
+            note(.warning, "ims_dialog.timeout_avp has no time of 1 to 604 800 seconds")
+        }
     }
 
     /// `dlg_bye`, `dlg_terminate`: it is ended when the run has ended, by the grants that every end needs.

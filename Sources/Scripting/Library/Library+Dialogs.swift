@@ -109,7 +109,8 @@ extension Library {
         [
             .asks("\(module).dlg_bye", .text) { run, given in run.endDialog(given.text(0)) },
             .asks("\(module).dlg_terminate", .text, .text) { run, given in
-                run.endDialog(given.text(0), reason: given.text(1))
+                let reason = given.text(1)
+                return run.endDialog(given.text(0), reason: reason.isEmpty ? Array("call failed".utf8) : reason)
             },
         ]
     }
