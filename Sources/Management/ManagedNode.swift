@@ -10,6 +10,14 @@ package struct NodeStopped: Error, Equatable, Sendable {
     package init() {}
 }
 
+/// Which listing asks what programs have to say of a dialog.
+package enum ContextListing: Sendable {
+    /// `dlg.list_ctx` and `dlg.dlg_list_ctx`: DLGCB_RPC_CONTEXT.
+    case rpc
+    /// `dlg_list_ctx` of the former management interface: DLGCB_MI_CONTEXT.
+    case management
+}
+
 package protocol ManagedNode: Sendable {
     func status() async throws(NodeStopped) -> StatusReport
     /// The node's own counters; what follows from `status` is added by `/metrics` itself.
@@ -31,9 +39,9 @@ package protocol ManagedNode: Sendable {
     func bridge(_ bridge: DialogBridge) async throws(NodeStopped) -> DialogError?
     /// The live dialog of Call-ID and tags; the To tag may be empty while nobody has answered.
     func did(callID: String, fromTag: String, toTag: String) async throws(NodeStopped) -> String?
-    /// What programs in the node's process have to say of dialogs in a listing, by did; of those alone for which they
-    /// have something.
-    func contexts(of dids: [String]) async throws(NodeStopped) -> [String: [String]]
+    /// What programs in the node's process have to say of dialogs in a listing of that kind, by did; of those alone for
+    /// which they have something.
+    func contexts(_ listing: ContextListing, of dids: [String]) async throws(NodeStopped) -> [String: [String]]
     /// The profiles of the configuration and their sizes over the cluster.
     func profiles() async throws(NodeStopped) -> [ProfileReport]
     func size(ofProfile name: String, value: String?) async throws(NodeStopped) -> Result<Int, DialogError>
@@ -73,7 +81,9 @@ package protocol ManagedNode: Sendable {
 
 extension ManagedNode {
     /// A process without programs of its own.
-    package func contexts(of dids: [String]) async throws(NodeStopped) -> [String: [String]] { [:] }
+    package func contexts(
+        _ listing: ContextListing, of dids: [String]
+    ) async throws(NodeStopped) -> [String: [String]] { [:] }
 
     /// Every dialog that a query finds, page by page, at most `bound` of them.
     package func allDialogs(_ query: DialogQuery, bound: Int) async throws(NodeStopped) -> [DialogReport] {

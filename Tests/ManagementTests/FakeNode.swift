@@ -100,8 +100,10 @@ final class FakeNode: ManagedNode {
         }
     }
 
-    func contexts(of dids: [String]) async throws(NodeStopped) -> [String: [String]] {
-        try get { state in state.contexts.filter { dids.contains($0.key) } }
+    func contexts(_ listing: ContextListing, of dids: [String]) async throws(NodeStopped) -> [String: [String]] {
+        try get { state in
+            state.contexts.filter { dids.contains($0.key) }.mapValues { listing == .rpc ? $0 : $0.map { "MI \($0)" } }
+        }
     }
 
     func request(did: String, _ request: DialogRequest) async throws(NodeStopped) -> Result<UInt32, DialogError> {

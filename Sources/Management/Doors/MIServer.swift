@@ -30,15 +30,15 @@ package struct MIServer: Sendable {
 
     private func nodes(_ command: MICommand) async throws(RPCError) -> [MINode] {
         switch command.name {
-        case "dlg_list": return try await dialogs(command.parameters, "dlg.list", "dlg.dlg_list")
-        case "dlg_list_ctx": return try await dialogs(command.parameters, "dlg.list_ctx", "dlg.dlg_list_ctx")
+        case "dlg_list": return try await dialogs(command.parameters, context: false)
+        case "dlg_list_ctx": return try await dialogs(command.parameters, context: true)
         case "dlg_end_dlg": return try await nothing("dlg.end_dlg", numbers(command.parameters))
         case "dlg_terminate_dlg": return try await nothing("dlg.terminate_dlg", texts(command.parameters))
         case "dlg_bridge": return try await nothing("dlg.bridge_dlg", texts(command.parameters))
         case "profile_get_size": return [try await size(command.parameters)]
         case "profile_list_dlgs":
-            let found = try await call("dlg.profile_list", texts(command.parameters))
-            return (found.elements ?? []).map(Self.tree)
+            let arguments = RPCArguments(texts(command.parameters), isTyped: false)
+            return try await trees { context in try await DialogModuleProfileList.dialogs(arguments, in: context) }
         case "get_statistics":
             let found = try await call("stats.get_statistics", texts(command.parameters))
             return (found.elements ?? []).map { MINode($0.text ?? "") }
@@ -80,17 +80,39 @@ package struct MIServer: Sendable {
         parameters.map { text in Int64(text).map { .integer($0) } ?? .string(text) }
     }
 
-    /// One dialog or all. As the module has it: a Call-ID without a From tag means a dialog that has none.
-    private func dialogs(
-        _ parameters: [String], _ all: String, _ one: String
-    ) async throws(RPCError) -> [MINode] {
-        guard let callID = parameters.first else {
-            return (try await call(all, []).elements ?? []).map(Self.tree)
+    /// One dialog or all, as ims_dialog's MI prints them. As the module has it: a Call-ID without a From tag means a
+    /// dialog that has none.
+    private func dialogs(_ parameters: [String], context hasContext: Bool) async throws(RPCError) -> [MINode] {
+        guard parameters.count <= 2 else { throw RPCError(400, "Too few or too many arguments") }
+        return try await trees(context: hasContext) { context in
+            guard let callID = parameters.first else { return try await DialogModule.all(in: context) }
+            let fromTag = parameters.count > 1 ? parameters[1] : ""
+            var query = DialogQuery()
+            query.callID = callID
+            let found = try await context.node.allDialogs(query, bound: DialogModule.listLimit)
+            guard let one = found.first(where: { $0.fromTag == fromTag }) else {
+                throw RPCError(404, "Nu such dialog")
+            }
+            return [one]
         }
-        let fromTag = parameters.count > 1 ? parameters[1] : ""
-        let found = try await call(one, [.string(callID), .string(fromTag)])
-        guard found["call-id"] != nil else { throw RPCError(404, "Nu such dialog") }
-        return [Self.tree(found)]
+    }
+
+    private func trees(
+        context hasContext: Bool = false, _ find: (RPCContext) async throws -> [DialogReport]
+    ) async throws(RPCError) -> [MINode] {
+        let context = dispatcher.context
+        do {
+            let found = try await find(context)
+            let said = hasContext ? try await context.node.contexts(.management, of: found.map(\.did)) : nil
+            let now = context.unixSeconds()
+            return found.flatMap { dialog in
+                DialogTree.nodes(dialog, context: said.map { $0[dialog.did] ?? [] }, now: now)
+            }
+        } catch let error as RPCError {
+            throw error
+        } catch {
+            throw .stopping
+        }
     }
 
     private func size(_ parameters: [String]) async throws(RPCError) -> MINode {
@@ -101,37 +123,5 @@ package struct MIServer: Sendable {
                 ("name", parameters.first ?? ""), ("value", parameters.count > 1 ? parameters[1] : ""),
                 ("count", String(count)),
             ])
-    }
-
-    /// As the module's MI prints a dialog.
-    private static func tree(_ dialog: JSONValue) -> MINode {
-        func text(_ value: JSONValue?) -> String {
-            switch value {
-            case .string(let text): text
-            case .integer(let number): String(number)
-            default: ""
-            }
-        }
-        func side(_ name: String) -> [MINode] {
-            let side = dialog[name] ?? .null
-            return [
-                MINode("\(name)_contact", text(side["contact"])), MINode("\(name)_cseq", text(side["cseq"])),
-                MINode("\(name)_route_set", text(side["route_set"])),
-                MINode("\(name)_bind_addr", text(side["socket"])),
-            ]
-        }
-        let head = [
-            MINode("state", text(dialog["state"])), MINode("user_flags", text(dialog["sflags"])),
-            MINode("timestart", text(dialog["start_ts"])), MINode("timeout", text(dialog["timeout"])),
-            MINode("callid", text(dialog["call-id"])), MINode("from_uri", text(dialog["from_uri"])),
-            MINode("from_tag", text(dialog["caller"]?["tag"])),
-        ]
-        let tail = [
-            MINode("to_uri", text(dialog["to_uri"])), MINode("to_tag", text(dialog["callee"]?["tag"])),
-        ]
-        return MINode(
-            "dialog", "", attributes: [("hash", "\(text(dialog["h_entry"])):\(text(dialog["h_id"]))")],
-            children: head + side("caller") + tail + side("callee")
-                + (dialog["context"]?.elements ?? []).map { MINode("context", $0.text ?? "") })
     }
 }

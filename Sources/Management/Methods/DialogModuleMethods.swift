@@ -82,21 +82,26 @@ enum DialogModule {
         }
     }
 
-    static func json(_ dialog: DialogReport, now: Int64) -> JSONValue {
-        let bornMilliseconds = now * 1_000 - dialog.ageMilliseconds
-        let born = bornMilliseconds / 1_000
+    /// Unix seconds; 0 for what has not been.
+    static func times(_ dialog: DialogReport, now: Int64) -> (born: Int64, answered: Int64, timeout: Int64) {
+        let born = now * 1_000 - dialog.ageMilliseconds
         let state = stateNumber(dialog.state)
-        let isAnswered = state == 3 || state == 4
         // A dialog whose answer was not seen, of a record that others have told of, counts from its birth.
-        let answered = isAnswered ? (bornMilliseconds + Int64(clamping: dialog.answeredMilliseconds)) / 1_000 : 0
-        let timeout = dialog.remainingMilliseconds.map { now + $0 / 1_000 } ?? 0
+        let answered = state == 3 || state == 4 ? born + Int64(clamping: dialog.answeredMilliseconds) : 0
+        return (born / 1_000, answered / 1_000, dialog.remainingMilliseconds.map { now + $0 / 1_000 } ?? 0)
+    }
+
+    static func json(_ dialog: DialogReport, now: Int64) -> JSONValue {
+        let (born, answered, timeout) = times(dialog, now: now)
+        let state = stateNumber(dialog.state)
         let callee = dialog.outs.first { $0.toTag == dialog.toTag }?.side ?? SideReport()
         return .object([
             .init("h_entry", .count(dialog.bucket)), .init("h_id", .integer(identifier(did: dialog.did))),
             .init("ref", 1), .init("call-id", .string(dialog.callID)), .init("from_uri", .string(uri(dialog.from))),
             .init("to_uri", .string(uri(dialog.to))), .init("state", .count(state)),
             .init("start_ts", .integer(answered)), .init("init_ts", .integer(born)), .init("end_ts", 0),
-            .init("duration", .integer(isAnswered ? now - answered : 0)), .init("timeout", .integer(timeout)),
+            .init("duration", .integer(state == 3 || state == 4 ? now - answered : 0)),
+            .init("timeout", .integer(timeout)),
             .init("lifetime", .count(dialog.lifetimeMilliseconds / 1_000)),
             .init("dflags", .count(dialog.moduleFlags)),
             .init("sflags", .count(Int(dialog.scriptFlags))), .init("iflags", .count(flags(dialog.properties))),
@@ -144,7 +149,7 @@ extension DialogModule {
         _ dialogs: [DialogReport], in context: RPCContext
     ) async throws -> [JSONValue] {
         let now = context.unixSeconds()
-        let said = try await context.node.contexts(of: dialogs.map(\.did))
+        let said = try await context.node.contexts(.rpc, of: dialogs.map(\.did))
         return dialogs.map { dialog in
             let whole = json(dialog, now: now)
             guard let lines = said[dialog.did], !lines.isEmpty, case .object(let members) = whole else { return whole }

@@ -31,6 +31,11 @@ enum DialogModuleProfileList: RPCMethod {
     static let example = #"["calls"]"#
 
     static func call(_ arguments: RPCArguments, in context: RPCContext) async throws -> JSONValue {
+        let now = context.unixSeconds()
+        return .array(try await dialogs(arguments, in: context).map { DialogModule.json($0, now: now) })
+    }
+
+    static func dialogs(_ arguments: RPCArguments, in context: RPCContext) async throws -> [DialogReport] {
         guard let name = arguments.scannedWord(0) else { return [] }
         guard let profile = try await context.node.profiles().first(where: { $0.name == name }) else {
             throw RPCError(404, "Profile not found: \(name)")
@@ -38,10 +43,7 @@ enum DialogModuleProfileList: RPCMethod {
         var query = DialogQuery()
         query.profile = name
         query.profileValue = profile.takesValue ? arguments.scannedWord(1) : nil
-        let now = context.unixSeconds()
-        return .array(
-            try await DialogModule.sorted(context.node.allDialogs(query, bound: DialogModule.listLimit))
-                .map { DialogModule.json($0, now: now) })
+        return try await DialogModule.sorted(context.node.allDialogs(query, bound: DialogModule.listLimit))
     }
 }
 

@@ -19,8 +19,8 @@ enum IMSDialogList: RPCMethod {
     }
 
     private static func json(_ dialog: DialogReport, _ showsDefects: Bool) -> JSONValue {
-        let outs: [JSONValue] = dialog.outs.enumerated().map { index, _ in
-            ["dlg_out": ["Entry": .count(dialog.bucket), "Id": .count(showsDefects ? 0 : index)]]
+        let outs: [JSONValue] = dialog.outs.enumerated().map { index, out in
+            ["dlg_out": ["Entry": .integer(DialogTree.entry(of: out)), "Id": .count(showsDefects ? 0 : index)]]
         }
         let routes = dialog.caller.routes
         return .object([
