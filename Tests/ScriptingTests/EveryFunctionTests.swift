@@ -42,7 +42,7 @@ struct EveryFunctionTests {
                 "\(method) sip:bob@127.0.0.21:5070", method, cSeq: cSeq, to: "<sip:bob@x>;tag=b", extra: route)
         }
         _ = try desk.receive(request("ACK", 1), from: Self.caller)
-        _ = desk.advance(milliseconds: 2_000)
+        _ = desk.advance(milliseconds: 2_500)
         let sent = try desk.receive(request("INFO", 2), from: Self.caller) + desk.advance(milliseconds: 3_000)
         #expect(desk.failures.isEmpty)
         return (desk, sent)
