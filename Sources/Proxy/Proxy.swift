@@ -121,8 +121,6 @@ package struct Proxy: Sendable {
     var arrivalFlow = FlowID.none
     /// Connections over which something has come, until their end is told.
     var flows: [FlowID: LiveFlow] = [:]
-    /// Route sets of caller and callee of the dialog at hand.
-    var routeSets: [[UInt8]] = [[], []]
 
     package init(settings: ProxySettings, hash: KeyedHash, now: Instant) {
         self.settings = settings

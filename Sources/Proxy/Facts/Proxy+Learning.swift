@@ -237,8 +237,7 @@ extension Proxy {
             // No INVITE is sent within a dialog before it is confirmed (RFC 3261 §14.1): its 2xx went by unseen here.
             let confirms = context.method == .invite && state < .confirmed
             if confirms { facts.reach(.confirmed) }
-            readRouteSets(did, calleeTag: context.leg == .caller ? message.toTag : message.fromTag, dialogs: dialogs)
-            writeRefreshedSides(context, did, confirms: confirms, dialogs: dialogs)
+            writeRefreshedSides(&context, did, confirms: confirms, dialogs: dialogs)
         }
         if isFirst || !context.isInitial {
             let calleeTag = context.leg == .caller ? message.toTag : message.fromTag
@@ -297,67 +296,6 @@ extension Proxy {
         }
     }
 
-    /// CSeq of the sender, and the targets of both sides where request and response refresh them (RFC 3261 §12.2).
-    ///
-    /// A dialog-out whose 2xx went by unseen gets the callee's From or To value as well: a BYE needs its tag. Of a
-    /// spiral's passes the first stands next to the sender, the last next to who answers.
-    private mutating func writeRefreshedSides(
-        _ context: ResponseContext, _ did: DialogID, confirms: Bool, dialogs: DialogTable
-    ) {
-        let refreshesTarget = [.invite, .update, .subscribe, .notify, .refer].contains(context.method)
-        let bytes = message.bytes
-        let contact = refreshesTarget ? contactURI() : nil
-        // A further copy of a 2xx that has gone upstream: the request is kept no more, and what it said is not known.
-        let isKept = loadStored(context.request)
-        let senderBytes = isKept ? stored.bytes : []
-        let senderContact = isKept && refreshesTarget ? contactURI(of: stored) : nil
-        let (routesOfCaller, routesOfCallee) = (routeSets[0], routeSets[1])
-        let senderFlow = isKept ? flowFact(context.flow, ofSender: stored) : nil
-        let flow = flowFact(arrivalFlow) ?? context.branches.first?.memberFlow
-        func writeSide(_ side: inout SideFacts, leg: Leg) {
-            let sends = leg == context.leg
-            if sends { side.sends(cSeq: context.cSeq) }
-            let (source, range) = sends ? (senderBytes, senderContact) : (bytes, contact)
-            guard let range, !sends || context.pass.isFirst else { return }
-            side.target(cSeq: context.cSeq, pass: context.pass) { target in
-                target.put(.contact, source, range)
-                let routes = leg == .caller ? routesOfCaller : routesOfCallee
-                if !routes.isEmpty { target.put(.routes, routes) }
-                if let flow = sends ? senderFlow : flow { target.put(.flow) { flow.write(into: &$0) } }
-            }
-        }
-        let calleeTag = context.leg == .caller ? message.toTag : message.fromTag
-        let callee = nameOfCallee(did, calleeTag, leg: context.leg, dialogs: dialogs)
-        facts.caller { writeSide(&$0, leg: .caller) }
-        facts.out(bytes, calleeTag) { out in
-            if confirms { out.reach(.confirmed) }
-            out.side { writeSide(&$0, leg: .callee) }
-            if let callee { out.put(.to, bytes, callee) }
-        }
-    }
-
-    /// The callee's To (or From) value in the message at hand, when its dialog-out does not have it yet.
-    func nameOfCallee(
-        _ did: DialogID, _ calleeTag: ByteRange, leg: Leg, dialogs: DialogTable
-    ) -> ByteRange? {
-        let bytes = message.bytes
-        let isKnown = dialogs.view(did) { view, stored in
-            view.out(toTag: bytes, calleeTag, in: stored).map { !$0.to.isEmpty } ?? false
-        }
-        return isKnown == true ? nil : message.first(leg == .caller ? .to : .from)?.value
-    }
-
-    /// A refresh changes the target, never the route set (RFC 3261 §12.2): it is repeated beside the new Contact.
-    mutating func readRouteSets(_ did: DialogID, calleeTag: ByteRange, dialogs: DialogTable) {
-        guard let record = dialogs.record(did) else { return }
-        routeSets = [record.caller.routes, out(of: record, calleeTag)?.side.routes ?? []]
-    }
-
-    /// The dialog-out with this To tag, else the one that is confirmed.
-    func out(of record: Record, _ calleeTag: ByteRange) -> Record.Out? {
-        record.out(toTag: message.copy(calleeTag)) ?? record.outs.first { $0.state == .confirmed }
-    }
-
     /// The route set of one side, from the Record-Routes of the message at hand (S2-18): of the caller what is below
     /// our own entries, as received; of the callee what is above them, read upwards.
     mutating func recordRoutes(of leg: Leg) -> [UInt8] {
@@ -400,7 +338,7 @@ extension Proxy {
         return addresses.first.map { URI.withoutHeaders(message.bytes, $0.uri) }
     }
 
-    private func contactURI(of other: Message) -> ByteRange? {
+    func contactURI(of other: Message) -> ByteRange? {
         var found: [NameAddress] = []
         other.nameAddresses(.contact, into: &found)
         return found.first.map { URI.withoutHeaders(other.bytes, $0.uri) }

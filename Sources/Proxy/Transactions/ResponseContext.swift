@@ -64,7 +64,9 @@ struct ResponseContext: Sendable {
     var did: DialogID?
     var leg = Leg.caller
     var cSeq: UInt32 = 0
-    /// What that is moved by downstream (`CSeqShift`).
+    /// Its place among the requests of both sides, once it was answered (`Proxy+Targets`); 0 before.
+    var turn: UInt32 = 0
+    /// What `cSeq` is moved by downstream (`CSeqShift`).
     var shift: UInt32 = 0
     var isInitial = false
     /// The record of `did` was here and agreed when the request came.

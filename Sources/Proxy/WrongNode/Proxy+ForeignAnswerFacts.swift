@@ -113,17 +113,19 @@ extension Proxy {
         let isInitial = dialogs.view(did) { view, _ in sender == .caller && view.inviteCSeq == cSeq.number } ?? false
         let confirms = cSeq.method == .invite && !isInitial && state < .confirmed
         guard confirms || state >= .confirmedNotAcknowledged else { return false }
-        readRouteSets(did, calleeTag: sender == .caller ? message.toTag : message.fromTag, dialogs: dialogs)
+        let calleeTag = sender == .caller ? message.toTag : message.fromTag
+        let record = dialogs.record(did)
+        let known = (caller: record?.caller, callee: record.flatMap { out(of: $0, calleeTag)?.side })
+        let turn = Self.turn(of: cSeq.number, by: sender, beside: known.caller, known.callee)
         let contact = [.invite, .update].contains(cSeq.method) ? contactURI() : nil
-        let routes = sender == .caller ? routeSets[1] : routeSets[0]
+        let routes = (sender == .caller ? known.callee : known.caller)?.routes ?? []
         func writeSide(_ side: inout SideFacts) {
             guard let contact else { return }
-            side.target(cSeq: cSeq.number) { target in
+            side.target(cSeq: turn) { target in
                 target.put(.contact, bytes, contact)
                 if !routes.isEmpty { target.put(.routes, routes) }
             }
         }
-        let calleeTag = sender == .caller ? message.toTag : message.fromTag
         let callee = nameOfCallee(did, calleeTag, leg: sender, dialogs: dialogs)
         facts.begin()
         if confirms { facts.reach(.confirmed) }

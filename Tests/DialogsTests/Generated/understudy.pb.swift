@@ -298,7 +298,7 @@ nonisolated struct Understudy_Target: Sendable {
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  /// of the request that carried it
+  /// of the request that carried it, plus the highest of the other sender: both number by themselves
   var cseq: UInt32 = 0
 
   /// URI
