@@ -117,4 +117,22 @@ struct TargetTests {
             method, uri: uri, via: "10.0.0.2:5060", branch: "z9hG4bK\(method)b", cSeq: cSeq, toTag: "alice",
             fromTag: "bob", route: routes, contact: nil, from: "sip:bob@example.org", to: "sip:alice@example.org")
     }
+
+    @Test(
+        arguments: [
+            ("sip:bob@10.0.0.2:5060;maddr=10.0.1.1", "sip:bob@10.0.0.2", "10.0.0.2:5060"),
+            (
+                "sip:bob@10.0.0.2;transport=udp;user=phone;MADDR=10.0.1.9", "sip:bob@10.0.0.2;user=phone",
+                "10.0.0.2:5060"
+            ),
+            // Not ours: it says where the request goes, and stays (§16.6 step 6).
+            ("sip:bob@10.0.0.2;maddr=10.0.0.7", "sip:bob@10.0.0.2;maddr=10.0.0.7", "10.0.0.7:5060"),
+        ])
+    func `a maddr that names us is taken away, with port and transport (§16.4)`(
+        uri: String, target: String, hop: String
+    ) {
+        var bench = ProxyBench()
+        let sent = bench.receive(Call.request("INVITE", uri: uri), from: ProxyBench.caller)
+        #expect(sent.first?.firstLine == "INVITE \(target) SIP/2.0" && sent.first?.to == hop)
+    }
 }

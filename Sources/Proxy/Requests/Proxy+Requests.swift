@@ -223,13 +223,15 @@ extension Proxy {
     /// Consumes every Route from the top that names the cluster, and takes the did from the first that has one. A
     /// strict router's rewrite, our Record-Route as Request-URI, is undone before.
     mutating func consumeRoutes(_ plan: inout RequestPlan, dialogs: DialogTable) {
-        if let requestURI = message.parsedRequestURI, let hint = didHint(requestURI, in: message.bytes),
-            isOwn(requestURI, in: message.bytes), undoStrictRoute()
-        {
-            plan.did = hint
-            if let via = try? message.topmostVia() { plan.via = via }
-            if let cSeq = try? message.cSeq() { plan.cSeq = cSeq }
-            plan.key = 0  // Without a magic cookie it depends on the Request-URI.
+        if let requestURI = message.parsedRequestURI, !requestURI.parameters.isEmpty {
+            if let hint = didHint(requestURI, in: message.bytes), isOwn(requestURI, in: message.bytes),
+                undoStrictRoute()
+            {
+                plan.did = hint
+                readAgain(&plan)
+            } else if leadsHere(requestURI), dropPlace(requestURI) {
+                readAgain(&plan)
+            }
         }
         readRoutes()
         (plan.consumedRoutes, plan.ownRoutes) = (0, 0)
@@ -276,6 +278,37 @@ extension Proxy {
             offset = stop + 1
         }
         return nil
+    }
+
+    /// The message at hand has another Request-URI than before.
+    private func readAgain(_ plan: inout RequestPlan) {
+        if let via = try? message.topmostVia() { plan.via = via }
+        if let cSeq = try? message.cSeq() { plan.cSeq = cSeq }
+        plan.key = 0  // Without a magic cookie it depends on the Request-URI.
+    }
+
+    /// Whether the maddr of a Request-URI is a place of ours: it brought the request here, and has no more to say
+    /// (§16.4).
+    private func leadsHere(_ uri: URI) -> Bool {
+        let bytes = message.bytes
+        guard let maddr = uri.parameter("maddr", in: bytes), var place = URIPlace(uri, in: bytes) else { return false }
+        (place.host, place.address) = (maddr, Address(bytes: bytes, range: maddr))
+        return settings.ownNames.contains { $0.matches(place, in: bytes) }
+            || neighbours.memberNames.contains { $0.matches(place, in: bytes) }
+    }
+
+    /// Takes maddr, port and transport out of the Request-URI (§16.4).
+    private mutating func dropPlace(_ uri: URI) -> Bool {
+        editor.begin()
+        editor.replace(uri.whole) { [message] in
+            let bytes = message.bytes
+            $0.put(bytes, ByteRange(start: Int(uri.whole.start), end: Int(uri.host.end)))
+            uri.writeParameters(in: bytes, but: ["maddr", "transport"], into: &$0)
+            $0.put(bytes, uri.headers)
+        }
+        scratch.removeAll()
+        editor.write(message, into: &scratch)
+        return loadMessage(scratch.copy())
     }
 
     /// Puts the last Route back as Request-URI (§16.4): the request was sent on by a strict router.

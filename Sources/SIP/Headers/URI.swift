@@ -142,4 +142,21 @@ package struct URI: Equatable, Sendable {
         default: return transport.defaultPort
         }
     }
+
+    /// Writes the parameters as they stand, without those of these names.
+    package func writeParameters(in bytes: [UInt8], but names: [StaticString], into writer: inout ByteWriter) {
+        let end = Int(parameters.end)
+        var start = Int(parameters.start)
+        while start < end {
+            var stop = start + 1
+            while stop < end, bytes[stop] != UInt8(ascii: ";") { stop += 1 }
+            var nameEnd = start + 1
+            while nameEnd < stop, bytes[nameEnd] != UInt8(ascii: "=") { nameEnd += 1 }
+            let name = ByteRange(start: start + 1, end: nameEnd)
+            if !names.contains(where: { Text.equalsIgnoringCase(bytes, name, $0) }) {
+                writer.put(bytes, ByteRange(start: start, end: stop))
+            }
+            start = stop
+        }
+    }
 }
