@@ -18,6 +18,7 @@ import cases_address
 import cases_balancers
 import cases_calls
 import cases_cluster
+import cases_corners
 import cases_drain
 import cases_facts
 import cases_flood
@@ -105,6 +106,8 @@ CASES = [
     ("script-beside", cases_script.beside_kamailio, 180, 180),
     ("hunting-above", cases_hunting.hunting_above, 150, 90),
     ("hunting-behind", cases_hunting.hunting_behind, 150, 90),
+    ("corners", cases_corners.corners, 60, 60),
+    ("corners-killed", cases_corners.corners_killed, 90, 60),
     ("stream-manners", cases_manners.manners, 120, 120),
     ("balancer-nginx", cases_balancers.balancer_nginx, 300, 120),
     ("balancer-haproxy", cases_balancers.balancer_haproxy, 300, 120),

@@ -106,6 +106,11 @@ struct AcceptanceTests {
         try expectToPass(name)
     }
 
+    @Test(.timeLimit(.minutes(5)), arguments: ["corners", "corners-killed"])
+    func `a call that is out of the ordinary is one call on every node, and ends`(name: String) throws {
+        try expectToPass(name)
+    }
+
     @Test(.timeLimit(.minutes(5)), arguments: ["random-relay"])
     func `any datagram may reach any node (S1-2)`(name: String) throws {
         try expectToPass(name)
