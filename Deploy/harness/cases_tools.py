@@ -2,12 +2,15 @@
 
 import json
 import os
+import re
 import shutil
+import socket
 import subprocess
 import tempfile
 import threading
 from collections import Counter
 
+from cases_facts import PROFILES
 from loop import now
 from party import Plan
 from peerstage import Absent
@@ -85,11 +88,17 @@ def kamailio_tools(report, quick):
         first = stage.nodes[0]
         plain = first.configuration
         first.configuration = lambda: plain().replace("fault_injection: true", "fault_injection: true" + tools.lines())
+        stage.cluster.dialog_keys = PROFILES
+        stage.cluster.extra_lines.append(
+            'routes: [{match: "sip:.*", to: ["sip:%s.21:5070"], dialog: {profiles: [calls, "caller=$fU"]}}]' % stage.net
+        )
         with stage:
             phones = stage.phones
             calls = stage.establish(4, 20, stage.front, Plan(hold=None))
             stage.in_every_record_as("confirmed", calls)
             look(report, tools, calls)
+            count(report, tools, calls)
+            bridge(report, stage, tools)
             end(report, stage, tools, calls)
             contacts(report, stage, tools)
             crowd(report, stage, tools, quick)
@@ -127,6 +136,96 @@ def look(report, tools, calls):
     report.claim("MI dlg_list", text.startswith("200 OK\n") and text.count("\ndialog:: ") == count and all(i in text for i in ids), text[:200])
     modes = {name: oct(os.stat(os.path.join(tools.folder, name)).st_mode & 0o777) for name in ("ctl", "rpc.sock", "rpc.fifo", "mi")}
     report.claim("nobody but owner and group may write to the doors", set(modes.values()) == {"0o660"}, modes)
+
+
+def count(report, tools, calls):
+    sizes = [tools.kamcmd("dlg.profile_get_size", *words)[1].strip() for words in (["calls"], ["caller", "alice"], ["caller", "x"])]
+    report.claim("kamcmd dlg.profile_get_size", sizes == [str(len(calls)), str(len(calls)), "0"], sizes)
+    code, text = tools.kamcmd("dlg.profile_get_size", "nose")
+    report.claim("of a profile that is none", "error: 404 - Profile not found: nose" in text, text)
+    code, text = tools.kamcmd("dlg.profile_list", "caller", "alice")
+    report.claim("kamcmd dlg.profile_list", code == 0 and text.count("call-id:") == len(calls), text[:200])
+    text = tools.mi("profile_get_size", "calls")
+    report.claim("MI profile_get_size", f"count={len(calls)}" in text, text)
+    text = tools.mi("dlg_list_ctx")
+    report.claim("MI dlg_list_ctx", text.count("\n\tcontext:: ") == len(calls) == text.count("\ndialog_out:: "), text[:300])
+
+
+class Bridged:
+    """A phone that is called by the cluster: it answers, is told to call somebody else, and says that it has."""
+
+    def __init__(self, address):
+        self.address = address
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind((address, 5090))
+        self.socket.settimeout(5)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def receive(self, method):
+        """The next request of this method, its lines and where it came from; `None` when none comes."""
+        try:
+            while True:
+                data, source = self.socket.recvfrom(65535)
+                text = data.decode()
+                if text.startswith(method + " "):
+                    return text, source
+        except TimeoutError:
+            return None
+
+    @staticmethod
+    def values(text, *names):
+        head = text.split("\r\n\r\n")[0].split("\r\n")
+        return [line for line in head if line.split(":")[0] in names]
+
+    def answer(self, request, status):
+        text, source = request
+        lines = self.values(text, "Via", "Record-Route", "From", "Call-ID", "CSeq")
+        to = self.values(text, "To")[0]
+        lines.append(to if ";tag=" in to else to + ";tag=bridged")
+        lines += [f"Contact: <sip:a@{self.address}:5090>", "Content-Length: 0"]
+        self.socket.sendto("\r\n".join([f"SIP/2.0 {status}", *lines, "", ""]).encode(), source)
+
+    def notify(self, invite, status):
+        text, source = invite
+        contact = re.search(r"Contact: <([^>]+)>", text).group(1)
+        from_, to, call = (self.values(text, name)[0].split(": ", 1)[1] for name in ("From", "To", "Call-ID"))
+        body = f"SIP/2.0 {status}\r\n"
+        lines = [
+            f"NOTIFY {contact} SIP/2.0", f"Via: SIP/2.0/UDP {self.address}:5090;branch=z9hG4bKbridged", "Max-Forwards: 70",
+            f"From: {to};tag=bridged", f"To: {from_}", f"Call-ID: {call}", "CSeq: 7 NOTIFY", "Event: refer",
+            f"Contact: <sip:a@{self.address}:5090>", "Subscription-State: terminated;reason=noresource",
+            "Content-Type: message/sipfrag;version=2.0", f"Content-Length: {len(body)}", "", body,
+        ]
+        self.socket.sendto("\r\n".join(lines).encode(), source)
+
+
+def bridge(report, stage, tools):
+    with Bridged(f"{stage.net}.23") as phone:
+        # By a proxy, since the routes here lead to the other phone.
+        words = [f"sip:a@{phone.address}:5090", "sip:carol@192.0.2.9", f"sip:{phone.address}:5090"]
+        code, text = tools.kamcmd("dlg.bridge_dlg", *words)
+        report.claim("kamcmd dlg.bridge_dlg", code == 0 and text == "", text)
+        invite = phone.receive("INVITE")
+        holds = invite is not None and "sip:controller@kamailio.org" in invite[0] and "0.0.0.0" in invite[0]
+        report.claim("the first phone is called by the controller, with a body that holds the line", holds, invite and invite[0][:200])
+        if invite is None:
+            return
+        phone.answer(invite, "200 OK")
+        refer = phone.receive("REFER")
+        report.claim("told to call the second", refer is not None and "Refer-To: <sip:carol@192.0.2.9>" in refer[0], refer and refer[0][-300:])
+        if refer is None:
+            return
+        phone.answer(refer, "202 Accepted")
+        phone.notify(invite, "200 OK")
+        bye = phone.receive("BYE")
+        report.claim("and hung up on when it has", bye is not None)
+        if bye:
+            phone.answer(bye, "200 OK")
 
 
 def contacts(report, stage, tools):
