@@ -64,6 +64,29 @@ struct SQLiteDatabaseTests {
                 }))
     }
 
+    @Test func `the log is moved into the file by another thread, also while it is written to`() throws {
+        let place = try Place()
+        let database = try SQLiteDatabase(file: place.file)
+        func size(_ file: String) -> Int {
+            ((try? FileManager.default.attributesOfItem(atPath: file))?[.size] as? Int) ?? 0
+        }
+        for number in UInt64(1)...40 {
+            let records = (UInt64(1)...256).map { place in
+                var record = DatabaseChecks.record(number * 1_000 + place)
+                record.record = Array(repeating: UInt8(truncatingIfNeeded: place), count: 1_000)
+                return record
+            }
+            try database.write(DatabaseChecks.batch(number, records), by: "n1", at: 0)
+        }
+        // 10 MB of records: most of them get there, though nobody closes the file or asks.
+        let end = ContinuousClock.now + .seconds(20)
+        while size(place.file) < 8_000_000, ContinuousClock.now < end { Thread.sleep(forTimeInterval: 0.01) }
+        #expect(size(place.file) >= 8_000_000)
+        #expect(size(place.file + "-wal") < 80_000_000)
+        let other = try SQLiteDatabase(file: place.file)
+        #expect(try other.records(after: nil, limit: 20_000, since: 0, now: 0).count == 10_240)
+    }
+
     @Test func `a row of the module that somebody has spoilt is counted, and no other is lost`() throws {
         let place = try Place()
         let one = try SQLiteDatabase(file: place.file, module: ModuleChecks.module)
