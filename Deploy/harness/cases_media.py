@@ -8,7 +8,7 @@ import subprocess
 import time
 
 import sip
-from cases_registrar import RegistrarStage
+from cases_script import ScriptStage
 from cluster import Failure
 from mediarelay import MediaRelay, decode, encode
 from peerstage import metrics, require
@@ -47,22 +47,14 @@ def media(report, quick):
         "  rtpengine_tout_ms: 200",
         "  rtpengine_retr: 2",
     ]
-    with MediaStage(report, extra) as stage, MediaRelay(hosts[0]) as one, MediaRelay(hosts[1]) as other:
+    with media_stage(report, extra) as stage, MediaRelay(hosts[0]) as one, MediaRelay(hosts[1]) as other:
         with stage.desk(21, 5070) as alice, stage.desk(22, 5080) as bob:
             one_call(report, stage, alice, bob, (one, other))
             away(report, stage, alice, bob, (one, other))
 
 
-class MediaStage(RegistrarStage):
-    def __init__(self, report, extra):
-        super().__init__(report, None, ["script: {lua: %s, modules: [rtpengine]}", *extra])
-
-    def __enter__(self):
-        with open(self.script, "w") as file:
-            file.write(SCRIPT)
-        lines = self.cluster.extra_lines
-        lines[:] = [line % self.script if "%s" in line else line for line in lines if not line.startswith("registrar")]
-        return super().__enter__()
+def media_stage(report, extra):
+    return ScriptStage(report, SCRIPT, ", modules: [rtpengine]", extra, is_one_name=True)
 
 
 def place(alice, bob, node, call):
@@ -233,7 +225,7 @@ def media_real(report, quick):
     """Debian's rtpengine is led by a script: what two phones say passes it, also after their node was killed."""
     require("rtpengine", "rtpengine-daemon")
     host = "127.0.77.31"
-    with MediaStage(report, ["rtpengine:", f"  sets: [0 udp:{host}:2223]"]) as stage:
+    with media_stage(report, ["rtpengine:", f"  sets: [0 udp:{host}:2223]"]) as stage:
         engine = Engine(stage, host)
         with stage.desk(21, 5070) as alice, stage.desk(22, 5080) as bob:
             with voice(alice, 4000) as hers, voice(bob, 4002) as his:

@@ -4,14 +4,13 @@ Everything comes from the balancer's address, as it does in the field: a script'
 """
 
 import os
-import shutil
-import tempfile
 import time
 
 import sip
 from cases_services import Desk
-from cluster import Cluster, Failure, note
+from cluster import Cluster, note
 from loop import now
+from nodestage import NodeStage
 from peerstage import Absent
 
 SCRIPT = "/usr/share/doc/kamailio/examples/kemi/kamailio-basic-kemi-lua.lua"
@@ -24,40 +23,20 @@ def stock_script():
     return SCRIPT
 
 
-class RegistrarStage:
+class RegistrarStage(NodeStage):
     """Three nodes with a registrar: of the configuration, or of a script, of which they have a copy."""
 
     def __init__(self, report, script=None, extra=()):
-        self.report = report
-        self.folder = tempfile.mkdtemp(prefix="understudy-registrar-")
-        self.script = os.path.join(self.folder, "route.lua")
+        super().__init__(report, "registrar")
         if script:
-            shutil.copy(script, self.script)
-            script = self.script
-        lines = [f"script: {{lua: {script}}}"] if script else [f"registrar: {{domains: [{DOMAIN}]}}"]
+            with open(script) as text:
+                lines = [f"script: {{lua: {self.write('route.lua', text.read())}}}"]
+        else:
+            lines = [f"registrar: {{domains: [{DOMAIN}]}}"]
         aliases = [f"alias: [{DOMAIN}]"] if script else []
         self.cluster = Cluster(
             self.folder, 3, name="registrar", sip_lines=aliases, extra_lines=[*lines, *extra]
         )
-
-    def __enter__(self):
-        try:
-            self.cluster.start()
-        except BaseException:
-            self.__exit__(Failure, None, None)
-            raise
-        return self
-
-    def __exit__(self, kind, *_):
-        self.cluster.stop()
-        if kind is None and self.report.failed == 0:
-            shutil.rmtree(self.folder, ignore_errors=True)
-        else:
-            note(f"  logs are kept in {self.folder}")
-
-    @property
-    def nodes(self):
-        return self.cluster.nodes
 
     def desk(self, last, port=0):
         return Desk(self.cluster.host(last), port)

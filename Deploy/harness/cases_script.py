@@ -10,9 +10,10 @@ import select
 import time
 
 import sip
-from cases_registrar import RegistrarStage
-from cluster import note
+from cases_services import Desk
+from cluster import Cluster, note
 from loop import now
+from nodestage import NodeStage
 from party import Plan
 from peerstage import Absent, metrics, require
 from phones import Phones
@@ -78,20 +79,22 @@ TRIES = 3
 EVERY = ["branch", "onsend", "reply", "onreply", "branch-failure", "failure"]
 
 
-class ScriptStage(RegistrarStage):
-    """Nodes that run a script of the case's own."""
+class ScriptStage(NodeStage):
+    """Three nodes that run a script of the case's own, with what else `script:` says and further lines.
 
-    def __init__(self, report, text, extra=()):
-        super().__init__(report, None, extra)
-        self.text = text
-        self.cluster.advertise = []  # There is no balancer: each node names itself.
+    There is no balancer: each node names itself, unless all have one name.
+    """
 
-    def __enter__(self):
-        with open(self.script, "w") as file:
-            file.write(self.text)
-        lines = self.cluster.extra_lines
-        lines[:] = [f"script: {{lua: {self.script}}}", *(l for l in lines if not l.startswith("registrar"))]
-        return super().__enter__()
+    def __init__(self, report, text, options="", extra=(), is_one_name=False):
+        super().__init__(report, "script")
+        self.script = self.write("route.lua", text)
+        lines = [f"script: {{lua: {self.script}{options}}}", *extra]
+        self.cluster = Cluster(self.folder, 3, name="script", extra_lines=lines)
+        if not is_one_name:
+            self.cluster.advertise = []
+
+    def desk(self, last, port=0):
+        return Desk(self.cluster.host(last), port)
 
 
 def failures(node):
@@ -314,34 +317,27 @@ SCRIPTS = {
 class Play:
     """One call by way of a proxy, as its three ends see it: `seen` by end, copies left out."""
 
-    def __init__(self, proxy, script, ends, number):
+    def __init__(self, proxy, script, ends, number, meanwhile=None):
+        self.meanwhile = meanwhile
         self.proxy, self.script, self.ends, self.call = proxy, script, ends, f"beside-{number}-{proxy[0]}"
         self.seen = {name: [] for name in ends}
         self.known, self.agenda, self.invites = set(), [], {}
         self.branch = f"z9hG4bK{os.urandom(6).hex()}"
-        self.cancelled = False
+        self.cancelled, self.confirmed = False, 0
 
     def later(self, seconds, action, *arguments):
         self.agenda.append((time.monotonic() + seconds, action, arguments))
 
-    def run(self, seconds=4.5, meanwhile=None):
+    def begin(self):
         self.send_invite()
-        if meanwhile:
-            self.later(0.1, meanwhile)
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            ready, _, _ = select.select([desk.sock for desk in self.ends.values()], [], [], 0.01)
-            for name, desk in self.ends.items():
-                if desk.sock in ready:
-                    data, source = desk.sock.recvfrom(65536)
-                    message = sip.parse(data)
-                    if message and message.get("call-id") == self.call:
-                        self.receive(name, message, source)
-            due = [entry for entry in self.agenda if entry[0] <= time.monotonic()]
-            self.agenda = [entry for entry in self.agenda if entry not in due]
-            for _, action, arguments in due:
-                action(*arguments)
-        return self.seen
+        if self.meanwhile:
+            self.later(0.1, self.meanwhile)
+
+    def go_on(self):
+        due = [entry for entry in self.agenda if entry[0] <= time.monotonic()]
+        self.agenda = [entry for entry in self.agenda if entry not in due]
+        for _, action, arguments in due:
+            action(*arguments)
 
     def request(self, method, uri, branch, cseq, to, routes=()):
         desk = self.ends["caller"]
@@ -421,7 +417,29 @@ class Play:
     def established(self, message):
         routes, target = list(reversed(message.record_routes)), sip.uri_of(message.get("contact"))
         self.request("ACK", target, f"z9hG4bK{os.urandom(6).hex()}", 1, message.get("to"), routes)
-        self.later(0.4, self.request, "BYE", target, f"z9hG4bK{os.urandom(6).hex()}", 2, message.get("to"), routes)
+        # Of two dialogs one after the other: their ends are then in one order.
+        branch = f"z9hG4bK{os.urandom(6).hex()}"
+        self.later(0.4 + 0.3 * self.confirmed, self.request, "BYE", target, branch, 2, message.get("to"), routes)
+        self.confirmed += 1
+
+
+def perform(plays, seconds=4.5):
+    """Calls of the same ends, at the same time."""
+    ends, by_call = plays[0].ends, {play.call: play for play in plays}
+    for play in plays:
+        play.begin()
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        ready, _, _ = select.select([desk.sock for desk in ends.values()], [], [], 0.01)
+        for name, desk in ends.items():
+            if desk.sock in ready:
+                data, source = desk.sock.recvfrom(65536)
+                message = sip.parse(data)
+                play = message and by_call.get(message.get("call-id"))
+                if play:
+                    play.receive(name, message, source)
+        for play in plays:
+            play.go_on()
 
 
 class Kamailio:
@@ -446,21 +464,30 @@ def beside_kamailio(report, quick):
         raise Absent("Kamailio's app_lua is not installed: apt-get install kamailio-lua-modules")
     stage = ScriptStage(report, ROUTES)
     callees = stage.cluster.host(21)
-    stage.text = ROUTES.replace("@FIRST@", f"{callees}:5070").replace("@SECOND@", f"{callees}:5072")
+    stage.write("route.lua", ROUTES.replace("@FIRST@", f"{callees}:5070").replace("@SECOND@", f"{callees}:5072"))
     with stage:
-        run_beside(report, stage)
+        run_beside(report, stage, quick)
 
 
-def run_beside(report, stage):
+def run_beside(report, stage, quick):
+    """One after the other, or all at once: each message is its call's."""
     ends = {"caller": stage.desk(22, 5080), "first": stage.desk(21, 5070), "second": stage.desk(21, 5072)}
     try:
         kamailio = Kamailio(stage, stage.cluster.host(20), stage.script)
         report.figure("beside", version(require("kamailio", "kamailio")))
+        pairs = []
         for number, (name, script) in enumerate(SCRIPTS.items()):
-            theirs = Play(kamailio.address, script, ends, number).run()
-            victim = stage.nodes[-1]
-            ours = Play(stage.nodes[0].sip, script, ends, number).run(meanwhile=victim.kill if script.kills else None)
-            compare(report, name, theirs, ours)
+            theirs = Play(kamailio.address, script, ends, number)
+            ours = Play(stage.nodes[0].sip, script, ends, number, stage.nodes[-1].kill if script.kills else None)
+            pairs.append((name, theirs, ours))
+        if quick:
+            perform([play for _, theirs, ours in pairs for play in (theirs, ours)])
+        else:
+            for _, theirs, ours in pairs:
+                perform([theirs])
+                perform([ours])
+        for name, theirs, ours in pairs:
+            compare(report, name, theirs.seen, ours.seen)
         failed = failures(stage.nodes[0])
         report.claim("no route has failed", not failed, failed[:2])
     finally:

@@ -1,18 +1,18 @@
 """The stage of the cases with independent peers: nodes with every transport, and foreign programs as processes.
 
 There are no telephones of our own on it. What a program says is one side of each claim, what the nodes list is the
-other. ACCEPTANCE_KEEP=1 in the environment keeps the folder with every program's log though all went well.
+other.
 """
 
 import os
 import shutil
 import subprocess
-import tempfile
 import time
 
 from certificates import Certificates
-from cluster import ROOT, Cluster, Failure, note
+from cluster import ROOT, Cluster, Failure
 from loop import now
+from nodestage import NodeStage
 
 NET = os.environ.get("ACCEPTANCE_PEERS_NET", "127.0.78")  # A /24 of its own, beside the other cases.
 SCENARIOS = os.path.join(ROOT, "Deploy", "sipp")
@@ -34,12 +34,14 @@ def require(program, package):
     return shutil.which(program) or f"/usr/sbin/{program}"
 
 
-class PeerStage:
-    """`with PeerStage(report) as stage:` starts the nodes and stops them and every program at the end."""
+class PeerStage(NodeStage):
+    """The nodes, and every program that a case starts beside them."""
+
+    harmless = (None, Absent)
 
     def __init__(self, report, nodes=3, lifetime=43200, advertise=(), sip_lines=(), extra_lines=(), net=NET):
-        self.report, self.net = report, net
-        self.folder = tempfile.mkdtemp(prefix="understudy-peers-")
+        super().__init__(report, "peers")
+        self.net = net
         addresses = [f"{net}.{last}" for last in (10, 11, 12, 13, 21, 22, 23, 24)]
         self.certificates = Certificates(os.path.join(self.folder, "tls"), addresses)
         self.cluster = Cluster(
@@ -55,32 +57,13 @@ class PeerStage:
         )
         self.programs = {}
 
-    def __enter__(self):
-        try:
-            self.cluster.start()
-        except BaseException:
-            self.__exit__(Failure, None, None)
-            raise
-        return self
-
-    def __exit__(self, kind, *_):
-        self.cluster.stop()
+    def clear_away(self):
+        super().clear_away()
         for program in self.programs.values():
             program.wait()
-        if kind in (None, Absent) and self.report.failed == 0 and not os.environ.get("ACCEPTANCE_KEEP"):
-            shutil.rmtree(self.folder, ignore_errors=True)
-        else:
-            note(f"  logs are kept in {self.folder}")
-
-    @property
-    def nodes(self):
-        return self.cluster.nodes
 
     def host(self, last):
         return f"{self.net}.{last}"
-
-    def path(self, name):
-        return os.path.join(self.folder, name)
 
     def trace(self, name):
         """Where a telephone of our own writes its messages: nowhere unless ACCEPTANCE_TRACE is set."""

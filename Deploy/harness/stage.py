@@ -1,12 +1,11 @@
 """What every acceptance case has: a cluster, a balancer, phones, a report, a limit in time, a clean end."""
 
 import os
-import shutil
 import signal
-import tempfile
 
 from cluster import Cluster, Failure, note
 from loop import now
+from nodestage import NodeStage
 from phones import Phones
 from relay import Relay
 
@@ -31,8 +30,8 @@ class Report:
         return self.claims > 0 and self.failed == 0
 
 
-class Stage:
-    """`with Stage(report, …) as stage:` starts everything and stops it at the end, whatever happened in between.
+class Stage(NodeStage):
+    """A cluster, what stands before it, and phones.
 
     ACCEPTANCE_TRACE=1 in the environment writes every message of the phones to messages.log in the stage's folder.
     """
@@ -49,8 +48,7 @@ class Stage:
         cluster_lines=(),
         seed=1,
     ):
-        self.report = report
-        self.folder = tempfile.mkdtemp(prefix="understudy-acceptance-")
+        super().__init__(report, "acceptance")
         self.net, self.namespace, self.balancer, self.seed = net, namespace, balancer, seed
         self.cluster = Cluster(
             self.folder,
@@ -63,41 +61,28 @@ class Stage:
         )
         self.relay = self.phones = None
 
-    def __enter__(self):
-        try:
-            self.cluster.start()
-            if self.balancer == "kamailio":
-                self.cluster.start_balancer()
-            elif self.balancer == "relay":
-                self.relay = Relay(self.cluster.balancer, [n.sip for n in self.cluster.nodes], self.seed).start()
-            hub = f"{self.namespace}-hub" if self.namespace else None
-            self.phones = Phones(
-                (f"{self.net}.22", 5080),
-                (f"{self.net}.21", 5070),
-                hub,
-                log=f"{self.folder}/messages.log" if os.environ.get("ACCEPTANCE_TRACE") else None,
-            )
-        except BaseException:
-            self.__exit__(Failure, None, None)
-            raise
-        return self
+    def set_up(self):
+        super().set_up()
+        if self.balancer == "kamailio":
+            self.cluster.start_balancer()
+        elif self.balancer == "relay":
+            self.relay = Relay(self.cluster.balancer, [n.sip for n in self.cluster.nodes], self.seed).start()
+        hub = f"{self.namespace}-hub" if self.namespace else None
+        self.phones = Phones(
+            (f"{self.net}.22", 5080),
+            (f"{self.net}.21", 5070),
+            hub,
+            log=f"{self.folder}/messages.log" if os.environ.get("ACCEPTANCE_TRACE") else None,
+        )
 
-    def __exit__(self, kind, *_):
+    def clear_away(self):
         if self.phones is not None:
             self.phones.close()
         if self.relay is not None:
             self.relay.close()
-        self.cluster.stop()
-        if kind is None and self.report.failed == 0:
-            shutil.rmtree(self.folder, ignore_errors=True)
-        else:
-            note(f"  logs are kept in {self.folder}")
+        super().clear_away()
 
     # -- What most cases do
-
-    @property
-    def nodes(self):
-        return self.cluster.nodes
 
     @property
     def front(self):

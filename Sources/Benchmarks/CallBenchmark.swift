@@ -43,7 +43,7 @@ struct Member {
             settings: settings, boot: UInt64(index + 1), seed: UInt64(index + 1), now: .zero, unixMilliseconds: 0)
         guard let script else { return }
         judge = ScriptBenchmarks.judge(script, at: Self.address(index))
-        node.scriptPoints = .passing
+        node.scriptPoints = judge?.points ?? []
     }
 
     static func address(_ index: Int) -> Endpoint { Endpoint(text: "10.0.1.\(index + 1):5060")! }

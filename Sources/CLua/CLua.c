@@ -135,7 +135,8 @@ static size_t push_value(lua_State *thread, clua *state, size_t at, int depth) {
 int clua_push_results(lua_State *thread, clua *state) {
     int count = 0;
     if (state->results_failed) luaL_error(thread, "not enough memory");
-    luaL_checkstack(thread, 24, "results");
+    /* For one that is no table there is always room. */
+    if (state->result_count > 1) luaL_checkstack(thread, 24, "results");
     for (size_t at = 0; at < state->result_count && count < argument_limit; count++)
         at = push_value(thread, state, at, 0);
     return count;

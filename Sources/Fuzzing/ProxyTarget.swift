@@ -104,7 +104,9 @@ enum ProxyTarget {
                     proxy.neighbours.frozenDialogs.insert(lastDID, until: now.advanced(by: .seconds(2)), now: now)
                 }
             case 10: endDialog()
-            case 11: proxy.scriptPoints = ScriptPoints(rawValue: choice >> 4 | (choice >> 2 & 0x30))
+            case 11:
+                let further = choice >> 2 & 0x30 | choice >> 1 & 0x40
+                proxy.scriptPoints = ScriptPoints(rawValue: choice >> 4 | further)
             case 12: decide(choice >> 4, Array(input.rest))
             default: receive(Array(input.rest), from: Self.caller)
             }
@@ -121,9 +123,9 @@ enum ProxyTarget {
             case (.request, 1): verdict = .request(RequestVerdict(.relay([further]), recordsRoute: false))
             case (.request, 2): verdict = .request(RequestVerdict(.answer(status: 404, reason: [], lines: [])))
             case (.request, _): verdict = .request(RequestVerdict(.drop))
-            case (.branch, 0), (.response, 0), (.local, 0): verdict = .message(.drop)
-            case (.branch, 1), (.response, 1), (.local, 1): verdict = .message(.goOn(bytes))
-            case (.branch, _), (.response, _), (.local, _): verdict = .message(.goOn([]))
+            case (.branch, 0), (.response, 0), (.local, 0), (.acknowledgement, 0): verdict = .message(.drop)
+            case (.branch, 1), (.response, 1), (.local, 1), (.acknowledgement, 1): verdict = .message(.goOn(bytes))
+            case (.branch, _), (.response, _), (.local, _), (.acknowledgement, _): verdict = .message(.goOn([]))
             case (.final, 0), (.branchFailure, 0): verdict = .final(.best)
             case (.final, 1), (.branchFailure, 1):
                 verdict = .final(.answer(status: 480, reason: [], lines: []))

@@ -254,6 +254,19 @@ package struct Node: Sendable {
         swap(&store.locations, &run.locations)
     }
 
+    /// Lends the message that a question is about, where it is still at hand and read.
+    /// - Returns: Whether it is lent, and must be taken back.
+    package mutating func lendMessage(of question: ScriptQuestion, to run: inout RouteRun) -> Bool {
+        guard proxy.lendMessage(question.number, to: &run.message) else { return false }
+        run.lent = question.number
+        return true
+    }
+
+    package mutating func takeBackMessage(of question: ScriptQuestion, from run: inout RouteRun) {
+        proxy.takeBackMessage(&run.message, isWhole: run.lent == question.number)
+        run.lent = 0
+    }
+
     /// What a script says to a question of the outbox.
     package mutating func receive(
         verdict: ScriptVerdict, to question: ScriptQuestion, now: Instant, into out: inout Outbox

@@ -249,6 +249,21 @@ package struct Proxy: Sendable {
         swap(&message, &stored)
     }
 
+    /// Lends the message at hand, where it still is the one of that number: by swapping, so nothing is copied.
+    /// - Returns: Whether it is that one.
+    package mutating func lendMessage(_ number: UInt64, to other: inout Message) -> Bool {
+        guard number == messageNumber else { return false }
+        swap(&message, &other)
+        return true
+    }
+
+    /// Takes it back.
+    /// - Parameter isWhole: It is as it was lent. Otherwise it is nobody's message any more.
+    package mutating func takeBackMessage(_ other: inout Message, isWhole: Bool) {
+        swap(&message, &other)
+        if !isWhole { messageNumber &+= 1 }
+    }
+
     // MARK: Contexts
 
     /// A slot for a transaction, which `put` fills; `nil` at the limit, which is counted and noted.

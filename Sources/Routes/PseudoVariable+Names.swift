@@ -24,11 +24,11 @@ extension PseudoVariable {
 
     private static let requestNames: [Name] = [
         Name("ru") { $0.requestURI.isEmpty ? .null : .text($0.requestURI) },
-        Name("rU") { URIPart.user.value(of: $0.requestURI) },
-        Name("rd") { URIPart.host.value(of: $0.requestURI) },
-        Name("rp") { URIPart.port.value(of: $0.requestURI) },
-        Name("rP") { URIPart.transport.value(of: $0.requestURI) },
-        Name("rz") { URIPart.scheme.value(of: $0.requestURI) },
+        Name("rU") { current($0, .user) },
+        Name("rd") { current($0, .host) },
+        Name("rp") { current($0, .port) },
+        Name("rP") { current($0, .transport) },
+        Name("rz") { current($0, .scheme) },
         Name("rm") { .text($0.methodText) },
         Name("rs") { $0.message.isRequest ? .null : .integer($0.message.statusCode) },
         Name("rr") { $0.message.isRequest ? .null : .text($0.message.copy($0.message.reasonPhrase)) },
@@ -41,11 +41,15 @@ extension PseudoVariable {
     ]
 
     private static func original(_ run: RouteRun, _ part: URIPart) -> RouteValue {
-        run.message.isRequest ? part.value(of: run.message.copy(run.message.requestURI)) : .null
+        run.message.isRequest ? part.value(of: run.message.bytes, at: run.message.requestURI) : .null
+    }
+
+    private static func current(_ run: RouteRun, _ part: URIPart) -> RouteValue {
+        run.plan.requestURI.isEmpty ? original(run, part) : part.value(of: run.plan.requestURI)
     }
 
     private static func of(_ name: HeaderName, _ part: URIPart) -> @Sendable (RouteRun) -> RouteValue {
-        { run in run.uri(name).map { part.value(of: $0) } ?? .null }
+        { run in run.message.firstNameAddress(name).map { part.value(of: run.message.bytes, at: $0.uri) } ?? .null }
     }
 
     private static let addressNames: [Name] = [

@@ -18,10 +18,10 @@ extension PseudoVariable {
     static let stores: [Store] = [
         Store("hdr", .header), Store("hdrc", .headerCount), Store("avp", .avp), Store("var", .variable),
         Store("shv", .shared), Store("sht", .table), Store("xavp", .record(.xavp)), Store("xavu", .record(.xavu)),
-        Store("xavi", .record(.xavi)), Store("T", .transaction), Store("branch", .branch), Store("expires", .expires),
-        Store("cred", .credentials), Store("dlg", .dialogPart), Store("dlg_ctx", .dialogContextPart),
-        Store("dlg_var", .dialogVariable), Store("ulc", .contacts), Store("snd", .sendingPart),
-        Store("sndto", .sendingPart),
+        Store("xavi", .record(.xavi)), Store("T", .transaction), Store("T_rpl", .reply), Store("branch", .branch),
+        Store("expires", .expires), Store("cred", .credentials), Store("dlg", .dialogPart),
+        Store("dlg_ctx", .dialogContextPart), Store("dlg_var", .dialogVariable), Store("ulc", .contacts),
+        Store("snd", .sendingPart), Store("sndto", .sendingPart),
     ]
 
     // MARK: Reading
@@ -57,6 +57,9 @@ extension PseudoVariable {
         case .dialogContext(let field): return Self.value(of: field, in: run)
         case .dialogVariable: return run.dialogVariable(argument, of: run.dialog)
         case .sending(let field): return Self.value(of: field, in: run)
+        case .reply:
+            guard case .variable(let inner)? = key.first, let other = run.ofReply else { return .null }
+            return inner.value(in: other)
         case .dialogPart, .dialogContextPart, .sendingPart: return .null
         case .credentials:
             var value = run.value(.authorization)
@@ -182,7 +185,7 @@ extension PseudoVariable {
         case .dialogVariable: return run.setDialogVariable(argument, value, of: run.dialog)
         case .dialogContext(let field): return Self.write(value, to: field, of: &run)
         case .header, .headerCount, .transaction, .branch, .expires, .credentials, .null, .dialog, .dialogPart,
-            .dialogContextPart, .contacts, .sending, .sendingPart:
+            .dialogContextPart, .contacts, .sending, .sendingPart, .reply:
             return false
         }
         return true

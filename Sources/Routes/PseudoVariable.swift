@@ -27,14 +27,14 @@ package struct PseudoVariable: Equatable, Sendable {
     var argument: [UInt8] = []
     var place = Place.top
     var transformations: [Transformation] = []
-    /// A key of a table that is itself a format.
+    /// A key of a table that is itself a format; the variable that is read of a response.
     var key: [RouteFormat.Part] = []
 
     enum Kind: Equatable, Sendable {
         /// By its line in the table of names.
         case plain(Int)
         case header, headerCount, avp, variable, shared, table, record(RouteState.RecordKind), transaction, null
-        case branch, expires, credentials, contacts
+        case branch, expires, credentials, contacts, reply
         case dialog(DialogField), dialogContext(DialogContextField), dialogVariable
         /// Before its argument is read.
         case dialogPart, dialogContextPart
@@ -175,6 +175,10 @@ package struct PseudoVariable: Equatable, Sendable {
             }
             return !argument.isEmpty
         case .contacts: return Self.contactField(argument) != nil
+        case .reply:
+            key = RouteFormat(argument).parts
+            guard key.count == 1, case .variable = key[0] else { return false }
+            return true
         case .table:
             guard let arrow = RouteText.find([0x3D, 0x3E], in: argument) else { return false }
             key = RouteFormat(Array(argument[(arrow + 2)...])).parts
@@ -220,9 +224,27 @@ package struct PseudoVariableTable: Sendable {
 
     private var known: [[UInt8]: PseudoVariable?] = [:]
 
+    private struct Recent: Sendable {
+        var text: [UInt8] = []
+        var variable: PseudoVariable?
+    }
+
+    /// The last ones, each where its text says without being hashed. A text that is given again is the same array as a
+    /// rule, and then it is compared at once.
+    private var recent = [Recent](repeating: Recent(), count: 64)
+
     package init() {}
 
     package mutating func find(_ text: [UInt8]) -> PseudoVariable? {
+        guard let last = text.last else { return nil }
+        let slot = (text.count &* 13 &+ Int(last) &+ 7 &* Int(text[text.count / 2])) & 63
+        if recent[slot].text == text { return recent[slot].variable }
+        let variable = look(up: text)
+        recent[slot] = Recent(text: text, variable: variable)
+        return variable
+    }
+
+    private mutating func look(up text: [UInt8]) -> PseudoVariable? {
         if let variable = known[text] { return variable }
         let variable = PseudoVariable(text)
         if known.count < Self.limit { known[text] = .some(variable) }

@@ -112,6 +112,9 @@ package struct RoutePlan: Equatable, Sendable {
         package var lines: [UInt8]
     }
 
+    /// There is something to be done to dialogs or contacts.
+    package var hasActs: Bool { !dialogs.isIdle || !registrations.isEmpty || !registrationStatuses.isEmpty }
+
     /// Takes out what is to be joined to records of contacts, and what became of REGISTERs.
     package mutating func takeRegistrations() -> (records: [LocationRecord], statuses: [Int]) {
         guard !registrations.isEmpty || !registrationStatuses.isEmpty else { return ([], []) }

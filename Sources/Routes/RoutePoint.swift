@@ -30,6 +30,8 @@ package struct RoutePoint: Sendable {
     /// The response that a failure route is about; 0 elsewhere.
     package var status = 0
     package var reason: [UInt8] = []
+    /// That response itself; empty where nobody answered.
+    package var reply: [UInt8] = []
     /// The answer came from the network: a branch that timed out has none.
     package var isReceivedResponse = false
     /// What the consumed Route of ours says, from its first `;` on.

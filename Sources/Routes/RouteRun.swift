@@ -20,6 +20,8 @@ package struct RouteRun: Sendable {
     package static let noteSizeLimit = 1_024
 
     package var message = Message()
+    /// The number of the node's message, while it is lent: then `message` is that one. 0 otherwise.
+    package var lent: UInt64 = 0
     package var point: RoutePoint
     package var plan = RoutePlan()
     package var state = RouteState()
@@ -68,6 +70,7 @@ package struct RouteRun: Sendable {
     package func parked() -> RouteRun {
         var run = self
         run.notes = []
+        run.lent = 0
         _ = run.plan.dialogs.takeActs()
         _ = run.plan.takeRegistrations()
         run.plan.continuations = []
@@ -87,7 +90,35 @@ package struct RouteRun: Sendable {
     /// Begins the next run; what the node remembers stays.
     package mutating func begin(_ message: Message, at point: RoutePoint, state: RouteState, time: RouteTime) {
         self.message = message
+        lent = 0
         begin(at: point, state: state, time: time)
+    }
+
+    /// Reads what the run is to be about, unless it is the message that was lent.
+    /// - Parameters:
+    ///   - number: The message's in its node; 0 for one that the node has not at hand.
+    ///   - isOurs: The node has written it; it is well-formed.
+    /// - Returns: `false` when it cannot be read.
+    package mutating func read(_ bytes: [UInt8], number: UInt64, isOurs: Bool) -> Bool {
+        do throws(SIPParseError) {
+            if number == 0 || number != lent {
+                lent = 0
+                try message.load(RawSpan(_elements: bytes.span))
+            }
+            if !isOurs, !message.isIdentified { try message.identify() }
+            return true
+        } catch {
+            return false
+        }
+    }
+
+    /// What a route of the response would see that a failure route is about; `nil` where there is none.
+    var ofReply: RouteRun? {
+        guard !point.reply.isEmpty else { return nil }
+        var other = self
+        guard other.read(point.reply, number: 0, isOurs: false) else { return nil }
+        other.point.kind = .onreply
+        return other
     }
 
     /// The same, on the message that is there.

@@ -38,29 +38,23 @@ package struct RouteSettings: Sendable {
 
     package init() {}
 
-    /// Whether a host names us: with the port and transport of a listener, or as a domain of ours.
-    package func isOurs(host: [UInt8], port: UInt16?, transport: TransportProtocol?, isSecure: Bool = false) -> Bool {
-        let assumed = port ?? (isSecure ? 5_061 : transport?.defaultPort ?? 5_060)
-        let range = ByteRange(host)
-        for name in names where name.port == assumed {
-            if let known = name.transport, let transport, known != transport { continue }
-            if name.matches(host: range, in: host) { return true }
-        }
-        return domains.contains { domain in
-            if RouteText.equalsIgnoringCase(domain, host) { return true }
-            guard let port, let colon = domain.lastIndex(of: 0x3A), domain[colon...].dropFirst().count > 0 else {
-                return false
-            }
-            return RouteText.equalsIgnoringCase(Array(domain[..<colon]), host)
-                && RouteText.leadingNumber(Array(domain[(colon + 1)...])) == Int(port)
-        }
-    }
-
+    /// Whether a URI names us: with the host, port and transport of a listener, or with a domain of ours.
     package func isOurs(_ uri: URI, in bytes: [UInt8]) -> Bool {
         guard uri.scheme == .sip || uri.scheme == .sips else { return false }
-        let host = Array(bytes[uri.host.range])
-        return isOurs(
-            host: host, port: uri.port, transport: uri.transport(in: bytes), isSecure: uri.scheme == .sips)
+        let transport = uri.transport(in: bytes)
+        let assumed = uri.port ?? (uri.scheme == .sips ? 5_061 : transport?.defaultPort ?? 5_060)
+        for name in names where name.port == assumed {
+            if let known = name.transport, let transport, known != transport { continue }
+            if name.matches(host: uri.host, in: bytes) { return true }
+        }
+        return domains.contains { domain in
+            if Text.sameIgnoringCase(domain, ByteRange(domain), bytes, uri.host) { return true }
+            guard let port = uri.port, let colon = domain.lastIndex(of: 0x3A), colon + 1 < domain.count else {
+                return false
+            }
+            return Text.sameIgnoringCase(domain, ByteRange(start: 0, end: colon), bytes, uri.host)
+                && RouteText.leadingNumber(Array(domain[(colon + 1)...])) == Int(port)
+        }
     }
 
     /// `sip:host:port`, or `host` with a port or without.

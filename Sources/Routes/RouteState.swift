@@ -25,24 +25,98 @@ package struct RouteState: Equatable, Sendable {
     package var flags: UInt32 = 0
     package var scriptFlags: UInt32 = 0
     package var extendedFlags: UInt64 = 0
+
+    /// What most transactions keep nothing in. One element: a state is copied from question to question, and an array
+    /// is shared until somebody writes to it.
+    private var content = Self.nothing
+    private static let nothing: ContiguousArray<Content> = [Content()]
+
+    private struct Content: Equatable, Sendable {
+        var branchFlags: [UInt32] = [0]
+        var branchRoute: [UInt8] = []
+        var onreplyRoute: [UInt8] = []
+        var failureRoute: [UInt8] = []
+        var branchFailureRoute: [UInt8] = []
+        var hasOffered = false
+        var branchFailureRoutes: [Int: [UInt8]] = [:]
+        var dispatched: [[UInt8]] = []
+        var dispatchedTo: [UInt8] = []
+        var avps: [Field] = []
+        var variables: [Field] = []
+        /// By kind: xavp, xavu, xavi.
+        var records: [[Record]] = [[], [], []]
+        var textCount = 0
+    }
+
     /// By branch; the first is the Request-URI's.
-    package var branchFlags: [UInt32] = [0]
-    package var branchRoute: [UInt8] = []
-    package var onreplyRoute: [UInt8] = []
-    package var failureRoute: [UInt8] = []
-    package var branchFailureRoute: [UInt8] = []
-    /// The INVITE came with a body that a media relay was offered (`rtpengine_manage`).
-    package var hasOffered = false
+    package var branchFlags: [UInt32] {
+        get { content[0].branchFlags }
+        _modify { yield &content[0].branchFlags }
+    }
+
+    package var branchRoute: [UInt8] {
+        get { content[0].branchRoute }
+        _modify { yield &content[0].branchRoute }
+    }
+
+    package var onreplyRoute: [UInt8] {
+        get { content[0].onreplyRoute }
+        _modify { yield &content[0].onreplyRoute }
+    }
+
+    package var failureRoute: [UInt8] {
+        get { content[0].failureRoute }
+        _modify { yield &content[0].failureRoute }
+    }
+
+    package var branchFailureRoute: [UInt8] {
+        get { content[0].branchFailureRoute }
+        _modify { yield &content[0].branchFailureRoute }
+    }
+
     /// What was armed when a branch began, by its number.
-    package var branchFailureRoutes: [Int: [UInt8]] = [:]
-    /// The dispatcher's destinations that are left, and the one that was picked last.
-    package var dispatched: [[UInt8]] = []
-    package var dispatchedTo: [UInt8] = []
-    private var avps: [Field] = []
-    private var variables: [Field] = []
-    /// By kind: xavp, xavu, xavi.
-    private var records: [[Record]] = [[], [], []]
-    private var textCount = 0
+    package var branchFailureRoutes: [Int: [UInt8]] {
+        get { content[0].branchFailureRoutes }
+        _modify { yield &content[0].branchFailureRoutes }
+    }
+
+    /// The INVITE came with a body that a media relay was offered (`rtpengine_manage`).
+    package var hasOffered: Bool {
+        get { content[0].hasOffered }
+        _modify { yield &content[0].hasOffered }
+    }
+
+    /// The dispatcher's destinations that are left.
+    package var dispatched: [[UInt8]] {
+        get { content[0].dispatched }
+        _modify { yield &content[0].dispatched }
+    }
+
+    /// The one that was picked last.
+    package var dispatchedTo: [UInt8] {
+        get { content[0].dispatchedTo }
+        _modify { yield &content[0].dispatchedTo }
+    }
+
+    private var avps: [Field] {
+        get { content[0].avps }
+        _modify { yield &content[0].avps }
+    }
+
+    private var variables: [Field] {
+        get { content[0].variables }
+        _modify { yield &content[0].variables }
+    }
+
+    private var records: [[Record]] {
+        get { content[0].records }
+        _modify { yield &content[0].records }
+    }
+
+    private var textCount: Int {
+        get { content[0].textCount }
+        _modify { yield &content[0].textCount }
+    }
 
     package init() {}
 

@@ -8,12 +8,17 @@ package enum URIPart: Sendable {
 
     /// What is not there is null; port and transport have what the scheme implies, as the module's variables do.
     package func value(of uri: [UInt8]) -> RouteValue {
-        guard !uri.isEmpty else { return .null }
-        if self == .whole { return .text(uri) }
-        guard let parts = try? URI(uri, ByteRange(uri)) else { return .null }
+        self == .whole && !uri.isEmpty ? .text(uri) : value(of: uri, at: ByteRange(uri))
+    }
+
+    /// The same of a URI that stands in a message.
+    func value(of uri: [UInt8], at range: ByteRange) -> RouteValue {
+        guard !range.isEmpty else { return .null }
         func text(_ range: ByteRange) -> RouteValue { range.isEmpty ? .null : .text(Array(uri[range.range])) }
+        if self == .whole { return text(range) }
+        guard let parts = try? URI(uri, range) else { return .null }
         switch self {
-        case .whole: return .text(uri)
+        case .whole: return text(range)
         case .user: return text(parts.user)
         case .host: return text(parts.host)
         case .port: return .text(RouteValue.integer(Int(parts.effectivePort(in: uri))).bytes)
@@ -21,8 +26,7 @@ package enum URIPart: Sendable {
             let known = parts.transport(in: uri) ?? (parts.scheme == .sips ? .tls : .udp)
             return .text(known.lowercasedName)
         case .scheme:
-            let end = uri.firstIndex(of: 0x3A) ?? 0
-            return .text(RouteText.lowercased(Array(uri[..<end])))
+            return .text(RouteText.lowercased(Array(uri[range.range].prefix { $0 != 0x3A })))
         case .password: return text(parts.password)
         case .parameters:
             return parts.parameters.isEmpty ? .null : .text(Array(uri[parts.parameters.range].dropFirst()))

@@ -16,23 +16,40 @@ extension ScriptJudge {
     /// Answers what stands in the outbox, and what its answers lead to.
     package func answer(_ node: inout Node, _ time: RouteTime, into out: inout Outbox) {
         guard !out.scripts.isEmpty else { return }
+        var asked: [ScriptQuestion] = []
+        swap(&asked, &spareQuestions)
         while !out.scripts.isEmpty {
-            let asked = out.scripts
-            out.scripts.removeAll(keepingCapacity: true)
-            for question in asked {
-                lendRecords(of: &node)
-                let verdict = judge(question, time)
-                lendRecords(of: &node)
-                carryOutActs(&node, time, into: &out)
-                if let verdict {
-                    let answer = Answer(question: question, verdict: verdict)
-                    receive(answer, &node, time, into: &out)
-                }
-                receiveLate(&node, time, into: &out)
-            }
+            swap(&asked, &out.scripts)
+            for question in asked { answer(question, &node, time, into: &out) }
+            asked.removeAll(keepingCapacity: true)
         }
+        swap(&asked, &spareQuestions)
         tell(into: &out)
         sendMedia(into: &out)
+    }
+
+    private func answer(
+        _ question: ScriptQuestion, _ node: inout Node, _ time: RouteTime, into out: inout Outbox
+    ) {
+        let isLent = lend(question, &engine.host.run, of: &node)
+        let verdict = judge(question, time)
+        takeBack(question, isLent, &engine.host.run, to: &node)
+        carryOutActs(&node, time, into: &out)
+        if let verdict { receive(Answer(question: question, verdict: verdict), &node, time, into: &out) }
+        receiveLate(&node, time, into: &out)
+    }
+
+    /// - Returns: Whether the message is lent, too.
+    private func lend(_ question: ScriptQuestion, _ run: inout RouteRun, of node: inout Node) -> Bool {
+        node.exchangeRecords(with: &run)
+        return node.lendMessage(of: question, to: &run)
+    }
+
+    private func takeBack(
+        _ question: ScriptQuestion, _ isLent: Bool, _ run: inout RouteRun, to node: inout Node
+    ) {
+        node.exchangeRecords(with: &run)
+        if isLent { node.takeBackMessage(of: question, from: &run) }
     }
 
     /// A datagram that came to the socket of the media relays.
@@ -57,6 +74,7 @@ extension ScriptJudge {
     }
 
     private func sendMedia(into out: inout Outbox) {
+        guard hasMediaRelays else { return }
         for datagram in mediaRelays.takeOutgoing() {
             let isIPv6 = datagram.to.address.isIPv6
             out.queue.send(datagram.bytes, to: datagram.to, from: isIPv6 ? mediaListeners.ipv6 : mediaListeners.ipv4)
@@ -79,13 +97,14 @@ extension ScriptJudge {
 
     /// A request whose registration found no room is refused, whatever its run has said.
     private func receive(_ answer: Answer, _ node: inout Node, _ time: RouteTime, into out: inout Outbox) {
+        guard !lost.isEmpty, lost.remove(answer.question.token) != nil else {
+            return node.receive(verdict: answer.verdict, to: answer.question, now: time.now, into: &out)
+        }
         var verdict = answer.verdict
-        if lost.remove(answer.question.token) != nil {
-            switch verdict {
-            case .request: verdict = .request(RequestVerdict(.answer(status: 503, reason: [], lines: [])))
-            case .final: verdict = .final(.answer(status: 503, reason: [], lines: []))
-            case .message: break
-            }
+        switch verdict {
+        case .request: verdict = .request(RequestVerdict(.answer(status: 503, reason: [], lines: [])))
+        case .final: verdict = .final(.answer(status: 503, reason: [], lines: []))
+        case .message: break
         }
         node.receive(verdict: verdict, to: answer.question, now: time.now, into: &out)
     }
@@ -255,6 +274,7 @@ extension ScriptJudge {
     // MARK: The log
 
     private func tell(into out: inout Outbox) {
+        if notes.isEmpty, failures.isEmpty { return }
         for note in notes { out.notes.append(Note(script: note.level, note.text.shown)) }
         for failure in failures {
             out.notes.append(

@@ -18,6 +18,9 @@ extension Int {
 @safe final class ScriptHost {
     var run: RouteRun
     let functions: [KSRFunction]
+    /// What a call looks at, by the function's number.
+    private let doors: [Door]
+    private let texts = KnownTexts()
     private let source: ScriptSource
     var state: OpaquePointer?
     var isLoading = false
@@ -26,6 +29,13 @@ extension Int {
         self.source = source
         self.run = run
         self.functions = functions
+        doors = functions.map { Door(body: $0.body, takesNothing: $0.parameters.isEmpty, isLog: $0.isLog) }
+    }
+
+    private struct Door {
+        let body: KSRFunction.Body
+        let takesNothing: Bool
+        let isLog: Bool
     }
 
     private static func host(_ context: UnsafeMutableRawPointer?) -> ScriptHost? {
@@ -39,9 +49,7 @@ extension Int {
             UnsafeMutableRawPointer?, OpaquePointer, Int32, UnsafePointer<clua_value>, Int32
         ) -> Int32 = { context, handle, function, arguments, count in
             guard let host = unsafe ScriptHost.host(context) else { return CLUA_DONE.asInt32 }
-            var given = KSRArguments()
-            for index in 0..<Int(count) { unsafe given.values.append(ScriptHost.value(arguments[index])) }
-            return unsafe host.call(Int(function), given, handle)
+            return unsafe host.call(Int(function), KSRArguments(lent: arguments, Int(count), host.texts), handle)
         }
 
     static let ask: @convention(c) (UnsafeMutableRawPointer?, Int32) -> Int64 = { context, what in
@@ -64,21 +72,6 @@ extension Int {
     }
 
     // MARK: Values
-
-    private static func value(_ value: clua_value) -> RouteValue {
-        switch unsafe value.kind {
-        case CLUA_BOOLEAN.asInt32: return .flag(unsafe value.integer != 0)
-        case CLUA_INTEGER.asInt32: return .integer(Int(unsafe value.integer))
-        case CLUA_NUMBER.asInt32:
-            // A whole number is written without its point, as Lua 5.1 does.
-            let number = unsafe value.number
-            return Int(exactly: number).map { .integer($0) } ?? .text(Array("\(number)".utf8))
-        case CLUA_TEXT.asInt32:
-            let bytes = unsafe UnsafeBufferPointer(start: value.text, count: value.count)
-            return .text(unsafe Array(bytes))
-        default: return .null
-        }
-    }
 
     func put(_ value: RouteValue) {
         guard let state = unsafe state else { return }
@@ -107,30 +100,39 @@ extension Int {
     // MARK: Calls
 
     private func call(_ index: Int, _ given: KSRArguments, _ handle: OpaquePointer) -> Int32 {
-        guard functions.indices.contains(index) else { return CLUA_DONE.asInt32 }
+        guard doors.indices.contains(index) else { return CLUA_DONE.asInt32 }
         guard !isLoading else {
             run.note(.error, "KSR.\(functions[index].name) has no message to work on while the script is loaded")
             put(.flag(false))
             return CLUA_DONE.asInt32
         }
-        let noteCount = run.notes.count
         do throws(RouteFault) {
-            let value = try functions[index].call(&run, given)
-            if run.notes.count > noteCount, !functions[index].isLog {
-                for index in noteCount..<run.notes.count { unsafe run.notes[index].text += place(handle) }
-            }
-            switch run.leaving {
-            case nil:
-                put(value)
-                return CLUA_DONE.asInt32
-            case .exit:
-                run.leaving = nil
-                return CLUA_EXIT.asInt32
-            case .wait, .media: return CLUA_WAIT.asInt32
-            }
+            let (value, answer) = unsafe try go(through: doors[index], index, &run, given, handle)
+            if answer == CLUA_DONE.asInt32 { put(value) }
+            return answer
         } catch {
             put(.text(Array("KSR.\(functions[index].name): \(error.text)".utf8)))
             return CLUA_RAISE.asInt32
+        }
+    }
+
+    /// The run is given once: each look at what a class has is looked at by Swift.
+    private func go(
+        through door: Door, _ index: Int, _ run: inout RouteRun, _ given: KSRArguments, _ handle: OpaquePointer
+    ) throws(RouteFault) -> (RouteValue, Int32) {
+        let noteCount = run.notes.count
+        let value =
+            given.isEmpty == door.takesNothing
+            ? try door.body(&run, given) : try functions[index].call(&run, given)
+        if run.notes.count > noteCount, !door.isLog {
+            for index in noteCount..<run.notes.count { unsafe run.notes[index].text += place(handle) }
+        }
+        switch run.leaving {
+        case nil: return (value, CLUA_DONE.asInt32)
+        case .exit:
+            run.leaving = nil
+            return (value, CLUA_EXIT.asInt32)
+        case .wait, .media: return (value, CLUA_WAIT.asInt32)
         }
     }
 

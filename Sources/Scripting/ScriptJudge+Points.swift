@@ -8,7 +8,7 @@ extension ScriptJudge {
     private static let replyRoute = Array("ksr_reply_route".utf8)
     private static let onsendRoute = Array("ksr_onsend_route".utf8)
     private var hasReplyRoute: Bool { engine.host.run.routeNames.contains(Self.replyRoute) }
-    private var hasOnsendRoute: Bool { engine.host.run.routeNames.contains(Self.onsendRoute) }
+    var hasOnsendRoute: Bool { engine.host.run.routeNames.contains(Self.onsendRoute) }
 
     func response(_ question: ScriptQuestion, _ time: RouteTime) -> ScriptVerdict? {
         guard hasReplyRoute, begin(question, time) else { return onreply(question, [], time) }
@@ -44,7 +44,7 @@ extension ScriptJudge {
     ) -> ScriptVerdict? {
         let route = states[question.transaction]?.onreplyRoute ?? []
         var next = question
-        if !changed.isEmpty { next.bytes = changed }
+        if !changed.isEmpty { (next.bytes, next.number) = (changed, 0) }
         guard !route.isEmpty, begin(next, isThere: isThere, time) else { return .message(.goOn(changed)) }
         guard let verdict = finish(run(route), next) else { return nil }
         if case .message(.goOn(let bytes)) = verdict, bytes.isEmpty { return .message(.goOn(changed)) }
@@ -52,9 +52,9 @@ extension ScriptJudge {
     }
 
     /// What leaves is written: the route can stop it, and no more.
-    private func onsend(_ question: ScriptQuestion, _ changed: [UInt8], _ time: RouteTime) -> ScriptVerdict {
+    func onsend(_ question: ScriptQuestion, _ changed: [UInt8], _ time: RouteTime) -> ScriptVerdict {
         var next = question
-        if !changed.isEmpty { next.bytes = changed }
+        if !changed.isEmpty { (next.bytes, next.number) = (changed, 0) }
         guard hasOnsendRoute, begin(next, time) else { return .message(.goOn(changed)) }
         engine.host.run.point.kind = .onsend
         guard runAtOnce(Self.onsendRoute, argument: nil) else { return .message(.goOn(changed)) }

@@ -6,47 +6,48 @@ internal import Routes
 internal import SIP
 
 extension ScriptJudge {
-    /// What the run at hand has decided about its question.
-    func verdict(_ question: ScriptQuestion) throws(RouteFault) -> ScriptVerdict {
-        let plan = engine.host.run.plan
+    /// What a run has decided about its question; `nil` where it has put it aside.
+    static func verdict(_ question: ScriptQuestion, _ run: inout RouteRun) throws(RouteFault) -> ScriptVerdict? {
+        if run.plan.isSuspended, run.plan.verdict == .ended { return nil }
         switch question.point {
         case .request:
-            var verdict = try requestVerdict(question, plan)
-            verdict.awaitsCommit = plan.hasRegistered
+            var verdict = try requestVerdict(question, &run)
+            verdict.awaitsCommit = run.plan.hasRegistered
             return .request(verdict)
-        case .branch, .response, .local:
-            if plan.isDropped { return .message(.drop) }
-            return .message(.goOn(try engine.host.run.changedMessage()))
+        case .branch, .response, .local, .acknowledgement:
+            return .message(run.plan.isDropped ? .drop : .goOn(try run.changedMessage()))
         case .branchFailure, .final:
-            switch plan.verdict {
+            switch run.plan.verdict {
             case .replied(let status, let reason, _):
-                return .final(.answer(status: status, reason: reason, lines: plan.replyLines))
+                return .final(.answer(status: status, reason: reason, lines: run.plan.replyLines))
             case .relayed, .forwarded:
-                let bytes = try engine.host.run.changedMessage()
-                return .final(.retry(targets(plan, always: true), bytes: bytes, times: Self.times(plan)))
+                let bytes = try run.changedMessage()
+                return .final(.retry(targets(&run, always: true), bytes: bytes, times: times(run.plan)))
             case .ended, .dropped: return .final(.best)
             }
         }
     }
 
-    private func requestVerdict(_ question: ScriptQuestion, _ plan: RoutePlan) throws(RouteFault) -> RequestVerdict {
-        switch plan.verdict {
+    private static func requestVerdict(
+        _ question: ScriptQuestion, _ run: inout RouteRun
+    ) throws(RouteFault) -> RequestVerdict {
+        switch run.plan.verdict {
         case .replied(let status, let reason, _):
-            return RequestVerdict(.answer(status: status, reason: reason, lines: plan.replyLines))
+            return RequestVerdict(.answer(status: status, reason: reason, lines: run.plan.replyLines))
         case .relayed, .forwarded:
-            let recorded: Bool? = question.isInDialog && !plan.recordsRoute ? nil : plan.recordsRoute
-            let bytes = try engine.host.run.changedMessage()
-            let targets = targets(plan, always: false)
+            let recorded: Bool? = question.isInDialog && !run.plan.recordsRoute ? nil : run.plan.recordsRoute
+            let bytes = try run.changedMessage()
+            let targets = targets(&run, always: false)
             var verdict = RequestVerdict(
                 targets.isEmpty ? .route : .relay(targets), bytes: bytes, recordsRoute: recorded)
-            verdict.changes = plan.dialogs.ofTheComing
+            verdict.changes = run.plan.dialogs.ofTheComing
             verdict.lifetimeMilliseconds =
-                plan.dialogs.lifetimes.first { $0.did == nil }.map {
+                run.plan.dialogs.lifetimes.first { $0.did == nil }.map {
                     UInt64($0.seconds) * 1_000
                 } ?? 0
-            verdict.tracksDialog = engine.host.run.tracksDialog
-            verdict.recordParameters = plan.recordParameters
-            verdict.times = Self.times(plan)
+            verdict.tracksDialog = run.tracksDialog
+            verdict.recordParameters = run.plan.recordParameters
+            verdict.times = times(run.plan)
             return verdict
         case .ended, .dropped: return RequestVerdict(.drop)
         }
@@ -60,25 +61,23 @@ extension ScriptJudge {
     }
 
     /// Where a request goes that does not go by its Request-URI alone: a destination, contacts, or branches.
-    private func targets(_ plan: RoutePlan, always: Bool) -> [ForkTarget] {
+    private static func targets(_ run: inout RouteRun, always: Bool) -> [ForkTarget] {
         var targets: [ForkTarget] = []
+        let (isDirect, hasBranches) = (run.plan.destination.isEmpty, !run.plan.branches.isEmpty)
         // Where `lookup_to_dset` has left a Request-URI that is ours, it is the branches that are meant.
-        let isOurs =
-            plan.destination.isEmpty && !plan.branches.isEmpty
-            && engine.host.run.isOurs(uri: engine.host.run.requestURI)
-        if !plan.contact.isEmpty {
-            targets.append(Self.target(plan.requestURI, contact: plan.contact))
-        } else if !isOurs, always || !plan.destination.isEmpty || !plan.branches.isEmpty {
-            let whither = plan.destination.isEmpty ? engine.host.run.requestURI : plan.destination
-            if let target = Self.target(plan.requestURI, whither) { targets.append(target) }
+        let isOurs = isDirect && hasBranches && run.isOursByRequestURI
+        if !run.plan.contact.isEmpty {
+            targets.append(target(run.plan.requestURI, contact: run.plan.contact))
+        } else if !isOurs, always || !isDirect || hasBranches {
+            if let target = target(run.plan.requestURI, run.nextHopURI) { targets.append(target) }
         }
-        for branch in plan.branches {
+        for branch in run.plan.branches {
             guard branch.contact.isEmpty else {
-                targets.append(Self.target(branch.uri, contact: branch.contact))
+                targets.append(target(branch.uri, contact: branch.contact))
                 continue
             }
             let whither = branch.destination.isEmpty ? branch.uri : branch.destination
-            if let target = Self.target(branch.uri, whither) { targets.append(target) }
+            if let target = target(branch.uri, whither) { targets.append(target) }
         }
         return targets
     }

@@ -7,6 +7,7 @@
 //     failure   the one that t_on_branch_failure had armed when the branch began
 //     final     the one that t_on_failure armed; it must be armed again for the next round
 //     local     the function that `tm.event_callback` names
+//     ACK       ksr_onsend_route
 //
 // What a script keeps for a transaction (flags, values, armed routes) is kept here under the transaction's number; it
 // is forgotten when as many others have begun since.
@@ -60,6 +61,7 @@ package final class ScriptJudge {
     /// Runs that wait for a media relay, by the token of its answer.
     private var asking: [UInt64: (wait: Waiting, about: RouteRun.MediaQuestion)] = [:]
     package internal(set) var mediaRelays: MediaRelays
+    let hasMediaRelays: Bool
     /// The sockets that media relays are asked from.
     package var mediaListeners = (ipv4: ListenerID(rawValue: 0), ipv6: ListenerID(rawValue: 0))
     /// A request that was put aside, with what its run had decided, and since when.
@@ -90,6 +92,8 @@ package final class ScriptJudge {
     /// Questions whose registrations were not taken, and that have had no verdict yet.
     var lost: Set<UInt64> = []
     private var continuations: [RoutePlan.Continuation] = []
+    /// Room for the questions that are being answered (`ScriptDriver`).
+    var spareQuestions: [ScriptQuestion] = []
 
     /// - Throws: for a script that has no `ksr_request_route`: nothing would say where requests go.
     package init(_ engine: ScriptEngine, sockets: [Endpoint]) throws(ScriptError) {
@@ -97,6 +101,7 @@ package final class ScriptJudge {
         self.engine = engine
         self.sockets = sockets
         mediaRelays = MediaRelays(engine.host.run.settings.mediaRelays)
+        hasMediaRelays = !mediaRelays.isEmpty
     }
 
     private static func check(_ engine: ScriptEngine) throws(ScriptError) {
@@ -115,6 +120,14 @@ package final class ScriptJudge {
         engine = next
     }
 
+    /// Where there is something to ask: another script may have other points.
+    package var points: ScriptPoints {
+        var points = ScriptPoints.passing
+        if !localCallback.isEmpty { points.insert(.local) }
+        if hasOnsendRoute { points.insert(.acknowledgement) }
+        return points
+    }
+
     /// Which script serves.
     package var version: String { engine.version }
     package var fileName: String { engine.fileName }
@@ -130,7 +143,11 @@ package final class ScriptJudge {
     package var transactionCount: Int { states.count }
 
     /// When a run that waits goes on, or a media relay has said nothing for too long.
-    package var next: Instant? { [waiting.map(\.until).min(), mediaRelays.next].compactMap { $0 }.min() }
+    package var next: Instant? {
+        var next = hasMediaRelays ? mediaRelays.next : nil
+        for entry in waiting { next = min(next ?? entry.until, entry.until) }
+        return next
+    }
 
     // MARK: Questions
 
@@ -145,9 +162,10 @@ package final class ScriptJudge {
     private func ask(_ question: ScriptQuestion, _ time: RouteTime) -> ScriptVerdict? {
         if case .response = question.point { return response(question, time) }
         if case .branch(let number) = question.point { return branch(question, number, time) }
+        if case .acknowledgement = question.point { return onsend(question, [], time) }
         guard hasRoute(question), begin(question, time) else { return Self.indifferent(question) }
         switch question.point {
-        case .request, .branch, .response: return finish(run(Self.requestRoute), question)
+        case .request, .branch, .response, .acknowledgement: return finish(run(Self.requestRoute), question)
         case .branchFailure(let number, _):
             let route = engine.host.run.state.branchFailureRoutes.removeValue(forKey: number)
             // What it adds begins unarmed, or it would be run for that, too.
@@ -167,7 +185,7 @@ package final class ScriptJudge {
     private func hasRoute(_ question: ScriptQuestion) -> Bool {
         let state = states[question.transaction]
         return switch question.point {
-        case .request, .branch, .response: true
+        case .request, .branch, .response, .acknowledgement: true
         case .branchFailure(let number, _): state?.branchFailureRoutes[number] != nil
         case .final: !(state?.failureRoute ?? []).isEmpty
         case .local: !localCallback.isEmpty
@@ -241,6 +259,7 @@ package final class ScriptJudge {
 
     /// Runs the routes that runs have asked for; one of them may ask for further ones.
     func goOnWithSuspended(_ time: RouteTime) {
+        if continuations.isEmpty { return }
         var gone: Set<UInt64> = []
         while !continuations.isEmpty {
             let next = continuations.removeFirst()
@@ -290,7 +309,7 @@ package final class ScriptJudge {
     private static func indifferent(_ question: ScriptQuestion) -> ScriptVerdict {
         switch question.point {
         case .request: .request(RequestVerdict(.answer(status: 400, reason: [], lines: [])))
-        case .branch, .response, .local: .message(.goOn([]))
+        case .branch, .response, .local, .acknowledgement: .message(.goOn([]))
         case .branchFailure, .final: .final(.best)
         }
     }
@@ -300,17 +319,23 @@ package final class ScriptJudge {
     /// - Returns: `false` when it cannot be read.
     func begin(_ question: ScriptQuestion, isThere: Bool = false, _ time: RouteTime) -> Bool {
         if suspended.count >= SuspendedRequests.limit { forgetLate(time.now) }
+        if hasMediaRelays { engine.host.run.activeMediaRelays = mediaRelays.activeCounts(now: time.now) }
         let state = states[question.transaction] ?? RouteState()
+        return begin(question, &engine.host.run, isThere: isThere, state: state, time)
+    }
+
+    private func begin(
+        _ question: ScriptQuestion, _ run: inout RouteRun, isThere: Bool, state: RouteState, _ time: RouteTime
+    ) -> Bool {
         if !isThere {
-            do throws(SIPParseError) {
-                try engine.host.run.message.load(RawSpan(_elements: question.bytes.span))
-                try engine.host.run.message.identify()
-            } catch {
-                return false
-            }
+            let isOurs =
+                switch question.point {
+                case .request, .response: false
+                case .branch, .branchFailure, .final, .local, .acknowledgement: true
+                }
+            guard run.read(question.bytes, number: question.number, isOurs: isOurs) else { return false }
         }
-        if !mediaRelays.isEmpty { engine.host.run.activeMediaRelays = mediaRelays.activeCounts(now: time.now) }
-        engine.host.run.begin(at: point(question), state: state, time: time)
+        run.begin(at: point(question), state: state, time: time)
         return true
     }
 
@@ -324,14 +349,15 @@ package final class ScriptJudge {
         case .branch(let number), .response(let number): branch = number
         case .branchFailure(let number, let final): (branch, status) = (number, final)
         case .final(let best): status = best
-        case .local: break
+        case .local, .acknowledgement: break
         }
         var point = RoutePoint(kind: kind, source: question.source, socket: socket)
         point.target = question.target
         point.branch = branch
         point.status = status
+        point.reply = question.reply
         point.isReceivedResponse = kind == .onreply || status != 408
-        point.hasTransaction = kind != .request
+        point.hasTransaction = kind != .request && kind != .onsend
         point.did = question.did
         point.transaction = question.transaction
         point.beginsDialog = kind == .request && question.did != nil && !question.isInDialog
@@ -346,6 +372,7 @@ package final class ScriptJudge {
         case .branchFailure: .branchFailure
         case .final: .failure
         case .local: .event
+        case .acknowledgement: .onsend
         }
     }
 
@@ -372,17 +399,25 @@ package final class ScriptJudge {
     }
 
     /// Takes what a run has left for others to do.
-    private func collect(_ question: ScriptQuestion?) {
-        notes += engine.host.run.notes
-        engine.host.run.notes.removeAll(keepingCapacity: true)
-        let wanted = engine.host.run.plan.dialogs.takeActs()
-        let (registrations, statuses) = engine.host.run.plan.takeRegistrations()
-        if !wanted.isIdle || !statuses.isEmpty || !registrations.isEmpty {
-            acts.append(
-                Acts(question: question, dialogs: wanted, registrations: registrations, statuses: statuses))
+    private func collect(_ question: ScriptQuestion?) { collect(question, &engine.host.run) }
+
+    private func collect(_ question: ScriptQuestion?, _ run: inout RouteRun) {
+        if !run.notes.isEmpty {
+            notes += run.notes
+            run.notes.removeAll(keepingCapacity: true)
         }
-        continuations += engine.host.run.plan.continuations
-        engine.host.run.plan.continuations.removeAll()
+        if run.plan.hasActs {
+            let wanted = run.plan.dialogs.takeActs()
+            let (registrations, statuses) = run.plan.takeRegistrations()
+            if !wanted.isIdle || !statuses.isEmpty || !registrations.isEmpty {
+                acts.append(
+                    Acts(question: question, dialogs: wanted, registrations: registrations, statuses: statuses))
+            }
+        }
+        if !run.plan.continuations.isEmpty {
+            continuations += run.plan.continuations
+            run.plan.continuations.removeAll()
+        }
     }
 
     func finish(
@@ -419,12 +454,12 @@ package final class ScriptJudge {
         case .asking: return nil  // Handled above.
         }
         keep(engine.host.run.state, question)
-        if engine.host.run.plan.isSuspended, engine.host.run.plan.verdict == .ended {
-            suspend(question)
-            return nil
-        }
         do throws(RouteFault) {
-            return try verdict(question)
+            guard let verdict = try Self.verdict(question, &engine.host.run) else {
+                suspend(question)
+                return nil
+            }
+            return verdict
         } catch {
             return failed(ScriptError(kind: .error, file: "", line: 0, text: error.text), question)
         }
@@ -447,12 +482,16 @@ package final class ScriptJudge {
 
     func keep(_ state: RouteState, _ question: ScriptQuestion) {
         guard question.transaction != 0 else { return }
-        var state = state
-        // Of branches whose runs waited side by side, each has its own.
-        if let others = states[question.transaction]?.branchFailureRoutes, !others.isEmpty {
-            state.branchFailureRoutes.merge(others) { mine, _ in mine }
+        guard let before = states.updateValue(state, forKey: question.transaction) else {
+            return noteNew(question.transaction)
         }
-        if states.updateValue(state, forKey: question.transaction) == nil { order.append(question.transaction) }
+        // Of branches whose runs waited side by side, each has its own.
+        guard !before.branchFailureRoutes.isEmpty else { return }
+        states[question.transaction]?.branchFailureRoutes.merge(before.branchFailureRoutes) { mine, _ in mine }
+    }
+
+    private func noteNew(_ transaction: UInt64) {
+        order.append(transaction)
         while states.count > Self.transactionLimit {
             states[order[head]] = nil
             head += 1

@@ -2,6 +2,7 @@
 // callgrind, once with n and once with 2n, and compares the differences with the thresholds:
 //
 //     swift run -c release understudy-bench NAME COUNT
+//     swift run -c release understudy-bench flat COUNT      so many runs of a script: exit 1 when memory grows with them
 //
 // The time is printed for whoever looks; nothing depends on it.
 
@@ -17,11 +18,15 @@ import Glibc
 enum UnderstudyBench {
     static func main() {
         let arguments = CommandLine.arguments
+        if arguments.count == 3, arguments[1] == "flat", let count = Int(arguments[2]), count > 0 {
+            exit(staysFlat(count) ? 0 : 1)
+        }
         let script = arguments.count == 4 ? contents(arguments[3]) : nil
         guard arguments.count == 3 || script != nil, let benchmark = named(arguments[1], script),
             let count = Int(arguments[2]), count > 0
         else {
             print("usage: understudy-bench NAME COUNT [SCRIPT]")
+            print("  flat: whether memory grows with so many runs of a script")
             print("  \(Benchmark.stock): the calls of `call`, routed by SCRIPT")
             for benchmark in Benchmark.all { print("  \(benchmark.name): \(benchmark.summary)") }
             exit(2)
@@ -29,6 +34,27 @@ enum UnderstudyBench {
         let began = milliseconds()
         for (name, value) in benchmark.run(count, 1_000, callocations_count) { print("\(name)=\(value)") }
         print("# \(milliseconds() - began) ms of processor time in all")
+    }
+
+    /// What a page or two come to, by which a process grows and shrinks.
+    private static let slack = 1 << 20
+
+    /// Whether the process is as large after so many runs as it was when everything that has a limit was full.
+    private static func staysFlat(_ count: Int) -> Bool {
+        var runs = EndlessRuns()
+        runs.run(150_000)
+        let before = residentBytes()
+        runs.run(count)
+        let after = residentBytes()
+        print("runs=\(count)\nbefore=\(before)\nafter=\(after)\nlua=\(runs.memory)")
+        print("# \(runs.waits) waited, \(runs.failures) failed")
+        return before > 0 && after <= before + slack
+    }
+
+    /// 0 where the system does not tell.
+    private static func residentBytes() -> Int {
+        let fields = String(decoding: contents("/proc/self/statm") ?? [], as: UTF8.self).split(separator: " ")
+        return fields.count > 1 ? (Int(fields[1]) ?? 0) * 4_096 : 0
     }
 
     /// With the cipher of the bus, where it was built.

@@ -92,7 +92,7 @@ enum Console {
     }
 
     /// Reads a whole file.
-    static func read(_ path: String) throws -> [UInt8] {
+    static func read(_ path: String) throws(NoFile) -> [UInt8] {
         guard !path.isEmpty else { throw NoFile(reason: "its name is empty") }
         guard !path.utf8.contains(0) else { throw NoFile(reason: "its name has a byte 0") }
         var found = stat()
@@ -103,7 +103,10 @@ enum Console {
             throw NoFile(reason: reason(code, isLink: isLink))
         }
         switch found.st_mode & S_IFMT {
-        case S_IFREG: return Array(try Data(contentsOf: URL(fileURLWithPath: path)))
+        case S_IFREG:
+            do { return Array(try Data(contentsOf: URL(fileURLWithPath: path))) } catch {
+                throw NoFile(reason: reason(error))
+            }
         case S_IFDIR: throw NoFile(reason: "it is a directory")
         case S_IFIFO: throw NoFile(reason: "it is a pipe, not a file")
         case S_IFSOCK: throw NoFile(reason: "it is a socket, not a file")

@@ -44,13 +44,13 @@ enum HostCheck {
     /// What a script has that will not work.
     private static func script(_ settings: ScriptSettings) -> [(isFatal: Bool, message: String)] {
         guard !settings.lua.isEmpty else { return [] }
-        do {
+        do throws(Console.NoFile) {
             let source = try CheckScript.source(settings.lua, settings.path.isEmpty ? nil : settings.path)
             if let objection = ScriptCheck.objection(to: source) { return [(true, objection)] }
             let findings = ScriptCheck.findings(in: source, modules: Set(settings.modules.map(\.rawValue)))
             return findings.map { ($0.kind == .syntax, $0.sentence) }
         } catch {
-            return [(true, (error as? Console.NoFile)?.reason ?? "\(settings.lua) cannot be read")]
+            return [(true, error.reason)]
         }
     }
 

@@ -143,7 +143,7 @@ final class NodeProcess: Sendable {
     ) throws(StartError) -> SIPThread<ScriptedNode> {
         let (log, live, keeper) = (parts.log, parts.live, parts.keeper)
         let dns = try openDNS(settings.dns, signal)
-        let judge = try openScript(parts.recipe, settings)
+        let judge = try openScript(parts.recipe)
         do throws(NanomsgError) {
             var bus: Bus?
             let secrets = settings.cluster.keys.seals.map(\.bytes)
@@ -192,16 +192,16 @@ final class NodeProcess: Sendable {
         let keeper: Keeper
     }
 
-    private static func openScript(
-        _ recipe: ScriptRecipe?, _ settings: Settings
-    ) throws(StartError) -> ScriptJudge? {
+    private static func openScript(_ recipe: ScriptRecipe?) throws(StartError) -> ScriptJudge? {
         guard let recipe else { return nil }
-        do {
-            return try recipe.judge(try recipe.source())
-        } catch let error as ScriptError {
-            throw StartError(description: "\(error.sentence); see script.lua")
+        let source: ScriptSource
+        do throws(Console.NoFile) { source = try recipe.source() } catch {
+            throw StartError(description: "\(error.reason); see script.lua")
+        }
+        do throws(ScriptError) {
+            return try recipe.judge(source)
         } catch {
-            throw StartError(description: "\(settings.script.lua) cannot be read; see script.lua")
+            throw StartError(description: "\(error.sentence); see script.lua")
         }
     }
 

@@ -91,7 +91,7 @@ actor Reloader {
     private func readScript() async throws(ScriptRefusal) -> ScriptSource? {
         guard let script else { return nil }
         let source: ScriptSource
-        do { source = try script.source() } catch { throw ScriptRefusal(why: "the script cannot be read") }
+        do throws(Console.NoFile) { source = try script.source() } catch { throw ScriptRefusal(why: error.reason) }
         let status = try? await live.status()
         guard status?.script?.version != source.version else { return nil }
         do throws(ScriptError) {

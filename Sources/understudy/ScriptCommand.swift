@@ -32,7 +32,7 @@ struct CheckScript: AsyncParsableCommand {
 
     func run() async throws {
         let source: ScriptSource
-        do { source = try Self.source(file, path) } catch let error as Console.NoFile {
+        do { source = try Self.source(file, path) } catch {
             Console.complain(error.reason)
             throw Console.failed
         }
@@ -52,8 +52,8 @@ struct CheckScript: AsyncParsableCommand {
     }
 
     /// A script with what it may require.
-    /// - Throws: `Console.NoFile` with a sentence.
-    static func source(_ file: String, _ path: String?) throws -> ScriptSource {
+    /// - Throws: A sentence, which names the file or the folder.
+    static func source(_ file: String, _ path: String?) throws(Console.NoFile) -> ScriptSource {
         var source = ScriptSource(main: .init(name: file, text: try read(file)))
         guard let path else { return source }
         guard let entries = FileManager.default.enumerator(atPath: path) else {
@@ -69,11 +69,11 @@ struct CheckScript: AsyncParsableCommand {
         return source
     }
 
-    private static func read(_ path: String) throws -> [UInt8] {
-        do {
+    private static func read(_ path: String) throws(Console.NoFile) -> [UInt8] {
+        do throws(Console.NoFile) {
             return try Console.read(path)
         } catch {
-            throw Console.NoFile(reason: "\(path) cannot be read: \(Console.reason(error))")
+            throw Console.NoFile(reason: "\(path) cannot be read: \(error.reason)")
         }
     }
 }

@@ -20,7 +20,7 @@ struct ScriptRecipe: Sendable {
     }
 
     /// The files as they are now.
-    func source() throws -> ScriptSource {
+    func source() throws(Console.NoFile) -> ScriptSource {
         try CheckScript.source(settings.script.lua, settings.script.path.isEmpty ? nil : settings.script.path)
     }
 

@@ -36,7 +36,7 @@ struct ScriptedNode: ~Copyable, NodeMachine {
         guard let judge else { return }
         judge.mediaListeners = (mediaListeners.ipv4 ?? .init(rawValue: 0), mediaListeners.ipv6 ?? .init(rawValue: 0))
         judge.localCallback = Array(modules.transactionCallback.utf8)
-        self.node.scriptPoints = modules.transactionCallback.isEmpty ? .passing : [.passing, .local]
+        self.node.scriptPoints = judge.points
     }
 
     /// What runs, for the status.
@@ -46,9 +46,11 @@ struct ScriptedNode: ~Copyable, NodeMachine {
 
     /// Serves with another script from the next question on.
     /// - Returns: Why the one from before serves on; `nil` when it does not.
-    func adopt(_ source: ScriptSource, _ recipe: ScriptRecipe) -> String? {
+    mutating func adopt(_ source: ScriptSource, _ recipe: ScriptRecipe) -> String? {
+        guard let judge else { return nil }
         do throws(ScriptError) {
-            try judge?.adopt(try recipe.engine(source))
+            try judge.adopt(try recipe.engine(source))
+            node.scriptPoints = judge.points
             return nil
         } catch {
             return error.sentence

@@ -49,6 +49,23 @@ struct BenchmarkTests {
         #expect(counts.map(\.name) == ["owner.allocations"])
     }
 
+    /// As `understudy-bench flat` has it, by what is counted alone: tests share a process.
+    @Test func `of a hundred thousand runs of a script nothing stays`() {
+        var runs = EndlessRuns()
+        /// The most of several looks: what is garbage is collected by and by.
+        func most(_ count: Int) -> Int {
+            (0..<20).reduce(0) { most, _ in
+                runs.run(count / 20)
+                return max(most, runs.memory)
+            }
+        }
+        let early = most(30_000)
+        let late = most(70_000)
+        #expect(late <= early + early / 10, "\(early) bytes, then \(late)")
+        #expect(runs.transactionCount == 65_536)
+        #expect(runs.failures == 100_000 / 7 && runs.waits > 10_000 && runs.verdicts > 99_000)
+    }
+
     @Test func `an owner publishes what it learns of its calls`() throws {
         let benchmark = try #require(Benchmark.named("call"))
         let counts = benchmark.run(3, 0) { 0 }

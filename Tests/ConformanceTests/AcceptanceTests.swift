@@ -77,6 +77,13 @@ struct AcceptanceTests {
         try expectToPass(name)
     }
 
+    @Test(.timeLimit(.minutes(5)), arguments: ["script-bad", "script-beside"])
+    func `a script that goes wrong is nobody else's, and one that goes well does what it does in Kamailio`(
+        name: String
+    ) throws {
+        try expectToPass(name)
+    }
+
     @Test(
         .timeLimit(.minutes(5)),
         arguments: ["killed-all", "killed-all-postgres", "killed-all-young", "expired-all", "stored"])

@@ -38,7 +38,7 @@ struct LocationTests {
         return record(
             (0..<count).map { _ in
                 entry(
-                    "k\(random.next() % 2)", "c\(random.next() % 2)", cSeq: UInt32(random.next() % 3),
+                    ["k0", "k1", "*"][Int(random.next() % 3)], "c\(random.next() % 2)", cSeq: UInt32(random.next() % 3),
                     counter: random.next() % 3, tag: UInt32(random.next() % 2), isGone: random.next() % 2 == 0,
                     until: Int64(random.next() % 3) * 1_000, kept: Int64(random.next() % 4) * 1_000)
             })
@@ -83,7 +83,39 @@ struct LocationTests {
         #expect(both.entries.count == 2 && both.contacts.map(\.callID) == [Array("c2".utf8)])
     }
 
-    @Test func `a contact whose time is over is told when its last trace leaves, what was taken back never`() throws {
+    @Test func `what takes back everything covers what was not known, and nothing that came after it`() throws {
+        let sweep = Self.record([
+            Self.entry("*", "c1", cSeq: 4, counter: 10, isGone: true, until: 0, kept: 60_000)
+        ])
+        let others = Self.record([
+            Self.entry("a", "c1", cSeq: 3, counter: 20, until: 60_000),  // Of the same Call-ID, before.
+            Self.entry("b", "c1", cSeq: 5, counter: 2, until: 60_000),
+            Self.entry("c", "c2", cSeq: 9, counter: 9, until: 60_000),  // Of another one, stamped before.
+            Self.entry("d", "c2", cSeq: 1, counter: 11, until: 60_000),
+        ])
+        for record in [try Self.joined(sweep, others), try Self.joined(others, sweep)] {
+            #expect(record.live(at: .zero).map(\.key) == [Array("b".utf8), Array("d".utf8)])
+            #expect(record.entries.count == 5)
+        }
+    }
+
+    @Test func `a contact that was taken back before it was registered is told as soon as any other`() throws {
+        var table = LocationTable(buckets: 4, hash: Self.hash, limit: 10, origin: .zero)
+        table.tellsExpired = true
+        let record = Self.record([
+            Self.entry("a", "c1", cSeq: 1, counter: 1, isGone: true, until: 0, kept: 7_200_000),
+            Self.entry("a", "c2", cSeq: 1, counter: 2, until: 60_000, kept: 7_200_000),
+        ])
+        _ = try table.learn(record, now: .zero)
+        table.advance(to: Instant.zero.advanced(milliseconds: 65_000))
+        #expect(table.takeExpired().isEmpty, "a renewal may be on its way")
+        table.advance(to: Instant.zero.advanced(milliseconds: 75_000))
+        #expect(table.takeExpired().map(\.contact.callID) == [Array("c2".utf8)])
+        table.advance(to: Instant.zero.advanced(milliseconds: 8_000_000))
+        #expect(table.takeExpired().isEmpty && table.count == 0, "once")
+    }
+
+    @Test func `a contact whose time is over is told some seconds later, what was taken back never`() throws {
         var table = LocationTable(buckets: 4, hash: Self.hash, limit: 10, origin: .zero)
         let record = Self.record([
             Self.entry("a", "c1", cSeq: 1, counter: 1, until: 10_000),

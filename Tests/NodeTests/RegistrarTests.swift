@@ -118,6 +118,26 @@ struct RegistrarTests {
         #expect(bench.nodes.allSatisfy { $0?.contacts(of: "bob@example.org", now: bench.now)?.contacts.count == 1 })
     }
 
+    @Test func `a star takes back what only others know`() throws {
+        var bench = Self.bench()
+        for name in ["bob", "bobs-other"] {
+            bench.receive(Self.register(["<sip:\(name)@10.0.9.2>"], cSeq: name.count), from: Self.phone, at: 0)
+            bench.advance(milliseconds: 100)
+        }
+        bench.kill(2)
+        bench.advance(milliseconds: 2_000)
+        bench.start(2)
+        // It has heard nobody.
+        bench.receive(Self.register(["*"], cSeq: 20, extra: "Expires: 0\r\n"), from: Self.phone, at: 2)
+        bench.advance(milliseconds: 6_000)
+        #expect(Self.status(bench, to: "r1", cSeq: 20) == 200)
+        let now = bench.now
+        #expect(bench.nodes.allSatisfy { $0?.contacts(after: nil, now: now).addresses.isEmpty == true })
+        bench.receive(Self.register(["<sip:bob@10.0.9.2>"], cSeq: 21), from: Self.phone, at: 1)
+        bench.advance(milliseconds: 100)
+        #expect(bench.nodes.allSatisfy { $0?.contacts(of: "bob@example.org", now: bench.now)?.contacts.count == 1 })
+    }
+
     @Test func `a contact that is not renewed is gone by its time, on every node`() throws {
         var bench = Self.bench { $0.registrar.minExpires = .seconds(1) }
         bench.receive(Self.register(["<sip:bob@10.0.9.2>;expires=5"]), from: Self.phone, at: 0)

@@ -154,6 +154,38 @@ struct BranchFailureScriptTests {
         #expect(rounds == ForkTarget.limit)
     }
 
+    @Test func `a failure route reads the response that it is about`() throws {
+        var desk = try ScriptDesk(
+            """
+            function ksr_request_route()
+              KSR.tm.t_on_branch_failure("failed")
+              KSR.tm.t_on_failure("failed")
+              KSR.tm.t_relay()
+            end
+            function failed()
+              KSR.info(table.concat({KSR.pv.getw("$T_rpl($rs)"), KSR.pv.getw("$T_rpl($rr)"),
+                KSR.pv.getw("$T_rpl($hdr(Retry-After))"), KSR.pv.getw("$T_rpl($hdr(X-None))"), KSR.pv.get("$rm")}, " "))
+            end
+            """)
+        let sent = try desk.receive(Self.invite, from: Self.caller)
+        let invite = try #require(sent.first { $0.to == Self.callee })
+        let busy = ScriptCall.answer("486 Busy Here", to: invite, extra: "Retry-After: 7\r\n")
+        _ = try desk.receive(busy, from: Self.callee)
+        #expect(desk.said == Array(repeating: "486 Busy Here 7 <null> INVITE", count: 2), "\(desk.said)")
+        var silent = try ScriptDesk(
+            """
+            function ksr_request_route()
+              KSR.info(KSR.pv.getw("$T_rpl($rs)"))
+              KSR.tm.t_on_failure("failed")
+              KSR.tm.t_relay()
+            end
+            function failed() KSR.info(KSR.pv.getw("$T_rpl($rs)") .. " " .. KSR.pv.get("$T_reply_code")) end
+            """)
+        _ = try silent.receive(Self.invite, from: Self.caller)
+        _ = silent.advance(milliseconds: 33_000)
+        #expect(silent.said == ["<null>", "<null> 408"], "nobody answered: \(silent.said)")
+    }
+
     // MARK: What leaves
 
     @Test func `ksr_onsend_route sees what leaves, and whither, after the branch route`() throws {
@@ -176,6 +208,31 @@ struct BranchFailureScriptTests {
         let sent = try desk.receive(Self.invite, from: Self.caller)
         #expect(sent.contains { $0.to == Self.third && $0.lines("X-Branch").count == 1 })
         #expect(desk.said == ["127.0.0.21 5072 1 udp 2 1", "true", "true"], "\(desk.said)")
+        #expect(desk.failures.isEmpty, "\(desk.failures)")
+    }
+
+    @Test(arguments: [("", true), ("KSR.x.drop()", false)])
+    func `it sees the ACK of a 2xx, and can stop it`(verdict: String, isSent: Bool) throws {
+        var desk = try ScriptDesk(
+            """
+            function ksr_request_route()
+              if KSR.siputils.has_totag() > 0 then KSR.rr.loose_route() else KSR.rr.record_route() end
+              KSR.tm.t_relay()
+            end
+            function ksr_onsend_route()
+              KSR.info(KSR.pv.get("$rm") .. " to " .. KSR.pv.get("$sndto(port)"))
+              if KSR.is_ACK() then \(verdict) end
+            end
+            """)
+        let invite = try #require(try desk.receive(Self.invite, from: Self.caller).first { $0.to == Self.callee })
+        let answer = ScriptCall.answer("200 OK", to: invite, extra: "Contact: <sip:bob@127.0.0.21:5070>\r\n")
+        let told = try #require(try desk.receive(answer, from: Self.callee).first { $0.status == 200 })
+        let route = try #require(told.lines("Record-Route").first).replacing("Record-Route", with: "Route")
+        let ack = ScriptCall.request(
+            "ACK sip:bob@127.0.0.21:5070", "ACK", to: "<sip:bob@x>;tag=b", extra: route + "\r\n")
+        let sent = try desk.receive(ack, from: Self.caller)
+        #expect(desk.said == ["INVITE to 5070", "ACK to 5070"], "\(desk.said)")
+        #expect(sent.contains { $0.firstLine.hasPrefix("ACK") && $0.to == Self.callee } == isSent)
         #expect(desk.failures.isEmpty, "\(desk.failures)")
     }
 

@@ -33,7 +33,7 @@ struct ScriptDesk {
     var localCallback = "" {
         didSet {
             judge.localCallback = Array(localCallback.utf8)
-            node.scriptPoints = localCallback.isEmpty ? .passing : [.passing, .local]
+            node.scriptPoints = judge.points
         }
     }
     /// The function that contacts whose time is over are told to.
@@ -67,7 +67,7 @@ struct ScriptDesk {
         let source = ScriptSource(main: .init(name: "route.lua", text: Array(script.utf8)))
         judge = try ScriptJudge(
             try ScriptEngine(source, limits: ScriptLimits(), run: run), sockets: settings.sip.listen)
-        node.scriptPoints = .passing
+        node.scriptPoints = judge.points
         node.advance(to: now, into: &out)
         out.removeAll()
     }

@@ -155,7 +155,22 @@ package struct StoredBinding: Equatable, Sendable {
     /// What is kept for others' sake is kept longer than they may be mistaken.
     package var leavesAt: Instant { keptUntil.advanced(by: keptUntil > expiresAt ? .seconds(40) : .seconds(10)) }
 
+    /// When somebody may be told of its end: a renewal would be here by then.
+    var toldAt: Instant { expiresAt.advanced(by: .seconds(10)) }
+
     package func isLive(at now: Instant) -> Bool { !isGone && expiresAt > now }
+
+    /// The key of what takes back every contact: `*`, which is no URI.
+    package static let everything: [UInt8] = [0x2A]
+
+    /// It takes back every contact that there was.
+    package var isSweep: Bool { isGone && key == Self.everything }
+
+    /// Of one Call-ID its CSeq says what came before what, of several the stamp does.
+    func covers(_ other: StoredBinding) -> Bool {
+        if other.callID == callID { return other.cSeq < cSeq }
+        return (other.stamp.counter, other.stamp.tag) < (stamp.counter, stamp.tag)
+    }
 
     func isSameEntry(as other: StoredBinding) -> Bool { key == other.key && callID == other.callID }
 

@@ -6,6 +6,10 @@
 // would have cycles, and the join would depend on who comes first. Of one contact that entry is looked at whose stamp
 // is the largest (`contacts`); the others only wait for their end.
 //
+// What takes back every contact of the address, known here or not (`Contact: *`), is an entry of its own (`isSweep`). It
+// covers what its Call-ID had said before, and of others what was stamped before it. A version that does not know it
+// keeps it as a contact that is gone.
+//
 // Join: of one key the larger (CSeq, stamp, bytes) stays, of equal ones the earlier times. Nothing is ever taken out by
 // a join: what is taken back is an entry that says so, and an entry leaves by its own time. No two clocks are compared:
 // times are local instants, and travel as what is left of them. What has passed when it comes is not taken, so nothing
@@ -116,10 +120,17 @@ package struct LocationRecord: Equatable, Sendable {
     /// When an entry leaves next.
     var nextLeaving: Instant? { entries.map(\.leavesAt).min() }
 
-    /// Of each contact what was said of it last, taken back or not, in the order of their keys.
+    /// Of each contact what was said of it last, taken back or not, in the order of their keys; without what was taken
+    /// back with everything else.
     package var contacts: [StoredBinding] {
+        var found = lastSaid
+        for sweep in entries where sweep.isSweep { found.removeAll { sweep.covers($0) } }
+        return found
+    }
+
+    private var lastSaid: [StoredBinding] {
         var found: [StoredBinding] = []
-        for entry in entries {
+        for entry in entries where !entry.isSweep {
             if let last = found.last, last.key == entry.key {
                 let isLater = (last.stamp.counter, last.stamp.tag) < (entry.stamp.counter, entry.stamp.tag)
                 if isLater { found[found.count - 1] = entry }

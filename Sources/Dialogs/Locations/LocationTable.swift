@@ -6,6 +6,9 @@
 //
 // An address without entries is forgotten without a tombstone: whatever could come back has expired by itself.
 //
+// Of a contact that ends its node may tell (`tellsExpired`): once, some seconds after its end, by when a renewal that
+// reached another node is here.
+//
 // Invariants: a bucket's digest is the wrapping sum of the keyed hashes of (number, bytes) of its entries; a record has
 // a timer for its next end. Limit: `limit` addresses; at it a new one is refused, typed and counted.
 
@@ -39,6 +42,8 @@ package struct LocationTable: Sendable {
         var record: LocationRecord
         var share: UInt64
         var timer: TimerID
+        /// Of contacts that ended before, somebody was told, or nobody is.
+        var toldUntil: Instant
     }
 
     private struct Bucket: Sendable {
@@ -159,8 +164,22 @@ package struct LocationTable: Sendable {
         entryCount += record.entries.count - (old?.record.entries.count ?? 0)
         count(bucket, add: share, takeAway: old?.share ?? 0)
         if isNews { buckets[bucket].changedAt = max(buckets[bucket].changedAt, now) }
-        let timer = record.nextLeaving.map { wheel.schedule(id, at: $0) } ?? .none
-        entries[id] = Entry(record: record, share: share, timer: timer)
+        let toldUntil = old?.toldUntil ?? now
+        entries[id] = Entry(record: record, share: share, timer: .none, toldUntil: toldUntil)
+        schedule(id)
+    }
+
+    /// Sets its timer for when an entry leaves next, or somebody is to be told of one.
+    private mutating func schedule(_ id: UInt64) {
+        guard let entry = entries[id] else { return }
+        var next = entry.record.nextLeaving
+        if tellsExpired {
+            for contact in entry.record.contacts where !contact.isGone && contact.toldAt > entry.toldUntil {
+                next = min(next ?? contact.toldAt, contact.toldAt)
+            }
+        }
+        wheel.cancel(entry.timer)
+        entries[id]?.timer = next.map { wheel.schedule(id, at: $0) } ?? .none
     }
 
     private mutating func count(_ bucket: Int, add share: UInt64, takeAway old: UInt64) {
@@ -192,27 +211,30 @@ package struct LocationTable: Sendable {
         for id in due {
             guard let entry = entries[id] else { continue }
             entries[id]?.timer = .none
+            if tellsExpired { noteExpired(entry, now: now) }
+            entries[id]?.toldUntil = now
             var record = entry.record
             let before = record.entries.count
             guard record.expire(now: now) else {
-                entries[id]?.timer = record.nextLeaving.map { wheel.schedule(id, at: $0) } ?? .none
+                schedule(id)
                 continue
             }
             counters.expired += UInt64(before - record.entries.count)
-            if tellsExpired { noteExpired(entry.record, left: record) }
             put(record, id, now: now)
             if record.entries.isEmpty { forget(id) }
         }
     }
 
-    /// Contacts of which nothing is left, and that nobody had taken back.
-    private mutating func noteExpired(_ before: LocationRecord, left: LocationRecord) {
-        for contact in before.contacts where !contact.isGone && left.lastTrace(of: contact.key) == nil {
+    /// Contacts whose time is over since the last look, and that nobody had taken back: however long what was said of
+    /// them before is kept.
+    private mutating func noteExpired(_ entry: Entry, now: Instant) {
+        for contact in entry.record.contacts
+        where !contact.isGone && contact.toldAt > entry.toldUntil && contact.toldAt <= now {
             guard expired.count < Self.expiredLimit else {
                 counters.untold += 1
                 continue
             }
-            expired.append(ExpiredContact(location: before.aor, contact: contact))
+            expired.append(ExpiredContact(location: entry.record.aor, contact: contact))
         }
     }
 

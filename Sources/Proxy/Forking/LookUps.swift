@@ -15,7 +15,7 @@ package struct LookUps: Sendable {
         /// One of the requests that the cluster makes; of a probe the next.
         case own(SlotID, Int)
         /// Bytes that are sent without a transaction, and the socket that they had best leave from.
-        case stateless([UInt8], ListenerID?)
+        case stateless([UInt8], ListenerID?, ScriptQuestion?)
     }
 
     struct Entry: Sendable {

@@ -21,7 +21,7 @@ extension Proxy {
         context.contextTimer = .none
         let (status, best) = bestResult(context)
         if leavesToOther(&context, status: status, dialogs: &dialogs) { return }
-        if askAboutFinal(&context, id, status: status) { return }
+        if askAboutFinal(&context, id, status: status, branch: best) { return }
         if context.method == .invite {
             let told = context.endCode ?? (status == 503 ? 500 : status)
             learnFailure(context, status: told, dialogs: &dialogs)

@@ -99,7 +99,7 @@ extension Proxy {
         if target != .none {
             effects.queue.send(sent, to: target, from: listener(ofGenerated: sent, toward: target))
         } else if let name = nameOfHop(sent) {
-            if !ask(for: name, .stateless(sent, nil)) { counters.dropped += 1 }
+            if !ask(for: name, .stateless(sent, nil, nil)) { counters.dropped += 1 }
         }
     }
 }

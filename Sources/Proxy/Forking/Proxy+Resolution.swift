@@ -58,14 +58,16 @@ extension Proxy {
         case .target(let id, let place):
             targetResolved(id, place, Array(usable), dialogs: &dialogs)
         case .own(let id, let index): ownResolved(id, index, usable.first, of: lookUp.host, dialogs: &dialogs)
-        case .stateless(let bytes, let near):
+        case .stateless(let bytes, let near, let question):
             guard let endpoint = usable.first else {
                 counters.dropped += 1
                 return
             }
-            effects.queue.send(
-                request(bytes, at: endpoint), to: endpoint, from: egressListener(endpoint, near: near),
-                serverName: serverName(lookUp.host, endpoint))
+            var leaving = LeavingAcknowledgement(
+                bytes: request(bytes, at: endpoint), target: endpoint,
+                listener: egressListener(endpoint, near: near))
+            leaving.serverName = serverName(lookUp.host, endpoint)
+            send(leaving, asking: question)
         }
     }
 

@@ -26,36 +26,44 @@ extension Proxy {
             case .request:
                 let failure = RequestVerdict(.answer(status: 500, reason: [], lines: []))
                 carryOut(.request(failure), subject, dialogs: &dialogs)
-            case .branch, .response, .local: carryOut(.message(.goOn([])), subject, dialogs: &dialogs)
+            case .branch, .response, .local, .acknowledgement: carryOut(.message(.goOn([])), subject, dialogs: &dialogs)
             case .branchFailure, .final: carryOut(.final(.best), subject, dialogs: &dialogs)
             }
         }
     }
 
     private mutating func carryOut(
-        _ verdict: ScriptVerdict, _ subject: ScriptRoom.Subject, dialogs: inout DialogTable
+        _ verdict: ScriptVerdict, _ subject: consuming ScriptRoom.Subject, dialogs: inout DialogTable
     ) {
-        switch (subject, verdict) {
-        case (.request(let waited), .request(let verdict)): goOn(waited, verdict, dialogs: &dialogs)
-        case (.branch(let id, let index), .message(let verdict)):
-            goOn(id, branch: index, verdict, dialogs: &dialogs)
-        case (.response(let id, let number), .message(let verdict)):
-            goOn(id, response: number, verdict, dialogs: &dialogs)
-        case (.branchFailure(let id, let index, let end), .final(let verdict)):
-            goOn(id, failed: index, end, verdict, dialogs: &dialogs)
-        case (.final(let id), .final(let verdict)): goOn(id, verdict, dialogs: &dialogs)
-        case (.local(let id, let index), .message(let verdict)):
-            goOn(id, own: index, verdict, dialogs: &dialogs)
-        default: preconditionFailure("a verdict is of the kind that its question asks for")
+        // One after the other: both as one value would be copied.
+        switch subject {
+        case .request(let waited):
+            if case .request(let verdict) = verdict { return goOn(waited, verdict, dialogs: &dialogs) }
+        case .branch(let id, let index):
+            if case .message(let verdict) = verdict { return goOn(id, branch: index, verdict, dialogs: &dialogs) }
+        case .response(let id, let number):
+            if case .message(let verdict) = verdict { return goOn(id, response: number, verdict, dialogs: &dialogs) }
+        case .branchFailure(let id, let index, let end):
+            if case .final(let verdict) = verdict { return goOn(id, failed: index, end, verdict, dialogs: &dialogs) }
+        case .final(let id):
+            if case .final(let verdict) = verdict { return goOn(id, verdict, dialogs: &dialogs) }
+        case .local(let id, let index):
+            if case .message(let verdict) = verdict { return goOn(id, own: index, verdict, dialogs: &dialogs) }
+        case .acknowledgement(let leaving):
+            if case .message(let verdict) = verdict { return goOn(leaving, verdict) }
         }
+        preconditionFailure("a verdict is of the kind that its question asks for")
     }
 
     mutating func ask(
-        _ token: UInt64, _ point: ScriptQuestion.Point, _ bytes: [UInt8], _ context: ResponseContext, _ id: SlotID
+        _ token: UInt64, _ point: ScriptQuestion.Point, _ bytes: [UInt8], _ context: ResponseContext, _ id: SlotID,
+        reply: [UInt8] = []
     ) {
         var question = ScriptQuestion(
             token: token, point: point, bytes: bytes, source: context.sender, listener: context.near,
             flow: context.flow, did: context.did, isInDialog: !context.isInitial, transaction: Self.name(id))
+        question.reply = reply
+        if case .response = point { question.number = messageNumber }
         if case .branch(let index) = point { question.target = context.branches[index].target }
         effects.items.append(.ask(question))
     }
@@ -111,10 +119,11 @@ extension Proxy {
             refuse(Refusal(503, retryAfter: 10), plan)
             return true
         }
-        let question = ScriptQuestion(
+        var question = ScriptQuestion(
             token: token, point: .request, bytes: waited.bytes, source: plan.source, listener: plan.near,
             flow: plan.arrivalFlow, did: plan.did, isInDialog: plan.isInDialog,
             transaction: plan.transaction.map(Self.name) ?? 0)
+        question.number = messageNumber
         if case .registrar = awaited {
             effects.items.append(.locate(question))
         } else {
@@ -302,7 +311,9 @@ extension Proxy {
 
     /// Asks before the best response goes upstream, once a round.
     /// - Returns: Whether it waits.
-    mutating func askAboutFinal(_ context: inout ResponseContext, _ id: SlotID, status: Int) -> Bool {
+    mutating func askAboutFinal(
+        _ context: inout ResponseContext, _ id: SlotID, status: Int, branch: Int?
+    ) -> Bool {
         if context.final == .asked { return true }
         guard scriptPoints.contains(.final), context.kind == .forwarded, context.final == .open, !context.cancelled,
             context.endCode == nil
@@ -312,7 +323,8 @@ extension Proxy {
             return false
         }
         context.final = .asked
-        ask(token, .final(status), context.template, context, id)
+        let reply = branch.map { context.branches[$0].response } ?? []
+        ask(token, .final(status), context.template, context, id, reply: reply)
         return true
     }
 

@@ -26,7 +26,9 @@ extension Proxy {
             return false
         }
         context.branches[index].isFailureAsked = true
-        ask(token, .branchFailure(index, status: status), context.template, context, id)
+        ask(
+            token, .branchFailure(index, status: status), context.template, context, id,
+            reply: context.branches[index].response)
         return true
     }
 

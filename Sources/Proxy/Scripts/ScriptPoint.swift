@@ -10,6 +10,7 @@
 //   failure    a branch has ended without a 2xx, before anything follows   it has ended
 //   final      no branch is left, before the best response goes upstream   the best response goes upstream
 //   local      a request that the cluster makes, before it is sent         it is sent as it is
+//   ACK        of a 2xx, written, before it is sent                        it is sent as it is
 //
 // Never asked about: copies of what is here already, CANCEL (it follows its INVITE), ACKs of failures, what a member
 // passes on, and what an heir ends for a dead node, whose script is gone with it.
@@ -30,6 +31,7 @@ package struct ScriptPoints: OptionSet, Sendable {
     package static let final = ScriptPoints(rawValue: 8)
     package static let branchFailure = ScriptPoints(rawValue: 16)
     package static let local = ScriptPoints(rawValue: 32)
+    package static let acknowledgement = ScriptPoints(rawValue: 64)
     /// All that a request from outside passes.
     package static let passing: ScriptPoints = [.request, .branch, .response, .branchFailure, .final]
 }
@@ -48,6 +50,8 @@ package struct ScriptQuestion: Sendable {
         case final(Int)
         /// A request of the cluster's own.
         case local
+        /// An ACK of a 2xx, as it leaves.
+        case acknowledgement
     }
 
     /// Names the question; `Proxy.decide` takes the verdict with it.
@@ -55,6 +59,10 @@ package struct ScriptQuestion: Sendable {
     package var point: Point
     /// The message that it is about; for `final` and `branchFailure` the request as its branches were made from it.
     package var bytes: [UInt8]
+    /// The node's number for that message while it has it at hand, read; 0 for one that it has not.
+    package var number: UInt64 = 0
+    /// For `final` and `branchFailure` the response that is the reason; empty where nobody answered.
+    package var reply: [UInt8] = []
     /// Who sent the request, and where and how it came in.
     package var source: Endpoint
     package var listener: ListenerID
@@ -64,7 +72,7 @@ package struct ScriptQuestion: Sendable {
     package var isInDialog: Bool
     /// The same for all questions of one transaction; 0 for an ACK, and for what the cluster makes.
     package var transaction: UInt64
-    /// Where a branch or a request of the cluster's goes; `nil` elsewhere.
+    /// Where a branch, an ACK or a request of the cluster's goes; `nil` elsewhere.
     package var target: Endpoint?
 }
 

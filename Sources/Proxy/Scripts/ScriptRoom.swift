@@ -22,6 +22,7 @@ struct ScriptRoom: Sendable {
         case final(SlotID)
         /// A request of the cluster's own, by its position.
         case local(SlotID, Int)
+        case acknowledgement(LeavingAcknowledgement)
     }
 
     private var subjects: [UInt64: Subject] = [:]
@@ -36,7 +37,7 @@ struct ScriptRoom: Sendable {
     var next: Instant? { head < order.count ? order[head].until : nil }
 
     /// - Returns: The token; `nil` when there is no room.
-    mutating func keep(_ subject: Subject, now: Instant) -> UInt64? {
+    mutating func keep(_ subject: consuming Subject, now: Instant) -> UInt64? {
         guard subjects.count < Self.limit else { return nil }
         lastToken &+= 1
         subjects[lastToken] = subject

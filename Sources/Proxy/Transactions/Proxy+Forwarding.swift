@@ -288,7 +288,7 @@ extension Proxy {
         if let name = plan.targets.first?.name {
             let sent = forwardedRequest(plan, branch: .transaction(token))
             let near = plan.routeListener ?? plan.near
-            if !ask(for: name, .stateless(sent, near)) { counters.dropped += 1 }
+            if !ask(for: name, .stateless(sent, near, questionOfAcknowledgement(plan))) { counters.dropped += 1 }
             return
         }
         if let target = plan.targets.first, let hop = target.candidates.first {
@@ -298,6 +298,11 @@ extension Proxy {
         }
         writeForwarded(plan, branch: .transaction(token))
         let listener = listener(for: plan, toward: plan.nextHop)
+        if let question = questionOfAcknowledgement(plan) {
+            var leaving = LeavingAcknowledgement(bytes: scratch.copy(), target: plan.nextHop, listener: listener)
+            (leaving.flow, leaving.outline) = (plan.flow, writtenOutline)
+            return send(leaving, asking: question)
+        }
         effects.queue.send(scratch.bytes, to: plan.nextHop, from: listener, flow: plan.flow, outline: writtenOutline)
     }
 

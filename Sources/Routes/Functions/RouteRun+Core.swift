@@ -32,7 +32,20 @@ extension RouteRun {
 
     package func isOurs(uri: [UInt8]) -> Bool { !uri.isEmpty && settings.isOurs(text: uri) }
 
-    package func isOurs(header: HeaderName) -> Bool { uri(header).map { isOurs(uri: $0) } ?? false }
+    /// Of the Request-URI as the run has it.
+    package var isOursByRequestURI: Bool {
+        guard plan.requestURI.isEmpty, let uri = message.parsedRequestURI, uri.scheme != .other, uri.scheme != .tel
+        else { return isOurs(uri: requestURI) }
+        return settings.isOurs(uri, in: message.bytes)
+    }
+
+    package func isOurs(header: HeaderName) -> Bool {
+        guard let address = message.firstNameAddress(header) else { return false }
+        guard let uri = try? URI(message.bytes, address.uri), uri.scheme != .other, uri.scheme != .tel else {
+            return isOurs(uri: message.copy(address.uri))
+        }
+        return settings.isOurs(uri, in: message.bytes)
+    }
 
     package func isOurs(source: Endpoint) -> Bool {
         if settings.members.contains(source.address) { return true }

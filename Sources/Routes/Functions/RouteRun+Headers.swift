@@ -131,6 +131,7 @@ extension RouteRun {
     /// From here on the message is the edited one.
     package mutating func applyChanges() throws(RouteFault) -> Bool {
         guard let bytes = try edited() else { return true }
+        lent = 0
         do throws(SIPParseError) {
             try message.load(RawSpan(_elements: bytes.span))
             try message.identify()

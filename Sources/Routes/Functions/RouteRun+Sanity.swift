@@ -26,8 +26,7 @@ extension RouteRun {
     private mutating func finding(_ checks: Int, _ uris: Int) throws(RouteFault) -> Finding? {
         if checks & 1_024 != 0, let finding = uriFinding(uris) { return finding }
         if checks & 2 != 0, message.isRequest {
-            let uri = requestURI
-            guard let parts = try? URI(uri, ByteRange(uri)), parts.scheme != .other || message.namesEmergencyService
+            guard let parts = parsedRequestURI, parts.scheme != .other || message.namesEmergencyService
             else { return Finding(416, "Unsupported URI Scheme in Request URI") }
         }
         if checks & 256 != 0, let value = value(.expires), RouteText.leadingNumber(value) == nil {
@@ -42,14 +41,20 @@ extension RouteRun {
     }
 
     private func uriFinding(_ uris: Int) -> Finding? {
-        func isBad(_ uri: [UInt8]?) -> Bool { uri.map { (try? URI($0, ByteRange($0))) == nil } ?? true }
-        if uris & 1 != 0, message.isRequest, isBad(requestURI) { return Finding(400, "Bad Request URI") }
-        if uris & 2 != 0, isBad(uri(.from)) { return Finding(400, "Bad From URI") }
-        if uris & 4 != 0, isBad(uri(.to)) { return Finding(400, "Bad To URI") }
-        if uris & 8 != 0, message.first(.contact) != nil, isBad(uri(.contact)) {
-            return Finding(400, "Bad Contact URI")
+        func isBad(_ name: HeaderName) -> Bool {
+            guard let address = message.firstNameAddress(name) else { return true }
+            return (try? URI(message.bytes, address.uri)) == nil
         }
+        if uris & 1 != 0, message.isRequest, parsedRequestURI == nil { return Finding(400, "Bad Request URI") }
+        if uris & 2 != 0, isBad(.from) { return Finding(400, "Bad From URI") }
+        if uris & 4 != 0, isBad(.to) { return Finding(400, "Bad To URI") }
+        if uris & 8 != 0, message.first(.contact) != nil, isBad(.contact) { return Finding(400, "Bad Contact URI") }
         return nil
+    }
+
+    /// The Request-URI as the run has it, taken apart; its ranges are of where it stands.
+    private var parsedRequestURI: URI? {
+        plan.requestURI.isEmpty ? message.parsedRequestURI : try? URI(plan.requestURI, ByteRange(plan.requestURI))
     }
 
     private func unknownRequirement() -> [UInt8]? {

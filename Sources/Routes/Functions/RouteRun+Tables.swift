@@ -23,16 +23,13 @@ extension RouteRun {
 
     /// `eq`, `ne`, `sw` on the names of a table's entries.
     package static func matches(_ operation: [UInt8], _ wanted: [UInt8], _ text: [UInt8]) -> Bool {
-        switch String(decoding: operation, as: UTF8.self) {
-        case "eq": text == wanted
-        case "ne": text != wanted
-        case "sw": text.starts(with: wanted)
-        default: false
-        }
+        if Text.equals(operation, ByteRange(operation), "eq") { return text == wanted }
+        if Text.equals(operation, ByteRange(operation), "ne") { return text != wanted }
+        return Text.equals(operation, ByteRange(operation), "sw") && text.starts(with: wanted)
     }
 
     package func matchesName(_ table: [UInt8], _ operation: [UInt8], _ wanted: [UInt8]) -> Bool {
-        if operation == [UInt8](copying: "eq") {
+        if Text.equals(operation, ByteRange(operation), "eq") {
             // The common question, without walking the table.
             return memory.count(table, at: time.now, named: wanted) > 0
         }

@@ -77,6 +77,8 @@ package struct Registration: Sendable {
         if request.contacts.isEmpty { outcome = request.removesAll ? .deleted : .returned }
         if request.removesAll {
             for entry in live where try Self.admits(entry.key, request, known) { news.add(writer.removal(of: entry)) }
+            // And what others know: they have it, or will have it, and this node may never have heard of it.
+            if try Self.admits(StoredBinding.everything, request, known) { news.add(writer.sweep()) }
         }
         try checkRoom(known, contacts: reached.count, rules, now: now)
     }
@@ -122,6 +124,15 @@ package struct Registration: Sendable {
             return StoredBinding(binding, expiresAt: until, keptUntil: kept)
         }
 
+        func sweep() -> StoredBinding {
+            var binding = base
+            (binding.key, binding.contact) = (StoredBinding.everything, StoredBinding.everything)
+            (binding.isGone, binding.lifetimeSeconds) = (true, 0)
+            let kept = known.entries.map(\.keptUntil).max() ?? now
+            return StoredBinding(
+                binding, expiresAt: now, keptUntil: max(kept, now.advanced(by: .seconds(longest))))
+        }
+
         func removal(of entry: StoredBinding) -> StoredBinding {
             var binding = entry.binding
             (binding.callID, binding.cSeq, binding.stamp) = (base.callID, base.cSeq, base.stamp)
@@ -136,7 +147,7 @@ package struct Registration: Sendable {
 extension StoredBinding {
     /// Whether it takes back what is there, or stands in the place of an entry: however full a record is, that goes in.
     fileprivate func isRemoval(in known: LocationRecord, now: Instant) -> Bool {
-        isGone && known.entries.contains { $0.key == key && ($0.callID == callID || $0.isLive(at: now)) }
+        isSweep || isGone && known.entries.contains { $0.key == key && ($0.callID == callID || $0.isLive(at: now)) }
     }
 }
 

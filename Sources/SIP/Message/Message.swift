@@ -30,6 +30,9 @@ package struct Message: Sendable {
         identity.reserveCapacity(1)
     }
 
+    /// Whether `identify` has read it, and found it good.
+    package var isIdentified: Bool { !identity.isEmpty }
+
     /// Keeps what `identify` has read.
     mutating func remember(_ identity: MessageIdentity) { self.identity.append(identity) }
 

@@ -17,13 +17,14 @@ package struct KSRFunction: Sendable {
     package let name: String
     package let result: Result
     package let parameters: [Parameter]
+    /// What stands before the dot; empty for KSR's own.
+    package let module: String
+    /// What it writes into the log is the script's own words.
+    package let isLog: Bool
     let body: Body
 
     init(_ name: String, _ result: Result, _ parameters: Parameter..., body: @escaping Body) {
-        self.name = name
-        self.result = result
-        self.parameters = parameters
-        self.body = body
+        self.init(name, result, parameters, body: body)
     }
 
     /// A question: 1, or -1.
@@ -49,41 +50,18 @@ package struct KSRFunction: Sendable {
         self.result = result
         self.parameters = parameters
         self.body = body
+        module = name.contains(".") ? String(name.prefix { $0 != "." }) : ""
+        isLog = module == "xlog" || (module.isEmpty && result == .nothing)
     }
-
-    /// What stands before the dot; empty for KSR's own.
-    package var module: String { name.split(separator: ".").count > 1 ? String(name.prefix { $0 != "." }) : "" }
-
-    /// What it writes into the log is the script's own words.
-    package var isLog: Bool { module == "xlog" || (module.isEmpty && result == .nothing) }
 
     /// Calls it as the rules say.
     package func call(_ run: inout RouteRun, _ given: KSRArguments) throws(RouteFault) -> RouteValue {
-        guard given.values.isEmpty == parameters.isEmpty else {
-            let what = given.values.isEmpty ? "invalid number of parameters" : "invalid parameters"
+        guard given.isEmpty == parameters.isEmpty else {
+            let what = given.isEmpty ? "invalid number of parameters" : "invalid parameters"
             run.note(.error, "\(what) for: \(name)")
             return .flag(false)
         }
         return try body(&run, given)
-    }
-}
-
-/// What a script gave.
-package struct KSRArguments: Sendable {
-    package var values: [RouteValue]
-
-    package init(_ values: [RouteValue] = []) { self.values = values }
-
-    package func text(_ index: Int) -> [UInt8] {
-        guard values.indices.contains(index) else { return [] }
-        if case .flag = values[index] { return [] }
-        return values[index].bytes
-    }
-
-    package func number(_ index: Int) -> Int {
-        guard values.indices.contains(index) else { return 0 }
-        if case .flag = values[index] { return 0 }
-        return values[index].number
     }
 }
 

@@ -38,7 +38,7 @@ extension Library {
 
     private static let ourselves: [KSRFunction] = [
         .tells("is_myself", .text) { run, given in run.isOurs(uri: given.text(0)) },
-        .tells("is_myself_ruri") { run, _ in run.isOurs(uri: run.requestURI) },
+        .tells("is_myself_ruri") { run, _ in run.isOursByRequestURI },
         .tells("is_myself_furi") { run, _ in run.isOurs(header: .from) },
         .tells("is_myself_turi") { run, _ in run.isOurs(header: .to) },
         .tells("is_myself_duri") { run, _ in run.isOurs(uri: run.plan.destination) },
@@ -125,7 +125,7 @@ extension Library {
                 run.note(.error, "function '\(name)' is not available")
                 return .integer(-1)
             }
-            return try function.call(&run, KSRArguments(Array(given.values.dropFirst())))
+            return try function.call(&run, given.dropFirst())
         },
         KSRFunction("route", .number, .text) { run, given in
             run.note(.error, "there is no route block '\(given.text(0).shown)' of a kamailio.cfg")

@@ -51,7 +51,7 @@ extension World {
     /// Prepares a node that has a script.
     func prepare(_ node: inout Node, _ judge: ScriptJudge?) {
         guard let judge else { return }
-        node.scriptPoints = judge.localCallback.isEmpty ? .passing : [.passing, .local]
+        node.scriptPoints = judge.points
         node.tellsExpiredContacts = !judge.localCallback.isEmpty
     }
 
