@@ -262,6 +262,11 @@ package struct Node: Sendable {
         return true
     }
 
+    /// Takes what a run has written of a message: its verdict has these bytes, and they are read.
+    package mutating func takeWritten(from run: inout RouteRun) {
+        if run.hasWritten { proxy.exchangeStored { run.exchangeWritten(with: &$0) } }
+    }
+
     package mutating func takeBackMessage(of question: ScriptQuestion, from run: inout RouteRun) {
         proxy.takeBackMessage(&run.message, isWhole: run.lent == question.number)
         run.lent = 0

@@ -264,6 +264,15 @@ package struct Proxy: Sendable {
         if !isWhole { messageNumber &+= 1 }
     }
 
+    /// Takes a message that somebody has written and read, and gives the room of one: where its bytes are to be read
+    /// next, they are read already.
+    package mutating func exchangeStored(_ exchange: (inout Message) -> Void) { exchange(&stored) }
+
+    /// Whether these bytes have been read into `stored`, and found good.
+    func isStored(_ bytes: [UInt8]) -> Bool {
+        stored.isIdentified && Text.same(stored.bytes, ByteRange(stored.bytes), bytes, ByteRange(bytes))
+    }
+
     // MARK: Contexts
 
     /// A slot for a transaction, which `put` fills; `nil` at the limit, which is counted and noted.

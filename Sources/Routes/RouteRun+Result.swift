@@ -22,6 +22,7 @@ extension RouteRun {
 
     /// The proxy takes one off when it forwards.
     private mutating func setMaxForwards(_ left: Int) throws(RouteFault) {
+        if (try? message.maxForwards()) == min(left + 1, 255) { return }
         var value = ByteWriter()
         value.putDecimal(UInt64(min(left + 1, 255)))
         guard let field = message.first(.maxForwards) else {

@@ -43,6 +43,8 @@ package struct RouteRun: Sendable {
     /// The global functions that the script has, for questions about routes.
     package var routeNames: Set<[UInt8]> = []
     var tools = MessageEdits.Tools()
+    /// A changed message was written in this run; the last one stands in the tools.
+    package private(set) var hasWritten = false
     var variables = PseudoVariableTable()
     /// Patterns that were compiled before.
     var patterns = RoutePatternTable()
@@ -122,12 +124,13 @@ package struct RouteRun: Sendable {
     }
 
     /// The same, on the message that is there.
-    package mutating func begin(at point: RoutePoint, state: RouteState, time: RouteTime) {
+    package mutating func begin(at point: consuming RoutePoint, state: consuming RouteState, time: RouteTime) {
         self.point = point
         self.state = state
         self.time = time
         plan = RoutePlan()
-        notes.removeAll(keepingCapacity: true)
+        hasWritten = false
+        if !notes.isEmpty { notes.removeAll(keepingCapacity: true) }
         leaving = nil
     }
 
@@ -135,11 +138,16 @@ package struct RouteRun: Sendable {
     package mutating func edited() throws(RouteFault) -> [UInt8]? {
         guard !plan.edits.isEmpty else { return nil }
         do throws(MessageEdits.Refusal) {
-            return try plan.edits.apply(to: message, using: &tools)
+            let bytes = try plan.edits.apply(to: message, using: &tools)
+            hasWritten = true
+            return bytes
         } catch {
             throw .edit(error)
         }
     }
+
+    /// Gives the message that was written last to whoever reads it next.
+    package mutating func exchangeWritten(with other: inout Message) { tools.exchangeResult(with: &other) }
 
     // MARK: The log
 

@@ -49,6 +49,7 @@ extension ScriptJudge {
         _ question: ScriptQuestion, _ isLent: Bool, _ run: inout RouteRun, to node: inout Node
     ) {
         node.exchangeRecords(with: &run)
+        node.takeWritten(from: &run)
         if isLent { node.takeBackMessage(of: question, from: &run) }
     }
 

@@ -73,11 +73,8 @@ extension Proxy {
     /// - Parameter number: Of the message that the original is of (`loadMessage`).
     mutating func isChange(_ bytes: [UInt8], of original: [UInt8], number: UInt64 = 0) -> Bool {
         if bytes.isEmpty { return false }
-        if loadMessage(original, number: number), loadStored(bytes), (try? stored.validate()) != nil,
-            isSameTransaction()
-        {
-            return true
-        }
+        let isRead = isStored(bytes) || loadStored(bytes) && (try? stored.validate()) != nil
+        if isRead, loadMessage(original, number: number), isSameTransaction() { return true }
         counters.scriptsUnreadable += 1
         return false
     }

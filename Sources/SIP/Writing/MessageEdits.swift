@@ -143,6 +143,9 @@ package struct MessageEdits: Equatable, Sendable {
         fileprivate var writer = ByteWriter(capacity: 4_096)
 
         package init() {}
+
+        /// Exchanges the message that was written last, read and found good, for one that may be written over.
+        package mutating func exchangeResult(with other: inout Message) { swap(&result, &other) }
     }
 
     /// The changed message. What is not changed is the same byte for byte.
@@ -160,7 +163,7 @@ package struct MessageEdits: Equatable, Sendable {
         let bytes = tools.writer.copy()
         do throws(SIPParseError) {
             try tools.result.load(RawSpan(_elements: bytes.span))
-            try tools.result.validate()
+            try tools.result.identify()
         } catch {
             throw .unreadable
         }
