@@ -4,6 +4,7 @@ Everything comes from the balancer's address, as it does in the field: a script'
 """
 
 import os
+import shutil
 import time
 
 import sip
@@ -28,11 +29,10 @@ class RegistrarStage(NodeStage):
 
     def __init__(self, report, script=None, extra=()):
         super().__init__(report, "registrar")
+        self.script = self.path("route.lua")
         if script:
-            with open(script) as text:
-                lines = [f"script: {{lua: {self.write('route.lua', text.read())}}}"]
-        else:
-            lines = [f"registrar: {{domains: [{DOMAIN}]}}"]
+            shutil.copy(script, self.script)
+        lines = [f"script: {{lua: {self.script}}}"] if script else [f"registrar: {{domains: [{DOMAIN}]}}"]
         aliases = [f"alias: [{DOMAIN}]"] if script else []
         self.cluster = Cluster(
             self.folder, 3, name="registrar", sip_lines=aliases, extra_lines=[*lines, *extra]

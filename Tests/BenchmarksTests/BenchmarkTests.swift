@@ -61,7 +61,7 @@ struct BenchmarkTests {
         }
         let early = most(30_000)
         let late = most(70_000)
-        #expect(late <= early + early / 10, "\(early) bytes, then \(late)")
+        #expect(late <= early + early / 4, "\(early) bytes, then \(late)")
         #expect(runs.transactionCount == 65_536)
         #expect(runs.failures == 100_000 / 7 && runs.waits > 10_000 && runs.verdicts > 99_000)
     }
