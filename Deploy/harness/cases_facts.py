@@ -1,6 +1,5 @@
 """Acceptance: profiles and variables over a cluster, while nodes die. Each function takes (report, quick)."""
 
-import os
 import subprocess
 import sys
 import threading
