@@ -108,6 +108,13 @@ def certificate_rows(binary, folder):
     got, text = run(binary, ["config", "check", file.name])
     good = got == 0 and says(text, r"warning: sip.tls.hosts: .*named.pem is for a.example.org, not for b.example.org")
     rows.append(("a certificate for another name", good, text.strip()[:200]))
+    with open(os.path.join(folder, "told.yaml"), "w") as file:
+        file.write(HEAD.replace("[udp", "[tls://127.0.77.41:5061, udp") + "  balancer: [192.0.2.10]\n")
+        file.write('  advertise: ["sip:192.0.2.10", "sip:sip.example.org;transport=tls"]\n')
+        file.write(f"  tls: {{certificate-file: {request}, key-file: {paths['a.key']}}}\n")
+    got, text = run(binary, ["config", "check", file.name])
+    good = got == 0 and says(text, r"warning: sip.advertise: sip.example.org is told to others, and the certificate is for a.example.org")
+    rows.append(("a certificate of another host", good, text.strip()[:200]))
     phones = os.path.join(folder, "phones")
     with open(phones, "w") as file:
         file.write("# nobody yet\n")

@@ -351,6 +351,7 @@ CONFIGURATIONS = [
     (HEAD + "  advertise: [\"sips:192.0.2.10\"]\n  balancer: [192.0.2.10]\n", 2, r"sips:192.0.2.10 is of no use: sip.listen has no tls"),
     (HEAD.replace("]", ", tcp://127.0.77.42:5070]") + "  balancer: [127.0.77.42:5070]\n", 2, r"127.0.77.42:5070 is in sip.listen; name the balancer"),
     ("n1:\n  node: {name: n1}\nn2:\n  node: {name: n2}\n", 2, r"^understudy: n1: is not a known key: a file is of one node, and node stands at the left edge \(line 1\)$"),
+    ("nodes:\n  - {name: n1, listen: udp://127.0.77.41:5060}\n", 2, r"nodes: is not a known key: a file is of one node; give each its own"),
     ("understudy:\n  node: {name: x1}\n  sip: {listen: [udp://127.0.77.41:5060]}\n", 2, r"understudy: is not a known key: a file is of one node"),
     ("hosts: [n1, n2]\n" + HEAD, 2, r"hosts: is not a known key: a file is of one node; give each its own"),
     ("include: other.yaml\n" + HEAD, 2, r"include: is not a known key: a configuration is one file"),

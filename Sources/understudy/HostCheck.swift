@@ -56,9 +56,7 @@ enum HostCheck {
 
     private static func certificates(_ settings: Settings) -> [CertificateCheck.Finding] {
         let now = BootClock.unixMilliseconds / 1_000
-        let moment: (Double) -> String = { TimeText.moment(unixSeconds: $0) }
-        return CertificateCheck.findings(settings.sip.streams, unixSeconds: now, moment: moment)
-            + CertificateCheck.findings(settings.management, unixSeconds: now, moment: moment)
+        return CertificateCheck.findings(settings, unixSeconds: now, moment: { TimeText.moment(unixSeconds: $0) })
     }
 
     static func addresses(_ settings: Settings, _ origins: [String: String]) -> [SettingProblem] {

@@ -145,6 +145,10 @@ struct ConfigurationMistakeTests {
     @Test func `a key that is almost right is told once, not also as missing`() {
         let almost = said("nodes: {name: x1}\nsip: {listen: [udp://127.0.5.41:5060]}\n")
         #expect(almost == ["nodes.name: is not a known key; did you mean node.name? (line 1)"])
+        let list = said("nodes: [{name: x1}]\nsip: {listen: [udp://127.0.5.41:5060]}\n")
+        #expect(list.first?.hasPrefix("nodes: is not a known key: a file is of one node") == true, "\(list)")
+        let both = said("n1:\n  node: {name: n1}\nn2:\n  node: {name: n2}\n")
+        #expect(both.map { $0.prefix(3) } == ["n1:", "n2:"], "and nothing of what they lack: \(both)")
     }
 
     @Test func `UTF-16 is told, a byte order mark is not`() {

@@ -84,6 +84,7 @@ package struct ConfigurationFile: Sendable {
                 if depth == 0, let known = Self.sectionsBelow(inner, key) {
                     let message = "is not a known key: a file is of one node, and \(known) stands at the left edge"
                     add(problem: message, at: name, key: key)
+                    isUnreadable = true
                 } else {
                     readSection(inner, key: key, at: name, depth: depth)
                 }

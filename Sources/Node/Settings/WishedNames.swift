@@ -5,6 +5,7 @@ enum WishedNames {
     static func sentence(for key: String) -> String? {
         let parts = key.split(separator: ".").map(String.init)
         guard let first = parts.first, let last = parts.last else { return nil }
+        if key == "nodes" { return "is not a known key: \(oneNode)" }
         if parts.count == 1 || !SettingKey.isSection(first), let reason = sections[first] {
             return "is not a known key: \(reason)"
         }

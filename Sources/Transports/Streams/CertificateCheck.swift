@@ -3,6 +3,7 @@
 
 import NIOSSL
 package import Node
+import SIP
 
 package struct CertificateCheck: Sendable {
     package struct Finding: Equatable, Sendable {
@@ -77,6 +78,36 @@ package struct CertificateCheck: Sendable {
         files.certificateFile = settings.certificateFile
         files.keyFile = settings.keyFile
         return findings(files, section: "management.tls", unixSeconds: unixSeconds, moment: moment)
+    }
+
+    /// All of a node's: SIP's, management's, and whether they are for the names under which it is told to others.
+    package static func findings(
+        _ settings: Settings, unixSeconds: Int64, moment: (Double) -> String
+    ) -> [Finding] {
+        let (streams, management) = (settings.sip.streams, settings.management)
+        let told = settings.sip.advertise.filter { [.tls, .wss].contains($0.transport) && $0.address == nil }
+        let url = management.advertise.flatMap { $0.isSecure && $0.address == nil ? $0.host : nil }
+        return findings(streams, unixSeconds: unixSeconds, moment: moment)
+            + findings(management, unixSeconds: unixSeconds, moment: moment)
+            + strangers(
+                told.map(\.host), "sip.advertise", [streams.certificateFile] + streams.hosts.map(\.certificateFile))
+            + strangers([url].compactMap(\.self), "management.advertise", [management.certificateFile])
+    }
+
+    /// Names that are told to others and that none of the certificates is for.
+    private static func strangers(_ told: [String], _ key: String, _ files: [String]) -> [Finding] {
+        let certificates = files.filter { !$0.isEmpty }.compactMap { try? NIOSSLCertificate.fromPEMFile($0).first }
+        let known = certificates.flatMap { names(of: $0) }
+        var findings: [Finding] = []
+        for name in told.map({ $0.lowercased() }) where !known.isEmpty {
+            if known.contains(where: { TLSHost.covers($0, name) }) { continue }
+            let message =
+                "\(name) is told to others, and the certificate is for \(known.joined(separator: ", ")): whoever asks "
+                + "for that name will refuse it"
+            let finding = Finding(key: key, message: message, isFatal: false)
+            if !findings.contains(finding) { findings.append(finding) }
+        }
+        return findings
     }
 
     /// Each file of certificates, and when the first of its chain to end does, in seconds since 1970.

@@ -87,6 +87,25 @@ struct CertificateCheckTests {
         #expect(refused.first?.hasPrefix("!sip.tls.hosts: ") == true, "\(refused)")
     }
 
+    @Test func `names that are told to others are those of a certificate, where it has names`() throws {
+        func strange(_ uris: [String], _ identity: Identity) throws -> [String] {
+            var all = Settings()
+            all.sip.streams = settings(identity.certificate, identity.key)
+            all.sip.advertise = try uris.map { try #require(ConfiguredURI($0)) }
+            return CertificateCheck.findings(all, unixSeconds: made, moment: { _ in "" })
+                .filter { $0.key == "sip.advertise" }.map(\.message)
+        }
+        #expect(try strange(["sip:sip.example.org;transport=tls", "sip:sip.example.net"], far) == [])
+        #expect(try strange(["sip:192.0.2.1;transport=tls"], far) == [], "an address is found by what led to it")
+        #expect(try strange(["sip:sip.example.net;transport=tls"], here) == [], "it has addresses only")
+        let told = try strange(["sip:sip.example.net;transport=tls", "sips:sip.example.net:5071"], far)
+        #expect(
+            told == [
+                "sip.example.net is told to others, and the certificate is for sip.example.org: whoever asks for that "
+                    + "name will refuse it"
+            ])
+    }
+
     @Test func `management's files are told under its own keys, and every file's end is known`() {
         var management = ManagementSettings()
         management.certificateFile = here.certificate
