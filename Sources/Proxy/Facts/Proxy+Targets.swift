@@ -1,4 +1,4 @@
-// Where the two sides of a dialog are reached from now on, told by requests within it and their answers (RFC 3261 §12.2).
+// Where both sides of a dialog are reached from now on, told by requests within it and their answers (RFC 3261 §12.2).
 //
 // Either side numbers its own requests, and each request tells of both: its sender's Contact is its own, the
 // receiver's comes with the answer. So what is told of one side bears CSeqs of two senders, which say nothing of each
