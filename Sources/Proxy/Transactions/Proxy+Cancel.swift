@@ -129,6 +129,8 @@ extension Proxy {
             consumeRoutes(&plan, dialogs: dialogs)
             matchDialog(&plan, dialogs: dialogs)
             if let did = plan.did, dialogs.contains(did) {
+                // One of an INVITE within it that has only just begun elsewhere: its fact is on its way here.
+                guard knowsPending(of: did, plan, dialogs: dialogs) else { return .another }
                 return .invite(did, passCancelled(within: did, plan, dialogs: dialogs))
             }
         }
@@ -140,6 +142,19 @@ extension Proxy {
         let open = all.flatMap { did in openPasses(of: did, plan, dialogs: dialogs).map { (did, $0) } }
         if open.count == 1 { return .invite(open[0].0, open[0].1) }
         return all.isEmpty ? .nothing : .another
+    }
+
+    /// Whether the record has the INVITE within the dialog that a CANCEL is for, or has seen its end.
+    private func knowsPending(of did: DialogID, _ plan: RequestPlan, dialogs: DialogTable) -> Bool {
+        dialogs.view(did) { view, stored in
+            let settled = plan.leg == .caller ? view.settledCaller : view.settledCallee
+            let first = plan.leg == .caller ? view.inviteCSeq : 0
+            var isKnown = view.state == .deleted || plan.cSeq.number <= max(settled, first)
+            view.forEachPending(in: stored) { pending in
+                isKnown = isKnown || pending.leg == plan.leg && pending.cseq == plan.cSeq.number
+            }
+            return isKnown
+        } ?? false
     }
 
     /// Cancels every branch that has no final response, at once or when its first provisional comes (§9.1).
