@@ -1,8 +1,8 @@
 // The tables of Kamailio's module in PostgreSQL: of a batch one statement for what goes, and one each for rows that are
 // there, rows that are new, and what belongs to them, in the transaction of the records. A row of
 // dialogs that is there is changed and not made anew, since the numbers of Kamailio's own tables end at 2³¹; what
-// belongs to it is made anew where it differs. Callees stand in their order, the main one first, by those numbers: where
-// one of several is made anew, all of that dialog are.
+// belongs to it is made anew where it differs. Callees stand in their order, the main one first, by those numbers:
+// where one of several is made anew, all of that dialog are.
 
 import Dialogs
 package import Node
@@ -88,8 +88,10 @@ extension PostgresDatabase {
         guard !stale.isEmpty else { return }
         let owners = owners(stale, details, module)
         _ = try connection.run(
-            "DELETE FROM \(details.table.sql) AS v USING \(owners.source) WHERE \(same(details.ownerColumns, "v", "n"))",
-            owners.arrays)
+            """
+            DELETE FROM \(details.table.sql) AS v USING \(owners.source)
+            WHERE \(same(details.ownerColumns, "v", "n"))
+            """, owners.arrays)
     }
 
     /// A row that another program has written may know the dialog by another did: what belongs to that one goes.

@@ -1,4 +1,4 @@
-// SQLiteCheckpoints moves what stands in an SQLite file's write-ahead log into the file, by a connection and on a thread
+// SQLiteCheckpoints moves what stands in an SQLite file's write-ahead log into the file, by a connection and a thread
 // of its own: that waits for the disk, tens of milliseconds, and a batch that waited with it would be as late.
 //
 //   writer ──wrote──▶ (every `interval` records) ──kick──▶ thread: checkpoint ──the log is empty──▶ begun anew

@@ -56,7 +56,7 @@ package final class SQLiteDatabase: RecordDatabase {
         }
     }
 
-    /// A shipped schema, which has PostgreSQL's types, with SQLite's: `INTEGER PRIMARY KEY` is a row's own number there.
+    /// A shipped schema, which has PostgreSQL's types, with SQLite's: `INTEGER PRIMARY KEY` is a row's number there.
     static func schema(_ shipped: String) -> String {
         [("BIGSERIAL", "INTEGER"), ("BIGINT", "INTEGER"), ("BYTEA", "BLOB")].reduce(shipped) { schema, types in
             schema.replacing(types.0, with: types.1)

@@ -2,7 +2,7 @@
 // callgrind, once with n and once with 2n, and compares the differences with the thresholds:
 //
 //     swift run -c release understudy-bench NAME COUNT
-//     swift run -c release understudy-bench flat COUNT      so many runs of a script: exit 1 when memory grows with them
+//     swift run -c release understudy-bench flat COUNT      so many runs of a script: exit 1 when memory grows
 //
 // The time is printed for whoever looks; nothing depends on it.
 

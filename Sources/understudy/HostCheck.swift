@@ -1,6 +1,6 @@
 // What a configuration needs of this host: files that belong together and are nobody else's to read, folders
-// (`HostFiles`), addresses that are here, ports that are free. Looked at by `config check`; `serve` says the same of files,
-// and meets the rest itself.
+// (`HostFiles`), addresses that are here, ports that are free. Looked at by `config check`; `serve` says the same of
+// files, and meets the rest itself.
 
 import Foundation
 import Management

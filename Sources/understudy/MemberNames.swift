@@ -1,5 +1,5 @@
-// A node that is given by its name, which another node knows. What could be a host's name as well, `n1.example.org`, is a
-// member's if whoever is asked knows one of that name; else it is a host's, and where that cannot be asked either,
+// A node that is given by its name, which another node knows. What could be a host's name as well, `n1.example.org`, is
+// a member's if whoever is asked knows one of that name; else it is a host's, and where that cannot be asked either,
 // both are told.
 
 import Management

@@ -58,8 +58,9 @@ struct EveryFunctionTests {
     func `profiles are set, counted, asked for and left (6.1 to 6.4)`(module: String) throws {
         let m = "KSR.\(module)"
         let inviting = """
-            KSR.pv.sets("$dlg_var(a)", "" .. \(m).set_dlg_profile("caller", "alice") .. \(m).set_dlg_profile("calls", "x")
-              .. \(m).set_dlg_profile("caller", "") .. \(m).set_dlg_profile("nose", "x"))
+            KSR.pv.sets("$dlg_var(a)", "" .. \(m).set_dlg_profile("caller", "alice")
+              .. \(m).set_dlg_profile("calls", "x") .. \(m).set_dlg_profile("caller", "")
+              .. \(m).set_dlg_profile("nose", "x"))
             """
         let asked = [
             (#"KSR.pv.get("$dlg_var(a)")"#, "11-1-1"), (#"\#(m).is_in_profile("caller", "alice")"#, "1"),

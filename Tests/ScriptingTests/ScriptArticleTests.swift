@@ -57,9 +57,9 @@ struct ScriptArticleTests {
           without a 2xx, while others may ring; what it relays to rings beside them, unarmed unless it says so again. It
           cannot answer. Where the branch had a 6xx, what it relays to is tried in its place.
         - `ksr_onsend_route` sees a request as it leaves (`$snd(ip)`, `$snd(port)`, `$snd(buf)`, …), once a branch, and
-          the ACK of a 2xx, of which it does not know what the request route has kept; not copies, CANCELs or other ACKs,
-          and no response. It can stop it (`KSR.x.drop()`), not change it: there an edit has no effect, here it is an
-          error. Kamailio 5.6.3 runs it for responses that pass, too.
+          the ACK of a 2xx, of which it does not know what the request route has kept; not copies, CANCELs or other
+          ACKs, and no response. It can stop it (`KSR.x.drop()`), not change it: there an edit has no effect, here it is
+          an error. Kamailio 5.6.3 runs it for responses that pass, too.
         - `$T_rpl(…)` in a failure or branch-failure route is a variable of the response that is the reason, as it came:
           `$T_rpl($rs)`, `$T_rpl($hdr(Retry-After))`. It is null where nobody answered.
         - `t_relay` in a failure route begins another round. What the rounds before it came to counts no more

@@ -6,8 +6,8 @@
 // would have cycles, and the join would depend on who comes first. Of one contact that entry is looked at whose stamp
 // is the largest (`contacts`); the others only wait for their end.
 //
-// What takes back every contact of the address, known here or not (`Contact: *`), is an entry of its own (`isSweep`). It
-// covers what its Call-ID had said before, and of others what was stamped before it. A version that does not know it
+// What takes back every contact of the address, known here or not (`Contact: *`), is an entry of its own (`isSweep`).
+// It covers what its Call-ID had said before, and of others what was stamped before it. A version that does not know it
 // keeps it as a contact that is gone.
 //
 // Join: of one key the larger (CSeq, stamp, bytes) stays, of equal ones the earlier times. Nothing is ever taken out by

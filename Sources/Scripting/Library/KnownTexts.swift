@@ -1,8 +1,8 @@
-// KnownTexts keeps copies of texts, by the place that they were copied from. A place may have another text by now, so the
-// bytes are compared; of two texts whose places meet, the last one stays.
+// KnownTexts keeps copies of texts, by the place that they were copied from. A place may have another text by now, so
+// the bytes are compared; of two texts whose places meet, the last one stays.
 //
-// It is asked for each text of each call of a script, so its entries lie at an address of their own: a list that a class
-// has is looked at by way of Swift's notes of who looks at what.
+// It is asked for each text of each call of a script, so its entries lie at an address of their own: a list that a
+// class has is looked at by way of Swift's notes of who looks at what.
 //
 // Limits: 256 texts of 64 bytes.
 
