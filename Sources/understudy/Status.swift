@@ -12,8 +12,8 @@ struct Status: AsyncParsableCommand {
             JSON: {"node", "cluster", "version", "commit", "build", "state", "ready", "not_ready_reason", "waiting", \
             "quorum", "epoch", "incarnation", "transactions", "invites", "unacknowledged", "relayed", "uptime_s", \
             "view":[NAME], "dialogs":{"unconfirmed", "early", "confirmed_na", "confirmed", "deleted", "held", \
-            "acting"}, "members":[{"name", "state", "incarnation", "bus", "url", "self", "in_view", "fit", "witness", "listed", \
-            "gone", "silent_s", "lag_frames", "lag_ms", "applied", "acknowledged"}], \
+            "acting"}, "members":[{"name", "state", "incarnation", "bus", "url", "self", "in_view", "fit", \
+            "witness", "listed", "gone", "silent_s", "lag_frames", "lag_ms", "applied", "acknowledged"}], \
             "strangers":[{"name", "silent_s"}], "targets":[{"set", "uri", "policy", \
             "state", "probed", "changed_s", "streak", "probes", "requests", "silences"}]}. held counts live \
             records, home and replicas; acting those this node acts for. A member's state is absent while its \
