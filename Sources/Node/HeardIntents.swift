@@ -19,8 +19,7 @@ package struct HeardIntents: Sendable {
 
     private var intents: [DialogID: Heard] = [:]
     /// In the order in which they were first heard, some forgotten ones among them.
-    private var order: [DialogID] = []
-    private var head = 0
+    private var order = HeadQueue<DialogID>()
     /// Intents that were forgotten for later ones.
     package private(set) var forgotten: UInt64 = 0
 
@@ -44,14 +43,10 @@ package struct HeardIntents: Sendable {
     }
 
     private mutating func makeRoom() {
-        while intents.count >= Self.limit, head < order.count {
-            if intents.removeValue(forKey: order[head]) != nil { forgotten += 1 }
-            head += 1
+        while intents.count >= Self.limit, let did = order.popFirst() {
+            if intents.removeValue(forKey: did) != nil { forgotten += 1 }
         }
-        while head < order.count, intents[order[head]] == nil { head += 1 }
-        guard head > 1_024, head * 2 > order.count else { return }
-        order.removeFirst(head)
-        head = 0
+        while let first = order.first, intents[first] == nil { order.popFirst() }
     }
 
     package mutating func forget(_ did: DialogID) {

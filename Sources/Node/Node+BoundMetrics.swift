@@ -67,6 +67,8 @@ extension Node {
             counter("intents_unasked", "Questions not asked: too many are open", bus.asksRefused),
             counter("heir_questions_unasked", "Questions of heirs not asked: too many are open", bus.questionsRefused),
             counter(
+                "heir_questions_told_again", "Answers to heirs told once more, since more is known", bus.askersTold),
+            counter(
                 "heir_questions_unanswered", "Questions of heirs that a peer did not answer in time",
                 bus.questionsUnanswered),
             counter(

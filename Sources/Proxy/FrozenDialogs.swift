@@ -10,8 +10,7 @@ package import Primitives
 package struct FrozenDialogs: Sendable {
     package static let limit = 65_536
     private var until: [DialogID: Instant] = [:]
-    private var order: [DialogID] = []
-    private var head = 0
+    private var order = HeadQueue<DialogID>()
     /// Dialogs let go before their time.
     package private(set) var evicted: UInt64 = 0
 
@@ -20,16 +19,12 @@ package struct FrozenDialogs: Sendable {
     package var count: Int { until.count }
 
     package mutating func insert(_ did: DialogID, until end: Instant, now: Instant) {
-        while head < order.count, let end = until[order[head]], end <= now || until.count >= Self.limit {
+        while let first = order.first, let end = until[first], end <= now || until.count >= Self.limit {
             if end > now { evicted += 1 }
-            until[order[head]] = nil
-            head += 1
+            until[first] = nil
+            order.popFirst()
         }
-        while head < order.count, until[order[head]] == nil { head += 1 }
-        if head > 1_024, head * 2 > order.count {
-            order.removeFirst(head)
-            head = 0
-        }
+        while let first = order.first, until[first] == nil { order.popFirst() }
         if until.updateValue(end, forKey: did) == nil { order.append(did) }
     }
 

@@ -55,8 +55,7 @@ package final class ScriptJudge {
     package var localCallback: [UInt8] = []
     var states: [UInt64: RouteState] = [:]
     /// In the order of their beginning.
-    private var order: [UInt64] = []
-    private var head = 0
+    private var order = HeadQueue<UInt64>()
     private var waiting: [Waiting] = []
     /// Runs that wait for a media relay, by the token of its answer.
     private var asking: [UInt64: (wait: Waiting, about: RouteRun.MediaQuestion)] = [:]
@@ -492,13 +491,6 @@ package final class ScriptJudge {
 
     private func noteNew(_ transaction: UInt64) {
         order.append(transaction)
-        while states.count > Self.transactionLimit {
-            states[order[head]] = nil
-            head += 1
-        }
-        if head > 1_024, head * 2 > order.count {
-            order.removeFirst(head)
-            head = 0
-        }
+        while states.count > Self.transactionLimit, let oldest = order.popFirst() { states[oldest] = nil }
     }
 }

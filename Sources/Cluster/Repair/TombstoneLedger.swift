@@ -34,8 +34,7 @@ struct TombstoneLedger: Sendable {
         var since: Instant
     }
 
-    private var queue: [Tombstone] = []
-    private var head = 0
+    private var queue = HeadQueue<Tombstone>()
     private var marks: [Mark] = []
     /// Everything learnt up to here is with every member.
     private var coveredUntil: Instant?
@@ -51,15 +50,13 @@ struct TombstoneLedger: Sendable {
         nextMark = now
     }
 
-    var count: Int { queue.count - head }
+    var count: Int { queue.count }
     var nextDeadline: Instant? { count > 0 ? nextMark : nil }
 
     /// - Returns: A tombstone that must go early to make room.
     mutating func insert(_ did: UInt64, now: Instant) -> UInt64? {
         queue.append(Tombstone(did: did, since: now))
-        guard count > limit else { return nil }
-        defer { head += 1 }
-        return queue[head].did
+        return count > limit ? queue.popFirst()?.did : nil
     }
 
     /// Takes a mark if one is due, drops those that `passes`, and answers the dids to forget.
@@ -77,17 +74,12 @@ struct TombstoneLedger: Sendable {
         }
         guard let coveredUntil else { return [] }
         var dids: [UInt64] = []
-        while head < queue.count, dids.count < Self.turnLimit, queue[head].since < coveredUntil,
-            queue[head].since.advanced(by: horizon) <= now
+        while dids.count < Self.turnLimit,
+            let first = queue.popFirst(where: { $0.since < coveredUntil && $0.since.advanced(by: horizon) <= now })
         {
-            dids.append(queue[head].did)
-            head += 1
+            dids.append(first.did)
         }
         if dids.count == Self.turnLimit { nextMark = min(nextMark, now.advanced(milliseconds: 10)) }
-        if head > 4_096, head * 2 > queue.count {
-            queue.removeFirst(head)
-            head = 0
-        }
         return dids
     }
 }

@@ -7,28 +7,23 @@
 internal import Primitives
 
 struct AgainQueue: Sendable {
-    private var entries: [(at: Instant, did: UInt64, number: UInt64)] = []
-    private var head = 0
+    private var entries = HeadQueue<(at: Instant, did: UInt64, number: UInt64)>()
 
     static let turnLimit = 256
 
-    var next: Instant? { head < entries.count ? entries[head].at : nil }
+    var next: Instant? { entries.first?.at }
 
-    mutating func append(_ did: UInt64, _ number: UInt64, at moment: Instant) { entries.append((moment, did, number)) }
+    mutating func append(_ did: UInt64, _ number: UInt64, at moment: Instant) {
+        entries.append((at: moment, did: did, number: number))
+    }
 
     /// The dialogs whose questions are due; each is due again after the interval.
     mutating func due(_ now: Instant, again interval: Duration, isOpen: (UInt64, UInt64) -> Bool) -> [UInt64] {
         var dids: [UInt64] = []
-        while head < entries.count, entries[head].at <= now, dids.count < Self.turnLimit {
-            let entry = entries[head]
-            head += 1
+        while dids.count < Self.turnLimit, let entry = entries.popFirst(where: { $0.at <= now }) {
             guard isOpen(entry.did, entry.number) else { continue }
             dids.append(entry.did)
             append(entry.did, entry.number, at: now.advanced(by: interval))
-        }
-        if head > 1_024, head * 2 > entries.count {
-            entries.removeFirst(head)
-            head = 0
         }
         return dids
     }

@@ -5,7 +5,7 @@
 //     └──`span` after the last question, twice that at most──▶ forgotten
 //
 // Invariant: the queue has each dialog once. Limit: `askLimit` of the settings; one more takes the place of the one
-// first asked about, counted.
+// that has been in the queue for longest, counted.
 
 internal import Primitives
 
@@ -28,8 +28,7 @@ struct AskedDialogs: Sendable {
     static let askerLimit = 4
 
     private var asked: [UInt64: Asked] = [:]
-    private var queue: [(did: UInt64, at: Instant)] = []
-    private var head = 0
+    private var queue = HeadQueue<(did: UInt64, at: Instant)>()
     private var due: [UInt64] = []
     private let limit: Int
 
@@ -45,9 +44,9 @@ struct AskedDialogs: Sendable {
         let until = now.advanced(by: Self.span)
         guard var known = asked[question.did] else {
             let isFull = asked.count >= limit
-            if isFull, head < queue.count { asked[takeFirst().did] = nil }
+            if isFull, let first = queue.popFirst() { asked[first.did] = nil }
             asked[question.did] = Asked(askers: [Asker(member: member, number: question.number)], until: until)
-            queue.append((question.did, until))
+            queue.append((did: question.did, at: until))
             return !isFull
         }
         known.until = until
@@ -86,24 +85,13 @@ struct AskedDialogs: Sendable {
 
     /// Forgets what nobody has asked about for so long.
     mutating func expire(_ now: Instant) {
-        while head < queue.count, queue[head].at <= now {
-            let did = takeFirst().did
+        while let did = queue.popFirst(where: { $0.at <= now })?.did {
             guard let known = asked[did] else { continue }
             if known.until > now {
-                queue.append((did, known.until))
+                queue.append((did: did, at: known.until))
             } else {
                 asked[did] = nil
             }
         }
-    }
-
-    private mutating func takeFirst() -> (did: UInt64, at: Instant) {
-        let first = queue[head]
-        head += 1
-        if head > 1_024, head * 2 > queue.count {
-            queue.removeFirst(head)
-            head = 0
-        }
-        return first
     }
 }

@@ -38,9 +38,7 @@ extension Proxy {
 
     /// A callee's 2xx to the caller's INVITE was acknowledged.
     static func isAcknowledged(_ view: RecordView, _ stored: [UInt8], _ cSeq: UInt32) -> Bool {
-        var found = false
-        view.forEachOut(in: stored) { found = found || $0.acked >= cSeq }
-        return found
+        view.outCount > 0 && view.outStates(in: stored).acknowledged >= cSeq
     }
 
     /// Whether a branch of the caller's INVITE, but for those left out, has had no final answer.

@@ -27,21 +27,20 @@ struct ScriptRoom: Sendable {
 
     private var subjects: [UInt64: Subject] = [:]
     /// In the order of asking, which is that of their ends.
-    private var order: [(token: UInt64, until: Instant)] = []
-    private var head = 0
+    private var order = HeadQueue<(token: UInt64, until: Instant)>()
     private var lastToken: UInt64 = 0
 
     var count: Int { subjects.count }
 
     /// When `expire` may have something to do.
-    var next: Instant? { head < order.count ? order[head].until : nil }
+    var next: Instant? { order.first?.until }
 
     /// - Returns: The token; `nil` when there is no room.
     mutating func keep(_ subject: consuming Subject, now: Instant) -> UInt64? {
         guard subjects.count < Self.limit else { return nil }
         lastToken &+= 1
         subjects[lastToken] = subject
-        order.append((lastToken, now.advanced(by: Self.wait)))
+        order.append((token: lastToken, until: now.advanced(by: Self.wait)))
         return lastToken
     }
 
@@ -53,9 +52,8 @@ struct ScriptRoom: Sendable {
     /// The subjects whose time is over.
     mutating func expire(now: Instant) -> [Subject] {
         var late: [Subject] = []
-        while head < order.count, order[head].until <= now {
-            if let subject = subjects.removeValue(forKey: order[head].token) { late.append(subject) }
-            head += 1
+        while let first = order.popFirst(where: { $0.until <= now }) {
+            if let subject = subjects.removeValue(forKey: first.token) { late.append(subject) }
         }
         forgetTaken()
         return late
@@ -63,10 +61,6 @@ struct ScriptRoom: Sendable {
 
     /// The order keeps no more than twice what there is.
     private mutating func forgetTaken() {
-        while head < order.count, subjects[order[head].token] == nil { head += 1 }
-        if head > 64, head * 2 > order.count {
-            order.removeFirst(head)
-            head = 0
-        }
+        while let first = order.first, subjects[first.token] == nil { order.popFirst() }
     }
 }

@@ -13,27 +13,21 @@ struct Refusals: Sendable {
     static let limit = 4_096
 
     private var until: [UInt64: Instant] = [:]
-    private var order: [(key: UInt64, until: Instant)] = []
-    private var head = 0
+    private var order = HeadQueue<(key: UInt64, until: Instant)>()
 
     var count: Int { until.count }
 
     /// - Returns: How many were let go before their time.
     mutating func insert(_ key: UInt64, until end: Instant, now: Instant) -> Int {
         var letGo = 0
-        while head < order.count, order[head].until <= now || until.count >= Self.limit {
-            let first = order[head]
-            head += 1
+        while let first = order.first, first.until <= now || until.count >= Self.limit {
+            order.popFirst()
             guard until[first.key] == first.until else { continue }  // It was refused again since, or forgotten.
             until[first.key] = nil
             if first.until > now { letGo += 1 }
         }
-        if head > 1_024, head * 2 > order.count {
-            order.removeFirst(head)
-            head = 0
-        }
         guard until.updateValue(end, forKey: key) != end else { return letGo }
-        order.append((key, end))
+        order.append((key: key, until: end))
         return letGo
     }
 

@@ -104,8 +104,7 @@ package struct MediaRelays: Sendable {
     private var lastToken: UInt64 = 0
     /// When each sending is over; all wait for as long, so they stand in order. One that is not the last of its command
     /// means nothing any more.
-    private var waits: [(at: Instant, token: UInt64, number: Int)] = []
-    private var head = 0
+    private var waits = HeadQueue<(at: Instant, token: UInt64, number: Int)>()
     package private(set) var outgoing: [MediaDatagram] = []
     package private(set) var ended: [(token: UInt64, outcome: Outcome)] = []
     package private(set) var counters = Counters()
@@ -198,7 +197,7 @@ package struct MediaRelays: Sendable {
         command.sendings += 1
         command.number += 1
         commands[token] = command
-        waits.append((now.advanced(by: settings.timeout), token, command.number))
+        waits.append((at: now.advanced(by: settings.timeout), token: token, number: command.number))
         outgoing.append(MediaDatagram(to: settings.servers[command.server].endpoint, bytes: command.bytes))
     }
 
@@ -265,16 +264,10 @@ package struct MediaRelays: Sendable {
     // MARK: Time
 
     /// Nothing is done before it.
-    package var next: Instant? { head < waits.count ? waits[head].at : nil }
+    package var next: Instant? { waits.first?.at }
 
     package mutating func advance(to now: Instant) {
-        while head < waits.count, waits[head].at <= now {
-            let (_, token, number) = waits[head]
-            head += 1
-            if head > 1_024, head * 2 > waits.count {
-                waits.removeFirst(head)
-                head = 0
-            }
+        while let (_, token, number) = waits.popFirst(where: { $0.at <= now }) {
             guard let command = commands[token], command.number == number else { continue }
             guard now < command.end else {
                 end(token, command.unknown ?? .silent)
