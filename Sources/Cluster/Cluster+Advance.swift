@@ -15,6 +15,7 @@ extension Cluster {
             }
         }
         advanceWaits(now, &out)
+        pushToLate(now)
         advanceInquiries(now, &out)
         askAgain(store: &store, now: now, out: &out)
         advanceQuestions(store, now: now, out: &out)
@@ -30,6 +31,7 @@ extension Cluster {
     /// When `advance` is needed at the latest.
     package var nextDeadline: Instant {
         var next = min(heartbeatAt, outbound.flushAt, waits.nextDeadline, arePositionsDue)
+        next = min(next, chase.due)
         next = min(next, evaluateAt, nextCompare, inquiries.nextTimeout)
         if let deadline = asks.nextDeadline { next = min(next, deadline) }
         if let deadline = questions.nextDeadline { next = min(next, deadline) }
@@ -91,6 +93,14 @@ extension Cluster {
         }
         counters.commitTimeouts += timedOut
         if timedOut > 0 { settleWaits(&out) }
+    }
+
+    /// What a commit no longer waits for, and a peer has not acknowledged.
+    private mutating func pushToLate(_ now: Instant) {
+        guard let sequence = chase.take(now) else { return }
+        for index in peers.indices where counts(index) && peers[index].acknowledged < sequence {
+            if !peers[index].want(push: sequence) { counters.pushesLeftOut += 1 }
+        }
     }
 
     // MARK: Tombstones

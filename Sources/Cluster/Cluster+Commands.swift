@@ -57,6 +57,9 @@ extension Cluster {
             counters.committedAlone += 1
             return out.append(.committed(token: token, acknowledged: false))
         }
+        if positions.contains(where: { $0 < sequence }) {
+            chase.begin(sequence, due: now.advanced(by: timeout / 4))
+        }
         guard positions.count(where: { $0 >= sequence }) < count else {
             counters.commits += 1
             return out.append(.committed(token: token, acknowledged: true))
@@ -144,9 +147,11 @@ extension Cluster {
 
     /// Ends what enough peers have acknowledged, after a position or a peer's standing changed.
     mutating func settleWaits(_ out: inout ClusterActions) {
-        guard waits.count > 0 else { return }
+        guard waits.count > 0 || chase.isOn else { return }
         var (commits, alone): (UInt64, UInt64) = (0, 0)
-        waits.settle(acknowledged: acknowledgedPositions()) { token, enough in
+        let positions = acknowledgedPositions()
+        chase.settle(positions.min() ?? .max)
+        waits.settle(acknowledged: positions) { token, enough in
             if enough { commits += 1 } else { alone += 1 }
             out.append(.committed(token: token, acknowledged: enough))
         }

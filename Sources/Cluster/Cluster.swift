@@ -45,6 +45,7 @@ package struct Cluster: Sendable {
     var agreement: ViewAgreement
     var outbound: OutboundStream
     var waits: CommitWaits
+    var chase = Chase()
     var parked: ParkedPatches
     var asks: AskTable
     var questions: QuestionTable

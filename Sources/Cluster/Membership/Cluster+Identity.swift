@@ -118,6 +118,7 @@ extension Cluster {
         // Who has read frames of the lower boot takes the higher for a new process, and compares digests with it.
         outbound.restart()
         waits.abandon { out.append(.committed(token: $0, acknowledged: false)) }
+        chase = Chase()
         for index in peers.indices { peers[index].acknowledged = 0 }
         isHeartbeatUrgent = true
         out.append(.rebooted(localMember.boot))

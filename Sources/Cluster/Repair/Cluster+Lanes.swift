@@ -219,10 +219,9 @@ extension Cluster {
     ) -> JoinOutcome {
         var outcome = JoinOutcome.unchanged
         if !item.record.isEmpty {
-            let age = Int64(item.age) + transit
             noteAge(of: item.did, by: sender)
-            outcome = join(item.did, bytes, item.record, age: age, store: &store, now: now, out: &out)
-            if outcome == .applied { noteTold(item.did, by: sender) }
+            let told = ToldFacts(item, in: bytes, age: transit, by: sender)
+            outcome = join(told, store: &store, now: now, out: &out)
         }
         guard item.sequence > 0 else { return outcome }
         counters.repairsIn += 1

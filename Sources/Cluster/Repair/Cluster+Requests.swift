@@ -51,10 +51,9 @@ extension Cluster {
                 guard EntryKind(rawValue: entry.kind) == .item, !settings.isWitness else { continue }
                 let item = try RecordItem(bytes, entry.payload)
                 if !item.record.isEmpty {
-                    let age = Int64(item.age) + transit
                     noteAge(of: item.did, by: header.sender)
-                    let joined = join(item.did, bytes, item.record, age: age, store: &store, now: now, out: &out)
-                    if joined == .applied { noteTold(item.did, by: header.sender) }
+                    let told = ToldFacts(item, in: bytes, age: transit, by: header.sender)
+                    _ = join(told, store: &store, now: now, out: &out)
                 }
                 if item.sequence > 0 { note(item.sequence...item.sequence, of: header.sender) }
             }

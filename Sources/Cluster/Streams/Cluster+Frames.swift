@@ -138,12 +138,11 @@ extension Cluster {
         // What is in our records stays out: an old put would bring back what has ended and been forgotten (R6).
         let at = position(of: frame.sender)
         if let at, peers[at].stream.contains(sequence), !mutated("join-old") { return }
-        let age = kind == .put ? Int64(item.age) + frame.transit : nil
+        let told = ToldFacts(item, in: frame.bytes, age: kind == .put ? frame.transit : nil, by: frame.sender)
         if kind == .put { noteAge(of: item.did, by: frame.sender) }
-        let outcome = join(item.did, frame.bytes, item.record, age: age, store: &store, now: now, out: &out)
-        if outcome == .applied { noteTold(item.did, by: frame.sender) }
+        let outcome = join(told, store: &store, now: now, out: &out)
         if outcome == .unknown, !mutated("patch-lost") {
-            park(item, sequence, of: frame, now: now)
+            park(told, sequence, now: now)
         } else if let joined = frame.joined, joined.upperBound + 1 == sequence {
             frame.joined = joined.lowerBound...sequence
         } else {
@@ -152,40 +151,38 @@ extension Cluster {
         }
     }
 
-    /// Joins what came from a peer, then what waited for it.
+    /// Joins what came from a peer, and tells those who have asked about it and do not hear that one; then what waited
+    /// for it.
     mutating func join(
-        _ did: UInt64, _ bytes: [UInt8], _ record: Range<Int>, age: Int64?, store: inout some ReplicatedRecords,
-        now: Instant,
-        out: inout ClusterActions
+        _ told: ToldFacts, store: inout some ReplicatedRecords, now: Instant, out: inout ClusterActions
     ) -> JoinOutcome {
         if settings.isWitness { return .unchanged }
-        let span = RawSpan(_elements: bytes.span).extracting(record)
-        let outcome = store.join(did, span, ageMilliseconds: age, now: now)
+        let span = RawSpan(_elements: told.bytes.span).extracting(told.range)
+        let outcome = store.join(told.did, span, ageMilliseconds: told.age, now: now)
         switch outcome {
         case .applied:
-            if store.isTombstone(did) { bury(did, store: &store, now: now) }
+            if store.isTombstone(told.did) { bury(told.did, store: &store, now: now) }
+            noteTold(told.did, by: told.by)
         case .refused: counters.recordsRefused += 1
         case .unchanged, .unknown: break
         }
         guard outcome != .unknown, !parked.isEmpty else { return outcome }
-        for patch in parked.take(did) {
+        for patch in parked.take(told.did) {
             counters.parkedApplied += 1
-            let joined = join(did, patch.bytes, patch.bytes.indices, age: nil, store: &store, now: now, out: &out)
-            if joined == .applied { noteTold(did, by: patch.from) }
+            _ = join(ToldFacts(patch), store: &store, now: now, out: &out)
             note(patch.sequence...patch.sequence, of: patch.from)
             tellPositions(now)
         }
         return outcome
     }
 
-    private mutating func park(_ item: RecordItem, _ sequence: UInt64, of frame: InboundFrame, now: Instant) {
+    private mutating func park(_ told: ToldFacts, _ sequence: UInt64, now: Instant) {
         counters.parked += 1
-        let bytes = Array(frame.bytes[item.record])
         let patch = ParkedPatches.Patch(
-            did: item.did, from: frame.sender, sequence: sequence, bytes: bytes, since: now)
+            did: told.did, from: told.by, sequence: sequence, bytes: Array(told.bytes[told.range]), since: now)
         if !parked.park(patch) { counters.parkedDropped += 1 }
-        guard let at = position(of: frame.sender) else { return }
-        want(item.did, of: at)
+        guard let at = position(of: told.by) else { return }
+        want(told.did, of: at)
     }
 
     /// Notes in the sender's stream that these facts are in our records.
@@ -225,9 +222,10 @@ extension Cluster {
     ) throws(WireError) {
         if mutated("refusal-ignored") { return }
         if !answer.record.isEmpty {
-            let age = Int64(answer.age) + frame.transit
-            let joined = join(answer.did, frame.bytes, answer.record, age: age, store: &store, now: now, out: &out)
-            if joined == .applied { noteTold(answer.did, by: frame.sender) }
+            let told = ToldFacts(
+                did: answer.did, bytes: frame.bytes, range: answer.record, age: Int64(answer.age) + frame.transit,
+                by: frame.sender)
+            _ = join(told, store: &store, now: now, out: &out)
         }
         guard answer.asker == localMember, view.contains(frame.sender), let ask = asks[answer.did],
             ask.intent.generation == answer.generation,

@@ -2,7 +2,7 @@
 // acknowledged, or when its time is over.
 //
 //   waiting ──enough acknowledged──▶ committed(true)
-//     │ ¼ and ½ of the timeout: pushed again to those who have not
+//     │ ¼ and ½ of the timeout: pushed again to those who have not (`Chase` does it once for those not waited for)
 //     └──timeout──▶ committed(false), counted; after three in a row a peer counts no more until it acknowledges
 //
 // Invariant: a wait ends exactly once. Waits are in order of their sequence, so an acknowledgement ends a prefix of

@@ -79,18 +79,20 @@ extension Cluster {
     }
 
     /// What was read, whose bytes are in `scratch`; nothing of a record when its digest is 0.
-    private mutating func tell(_ answer: QuestionAnswer, _ known: (digest: UInt64, age: Int64), now: Instant) {
+    /// - Returns: `false` when no frame has room for it.
+    @discardableResult
+    private mutating func tell(_ answer: QuestionAnswer, _ known: (digest: UInt64, age: Int64), now: Instant) -> Bool {
         var answer = answer
         if known.digest != 0 {
             let isSent = outbound.append(.known, now: now, isUrgent: true) { [scratch] writer in
                 answer.write(into: &writer, age: known.age, record: RawSpan(_elements: scratch.bytes.span))
             }
-            if isSent { return }
+            if isSent { return true }
             answer.isLarge = true
         }
-        if !outbound.append(.known, now: now, isUrgent: true, { answer.write(into: &$0) }) {
-            counters.unsentEntries += 1
-        }
+        let isSent = outbound.append(.known, now: now, isUrgent: true) { answer.write(into: &$0) }
+        if !isSent { counters.unsentEntries += 1 }
+        return isSent
     }
 
     /// A process has told of a dialog what was not known here: whoever has asked about it, and does not hear that one,
@@ -111,8 +113,8 @@ extension Cluster {
             let known = read(due.did, store, now: now)
             guard known.digest != 0 else { continue }
             for asker in due.askers {
-                counters.askersTold += 1
-                tell(QuestionAnswer(did: due.did, number: asker.number, asker: asker.member), known, now: now)
+                let answer = QuestionAnswer(did: due.did, number: asker.number, asker: asker.member)
+                if tell(answer, known, now: now) { counters.askersTold += 1 }
             }
         }
     }
@@ -123,9 +125,10 @@ extension Cluster {
     ) {
         if !answer.record.isEmpty {
             noteAge(of: answer.did, by: frame.sender)
-            let age = Int64(answer.age) + frame.transit
-            let joined = join(answer.did, frame.bytes, answer.record, age: age, store: &store, now: now, out: &out)
-            if joined == .applied { noteTold(answer.did, by: frame.sender) }
+            let told = ToldFacts(
+                did: answer.did, bytes: frame.bytes, range: answer.record, age: Int64(answer.age) + frame.transit,
+                by: frame.sender)
+            _ = join(told, store: &store, now: now, out: &out)
         }
         guard answer.asker == localMember else { return }
         if answer.isLarge {
