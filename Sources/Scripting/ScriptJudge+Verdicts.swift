@@ -6,6 +6,15 @@ internal import Routes
 internal import SIP
 
 extension ScriptJudge {
+    /// What goes on may bring its dialog a time.
+    func takeTimeout(_ outcome: ScriptOutcome) {
+        switch (outcome, engine.host.run.plan.verdict) {
+        case (.ended, .relayed), (.ended, .forwarded), (.exited, .relayed), (.exited, .forwarded):
+            engine.host.run.takeTimeoutFromAVP()
+        default: return
+        }
+    }
+
     /// What a run has decided about its question; `nil` where it has put it aside.
     static func verdict(_ question: ScriptQuestion, _ run: inout RouteRun) throws(RouteFault) -> ScriptVerdict? {
         if run.plan.isSuspended, run.plan.verdict == .ended { return nil }

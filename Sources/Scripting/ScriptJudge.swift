@@ -464,15 +464,6 @@ package final class ScriptJudge {
         }
     }
 
-    /// What goes on may bring its dialog a time.
-    private func takeTimeout(_ outcome: ScriptOutcome) {
-        switch (outcome, engine.host.run.plan.verdict) {
-        case (.ended, .relayed), (.ended, .forwarded), (.exited, .relayed), (.exited, .forwarded):
-            engine.host.run.takeTimeoutFromAVP()
-        default: return
-        }
-    }
-
     private func failed(_ error: ScriptError, _ question: ScriptQuestion) -> ScriptVerdict {
         failures.append(error)
         guard case .request = question.point else { return Self.indifferent(question) }

@@ -266,9 +266,9 @@ extension RouteRun {
 
     /// `timeout_avp`: what the script has left there is the time of the request's dialog, unless it has said one.
     package mutating func takeTimeoutFromAVP() {
+        guard !settings.timeoutAVP.isEmpty else { return }
         let (subject, value) = (dialog, state.avp(settings.timeoutAVP))
-        guard !settings.timeoutAVP.isEmpty, !value.isNull, subject != .none,
-            !plan.dialogs.lifetimes.contains(where: { $0.did == subject.did })
+        guard !value.isNull, subject != .none, !plan.dialogs.lifetimes.contains(where: { $0.did == subject.did })
         else { return }
         if subject.did.map({ dialogs.state($0) == .deleted }) ?? false { return }
         if !setDialogTimeout(value.number, of: subject) {
