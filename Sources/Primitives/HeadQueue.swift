@@ -28,7 +28,7 @@ public struct HeadQueue<Element: Sendable>: Sendable {
     public var first: Element? { head < places.count ? places[head] : nil }
 
     /// Places of the array, left-over ones among them.
-    var placeCount: Int { places.count }
+    public var placeCount: Int { places.count }
 
     @inlinable
     public mutating func append(_ element: Element) {

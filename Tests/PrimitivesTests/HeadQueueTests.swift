@@ -1,8 +1,7 @@
 // A queue in one array, which moves what is left to the front now and then.
 
+import Primitives
 import Testing
-
-@testable import Primitives
 
 @Suite("HeadQueue")
 struct HeadQueueTests {
