@@ -4,9 +4,9 @@
 //       ▲                                             │
 //       └── refused: somebody knew better; or nothing for intent-life: looked at again ──┘
 //
-// A deadline that passed before this node became fit counts from then, and has its turn (OverdueEnds). Invariants: the
-// wait is never restarted by a change of view, it is computed again; nobody acts on a timeout; who continues after a
-// crash uses the bytes of the intent it heard.
+// A deadline that passed before this node became fit counts from then, and has its turn (OverdueEnds); one that had
+// passed when its record came counts from then. Invariants: the wait is never restarted by a change of view, it is
+// computed again; nobody acts on a timeout; who continues after a crash uses the bytes of the intent it heard.
 
 import Cluster
 import Dialogs
@@ -47,6 +47,15 @@ extension Node {
         }
         let moment = min(deadline, acknowledgementDue(known) ?? deadline)
         store.dialogs.setTimer(did, at: moment.advanced(by: settle))
+    }
+
+    /// A record that comes when its time is up comes to all at one moment: each has its turn from then.
+    mutating func awaitTurn(_ did: DialogID, now: Instant) {
+        guard let due = store.dialogs.deadline(did), due <= now,
+            let rank = cluster.rank(did: did.rawValue, home: homeName(did))
+        else { return }
+        let wait = settle + settings.takeover.stagger * min(rank, Ranking.waitLimit)
+        store.dialogs.setTimer(did, at: now.advanced(by: wait))
     }
 
     /// When an answered dialog without its ACK is to be ended; `nil` unless `noack_timeout` says so (S1-5).

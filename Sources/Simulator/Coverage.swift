@@ -22,12 +22,10 @@ package struct Coverage: Equatable, Sendable {
     /// the time.
     package static let checks = [
         "1", "2", "3", "3b", "3u", "4", "4late", "5", "5s", "6", "7", "8", "9", "11", "12", "R1", "R2", "R5", "R9",
-        "R11",
-        "R13", "S1-2", "S1-3", "S1-4", "S1-5", "S1-8", "S2-10", "S2-11", "age", "calm", "commit", "cseq", "ev",
-        "fork-final",
-        "fork-ghost", "fork-lost", "fork-ring", "hunt-did",
-        "hunt-final", "hunt-ghost", "hunt-lost", "hunt-reach", "hunt-target", "ka", "op", "reg-answer",
-        "reg-commit", "reg-late", "reg-lost", "reg-rise", "script", "seal", "spiral-end", "spiral-route", "var",
+        "R11", "R13", "S1-2", "S1-3", "S1-4", "S1-5", "S1-8", "S2-10", "S2-11", "age", "calm", "commit", "cseq", "disk",
+        "disk-over", "disk-pace", "ev", "fork-final", "fork-ghost", "fork-lost", "fork-ring", "hunt-did", "hunt-final",
+        "hunt-ghost", "hunt-lost", "hunt-reach", "hunt-target", "ka", "op", "reg-answer", "reg-commit", "reg-late",
+        "reg-lost", "reg-rise", "script", "seal", "spiral-end", "spiral-route", "var",
     ]
     /// Dialogs' states in their order, and none.
     static let dialogStates = [

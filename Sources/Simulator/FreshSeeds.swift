@@ -8,7 +8,7 @@ package struct FreshSeeds: Sendable {
     package static let kinds: [PlanOptions] = {
         var (dealt, forked, both, kept) = (PlanOptions(), PlanOptions(), PlanOptions(), PlanOptions())
         var (watched, tight, late, sealed) = (PlanOptions(), PlanOptions(), PlanOptions(), PlanOptions())
-        var (scripted, dealtScripted) = (PlanOptions(), PlanOptions())
+        var (scripted, dealtScripted, stored) = (PlanOptions(), PlanOptions(), PlanOptions())
         dealt.deals = true
         forked.forks = true
         (both.deals, both.forks) = (true, true)
@@ -19,7 +19,9 @@ package struct FreshSeeds: Sendable {
         sealed.sealed = true
         scripted.script = .own
         (dealtScripted.script, dealtScripted.deals) = (.own, true)
-        return [PlanOptions(), dealt, forked, both, kept, watched, tight, late, sealed, scripted, dealtScripted]
+        stored.disks = true
+        let drawn = [PlanOptions(), dealt, forked, both, kept, watched, tight, late, sealed]
+        return drawn + [scripted, dealtScripted, stored]
     }()
 
     package let start: UInt64

@@ -160,6 +160,28 @@ struct CallFlowTests {
         #expect(record.caller.cseq == 2 && record.pendings.isEmpty && record.settledCaller == 2)
     }
 
+    @Test func `of two refreshes in one millisecond the second waits, too, R9`() {
+        var bench = ProxyBench()
+        let invite = bench.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
+        _ = bench.receive(Call.response(200, to: invite), from: ProxyBench.callee)
+        let route = [invite.header("Record-Route")!]
+        _ = bench.receive(
+            Call.request("ACK", branch: "z9hG4bKa1", toTag: "bob", route: route, contact: nil), from: ProxyBench.caller)
+        bench.proxy.neighbours.commits = true
+        _ = bench.advance(milliseconds: 1_000)
+        let requests = [("OPTIONS", 2), ("UPDATE", 3)].map { method, cSeq in
+            bench.receive(
+                Call.request(method, branch: "z9hG4bKr\(cSeq)", cSeq: cSeq, toTag: "bob", route: route),
+                from: ProxyBench.caller)[0]
+        }
+        for request in requests {
+            #expect(bench.receive(Call.response(200, to: request), from: ProxyBench.callee).isEmpty)
+        }
+        #expect(bench.commits.map(\.purpose) == [.refresh, .refresh])
+        #expect(bench.puts.last == bench.did, "what the second waits for is a fact of this node's")
+        #expect(bench.commit().count == 2)
+    }
+
     @Test func `a request in a dialog is forwarded by its Route without a record, S1-7`() {
         var bench = ProxyBench()
         let sent = bench.receive(

@@ -169,6 +169,30 @@ struct PassTests {
         #expect(hunt.bench.receive(on, from: Hunt.server).map(\.to) == [Hunt.bob])
     }
 
+    @Test func `the answer to another node's BYE that passes this one is given to that one, too`() throws {
+        var hunt = Hunt()
+        let sent = hunt.tries("s1", Hunt.bob)[0]
+        let answered = hunt.bench.receive(Call.response(200, to: sent, toTag: "tb"), from: Hunt.bob)
+        _ = hunt.passUp(answered[0])
+        var heir = second(of: hunt.bench, isLive: true)
+        hunt.bench.proxy.neighbours.peers = [
+            PeerContact(memberTag: 0x2222_2222, endpoint: Endpoint(text: "10.0.1.2:5060"), isLive: true)
+        ]
+        let payload = try #require(heir.proxy.endingPayload(hunt.bench.did, dialogs: heir.dialogs))
+        heir.proxy.end(hunt.bench.did, payload: payload, dialogs: &heir.dialogs, now: heir.now)
+        let byes = heir.drain()
+        let on = byes[1].text.replacing("Route: <sip:\(Hunt.server);lr>, ", with: "Route: ")
+            .replacing("\r\nVia:", with: "\r\nVia: SIP/2.0/UDP \(Hunt.server);branch=z9hG4bKb\r\nVia:")
+        let toBob = hunt.bench.receive(on, from: Hunt.server)
+        let answer = hunt.bench.receive(Call.response(200, to: toBob[0], contact: nil), from: Hunt.bob)
+        let passed = try #require(answer.first { $0.to == "10.0.1.2:5060" })
+        #expect(answer.contains { $0.to == Hunt.server } && passed.headers("Via") == byes[1].headers("Via"))
+        _ = heir.receive(Call.response(200, to: byes[0], contact: nil), from: ProxyBench.caller)
+        #expect(heir.endedLegs.isEmpty)
+        #expect(heir.receive(passed.text, from: ProxyBench.node).isEmpty)
+        #expect(heir.endedLegs == [hunt.bench.did])
+    }
+
     @Test func `a BYE that comes back ends the dialog with its last pass, or with the server's answer`() {
         for comesBack in [true, false] {
             var hunt = Hunt()

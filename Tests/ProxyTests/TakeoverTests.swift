@@ -233,6 +233,26 @@ struct TakeoverTests {
         #expect(survivor.advance(milliseconds: 10_000).isEmpty)
     }
 
+    @Test func `the heir's first copy waits until the others have it: who told of it may be dead, or a joiner`() {
+        var owner = ProxyBench()
+        let invite = owner.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
+        let answer = owner.receive(Call.response(200, to: invite), from: ProxyBench.callee)[0]
+        for hasAcknowledged in [false, true] {
+            var survivor = survivorBench(ownerIsLive: false)
+            survivor.proxy.neighbours.commits = true
+            replicate(owner.did, from: owner, to: &survivor)
+            #expect(survivor.drain().isEmpty)
+            #expect(survivor.puts == [owner.did] && survivor.commits.map(\.purpose) == [.inheritance])
+            if hasAcknowledged {
+                _ = survivor.receive(
+                    Call.request(
+                        "ACK", branch: "z9hG4bKa1", toTag: "bob", route: [invite.header("Record-Route")!], contact: nil),
+                    from: ProxyBench.caller)
+            }
+            #expect(survivor.commit() == (hasAcknowledged ? [] : [answer]))
+        }
+    }
+
     @Test func `no ACK for 64·T1 makes the heir's deadline now, S1-3`() {
         var owner = ProxyBench()
         let invite = owner.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]

@@ -57,6 +57,19 @@ struct MessageEditorTests {
         #expect(text == "BYE sip:a SIP/2.0\r\n\(expected)\r\n")
     }
 
+    @Test(arguments: [
+        (0, "Via: SIP/2.0/UDP a, SIP/2.0/UDP b\r\nTo: x\r\nVia: SIP/2.0/UDP c\r\n"),
+        (1, "Via: SIP/2.0/UDP b\r\nTo: x\r\nVia: SIP/2.0/UDP c\r\n"), (2, "To: x\r\nVia: SIP/2.0/UDP c\r\n"),
+        (3, "To: x\r\n"), (9, "To: x\r\n"),
+    ])
+    func `leading Vias are cut, and the rest stays well-formed`(count: Int, expected: String) throws {
+        let message = try Message(
+            lines: "SIP/2.0 200 OK\nVia: SIP/2.0/UDP a, SIP/2.0/UDP b\nTo: x\nVia: SIP/2.0/UDP c\n\n")
+        var vias: [Via] = []
+        message.vias(into: &vias)
+        #expect(edited(message) { $0.removeLeading(count, of: vias) } == "SIP/2.0 200 OK\r\n\(expected)\r\n")
+    }
+
     @Test func `the topmost Via is cut from a line of its own and from a list, §16.7 step 3`() throws {
         let lines = "SIP/2.0 200 OK\nVia: SIP/2.0/UDP a;branch=1\nVia: SIP/2.0/UDP b , SIP/2.0/UDP c\n\n"
         let message = try Message(lines: lines)

@@ -23,6 +23,12 @@ struct CoverageTests {
             if seed > 12 { options.script = .own }
             summary.add(World.run(Plan(seed: seed, options: options), covers: true))
         }
+        // Many calls, an outage whose ends keep their pace, and a disk that is an old copy.
+        for seed in [14, 27] as [UInt64] {
+            var options = PlanOptions()
+            (options.disks, options.nodes, options.calls) = (true, 3, 120)
+            summary.add(World.run(Plan(seed: seed, options: options), covers: true))
+        }
         return summary.coverage ?? Coverage()
     }()
 
@@ -34,7 +40,7 @@ struct CoverageTests {
     }
 
     @Test(arguments: Coverage.checks.filter { !["3u", "3b", "S1-2", "S2-10", "ka", "11", "hunt-ghost"].contains($0) })
-    func `fifteen seeds give each check something to judge, but for seven that hang on one moment`(check: String) {
+    func `seventeen seeds give each check something to judge, but for seven that hang on one moment`(check: String) {
         #expect(Self.all.runs(of: check) > 0)
     }
 

@@ -65,6 +65,13 @@ struct SeedTests {
         Self.expectNoViolation(seed: seed, faults: nil, deals: true)
     }
 
+    @Test func `a call whose BYE has its answer by way of another node is over at once`() {
+        var options = PlanOptions()
+        options.faults = [.marksman]
+        let report = World.run(Plan(seed: 13, options: options))
+        #expect(report.violations.isEmpty, "\(report.violations)")
+    }
+
     @Test(arguments: FaultKind.allCases)
     func `one kind of fault alone violates nothing`(kind: FaultKind) {
         Self.expectNoViolation(seed: 77, faults: [kind, .crash])
@@ -143,7 +150,8 @@ struct SeedTests {
     /// answered at a node cut off, and ended as a set-up by the others; a copy of a 2xx that shortened a session which
     /// UPDATEs had agreed on since; ages that another process of a name was asked for; a copy of a 2xx that confirmed a
     /// call and no side of it; a pass that an heir ended and that was answered; a 2xx of a pass that nobody repeated to
-    /// the caller; a re-INVITE refused by an heir, and a later one by its callee.
+    /// the caller; a re-INVITE refused by an heir, and a later one by its callee; an answer to a BYE that another node saw
+    /// pass on its way to a dead one; two refreshes in one millisecond; a 2xx that an heir had from a joiner.
     private static let drawn: [(seed: UInt64, deals: Bool, forks: Bool)] = [
         (276_544_788, false, false), (276_551_087, false, false), (276_551_760, false, false),
         (276_543_645, true, true), (991_161, true, true), (276_545_380, true, true), (276_543_885, false, true),
@@ -151,7 +159,8 @@ struct SeedTests {
         (3_004_750_818, false, false), (3_004_752_091, false, false),
         (3_004_755_727, false, false), (3_004_762_070, true, false), (5_550_127, false, false),
         (3_004_762_961, true, false), (3_004_762_681, true, false), (3_004_754_331, false, false),
-        (3_004_757_550, false, false),
+        (3_004_757_550, false, false), (426_548_970, false, false), (426_549_021, false, false),
+        (426_548_956, false, false),
     ]
 
     /// These showed what nobody alive could have known, and checks that asked for it: sides of a partition that began

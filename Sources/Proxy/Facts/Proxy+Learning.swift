@@ -239,10 +239,11 @@ extension Proxy {
             if confirms { facts.reach(.confirmed) }
             writeRefreshedSides(&context, did, confirms: confirms, dialogs: dialogs)
         }
+        var writesDeadline = false
         if isFirst || !context.isInitial {
             let calleeTag = context.leg == .caller ? message.toTag : message.fromTag
             let answeredAt = index < context.branches.count ? context.branches[index].answeredAt : nil
-            writeDeadline(
+            writesDeadline = writeDeadline(
                 did, sessionWord(context.method), calleeTag: calleeTag, answeredAt: answeredAt, dialogs: dialogs)
         }
         if context.method == .invite {
@@ -254,7 +255,11 @@ extension Proxy {
         }
         guard let learned = learn(did, dialogs: &dialogs) else { return .refused }
         // Of two branches answered in one millisecond the second moves no deadline, and confirms a dialog all the same.
-        return learned.deadlineChanged || context.isInitial && learned.outcome == .changed ? .moves : .nothing
+        if learned.deadlineChanged || context.isInitial && learned.outcome == .changed { return .moves }
+        guard writesDeadline, !context.isInitial else { return .nothing }
+        // Another 2xx has moved it as far or further, and may not be committed yet, or is a peer's (R9).
+        effects.items.append(.put(did))
+        return .moves
     }
 
     /// A request in a dialog whose record was not here may have it by now: then it is known who sent it.

@@ -1,5 +1,6 @@
 // A dead node's 2xx, sent again: T1 after the last, doubling to T2, for 64·T1, until some node sees the ACK (S1-3). So
-// is that to an INVITE which was tried again, by who adopted it (R16).
+// is that to an INVITE which was tried again, by who adopted it (R16). The first copy waits for its commit, as any 2xx
+// that confirms a dialog does.
 
 import Dialogs
 import Primitives
@@ -23,8 +24,22 @@ extension Proxy {
         context.upstream = source
         context.listener = egressListener(source)
         guard let id = keepResending(did, answer, context, isForAdopted: false) else { return }
-        guard !(holdsAnswer && neighbours.commits) else { return }
-        effects.queue.send(answer, to: source, from: context.listener, token: upstreamToken(context, id))
+        guard neighbours.commits else {
+            effects.queue.send(answer, to: source, from: context.listener, token: upstreamToken(context, id))
+            return
+        }
+        guard !holdsAnswer else { return }
+        // Whoever told of it may be dead, or a joiner, whose word does not count (R10): the others have it from here.
+        effects.items.append(.put(did))
+        effects.items.append(.commit(CommitToken(context: id, purpose: .inheritance)))
+    }
+
+    /// The peers have what the first copy says, or say nothing.
+    mutating func inheritedAnswerCommitted(_ context: ResponseContext, _ id: SlotID, dialogs: DialogTable) {
+        guard let did = context.did, let state = dialogs.state(did),
+            !isSettled(context, did, state, dialogs: dialogs), let deadline = dialogs.deadline(did), deadline > now
+        else { return }
+        answer(context.lastResponse, context, token: upstreamToken(context, id))
     }
 
     /// The 2xx to an INVITE of the caller's has been sent by the Vias of this context. Where that INVITE was adopted

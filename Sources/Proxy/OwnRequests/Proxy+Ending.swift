@@ -167,14 +167,15 @@ extension Proxy {
     }
 
     /// The answer to a BYE of the cluster's passes by on its way back through a server. Where that way leads to the
-    /// address of a dead node, whose name the BYE has (R7), this is where it is seen.
+    /// address of a dead node, whose name the BYE has (R7), this is where it is seen: another node's BYE has its answer
+    /// from here, without the Vias of those who have it next.
     mutating func noteAnswerPassing(dialogs: inout DialogTable) {
         guard message.count(of: .via) > 2 else { return }
         vias.removeAll(keepingCapacity: true)
         message.vias(into: &vias)
-        for via in vias {
+        for (index, via) in vias.enumerated() {
             guard case .generated(let hash) = Branch(message.bytes, via.branch, mark: settings.mark) else { continue }
-            _ = receiveOwnAnswer(hash: hash, dialogs: &dialogs)  // Another node's learns it by its own answer.
+            if !receiveOwnAnswer(hash: hash, dialogs: &dialogs) { passToPeers(withoutVias: index) }
         }
     }
 

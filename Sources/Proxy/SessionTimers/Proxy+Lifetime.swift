@@ -47,17 +47,19 @@ extension Proxy {
     /// - Parameters:
     ///   - calleeTag: Names the dialog-out that the 2xx is of, in the message at hand.
     ///   - answeredAt: When the first copy of the 2xx came here.
+    /// - Returns: Whether the dialog lives on for it.
+    @discardableResult
     mutating func writeDeadline(
         _ did: DialogID, _ word: SessionWord, calleeTag: ByteRange, answeredAt: Instant? = nil, dialogs: DialogTable
-    ) {
+    ) -> Bool {
         let (known, isKept) =
             dialogs.view(did) { view, stored in
                 (view.deadline, view.property(.keepsDeadline, in: stored) ?? settings.keepsDeadline)
             } ?? (nil, false)
-        if let known, known.isExplicitEnd || isKept && known.generation > 0 { return }
+        if let known, known.isExplicitEnd || isKept && known.generation > 0 { return false }
         if isEndAsked(did, dialogs: dialogs) {
             facts.deadline(ended(known, isAsked: true, did, dialogs: dialogs))
-            return
+            return false
         }
         let own = ownLifetime(known)
         var next = RecordView.Deadline()
@@ -78,17 +80,18 @@ extension Proxy {
             case .none: break
             case .expires where next.atMilliseconds < known.atMilliseconds:
                 // Another callee has answered as well, whose session this one says nothing of.
-                if hasOtherAnswer(did, calleeTag, dialogs: dialogs) { return }
-                if isRepetition(did, calleeTag: calleeTag, firstAt: answeredAt, dialogs: dialogs) { return }
+                if hasOtherAnswer(did, calleeTag, dialogs: dialogs) { return false }
+                if isRepetition(did, calleeTag: calleeTag, firstAt: answeredAt, dialogs: dialogs) { return false }
                 next.generation = known.nextGeneration
             case .expires: break
             case .endless where known.ordinaryMilliseconds > 0:
-                if isRepetition(did, calleeTag: calleeTag, firstAt: answeredAt, dialogs: dialogs) { return }
+                if isRepetition(did, calleeTag: calleeTag, firstAt: answeredAt, dialogs: dialogs) { return false }
                 next.generation = known.nextGeneration
             case .endless: break
             }
         }
         facts.deadline(next)
+        return true
     }
 
     /// The 2xx at hand is a repetition, of an INVITE whose answer or ACK has passed: it says what was agreed on then,

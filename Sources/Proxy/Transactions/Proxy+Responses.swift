@@ -307,6 +307,7 @@ extension Proxy {
             sendTrying(&context, id)
             adoptionCommitted(&context)
         case .registration, .request: break  // The node's.
+        case .inheritance where context.kind == .resending: inheritedAnswerCommitted(context, id, dialogs: dialogs)
         case .confirmation, .refresh, .inheritance:
             guard !context.held.isEmpty else { return }
             let response = context.held.removeFirst()

@@ -129,13 +129,15 @@ extension Proxy {
         let callee = nameOfCallee(did, calleeTag, leg: sender, dialogs: dialogs)
         facts.begin()
         if confirms { facts.reach(.confirmed) }
-        writeDeadline(did, sessionWord(cSeq.method), calleeTag: calleeTag, dialogs: dialogs)
+        let livesOn = writeDeadline(did, sessionWord(cSeq.method), calleeTag: calleeTag, dialogs: dialogs)
         if sender == .callee { facts.caller { writeSide(&$0) } }
         facts.out(bytes, calleeTag) { out in
             if confirms { out.reach(.confirmed) }
             if sender == .caller { out.side { writeSide(&$0) } }
             if let callee { out.put(.to, bytes, callee) }
         }
-        return learn(did, dialogs: &dialogs)?.deadlineChanged ?? false
+        guard let learned = learn(did, dialogs: &dialogs) else { return false }
+        if !learned.deadlineChanged, livesOn { effects.items.append(.put(did)) }  // As in `learnSuccess`.
+        return learned.deadlineChanged || livesOn
     }
 }

@@ -38,6 +38,19 @@ extension Proxy {
         for peer in neighbours.peers where peer.isLive { pass(to: peer, from: source) }
     }
 
+    /// The same for an answer that still has a way to go: without so many Vias of that way, which `vias` has.
+    mutating func passToPeers(withoutVias count: Int) {
+        let endpoints = neighbours.peers.filter(\.isLive).compactMap(\.endpoint)
+        guard !endpoints.isEmpty, !mutated("owner-not-passed") else { return }
+        editor.begin()
+        editor.removeLeading(count, of: vias)
+        let bytes = editedMessage()
+        for endpoint in endpoints {
+            counters.passedToOwner += 1
+            effects.queue.send(bytes, to: endpoint, from: egressListener(endpoint))
+        }
+    }
+
     /// The same for a request that its owner is to answer itself: with its topmost Via completed, which says where its
     /// sender is.
     /// - Returns: False when there is no live member to pass it to.

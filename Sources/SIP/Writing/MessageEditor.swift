@@ -72,6 +72,18 @@ package struct MessageEditor: Sendable {
         remove(via.following == via.element.end ? via.field : Self.range(via.element.start, via.following))
     }
 
+    /// Cuts the first `count` of a list that holds all Vias of a message.
+    package mutating func removeLeading(_ count: Int, of vias: [Via]) {
+        var position = 0
+        while position < min(count, vias.count) {
+            let first = vias[position]
+            while position + 1 < min(count, vias.count), vias[position + 1].field == first.field { position += 1 }
+            let last = vias[position]
+            remove(last.following == last.element.end ? last.field : Self.range(first.element.start, last.following))
+            position += 1
+        }
+    }
+
     /// Cuts the first `count` addresses of a list that holds all addresses of a header (as `Message.nameAddresses`
     /// answers it), leaving what remains well-formed.
     package mutating func removeLeading(_ count: Int, of addresses: [NameAddress]) {

@@ -31,9 +31,8 @@ struct Answer {
     let place: Int
     let cseq: UInt32
     let method: SIP.Method
-    /// When a node first had it, and which process of a node.
+    /// When a node first had it.
     var reachedAt: Nanoseconds
-    var reachedBy: ProcessID
     /// How long the call lives from then on, as the 2xx said when it last left.
     var lifetime: Nanoseconds = 0
     /// When a node first sent it on.

@@ -103,8 +103,7 @@ final class CheckState {
         guard !truth.answers.contains(where: { $0.isFor(found) }) else { return }
         truth.answers.append(
             Answer(
-                asker: found.asker, place: found.place, cseq: found.cseq, method: found.method,
-                reachedAt: world.now, reachedBy: host.process))
+                asker: found.asker, place: found.place, cseq: found.cseq, method: found.method, reachedAt: world.now))
         truth.mayShorten(packet.bytes, world)
         if found.method == .invite, truth.confirmedAt == nil { world.sever(host) }
     }
@@ -299,9 +298,8 @@ final class CheckState {
             return looksAway("commit", "uncommitted, or alone")
         }
         ran("commit")
-        // Where it was a joiner that the 2xx reached, its sender has it from there, and both have it.
         let serving = others.filter { process in
-            process == answer.reachedBy || world.hosts[process.host].node.map { NodeInspection.isServing($0) } == true
+            world.hosts[process.host].node.map { NodeInspection.isServing($0) } == true
         }
         // A joiner's word does not count (R11). Who is told by the others, after a cut, that it is out joins anew.
         let isDropped = max(world.disturbances.lastCut, world.disturbances.lastHealed) > world.now - .seconds(3)

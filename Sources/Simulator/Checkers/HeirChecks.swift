@@ -140,8 +140,11 @@ extension World {
         guard call.plan.isPlain, !call.isForked, call.cancelledAt == nil, call.triedAgainAt == nil, !call.isEnding,
             call.byes.isEmpty, call.askedAt == nil, let did = call.did,
             let answer = call.answers.first(where: { $0.asker == .caller && $0.method == .invite }),
-            answer.reachedAt < now - .milliseconds(300)
+            answer.reachedAt < now - .milliseconds(300),
+            // An INVITE by another branch is a further attempt, and its failure is the callee's word for it (R16).
+            call.transactions.count == 1 || call.heirs.contains(where: { $0.process == host.process })
         else { return }
+        ran("S1-4")
         for other in nodes where isInReach(other, of: host, for: .milliseconds(500)) {
             guard let theirs = other.node, NodeInspection.isServing(theirs),
                 let known = NodeInspection.record(did, theirs, other), known.state >= .confirmedNotAcknowledged,

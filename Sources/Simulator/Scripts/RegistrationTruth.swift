@@ -5,18 +5,15 @@ internal import Node
 
 /// One REGISTER: a contact for so many seconds, or its removal.
 struct Claim {
-    let number: Int
     let version: Int
     /// `nil` for a removal.
     let lifetime: Nanoseconds?
     let cseq: UInt32
-    let sentAt: Nanoseconds
     /// When its first and its last copy reached a node.
     var reachedAt: Nanoseconds?
     var lastReachedAt: Nanoseconds = 0
-    /// When a 200 first left a node, and whether that had waited for a peer in vain, or had none.
+    /// When a 200 first left a node.
     var leftAt: Nanoseconds?
-    var isUncommitted = false
     /// Processes that have been seen to have it.
     var knowers: [ProcessID] = []
 

@@ -29,7 +29,6 @@ final class UserPhone {
         let destination: Endpoint
         var interval = PhoneTimes.t1
         var sent = 1
-        var answeredAt: Nanoseconds?
         var status = 0
         /// Nobody waits for it any more.
         var isOver: Bool { status != 0 }
@@ -44,10 +43,6 @@ final class UserPhone {
     /// Which address it has; part of its contact.
     var version = 0
     var cseq: UInt32 = 0
-    /// Branches that it has answered.
-    private var answered: Set<String> = []
-    /// MESSAGEs that have come.
-    private(set) var received = 0
 
     init(_ plan: UserPlan, seed: UInt64) {
         index = plan.index
@@ -145,7 +140,6 @@ final class UserPhone {
         guard !requests[number].isOver else { return }
         guard world.now - requests[number].startedAt < PhoneTimes.transaction else {
             requests[number].status = 408
-            requests[number].answeredAt = world.now
             return world.userIsTold(self, number)
         }
         requests[number].sent += 1
@@ -163,7 +157,6 @@ final class UserPhone {
             return world.violate("sip", "\(name) got a message that it cannot read: \(problem)")
         }
         guard message.isRequest else { return receive(answer: message, world) }
-        if answered.insert(message.branch).inserted { received += 1 }
         var text = "SIP/2.0 200 OK\r\n"
         for via in message.vias { text += "Via: \(via.text)\r\n" }
         text += "From: \(message.from)\r\nTo: \(message.to);tag=t-\(name)\r\nCall-ID: \(message.callID)\r\n"
@@ -177,7 +170,6 @@ final class UserPhone {
         }
         guard message.statusCode >= 200, !requests[number].isOver else { return }
         requests[number].status = message.statusCode
-        requests[number].answeredAt = world.now
         world.userIsTold(self, number)
     }
 }

@@ -3,7 +3,7 @@
 //   reg-commit  a 200 that counts as committed leaves when a peer has the contact
 //   reg-lost    a contact whose 200 has left is found on every node that serves, as long as somebody lives who had it
 //   reg-rise    what was taken back does not come back: on no process that knows of it, and after a while on none
-//   reg-late    nobody has a contact later than its time, and `reachGrace`
+//   reg-late    nobody has a contact later than its time, and `reachGrace`; who reads a backlog, and `askingTime`
 //   reg-answer  with nothing wrong every request of a phone has its answer, and the right one
 
 internal import Node
@@ -13,6 +13,10 @@ internal import SIP
 extension World {
     /// How much later a replica may believe that a contact ends: what its record was on the way, and a turn.
     static let reachGrace = Nanoseconds.milliseconds(1_000)
+    /// Whoever reads the first frames of a process after a cut or a stop cannot tell how old they are (R8: no two clocks
+    /// are compared). The first quicker one shows it, within a heartbeat; then their ages are asked for, which may wait
+    /// for a request whose answer the cut took (1 s).
+    static let askingTime = Nanoseconds.milliseconds(1_500)
     /// How long with nothing wrong until every node has what one has, deaths included.
     static let settlingTime = Nanoseconds.seconds(4)
 
@@ -31,12 +35,9 @@ extension World {
         switch request.kind {
         case .register(let version, let seconds):
             userTruth[phone.index].claims.append(
-                Claim(
-                    number: number, version: version, lifetime: .seconds(Int64(seconds)), cseq: request.cseq,
-                    sentAt: now))
+                Claim(version: version, lifetime: .seconds(Int64(seconds)), cseq: request.cseq))
         case .remove(let version):
-            userTruth[phone.index].claims.append(
-                Claim(number: number, version: version, lifetime: nil, cseq: request.cseq, sentAt: now))
+            userTruth[phone.index].claims.append(Claim(version: version, lifetime: nil, cseq: request.cseq))
         case .message, .odd: break
         }
     }
@@ -105,7 +106,6 @@ extension World {
             claim.lifetime != nil || process == host.process || userTruth[user].hadContact(claim.version, process)
         }
         userTruth[user].claims[index].leftAt = now
-        userTruth[user].claims[index].isUncommitted = isUncommitted || isAlone
         userTruth[user].claims[index].knowers = knowers
         if claim.lifetime == nil { userTruth[user].removalsKnown[host.process, default: [:]][claim.version] = cseq }
         judgeCommit(claim, user, host, knowers, isUncommitted: isUncommitted || isAlone)
@@ -172,7 +172,9 @@ extension World {
         }
         ran("reg-late")
         if !truth.claims[index].knowers.contains(host.process) { truth.claims[index].knowers.append(host.process) }
-        if now > end + World.reachGrace {
+        if now < max(checks.lastUncut, host.resumedAt) + World.askingTime {
+            looksAway("reg-late", "a backlog was read just now")
+        } else if now > end + World.reachGrace {
             violate(
                 "reg-late", node: host.index,
                 "\(phone.name)'s contact of \(cseq) is there \((now - end).inMilliseconds) ms after its time")
@@ -212,7 +214,8 @@ extension World {
         let code = isRemoval ? "reg-rise" : "reg-lost"
         for host in serving where !knows(claim, of: phone.index, host) {
             let text = "\(phone.name)'s contact of \(claim.cseq) is \(isRemoval ? "still there" : "not there")"
-            let knowers = isRemoval ? claim.knowers + Array(truth.removalsKnown.keys) : claim.knowers
+            let removers = truth.removalsKnown.filter { ($0.value[version] ?? 0) >= claim.cseq }.keys
+            let knowers = isRemoval ? claim.knowers + Array(removers) : claim.knowers
             if knowers.contains(where: { checks.isAlive($0) && $0 != host.process }) {
                 violate(code, node: host.index, text)
             } else {

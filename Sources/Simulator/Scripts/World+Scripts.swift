@@ -95,14 +95,14 @@ extension World {
 
     /// Which request a question is about: its method and number, and the Via of whoever sent it to the cluster. ACKs of
     /// a 2xx have no transaction: each is one of its own.
-    private func name(of question: ScriptQuestion) -> String? {
+    private func name(of question: ScriptQuestion) -> (name: String, branch: String)? {
         var problem = ""
         guard question.point == .request,
             let message = PhoneMessage(question.bytes, parser: &parser, problem: &problem), message.method != .ack,
             // The balancer's own Via says only which node it chose.
             let via = message.vias.first(where: { !$0.branch.hasPrefix(Balancer.branchPrefix) })
         else { return nil }
-        return "\(message.callID) \(message.cseq) \(message.methodName) \(via.branch)"
+        return ("\(message.callID) \(message.cseq) \(message.methodName) \(via.branch)", message.vias[0].branch)
     }
 
     /// What a process has asked its script in its turn.
@@ -114,18 +114,22 @@ extension World {
     }
 
     func note(_ question: ScriptQuestion, _ host: Host) {
-        guard let name = name(of: question) else { return }
+        guard let (name, branch) = name(of: question) else { return }
         lastAsked = (question, host.index)
         ran("script")
         let call = call(of: question.bytes)
         let before = scriptRuns[name] ?? []
-        scriptRuns[name] = before + [ScriptRun(process: host.process, at: now)]
+        scriptRuns[name] = before + [ScriptRun(process: host.process, branch: branch, at: now)]
         log("\(host.name) asks its script about \(question.bytes.firstLine)", call: call)
-        if let same = before.last(where: { $0.process == host.process }), now - same.at < PhoneTimes.transaction {
+        // What makes a dialog is known to every node that hears of its record. Another request is what its topmost Via
+        // says (RFC 3261 §17.2.3): a copy by way of the balancer is one more, which a proxy sends on like the first
+        // (§16.3).
+        let makesDialog = question.bytes.starts(with: "INVITE ".utf8) && !question.isInDialog
+        let same = before.last { $0.process == host.process && (makesDialog || $0.branch == branch) }
+        if let same, now - same.at < PhoneTimes.transaction {
             violate("script", call: call, node: host.index, "asks its script again about \(question.bytes.firstLine)")
         }
-        // What makes a dialog is known to every node that hears of its record; another request only to its node.
-        guard question.bytes.starts(with: "INVITE ".utf8), !question.isInDialog, let call else { return }
+        guard makesDialog, let call else { return }
         for run in before where run.process != host.process && checks.isAlive(run.process) {
             let isHeard =
                 links.areConnected(run.process.host, host.index) && links.areConnected(host.index, run.process.host)
@@ -143,5 +147,7 @@ extension World {
 /// A script was asked about a request.
 struct ScriptRun {
     var process: ProcessID
+    /// Of the topmost Via.
+    var branch: String
     var at: Nanoseconds
 }
