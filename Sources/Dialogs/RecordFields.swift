@@ -30,8 +30,9 @@
 //   · a pending, or an adoption, whose cseq is not above its leg's `settled`; a pending fact without a CSeq is
 //     therefore never kept, so every patch about a pending carries branch, leg and cseq;
 //   · an answer once the caller's INVITE is settled;
-//   · of a deleted record all but 1–5, 7–10, 14, 15, 18, 19, 23 and the to_tag and state of its outs, so that whoever
-//     tells of its end sees what it had; once that was told (`RecordFlags.toldEnd`), 8–10, 15, 18 and 19 as well.
+//   · of a deleted record all but 1–5, 7–10, 14, 15, 18, 19, 23, the to_tag and state of its outs, and the shifts of
+//     its sides, by which a copy of the last BYE is moved as the first one was; so whoever tells of its end sees what
+//     it had. Once that was told (`RecordFlags.toldEnd`), 8–10, 15, 18 and 19 as well.
 // A field of a later version is kept, the larger by (wire type, value) per number, in tombstones not at all.
 
 internal import Primitives
@@ -123,8 +124,8 @@ public enum StampedField: UInt32, Sendable {
 /// The messages of a record, as the join sees them.
 enum RecordMessage: UInt8, CaseIterable {
     case record, deadline, side, target, out, pending, stamped, times
-    /// An Out whose answer is no longer needed, and one of a deleted record.
-    case settledOut, deletedOut
+    /// An Out whose answer is no longer needed, and what a deleted record has of one, and of a Side.
+    case settledOut, deletedOut, deletedSide
 
     /// How two values of one field become one.
     enum Rule {
@@ -157,7 +158,7 @@ enum RecordMessage: UInt8, CaseIterable {
         var rule: Rule
         var span = Span.dialog
 
-        /// How long a record has the field; of dialog-outs `deletedOut` says what a tombstone has.
+        /// How long a record has the field; of outs and sides `deletedOut` and `deletedSide` say what a tombstone has.
         enum Span {
             /// While the dialog lives.
             case dialog
@@ -200,8 +201,10 @@ enum RecordMessage: UInt8, CaseIterable {
         case .deletedOut:
             switch OutField(rawValue: field) {
             case .toTag, .state: Row(Self.outRule(field))
+            case .side: Row(.joined(.deletedSide))
             default: Row(.dropped)
             }
+        case .deletedSide: Row(SideField(rawValue: field) == .shift ? Self.sideRule(field) : .dropped)
         case .pending: Row(Self.pendingRule(field))
         case .stamped: Row(Self.stampedRule(field))
         case .times: Row(TimesField(rawValue: field) == nil ? .unknown : .leastNonzero(.max))
@@ -220,7 +223,7 @@ enum RecordMessage: UInt8, CaseIterable {
         case .from, .to, .requestURI: .untilTold(.largerBytes)
         case .times: .lasting(.joined(.times))
         case .attributes: .untilTold(.pickedMap(.stamped))
-        case .caller: Row(.joined(.side))
+        case .caller: .lasting(.joined(.side))
         case .settledCaller, .settledCallee: Row(.max(word))
         case .pendings, .adoptions: Row(.joinedMap(.pending))
         case .variables, .profiles: .untilTold(.pickedMap(.stamped))

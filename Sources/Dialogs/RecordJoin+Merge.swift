@@ -82,12 +82,14 @@ extension RecordJoin {
         case .record:
             if dropsNothing { return true }
             switch number {
+            case RecordField.caller.rawValue: return !tombstone
             case RecordField.outs.rawValue: return !tombstone && (settled.caller == 0 || settled.isOld)
             case RecordField.pendings.rawValue, RecordField.adoptions.rawValue: return !tombstone && !isGone(index)
             default: return !isDropped(message.row(number))
             }
         case .settledOut: return number != OutField.answer.rawValue
         case .deletedOut: return number == OutField.toTag.rawValue || number == OutField.state.rawValue
+        case .deletedSide: return number == SideField.shift.rawValue
         default: return true
         }
     }

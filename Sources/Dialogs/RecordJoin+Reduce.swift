@@ -34,7 +34,7 @@ extension RecordJoin {
                 !right.payload.isEmpty && (left.payload.isEmpty || order(left.payload, right.payload) > 0)
             }
             if !found[best].payload.isEmpty { run.add(found[best], of: input, into: &out) }
-        case .joined(let inner): try joinMessages(inner, group, as: .part, &run, into: &out)
+        case .joined(let inner): try joinMessages(narrowed(inner), group, as: .part, &run, into: &out)
         case .joinedMap(let inner): try joinMessages(narrowed(inner), group, as: .entry, &run, into: &out)
         case .picked(let inner): try pickMessage(inner, group, as: .part, &run, into: &out)
         case .pickedMap(let inner): try pickMessage(inner, group, as: .entry, &run, into: &out)
@@ -75,6 +75,7 @@ extension RecordJoin {
     }
 
     private func narrowed(_ message: RecordMessage) -> RecordMessage {
+        if message == .side, tombstone { return .deletedSide }
         guard message == .out else { return message }
         return tombstone ? .deletedOut : settled.caller > 0 ? .settledOut : .out
     }

@@ -154,7 +154,7 @@ struct RecordJoinTests {
         #expect(try decoded(joined(variable(2, nil), variable(3, ""))).variables.map(\.value) == [[]])
     }
 
-    @Test func `a tombstone keeps who it was, how it ended and its dialog-outs' states, R16`() throws {
+    @Test func `a tombstone keeps who it was, how it ended, its dialog-outs' states and the shifts, R16`() throws {
         let tombstone = try decoded(
             joined(
                 record {
@@ -163,11 +163,14 @@ struct RecordJoinTests {
                     $0.inviteCSeq = 1
                     $0.from = Array("<sip:a@b>".utf8)
                     $0.caller.cseq = 4
+                    $0.caller.shift = 4_096
                     $0.settledCaller = 1
                     var out = Record.Out()
                     out.toTag = Array("t".utf8)
                     out.state = .confirmed
                     out.acked = 1
+                    out.side.cseq = 7
+                    out.side.shift = 8_192
                     $0.outs = [out]
                 },
                 record {
@@ -183,7 +186,9 @@ struct RecordJoinTests {
         var out = Record.Out()
         out.toTag = Array("t".utf8)
         out.state = .confirmed
+        out.side.shift = 8_192
         expected.outs = [out]
+        expected.caller.shift = 4_096
         #expect(tombstone == expected)
     }
 

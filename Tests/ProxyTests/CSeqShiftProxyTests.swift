@@ -73,6 +73,23 @@ struct CSeqShiftProxyTests {
         #expect(cancel.first { $0.firstLine.hasPrefix("CANCEL") }?.header("CSeq") == "4098 CANCEL")
     }
 
+    @Test func `a copy of the last BYE by way of another node has the number that the first one had`() throws {
+        var bench = ProxyBench()
+        let route = Self.establish(&bench)
+        let bye = Self.request("BYE", route, cSeq: 2)
+        let first = try #require(bench.receive(bye, from: ProxyBench.caller).first { $0.to == ProxyBench.callee })
+        #expect(first.header("CSeq") == "4098 BYE" && bench.state == .deleted)
+        var other = ProxyBench { settings in
+            settings.memberTag = 0x2222_2222
+            settings.nodeName = Array("n2".utf8)
+        }
+        let tombstone = try #require(bench.dialogs.bytes(bench.did))
+        _ = try other.dialogs.learn(
+            bench.did, facts: RawSpan(_elements: tombstone.span), age: .zero, now: other.now)
+        let copy = try #require(other.receive(bye, from: ProxyBench.caller).first { $0.to == ProxyBench.callee })
+        #expect(copy.header("CSeq") == "4098 BYE")
+    }
+
     @Test func `a PRACK names its INVITE by the number that the callee knows`() {
         var bench = ProxyBench()
         let route = Self.establish(&bench)
