@@ -4,6 +4,7 @@
 import Cluster
 package import Dialogs
 package import Primitives
+internal import Proxy
 
 extension Node {
     /// Every record and tombstone.
@@ -23,6 +24,7 @@ extension Node {
     /// Answers that went on without the peers they waited for.
     package var uncommittedAnswers: UInt64 {
         counters.uncommitted &+ cluster.counters.committedAlone &+ cluster.counters.waitsRefused
+            &+ proxy.counters.unrecorded &+ proxy.counters.holdsRefused
     }
 
     /// Test aid: replaces a record by other bytes, silently.

@@ -169,13 +169,16 @@ struct SeedTests {
     /// way as the run ended; a failure that died with who repeated it; a node that started after a call had failed; a
     /// callee's way that no ACK had told; an UPDATE in a dialog whose 2xx nodes without its record had sent on; a call
     /// that was answered on one side of a partition and ended as a set-up on the other (R15); two copies of one INVITE
-    /// on two nodes that were apart; a node that had slept, whose copy of an INVITE was a further attempt (R16).
+    /// on two nodes that were apart; a node that had slept, whose copy of an INVITE was a further attempt (R16); a 2xx
+    /// that its record had no room for; a call that was over before it was known which record is its; a BYE to a phone
+    /// that is gone.
     private static let unknowable: [(seed: UInt64, deals: Bool, forks: Bool)] = [
         (3_004_752_181, false, false), (3_004_762_213, true, false), (3_004_748_735, false, false),
         (3_004_771_121, true, true), (3_004_753_890, false, false), (7_770_047, false, false),
         (3_004_749_524, false, false), (3_004_762_742, true, false), (1_224_140_997, true, true),
         (3_004_749_462, false, false), (4_273_177_337, true, true), (77_027, false, false),
-        (2_568_056_577, true, false), (2_568_057_299, false, false),
+        (2_568_056_577, true, false), (2_568_057_299, false, false), (4_232_432_552, true, true),
+        (4_232_432_679, true, true), (4_232_432_638, true, true),
     ]
 
     @Test(arguments: drawn + unknowable)

@@ -124,6 +124,8 @@ final class CallTruth {
     var endKnowers: [ProcessID] = []
     /// When the first of them was seen to know.
     var endKnownAt: Nanoseconds?
+    /// Every node has been looked at for its record.
+    var isLookedAt = false
     /// When each process was first seen to have any record of it.
     var firstSeen: [ProcessID: Nanoseconds] = [:]
     /// What the trace said last of each process's record.

@@ -141,7 +141,10 @@ extension World {
     /// A dialog that is over for both its phones lives on in a record. Whoever saw its end must have been there to
     /// tell: nothing may have been wrong since before it.
     private func checkGhost(_ call: CallTruth, _ did: UInt64, _ place: Int) {
-        guard let over = call.dialogs[place].overAt(decidedAt: call.decidedAt), now - over > World.ghostBound,
+        // The cluster's BYE to a phone that is gone is repeated until timer F (RFC 3261 §17.1.2.2).
+        let isGone = [caller(of: call.index), callees(of: call.index)[place]].contains { $0.hasVanished(at: now) }
+        let bound = World.ghostBound + (isGone ? PhoneTimes.transaction : 0)
+        guard let over = call.dialogs[place].overAt(decidedAt: call.decidedAt), now - over > bound,
             hasBeenCalm(since: over)
         else { return }
         ran("fork-ghost")

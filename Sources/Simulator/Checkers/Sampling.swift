@@ -62,12 +62,15 @@ extension World {
             if sight == .absent, before != .absent { checkForgotten(call, host, wasOver: before == .deleted) }
             if sight == .deleted, before != .deleted {
                 call.endKnowers.append(host.process)
-                checks.buriedAt[.init(process: host.process, call: call.index)] = now
+                // Which record is the call's shows with its first INVITE to a phone, and it may be over by then.
+                let since = call.isLookedAt ? now : call.plan.start
+                checks.buriedAt[.init(process: host.process, call: call.index)] = since
                 call.endKnownAt = call.endKnownAt ?? now
             }
             if known != nil, call.firstSeen[host.process] == nil { call.firstSeen[host.process] = now }
             note(call, host, known)
         }
+        call.isLookedAt = true
         if call.isForked { look(atForked: call) }
         if call.plan.hunt != nil { look(atAttempt: call) }
         if call.plan.spiral != nil { look(atSpiral: call) }

@@ -3,6 +3,7 @@
 internal import Dialogs
 internal import Node
 internal import Primitives
+internal import SIP
 
 extension World {
     /// Calls to one phone that nobody has answered.
