@@ -256,7 +256,7 @@ extension Proxy {
         guard let learned = learn(did, dialogs: &dialogs) else { return .refused }
         // Of two branches answered in one millisecond the second moves no deadline, and confirms a dialog all the same.
         if learned.deadlineChanged || context.isInitial && learned.outcome == .changed { return .moves }
-        guard writesDeadline, !context.isInitial else { return .nothing }
+        guard writesDeadline, !context.isInitial, neighbours.commits else { return .nothing }
         // Another 2xx has moved it as far or further, and may not be committed yet, or is a peer's (R9).
         effects.items.append(.put(did))
         return .moves

@@ -137,7 +137,9 @@ extension Proxy {
             if let callee { out.put(.to, bytes, callee) }
         }
         guard let learned = learn(did, dialogs: &dialogs) else { return false }
-        if !learned.deadlineChanged, livesOn { effects.items.append(.put(did)) }  // As in `learnSuccess`.
-        return learned.deadlineChanged || livesOn
+        if learned.deadlineChanged { return true }
+        guard livesOn, neighbours.commits else { return false }
+        effects.items.append(.put(did))  // As in `learnSuccess`.
+        return true
     }
 }
