@@ -12,8 +12,8 @@ public struct HeadQueue<Element: Sendable>: Sendable {
     var head = 0
 
     /// So few left-over places are not worth moving the rest.
-    @usableFromInline
-    static var slack: Int { 64 }
+    @inlinable
+    public static var slack: Int { 64 }
 
     @inlinable
     public init() {}
