@@ -124,6 +124,14 @@ extension DialogTable {
         return body(RecordView(stored.bytes, stored.range), stored.bytes)
     }
 
+    /// Whether a record remembers an INVITE within its dialog that was refused, by the cluster or the other side: read
+    /// without what else it has.
+    public func hasRefusal(_ did: DialogID) -> Bool {
+        guard let entry = entry(did) else { return false }
+        let stored = blobs.location(entry.blob)
+        return RecordView.hasRefusal(RawSpan(_elements: stored.bytes.span), stored.range)
+    }
+
     /// Appends the record's bytes.
     /// - Returns: Whether it is here.
     public func write(_ did: DialogID, into out: inout ByteWriter) -> Bool {

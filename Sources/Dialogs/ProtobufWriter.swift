@@ -15,12 +15,36 @@ extension ByteWriter {
     }
 
     mutating func putTag(_ number: UInt32, _ wireType: UInt8) {
-        putVarint(UInt64(number) << 3 | UInt64(wireType))
+        putVarint(Self.tag(number, wireType))
     }
 
     mutating func putField(_ number: UInt32, varint value: UInt64) {
-        putTag(number, ProtobufReader.varint)
-        putVarint(value)
+        put(Self.tag(number, ProtobufReader.varint), value)
+    }
+
+    private static func tag(_ number: UInt32, _ wireType: UInt8) -> UInt64 {
+        UInt64(number) << 3 | UInt64(wireType)
+    }
+
+    /// A tag and a number behind it: one step where both fit a word, as they nearly always do.
+    private mutating func put(_ tag: UInt64, _ value: UInt64) {
+        guard tag < 1 << 14, value < 1 << 42 else {
+            putVarint(tag)
+            return putVarint(value)
+        }
+        let (first, second) = (Self.varint(tag), Self.varint(value))
+        put(first.count &+ second.count, of: first.word | second.word << UInt64(truncatingIfNeeded: first.count &* 8))
+    }
+
+    /// The varint of a number below 2⁵⁶, its first byte in the lowest one.
+    private static func varint(_ value: UInt64) -> (word: UInt64, count: Int) {
+        var (rest, word, shift) = (value, UInt64(0), UInt64(0))
+        while rest >= 0x80 {
+            word |= (rest & 0x7f | 0x80) &<< shift
+            rest >>= 7
+            shift &+= 8
+        }
+        return (word | rest &<< shift, Int(truncatingIfNeeded: shift >> 3) &+ 1)
     }
 
     mutating func putField(_ number: UInt32, fixed value: UInt64, byteCount: Int) {
@@ -29,8 +53,7 @@ extension ByteWriter {
     }
 
     mutating func putField(_ number: UInt32, bytes span: RawSpan) {
-        putTag(number, ProtobufReader.lengthDelimited)
-        putVarint(UInt64(span.byteCount))
+        put(Self.tag(number, ProtobufReader.lengthDelimited), UInt64(truncatingIfNeeded: span.byteCount))
         put(span)
     }
 
@@ -39,13 +62,17 @@ extension ByteWriter {
     /// - Returns: Where its contents begin, for `endMessage`.
     mutating func beginMessage(_ number: UInt32, expecting size: Int = 0) -> Int {
         putTag(number, ProtobufReader.lengthDelimited)
-        for _ in 0..<Self.lengthSize(of: size) { put(0 as UInt8) }
+        put(Self.lengthSize(of: size), of: 0)
         return count
     }
 
     /// - Parameter size: As `beginMessage` was told.
     mutating func endMessage(_ start: Int, expected size: Int = 0) {
         let length = count - start
+        if size < 0x80, length < 0x80 {
+            bytes[start - 1] = UInt8(truncatingIfNeeded: length)
+            return
+        }
         let (room, needed) = (Self.lengthSize(of: size), Self.lengthSize(of: length))
         if needed > room {
             bytes.insert(contentsOf: repeatElement(0, count: needed - room), at: start)

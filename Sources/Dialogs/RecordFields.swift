@@ -128,7 +128,7 @@ enum RecordMessage: UInt8, CaseIterable {
     case settledOut, deletedOut, deletedSide
 
     /// How two values of one field become one.
-    enum Rule {
+    enum Rule: Sendable {
         case max(UInt64)
         case or(UInt64)
         case leastNonzero(UInt64)
@@ -154,12 +154,12 @@ enum RecordMessage: UInt8, CaseIterable {
     }
 
     /// A row of the table.
-    struct Row {
+    struct Row: Sendable {
         var rule: Rule
         var span = Span.dialog
 
         /// How long a record has the field; of outs and sides `deletedOut` and `deletedSide` say what a tombstone has.
-        enum Span {
+        enum Span: Sendable {
             /// While the dialog lives.
             case dialog
             /// In its tombstone, too, until its end was told.
@@ -180,15 +180,24 @@ enum RecordMessage: UInt8, CaseIterable {
     private static let word = UInt64(UInt32.max)
     private static let highestState = UInt64(DialogState.deleted.rawValue)
 
-    func rule(_ field: UInt32) -> Rule { row(field).rule }
+    /// Fields of every message, one message behind the other: each field that is joined looks its row up. Whoever joins
+    /// has the table at hand, since what is static is asked each time whether it is there yet.
+    struct Table: Sendable {
+        private static let rowCount: UInt32 = 32
+        private let rows: [Row]
 
-    func row(_ field: UInt32) -> Row {
-        field < Self.rowCount ? Self.rows[Int(rawValue) * Int(Self.rowCount) + Int(field)] : makeRow(field)
+        fileprivate init() {
+            rows = RecordMessage.allCases.flatMap { message in (0..<Self.rowCount).map { message.makeRow($0) } }
+        }
+
+        @inline(__always)
+        subscript(_ message: RecordMessage, _ field: UInt32) -> Row {
+            field < Self.rowCount
+                ? rows[Int(message.rawValue) &* Int(Self.rowCount) &+ Int(field)] : message.makeRow(field)
+        }
     }
 
-    /// Fields of every message, one message behind the other: each field that is joined looks its row up.
-    private static let rows = allCases.flatMap { message in (0..<rowCount).map { message.makeRow($0) } }
-    private static let rowCount: UInt32 = 32
+    static let table = Table()
 
     private func makeRow(_ field: UInt32) -> Row {
         switch self {

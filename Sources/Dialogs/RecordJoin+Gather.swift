@@ -17,7 +17,7 @@ extension RecordJoin {
         while let field = try reader.next(in: bytes) {
             var entry = Found(field, isCanonical: false)
             var isRight = true
-            switch message.rule(field.number) {
+            switch table[message, field.number].rule {
             case .max(let most), .or(let most), .leastNonzero(let most):
                 isRight = field.wireType == ProtobufReader.varint
                 if isRight, field.value > most { throw .outOfRange(field: field.number) }
@@ -36,19 +36,36 @@ extension RecordJoin {
 
     /// Puts the fields of a canonical message on the stack, which were checked when it was joined.
     mutating func gatherAsTheyLie(_ range: Range<Int>) throws(RecordError) {
+        var reader = ProtobufReader(range)
+        top = try Self.put(&reader, on: &found, from: top, of: input)
         let input = input
         let bytes = RawSpan(_elements: input.span)
-        var reader = ProtobufReader(range)
         while let field = try reader.next(in: bytes) {
             guard top < RecordLimits.fields else { throw .tooMany(field: 0, limit: RecordLimits.fields) }
             push(Found(field, isCanonical: true))
         }
     }
 
+    /// Puts as many canonical fields on the stack as it has been large before, by a span: an array that belongs to
+    /// `self` asks each time whether it is shared.
+    /// - Returns: The new top.
+    private static func put(
+        _ reader: inout ProtobufReader, on found: inout [Found], from top: Int, of input: [UInt8]
+    ) throws(RecordError) -> Int {
+        let bytes = RawSpan(_elements: input.span)
+        var fields = found.mutableSpan
+        var top = top
+        while top < fields.count, let field = try reader.next(in: bytes) {
+            fields[top] = Found(field, isCanonical: true)
+            top &+= 1
+        }
+        return top
+    }
+
     /// Reads, once, what tells a canonical entry of a map from the others; only the record has maps.
     mutating func loadKey(_ index: Int) throws(RecordError) {
         guard !found[index].hasKey else { return }
-        switch RecordMessage.record.rule(found[index].number) {
+        switch table[.record, found[index].number].rule {
         case .joinedMap(let inner), .pickedMap(let inner):
             let input = input
             try Self.readKey(of: &found[index], inner, in: RawSpan(_elements: input.span))

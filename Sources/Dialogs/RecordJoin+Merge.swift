@@ -15,11 +15,16 @@ extension RecordJoin {
         private var range = ByteRange.empty
 
         mutating func add(_ field: Found, of input: [UInt8], into out: inout ByteWriter) {
-            if range.isEmpty || range.end != field.start {
+            add(from: field, to: field, of: input, into: &out)
+        }
+
+        /// Neighbours, from the first to the last of them.
+        mutating func add(from first: Found, to last: Found, of input: [UInt8], into out: inout ByteWriter) {
+            if range.isEmpty || range.end != first.start {
                 flush(input, into: &out)
-                range.start = field.start
+                range.start = first.start
             }
-            range.end = field.payload.end
+            range.end = last.payload.end
         }
 
         mutating func flush(_ input: [UInt8], into out: inout ByteWriter) {
@@ -37,6 +42,12 @@ extension RecordJoin {
         let (isRecord, last) = (message == .record, top)
         var (own, other, run) = (base, middle, Run())
         while own < middle || other < last {
+            let ahead = endOfStaying(own, middle, before: other, message)
+            if ahead > own {
+                run.add(from: found[own], to: found[ahead - 1], of: input, into: &out)
+                own = ahead
+                continue
+            }
             var isAlone = other == last
             if !isAlone, own < middle { isAlone = try isAhead(own, of: other, isRecord) }
             if own < middle, isAlone {
@@ -44,10 +55,10 @@ extension RecordJoin {
                     if !dropsNothing { try loadKey(own) }
                     count(own)
                 }
-                if staysAsItIs(own, message) {
-                    run.add(found[own], of: input, into: &out)
-                } else {
-                    try reduce(message, Group(first: own, rest: own..<own), &run, into: &out)
+                switch fate(own, message) {
+                case .stays: run.add(found[own], of: input, into: &out)
+                case .goes: break
+                case .changes: try reduce(message, Group(first: own, rest: own..<own), &run, into: &out)
                 }
                 own += 1
                 continue
@@ -67,6 +78,20 @@ extension RecordJoin {
         top = base
     }
 
+    /// Past the canonical fields from `own` on whose number alone says that they stay as they are: it is below that of
+    /// the next fact, and nothing of that message is dropped or counted.
+    private func endOfStaying(_ own: Int, _ middle: Int, before other: Int, _ message: RecordMessage) -> Int {
+        var limit = other < top ? found[other].number : .max
+        switch message {
+        case .record where dropsNothing: limit = min(limit, RecordField.attributes.rawValue)
+        case .record, .settledOut, .deletedOut, .deletedSide: return own
+        default: break
+        }
+        var end = own
+        while end < middle, found[end].number < limit { end += 1 }
+        return end
+    }
+
     /// Whether the canonical field comes before the group of the fact.
     private mutating func isAhead(_ own: Int, of other: Int, _ isRecord: Bool) throws(RecordError) -> Bool {
         let number = found[own].number
@@ -75,22 +100,34 @@ extension RecordJoin {
         return order(own, other) < 0
     }
 
-    /// Whether a canonical field that nobody else has is the same bytes in the result.
-    private func staysAsItIs(_ index: Int, _ message: RecordMessage) -> Bool {
+    /// What becomes of a canonical field that nobody else has.
+    private enum Fate {
+        /// It is the same bytes in the result.
+        case stays
+        case goes
+        /// Less of it is left.
+        case changes
+    }
+
+    private func fate(_ index: Int, _ message: RecordMessage) -> Fate {
         let number = found[index].number
         switch message {
         case .record:
-            if dropsNothing { return true }
+            if dropsNothing { return .stays }
             switch number {
-            case RecordField.caller.rawValue: return !tombstone
-            case RecordField.outs.rawValue: return !tombstone && (settled.caller == 0 || settled.isOld)
-            case RecordField.pendings.rawValue, RecordField.adoptions.rawValue: return !tombstone && !isGone(index)
-            default: return !isDropped(message.row(number))
+            case RecordField.caller.rawValue: return tombstone ? .changes : .stays
+            case RecordField.outs.rawValue:
+                return !tombstone && (settled.caller == 0 || settled.isOld) ? .stays : .changes
+            case RecordField.pendings.rawValue, RecordField.adoptions.rawValue:
+                return tombstone || isGone(index) ? .goes : .stays
+            default: return isDropped(table[message, number]) ? .goes : .stays
             }
-        case .settledOut: return number != OutField.answer.rawValue
-        case .deletedOut: return number == OutField.toTag.rawValue || number == OutField.state.rawValue
-        case .deletedSide: return number == SideField.shift.rawValue
-        default: return true
+        case .settledOut: return number == OutField.answer.rawValue ? .goes : .stays
+        case .deletedOut:
+            if number == OutField.side.rawValue { return .changes }
+            return number == OutField.toTag.rawValue || number == OutField.state.rawValue ? .stays : .goes
+        case .deletedSide: return number == SideField.shift.rawValue ? .stays : .goes
+        default: return .stays
         }
     }
 
@@ -108,14 +145,15 @@ extension RecordJoin {
     func isCanonical(_ message: RecordMessage, _ range: ByteRange) -> Bool {
         var room = RecordLimits.fields - top
         do throws(RecordError) {
-            return try Self.isCanonical(message, range.range, of: RawSpan(_elements: input.span), &room)
+            return try Self.isCanonical(message, range.range, of: RawSpan(_elements: input.span), by: table, &room)
         } catch {
             return false  // Whoever joins it says what is wrong with it.
         }
     }
 
     private static func isCanonical(
-        _ message: RecordMessage, _ range: Range<Int>, of bytes: borrowing RawSpan, _ room: inout Int
+        _ message: RecordMessage, _ range: Range<Int>, of bytes: borrowing RawSpan, by table: RecordMessage.Table,
+        _ room: inout Int
     ) throws(RecordError) -> Bool {
         var reader = ProtobufReader(range)
         var last: UInt32 = 0
@@ -123,7 +161,7 @@ extension RecordJoin {
             guard field.number > last, room > 0 else { return false }
             last = field.number
             room -= 1
-            switch message.rule(field.number) {
+            switch table[message, field.number].rule {
             case .max(let most), .or(let most), .leastNonzero(let most):
                 guard field.wireType == ProtobufReader.varint, field.value > 0, field.value <= most else {
                     return false
@@ -134,7 +172,7 @@ extension RecordJoin {
                 guard field.wireType == ProtobufReader.lengthDelimited else { return false }
             case .joined(let inner), .picked(let inner):
                 guard field.wireType == ProtobufReader.lengthDelimited, !field.payload.isEmpty,
-                    try isCanonical(inner, field.payload, of: bytes, &room)
+                    try isCanonical(inner, field.payload, of: bytes, by: table, &room)
                 else { return false }
             case .joinedMap, .pickedMap, .dropped: return false
             case .unknown: break

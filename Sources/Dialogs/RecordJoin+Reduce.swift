@@ -9,7 +9,7 @@ extension RecordJoin {
         _ message: RecordMessage, _ group: Group, _ run: inout Run, into out: inout ByteWriter
     ) throws(RecordError) {
         let number = found[group.first].number
-        let row = message.row(number)
+        let row = table[message, number]
         if answerRoom != .max, message.isAnswer(number), !fits(group) { return }
         if message == .record {
             if isDropped(row) { return }

@@ -47,6 +47,7 @@ public struct RecordJoin: Sendable {
         }
     }
 
+    let table = RecordMessage.table
     /// Both inputs, one after the other.
     var input: [UInt8] = []
     /// A stack: the fields of the message being joined lie above those of the messages around it. What lies above `top`
@@ -166,7 +167,7 @@ public struct RecordJoin: Sendable {
         var (wasState, wasFlags) = (UInt64(0), UInt64(0))
         for index in 0..<top {
             let number = found[index].number
-            guard number >= RecordField.state.rawValue, number <= RecordField.settledCallee.rawValue else { continue }
+            guard number <= RecordField.settledCallee.rawValue, number >= RecordField.state.rawValue else { continue }
             let (value, isCanonical) = (found[index].value, found[index].isCanonical)
             switch number {
             case RecordField.state.rawValue:

@@ -113,6 +113,23 @@ extension RecordView {
         return states
     }
 
+    static func hasRefusal(_ span: borrowing RawSpan, _ record: ByteRange) -> Bool {
+        var isFound = false
+        walk(span, record) { field in
+            switch field.number {
+            case RecordField.rejectedCaller.rawValue, RecordField.rejectedCallee.rawValue,
+                RecordField.refusedCaller.rawValue:
+                isFound = isFound || field.value != 0
+            case RecordField.outs.rawValue:
+                walk(span, bytes(field)) { part in
+                    isFound = isFound || part.number == OutField.refused.rawValue && part.value != 0
+                }
+            default: break
+            }
+        }
+        return isFound
+    }
+
     static func branching(_ span: borrowing RawSpan, _ payload: Range<Int>) -> Branching {
         var branching = Branching()
         var reader = ProtobufReader(payload)

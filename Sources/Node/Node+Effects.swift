@@ -173,14 +173,14 @@ extension Node {
         }
     }
 
-    /// What peers changed: timers, transactions of ours that wait for such facts, orphans.
-    mutating func lookAtTouched(now: Instant) {
+    private mutating func freezeGranted(now: Instant) {
         for did in store.granted where !mutated("intent-not-final") {
             proxy.neighbours.frozenDialogs.insert(did, until: now.advanced(by: settings.takeover.intentLife), now: now)
         }
         store.granted.removeAll(keepingCapacity: true)
-        for did in store.older { proxy.effects.items.append(.put(did)) }
-        store.older.removeAll(keepingCapacity: true)
+    }
+
+    private mutating func putDeadlinesRight(now: Instant) {
         for (did, deadline) in store.misdated {
             proxy.correctDeadline(did, deadline, now: now, dialogs: &store.dialogs)
         }
@@ -189,6 +189,14 @@ extension Node {
             proxy.repeatRefresh(did, deadline, now: now, dialogs: &store.dialogs)
         }
         store.overruled.removeAll(keepingCapacity: true)
+    }
+
+    /// What peers changed: timers, transactions of ours that wait for such facts, orphans.
+    mutating func lookAtTouched(now: Instant) {
+        if !store.granted.isEmpty { freezeGranted(now: now) }
+        for did in store.older { proxy.effects.items.append(.put(did)) }
+        if !store.older.isEmpty { store.older.removeAll(keepingCapacity: true) }
+        if !store.misdated.isEmpty || !store.overruled.isEmpty { putDeadlinesRight(now: now) }
         guard !store.touched.isEmpty else { return }
         for (did, record) in store.dialogs.takeUnpaid() {
             proxy.payEnd(did, record, now: now, dialogs: &store.dialogs)

@@ -321,7 +321,7 @@ package struct Node: Sendable {
     /// Nothing happens before it unless something is received.
     package var nextDeadline: Instant {
         var next = min(cluster.nextDeadline, reviewAt, strangersReviewAt, resolver.nextDeadline)
-        if let peerFinder { next = min(next, peerFinder.nextLookup) }
+        if let lookup = peerFinder?.nextLookup { next = min(next, lookup) }
         if walk.isUnderWay { next = min(next, walk.nextSlice) }
         if let deadline = proxy.nextDeadline { next = min(next, deadline) }
         if let timer = store.dialogs.nextTimer { next = min(next, timer) }

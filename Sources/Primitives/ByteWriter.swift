@@ -10,7 +10,7 @@ public struct ByteWriter: Sendable {
     @inlinable
     public init(capacity: Int = 0) {
         bytes = []
-        bytes.reserveCapacity(capacity)
+        if capacity > 0 { bytes.reserveCapacity(capacity) }
     }
 
     @inlinable
@@ -47,7 +47,7 @@ public struct ByteWriter: Sendable {
 
     @inlinable
     public mutating func put(_ other: [UInt8]) {
-        bytes.append(contentsOf: other)
+        bytes.append(RawSpan(_elements: other.span))
     }
 
     @inlinable
@@ -63,16 +63,34 @@ public struct ByteWriter: Sendable {
     /// Writes a number in decimal, without leading zeros.
     @inlinable
     public mutating func putDecimal(_ value: UInt64) {
-        if value < 10 {
-            bytes.append(48 &+ UInt8(truncatingIfNeeded: value))
-            return
+        guard value >= 100_000_000 else {
+            let digits = Self.decimal(value)
+            return bytes.append(digits.count, of: digits.word)
         }
-        var divisor: UInt64 = 10
-        while value / divisor >= 10 { divisor &*= 10 }
-        while divisor > 0 {
-            bytes.append(48 &+ UInt8(truncatingIfNeeded: value / divisor % 10))
-            divisor /= 10
-        }
+        putDecimal(value / 100_000_000)
+        // What is below has its leading zeros.
+        let digits = Self.decimal(value % 100_000_000)
+        let zeros = UInt64(truncatingIfNeeded: 8 &- digits.count)
+        let word = zeros == 0 ? digits.word : digits.word << (zeros &* 8) | 0x3030_3030_3030_3030 >> (64 &- zeros &* 8)
+        bytes.append(8, of: word)
+    }
+
+    /// The digits of a number below 10⁸, without leading zeros, the first in the lowest byte.
+    @inlinable
+    public static func decimal(_ value: UInt64) -> (word: UInt64, count: Int) {
+        var (rest, word, count) = (value, UInt64(0), 0)
+        repeat {
+            word = word << 8 | (48 &+ rest % 10)
+            rest /= 10
+            count &+= 1
+        } while rest > 0
+        return (word, count)
+    }
+
+    /// Writes the lowest bytes of a word, 0 to 8, the lowest first.
+    @inlinable
+    public mutating func put(_ count: Int, of word: UInt64) {
+        bytes.append(count, of: word)
     }
 
     /// Writes the low `digits` hexadecimal digits (1 to 16) in lower case, with leading zeros.

@@ -62,11 +62,19 @@ extension [UInt8] {
     /// Appends the bytes of a word, the lowest first, but for the first few of them.
     @inlinable
     public mutating func append(word: UInt64, skipping: Int = 0) {
-        let rest = skipping == 0 ? word : word >> UInt64(truncatingIfNeeded: skipping &* 8)
+        append(8 &- skipping, of: skipping == 0 ? word : word >> UInt64(truncatingIfNeeded: skipping &* 8))
+    }
+
+    /// Appends the lowest bytes of a word, the lowest first.
+    ///
+    /// - Precondition: `count` is 0 to 8.
+    @inlinable
+    public mutating func append(_ count: Int, of word: UInt64) {
+        precondition(count >= 0 && count <= 8, "a word has eight bytes: \(count)")
         append(addingCapacity: 8) { output in
             unsafe output.withUnsafeMutableBufferPointer { target, initialized in
-                unsafe UnsafeMutableRawBufferPointer(target).storeBytes(of: rest.littleEndian, as: UInt64.self)
-                initialized = 8 &- skipping
+                unsafe UnsafeMutableRawBufferPointer(target).storeBytes(of: word.littleEndian, as: UInt64.self)
+                initialized = count
             }
         }
     }

@@ -50,6 +50,8 @@ public struct TimerWheel: Sendable {
     private var tails: [UInt32]
     private var occupied: [UInt64]
     public private(set) var count = 0
+    /// What `earliest` finds: it is asked for more often than timers are set.
+    private var nextTick: Int64?
 
     public init(origin: Instant) {
         self.origin = origin
@@ -76,6 +78,7 @@ public struct TimerWheel: Sendable {
         }
         count += 1
         link(index)
+        nextTick = min(nextTick ?? .max, wakeUp(for: nodes[Int(index)]))
         return TimerID(index: index, generation: nodes[Int(index)].generation)
     }
 
@@ -86,6 +89,7 @@ public struct TimerWheel: Sendable {
         guard node.generation == id.generation, node.list != Self.free else { return }
         unlink(id.index)
         release(id.index)
+        if wakeUp(for: node) == nextTick { nextTick = earliest() }
     }
 
     /// Appends the tokens of all timers that are due, in the order of their ticks, then of their scheduling.
@@ -97,6 +101,7 @@ public struct TimerWheel: Sendable {
             current = tick
             enterBlocks()
             fire(&due)
+            nextTick = earliest()
         }
         current = max(current, target)
     }
@@ -111,7 +116,14 @@ public struct TimerWheel: Sendable {
         return overflow ? .distantFuture : origin.advanced(nanoseconds: nanoseconds)
     }
 
-    private var nextTick: Int64? {
+    /// When the wheel has to look at a timer: its tick, or the beginning of the block that it waits for.
+    private func wakeUp(for node: Node) -> Int64 {
+        guard node.list < Self.overflow else { return ((current >> 32) + 1) << 32 }
+        let shift = Int64(node.list >> 8) * 8
+        return (node.tick >> shift) << shift
+    }
+
+    private func earliest() -> Int64? {
         guard count > 0 else { return nil }
         for level in 0..<4 {
             let shift = Int64(level * 8)

@@ -319,13 +319,21 @@ package struct Proxy: Sendable {
         return current
     }
 
-    /// INVITE contexts of a dialog on this node.
-    func inviteContext(
+    /// INVITE contexts of a dialog on this node. They are looked at where they lie, as if to be changed: one that is
+    /// only read is copied.
+    mutating func inviteContext(
         of did: DialogID, where test: (ResponseContext) -> Bool, except seen: [SlotID] = []
     ) -> SlotID? {
-        let found = dialogTable.first(hash: did.rawValue) { index in
+        Self.context(in: &contexts, dialogTable, of: did, where: test, except: seen)
+    }
+
+    private static func context(
+        in contexts: inout Slab<ResponseContext>, _ table: FlatTable, of did: DialogID,
+        where test: (ResponseContext) -> Bool, except seen: [SlotID]
+    ) -> SlotID? {
+        let found = table.first(hash: did.rawValue) { index in
             guard let id = contexts.id(at: index), !seen.contains(id) else { return false }
-            return contexts.read(id) { $0.did == did && test($0) } ?? false
+            return contexts.update(id) { $0.did == did && test($0) } ?? false
         }
         return found.flatMap { contexts.id(at: $0) }
     }

@@ -78,6 +78,26 @@ struct TextTests {
         #expect(String(decoding: writer.bytes, as: UTF8.self) == expected)
     }
 
+    @Test func `decimal has every digit, however many`() {
+        var value: UInt64 = 1
+        for _ in 1..<20 {
+            for number in [value - 1, value, value + 1, value * 3 / 2] {
+                var writer = ByteWriter()
+                writer.putDecimal(number)
+                #expect(String(decoding: writer.bytes, as: UTF8.self) == String(number))
+            }
+            value *= 10
+        }
+    }
+
+    @Test func `of a word as many bytes are written as are wanted, the lowest first`() {
+        for count in 0...8 {
+            var bytes: [UInt8] = [9]
+            bytes.append(count, of: 0x0807_0605_0403_0201)
+            #expect(bytes == [9] + [1, 2, 3, 4, 5, 6, 7, 8].prefix(count))
+        }
+    }
+
     @Test func `hexadecimal has the low digits, however many`() {
         for value in [0, 0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210, .max, 0x9a9a_a9a9_0f0f_f0f0] as [UInt64] {
             let all = String(value, radix: 16)

@@ -162,6 +162,17 @@ struct RedactionTests {
         #expect(editor.moved(outline, callID: message.callID) == nil)
     }
 
+    @Test func `a description in another script than Latin is looked at line by line, and kept`() throws {
+        let body = "\(Self.description)i=Grüße\r\na=sendrecv\r\n"
+        let bytes = Array("\(Self.head)Call-ID: x@y\r\nc: application/sdp\r\n\r\n\(body)".utf8)
+        var (message, kept) = (Message(), ByteWriter())
+        try message.load(RawSpan(_elements: bytes.span))
+        let outline = try #require(message.outline(ofBytes: bytes.count))
+        #expect(outline.mayHoldKey)
+        Redaction.append(RawSpan(_elements: bytes.span), outline, into: &kept)
+        #expect(kept.bytes == bytes)
+    }
+
     @Test func `a key in a description is never kept by its outline, wherever the message goes`() throws {
         let secret = "\(Self.description)a=crypto:1 AES inline:SECRET\r\n"
         let bytes = Array("\(Self.head)Call-ID: x@y\r\nc: application/sdp\r\n\r\n\(secret)".utf8)

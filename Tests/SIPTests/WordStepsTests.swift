@@ -103,6 +103,29 @@ struct WordStepsTests {
         }
     }
 
+    @Test(
+        "what stands behind the end of a value does not count",
+        arguments: ["bbbbbbbbbbbb", ";<>\"@:?,& \r\n", "::::"])
+    func behindTheEnd(tail: String) {
+        for length in 1...20 {
+            let part = String(repeating: "b", count: length)
+            for text in [
+                "sip:\(part)@\(part)", "sip:\(part):\(part)@\(part):5070;\(part)?\(part)=1", "sip:\(part)",
+                "tel:\(part)",
+                "\(part):\(part)", part, "\"\(part)\" <sip:\(part)>;tag=\(part)", "sip:\(part);\(part)",
+                ";v=\(part);w",
+            ] {
+                let alone = [UInt8](text.utf8)
+                let (among, range) = (alone + [UInt8](tail.utf8), ByteRange(alone))
+                #expect((try? URI(alone, range)) == (try? URI(among, range)), "\(text)")
+                #expect((try? NameAddress(alone, range)) == (try? NameAddress(among, range)), "\(text)")
+                for name in ["v", "w", "bbbb"] as [StaticString] {
+                    #expect(Parameters.value(name, in: alone, range) == Parameters.value(name, in: among, range))
+                }
+            }
+        }
+    }
+
     @Test("the topmost Via's branch, without the rest of the message", arguments: ["Via", "v", "VIA"])
     func topmostBranch(name: String) throws {
         for line in [

@@ -65,6 +65,9 @@ struct TraceRing: Sendable {
             fullAt = byteLimit - Redaction.limit
         }
 
+        var count: Int { older.entries.count + newer.entries.count }
+        var byteCount: Int { older.bytes.count + newer.bytes.count + count * MemoryLayout<TraceEntry>.stride }
+
         /// What a half has room for still.
         private var entriesLeft = 0
         private let fullAt: Int
@@ -104,9 +107,11 @@ struct TraceRing: Sendable {
         }
     }
 
-    private var lanes: [Lane]
+    private var lanes: InlineArray<3, Lane>
     private var number: UInt64 = 0
     let isOn: Bool
+    /// Whom a deed has come from.
+    private let nobody = Endpoint(address: Address(ipv4: 0), port: 0)
 
     /// - Parameter memory: In bytes; 0 keeps nothing.
     init(memory: Int) {
@@ -160,9 +165,7 @@ struct TraceRing: Sendable {
         lanes[0].makeRoom()
         lanes[0].newer.entries.append(
             TraceEntry(
-                at: now, number: nextNumber(), key: key, peer: Endpoint(address: Address(ipv4: 0), port: 0),
-                range: .empty,
-                kind: kind, listener: 0))
+                at: now, number: nextNumber(), key: key, peer: nobody, range: .empty, kind: kind, listener: 0))
     }
 
     // MARK: Questions
@@ -180,8 +183,8 @@ struct TraceRing: Sendable {
 
     private func find(_ test: (TraceEntry) -> Bool) -> [(entry: TraceEntry, bytes: [UInt8])] {
         var found: [(entry: TraceEntry, bytes: [UInt8])] = []
-        for lane in lanes {
-            for half in [lane.older, lane.newer] {
+        for index in lanes.indices {
+            for half in [lanes[index].older, lanes[index].newer] {
                 for entry in half.entries where test(entry) {
                     found.append((entry, Array(half.bytes.bytes[entry.range.range])))
                 }
@@ -195,12 +198,7 @@ struct TraceRing: Sendable {
         [lanes[0].older.entries.first?.at, lanes[0].newer.entries.first?.at].compactMap(\.self).min()
     }
 
-    var count: Int { lanes.reduce(0) { $0 + $1.older.entries.count + $1.newer.entries.count } }
+    var count: Int { lanes.indices.reduce(0) { $0 + lanes[$1].count } }
 
-    var byteCount: Int {
-        lanes.reduce(0) { sum, lane in
-            let entries = lane.older.entries.count + lane.newer.entries.count
-            return sum + lane.older.bytes.count + lane.newer.bytes.count + entries * MemoryLayout<TraceEntry>.stride
-        }
-    }
+    var byteCount: Int { lanes.indices.reduce(0) { $0 + lanes[$1].byteCount } }
 }

@@ -99,7 +99,7 @@ extension Proxy {
     package mutating func hasMetStranger() -> Bool { neighbours.unknownOwners.takeMet() }
 
     /// Whether a transaction of this node would want to know of new facts about the dialog.
-    package func hasContext(_ did: DialogID) -> Bool { inviteContext(of: did, where: { _ in true }) != nil }
+    package mutating func hasContext(_ did: DialogID) -> Bool { inviteContext(of: did, where: { _ in true }) != nil }
 
     /// How long an owner may stay unheard of before it counts as dead.
     package static let strangerGrace = UnknownOwners.grace

@@ -95,7 +95,7 @@ package enum Branch: Equatable, Sendable {
         writer.putHex(UInt64(mark), digits: 4)
         switch self {
         case .transaction(let token):
-            writer.put(token.isOneOfSeveral ? "f" : "t")
+            writer.put(token.isOneOfSeveral ? UInt8(ascii: "f") : UInt8(ascii: "t"))
             writer.putHex(UInt64(token.member), digits: 8)
             writer.putHex(UInt64(token.slot.index), digits: 8)
             writer.putHex(UInt64(token.slot.generation), digits: 8)

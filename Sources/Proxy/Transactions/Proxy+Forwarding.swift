@@ -143,7 +143,12 @@ extension Proxy {
         let ready = context.trying
         context.trying = []
         guard context.lastStatus == 0, case .invite = context.server else { return }
-        if ready.isEmpty { respond(100, &context, id) } else { sendUpstream(ready, 100, &context, id) }
+        guard !ready.isEmpty else { return respond(100, &context, id) }
+        // Of the same call as the request that was sent on, and all head.
+        var outline = context.branches.isEmpty ? nil : context.branches[0].outline
+        outline?.head = Int32(truncatingIfNeeded: ready.count)
+        outline?.isDescription = false
+        sendUpstream(ready, 100, &context, id, outline: outline)
     }
 
     // MARK: The copies

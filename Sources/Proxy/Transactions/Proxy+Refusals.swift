@@ -47,7 +47,7 @@ extension Proxy {
     /// Whether an ACK is for a failure that the record tells of, whoever gave it: a refusal of the cluster's own, or a
     /// re-INVITE that the other side has rejected, of which the record remembers the last one of each side.
     func recordedFailure(_ plan: RequestPlan, dialogs: DialogTable) -> RecordedFailure {
-        guard plan.isKnown, let did = plan.did else { return .none }
+        guard plan.isKnown, let did = plan.did, dialogs.hasRefusal(did) else { return .none }
         return dialogs.view(did) { view, stored in
             let rejected = plan.leg == .caller ? view.rejectedCaller : view.rejectedCallee
             var hasRefused = view.refusedCaller != 0

@@ -359,7 +359,8 @@ extension Proxy {
         let isAcceptedInvite: Bool
         switch context.server {
         case .invite(var transaction):
-            if [.completed, .confirmed, .terminated].contains(transaction.phase) { return }
+            let phase = transaction.phase
+            if phase == .completed || phase == .confirmed || phase == .terminated { return }
             // Answered by way of another node: what the other branches say is nobody's any more.
             if transaction.phase == .accepted, status >= 300 { return }
             transaction.respond(statusCode: status, actions: &actions)

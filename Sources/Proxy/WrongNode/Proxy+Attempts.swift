@@ -37,8 +37,10 @@ extension Proxy {
 
     /// The call that an INVITE tries again whose sender gave another transaction up; `nil` for a further attempt.
     mutating func attemptTriedAgain(_ plan: RequestPlan, dialogs: DialogTable) -> DialogID? {
+        let known = attempts(plan, dialogs: dialogs)
+        guard !known.isEmpty else { return nil }
         let loop = loopHash(plan)
-        return attempts(plan, dialogs: dialogs).first { did in
+        return known.first { did in
             dialogs.view(did) { view, stored in
                 guard view.state < .confirmed, !view.flags.contains(.cancelled) else { return false }
                 var fits = false
@@ -143,7 +145,7 @@ extension Proxy {
     }
 
     /// An INVITE that was adopted waits for facts of this dialog.
-    func hasAdopted(_ did: DialogID) -> Bool {
+    mutating func hasAdopted(_ did: DialogID) -> Bool {
         adoptedCount > 0 && inviteContext(of: did) { $0.kind == .adopted && $0.lastStatus < 200 } != nil
     }
 

@@ -66,15 +66,20 @@ package struct Address: Hashable, Sendable {
     /// Appends the address; an IPv6 address in brackets unless told otherwise (`received` has none, RFC 3261 §25.1).
     package func write(into writer: inout ByteWriter, brackets: Bool = true) {
         guard isIPv6 else {
-            for index: UInt64 in 0..<4 {
-                if index > 0 { writer.put(0x2E) }
-                writer.putDecimal(low >> (24 - index * 8) & 0xFF)
-            }
-            return
+            let (first, second) = (Self.dotted(low >> 16 & 0xFFFF), Self.dotted(low & 0xFFFF))
+            writer.put(first.count + 1, of: first.word | 0x2E << UInt64(first.count * 8))
+            return writer.put(second.count, of: second.word)
         }
         if brackets { writer.put(0x5B) }
         writeGroups(into: &writer)
         if brackets { writer.put(0x5D) }
+    }
+
+    /// Two bytes of an IPv4 address in decimal and the dot between them: seven bytes of a word at most.
+    private static func dotted(_ pair: UInt64) -> (word: UInt64, count: Int) {
+        let (first, second) = (ByteWriter.decimal(pair >> 8), ByteWriter.decimal(pair & 0xFF))
+        let behind = second.word << 8 | 0x2E
+        return (first.word | behind << UInt64(first.count * 8), first.count + 1 + second.count)
     }
 
     private func group(_ index: Int) -> UInt64 {

@@ -7,6 +7,9 @@ package enum Method: UInt8, Sendable, CaseIterable {
     case invite, ack, bye, cancel, options, register, info, update, prack, subscribe, notify, publish, message, refer,
         other
 
+    /// Written out, since what the compiler derives is called by way of a table from other modules.
+    package static func == (left: Method, right: Method) -> Bool { left.rawValue == right.rawValue }
+
     /// The method as it stands in a request line; empty for `.other`.
     package var name: StaticString {
         switch self {

@@ -6,6 +6,11 @@ package import Primitives
 package enum TransportProtocol: UInt8, Sendable, CaseIterable {
     case udp, tcp, tls, ws, wss, other
 
+    /// Written out as that of `Method`.
+    package static func == (left: TransportProtocol, right: TransportProtocol) -> Bool {
+        left.rawValue == right.rawValue
+    }
+
     /// As a Via spells it; `.other` has no spelling of its own and answers "UNKNOWN".
     package var name: StaticString {
         switch self {

@@ -9,7 +9,12 @@
 package import Primitives
 
 package struct URI: Equatable, Sendable {
-    package enum Scheme: UInt8, Sendable { case sip, sips, tel, other }
+    package enum Scheme: UInt8, Sendable {
+        case sip, sips, tel, other
+
+        /// Written out as that of `Method`.
+        package static func == (left: Scheme, right: Scheme) -> Bool { left.rawValue == right.rawValue }
+    }
 
     package var scheme: Scheme
     /// The user without a password; the number of a tel URI.

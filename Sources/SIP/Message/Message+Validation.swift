@@ -39,7 +39,7 @@ extension Message {
             switch field.name {
             case .via:
                 let via = try validateVias(span, field)
-                topmostVia = topmostVia ?? via
+                if topmostVia == nil { topmostVia = via }
             case .from: fromTag = try validateSingleAddress(span, field)
             case .to: toTag = try validateSingleAddress(span, field)
             case .callID: try validateCallID(span, field)

@@ -27,6 +27,8 @@ struct MessageIndex: Sendable {
     private var firsts = InlineArray<40, UInt8>(repeating: 255)
     /// Names, by the bit of their number, of which there are several fields.
     private var repeated: UInt64 = 0
+    /// First letters of names that are not in the table: of each byte its lowest five bits, as the number of a bit.
+    private(set) var otherInitials: UInt32 = 0
     private var fault: SIPParseError?
     private let names = HeaderNameTable.shared
 
@@ -56,6 +58,7 @@ struct MessageIndex: Sendable {
         fields.removeAll(keepingCapacity: true)
         firsts = InlineArray(repeating: 255)
         repeated = 0
+        otherInitials = 0
         fault = nil
     }
 
@@ -201,6 +204,7 @@ struct MessageIndex: Sendable {
         } else {
             repeated |= 1 << UInt64(name.rawValue)
         }
+        if name == .other { otherInitials |= 1 &<< UInt32(truncatingIfNeeded: span[start] & 31) }
         found.append(
             HeaderField(
                 name: name, line: ByteRange(start: start, end: next), value: ByteRange(start: valueStart, end: valueEnd)

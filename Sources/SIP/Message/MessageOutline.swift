@@ -25,10 +25,7 @@ extension Message {
         let head = body.start
         guard !body.isEmpty else { return MessageOutline(key: key, head: head, isDescription: false) }
         // Content-Encoding is none of the names that the index tells apart: `c`, `C`, `e` or `E` begins it.
-        for field in headers where field.name == .other {
-            let letter = span[Int(field.line.start)] | 0x20
-            if letter == 0x63 || letter == 0x65 { return nil }
-        }
+        guard index.otherInitials & (1 << 0x03 | 1 << 0x05) == 0 else { return nil }
         guard let type = first(.contentType) else { return nil }
         var outline = MessageOutline(
             key: key, head: head, isDescription: Redaction.isDescription(span, type.value))

@@ -22,6 +22,9 @@ package struct ListenerID: Hashable, Sendable {
 package struct FlowID: Hashable, Sendable {
     package var rawValue: UInt64
 
+    /// Written out as that of `Method`.
+    package static func == (left: FlowID, right: FlowID) -> Bool { left.rawValue == right.rawValue }
+
     /// We opened it, so there is somebody to connect to.
     package var isOutgoing: Bool { rawValue & 1 != 0 }
 

@@ -12,7 +12,12 @@
 // error is reported and changes nothing (RFC 6026 §7.1): the timers end what cannot be delivered.
 
 package struct InviteServerTransaction: Sendable {
-    package enum Phase: UInt8, Sendable { case idle, proceeding, completed, confirmed, accepted, terminated }
+    package enum Phase: UInt8, Sendable {
+        case idle, proceeding, completed, confirmed, accepted, terminated
+
+        /// Written out as that of `Method`.
+        package static func == (left: Phase, right: Phase) -> Bool { left.rawValue == right.rawValue }
+    }
 
     package private(set) var phase = Phase.idle
     /// Whether a response was given, so that there is one to send again.

@@ -21,6 +21,8 @@ package struct MessageEditor: Sendable {
     }
 
     private var edits: ContiguousArray<Edit> = []
+    /// Where the edit ends that reaches furthest; bytes that all of them add.
+    private var (furthest, growth) = (0, 0)
     /// What edits put in: it is written here first, then said where it belongs (`insert(at:since:)`).
     package var fills = ByteWriter(capacity: 1_024)
     /// An edit was refused; the message written would be wrong and must not be sent.
@@ -33,6 +35,7 @@ package struct MessageEditor: Sendable {
     /// Forgets all edits.
     package mutating func begin() {
         edits.removeAll(keepingCapacity: true)
+        (furthest, growth) = (0, 0)
         fills.removeAll()
         isOverfull = false
     }
@@ -126,14 +129,11 @@ package struct MessageEditor: Sendable {
     /// - Parameter callID: Where that is in the message before.
     /// - Precondition: No edit writes credentials.
     package func moved(_ outline: MessageOutline, callID: ByteRange) -> MessageOutline? {
-        guard !isOverfull else { return nil }
+        guard !isOverfull, furthest <= Int(outline.head) else { return nil }
+        let (start, end) = (Int(callID.start), Int(callID.end))
+        for index in edits.indices where edits[index].start < end && edits[index].end > start { return nil }
         var moved = outline
-        for edit in edits {
-            guard edit.end <= Int(callID.start) || edit.start >= Int(callID.end), edit.end <= Int(outline.head) else {
-                return nil
-            }
-            moved.head &+= Int32(truncatingIfNeeded: Int(edit.fill.count) &- (edit.end &- edit.start))
-        }
+        moved.head &+= Int32(truncatingIfNeeded: growth)
         return moved
     }
 
@@ -147,6 +147,8 @@ package struct MessageEditor: Sendable {
             return
         }
         edits.append(Edit(start: start, end: end, fill: fill))
+        furthest = max(furthest, end)
+        growth &+= fill.count &- (end &- start)
         var position = edits.count &- 1
         while position > 0, edits[position &- 1].start > start {
             edits.swapAt(position, position &- 1)

@@ -192,25 +192,26 @@ package enum Redaction {
 
     /// Whether one of the letters is there that each of the secret lines has: the k of `k=` and `key-mgmt`, the y of
     /// `crypto`, the w of `ice-pwd`. A plain offer has none of them.
+    /// Nor has it a byte above ASCII, which is taken for one of them.
     static func mayHoldKey(_ body: RawSpan) -> Bool {
-        /// Whether a byte is one of them shows in its highest bit: it is zero after `^`, and only zero borrows.
+        /// Whether a byte is one of them shows in its highest bit: it is zero after `^`, and of ASCII only zero borrows.
         @inline(__always)
         func matches(_ offset: Int) -> SIMD2<UInt64> {
             let bytes = SIMD2(body.word(at: offset), body.word(at: offset &+ 8)) | 0x2020_2020_2020_2020
             let (k, y) = (bytes ^ 0x6B6B_6B6B_6B6B_6B6B, bytes ^ 0x7979_7979_7979_7979)
             let w = bytes ^ 0x7777_7777_7777_7777
             let one = SIMD2<UInt64>(repeating: 0x0101_0101_0101_0101)
-            return ((k &- one) & ~k) | ((y &- one) & ~y) | ((w &- one) & ~w)
+            return (k &- one) | (y &- one) | (w &- one)
         }
         let end = body.byteCount
-        guard end >= 16 else {
+        guard end >= 32 else {
             for offset in 0..<end where [0x6B, 0x79, 0x77].contains(body[offset] | 0x20) { return true }
             return false
         }
-        var (offset, found) = (0, matches(end &- 16))
-        while offset &+ 16 < end {
-            found |= matches(offset)
-            offset &+= 16
+        var (offset, found) = (0, matches(end &- 32) | matches(end &- 16))
+        while offset &+ 32 < end {
+            found |= matches(offset) | matches(offset &+ 16)
+            offset &+= 32
         }
         return found & 0x8080_8080_8080_8080 != .zero
     }
