@@ -157,9 +157,19 @@ final class LiveNode: ManagedNode {
             + ProcessMetrics.reports() + certificates.withLock { $0 } + EventSink.metrics(events.withLock { $0 })
     }
 
-    /// What the process itself looks at each second: all of them would be most of what an idle node does.
-    func watchedMetrics() async throws(NodeStopped) -> [MetricReport] {
-        try await ask { node, _, _ in node.watchedMetrics() }
+    /// What the process itself looks at each second: asked for at once, since each question wakes the SIP thread, and not
+    /// with all metrics, which would be most of what an idle node does.
+    struct Look: Sendable {
+        var status: StatusReport
+        var metrics: [MetricReport]
+        var serviceAddresses: [Endpoint]
+    }
+
+    func look() async throws(NodeStopped) -> Look {
+        try await ask { node, now, _ in
+            Look(
+                status: node.status(now: now), metrics: node.watchedMetrics(), serviceAddresses: node.serviceAddresses)
+        }
     }
 
     /// What is told of the certificates: read when they are, not for each question.
@@ -284,11 +294,9 @@ final class LiveNode: ManagedNode {
 
     func skew(seconds: Int) async throws(NodeStopped) { shift.withLock { $0 = Int64(seconds) } }
 
-    /// Opens the service addresses that members have told of and that are not open yet.
-    func openServiceAddresses(_ opened: inout [Endpoint]) async -> [UDPError] {
-        guard let running = try? current(), let wanted = try? await ask({ node, _, _ in node.serviceAddresses }) else {
-            return []
-        }
+    /// Opens the service addresses of the cluster that are not open yet.
+    func open(_ wanted: [Endpoint], besides opened: inout [Endpoint]) async -> [UDPError] {
+        guard let running = try? current() else { return [] }
         var failures: [UDPError] = []
         for endpoint in wanted where !opened.contains(endpoint) {
             opened.append(endpoint)

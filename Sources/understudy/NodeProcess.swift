@@ -34,9 +34,6 @@ final class NodeProcess: Sendable {
     /// How often a drain that waits says what for.
     private static let drainNoteInterval: Duration = .seconds(10)
 
-    /// How often members are asked for addresses that are not open here yet.
-    private static let addressInterval: Duration = .seconds(1)
-
     private let live: LiveNode
     private let thread: SIPThread<ScriptedNode>
     private let streams: StreamService?
@@ -279,12 +276,10 @@ final class NodeProcess: Sendable {
                 await self.leave(on: signals, drainTimeout)
                 return nil
             }
-            let addresses = Task { await self.followServiceAddresses() }
             let certificates = Task { for await _ in reloads { _ = await self.reloader.reload() } }
             let watch = Task { await self.watch() }
             let service = Task { await self.service.follow(self.live) }
             defer {
-                addresses.cancel()
                 certificates.cancel()
                 watch.cancel()
                 service.cancel()
@@ -305,24 +300,17 @@ final class NodeProcess: Sendable {
         return code
     }
 
-    /// Members tell their service addresses when they are heard; each is opened once, and may come to this host at any
-    /// time.
-    private func followServiceAddresses() async {
-        var opened = settings.sip.listen + [settings.sip.serviceAddress].compactMap(\.self)
-        while !Task.isCancelled {
-            for failure in await live.openServiceAddresses(&opened) {
-                log.write(Note(.warning, "service address not opened", [("why", failure.description)]))
-            }
-            try? await Task.sleep(for: Self.addressInterval)
-        }
-    }
-
-    /// Once a second: what the counters tell, and log lines that were kept back.
+    /// Once a second: what the counters tell, log lines that were kept back, and the service addresses that members have
+    /// told of since. Each of those is opened once, and may come to this host at any time.
     private func watch() async {
         var watch = NodeWatch()
+        var opened = settings.sip.listen + [settings.sip.serviceAddress].compactMap(\.self)
         while !Task.isCancelled {
-            if let status = try? await live.status(), let metrics = try? await live.watchedMetrics() {
-                for note in watch.look(status, metrics) { log.write(note) }
+            if let seen = try? await live.look() {
+                for note in watch.look(seen.status, seen.metrics) { log.write(note) }
+                for failure in await live.open(seen.serviceAddresses, besides: &opened) {
+                    log.write(Note(.warning, "service address not opened", [("why", failure.description)]))
+                }
             }
             log.tellRepeats()
             try? await Task.sleep(for: .seconds(1))
