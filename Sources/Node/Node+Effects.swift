@@ -210,7 +210,7 @@ extension Node {
         for did in store.arrived {
             if watchedMoments.contains(.loaded) { proxy.moments.append(DialogMoment(.loaded, did)) }
             proxy.recordArrived(did, now: now, dialogs: &store.dialogs)
-            awaitTurn(did, now: now)
+            if !storage.isReleasing { awaitTurn(did, now: now) }
         }
         store.arrived.removeAll(keepingCapacity: true)
         touched.removeAll(keepingCapacity: true)

@@ -157,8 +157,8 @@ final class LiveNode: ManagedNode {
             + ProcessMetrics.reports() + certificates.withLock { $0 } + EventSink.metrics(events.withLock { $0 })
     }
 
-    /// What the process itself looks at each second: asked for at once, since each question wakes the SIP thread, and not
-    /// with all metrics, which would be most of what an idle node does.
+    /// What the process itself looks at each second: asked for at once, since each question wakes the SIP thread, and
+    /// not with all metrics, which would be most of what an idle node does.
     struct Look: Sendable {
         var status: StatusReport
         var metrics: [MetricReport]

@@ -300,8 +300,8 @@ final class NodeProcess: Sendable {
         return code
     }
 
-    /// Once a second: what the counters tell, log lines that were kept back, and the service addresses that members have
-    /// told of since. Each of those is opened once, and may come to this host at any time.
+    /// Once a second: what the counters tell, log lines that were kept back, and the service addresses that members
+    /// have told of since. Each of those is opened once, and may come to this host at any time.
     private func watch() async {
         var watch = NodeWatch()
         var opened = settings.sip.listen + [settings.sip.serviceAddress].compactMap(\.self)

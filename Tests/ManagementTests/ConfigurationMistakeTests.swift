@@ -98,7 +98,7 @@ struct ConfigurationMistakeTests {
         ("udp://[::1]:99999", "port 99999 is not 1 to 65535"),
         ("udp://127.0.0.1", "has no port, like udp://192.0.2.1:5060"), ("[::1]", "has no port"),
         ("udp://:5060", "name one address of this host"), ("udp://*:5060", "name one address of this host"),
-        ("udp://127.0.0.1:5060-5064", "each has one port"), ("udp://127.0.0.1:5060,5062", "each has one port"),
+        ("udp://127.0.0.1:5060-5064", "each has one port"), ("udp://127.0.0.1:5060,5062", "'5062' is not"),
         ("udp://127.0.0.1/24:5060", "127.0.0.1 is one, and a block of them is none"),
         ("5060", "is not an address like udp://192.0.2.1:5060"), ("upd://127.0.0.1:5060", "is not an address like"),
         ("udp://300.1.2.3:5060", "is not an address like"), ("udp://host.example:5060", "is not an address like"),

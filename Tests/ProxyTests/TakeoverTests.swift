@@ -246,7 +246,8 @@ struct TakeoverTests {
             if hasAcknowledged {
                 _ = survivor.receive(
                     Call.request(
-                        "ACK", branch: "z9hG4bKa1", toTag: "bob", route: [invite.header("Record-Route")!], contact: nil),
+                        "ACK", branch: "z9hG4bKa1", toTag: "bob", route: [invite.header("Record-Route")!],
+                        contact: nil),
                     from: ProxyBench.caller)
             }
             #expect(survivor.commit() == (hasAcknowledged ? [] : [answer]))

@@ -16,8 +16,8 @@ struct ScriptTests {
         #expect(report.violations.isEmpty, "\(report.violations)")
     }
 
-    /// A backlog told two contacts' ages too small, and no quicker frame had come yet; a copy of a MESSAGE by way of the
-    /// balancer is a request of its own.
+    /// A backlog told two contacts' ages too small, and no quicker frame had come yet; a copy of a MESSAGE by way of
+    /// the balancer is a request of its own.
     @Test(arguments: [3_716_396_072, 3_716_396_133, 3_716_396_052] as [UInt64])
     func `dealt seeds that failed once do not fail again`(seed: UInt64) {
         var options = PlanOptions()

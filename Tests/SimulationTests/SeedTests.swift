@@ -150,8 +150,8 @@ struct SeedTests {
     /// answered at a node cut off, and ended as a set-up by the others; a copy of a 2xx that shortened a session which
     /// UPDATEs had agreed on since; ages that another process of a name was asked for; a copy of a 2xx that confirmed a
     /// call and no side of it; a pass that an heir ended and that was answered; a 2xx of a pass that nobody repeated to
-    /// the caller; a re-INVITE refused by an heir, and a later one by its callee; an answer to a BYE that another node saw
-    /// pass on its way to a dead one; two refreshes in one millisecond; a 2xx that an heir had from a joiner; a
+    /// the caller; a re-INVITE refused by an heir, and a later one by its callee; an answer to a BYE that another node
+    /// saw pass on its way to a dead one; two refreshes in one millisecond; a 2xx that an heir had from a joiner; a
     /// copy of a BYE at a node whose tombstone did not say how far numbers were moved.
     private static let drawn: [(seed: UInt64, deals: Bool, forks: Bool)] = [
         (276_544_788, false, false), (276_551_087, false, false), (276_551_760, false, false),

@@ -208,6 +208,11 @@ extension Node {
             storage.ledger.mark(record.did, now: now)
             proxy.effects.items.append(.put(record.did))
         }
+        // The others have their turn when they hear of it; this node asks at once, and is told at once if one knows of
+        // an end.
+        storage.isReleasing = true
+        lookAtTouched(now: now)
+        storage.isReleasing = false
     }
 
     /// - Returns: Whether there is a record of it now.

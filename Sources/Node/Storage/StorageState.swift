@@ -75,6 +75,8 @@ struct StorageState: Sendable {
     private(set) var isFlushing = false
     /// What is being loaded is not to be written again.
     var isLoading = false
+    /// A row that was held back comes to life, and everybody hears of it at once.
+    var isReleasing = false
 
     private var since: Int64 = 0
     private var isAsked = false

@@ -194,7 +194,7 @@ package enum Redaction {
     /// `crypto`, the w of `ice-pwd`. A plain offer has none of them.
     /// Nor has it a byte above ASCII, which is taken for one of them.
     static func mayHoldKey(_ body: RawSpan) -> Bool {
-        /// Whether a byte is one of them shows in its highest bit: it is zero after `^`, and of ASCII only zero borrows.
+        /// Whether a byte is one of them shows in its highest bit: zero after `^`, and of ASCII only zero borrows.
         @inline(__always)
         func matches(_ offset: Int) -> SIMD2<UInt64> {
             let bytes = SIMD2(body.word(at: offset), body.word(at: offset &+ 8)) | 0x2020_2020_2020_2020

@@ -82,8 +82,8 @@ extension CheckState {
         guard let first = truth.firstBye(as: bye) else { return }
         ran("3")
         guard first.isSameTransaction(as: bye) else {
-            // What a leg's first CSeq was, and, of two copies of one INVITE, which node is the home, may be known on one
-            // side of a partition only, whenever that began.
+            // What a leg's first CSeq was, and, of two copies of one INVITE, which node is the home, may be known on
+            // one side of a partition only, whenever that began.
             let areApart = !world.links.areConnected(first.process.host, bye.process.host)
             let wereApart = areApart || world.disturbances.lastCut > truth.confirmedAt ?? truth.ringsAt ?? .max
             if !couldAgree(bye, first, world), wereApart {

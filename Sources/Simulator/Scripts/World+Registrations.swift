@@ -13,9 +13,9 @@ internal import SIP
 extension World {
     /// How much later a replica may believe that a contact ends: what its record was on the way, and a turn.
     static let reachGrace = Nanoseconds.milliseconds(1_000)
-    /// Whoever reads the first frames of a process after a cut or a stop cannot tell how old they are (R8: no two clocks
-    /// are compared). The first quicker one shows it, within a heartbeat; then their ages are asked for, which may wait
-    /// for a request whose answer the cut took (1 s).
+    /// Whoever reads the first frames of a process after a cut or a stop cannot tell how old they are (R8: no two
+    /// clocks are compared). The first quicker one shows it, within a heartbeat; then their ages are asked for, which
+    /// may wait for a request whose answer the cut took (1 s).
     static let askingTime = Nanoseconds.milliseconds(1_500)
     /// How long with nothing wrong until every node has what one has, deaths included.
     static let settlingTime = Nanoseconds.seconds(4)
