@@ -16,6 +16,8 @@ from peerstage import Absent
 
 SCRIPT = "/usr/share/doc/kamailio/examples/kemi/kamailio-basic-kemi-lua.lua"
 DOMAIN = "example.org"
+# As many requests as a socket keeps for who is not running at the moment: nobody here sends one again.
+AT_ONCE = 50
 
 
 def stock_script():
@@ -82,30 +84,38 @@ def registrar(report, quick):
         survives_a_kill(report, script, 200)
 
 
+def groups(count):
+    return [range(first, min(first + AT_ONCE, count)) for first in range(0, count, AT_ONCE)]
+
+
 def survives_a_kill(report, script, count):
     with RegistrarStage(report, script) as stage, stage.desk(10) as front, stage.desk(21) as phones:
         first, others = stage.nodes[0], stage.nodes[1:]
-        for index in range(count):
-            contact = f"<sip:u{index}@{phones.host}:{phones.port}>"
-            register(front, first, f"u{index}", contact, f"r{index}")
-        answered = finals(front, [f"r{index}" for index in range(count)])
+        answered = []
+        for some in groups(count):
+            for index in some:
+                contact = f"<sip:u{index}@{phones.host}:{phones.port}>"
+                register(front, first, f"u{index}", contact, f"r{index}")
+            answered += finals(front, [f"r{index}" for index in some])
         time.sleep(0.005)
         first.kill()
         good = sum(answer is not None and answer.code == 200 for answer in answered)
         report.claim(f"{count} REGISTERs are answered 200", good == count, good)
-        began = now()
-        for index in range(count):
-            front.request(others[index % 2], "INVITE", f"sip:u{index}@{DOMAIN}", f"i{index}")
-        reached = set()
-        while len(reached) < count:
-            invite, source = phones.asked("INVITE", 5)
-            if invite is None:
-                break
-            reached.add(invite.uri.partition("@")[0])
-            phones.answer(invite, source, 486)
-        report.figure("the last INVITE reached its phone after", f"{(now() - began) * 1000:.0f} ms")
+        reached, told, slowest = set(), [], 0.0
+        for some in groups(count):
+            began, wanted = now(), len(reached) + len(some)
+            for index in some:
+                front.request(others[index % 2], "INVITE", f"sip:u{index}@{DOMAIN}", f"i{index}")
+            while len(reached) < wanted:
+                invite, source = phones.asked("INVITE", 5)
+                if invite is None:
+                    break
+                reached.add(invite.uri.partition("@")[0])
+                phones.answer(invite, source, 486)
+            slowest = max(slowest, now() - began)
+            told += finals(front, [f"i{index}" for index in some])
+        report.figure("the slowest INVITE reached its phone after", f"{slowest * 1000:.0f} ms")
         report.claim("calls through the two others reach every phone", len(reached) == count, len(reached))
-        told = finals(front, [f"i{index}" for index in range(count)])
         busy = sum(answer is not None and answer.code == 486 for answer in told)
         report.claim("and its answer comes back", busy == count, busy)
         stage.cluster.wait_view([n.name for n in others])
