@@ -25,18 +25,21 @@ package struct CertificateCheck: Sendable {
         _ settings: ConnectionSettings, section: String = "sip.tls", unixSeconds: Int64, moment: (Double) -> String
     ) -> [Finding] {
         guard !settings.certificateFile.isEmpty else { return [] }
-        let files = TLSFiles(
+        var files = TLSFiles(
             certificate: settings.certificateFile, key: settings.keyFile, authorities: settings.authoritiesFile,
             verifiesClients: settings.verifiesClients, hosts: settings.hosts)
         var findings: [Finding] = []
         do throws(StreamError) {
             _ = try TLSContexts(files)
         } catch {
+            // Hosts may share a file with the pair itself: whose it is shows without them.
+            files.hosts = []
+            let isOfHost = (try? TLSContexts(files)) != nil
             let key =
                 switch error.reason {
-                case .key(let file, _): file == settings.keyFile ? "\(section).key-file" : "\(section).hosts"
-                case .certificate(let file, _):
-                    file == settings.certificateFile ? "\(section).certificate-file" : "\(section).hosts"
+                case _ where isOfHost: "\(section).hosts"
+                case .key: "\(section).key-file"
+                case .certificate: "\(section).certificate-file"
                 default: "\(section).ca-file"
                 }
             findings.append(Finding(key: key, message: error.description, isFatal: true))
