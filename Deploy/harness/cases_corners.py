@@ -34,22 +34,16 @@ class Wire(Desk):
     def contact(self):
         return f"sip:{self.host}.invalid;transport=tcp"
 
-    def wait(self, wanted, seconds=4.0):
-        end = time.monotonic() + seconds
-        while True:
-            for index, (message, source) in enumerate(self.kept):
-                if wanted(message):
-                    del self.kept[index]
-                    return message, source
-            left = end - time.monotonic()
-            if left <= 0 or self.line.ended:
-                return None, None
-            self.came += self.line.read(patience=left)
-            while b"\r\n\r\n" in self.came:  # What comes over it in these cases has no body.
-                head, _, self.came = self.came.partition(b"\r\n\r\n")
-                message = sip.parse(head + b"\r\n\r\n")
-                if message:
-                    self.kept.append((message, ("", 0)))
+    def receive(self, seconds):
+        if self.line.ended:
+            return False
+        self.came += self.line.read(patience=seconds)
+        while b"\r\n\r\n" in self.came:  # What comes over it in these cases has no body.
+            head, _, self.came = self.came.partition(b"\r\n\r\n")
+            message = sip.parse(head + b"\r\n\r\n")
+            if message:
+                self.kept.append((message, ("", 0)))
+        return True
 
 
 class Talk:

@@ -59,16 +59,20 @@ class Desk:
                     del self.kept[index]
                     return message, source
             left = end - time.monotonic()
-            if left <= 0:
+            if left <= 0 or not self.receive(left):
                 return None, None
-            self.sock.settimeout(left)
-            try:
-                data, source = self.sock.recvfrom(65536)
-            except TimeoutError:
-                continue
-            message = sip.parse(data)
-            if message:
-                self.kept.append((message, source))
+
+    def receive(self, seconds):
+        """Keeps what comes next; whether anything may come after it."""
+        self.sock.settimeout(seconds)
+        try:
+            data, source = self.sock.recvfrom(65536)
+        except TimeoutError:
+            return True
+        message = sip.parse(data)
+        if message:
+            self.kept.append((message, source))
+        return True
 
     def asked(self, method, seconds=4.0):
         return self.wait(lambda message: message.is_request and message.method == method, seconds)

@@ -1,7 +1,5 @@
 // Grammar knows which bytes may stand where (RFC 3261 §25.1) and how to step over the small repeated parts: white
 // space, tokens, quoted strings, hosts, line ends. Everything works on offsets into one span, so nothing is copied.
-// Where eight bytes are looked at at once, those behind the end that was asked for are read, too, while they belong to
-// the span, and what is found there does not count: hardly any value is then gone through byte by byte.
 //
 // White space here is SP, HT, CR and LF alike: header values keep their folds (§7.3.1), and inside of a value a CR or
 // LF can only be part of one. Where the RFC's grammar and common phones disagree the comment says which one is
@@ -137,10 +135,10 @@ enum Grammar {
             guard index < end, span[index] == 0x5D, index > offset &+ 1 else { return nil }
             return index &+ 1
         }
-        while index < end, index &+ 8 <= span.byteCount {
+        while index &+ 8 <= end {
             let stop = hostBytes(span.word(at: index)) ^ 0x8080_8080_8080_8080
             if stop != 0 {
-                index = min(index &+ stop.trailingZeroBitCount >> 3, end)
+                index &+= stop.trailingZeroBitCount >> 3
                 return index > offset ? index : nil
             }
             index &+= 8
@@ -150,7 +148,6 @@ enum Grammar {
             guard isLetter(byte) || isDigit(byte) || byte == 0x2D || byte == 0x2E || byte == 0x5F else { break }
             index &+= 1
         }
-        index = min(index, end)
         return index > offset ? index : nil
     }
 
@@ -186,20 +183,20 @@ enum Grammar {
     /// The first byte from `offset` that is white space or a control, or `end`.
     static func skipVisible(_ span: RawSpan, _ offset: Int, _ end: Int) -> Int {
         var index = offset
-        while index < end, index &+ 8 <= span.byteCount {
+        while index &+ 8 <= end {
             let word = span.word(at: index)
             let hit = (word &- 0x2121_2121_2121_2121) & ~word & 0x8080_8080_8080_8080
-            if hit != 0 { return min(index &+ hit.trailingZeroBitCount >> 3, end) }
+            if hit != 0 { return index &+ hit.trailingZeroBitCount >> 3 }
             index &+= 8
         }
         while index < end, span[index] > 0x20 { index &+= 1 }
-        return min(index, end)
+        return index
     }
 
     /// Whether `start..<end` begins with a URI scheme, its colon and at least one byte more (§25.1).
     static func hasScheme(_ span: RawSpan, _ start: Int, _ end: Int) -> Bool {
         guard start < end, isLetter(span[start]) else { return false }
-        if start &+ 5 <= end, start &+ 8 <= span.byteCount {
+        if start &+ 8 <= end {
             let word = span.word(at: start) & 0xFFFF_FFFF
             if word == 0x3A70_6973 || word == 0x3A6C_6574 { return true }  // "sip:", "tel:"
         }
@@ -224,20 +221,20 @@ enum Grammar {
     static func find(_ byte: UInt8, _ span: RawSpan, _ offset: Int, _ end: Int) -> Int {
         let pattern = UInt64(byte) &* 0x0101_0101_0101_0101
         var index = offset
-        while index < end, index &+ 8 <= span.byteCount {
+        while index &+ 8 <= end {
             let hit = zeros(span.word(at: index) ^ pattern)
-            if hit != 0 { return min(index &+ hit.trailingZeroBitCount >> 3, end) }
+            if hit != 0 { return index &+ hit.trailingZeroBitCount >> 3 }
             index &+= 8
         }
         while index < end, span[index] != byte { index &+= 1 }
-        return min(index, end)
+        return index
     }
 
     /// The first byte from `offset` that no URI may hold: white space, a control, a quote or an angle bracket; or
     /// `end`.
     static func skipURIBytes(_ span: RawSpan, _ offset: Int, _ end: Int) -> Int {
         var index = offset
-        while index < end, index &+ 8 <= span.byteCount {
+        while index &+ 8 <= end {
             let word = span.word(at: index)
             // Below 0x21; then a quote, an angle bracket (they differ in one bit), DEL.
             let hit =
@@ -245,7 +242,7 @@ enum Grammar {
                 | zeros(word ^ 0x2222_2222_2222_2222)
                 | zeros((word | 0x0202_0202_0202_0202) ^ 0x3E3E_3E3E_3E3E_3E3E)
                 | zeros(word ^ 0x7F7F_7F7F_7F7F_7F7F)
-            if hit != 0 { return min(index &+ hit.trailingZeroBitCount >> 3, end) }
+            if hit != 0 { return index &+ hit.trailingZeroBitCount >> 3 }
             index &+= 8
         }
         while index < end {
@@ -253,20 +250,20 @@ enum Grammar {
             if byte <= 0x20 || byte == 0x22 || byte == 0x3C || byte == 0x3E || byte == 0x7F { break }
             index &+= 1
         }
-        return min(index, end)
+        return index
     }
 
     /// Past a parameter's value: the first white space, control, separator, quote or angle bracket; or `end`.
     static func skipParameterValue(_ span: RawSpan, _ offset: Int, _ end: Int) -> Int {
         var index = offset
-        while index < end, index &+ 8 <= span.byteCount {
+        while index &+ 8 <= end {
             let word = span.word(at: index)
             let hit =
                 (word &- 0x2121_2121_2121_2121) & ~word & 0x8080_8080_8080_8080
                 | zeros(word ^ 0x2222_2222_2222_2222) | zeros(word ^ 0x2C2C_2C2C_2C2C_2C2C)
                 | zeros(word ^ 0x3B3B_3B3B_3B3B_3B3B)
                 | zeros((word | 0x0202_0202_0202_0202) ^ 0x3E3E_3E3E_3E3E_3E3E)
-            if hit != 0 { return min(index &+ hit.trailingZeroBitCount >> 3, end) }
+            if hit != 0 { return index &+ hit.trailingZeroBitCount >> 3 }
             index &+= 8
         }
         while index < end {
@@ -274,7 +271,7 @@ enum Grammar {
             if byte == 0x3B || byte == 0x2C || byte <= 0x20 || byte == 0x22 || byte == 0x3C || byte == 0x3E { break }
             index &+= 1
         }
-        return min(index, end)
+        return index
     }
 
     /// The offset of the next LF, or `end`. Sixteen bytes at a time: most of a message is stepped over here.

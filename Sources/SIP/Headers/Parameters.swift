@@ -67,12 +67,11 @@ package enum Parameters {
         let start = Grammar.skipSpace(span, semicolon &+ 1, end)
         var index = start
         var key: UInt64 = 0
-        if start < end, start &+ 8 <= span.byteCount {
+        if start &+ 8 <= end {
             // The letters that it begins with, at once.
             let word = span.word(at: start)
             let stop = Grammar.letters(word) ^ 0x8080_8080_8080_8080
-            let most = UInt64(truncatingIfNeeded: min(end &- start, 8) &* 8)
-            let bits = stop == 0 ? most : min(most, UInt64(truncatingIfNeeded: stop.trailingZeroBitCount & ~7))
+            let bits = stop == 0 ? 64 : UInt64(truncatingIfNeeded: stop.trailingZeroBitCount & ~7)
             if bits > 0 {
                 key = (word | 0x2020_2020_2020_2020).byteSwapped >> (64 &- bits)
                 index = start &+ Int(truncatingIfNeeded: bits >> 3)
