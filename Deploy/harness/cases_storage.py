@@ -9,6 +9,8 @@ from cases_calls import Load
 from cluster import Failure, find_binary
 from loop import now
 from party import Plan
+from peerstage import metrics
+from phones import middle
 from postgres import Postgres
 from stage import Stage
 
@@ -163,6 +165,11 @@ def make_tables(report, server):
     report.claim("understudy storage init makes the tables", result.returncode == 0, result.stdout.strip())
 
 
+def held_between(caller, callee):
+    """Seconds that a call's INVITE and its 200 were between the two phones: what the phones took themselves is no part."""
+    return callee.came_at - caller.left_at + caller.came_at - callee.left_at
+
+
 def postgres_stopped(report, quick):
     """PostgreSQL is stopped under load: no call is late, and afterwards the rows are the records."""
     rate, seconds = (50, 6) if quick else (300, 60)
@@ -185,18 +192,26 @@ def postgres_stopped(report, quick):
             answered = [c for c in calls if c.answered_at]
             during = [c for c in answered if stopped <= c.started_at < started]
             report.claim("every call was answered", len(answered) == len(calls), f"{len(answered)} of {len(calls)}")
-            delays = sorted(c.answered_at - c.started_at for c in during)
-            before = sorted(c.answered_at - c.started_at for c in answered if c.started_at < stopped)
+            callees = stage.phones.callees()
+            between = {c: held_between(c, callees[c.call_id]) for c in answered}
+            delays = sorted(between[c] for c in during)
+            before = sorted(between[c] for c in answered if c.started_at < stopped)
             report.figure(
-                "seconds to the answer, median and most, before and while it was away",
-                f"{before[len(before) // 2]:.3f} {before[-1]:.3f}, {delays[len(delays) // 2]:.3f} {delays[-1]:.3f}",
+                "seconds of a call between the phones, median and most, before and while it was away",
+                f"{middle(before):.4f} {before[-1]:.3f}, {middle(delays):.4f} {delays[-1]:.3f}",
             )
-            late = [c for c in during if c.answered_at - c.started_at > 0.5]
+            seen = sorted(c.answered_at - c.started_at for c in during)
+            report.figure("seconds to the answer, as the phones saw it", f"{middle(seen):.3f} {seen[-1]:.3f}")
+            report.figure("phones' own lateness", f"{stage.phones.loop.latest * 1000:.0f} ms")
+            late_turns = {n.name: int(metrics(n)["understudy_late_loops_total"]) for n in stage.nodes}
+            report.figure("turns of the nodes that came much too late", late_turns)
+            late = [c for c in during if between[c] > 0.5]
             report.figure(
                 "seconds after it went at which calls waited longest",
-                [f"{c.started_at - stopped:.1f}: {c.answered_at - c.started_at:.2f}" for c in late[:8]],
+                [f"{c.started_at - stopped:.1f}: {between[c]:.2f}" for c in late[:8]],
             )
             report.claim("none was late while it was away", delays[-1] <= max(0.5, before[-1] + 0.1), f"{len(late)} above 0.5 s")
+            stage.explain(late)
             more = stage.establish(20, 50, stage.front, Plan(hold=None))
 
             def caught_up():

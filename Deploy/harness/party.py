@@ -5,6 +5,9 @@
 
 The fields that end in `_at` are seconds of the monotonic clock, None until it happened. `byes` has one entry for each
 BYE *transaction* that came, by (branch, sent-by, CSeq): a second entry is what a user's phone would answer with 481.
+
+`left_at` and `came_at` are when the host had what passes between: of a caller its INVITE and the 200, of a callee its
+200 and the INVITE. What lies between a side's own two is what is between the phones; a late phone is none of it.
 """
 
 import sip
@@ -56,6 +59,7 @@ class Party:
         self.started_at = now()
         self.provisional_at = self.answered_at = self.acked_at = self.refreshed_at = None
         self.cancelled_at = self.failed_at = self.ended_at = None
+        self.left_at = self.came_at = None
         self.ended_by = ""
         self.byes, self.requests, self.history = {}, [], []
         self.merged = self.answers_again = self.late_answers = 0
@@ -87,6 +91,7 @@ class Party:
         self.transaction = self.phone.request(
             "INVITE", self.branch, data, destination, self.invite_answered, self.timed_out
         )
+        self.left_at = self.phone.sent_at
 
     def timed_out(self):
         self.fail(408)
@@ -134,6 +139,7 @@ class Party:
         self.routes = message.record_routes[::-1]
         self.code, self.state = message.code, "confirmed"
         self.answered_at = self.refreshed_at = now()
+        self.came_at = self.phone.loop.arrival
         self.note("got 200")
         if self.plan.ack_delay:
             self.phone.loop.after(self.plan.ack_delay, self.acknowledge_invite)
@@ -244,6 +250,7 @@ class Party:
 
     def invited(self, transaction):
         request = transaction.request
+        self.came_at = self.phone.loop.arrival
         self.invitation = transaction
         self.invite_source = transaction.source
         self.remote_tag = sip.tag_of(request.get("from"))
@@ -268,6 +275,7 @@ class Party:
         self.state = "answered"
         self.answered_at = self.refreshed_at = now()
         self.accept(self.invitation, record_route=True)
+        self.left_at = self.phone.sent_at
 
     def accept(self, transaction, record_route=False):
         body = sip.session_description(self.phone.address[0], 40002)

@@ -110,6 +110,7 @@ class Phone:
         self.answered_calls = []  # callee parties, in order of arrival
         self.plan_of = None
         self.counts = Counter()
+        self.sent_at = 0.0
         self.serial = 0
         self.mark = f"{address[0].replace('.', '')}{address[1]}x{int(now() * 1000):x}"
         loop.add(self.sock, self.receive)
@@ -119,6 +120,7 @@ class Phone:
     def send(self, data, destination):
         if self.log is not None:
             self.write_log(">", data, destination)
+        self.sent_at = now()
         try:
             self.sock.sendto(data, destination)
         except OSError:

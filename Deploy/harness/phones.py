@@ -8,6 +8,7 @@ BYE comes, and prints one JSON summary. Exit 0 when every call went as planned. 
 """
 
 import argparse
+import gc
 import json
 import sys
 import threading
@@ -21,7 +22,11 @@ from phone import Phone
 
 
 class Phones:
-    """A caller's and a callee's telephone on one loop thread. Other threads may read any party, and `do` things."""
+    """A caller's and a callee's telephone on one loop thread. Other threads may read any party, and `do` things.
+
+    Every party is kept, so Python's collector of cycles would look at all of them again and again, and hold the thread up
+    for a second at twenty thousand calls: it is off until they are closed.
+    """
 
     def __init__(self, caller, callee, namespace=None, log=None):
         self.loop = Loop()
@@ -34,10 +39,12 @@ class Phones:
         for phone in (self.caller, self.callee):
             phone.plan_of = lambda call_id: self.plans.get(call_id, self.default_plan)
         self.uri = f"sip:bob@{callee[0]}:{callee[1]}"
+        gc.disable()
         self.loop.start()
 
     def close(self):
         self.loop.stop()
+        gc.enable()
         if self.log:
             self.log.close()
 
