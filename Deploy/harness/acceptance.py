@@ -77,6 +77,7 @@ CASES = [
     ("soak", cases_cluster.soak, 780, 120),
     ("killed-all", cases_storage.killed_all, 180, 90),
     ("expired-all", cases_storage.expired_all, 120, 60),
+    ("clocks-set", cases_storage.clocks_set, 90, 60),
     ("stored", cases_storage.written, 90, 60),
     ("killed-all-postgres", cases_storage.killed_all_postgres, 180, 90),
     ("postgres-stopped", cases_storage.postgres_stopped, 420, 240),

@@ -48,6 +48,15 @@ class Stored(Stage):
             node.drop_connection()
         return took
 
+    def set_clocks(self, seconds):
+        """What setting every host's clock by so much is to what is stored: it lies that much longer, or shorter."""
+        for node in self.nodes:
+            with sqlite3.connect(self.url.removeprefix("sqlite://").replace("@NODE@", node.name)) as database:
+                ago = (round(seconds * 1000),)
+                database.execute("UPDATE understudy_record SET saved_ms = saved_ms - ?1, deadline_ms = deadline_ms - ?1", ago)
+                database.execute("UPDATE understudy_node SET known_until_ms = known_until_ms - ?", ago)
+            database.close()
+
     def start_all(self):
         for node in self.nodes:
             node.start(wait=False)
@@ -114,6 +123,47 @@ def expired_all(report, quick):
         # The caller's and the callee's go together: 200 dialogs a second are 400 BYEs.
         busiest = max((sum(1 for t in times if at <= t < at + 1) for at in times), default=0)
         report.claim("no more than 200 dialogs a second were ended", 0 < busiest <= 440, f"{busiest} BYEs")
+        empty, held = stage.cluster.wait_held(0, 5)
+        report.claim("no node holds a live record", empty, held)
+
+
+def clocks_set(report, quick):
+    """Every clock is set back, and forward, by an hour while all nodes are away: calls keep their time, or have an hour less."""
+    count, lifetime = (30, 7200) if quick else (300, 7200)
+    with Stored(report, lifetime) as stage:
+        calls = stage.establish(count, 100, stage.front, Plan(hold=None))
+        stage.in_every_record(count)
+        stage.phones.wait(lambda: False, 0.1)
+        for hours in (-1, 1):
+            before = stage.moments(stage.nodes[0])
+            stage.kill_all()
+            began = now()
+            stage.set_clocks(hours * 3600)
+            stage.start_all()
+            good, held = stage.cluster.wait_held(count, 10)
+            way = "an hour back" if hours < 0 else "an hour forward"
+            report.claim(f"{way}: all {count} calls are there, on every node", good, held)
+            # Nobody knows how long a row lay that is of the future: as if it had been no time.
+            wanted = 3600 if hours > 0 else 0
+            for node in stage.nodes:
+                after = stage.moments(node)
+                offs = [before[call_id] - after[call_id] - wanted for call_id in before if call_id in after]
+                report.claim(
+                    f"{node.name} has {'an hour less' if wanted else 'the time that they had, for as long as it was away'}",
+                    len(offs) == count and began - now() - 1 <= min(offs) and max(offs) <= 2,
+                    f"{min(offs, default=0):.2f} to {max(offs, default=0):.2f} s less",
+                )
+        callees = stage.phones.callees()
+        parties = calls + [callees[c.call_id] for c in calls]
+        report.claim("no phone was hung up on", not any(p.byes for p in parties))
+        stage.kill_all()
+        stage.set_clocks(3600)
+        stage.start_all()
+        stage.phones.wait(lambda: all(p.byes for p in parties), 20)
+        stage.phones.wait(lambda: False, 2.0)
+        report.claim(
+            "another hour forward: their time is up, and each phone got one BYE transaction", all(len(p.byes) == 1 for p in parties)
+        )
         empty, held = stage.cluster.wait_held(0, 5)
         report.claim("no node holds a live record", empty, held)
 

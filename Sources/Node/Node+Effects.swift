@@ -124,6 +124,7 @@ extension Node {
                 armDeadline(DialogID(rawValue: did))
             case .questioned(let did):
                 proxy.questionAnswered(DialogID(rawValue: did), now: now, dialogs: &store.dialogs)
+                releaseHeld(DialogID(rawValue: did), now: now)
             case .viewChanged:
                 scheduleReview(now: now)
                 noteSuccessions(now: now)
@@ -210,7 +211,7 @@ extension Node {
         for did in store.arrived {
             if watchedMoments.contains(.loaded) { proxy.moments.append(DialogMoment(.loaded, did)) }
             proxy.recordArrived(did, now: now, dialogs: &store.dialogs)
-            if !storage.isReleasing { awaitTurn(did, now: now) }
+            awaitTurn(did, now: now)
         }
         store.arrived.removeAll(keepingCapacity: true)
         touched.removeAll(keepingCapacity: true)

@@ -276,7 +276,7 @@ package struct ModuleStore: Sendable {
         row.scriptFlags = number(19) ?? 0
         row.flags = ModuleRow.Flags(rawValue: number(20) ?? 0)
         row.requestURI = some(21)
-        row.extra = text(22)
+        row.extra = text(22).flatMap { $0.isEmpty ? nil : $0 }
         row.links = row.extra.map { links(in: $0) } ?? []
         return row
     }
@@ -319,7 +319,7 @@ package struct ModuleStore: Sendable {
     func add(_ rows: [[String?]], of details: Details, to row: inout ModuleRow) {
         guard details.kind == .callees else {
             row.variables = rows.compactMap { texts in
-                guard let name = texts[2], let value = texts[3] else { return nil }
+                guard let name = texts[2], !name.isEmpty, let value = texts[3] else { return nil }
                 return ModuleRow.Variable(name: name, value: value)
             }.sorted()
             return

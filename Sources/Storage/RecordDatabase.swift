@@ -47,5 +47,6 @@ extension StoredRecord {
             did: DialogID(rawValue: UInt64(bitPattern: did)), record: record,
             ageMilliseconds: max(0, age).addingReportingOverflow(passed).partialValue,
             remainingMilliseconds: deadline.map { $0 &- now })
+        isAhead = saved > now
     }
 }

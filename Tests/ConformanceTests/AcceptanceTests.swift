@@ -86,7 +86,7 @@ struct AcceptanceTests {
 
     @Test(
         .timeLimit(.minutes(5)),
-        arguments: ["killed-all", "killed-all-postgres", "killed-all-young", "expired-all", "stored"])
+        arguments: ["killed-all", "killed-all-postgres", "killed-all-young", "expired-all", "clocks-set", "stored"])
     func `a cluster that lost every node comes back with its calls`(name: String) throws {
         try expectToPass(name)
     }

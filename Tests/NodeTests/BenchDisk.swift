@@ -23,6 +23,8 @@ struct BenchDisk {
     /// The action of this number fails, counted from 1; it may have been done all the same.
     var failing = 0
     var failsAfterwards = false
+    /// By how much its host's clock has been set, milliseconds.
+    var set: Int64 = 0
     private(set) var actions = 0
 
     var knownUntil: Int64 { writers.values.max() ?? 0 }
@@ -32,7 +34,7 @@ struct BenchDisk {
         actions += 1
         let failure = "no disk"
         if isDead || actions == failing, !failsAfterwards || isDead { return Self.failed(action, failure) }
-        let outcome = done(action, writer, Self.wall(now))
+        let outcome = done(action, writer, Self.wall(now) + set)
         return actions == failing ? Self.failed(action, failure) : outcome
     }
 
@@ -89,6 +91,7 @@ struct BenchDisk {
         let passed = max(0, now - row.savedAt)
         record.ageMilliseconds += passed
         record.remainingMilliseconds = record.remainingMilliseconds.map { $0 - passed }
+        record.isAhead = row.savedAt > now
         return record
     }
 }

@@ -199,6 +199,27 @@ struct BridgeTests {
         #expect(bench.nodes[0]?.status(now: bench.now).dialogs.confirmed == 1, "the call goes on")
     }
 
+    @Test(
+        arguments: [
+            "", "bob", "sip:", ":x", "sip:bob@10.0.9.2>\r\nX: y", "sip:bob@10.0.9.2\r\nX: y", "si p:bob@x",
+            "sip:bob \"x\"", "<sip:bob@x>;y", "sip:" + String(repeating: "x", count: 1_021),
+        ])
+    func `nobody is referred to what is no URI`(address: String) {
+        var bench = bench()
+        bench.call(through: 0)
+        let count = bench.sent.count
+        var error: DialogError?
+        bench.perform(0) { node, now, out in
+            let did = node.dialogs(DialogQuery(), now: now).dialogs.first?.did ?? ""
+            do throws(DialogError) {
+                _ = try node.refer(did: did, .callee, to: address, now: now, into: &out)
+            } catch let refused { error = refused }
+        }
+        #expect(error?.message.contains("is not a URI like sip:alice@192.0.2.5") == true)
+        bench.advance(milliseconds: 500)
+        #expect(!bench.sent[count...].contains { $0.text.hasPrefix("REFER") })
+    }
+
     @Test(arguments: ["", "bob", "tel:+1", "sip:bob@10.0.9.2\r\nX: y"])
     func `what is no SIP URI is not called`(uri: String) {
         var bench = bench()

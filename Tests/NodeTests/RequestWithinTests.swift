@@ -382,6 +382,13 @@ struct RequestWithinTests {
         #expect(bench.metric("dialog_requests_refused") == 1)
     }
 
+    @Test func `a call that rings is asked for nothing yet, and that is why`() {
+        var bench = ClusterBench(nodes: 1) { _ in }
+        bench.advance(milliseconds: 2_000)
+        send(&bench, "INVITE", from: .caller, cSeq: 1, at: 0, isInitial: true)
+        #expect(ask(&bench, DialogRequest("INFO", to: .callee), through: 0)?.message == "the dialog is not confirmed")
+    }
+
     @Test func `a body has so many bytes and no more`() {
         var bench = bench()
         var request = DialogRequest("INFO", to: .callee)

@@ -133,6 +133,10 @@ enum ModuleChecks {
         _ = try place.rows(foreign)
         _ = try place.rows(
             "INSERT INTO dialog_vars (hash_entry, hash_id, dialog_key, dialog_value) VALUES (1, 2, 'k', 'v')")
+        // What others write in the place of nothing.
+        _ = try place.rows("UPDATE dialog SET xdata = '' WHERE callid = 'foreign'")
+        _ = try place.rows(
+            "INSERT INTO dialog_vars (hash_entry, hash_id, dialog_key, dialog_value) VALUES (1, 2, '', 'nameless')")
         let first = try database.moduleRows(after: 0, limit: 2, now: 5)
         #expect(first.rows.map(\.key.callID) == ["call-1", "call-2"] && !first.isLast && first.readAt == 5)
         #expect(first.rows[0].variables == [.init(name: "a", value: "1"), .init(name: "b", value: "2")])

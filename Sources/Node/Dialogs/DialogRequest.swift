@@ -29,6 +29,20 @@ package struct DialogRequest: Equatable, Sendable {
         return request
     }
 
+    /// Why this is no URI that a REFER can name, of whatever scheme; `nil` when it is one.
+    static func objection(toAddress text: String) -> String? {
+        let uri = text.hasPrefix("<") && text.hasSuffix(">") ? Substring(text.dropFirst().dropLast()) : Substring(text)
+        let parts = uri.utf8.split(separator: UInt8(ascii: ":"), maxSplits: 1)
+        let isScheme = parts.first?.allSatisfy {
+            (97...122).contains($0 | 0x20) || (48...57).contains($0) || [43, 45, 46].contains($0)
+        }
+        let isPlain = uri.utf8.allSatisfy { $0 > 32 && $0 < 127 && $0 != 60 && $0 != 62 && $0 != 34 }
+        guard parts.count == 2, isScheme == true, isPlain, uri.utf8.count <= 1_024 else {
+            return "'\(text.prefix(64))' is not a URI like sip:alice@192.0.2.5"
+        }
+        return nil
+    }
+
     private static let unfit = ["INVITE", "ACK", "BYE", "CANCEL", "PRACK", "REGISTER"]
 
     /// Why it cannot be made; `nil` when it can.

@@ -49,6 +49,10 @@ extension Node {
     package mutating func refer(
         did: String, _ side: Leg, to address: String, now: Instant, into out: inout Outbox
     ) throws(DialogError) -> UInt32 {
+        if let objection = DialogRequest.objection(toAddress: address) {
+            counters.requestsRefused += 1
+            throw .invalid(objection)
+        }
         let refer = DialogRequest.refer(side, to: address, by: settings.dialogs.bridgeController)
         return try request(did: did, refer, now: now, into: &out)
     }

@@ -39,6 +39,7 @@ extension Node {
         let key = AskedRequest.Key(did: did, leg: request.side)
         guard store.dialogs.state(did) != .deleted else { throw .ended }
         guard cluster.isFit else { throw .refused("this node has no quorum or is not up yet; ask another member") }
+        guard store.dialogs.state(did) == .confirmed else { throw .refused(Self.text(.notConfirmed)) }
         guard mayBeAsked(did, now: now) else { throw .refused("the dialog is about to end") }
         let isOpen = store.dialogs.view(did) { view, bytes in view.wish(to: key.leg, in: bytes)?.wish.isOpen } ?? nil
         guard isOpen != true else { throw .refused("a request to this side is under way") }

@@ -192,6 +192,8 @@ extension Node {
         for record in records where join(record, now: now) {
             storage.counters.loaded += 1
             storage.ledger.know(record.did)
+            // From now on it lies for as long as it does: until then the clock would have to catch up first.
+            if record.isAhead { storage.ledger.mark(record.did, now: now) }
         }
         // They need not be written again; what follows from them must.
         storage.isLoading = true
@@ -199,20 +201,28 @@ extension Node {
         storage.isLoading = false
     }
 
-    /// Rows that were held back, and are asked for or at their end: the others may have none of them.
+    /// Rows that were held back, and are asked for or at their end. Whoever is heard says first what it knows: the call
+    /// may have ended a moment ago, and its tombstone be with others only.
     private mutating func release(_ records: [StoredRecord], now: Instant) {
         for record in records where !store.dialogs.contains(record.did) {
-            guard join(record, now: now) else { continue }
-            storage.counters.released += 1
-            storage.ledger.know(record.did)
-            storage.ledger.mark(record.did, now: now)
-            proxy.effects.items.append(.put(record.did))
+            guard storage.hold(record, now: now) else { continue }
+            cluster.question(record.did.rawValue, store: store, now: now, out: &clusterActions)
         }
-        // The others have their turn when they hear of it; this node asks at once, and is told at once if one knows of
-        // an end.
-        storage.isReleasing = true
-        lookAtTouched(now: now)
-        storage.isReleasing = false
+    }
+
+    /// The others have said what they know of a dialog: a row of it that none of them knows comes to life, and they hear
+    /// of it.
+    mutating func releaseHeld(_ did: DialogID, now: Instant) {
+        guard let record = storage.takeHeld(did, now: now), !store.dialogs.contains(did) else { return }
+        guard join(record, now: now) else {
+            // Nobody can read it, and its time is up: it would be found again each second.
+            if record.remainingMilliseconds ?? 1 <= 0 { storage.ledger.mark(did, now: now) }
+            return
+        }
+        storage.counters.released += 1
+        storage.ledger.know(did)
+        storage.ledger.mark(did, now: now)
+        proxy.effects.items.append(.put(did))
     }
 
     /// - Returns: Whether there is a record of it now.

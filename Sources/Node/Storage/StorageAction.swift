@@ -22,6 +22,8 @@ package struct StoredRecord: Equatable, Sendable {
     package var ageMilliseconds: Int64
     /// From then to its deadline; not above 0 when that had passed, `nil` without one.
     package var remainingMilliseconds: Int64?
+    /// It was saved when the clock was further than it is now: how long it lay nobody knows.
+    package var isAhead = false
 
     package init(did: DialogID, record: [UInt8], ageMilliseconds: Int64, remainingMilliseconds: Int64? = nil) {
         self.did = did

@@ -37,6 +37,8 @@ struct StorageState: Sendable {
     static let dueInterval: Duration = .seconds(1)
     /// Before a row that is held back may come to life at its end, others have been asked for what they know of it.
     static let dueDelay: Duration = .seconds(5)
+    /// Rows that wait for what the others know of them; one more stays held back, and is found again.
+    static let releaseLimit = 1_024
     static let retryShortest: Duration = .milliseconds(100)
     static let retryLongest: Duration = .seconds(5)
 
@@ -60,6 +62,12 @@ struct StorageState: Sendable {
         var moduleRefused: UInt64 = 0
     }
 
+    private struct Releasing: Sendable {
+        var record: StoredRecord
+        /// When it was read.
+        var since: Instant
+    }
+
     private(set) var phase = Phase.off
     /// Asked with each change of a record: one comparison.
     private(set) var isOn = false
@@ -75,8 +83,8 @@ struct StorageState: Sendable {
     private(set) var isFlushing = false
     /// What is being loaded is not to be written again.
     var isLoading = false
-    /// A row that was held back comes to life, and everybody hears of it at once.
-    var isReleasing = false
+    /// Rows that were held back, and come to life unless a member knows better: each is asked first.
+    private var releasing: [DialogID: Releasing] = [:]
 
     private var since: Int64 = 0
     private var isAsked = false
@@ -92,8 +100,15 @@ struct StorageState: Sendable {
     private var hasToldRefusal = false
 
     var isFailing: Bool { reads.failuresInRow > 0 || writes.failuresInRow > 0 }
-    /// Rows may be there that no record is made of yet.
-    var mayKnowMore: Bool { isOn && phase != .opening && (phase != .keeping || heldBack > 0) }
+    /// Rows may be there that no record is made of yet, and there is somebody to ask about them: before the first view
+    /// nobody is heard.
+    var mayKnowMore: Bool {
+        switch phase {
+        case .off, .opening, .waiting: false
+        case .reading, .holdingBack, .takingOver, .emptying: true
+        case .keeping: heldBack > 0
+        }
+    }
 
     /// - Parameter knownUntil: `nil` while the storage is not there.
     mutating func begin(_ settings: StorageSettings, knownUntil: Int64?, now: Instant) {
@@ -171,6 +186,24 @@ struct StorageState: Sendable {
     mutating func due(heldBack count: Int) {
         done()
         heldBack = count
+    }
+
+    /// A row that was held back is asked for, or at its end.
+    /// - Returns: Whether the others are to be asked of it now.
+    mutating func hold(_ record: StoredRecord, now: Instant) -> Bool {
+        guard releasing[record.did] == nil, releasing.count < Self.releaseLimit else { return false }
+        releasing[record.did] = Releasing(record: record, since: now)
+        return true
+    }
+
+    /// All who are heard have said what they know of it, or nothing.
+    mutating func takeHeld(_ did: DialogID, now: Instant) -> StoredRecord? {
+        guard let held = releasing.removeValue(forKey: did) else { return nil }
+        var record = held.record
+        let waited = max(0, now.milliseconds(since: held.since))
+        record.ageMilliseconds += waited
+        record.remainingMilliseconds = record.remainingMilliseconds.map { $0 - waited }
+        return record
     }
 
     private mutating func done() {

@@ -23,6 +23,7 @@ struct SimulatedDisk {
             let passed = max(0, now - savedAt)
             aged.ageMilliseconds += passed
             aged.remainingMilliseconds = record.remainingMilliseconds.map { $0 - passed }
+            aged.isAhead = savedAt > now
             return aged
         }
     }
