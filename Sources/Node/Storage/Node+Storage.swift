@@ -210,8 +210,8 @@ extension Node {
         }
     }
 
-    /// The others have said what they know of a dialog: a row of it that none of them knows comes to life, and they hear
-    /// of it.
+    /// The others have said what they know of a dialog: a row of it that none of them knows comes to life, and they
+    /// hear of it.
     mutating func releaseHeld(_ did: DialogID, now: Instant) {
         guard let record = storage.takeHeld(did, now: now), !store.dialogs.contains(did) else { return }
         guard join(record, now: now) else {
