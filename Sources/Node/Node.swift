@@ -257,6 +257,7 @@ package struct Node: Sendable {
     /// Lends the message that a question is about, where it is still at hand and read.
     /// - Returns: Whether it is lent, and must be taken back.
     package mutating func lendMessage(of question: ScriptQuestion, to run: inout RouteRun) -> Bool {
+        if case .branch = question.point { return lendRoom(to: &run) }
         guard proxy.lendMessage(question.number, to: &run.message) else { return false }
         run.lent = question.number
         return true
@@ -267,7 +268,18 @@ package struct Node: Sendable {
         if run.hasWritten { proxy.exchangeStored { run.exchangeWritten(with: &$0) } }
     }
 
+    /// A branch is read by the run first, and then by the proxy: in the same place, so it is read once.
+    private mutating func lendRoom(to run: inout RouteRun) -> Bool {
+        proxy.exchangeStored { swap(&$0, &run.message) }
+        return true
+    }
+
     package mutating func takeBackMessage(of question: ScriptQuestion, from run: inout RouteRun) {
+        if case .branch = question.point {
+            // Where the run has written another, that is there by now.
+            if !run.hasWritten { proxy.exchangeStored { swap(&$0, &run.message) } }
+            return
+        }
         proxy.takeBackMessage(&run.message, isWhole: run.lent == question.number)
         run.lent = 0
     }

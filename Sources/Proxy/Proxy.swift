@@ -228,16 +228,18 @@ package struct Proxy: Sendable {
         replayQueued(dialogs: &dialogs)
     }
 
-    /// Reads stored bytes of ours into `stored`; false for what is not a message.
+    /// Reads stored bytes of ours into `stored`; false for what is not a message. What is there already is not read
+    /// again.
     mutating func loadStored(_ bytes: [UInt8]) -> Bool {
-        (try? stored.load(RawSpan(_elements: bytes.span))) != nil
+        stored.isRead(from: bytes) || (try? stored.load(RawSpan(_elements: bytes.span))) != nil
     }
 
     /// Reads kept bytes into `message`, as if they had come again.
     /// - Parameter number: Of the message that they were copied from, which may be the one at hand.
     mutating func loadMessage(_ bytes: [UInt8], number: UInt64 = 0) -> Bool {
-        (outline, writtenOutline) = (nil, nil)
+        writtenOutline = nil
         if number == messageNumber { return true }
+        outline = nil
         messageNumber &+= 1
         return (try? message.load(RawSpan(_elements: bytes.span))) != nil
     }
@@ -264,13 +266,16 @@ package struct Proxy: Sendable {
         if !isWhole { messageNumber &+= 1 }
     }
 
-    /// Takes a message that somebody has written and read, and gives the room of one: where its bytes are to be read
-    /// next, they are read already.
+    /// Takes a message that somebody has read or written, and gives the room of one: where its bytes are to be read next,
+    /// they are read already.
     package mutating func exchangeStored(_ exchange: (inout Message) -> Void) { exchange(&stored) }
 
     /// Whether these bytes have been read into `stored`, and found good.
-    func isStored(_ bytes: [UInt8]) -> Bool {
-        stored.isIdentified && Text.same(stored.bytes, ByteRange(stored.bytes), bytes, ByteRange(bytes))
+    func isStored(_ bytes: [UInt8]) -> Bool { stored.isIdentified && stored.isRead(from: bytes) }
+
+    /// The outline of a message of ours, where messages are kept for a trace.
+    func outlineOfCopy(_ copy: Message) -> MessageOutline? {
+        keepsOutline ? copy.outline(ofBytes: copy.bytes.count) : nil
     }
 
     // MARK: Contexts

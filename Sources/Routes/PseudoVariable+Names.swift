@@ -49,7 +49,7 @@ extension PseudoVariable {
     }
 
     private static func of(_ name: HeaderName, _ part: URIPart) -> @Sendable (RouteRun) -> RouteValue {
-        { run in run.message.firstNameAddress(name).map { part.value(of: run.message.bytes, at: $0.uri) } ?? .null }
+        { run in run.message.firstURI(name).map { part.value(of: run.message.bytes, at: $0) } ?? .null }
     }
 
     private static let addressNames: [Name] = [

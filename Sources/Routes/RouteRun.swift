@@ -34,6 +34,8 @@ package struct RouteRun: Sendable {
     /// What chance the run has; the node's, so the simulator's.
     package var chance: SplitMix
     package var notes: [RouteNote] = []
+    /// What is below it nobody reads: it is not kept.
+    package var lowestNote = RouteNote.Level.debug
     /// What the last function asked for beside its result: that the run ends here, or that it waits.
     package var leaving: Leaving?
     /// Servers of a set of media relays that answer; `nil` for no such set.
@@ -152,7 +154,7 @@ package struct RouteRun: Sendable {
     // MARK: The log
 
     package mutating func note(_ level: RouteNote.Level, _ text: [UInt8]) {
-        guard notes.count < Self.noteLimit else { return }
+        guard notes.count < Self.noteLimit, hears(level) else { return }
         if notes.count == Self.noteLimit - 1 {
             notes.append(RouteNote(.warning, [UInt8](copying: "more log lines of one run than are kept")))
             return
@@ -161,6 +163,8 @@ package struct RouteRun: Sendable {
         while text.last == 0x0A || text.last == 0x0D { text.removeLast() }
         notes.append(RouteNote(level, text.count > Self.noteSizeLimit ? Array(text[..<Self.noteSizeLimit]) : text))
     }
+
+    package func hears(_ level: RouteNote.Level) -> Bool { level.rawValue >= lowestNote.rawValue }
 
     package mutating func note(_ level: RouteNote.Level, _ text: String) { note(level, Array(text.utf8)) }
 
@@ -189,7 +193,7 @@ package struct RouteRun: Sendable {
 
     /// The URI of the first address of a header.
     package func uri(_ name: HeaderName) -> [UInt8]? {
-        message.firstNameAddress(name).map { message.copy($0.uri) }
+        message.firstURI(name).map { message.copy($0) }
     }
 
     package func userAgent() -> [UInt8]? { message.other(named: "User-Agent").map { message.copy($0.value) } }

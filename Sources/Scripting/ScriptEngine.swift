@@ -61,6 +61,9 @@ package enum ScriptOutcome: Equatable, Sendable {
     /// Which script this is (`ScriptSource.version`).
     package let version: String
     private let state: OpaquePointer
+    /// Asked for each response and each branch.
+    private(set) var hasReplyRoute = false
+    private(set) var hasOnsendRoute = false
     let host: ScriptHost
     private var waiting: [UInt64: Waiting] = [:]
     private var nextToken: UInt64 = 1
@@ -106,6 +109,8 @@ package enum ScriptOutcome: Equatable, Sendable {
         defer { host.isLoading = false }
         guard let fault = unsafe Self.load(source.main, compilesOnly: false, in: state) else {
             host.run.routeNames = Set(routeCandidates(source).filter { has($0) })
+            hasReplyRoute = has(ScriptJudge.replyRoute)
+            hasOnsendRoute = has(ScriptJudge.onsendRoute)
             return
         }
         throw fault

@@ -16,7 +16,14 @@ extension Int {
 }
 
 @safe final class ScriptHost {
-    var run: RouteRun
+    /// The run lies at an address of its own: what a class has is looked at by way of Swift's notes of who looks at what,
+    /// and this is looked at several times for each function that a script calls. One engine belongs to one thread, and no
+    /// function of the core calls a script, so nobody else looks at it meanwhile.
+    private let runAddress: UnsafeMutablePointer<RouteRun>
+    var run: RouteRun {
+        _read { yield unsafe runAddress.pointee }
+        _modify { yield unsafe &runAddress.pointee }
+    }
     let functions: [KSRFunction]
     /// What a call looks at, by the function's number.
     private let doors: [Door]
@@ -27,9 +34,15 @@ extension Int {
 
     init(_ source: ScriptSource, _ run: RouteRun, _ functions: [KSRFunction]) {
         self.source = source
-        self.run = run
+        unsafe runAddress = UnsafeMutablePointer.allocate(capacity: 1)
+        unsafe runAddress.initialize(to: run)
         self.functions = functions
         doors = functions.map { Door(body: $0.body, takesNothing: $0.parameters.isEmpty, isLog: $0.isLog) }
+    }
+
+    deinit {
+        unsafe runAddress.deinitialize(count: 1)
+        unsafe runAddress.deallocate()
     }
 
     private struct Door {
@@ -48,8 +61,11 @@ extension Int {
         @convention(c) (
             UnsafeMutableRawPointer?, OpaquePointer, Int32, UnsafePointer<clua_value>, Int32
         ) -> Int32 = { context, handle, function, arguments, count in
-            guard let host = unsafe ScriptHost.host(context) else { return CLUA_DONE.asInt32 }
-            return unsafe host.call(Int(function), KSRArguments(lent: arguments, Int(count), host.texts), handle)
+            guard let context = unsafe context else { return CLUA_DONE.asInt32 }
+            // It outlives the state that calls: nobody needs to hold it for as long as that takes.
+            return unsafe Unmanaged<ScriptHost>.fromOpaque(context)._withUnsafeGuaranteedRef { host in
+                unsafe host.call(Int(function), KSRArguments(lent: arguments, Int(count), host.texts), handle)
+            }
         }
 
     static let ask: @convention(c) (UnsafeMutableRawPointer?, Int32) -> Int64 = { context, what in

@@ -5,13 +5,11 @@ internal import Routes
 internal import SIP
 
 extension ScriptJudge {
-    private static let replyRoute = Array("ksr_reply_route".utf8)
-    private static let onsendRoute = Array("ksr_onsend_route".utf8)
-    private var hasReplyRoute: Bool { engine.host.run.routeNames.contains(Self.replyRoute) }
-    var hasOnsendRoute: Bool { engine.host.run.routeNames.contains(Self.onsendRoute) }
+    static let replyRoute = Array("ksr_reply_route".utf8)
+    static let onsendRoute = Array("ksr_onsend_route".utf8)
 
     func response(_ question: ScriptQuestion, _ time: RouteTime) -> ScriptVerdict? {
-        guard hasReplyRoute, begin(question, time) else { return onreply(question, [], time) }
+        guard engine.hasReplyRoute, begin(question, time) else { return onreply(question, [], time) }
         engine.host.run.point.kind = .reply
         return finish(run(Self.replyRoute), question, .onreply).flatMap { goOn($0, question, .onreply, time) }
     }
@@ -55,7 +53,7 @@ extension ScriptJudge {
     func onsend(_ question: ScriptQuestion, _ changed: [UInt8], _ time: RouteTime) -> ScriptVerdict {
         var next = question
         if !changed.isEmpty { (next.bytes, next.number) = (changed, 0) }
-        guard hasOnsendRoute, begin(next, time) else { return .message(.goOn(changed)) }
+        guard engine.hasOnsendRoute, begin(next, time) else { return .message(.goOn(changed)) }
         engine.host.run.point.kind = .onsend
         guard runAtOnce(Self.onsendRoute, argument: nil) else { return .message(.goOn(changed)) }
         keep(engine.host.run.state, question)

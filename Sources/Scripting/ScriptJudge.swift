@@ -123,7 +123,7 @@ package final class ScriptJudge {
     package var points: ScriptPoints {
         var points = ScriptPoints.passing
         if !localCallback.isEmpty { points.insert(.local) }
-        if hasOnsendRoute { points.insert(.acknowledgement) }
+        if engine.hasOnsendRoute { points.insert(.acknowledgement) }
         return points
     }
 
@@ -134,6 +134,8 @@ package final class ScriptJudge {
     /// How long runs take, by the route; counted where there is a clock.
     package private(set) var times: [RouteKind: Histogram] = [:]
     package var clock: (() -> Instant)?
+    /// The lowest level of a log line that somebody reads, asked before each run.
+    package var lowestNote: (() -> RouteNote.Level)?
     /// Told of each question before it is answered; for who looks on.
     package var asks: ((ScriptQuestion) -> Void)?
 
@@ -198,6 +200,7 @@ package final class ScriptJudge {
     }
 
     func measured(_ kind: RouteKind, _ body: () -> ScriptOutcome) -> ScriptOutcome {
+        if let lowestNote { engine.host.run.lowestNote = lowestNote() }
         guard let clock else { return body() }
         let begun = clock()
         let outcome = body()

@@ -140,7 +140,7 @@ final class NodeProcess: Sendable {
     ) throws(StartError) -> SIPThread<ScriptedNode> {
         let (log, live, keeper) = (parts.log, parts.live, parts.keeper)
         let dns = try openDNS(settings.dns, signal)
-        let judge = try openScript(parts.recipe)
+        let judge = try openScript(parts.recipe, parts.log)
         do throws(NanomsgError) {
             var bus: Bus?
             let secrets = settings.cluster.keys.seals.map(\.bytes)
@@ -189,14 +189,14 @@ final class NodeProcess: Sendable {
         let keeper: Keeper
     }
 
-    private static func openScript(_ recipe: ScriptRecipe?) throws(StartError) -> ScriptJudge? {
+    private static func openScript(_ recipe: ScriptRecipe?, _ log: NodeLog) throws(StartError) -> ScriptJudge? {
         guard let recipe else { return nil }
         let source: ScriptSource
         do throws(Console.NoFile) { source = try recipe.source() } catch {
             throw StartError(description: "\(error.reason); see script.lua")
         }
         do throws(ScriptError) {
-            return try recipe.judge(source)
+            return try recipe.judge(source, log)
         } catch {
             throw StartError(description: "\(error.sentence); see script.lua")
         }

@@ -96,7 +96,7 @@ actor Reloader {
         guard status?.script?.version != source.version else { return nil }
         do throws(ScriptError) {
             // Here first: what its files do when they are loaded takes none of the node's time when it fails.
-            _ = try script.judge(source)
+            _ = try script.judge(source, log)
         } catch {
             throw ScriptRefusal(why: error.sentence)
         }

@@ -33,9 +33,10 @@ struct ScriptRecipe: Sendable {
         return try ScriptEngine(source, limits: ScriptLimits(), run: run)
     }
 
-    func judge(_ source: ScriptSource) throws(ScriptError) -> ScriptJudge {
+    func judge(_ source: ScriptSource, _ log: NodeLog) throws(ScriptError) -> ScriptJudge {
         let judge = try ScriptJudge(try engine(source), sockets: settings.sip.listen)
         judge.clock = { BootClock.now }
+        judge.lowestNote = { RouteNote.Level(log.level) }
         return judge
     }
 }
@@ -65,5 +66,17 @@ extension RouteSettings {
         take(settings)
         // Nothing of the cluster's key is in what goes out: a nonce has a mark made with what is made of it.
         auth.key = SHA256.authenticationCode(Array("nonce".utf8), key: settings.cluster.key.bytes + seed)
+    }
+}
+
+extension RouteNote.Level {
+    init(_ level: NoteLevel) {
+        switch level {
+        case .debug: self = .debug
+        case .info: self = .info
+        case .notice: self = .notice
+        case .warning: self = .warning
+        case .error: self = .error
+        }
     }
 }

@@ -41,6 +41,35 @@ struct MessageTests {
         #expect(message.fromTag.isEmpty && message.headerCount == 0)
     }
 
+    @Test func `a message knows the bytes that it was read from`() throws {
+        let good = Array("\(Self.start)Call-ID: x\r\n\r\n".utf8)
+        let other = Array("\(Self.start)Call-ID: y\r\n\r\n".utf8)
+        var message = Message()
+        #expect(!message.isRead(from: []) && !message.isRead(from: good))
+        try message.load(RawSpan(_elements: good.span))
+        #expect(message.isRead(from: good) && !message.isRead(from: other) && !message.isRead(from: good.dropLast()))
+        // What is no message is not read, nor what was cut to its Content-Length.
+        for bad in ["\(Self.start)Call-ID\r\n\r\n", "\(Self.start)Content-Length: 9\r\n\r\n", ""] {
+            #expect(throws: SIPParseError.self) { try message.loadText(bad) }
+            #expect(!message.isRead(from: Array(bad.utf8)) && !message.isRead(from: good))
+        }
+        let long = "\(Self.start)Content-Length: 0\r\n\r\nmore"
+        try message.loadText(long)
+        #expect(!message.isRead(from: Array(long.utf8)) && message.isRead(from: Array(long.utf8.dropLast(4))))
+    }
+
+    private static let start = "OPTIONS sip:a@b SIP/2.0\r\n"
+
+    @Test func `the URIs of From and To are the same before and after they are kept`() throws {
+        var message = try Message(lines: invite)
+        let names: [HeaderName] = [.from, .to, .contact, .route, .path]
+        let read = names.map { message.firstURI($0) }
+        #expect(read == names.map { message.firstNameAddress($0)?.uri })
+        #expect(read[0] != nil && read[1] != nil && read[4] == nil)
+        try message.identify()
+        #expect(names.map { message.firstURI($0) } == read)
+    }
+
     @Test(arguments: ["Call\rID", "Call\u{1}ID", "Call ID", "C\u{e1}ll-ID"])
     func `a name with a byte that no token has is no name`(name: String) throws {
         var message = Message()

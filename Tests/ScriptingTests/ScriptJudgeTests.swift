@@ -31,6 +31,48 @@ struct ScriptJudgeTests {
         #expect(try dropped.receive(Self.invite, from: Self.caller).filter { $0.status != 100 }.isEmpty)
     }
 
+    @Test(arguments: ["", "KSR.hdr.append('X-Script: 1\\r\\n')"], ["", "KSR.hdr.append('X-Branch: 1\\r\\n')"])
+    func `a trace has what left, and no credentials, whoever has changed it`(request: String, branch: String) throws {
+        var desk = try ScriptDesk(
+            """
+            function ksr_request_route() \(request) KSR.tm.t_on_branch("b") KSR.tm.t_relay() end
+            function b() KSR.dbg("branch") \(branch) end
+            function ksr_reply_route() KSR.dbg("reply") end
+            """
+        ) { settings, _ in settings.trace.memory = 1 }
+        for (number, secret) in ["", "Authorization: Digest response=\"SECRET\"\r\n"].enumerated() {
+            let call = "c\(number)"
+            let text = ScriptCall.request("INVITE sip:bob@127.0.0.21:5070", "INVITE", call: call, extra: secret)
+            let invite = try #require(try desk.receive(text, from: Self.caller).first { $0.status == nil })
+            #expect(invite.text.contains(secret), "it passes on what it is given")
+            let up = try desk.receive(ScriptCall.answer("180 Ringing", to: invite), from: Self.callee)
+            let ringing = try #require(up.first { $0.status == 180 })
+            let kept = desk.node.trace(callID: call, now: desk.now).events.map(\.text)
+            #expect(kept.contains(ringing.text) && kept.allSatisfy { !$0.contains("SECRET") }, "\(kept)")
+            #expect(kept.contains(invite.text) == secret.isEmpty, "\(kept)")
+            #expect(kept.filter { $0.hasPrefix("INVITE") }.count == 2, "\(kept)")
+        }
+    }
+
+    @Test func `lines that nobody reads are not kept, from the next run on`() throws {
+        let lines = ["dbg", "info", "notice", "warn", "err"].map { "KSR.\($0)('\($0)') " }.joined()
+        let body = "\(lines) KSR.log('info', 'l') KSR.x.drop()"
+        var desk = try desk("function ksr_request_route() \(body) end")
+        var heard: [[String]] = []
+        for level in [RouteNote.Level.debug, .notice, .error, .info] {
+            desk.judge.lowestNote = { level }
+            desk.clearSaid()
+            _ = try desk.receive(
+                ScriptCall.request("INVITE sip:bob@127.0.0.21:5070", "INVITE", call: "\(level)"), from: Self.caller)
+            heard.append(desk.said)
+        }
+        #expect(
+            heard == [
+                ["dbg", "info", "notice", "warn", "err", "l"], ["notice", "warn", "err"], ["err"],
+                ["info", "notice", "warn", "err", "l"],
+            ])
+    }
+
     @Test func `a request goes where the script sends it, changed as it says`() throws {
         var desk = try desk(
             """

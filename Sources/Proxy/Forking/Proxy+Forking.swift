@@ -144,6 +144,7 @@ extension Proxy {
             client: clientTransaction(context.method, endpoint), sent: sent, target: endpoint,
             listener: listener(for: context, toward: endpoint))
         branch.datagram = datagram
+        branch.outline = datagram.isEmpty ? writtenOutline : nil
         branch.serverName = serverName(target.name?.host ?? [], endpoint)
         branch.number = UInt8(number)
         branch.place = Int16(place)
@@ -196,6 +197,8 @@ extension Proxy {
         Self.withholdIdentity(identityDoubt(from: nil, to: endpoint), in: stored, with: &editor)
         scratch.removeAll()
         editor.write(stored, into: &scratch)
+        writtenOutline = nil
+        if let outline = outlineOfCopy(stored) { writtenOutline = editor.moved(outline, callID: stored.callID) }
         return scratch.copy()
     }
 

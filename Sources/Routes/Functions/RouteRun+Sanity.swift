@@ -42,8 +42,8 @@ extension RouteRun {
 
     private func uriFinding(_ uris: Int) -> Finding? {
         func isBad(_ name: HeaderName) -> Bool {
-            guard let address = message.firstNameAddress(name) else { return true }
-            return (try? URI(message.bytes, address.uri)) == nil
+            guard let uri = message.firstURI(name) else { return true }
+            return (try? URI(message.bytes, uri)) == nil
         }
         if uris & 1 != 0, message.isRequest, parsedRequestURI == nil { return Finding(400, "Bad Request URI") }
         if uris & 2 != 0, isBad(.from) { return Finding(400, "Bad From URI") }

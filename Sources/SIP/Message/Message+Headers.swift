@@ -91,10 +91,10 @@ extension Message {
     package var callID: ByteRange { index.first(.callID)?.value ?? .empty }
 
     /// The From tag; empty when there is none or the header cannot be read.
-    package var fromTag: ByteRange { identity.first?.fromTag ?? tag(.from) }
+    package var fromTag: ByteRange { identity.first?.from.tag ?? tag(.from) }
 
     /// The To tag; empty when there is none or the header cannot be read.
-    package var toTag: ByteRange { identity.first?.toTag ?? tag(.to) }
+    package var toTag: ByteRange { identity.first?.to.tag ?? tag(.to) }
 
     private func tag(_ name: HeaderName) -> ByteRange {
         guard let field = index.first(name),
@@ -147,6 +147,15 @@ extension Message {
     package func firstNameAddress(_ name: HeaderName) -> NameAddress? {
         guard let field = index.first(name) else { return nil }
         return try? NameAddress(RawSpan(_elements: bytes.span), at: Int(field.value.start), in: field)
+    }
+
+    /// The URI that the first element of a header field names; `nil` when it is absent or cannot be read.
+    package func firstURI(_ name: HeaderName) -> ByteRange? {
+        if let known = identity.first {
+            if name == .from { return known.from.uri }
+            if name == .to { return known.to.uri }
+        }
+        return firstNameAddress(name)?.uri
     }
 
     /// Whether a comma list (Supported, Require, Allow …) has `token`, in any case.

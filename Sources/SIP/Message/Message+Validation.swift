@@ -8,11 +8,17 @@
 
 internal import Primitives
 
+/// Whom From or To names: where its URI is, and its tag, which is empty where there is none.
+struct MessageParty: Sendable {
+    var uri = ByteRange.empty
+    var tag = ByteRange.empty
+}
+
 /// The headers that say whose a message is.
 struct MessageIdentity: Sendable {
     var topmostVia: Via
-    var fromTag: ByteRange
-    var toTag: ByteRange
+    var from: MessageParty
+    var to: MessageParty
     var cSeq: CSeq
     /// Of a request.
     var requestURI: URI?
@@ -30,7 +36,7 @@ extension Message {
 
     private func validated() throws(SIPParseError) -> MessageIdentity {
         var topmostVia: Via?
-        var (fromTag, toTag) = (ByteRange.empty, ByteRange.empty)
+        var (from, to) = (MessageParty(), MessageParty())
         let fields = index.fields
         try requireOnce([.callID, .cSeq, .from, .to], fields)
         guard index.first(.via) != nil else { throw SIPParseError(.missingHeader(.via), at: headersEnd) }
@@ -40,8 +46,8 @@ extension Message {
             case .via:
                 let via = try validateVias(span, field)
                 if topmostVia == nil { topmostVia = via }
-            case .from: fromTag = try validateSingleAddress(span, field)
-            case .to: toTag = try validateSingleAddress(span, field)
+            case .from: from = try validateSingleAddress(span, field)
+            case .to: to = try validateSingleAddress(span, field)
             case .callID: try validateCallID(span, field)
             case .route: try validateRoutes(span, field)
             case .maxForwards: try validateMaxForwards(field)
@@ -50,7 +56,7 @@ extension Message {
         }
         let cSeq = try cSeq()
         guard let topmostVia else { throw SIPParseError(.missingHeader(.via), at: headersEnd) }
-        var identity = MessageIdentity(topmostVia: topmostVia, fromTag: fromTag, toTag: toTag, cSeq: cSeq)
+        var identity = MessageIdentity(topmostVia: topmostVia, from: from, to: to, cSeq: cSeq)
         guard isRequest else { return identity }
         guard cSeq.method == method, method != .other || Text.same(bytes, cSeq.methodText, bytes, methodText) else {
             throw SIPParseError(.methodMismatch, at: Int(cSeq.methodText.start))
@@ -111,13 +117,12 @@ extension Message {
         }
     }
 
-    /// - Returns: Its tag.
-    private func validateSingleAddress(_ span: RawSpan, _ field: HeaderField) throws(SIPParseError) -> ByteRange {
+    private func validateSingleAddress(_ span: RawSpan, _ field: HeaderField) throws(SIPParseError) -> MessageParty {
         let address = try NameAddress(span, at: Int(field.value.start), in: field)
         guard address.isOnlyInField, span[Int(address.uri.start)] != 0x2A else {
             throw SIPParseError(.malformedValue(field.name), at: Int(address.element.end))
         }
-        return address.tag
+        return MessageParty(uri: address.uri, tag: address.tag)
     }
 
     private func validateCallID(_ span: RawSpan, _ field: HeaderField) throws(SIPParseError) {

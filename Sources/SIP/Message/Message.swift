@@ -33,6 +33,11 @@ package struct Message: Sendable {
     /// Whether `identify` has read it, and found it good.
     package var isIdentified: Bool { !identity.isEmpty }
 
+    /// Whether it was read from these bytes, and they were a message.
+    package func isRead(from other: [UInt8]) -> Bool {
+        index.isSound && !bytes.isEmpty && Text.same(bytes, ByteRange(bytes), other, ByteRange(other))
+    }
+
     /// Keeps what `identify` has read.
     mutating func remember(_ identity: MessageIdentity) { self.identity.append(identity) }
 

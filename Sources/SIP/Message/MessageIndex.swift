@@ -30,6 +30,8 @@ struct MessageIndex: Sendable {
     /// First letters of names that are not in the table: of each byte its lowest five bits, as the number of a bit.
     private(set) var otherInitials: UInt32 = 0
     private var fault: SIPParseError?
+    /// Nothing was wrong with what was read last.
+    var isSound: Bool { fault == nil }
     private let names = HeaderNameTable.shared
 
     init() {

@@ -8,7 +8,7 @@ extension Library {
 
     private static func logs(_ name: String, _ level: RouteNote.Level) -> KSRFunction {
         KSRFunction(name, .nothing, .text) { run, given in
-            run.note(level, given.text(0))
+            if run.hears(level) { run.note(level, given.text(0)) }
             return .nothing
         }
     }
