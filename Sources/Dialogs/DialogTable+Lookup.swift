@@ -99,6 +99,44 @@ extension DialogTable {
         return best?.did
     }
 
+    /// The live dialog of a Call-ID whose INVITE nobody has acknowledged yet, as far as is known here; `nil` where
+    /// there are several.
+    public func onlyUnconfirmed(callID: [UInt8], _ callIDRange: ByteRange) -> DialogID? {
+        var found: [DialogID] = []
+        byCallID.forEach(hash: callIDHash(callID, callIDRange)) { index in
+            guard let id = entries.id(at: index), let entry = entries[id], entry.state < .confirmed else { return }
+            let stored = blobs.location(entry.blob)
+            let view = RecordView(stored.bytes, stored.range)
+            if Text.same(stored.bytes, view.callID, callID, callIDRange) { found.append(entry.did) }
+        }
+        return found.count == 1 ? found[0] : nil
+    }
+
+    /// The tags of a dialog of this Call-ID that differ from these in the case of letters only, as they are in its
+    /// record: From-tag and To-tag of whoever sent these. All ranges are of one message.
+    public func spelling(
+        _ message: [UInt8], callID: ByteRange, fromTag: ByteRange, toTag: ByteRange
+    ) -> (from: [UInt8], to: [UInt8])? {
+        var found: (from: [UInt8], to: [UInt8])?
+        byCallID.forEach(hash: callIDHash(message, callID)) { index in
+            guard found == nil, let id = entries.id(at: index), let entry = entries[id] else { return }
+            let stored = blobs.location(entry.blob)
+            let span = RawSpan(_elements: stored.bytes.span)
+            var names = RecordNames(span, stored.range)
+            guard Text.same(stored.bytes, names.callID, message, callID) else { return }
+            let caller = names.fromTag
+            let isCaller = Text.sameIgnoringCase(stored.bytes, caller, message, fromTag)
+            guard isCaller || Text.sameIgnoringCase(stored.bytes, caller, message, toTag) else { return }
+            while let tag = names.nextToTag(span) {
+                guard Text.sameIgnoringCase(stored.bytes, tag, message, isCaller ? toTag : fromTag) else { continue }
+                let tags = (Array(stored.bytes[caller.range]), Array(stored.bytes[tag.range]))
+                found = isCaller ? (tags.0, tags.1) : (tags.1, tags.0)
+                return
+            }
+        }
+        return found
+    }
+
     /// Whether a dialog of this Call-ID is here.
     public func holds(callID: [UInt8]) -> Bool {
         var isHere = false

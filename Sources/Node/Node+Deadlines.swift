@@ -145,6 +145,31 @@ extension Node {
         proxy.end(did, payload: heard.intent.payload, dialogs: &store.dialogs, now: now)
     }
 
+    /// A majority has granted, and what brought the last word has brought another view, too: of that one the words may
+    /// be no majority.
+    mutating func askOnceMore(_ did: DialogID, now: Instant) {
+        guard let deadline = store.dialogs.view(did, { view, _ in view.deadline }) ?? nil,
+            let heard = store.intent(did, generation: deadline.generation, milliseconds: deadline.atMilliseconds)
+        else { return }
+        cluster.ask(heard.intent, store: &store, now: now, out: &clusterActions)
+    }
+
+    /// Later deadlines have come in the place of those that this node has asked about. Where its BYEs are out that is
+    /// too late: one phone has ended, or is about to, and whoever goes on when this node dies must not leave the other
+    /// one in the call until then. So the end is one that no refresh voids from now on, with the bytes of the first
+    /// question. It was granted by who had not heard of the refresh, and committed by who had not granted.
+    mutating func keepEnds(now: Instant) {
+        for intent in store.voided {
+            let did = DialogID(rawValue: intent.did)
+            guard proxy.isEnding(did) else { continue }
+            if let deadline = store.dialogs.deadline(did), deadline > now {
+                proxy.shortenDeadline(did, flags: [], isAsked: true, now: now, dialogs: &store.dialogs)
+            }
+            store.takeUp(intent, now: now)
+        }
+        store.voided.removeAll(keepingCapacity: true)
+    }
+
     /// Every leg has answered: the record becomes a tombstone.
     mutating func endLegs(_ did: DialogID, unanswered: Bool, now: Instant) {
         cluster.cancel(did.rawValue)
@@ -154,11 +179,14 @@ extension Node {
     }
 
     /// A ringing call that nobody answers for `early_timeout`: its owner, or heir, cancels it. Were that to fail too,
-    /// the record ends after another transaction's lifetime.
+    /// the record ends after another transaction's lifetime in which nothing has changed.
     private mutating func expireEarly(_ did: DialogID, now: Instant) {
         if proxy.cancelEarly(did, flags: .timedOut, now: now, dialogs: &store.dialogs) {
             proxy.review(did, now: now, dialogs: &store.dialogs)
-            store.dialogs.setTimer(did, at: now.advanced(by: settings.sip.t1 * 64 + .seconds(3)))
+        }
+        let end = (store.dialogs.changedAt(did) ?? now).advanced(by: settings.sip.t1 * 64 + .seconds(3))
+        if now < end {
+            store.dialogs.setTimer(did, at: end)
         } else {
             proxy.bury(did, now: now, dialogs: &store.dialogs)
         }

@@ -82,14 +82,15 @@ extension Node {
     }
 
     /// How many peers a commit waits for. A refresh and a granted end must meet in one node: commit + grants > members
-    /// (R9).
+    /// (R9), also when a member joins meanwhile: others may grant in the next view before this node has heard of it. So
+    /// it is half of the members, which with this node is a majority of one more.
     mutating func waitForCommit(_ token: CommitToken, now: Instant) {
         if token.purpose == .request { return waitForShift(token, now: now) }
         let members = cluster.holderCount
         var peers = settings.replication.commit == .majority ? members / 2 : 1
         traceHeld(token, now: now)
         if token.purpose == .refresh, members < 4 || !mutated("refresh-commit-one") {
-            peers = max(peers, members - members / 2 - 1)
+            peers = max(peers, members / 2)
         }
         let enough = max(1, peers)
         peers = token.purpose == .inheritance ? max(enough, cluster.livePeerCount) : enough
@@ -117,6 +118,8 @@ extension Node {
             case .probe(let peer): out.bus.append(.probe(peer: peer))
             case .recycle(let peer): out.bus.append(.recycle(peer: peer))
             case .committed(let token, let acknowledged): committed(token, acknowledged, now: now)
+            case .granted(let did) where items.contains(.viewChanged):
+                askOnceMore(DialogID(rawValue: did), now: now)
             case .granted(let did): endGranted(DialogID(rawValue: did), now: now)
             case .refused(let did):
                 counters.intentsRefused += 1
@@ -198,6 +201,7 @@ extension Node {
         for did in store.older { proxy.effects.items.append(.put(did)) }
         if !store.older.isEmpty { store.older.removeAll(keepingCapacity: true) }
         if !store.misdated.isEmpty || !store.overruled.isEmpty { putDeadlinesRight(now: now) }
+        if !store.voided.isEmpty { keepEnds(now: now) }
         guard !store.touched.isEmpty else { return }
         for (did, record) in store.dialogs.takeUnpaid() {
             proxy.payEnd(did, record, now: now, dialogs: &store.dialogs)

@@ -28,6 +28,8 @@ struct Replica: ReplicatedRecords {
     var misdated: [(did: DialogID, deadline: RecordView.Deadline)] = []
     /// Deadlines of ours that a peer's shortening has overruled.
     var overruled: [(did: DialogID, deadline: RecordView.Deadline)] = []
+    /// Questions heard here about deadlines in whose place a peer's later one has come.
+    var voided: [Intent] = []
     /// Records that came for the first time.
     var arrived: [DialogID] = []
     /// Tombstones forgotten whose end nobody has told.
@@ -68,7 +70,7 @@ struct Replica: ReplicatedRecords {
             return .applied
         case .changed:
             touch(id)
-            if learned.deadlineChanged || learned.after == .deleted { forgetIntent(id) }
+            if learned.deadlineChanged || learned.after == .deleted { voidIntent(id, learned.after) }
             return .applied
         case .unchanged:
             if learned.deadlineChanged { touch(id) }
@@ -168,6 +170,21 @@ struct Replica: ReplicatedRecords {
     }
 
     mutating func forgetIntent(_ did: DialogID) { intents.forget(did) }
+
+    private mutating func voidIntent(_ did: DialogID, _ state: DialogState?) {
+        guard let heard = intents[did] else { return }
+        if state != .deleted { voided.append(heard.intent) }
+        intents.forget(did)
+    }
+
+    /// A question that goes on about the deadline that the dialog has now, with the bytes that it had.
+    mutating func takeUp(_ intent: Intent, now: Instant) {
+        let did = DialogID(rawValue: intent.did)
+        guard let known = dialogs.view(did, { view, _ in view.deadline }) ?? nil else { return }
+        var again = intent
+        (again.generation, again.deadlineMilliseconds) = (known.generation, known.atMilliseconds)
+        intents.hear(again, did, now: now)
+    }
 
     /// The intent heard for this very deadline.
     func intent(_ did: DialogID, generation: UInt32, milliseconds: UInt64) -> HeardIntents.Heard? {

@@ -129,6 +129,18 @@ enum NodeInspection {
         }
     }
 
+    /// Whether a record says that the numbers of a side are moved.
+    static func isMoved(_ side: Leg, of did: UInt64, _ process: RunningNode) -> Bool {
+        process.access { node in
+            node.inspectedDialogs.view(DialogID(rawValue: did)) { view, stored in
+                guard side == .callee else { return view.caller.shift > 0 }
+                var isMoved = false
+                view.forEachOut(in: stored) { isMoved = isMoved || $0.side.shift > 0 }
+                return isMoved
+            } ?? false
+        }
+    }
+
     /// What a record says of the dialog with one callee; `nil` when it says nothing of it.
     static func state(of did: UInt64, with tag: String, _ process: RunningNode) -> DialogState? {
         let bytes = [UInt8](tag.utf8)

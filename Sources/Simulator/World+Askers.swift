@@ -5,7 +5,7 @@
 //         the cluster puts between leaves room for both phones' next requests, through whichever node they go
 //
 // What was overtaken on its way, what a node sends on that was cut off from those who knew, and what all forgot because
-// each who held the record died, is by nature.
+// each who held the record, or who moved numbers, died, is by nature.
 
 internal import Dialogs
 internal import Node
@@ -41,8 +41,18 @@ extension World {
                 continue
             }
             call.asksEnded += 1
+            noteMovers(call, event)
             log("\(host.name) tells that its \(event.method) is \(event.outcome.rawValue)", call: call.index)
         }
+    }
+
+    /// A request has been with its phone: who moves the numbers of the other one.
+    private func noteMovers(_ call: CallTruth, _ event: RequestEvent) {
+        guard event.outcome == .accepted || event.outcome == .failed, let did = call.did else { return }
+        let sender: Leg = event.side == .caller ? .callee : .caller
+        call.movers[sender] = nodes.filter { host in
+            host.node.map { NodeInspection.isMoved(sender, of: did, $0) } ?? false
+        }.map(\.process)
     }
 
     /// A phone has a request with a number below one that it has seen.
@@ -61,6 +71,10 @@ extension World {
         }
         guard !knewAlive(truth[phone.call].dialogs.flatMap(\.holders)).isEmpty else {
             return excuse("cseq", call: phone.call, text + "; all who held the record have died")
+        }
+        let movers = truth[phone.call].movers[phone.role == .caller ? .callee : .caller] ?? []
+        guard movers.isEmpty || movers.contains(where: { checks.isAlive($0) }) else {
+            return excuse("cseq", call: phone.call, text + "; all who moved numbers have died")
         }
         violate("cseq", call: phone.call, text)
     }

@@ -67,6 +67,28 @@ struct EndTests {
         }
     }
 
+    @Test func `a call that rang too long is kept until its CANCEL has come to nothing, and a late answer makes it`() {
+        var bench = ClusterBench { $0.dialogs.earlyTimeout = .seconds(3) }
+        bench.advance(milliseconds: 2_000)
+        let contact = "Contact: <sip:bob@10.0.9.2>\r\n"
+        bench.receive(
+            ClusterBench.request(
+                "INVITE", "z9hG4bKc1", "<sip:bob@10.0.9.2>", extra: "Contact: <sip:alice@10.0.9.1>\r\n"),
+            from: ClusterBench.caller, at: 0)
+        let invite = bench.sent.last { $0.text.hasPrefix("INVITE") }!
+        bench.receive(
+            ClusterBench.answer(180, to: invite, toTag: ";tag=bob", extra: contact), from: ClusterBench.callee, at: 0)
+        bench.status = [ClusterBench.callee: 0]  // It ignores the CANCEL.
+        bench.advance(milliseconds: 5_000)
+        #expect(bench.sent.contains { $0.text.hasPrefix("CANCEL") && $0.to == ClusterBench.callee })
+        #expect(bench.nodes.allSatisfy { $0?.status(now: bench.now).dialogs.early == 1 })
+        bench.receive(
+            ClusterBench.answer(200, to: invite, toTag: ";tag=bob", extra: contact), from: ClusterBench.callee, at: 0)
+        bench.advance(milliseconds: 200)
+        #expect(bench.sent.contains { $0.text.hasPrefix("SIP/2.0 200") && $0.to == ClusterBench.caller })
+        #expect(bench.nodes.allSatisfy { $0?.status(now: bench.now).dialogs.confirmedNotAcknowledged == 1 })
+    }
+
     @Test func `an end goes on when its node dies, when the home dies, and when two ask for it`() {
         for victim in 0..<3 {
             var bench = Self.bench()

@@ -163,14 +163,16 @@ struct KeepAliveTests {
         #expect(Self.ask(&bench).count == 2)
     }
 
-    @Test func `what is not confirmed is not watched, and what has ended no more`() {
+    @Test func `what is not answered is not watched, and what has ended no more`() {
         var bench = ProxyBench {
             $0.keepAlive.interval = Self.interval
             $0.keepAlive.flags = Self.both
         }
         let invite = bench.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
+        _ = bench.receive(Call.response(180, to: invite), from: ProxyBench.callee)
+        #expect(bench.state == .early && bench.proxy.keepAlives.count == 0)
         _ = bench.receive(Call.response(200, to: invite), from: ProxyBench.callee)
-        #expect(bench.state == .confirmedNotAcknowledged && bench.proxy.keepAlives.count == 0)
+        #expect(bench.state == .confirmedNotAcknowledged && bench.proxy.keepAlives.count == 1)
         let route = invite.header("Record-Route")!
         _ = bench.receive(
             Call.request("ACK", branch: "z9hG4bKa1", toTag: "bob", route: [route], contact: nil),
@@ -180,6 +182,24 @@ struct KeepAliveTests {
             Call.request("BYE", branch: "z9hG4bKb1", cSeq: 2, toTag: "bob", route: [route], contact: nil),
             from: ProxyBench.caller)
         #expect(bench.proxy.keepAlives.count == 0 && bench.proxy.keepAlives.next == nil)
+    }
+
+    @Test func `a dialog whose ACK no node has seen is asked when that one's time is over, and ended as any is`() {
+        var bench = ProxyBench {
+            $0.keepAlive.interval = .seconds(5)
+            $0.keepAlive.flags = Self.both
+        }
+        let invite = bench.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
+        _ = bench.receive(Call.response(200, to: invite), from: ProxyBench.callee)
+        _ = bench.commit()
+        let early = bench.advance(milliseconds: 31_900)
+        #expect(!early.contains { $0.firstLine.hasPrefix("OPTIONS") })
+        let sent = Self.ask(&bench)
+        #expect(sent.map(\.to) == [ProxyBench.caller, ProxyBench.callee])
+        #expect(bench.now <= Instant.zero.advanced(by: .seconds(38)))
+        #expect(bench.state == .confirmedNotAcknowledged)
+        _ = bench.receive(Call.response(481, to: sent[0], contact: nil), from: ProxyBench.caller)
+        #expect(Self.isEnded(bench))
     }
 
     @Test func `a record that is gone is watched until its moment, and not asked`() {

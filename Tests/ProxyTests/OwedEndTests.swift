@@ -51,6 +51,23 @@ struct OwedEndTests {
         #expect(bench.dialogs.flags(bench.did) == [.failed, .phonesTold] && bench.endedLegs.isEmpty)
     }
 
+    @Test func `a set-up that fails here while its callee has answered a later pass is owed by this node`() {
+        var bench = ProxyBench()
+        let invite = bench.receive(Call.request("INVITE"), from: ProxyBench.caller)[0]
+        var facts = FactsWriter()
+        facts.begin()
+        facts.out(Array("bob".utf8)) { out in
+            out.reach(.confirmedNotAcknowledged)
+            out.side { $0.target { $0.put(.contact, Array("sip:bob@10.0.0.2:5060".utf8)) } }
+        }
+        _ = try? bench.dialogs.learn(bench.did, facts: RawSpan(_elements: facts.bytes.span), age: nil, now: bench.now)
+        #expect(bench.state == .unconfirmed)
+        let sent = bench.receive(Call.response(486, to: invite), from: ProxyBench.callee)
+        let byes = sent.filter { $0.firstLine.hasPrefix("BYE") }
+        #expect(byes.map(\.to) == [ProxyBench.caller, ProxyBench.callee])
+        #expect(bench.dialogs.flags(bench.did)?.isSuperset(of: [.failed, .phonesTold]) == true)
+    }
+
     @Test func `a node without quorum owes it until it is fit again, and no longer than it is remembered`() {
         for wait in [0, 5_000, 20_000] as [Int64] {
             var bench = Self.answered(acknowledged: true)

@@ -17,8 +17,14 @@ struct ScriptTests {
     }
 
     /// A backlog told two contacts' ages too small, and no quicker frame had come yet; a copy of a MESSAGE by way of
-    /// the balancer is a request of its own.
-    @Test(arguments: [3_716_396_072, 3_716_396_133, 3_716_396_052] as [UInt64])
+    /// the balancer is a request of its own; a backlog was read whose sender, and all who could tell its age, had died;
+    /// a call that a later pass had answered ended as a set-up and nobody told its phones; a tombstone was given back
+    /// by who had heard of the end late.
+    private static let onceFailed: [UInt64] = [
+        3_716_396_072, 3_716_396_133, 3_716_396_052, 2_558_194_364, 4_232_432_863, 755_631_023, 755_631_018,
+    ]
+
+    @Test(arguments: onceFailed)
     func `dealt seeds that failed once do not fail again`(seed: UInt64) {
         var options = PlanOptions()
         (options.deals, options.script) = (true, .own)

@@ -82,6 +82,7 @@ extension Proxy {
         facts.begin()
         if context.isInitial {
             guard state < .confirmedNotAcknowledged else { return }
+            oweIfAnswered(did, dialogs: dialogs)
             writeEnd(did, .failed, dialogs: dialogs)
             facts.fail(status: status)
         } else {
@@ -100,6 +101,7 @@ extension Proxy {
             }
         }
         learn(did, dialogs: &dialogs)
+        payOwedEnds(dialogs: &dialogs)
     }
 
     /// What names a refused re-INVITE in the record, so that any node knows its ACK, which has the same branch

@@ -25,6 +25,8 @@ extension Proxy {
         if context.method == .invite {
             let told = context.endCode ?? (status == 503 ? 500 : status)
             learnFailure(context, status: told, dialogs: &dialogs)
+        } else if context.method == .bye, status == 500, let best {
+            endRefused(context, best, dialogs: &dialogs)
         }
         let response = best.map { context.branches[$0].response } ?? []
         if context.afterTheEnd, context.method == .bye, status == 481 || status == 408 {

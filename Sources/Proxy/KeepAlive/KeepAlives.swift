@@ -4,10 +4,10 @@
 //
 //     watched ──its moment──▶ due ──this node is the actor──▶ asked ──answered, silent──▶ watched
 //        ▲                     └──another node is─────────────────────────────────────────▲
-//        └──confirmed, `ka-src` or `ka-dst` in its record             gone from here when it is no longer confirmed
+//        └──answered, `ka-src` or `ka-dst` in its record              gone from here when it has ended
 //
 // A dialog's moments are birth + phase + k · interval, its phase a function of the did. So they are spread evenly over
-// the interval, however many calls were confirmed or came with a snapshot at once, and every node that holds the record
+// the interval, however many calls were answered or came with a snapshot at once, and every node that holds the record
 // has the same ones: an heir goes on where the dead node would have. Each node watches; whose turn it is, is found when
 // a moment comes (R12), so neither a change of view nor a take-over touches anything here.
 //

@@ -11,8 +11,12 @@
 // and be answered 500. Many phones answer the keep-alive itself so; it means that they live. Kamailio does the same.
 // A keep-alive never refreshes a lifetime, also where it passes another member because a connection is there.
 //
-// Not asked: a dialog that is not confirmed (its ACK was not seen), one with several answered callees (which of them is
-// meant cannot be told), a side whose connection has ended (it may come back), a name without an address.
+// A dialog whose ACK no node has seen is asked once the ACK's time is over, 64·T1 after the answer (RFC 3261
+// §13.3.1.4): a callee that had none has sent BYE by then, so its users are talking (S1-5), and nobody else would hear
+// of their end.
+//
+// Not asked: a dialog before that, one with several answered callees (which of them is meant cannot be told), a side
+// whose connection has ended (it may come back), a name without an address.
 
 package import Dialogs
 package import Primitives
@@ -22,12 +26,12 @@ extension Proxy {
     /// Whether any keep-alives are sent.
     package var keepsAlive: Bool { settings.keepAlive.interval > .zero }
 
-    /// Looks at a dialog that has changed: watches it from its confirmation to its end. Without keep-alives that is one
+    /// Looks at a dialog that has changed: watches it from its answer to its end. Without keep-alives that is one
     /// comparison.
     package mutating func watch(_ did: DialogID, now: Instant, dialogs: DialogTable) {
         self.now = now
         guard keepsAlive else { return }
-        guard dialogs.state(did) == .confirmed else {
+        guard Self.isAnswered(did, dialogs) else {
             keepAlives.remove(did)
             return
         }
@@ -35,6 +39,20 @@ extension Proxy {
             let wait = untilNextMoment(did, dialogs: dialogs)
         else { return }
         if !keepAlives.insert(did, at: now.advanced(by: wait)) { counters.keepAlivesRefused += 1 }
+    }
+
+    private static func isAnswered(_ did: DialogID, _ dialogs: DialogTable) -> Bool {
+        switch dialogs.state(did) {
+        case .confirmedNotAcknowledged, .confirmed: true
+        case .unconfirmed, .early, .deleted, nil: false
+        }
+    }
+
+    /// Its ACK was seen, or none will be.
+    private func hasSettled(_ did: DialogID, _ dialogs: DialogTable) -> Bool {
+        if dialogs.state(did) == .confirmed { return true }
+        let answered = dialogs.view(did) { view, bytes in view.times(in: bytes).answeredMilliseconds } ?? 0
+        return age(did, dialogs: dialogs) >= answered + UInt64((settings.timers.t1 * 64).wholeMilliseconds)
     }
 
     /// One of its sides is asked.
@@ -54,7 +72,7 @@ extension Proxy {
     /// A dialog's moment: its next one is set, and if this node acts for it, its phones are asked.
     package mutating func keepAlive(_ did: DialogID, isActor: Bool, now: Instant, dialogs: inout DialogTable) {
         self.now = now
-        guard dialogs.state(did) == .confirmed, var wait = untilNextMoment(did, dialogs: dialogs) else {
+        guard Self.isAnswered(did, dialogs), var wait = untilNextMoment(did, dialogs: dialogs) else {
             keepAlives.remove(did)  // Its record is gone from here.
             return
         }
@@ -68,7 +86,9 @@ extension Proxy {
             return
         }
         // Its deadline has passed: BYEs are under way, or about to be.
-        guard !keepAlives.isUnderWay(did), let deadline = dialogs.deadline(did), deadline > now else { return }
+        guard !keepAlives.isUnderWay(did), hasSettled(did, dialogs), let deadline = dialogs.deadline(did),
+            deadline > now
+        else { return }
         askPhones(did, dialogs: &dialogs)
     }
 
@@ -156,7 +176,7 @@ extension Proxy {
         // Cut off from its peers a node is likely cut off from the phones as well, and ends nobody's call.
         guard neighbours.isFit,
             keepAlives.noteFailure(did, leg) >= settings.keepAlive.failureLimit,
-            dialogs.state(did) == .confirmed, let deadline = dialogs.deadline(did), deadline > now
+            Self.isAnswered(did, dialogs), let deadline = dialogs.deadline(did), deadline > now
         else { return }
         counters.dialogsEndedByKeepAlive += 1
         shortenDeadline(did, flags: .endedByKeepAlive, isAsked: false, dialogs: &dialogs)

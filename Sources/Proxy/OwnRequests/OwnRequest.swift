@@ -55,6 +55,8 @@ struct OwnPart: Sendable {
     var listener: ListenerID
     /// What a TLS server at `target` must show: the name that it was looked up by.
     var serverName: [UInt8] = []
+    /// The connection that it must go over, if there is one.
+    var flow = FlowID.none
     var timers = TimerSet()
     /// The side that it goes to.
     var leg = Leg.caller

@@ -201,8 +201,10 @@ extension Proxy {
         facts.begin()
         var ending: RecordFlags = unanswered ? .unanswered : []
         if !isExplained { ending.insert(.timedOut) } else if !wasAnswered { ending.insert(.failed) }
+        if !wasAnswered { oweIfAnswered(did, dialogs: dialogs) }
         writeEnd(did, ending, dialogs: dialogs)
         learn(did, dialogs: &dialogs)
+        payOwedEnds(dialogs: &dialogs)
     }
 
     /// Asks the owner, or the heir, of a ringing call to cancel it; the fact reaches whichever it is.

@@ -1,6 +1,8 @@
 // An end that is owed (R15). A set-up has an heir when its owner is taken for dead. An owner that was only cut off may
 // have sent the 2xx on meanwhile: two phones talk, and the record comes back to a tombstone that says that the call has
-// failed. Nobody has told the phones; who had the answer in its record does, as the tombstone is joined.
+// failed. Nobody has told the phones; who had the answer in its record does, as the tombstone is joined. So does a node
+// that ends a set-up itself whose callee has answered, as its record says: behind a server the 2xx has passed a later
+// pass of the INVITE, and the first one by way of a node that had no record.
 //
 // Several nodes may have had it. They pay by rank: who ranks first at once, each further one a stagger later, unless
 // the record says that it is being paid; who ranks before it may never have had the answer. Where two pay, their BYEs
@@ -22,6 +24,25 @@ extension Proxy {
         defer { replayQueued(dialogs: &dialogs) }
         owedEnds.keep(did, record, now: now)
         payOwedEnds(dialogs: &dialogs)
+    }
+
+    /// The dialog is about to end as one that was never made. Where its record has a callee that answered the end is
+    /// owed; `payOwedEnds` follows when it has been written.
+    mutating func oweIfAnswered(_ did: DialogID, dialogs: DialogTable) {
+        let isAnswered =
+            dialogs.view(did) { view, stored in
+                view.outCount > 0 && Self.hasAnsweredOut(view, stored)
+            } ?? false
+        guard isAnswered, let record = dialogs.record(did) else { return }
+        owedEnds.keep(did, record, now: now)
+    }
+
+    private static func hasAnsweredOut(_ view: RecordView, _ stored: [UInt8]) -> Bool {
+        var isAnswered = false
+        view.forEachOut(in: stored) { out in
+            isAnswered = isAnswered || out.state == .confirmedNotAcknowledged || out.state == .confirmed
+        }
+        return isAnswered
     }
 
     /// Pays what is due: time has passed, or this node may be fit again.

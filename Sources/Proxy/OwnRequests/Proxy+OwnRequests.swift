@@ -73,7 +73,8 @@ extension Proxy {
                 let part = request.parts[index]
                 let token = SendToken(context: id, branch: Int(part.number)).rawValue
                 effects.queue.send(
-                    part.sent, to: part.target, from: part.listener, token: token, serverName: part.serverName)
+                    part.sent, to: part.target, from: part.listener, flow: part.flow, token: token,
+                    serverName: part.serverName)
             case .start(let timer, let delay):
                 let token = TimerToken(context: id, branch: index, machine: .own, timer: timer)
                 wheel.cancel(request.parts[index].timers[timer])

@@ -104,7 +104,8 @@ extension Proxy {
     /// Verifies the hint or falls back to Call-ID and tags (S3-21).
     mutating func matchDialog(_ plan: inout RequestPlan, dialogs: DialogTable) {
         let bytes = message.bytes
-        if let hint = plan.did {
+        let hint = plan.did
+        if let hint {
             if let leg = leg(of: hint, from: plan.source, dialogs: dialogs) {
                 plan.leg = leg
                 plan.isKnown = true
@@ -127,7 +128,39 @@ extension Proxy {
             plan.did = did
             plan.leg = hasEqualTags ? sender(did, from: plan.source, dialogs: dialogs) ?? leg : leg
             plan.isKnown = true
+        } else if spellTags(dialogs: dialogs) {
+            plan.did = hint
+            matchDialog(&plan, dialogs: dialogs)
+        } else if hint == nil, message.method == .bye {
+            matchAnsweredLately(&plan, dialogs: dialogs)
         }
+    }
+
+    /// Tags are tokens, and those are compared without regard to case (RFC 3261 §7.3.1). Nearly every phone sends them
+    /// as it got them, so they are looked for as they are first. Where only case differs the request gets the tags that
+    /// the dialog began with: everything behind goes by them, and the other phone may compare byte for byte.
+    /// - Returns: Whether it has other tags now.
+    private mutating func spellTags(dialogs: DialogTable) -> Bool {
+        let (from, to) = (message.fromTag, message.toTag)
+        guard let tags = dialogs.spelling(message.bytes, callID: message.callID, fromTag: from, toTag: to) else {
+            return false
+        }
+        var bytes = message.snapshot()
+        bytes.replaceSubrange(from.range, with: tags.from)
+        bytes.replaceSubrange(to.range, with: tags.to)
+        guard bytes != message.bytes else { return false }
+        return loadMessage(bytes)  // As long as before: whatever is known of it stays where it was.
+    }
+
+    /// A BYE without a did right after the 2xx, whose facts are on their way here: the only call of its Call-ID that is
+    /// not known to be confirmed is its own, as with a did. Without that its record would live until its deadline.
+    private func matchAnsweredLately(_ plan: inout RequestPlan, dialogs: DialogTable) {
+        guard let did = dialogs.onlyUnconfirmed(callID: message.bytes, message.callID),
+            let leg = legOfUnansweredDialog(did, dialogs: dialogs)
+        else { return }
+        plan.did = did
+        plan.leg = leg
+        plan.isKnown = true
     }
 
     /// The 2xx with the other To tag may still be on its way to this node: Call-ID and the caller's tag have to do

@@ -46,7 +46,7 @@ extension World {
     func checkForgotten(_ call: CallTruth, _ host: Host, wasOver: Bool) {
         ran("R5")
         let horizon = plan.options.tight ? World.tightHorizon : Nanoseconds.seconds(60)
-        let age = now - (checks.buriedAt[.init(process: host.process, call: call.index)] ?? now)
+        let age = now - (checks.firstBuriedAt[.init(process: host.process, call: call.index)] ?? now)
         guard wasOver, age >= horizon - World.sampleInterval else {
             return violate(
                 "R5", call: call.index, node: host.index,

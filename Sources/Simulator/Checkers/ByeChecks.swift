@@ -19,7 +19,8 @@ extension CheckState {
         let bye = GeneratedBye(
             leg: leg, place: place, process: host.process, at: world.now, branch: message.branch,
             sentBy: message.vias[0].sentBy, cseq: message.cseq, bytes: packet.bytes,
-            isFirstOfLeg: !truth.dialogs[place].byes.contains { $0.leg == leg })
+            isFirstOfLeg: !truth.dialogs[place].byes.contains { $0.leg == leg },
+            unreached: world.nodes.map(\.index).filter { !world.links.areConnected(host.index, $0) })
         if let own = truth.dialogs[place].byes.first(where: { $0.leg == leg && $0.process == host.process }) {
             // Timer E, or the same again after a retry: it must be the same in every byte.
             if own.bytes != bye.bytes { checkSameBytes(bye, own, truth, world) }
@@ -60,9 +61,11 @@ extension CheckState {
         let names = knowing.map { world.hosts[$0.host].name + (isAlive($0) ? "" : " (dead)") }
         guard near.isEmpty else {
             // Ended as a set-up by nodes that nobody who knew better could reach: what is left is owing (R15), and who
-            // knew pays it when it has heard of that end.
+            // knew pays it when it has heard of that end. It could have known before only from its peers, all of which
+            // had answered its question, and the one with the 2xx was cut off from it: so it is judged at the first
+            // refusal, and one that somebody in reach knew better than is not excused.
             let isOwed = host.node.flatMap { node in truth.did.map { NodeInspection.isFailed($0, node) } } ?? false
-            if isOwed, truth.wasRefusedApart {
+            if isOwed, truth.wasRefusedApart == true {
                 return world.excuse("owing", call: truth.index, text + "; ended by nodes that were apart from \(names)")
             }
             return world.violate("2", call: truth.index, text + "; known at \(names)")
@@ -85,7 +88,12 @@ extension CheckState {
             // What a leg's first CSeq was, and, of two copies of one INVITE, which node is the home, may be known on
             // one side of a partition only, whenever that began.
             let areApart = !world.links.areConnected(first.process.host, bye.process.host)
-            let wereApart = areApart || world.disturbances.lastCut > truth.confirmedAt ?? truth.ringsAt ?? .max
+            // Or the first died before the cut that it acted behind was healed: what it knew went with it.
+            let diedApart =
+                first.unreached.contains(bye.process.host)
+                && (ends[first.process] ?? .max) < world.disturbances.lastHealed
+            let wereApart =
+                areApart || diedApart || world.disturbances.lastCut > truth.confirmedAt ?? truth.ringsAt ?? .max
             if !couldAgree(bye, first, world), wereApart {
                 let code = world.plan.isPairWithAuto ? "3auto" : "3cut"
                 return world.excuse(code, call: truth.index, "two nodes that were apart differ in the CSeq or home")

@@ -4,6 +4,7 @@
 // forwarded uncommitted. Who knew it at that moment is noted too: only if all of those are dead or out of reach may
 // anybody act against it.
 
+internal import Dialogs
 internal import SIP
 
 /// A BYE that a node made (S1-9), as it left.
@@ -18,6 +19,8 @@ struct GeneratedBye {
     let cseq: UInt32
     let bytes: [UInt8]
     var isFirstOfLeg: Bool
+    /// Hosts that its sender did not reach.
+    var unreached: [Int] = []
 
     func isSameTransaction(as other: GeneratedBye) -> Bool {
         branch == other.branch && sentBy == other.sentBy && cseq == other.cseq
@@ -52,10 +55,14 @@ final class CallTruth {
     /// Requests within it that the cluster was asked for and took, and those of them that nodes have told the end of.
     var asks = 0
     var asksEnded = 0
+    /// By the side that the last such request seemed to come from: processes that moved that side's numbers then.
+    var movers: [Leg: [ProcessID]] = [:]
 
     // The INVITE.
     var provisionalAt: Nanoseconds?
     var acknowledgedAt: Nanoseconds?
+    /// When a node was first seen to know of that.
+    var ackKnownAt: Nanoseconds?
     var failure: (code: Int, at: Nanoseconds)?
     var cancelledAt: Nanoseconds?
     /// When its INVITE's transaction was given up for another.
@@ -112,8 +119,8 @@ final class CallTruth {
 
     /// Some node sent a final answer other than 2xx.
     var wasRefused = false
-    /// One that did could reach nobody who knew that the call was answered.
-    var wasRefusedApart = false
+    /// Whether the first that did so once the call was answered could reach nobody who knew of that.
+    var wasRefusedApart: Bool?
     /// Processes that did.
     var refusers: [ProcessID] = []
     /// One of those came from a node that has no record of the call.

@@ -54,6 +54,8 @@ final class CheckState {
     var profilesSeen: [ProcessID: [UInt64]] = [:]
     /// Since when each process has a call as over.
     var buriedAt: [Place: Nanoseconds] = [:]
+    /// Since when it first had.
+    var firstBuriedAt: [Place: Nanoseconds] = [:]
     /// What was gone through, where that is asked for, and in which state each was last.
     var coverage: Coverage?
     var memberSeen: [ProcessID: String] = [:]
@@ -193,9 +195,9 @@ final class CheckState {
         guard found.cseq == world.phones[2 * truth.index].firstCSeq else { return }
         truth.wasRefused = true
         truth.refusers.append(host.process)
-        let knowing = truth.deadlineKnowers.filter { isAlive($0) }
-        if truth.confirmedAt != nil, !knowing.contains(where: { world.links.areConnected(host.index, $0.host) }) {
-            truth.wasRefusedApart = true
+        if truth.confirmedAt != nil, truth.wasRefusedApart == nil {
+            let knowing = truth.deadlineKnowers.filter { isAlive($0) }
+            truth.wasRefusedApart = !knowing.contains { world.links.areConnected(host.index, $0.host) }
         }
         let hasRecord = knowers(of: truth, world) { _ in true }.contains(host.process)
         truth.wasStrayRefusal = truth.wasStrayRefusal || !hasRecord
@@ -272,6 +274,9 @@ final class CheckState {
             return world.excuse("relay", call: truth.index, text + "; its record is early")
         }
         // Of a forked call one dialog may be early in the record whose 2xx has gone by unseen, whatever the others are.
+        // Nobody alive knew of the 2xx: the nodes that sent it on had no record to write it into, and no ACK has passed
+        // one that had, or the dialog would be confirmed there. An UPDATE says nothing: it belongs to early dialogs,
+        // too (RFC 3311 §5.1).
         let tag = world.callees(of: truth.index)[found.place].tag
         let state = host.node.flatMap { node in truth.did.flatMap { NodeInspection.state(of: $0, with: tag, node) } }
         if found.method == .update, truth.isForked, truth.dialogs[found.place].wasRelayed,

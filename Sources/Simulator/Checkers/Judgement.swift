@@ -177,7 +177,8 @@ extension World {
     }
 
     /// With keep-alives a call that one phone has lost is ended for the other within an interval and the time that
-    /// acting takes. Judged where nothing else is wrong: in a calm run, and after the faults.
+    /// acting takes; one whose ACK went by nodes without its record, once the ACK's time is over. Judged where nothing
+    /// else is wrong: in a calm run, and after the faults.
     private func judgeForgotten(_ call: CallTruth) {
         guard let forgotten = call.forgotAt, let lost = call.plan.forgets, canAct,
             plan.isCalm || forgotten >= Plan.heal + .seconds(5), !knewAlive(call.dialog.holders).isEmpty
@@ -185,7 +186,8 @@ extension World {
         let other = lost.role.other
         ran("ka")
         guard !phone(other, of: call.index).hasVanished(at: now) else { return }
-        let start = max(forgotten, call.ackReached ?? 0)
+        let settled = min(call.ackKnownAt ?? .max, (call.confirmedAt ?? 0) + PhoneTimes.transaction)
+        let start = max(forgotten, call.ackReached ?? 0, settled)
         let bound =
             Plan.keepAliveInterval + .milliseconds(150 + 2 * 1_500 + 1_000) + .milliseconds(500) * Int64(plan.nodes)
         let end = call.endedAt[other]?.at

@@ -64,7 +64,10 @@ extension World {
                 call.endKnowers.append(host.process)
                 // Which record is the call's shows with its first INVITE to a phone, and it may be over by then.
                 let since = call.isLookedAt ? now : call.plan.start
-                checks.buriedAt[.init(process: host.process, call: call.index)] = since
+                let place = CheckState.Place(process: host.process, call: call.index)
+                checks.buriedAt[place] = since
+                // A peer that heard of the end later may give it back: it was kept for its time then.
+                checks.firstBuriedAt[place] = checks.firstBuriedAt[place] ?? since
                 call.endKnownAt = call.endKnownAt ?? now
             }
             if known != nil, call.firstSeen[host.process] == nil { call.firstSeen[host.process] = now }
@@ -85,6 +88,7 @@ extension World {
     private func note(_ call: CallTruth, _ host: Host, _ known: KnownRecord?) {
         guard let did = call.did, let known, known.state != .deleted, let node = host.node else { return }
         if call.plan.spiral != nil { notePasses(call, host, did, node) }
+        if known.state == .confirmed { call.ackKnownAt = call.ackKnownAt ?? now }
         for place in call.dialogs.indices {
             let state =
                 call.isForked

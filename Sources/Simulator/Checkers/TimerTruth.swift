@@ -43,6 +43,7 @@ extension CallTruth {
         guard world.now + least < committedDeadline else { return }
         committedDeadline = world.now + least
         shortenedAt = world.now
+        world.log("may end from \(committedDeadline.inMilliseconds) on", call: index)
     }
 }
 

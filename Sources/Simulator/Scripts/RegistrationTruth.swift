@@ -16,6 +16,8 @@ struct Claim {
     var leftAt: Nanoseconds?
     /// Processes that have been seen to have it.
     var knowers: [ProcessID] = []
+    /// Those of them that could tell how old it is: they had it at once, or one that did has told them.
+    var timely: [ProcessID] = []
 
     /// Nobody may have it later than this.
     var latestEnd: Nanoseconds? { lifetime.map { lastReachedAt + $0 } }

@@ -3,7 +3,8 @@
 //   reg-commit  a 200 that counts as committed leaves when a peer has the contact
 //   reg-lost    a contact whose 200 has left is found on every node that serves, as long as somebody lives who had it
 //   reg-rise    what was taken back does not come back: on no process that knows of it, and after a while on none
-//   reg-late    nobody has a contact later than its time, and `reachGrace`; who reads a backlog, and `askingTime`
+//   reg-late    nobody has a contact later than its time, and `reachGrace`; who has read it from a backlog, and
+//               `askingTime`, as long as somebody lives who could tell its age
 //   reg-answer  with nothing wrong every request of a phone has its answer, and the right one
 
 internal import Node
@@ -15,7 +16,10 @@ extension World {
     static let reachGrace = Nanoseconds.milliseconds(1_000)
     /// Whoever reads the first frames of a process after a cut or a stop cannot tell how old they are (R8: no two
     /// clocks are compared). The first quicker one shows it, within a heartbeat; then their ages are asked for, which
-    /// may wait for a request whose answer the cut took (1 s).
+    /// may wait for a request whose answer the cut took (1 s). Who could have known is who had the contact at once:
+    /// that one is never excused, nor is anybody else when this time is over and one of them lives. Where all of them
+    /// are dead there is no clock left to ask: a node that had slept while the others died has it from its sockets
+    /// alone.
     static let askingTime = Nanoseconds.milliseconds(1_500)
     /// How long with nothing wrong until every node has what one has, deaths included.
     static let settlingTime = Nanoseconds.seconds(4)
@@ -172,18 +176,38 @@ extension World {
         }
         ran("reg-late")
         if !truth.claims[index].knowers.contains(host.process) { truth.claims[index].knowers.append(host.process) }
-        if now < max(checks.lastUncut, host.resumedAt) + World.askingTime {
-            looksAway("reg-late", "a backlog was read just now")
-        } else if now > end + World.reachGrace {
-            violate(
-                "reg-late", node: host.index,
-                "\(phone.name)'s contact of \(cseq) is there \((now - end).inMilliseconds) ms after its time")
-        }
+        noteTimely(phone.index, index, host)
+        judgeAge(phone, truth.claims[index], end, host)
         ran("reg-rise")
         if let removal = truth.removalsKnown[host.process]?[version], cseq < removal {
             violate(
                 "reg-rise", node: host.index,
                 "\(phone.name)'s contact of \(cseq) is back, which was taken back by \(removal)")
+        }
+    }
+
+    /// Whether a process could tell by now how old a contact is.
+    private func noteTimely(_ user: Int, _ index: Int, _ host: Host) {
+        let claim = userTruth[user].claims[index]
+        guard !claim.timely.contains(host.process) else { return }
+        let isAtOnce = now <= claim.lastReachedAt + World.reachGrace
+        let hasAsked = now >= max(checks.lastUncut, host.resumedAt, host.startedAt) + World.askingTime
+        guard isAtOnce || hasAsked && claim.timely.contains(where: { checks.isAlive($0) }) else { return }
+        userTruth[user].claims[index].timely.append(host.process)
+    }
+
+    private func judgeAge(_ phone: UserPhone, _ claim: Claim, _ end: Nanoseconds, _ host: Host) {
+        guard now > end + World.reachGrace else { return }
+        let late = (now - end).inMilliseconds
+        let text = "\(phone.name)'s contact of \(claim.cseq) is there \(late) ms after its time"
+        if claim.timely.contains(host.process) {
+            violate("reg-late", node: host.index, text)
+        } else if !claim.timely.contains(where: { checks.isAlive($0) }) {
+            excuse("reg-late", "\(host.name): \(text); all who could tell its age are dead")
+        } else if now < max(checks.lastUncut, host.resumedAt) + World.askingTime {
+            looksAway("reg-late", "a backlog was read just now")
+        } else {
+            violate("reg-late", node: host.index, text)
         }
     }
 
