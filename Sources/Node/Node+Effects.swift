@@ -198,7 +198,13 @@ extension Node {
     /// What peers changed: timers, transactions of ours that wait for such facts, orphans.
     mutating func lookAtTouched(now: Instant) {
         if !store.granted.isEmpty { freezeGranted(now: now) }
-        for did in store.older { proxy.effects.items.append(.put(did)) }
+        for did in store.older {
+            if LocationTable.isLocation(did.rawValue) {
+                tellAgain(did.rawValue, now: now)
+            } else {
+                proxy.effects.items.append(.put(did))
+            }
+        }
         if !store.older.isEmpty { store.older.removeAll(keepingCapacity: true) }
         if !store.misdated.isEmpty || !store.overruled.isEmpty { putDeadlinesRight(now: now) }
         if !store.voided.isEmpty { keepEnds(now: now) }

@@ -97,6 +97,9 @@ struct Replica: ReplicatedRecords {
             switch try locations.learn(id, facts: record, ageMilliseconds: age, now: now) {
             case .created, .changed: return .applied
             case .unchanged: return .unchanged
+            case .corrected:
+                older.append(DialogID(rawValue: id))
+                return .unchanged
             case .mismatch: return .refused
             }
         } catch {

@@ -56,6 +56,18 @@ struct LocationTests {
         }
     }
 
+    @Test func `an end that was known too late is a correction, which is told again once`() throws {
+        var table = LocationTable(buckets: 8, hash: Self.hash, limit: 10, origin: .zero)
+        let late = Self.record([Self.entry("k", "c", cSeq: 1, counter: 1, until: 8_000, kept: 9_000)])
+        let right = Self.record([Self.entry("k", "c", cSeq: 1, counter: 1, until: 6_500, kept: 7_500)])
+        let near = Self.record([Self.entry("k", "c", cSeq: 1, counter: 1, until: 6_450, kept: 7_450)])
+        #expect(try table.learn(late, now: .zero) == .created)
+        #expect(try table.learn(right, now: .zero) == .corrected)
+        #expect(try table.learn(right, now: .zero) == .unchanged)
+        #expect(try table.learn(near, now: .zero) == .unchanged, "what two nodes may differ by")
+        #expect(try table.learn(late, now: .zero) == .unchanged, "the earlier end stays")
+    }
+
     @Test(arguments: 1...4 as ClosedRange<UInt64>)
     func `tables that hear the same in any order agree in their digests`(seed: UInt64) throws {
         var random = SplitMix(seed: seed)

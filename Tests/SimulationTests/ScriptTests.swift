@@ -19,9 +19,11 @@ struct ScriptTests {
     /// A backlog told two contacts' ages too small, and no quicker frame had come yet; a copy of a MESSAGE by way of
     /// the balancer is a request of its own; a backlog was read whose sender, and all who could tell its age, had died;
     /// a call that a later pass had answered ended as a set-up and nobody told its phones; a tombstone was given back
-    /// by who had heard of the end late.
+    /// by who had heard of the end late; the age of a contact was corrected where it had been told from, and nowhere
+    /// else.
     private static let onceFailed: [UInt64] = [
         3_716_396_072, 3_716_396_133, 3_716_396_052, 2_558_194_364, 4_232_432_863, 755_631_023, 755_631_018,
+        755_631_489,
     ]
 
     @Test(arguments: onceFailed)

@@ -25,6 +25,9 @@ package struct LocationTable: Sendable {
         case created, changed
         /// All was known, times aside.
         case unchanged
+        /// The same, and a contact ends earlier than was known here, by more than `ageTolerance`: its age was told
+        /// wrong, by a frame that had waited, and whoever has it from here has it wrong as well.
+        case corrected
         /// Another address has the same number.
         case mismatch
     }
@@ -152,8 +155,15 @@ package struct LocationTable: Sendable {
         }
         guard isChanged || joined != known.record else { return .unchanged }
         put(joined, id, isNews: isChanged, now: now)
-        return isChanged ? .changed : .unchanged
+        if isChanged { return .changed }
+        let isCorrected = zip(known.record.entries, joined.entries).contains { old, new in
+            old.expiresAt - new.expiresAt > Self.ageTolerance
+        }
+        return isCorrected ? .corrected : .unchanged
     }
+
+    /// By how much two nodes may differ in the end of a contact.
+    static let ageTolerance = Duration.milliseconds(100)
 
     private mutating func put(_ record: LocationRecord, _ id: UInt64, isNews: Bool = true, now: Instant) {
         let bucket = bucket(of: id)

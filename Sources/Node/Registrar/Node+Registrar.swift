@@ -181,11 +181,21 @@ extension Node {
         } catch {
             throw .full
         }
+        tell(news, now: now)
+    }
+
+    /// Contacts whose ends were known too late here: whoever has them from here is told.
+    mutating func tellAgain(_ id: UInt64, now: Instant) {
+        if let record = store.locations.record(id) { tell(record, now: now) }
+    }
+
+    private mutating func tell(_ record: LocationRecord, now: Instant) {
         recordBytes.removeAll()
-        news.write(into: &recordBytes, now: now)
+        record.write(into: &recordBytes, now: now)
         let bytes = recordBytes.bytes
         lastSequence = cluster.publish(
-            record: RawSpan(_elements: bytes.span), of: store.locations.id(of: news.aor), ageMilliseconds: 0, now: now)
+            record: RawSpan(_elements: bytes.span), of: store.locations.id(of: record.aor), ageMilliseconds: 0,
+            now: now)
     }
 
     // MARK: Of a script

@@ -40,8 +40,10 @@ extension CallTruth {
         guard world.plan.hasTimers else { return }
         let isSilent = answer.header("Session-Expires") == nil
         let least = isSilent ? world.plan.shortest(plan) : lifetime(saying: answer, world.plan)
-        guard world.now + least < committedDeadline else { return }
-        committedDeadline = world.now + least
+        // Another 2xx may be on its way to its phone, and count as committed when it comes: this one was later.
+        let promised = answers.dropLast().map { $0.reachedAt + ($0.leftAt == nil ? longest(world.plan) : $0.lifetime) }
+        guard world.now + least < max(committedDeadline, promised.max() ?? 0) else { return }
+        committedDeadline = min(committedDeadline, world.now + least)
         shortenedAt = world.now
         world.log("may end from \(committedDeadline.inMilliseconds) on", call: index)
     }
