@@ -76,8 +76,9 @@ def talking(stage):
 
 def hang_up_some(stage, number):
     """A third of the calls, from either side in turns."""
-    callees = stage.phones.callees()
-    for index, call in enumerate(talking(stage)[::3]):
+    calls = talking(stage)[::3]
+    callees = stage.phones.callees()  # After them: a call may have been answered meanwhile.
+    for index, call in enumerate(calls):
         stage.phones.do((callees[call.call_id] if (index + number) % 2 else call).hang_up)
 
 

@@ -1,6 +1,6 @@
 -- What Understudy keeps in a database; `understudy storage init` makes these tables, and so does a node in a new SQLite
--- file. The article Storage says what the columns mean. As PostgreSQL has it; for SQLite BIGINT and BIGSERIAL become
--- INTEGER, and BYTEA becomes BLOB.
+-- file. The article Storage says what the columns mean. As PostgreSQL has it; for SQLite BIGSERIAL becomes INTEGER,
+-- and BYTEA becomes BLOB.
 
 CREATE TABLE IF NOT EXISTS version (
     table_name VARCHAR(32) NOT NULL,

@@ -14,8 +14,8 @@ import Nanomsg
 import Synchronization
 
 final class SQLiteCheckpoints: Sendable {
-    /// Records between two checkpoints, some four pages each.
-    static let interval = 256
+    /// Records between two checkpoints: of the pages that they have changed, most more than once.
+    static let interval = 4_096
     /// Pages of log that are too many.
     static let longest = 16_384
 

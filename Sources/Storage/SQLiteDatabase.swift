@@ -30,7 +30,9 @@ package final class SQLiteDatabase: RecordDatabase {
         configuration.journalMode = .wal
         configuration.prepareDatabase { database in
             // The log is moved into the file by `SQLiteCheckpoints`, and not by a batch that happens to make it long.
-            try database.execute(sql: "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0")
+            // 16 MiB of pages: those of the calls that are up.
+            try database.execute(
+                sql: "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -16384")
         }
         do {
             queue = try DatabaseQueue(path: file, configuration: configuration)
@@ -56,9 +58,11 @@ package final class SQLiteDatabase: RecordDatabase {
         }
     }
 
-    /// A shipped schema, which has PostgreSQL's types, with SQLite's: `INTEGER PRIMARY KEY` is a row's number there.
+    /// A shipped schema, which has PostgreSQL's types, with SQLite's. `INTEGER PRIMARY KEY` is a row's number there, so
+    /// a did is none: rows stand in the order in which they were written, and a batch has those of one moment, on a few
+    /// pages. By their dids each would be on a page of its own.
     static func schema(_ shipped: String) -> String {
-        [("BIGSERIAL", "INTEGER"), ("BIGINT", "INTEGER"), ("BYTEA", "BLOB")].reduce(shipped) { schema, types in
+        [("BIGSERIAL", "INTEGER"), ("BYTEA", "BLOB")].reduce(shipped) { schema, types in
             schema.replacing(types.0, with: types.1)
         }
     }
@@ -108,11 +112,12 @@ package final class SQLiteDatabase: RecordDatabase {
             }
             let delete = try database.cachedStatement(sql: "DELETE FROM understudy_record WHERE did = ?")
             for did in batch.removed { try delete.execute(arguments: [Int64(bitPattern: did.rawValue)]) }
-            try database.execute(
+            let stamp = try database.cachedStatement(
                 sql: """
                     INSERT INTO understudy_node (name, known_until_ms) VALUES (?, ?)
                     ON CONFLICT (name) DO UPDATE SET known_until_ms = excluded.known_until_ms
-                    """, arguments: [writer, now &- batch.lagMilliseconds])
+                    """)
+            try stamp.execute(arguments: [writer, now &- batch.lagMilliseconds])
             return loss
         }
         if checkpoints.wrote(batch.records.count + batch.removed.count) {

@@ -103,6 +103,12 @@ package final class SIPThread<Machine: NodeMachine & ~Copyable>: Sendable {
         }
     }
 
+    /// Like `performBlocking`, for callers who want no answer, and do not wait.
+    package func performLater(_ body: @escaping @Sendable (inout Machine, Instant, inout Outbox) -> Void) {
+        let isPosted = core.mailbox.post { loop in body(&loop.machine, loop.now, &loop.outbox) }
+        if !isPosted { core.seat.withLock { body(&$0.machine, $0.now, &$0.outbox) } }
+    }
+
     /// Where a blocking caller finds its answer.
     private final class Answer<R: Sendable>: Sendable {
         let value: Mutex<R?>

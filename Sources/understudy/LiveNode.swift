@@ -309,14 +309,12 @@ final class LiveNode: ManagedNode {
         return failures
     }
 
-    /// What the storage has done; blocks until the node has heard it.
+    /// What the storage has done; the node hears it between two turns, in the order told.
     /// - Returns: Whether there is a node.
     func tell(_ outcome: StorageOutcome) -> Bool {
         guard let thread = running.withLock({ $0 })?.thread else { return false }
-        return thread.performBlocking { machine, now, out in
-            machine.node.receive(storage: outcome, now: now, into: &out)
-            return true
-        }
+        thread.performLater { machine, now, out in machine.node.receive(storage: outcome, now: now, into: &out) }
+        return true
     }
 
     /// Everything that is to be stored goes to the storage.

@@ -22,20 +22,31 @@ struct SQLiteDatabaseTests {
         deinit { try? FileManager.default.removeItem(at: folder) }
     }
 
-    @Test func `the shipped tables have SQLite's types, and a row's number is the did`() throws {
+    @Test func `the shipped tables have SQLite's types, and records stand in the order they came in`() throws {
         let place = try Place()
         _ = try SQLiteDatabase(file: place.file, module: ModuleChecks.module)
         try DatabaseQueue(path: place.file).read { database in
             func types(_ table: String) throws -> Set<String> {
                 Set(try String.fetchAll(database, sql: "SELECT type FROM pragma_table_info('\(table)')"))
             }
-            #expect(try types("understudy_record") == ["INTEGER", "BLOB", "TEXT"])
-            #expect(try types("understudy_node") == ["INTEGER", "TEXT"])
+            #expect(try types("understudy_record") == ["BIGINT", "INTEGER", "BLOB", "TEXT"])
+            #expect(try types("understudy_node") == ["BIGINT", "TEXT"])
             #expect(try types("dialog").filter { !$0.hasPrefix("VARCHAR") } == ["INTEGER"])
             let keys = try String.fetchAll(
                 database, sql: "SELECT sql FROM sqlite_master WHERE sql LIKE '%INTEGER PRIMARY KEY%' ORDER BY name")
-            #expect(keys.count == 3, "dialog, dialog_vars, understudy_record: \(keys)")
+            #expect(keys.count == 2, "dialog, dialog_vars: \(keys)")
         }
+        let database = try SQLiteDatabase(file: place.file)
+        for (number, did) in [3, 1, 2].enumerated() as EnumeratedSequence<[UInt64]> {
+            var batch = StorageBatch(number: UInt64(number + 1))
+            batch.records = [StoredRecord(did: DialogID(rawValue: did), record: [1], ageMilliseconds: 0)]
+            try database.write(batch, by: "n1", at: 0)
+        }
+        let order = try DatabaseQueue(path: place.file).read {
+            try Int64.fetchAll($0, sql: "SELECT did FROM understudy_record ORDER BY rowid")
+        }
+        #expect(order == [3, 1, 2])
+        #expect(try database.records(after: nil, limit: 2, since: 0, now: 0).map(\.did.rawValue) == [1, 2])
     }
 
     @Test(arguments: DatabaseChecks.all.map(\.name))

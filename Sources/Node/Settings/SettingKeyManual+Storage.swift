@@ -22,7 +22,7 @@ extension SettingManual {
             value: "none: nothing is stored"),
         "storage.db_mode": SettingManual(
             """
-            When it is written: 0 never; 1 each change, with what changes within 5 ms of it; 2 what has changed, every \
+            When it is written: 0 never; 1 each change, with what changes within 8 ms of it; 2 what has changed, every \
             `storage.db_update_period`; 3 everything, when the node leaves
             """),
         "storage.db_update_period": SettingManual(

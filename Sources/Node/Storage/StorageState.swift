@@ -29,9 +29,9 @@ struct StorageState: Sendable {
 
     /// How far behind the newest a disk may be: as long as a tombstone is kept, and so stands in the newer one.
     static let horizonMilliseconds: Int64 = 60_000
-    /// Records that change one after another share a batch. With the batch before it, which may just have gone, and its
-    /// own way to the disk a change is there within 20 ms.
-    static let linger: Duration = .milliseconds(5)
+    /// Records that change one after another share a batch, and so do an answer and its ACK. With the batch before it,
+    /// which may just have gone, and its own way to the disk a change is there within 20 ms.
+    static let linger: Duration = .milliseconds(8)
     /// How often a storage to which nothing is written is told that it knows all.
     static let stampInterval: Duration = .seconds(10)
     static let dueInterval: Duration = .seconds(1)
