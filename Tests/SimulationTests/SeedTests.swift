@@ -176,7 +176,8 @@ struct SeedTests {
     /// on two nodes that were apart; a node that had slept, whose copy of an INVITE was a further attempt (R16); a 2xx
     /// that its record had no room for; a call that was over before it was known which record is its; a BYE to a phone
     /// that is gone; numbers that had been moved by who was dead; a BYE of a node that died behind a cut; a 2xx that
-    /// was on its way to its phone as a later one brought the end nearer.
+    /// was on its way to its phone as a later one brought the end nearer; two that acted as a cut was healed that was
+    /// older than the call; a question about a deadline that was another than the one before.
     private static let unknowable: [(seed: UInt64, deals: Bool, forks: Bool)] = [
         (3_004_752_181, false, false), (3_004_762_213, true, false), (3_004_748_735, false, false),
         (3_004_771_121, true, true), (3_004_753_890, false, false), (7_770_047, false, false),
@@ -185,6 +186,7 @@ struct SeedTests {
         (2_568_056_577, true, false), (2_568_057_299, false, false), (4_232_432_552, true, true),
         (4_232_432_679, true, true), (4_232_432_638, true, true),
         (755_631_668, false, false), (755_631_127, true, true), (755_632_301, false, false),
+        (3_826_657_305, true, false), (643_087_616, false, false),
     ]
 
     @Test(arguments: drawn + unknowable)
@@ -203,9 +205,11 @@ struct SeedTests {
     /// A peer learned of an answer after it had told the heir all it knew; a callee's 180 had died with its node, but
     /// for its Contact; a CANCEL was for a pass that rang on when another had been answered; an UPDATE was repeated by
     /// way of another node, and answered as it had been before a re-INVITE of the other side; a call whose ACK had gone
-    /// by a node without its record was never asked whether its phones have it still.
+    /// by a node without its record was never asked whether its phones have it still; a refusal was repeated after the
+    /// cut behind which it had been said.
     private static let learnedLate: [(seed: UInt64, keepAlive: Bool)] = [
         (3_789, false), (2_064_363_723, false), (1_809_524_342, true), (1_702_240_856, true), (2_558_194_341, true),
+        (3_826_657_321, true),
     ]
 
     @Test(arguments: learnedLate)

@@ -92,8 +92,12 @@ extension CheckState {
             let diedApart =
                 first.unreached.contains(bye.process.host)
                 && (ends[first.process] ?? .max) < world.disturbances.lastHealed
+            // Or a cut that was older than the call was healed a moment before it acted: they had not compared yet.
+            let healed = world.disturbances.lastHealed
+            let actedAtOnce = healed > max(truth.ringsAt ?? .max, first.at - .seconds(2))
             let wereApart =
-                areApart || diedApart || world.disturbances.lastCut > truth.confirmedAt ?? truth.ringsAt ?? .max
+                areApart || diedApart || actedAtOnce
+                || world.disturbances.lastCut > truth.confirmedAt ?? truth.ringsAt ?? .max
             if !couldAgree(bye, first, world), wereApart {
                 let code = world.plan.isPairWithAuto ? "3auto" : "3cut"
                 return world.excuse(code, call: truth.index, "two nodes that were apart differ in the CSeq or home")

@@ -91,7 +91,8 @@ final class CallTruth {
     /// Who has given its word for its end, and when.
     var grants: [GivenGrant] = []
     /// Since when a process asks for an end that is too early, as others in reach know.
-    var askedBehind: [ProcessID: Nanoseconds] = [:]
+    /// And which deadline it asks about.
+    var askedBehind: [ProcessID: (since: Nanoseconds, deadline: Nanoseconds)] = [:]
     /// The process that sent its INVITE on first, and those that went on with it for a dead one.
     var inviteOwner: ProcessID?
     var heirs: [GivenGrant] = []

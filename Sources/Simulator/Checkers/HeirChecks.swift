@@ -142,7 +142,9 @@ extension World {
             let answer = call.answers.first(where: { $0.asker == .caller && $0.method == .invite }),
             answer.reachedAt < now - .milliseconds(300),
             // An INVITE by another branch is a further attempt, and its failure is the callee's word for it (R16).
-            call.transactions.count == 1 || call.heirs.contains(where: { $0.process == host.process })
+            call.transactions.count == 1 || call.heirs.contains(where: { $0.process == host.process }),
+            // What it has said is repeated until its ACK comes, whatever it hears meanwhile (RFC 3261 §17.2.1).
+            call.refusers.count(where: { $0 == host.process }) <= 1
         else { return }
         ran("S1-4")
         for other in nodes where isInReach(other, of: host, for: .milliseconds(500)) {

@@ -141,8 +141,10 @@ extension World {
             now - call.recordLostAt > .seconds(3), let own = NodeInspection.record(did, node, host),
             own.deadline + .seconds(1) < call.committedDeadline
         else { return call.askedBehind[host.process] = nil }
-        let since = call.askedBehind[host.process] ?? now
-        call.askedBehind[host.process] = since
+        // A question about a deadline that it has learned since is another one.
+        let last = call.askedBehind[host.process].flatMap { $0.deadline == own.deadline ? $0.since : nil }
+        let since = last ?? now
+        call.askedBehind[host.process] = (since, own.deadline)
         guard now - since > .milliseconds(250) else { return }
         violate(
             "R1", call: call.index, node: host.index,

@@ -17,9 +17,9 @@ extension World {
     /// Whoever reads the first frames of a process after a cut or a stop cannot tell how old they are (R8: no two
     /// clocks are compared). The first quicker one shows it, within a heartbeat; then their ages are asked for, which
     /// may wait for a request whose answer the cut took (1 s). Who could have known is who had the contact at once:
-    /// that one is never excused, nor is anybody else when this time is over and one of them lives. Where all of them
-    /// are dead there is no clock left to ask: a node that had slept while the others died has it from its sockets
-    /// alone.
+    /// that one is never excused, nor is anybody else when this time is over and one of them could be asked. Where all
+    /// of them are dead, or were stopped or cut off until they had forgotten it, there is no clock left to ask: whoever
+    /// had slept while the others died has it from its sockets alone.
     static let askingTime = Nanoseconds.milliseconds(1_500)
     /// How long with nothing wrong until every node has what one has, deaths included.
     static let settlingTime = Nanoseconds.seconds(4)
@@ -192,8 +192,16 @@ extension World {
         guard !claim.timely.contains(host.process) else { return }
         let isAtOnce = now <= claim.lastReachedAt + World.reachGrace
         let hasAsked = now >= max(checks.lastUncut, host.resumedAt, host.startedAt) + World.askingTime
-        guard isAtOnce || hasAsked && claim.timely.contains(where: { checks.isAlive($0) }) else { return }
+        guard isAtOnce || hasAsked && claim.timely.contains(where: { canTell($0, of: claim) }) else { return }
         userTruth[user].claims[index].timely.append(host.process)
+    }
+
+    /// Whether a process that knew how old a contact is could be asked for so long while it had the contact: with that
+    /// it forgets its end.
+    private func canTell(_ process: ProcessID, of claim: Claim) -> Bool {
+        let host = hosts[process.host]
+        guard checks.isAlive(process), !host.isPaused, let end = claim.latestEnd else { return false }
+        return max(host.resumedAt, checks.lastUncut) + World.askingTime <= min(now, end)
     }
 
     private func judgeAge(_ phone: UserPhone, _ claim: Claim, _ end: Nanoseconds, _ host: Host) {
@@ -202,8 +210,8 @@ extension World {
         let text = "\(phone.name)'s contact of \(claim.cseq) is there \(late) ms after its time"
         if claim.timely.contains(host.process) {
             violate("reg-late", node: host.index, text)
-        } else if !claim.timely.contains(where: { checks.isAlive($0) }) {
-            excuse("reg-late", "\(host.name): \(text); all who could tell its age are dead")
+        } else if !claim.timely.contains(where: { canTell($0, of: claim) }) {
+            excuse("reg-late", "\(host.name): \(text); who could tell its age is dead, or was stopped until its end")
         } else if now < max(checks.lastUncut, host.resumedAt) + World.askingTime {
             looksAway("reg-late", "a backlog was read just now")
         } else {
