@@ -175,7 +175,7 @@ struct Replica: ReplicatedRecords {
     mutating func forgetIntent(_ did: DialogID) { intents.forget(did) }
 
     private mutating func voidIntent(_ did: DialogID, _ state: DialogState?) {
-        guard let heard = intents[did] else { return }
+        guard intents.count > 0, let heard = intents[did] else { return }  // Mostly there is none.
         if state != .deleted { voided.append(heard.intent) }
         intents.forget(did)
     }
