@@ -306,7 +306,7 @@ public struct DialogTable: Sendable {
         } else {
             try joiner.join(record, facts, isCanonical: true, room: room, into: &scratch)
         }
-        return record.compared(to: RawSpan(_elements: scratch.bytes.span)) == 0
+        return record.byteCount == scratch.count && record.compared(to: RawSpan(_elements: scratch.bytes.span)) == 0
     }
 
     /// Puts the joined bytes in `scratch` in the place of the old ones.

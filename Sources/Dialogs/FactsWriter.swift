@@ -17,38 +17,45 @@ public typealias FactsWriter = FieldWriter<RecordField>
 
 public struct FieldWriter<Field: RawRepresentable<UInt32>>: Sendable {
     /// The patch so far.
-    public private(set) var writer: ByteWriter
+    @usableFromInline var writer: ByteWriter
 
+    @inlinable
     public init(capacity: Int = 0) {
         writer = ByteWriter(capacity: capacity)
     }
 
-    public var bytes: [UInt8] { writer.bytes }
-    public var isEmpty: Bool { writer.isEmpty }
+    @inlinable public var bytes: [UInt8] { writer.bytes }
+    @inlinable public var isEmpty: Bool { writer.isEmpty }
 
     /// Starts the next patch; the buffer keeps its memory.
+    @inlinable
     public mutating func begin() {
         writer.removeAll()
     }
 
+    @inlinable
     public mutating func put(_ field: Field, _ value: UInt64) {
         writer.putField(field.rawValue, varint: value)
     }
 
     /// Writes a fixed64, which only `HomeField.boot` is.
+    @inlinable
     public mutating func putFixed(_ field: Field, _ value: UInt64) {
         writer.putField(field.rawValue, fixed: value, byteCount: 8)
     }
 
+    @inlinable
     public mutating func put(_ field: Field, _ bytes: [UInt8]) {
         writer.putField(field.rawValue, bytes: RawSpan(_elements: bytes.span))
     }
 
+    @inlinable
     public mutating func put(_ field: Field, _ bytes: [UInt8], _ range: ByteRange) {
         writer.putField(field.rawValue, bytes: RawSpan(_elements: bytes.span).extracting(range.range))
     }
 
     /// Writes the bytes that `fill` appends; it must not touch what was there before.
+    @inlinable
     public mutating func put(_ field: Field, _ fill: (inout ByteWriter) -> Void) {
         let start = writer.beginMessage(field.rawValue)
         fill(&writer)
@@ -56,6 +63,7 @@ public struct FieldWriter<Field: RawRepresentable<UInt32>>: Sendable {
     }
 
     /// Writes a message inside of this one. The buffer moves into its writer and back: nothing is copied.
+    @inlinable
     public mutating func message<Inner>(_ field: Field, _ body: (inout FieldWriter<Inner>) -> Void) {
         let start = writer.beginMessage(field.rawValue)
         var inner = FieldWriter<Inner>()

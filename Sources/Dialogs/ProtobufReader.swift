@@ -17,6 +17,45 @@ struct WireField {
     var payload: Range<Int>
     /// The number of a varint or fixed field.
     var value: UInt64
+
+    /// All of its bytes.
+    var bytes: Range<Int> { start..<payload.upperBound }
+
+    /// A number or a byte string whose tag, and number or length, have up to two bytes each, as nearly all do: they lie
+    /// in one word. `nil` for any other, right or wrong, and near the end of the bytes.
+    @inline(__always)
+    static func plain(at start: Int, before end: Int, in bytes: borrowing RawSpan) -> WireField? {
+        guard start &+ 8 <= bytes.byteCount else { return nil }
+        let word = bytes.word(at: start)
+        var (tag, next, count) = (word & 0xff, word >> 8, 1)
+        if tag >= 0x80 {
+            tag = tag & 0x7f | (next & 0xff) << 7
+            next >>= 8
+            count = 2
+            // A second byte that says nothing, or is not the last.
+            guard tag >= 0x80, tag < 1 << 14 else { return nil }
+        }
+        var value = next & 0xff
+        let payload = start &+ count
+        count &+= 1
+        if value >= 0x80 {
+            value = value & 0x7f | (next >> 1) & 0x7f80
+            count &+= 1
+            guard value >= 0x80, value < 1 << 14 else { return nil }
+        }
+        let (type, contents) = (UInt8(truncatingIfNeeded: tag & 7), start &+ count)
+        guard tag > 7, contents <= end else { return nil }
+        let number = UInt32(truncatingIfNeeded: tag >> 3)
+        if type == ProtobufReader.varint {
+            let range = payload..<contents
+            return WireField(number: number, wireType: type, start: start, payload: range, value: value)
+        }
+        guard type == ProtobufReader.lengthDelimited, value <= UInt64(truncatingIfNeeded: end &- contents) else {
+            return nil
+        }
+        let range = contents..<contents &+ Int(truncatingIfNeeded: value)
+        return WireField(number: number, wireType: type, start: start, payload: range, value: 0)
+    }
 }
 
 struct ProtobufReader {
@@ -38,6 +77,15 @@ struct ProtobufReader {
     @inline(__always)
     mutating func next(in bytes: borrowing RawSpan) throws(RecordError) -> WireField? {
         guard offset < end else { return nil }
+        if let field = WireField.plain(at: offset, before: end, in: bytes) {
+            offset = field.payload.upperBound
+            return field
+        }
+        return try nextOfAnyKind(in: bytes)
+    }
+
+    @inline(never)
+    private mutating func nextOfAnyKind(in bytes: borrowing RawSpan) throws(RecordError) -> WireField {
         let start = offset
         let tag = try number(in: bytes)
         let field = tag >> 3

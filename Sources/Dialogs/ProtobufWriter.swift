@@ -2,7 +2,7 @@
 // as it is expected to need, one where nothing is known; when it turns out otherwise, it is moved by the byte or two
 // that the length then needs. For records of less than a kilobyte that is cheaper than measuring first.
 
-internal import Primitives
+public import Primitives
 
 extension ByteWriter {
     mutating func putVarint(_ value: UInt64) {
@@ -18,6 +18,7 @@ extension ByteWriter {
         putVarint(Self.tag(number, wireType))
     }
 
+    @usableFromInline
     mutating func putField(_ number: UInt32, varint value: UInt64) {
         put(Self.tag(number, ProtobufReader.varint), value)
     }
@@ -32,8 +33,15 @@ extension ByteWriter {
             putVarint(tag)
             return putVarint(value)
         }
-        let (first, second) = (Self.varint(tag), Self.varint(value))
-        put(first.count &+ second.count, of: first.word | second.word << UInt64(truncatingIfNeeded: first.count &* 8))
+        let both = Self.varints(tag, value)
+        put(both.count, of: both.word)
+    }
+
+    /// Two varints of eight bytes together at most.
+    private static func varints(_ tag: UInt64, _ value: UInt64) -> (word: UInt64, count: Int) {
+        let (first, second) = (varint(tag), varint(value))
+        let word = first.word | second.word << UInt64(truncatingIfNeeded: first.count &* 8)
+        return (word, first.count &+ second.count)
     }
 
     /// The varint of a number below 2⁵⁶, its first byte in the lowest one.
@@ -47,26 +55,39 @@ extension ByteWriter {
         return (word | rest &<< shift, Int(truncatingIfNeeded: shift >> 3) &+ 1)
     }
 
+    @usableFromInline
     mutating func putField(_ number: UInt32, fixed value: UInt64, byteCount: Int) {
         putTag(number, byteCount == 8 ? ProtobufReader.fixed64 : ProtobufReader.fixed32)
-        for index in 0..<byteCount { put(UInt8(truncatingIfNeeded: value >> UInt64(index * 8))) }
+        put(byteCount, of: value)
     }
 
+    @usableFromInline
     mutating func putField(_ number: UInt32, bytes span: RawSpan) {
-        put(Self.tag(number, ProtobufReader.lengthDelimited), UInt64(truncatingIfNeeded: span.byteCount))
-        put(span)
+        let (tag, length) = (Self.tag(number, ProtobufReader.lengthDelimited), span.byteCount)
+        guard tag < 1 << 14, length < 1 << 42 else {
+            put(tag, UInt64(truncatingIfNeeded: length))
+            return put(span)
+        }
+        let head = Self.varints(tag, UInt64(truncatingIfNeeded: length))
+        put(atMost: 8 + length) { out in
+            out.append(head.count, of: head.word)
+            out.append(span)
+        }
     }
 
     /// Begins a length-delimited field whose length is not known yet.
     /// - Parameter size: About how many bytes are to be expected.
     /// - Returns: Where its contents begin, for `endMessage`.
+    @usableFromInline
     mutating func beginMessage(_ number: UInt32, expecting size: Int = 0) -> Int {
-        putTag(number, ProtobufReader.lengthDelimited)
-        put(Self.lengthSize(of: size), of: 0)
+        // A tag has five bytes at most, a length three.
+        let tag = Self.varint(Self.tag(number, ProtobufReader.lengthDelimited))
+        put(tag.count + Self.lengthSize(of: size), of: tag.word)
         return count
     }
 
     /// - Parameter size: As `beginMessage` was told.
+    @usableFromInline
     mutating func endMessage(_ start: Int, expected size: Int = 0) {
         let length = count - start
         if size < 0x80, length < 0x80 {
@@ -89,7 +110,7 @@ extension ByteWriter {
     }
 
     /// Bytes of the varint of a length.
-    private static func lengthSize(of length: Int) -> Int {
+    static func lengthSize(of length: Int) -> Int {
         length < 0x80 ? 1 : length < 0x4000 ? 2 : length < 0x20_0000 ? 3 : 4
     }
 }

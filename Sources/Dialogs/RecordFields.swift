@@ -173,6 +173,15 @@ enum RecordMessage: UInt8, CaseIterable {
             self.span = span
         }
 
+        /// Whether a record that has come so far no longer has the field.
+        func isDropped(tombstone: Bool, isTold: Bool) -> Bool {
+            switch span {
+            case .dialog: tombstone
+            case .telling: tombstone && (isTold || mutated("tombstone-narrows-at-once"))
+            case .tombstone: false
+            }
+        }
+
         static func lasting(_ rule: Rule) -> Row { Row(rule, .tombstone) }
         static func untilTold(_ rule: Rule) -> Row { Row(rule, .telling) }
     }

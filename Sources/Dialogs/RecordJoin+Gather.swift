@@ -25,7 +25,7 @@ extension RecordJoin {
                 isRight = field.wireType == ProtobufReader.lengthDelimited
             case .joinedMap(let inner), .pickedMap(let inner):
                 isRight = field.wireType == ProtobufReader.lengthDelimited
-                if isRight { try Self.readKey(of: &entry, inner, in: bytes) }
+                if isRight { entry.key = try EntryKey(inner, entry.payload.range, isCanonical: false, in: bytes) }
             case .dropped, .unknown: break
             }
             guard isRight else { throw .wrongWireType(field: field.number) }
@@ -67,44 +67,11 @@ extension RecordJoin {
         guard !found[index].hasKey else { return }
         switch table[.record, found[index].number].rule {
         case .joinedMap(let inner), .pickedMap(let inner):
-            let input = input
-            try Self.readKey(of: &found[index], inner, in: RawSpan(_elements: input.span))
+            found[index].key = try EntryKey(
+                inner, found[index].payload.range, isCanonical: true, in: RawSpan(_elements: input.span))
         default: break
         }
         found[index].hasKey = true
-    }
-
-    /// Reads what tells the entries of a map apart: field 1 of each, and of a pending its leg and CSeq.
-    private static func readKey(
-        of entry: inout Found, _ message: RecordMessage, in bytes: borrowing RawSpan
-    ) throws(RecordError) {
-        let key = PendingField.branch.rawValue  // As `OutField.toTag` and `StampedField.key`.
-        let last = message == .pending ? PendingField.cseq.rawValue : key
-        var reader = ProtobufReader(entry.payload.range)
-        var leg: UInt64 = 0
-        var cseq: UInt64 = 0
-        while let field = try reader.next(in: bytes) {
-            if field.number == key {
-                guard field.wireType == ProtobufReader.lengthDelimited else { throw .wrongWireType(field: key) }
-                let found = ByteRange(start: field.payload.lowerBound, end: field.payload.upperBound)
-                if compare(bytes, entry.key, found) < 0 { entry.key = found }
-            } else if field.number <= last {
-                guard field.wireType == ProtobufReader.varint else { throw .wrongWireType(field: field.number) }
-                guard field.value <= UInt64(UInt32.max) else { throw .outOfRange(field: field.number) }
-                if field.number == PendingField.leg.rawValue {
-                    leg = max(leg, field.value)
-                } else {
-                    cseq = max(cseq, field.value)
-                }
-            }
-            // Keys come first in canonical entries; what follows was checked when it was joined.
-            if entry.isCanonical, field.number >= last { break }
-        }
-        entry.subkey = leg << 32 | cseq
-    }
-
-    private static func compare(_ bytes: borrowing RawSpan, _ left: ByteRange, _ right: ByteRange) -> Int {
-        bytes.extracting(left.range).compared(to: bytes.extracting(right.range))
     }
 
     // MARK: Order
@@ -135,9 +102,7 @@ extension RecordJoin {
     /// By number, then key, then leg and CSeq. Both keys are known.
     private static func order(_ left: Found, _ right: Found, _ bytes: borrowing RawSpan) -> Int {
         if left.number != right.number { return left.number < right.number ? -1 : 1 }
-        let keys = compare(bytes, left.key, right.key)
-        if keys != 0 { return keys }
-        return left.subkey == right.subkey ? 0 : left.subkey < right.subkey ? -1 : 1
+        return left.key.order(beside: right.key, in: bytes)
     }
 
     func order(_ left: Int, _ right: Int) -> Int {

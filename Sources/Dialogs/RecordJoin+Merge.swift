@@ -131,14 +131,7 @@ extension RecordJoin {
         }
     }
 
-    /// Whether a record that has come so far no longer has the field.
-    func isDropped(_ row: RecordMessage.Row) -> Bool {
-        switch row.span {
-        case .dialog: tombstone
-        case .telling: tombstone && (isTold || mutated("tombstone-narrows-at-once"))
-        case .tombstone: false
-        }
-    }
+    func isDropped(_ row: RecordMessage.Row) -> Bool { row.isDropped(tombstone: tombstone, isTold: isTold) }
 
     /// Whether the contents of a message are the bytes that a join would write of them: a fact of that kind is copied.
     /// Messages inside of the record have no maps.
@@ -151,7 +144,7 @@ extension RecordJoin {
         }
     }
 
-    private static func isCanonical(
+    static func isCanonical(
         _ message: RecordMessage, _ range: Range<Int>, of bytes: borrowing RawSpan, by table: RecordMessage.Table,
         _ room: inout Int
     ) throws(RecordError) -> Bool {

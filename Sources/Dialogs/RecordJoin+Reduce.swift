@@ -142,7 +142,9 @@ extension RecordJoin {
         {
             var best = group.first
             for index in group.rest {
-                let isLarger = try pickOrder(message, found[best].field, found[index].field, in: input) < 0
+                let isLarger =
+                    try Self.pickOrder(
+                        message, found[best].field, found[index].field, in: RawSpan(_elements: input.span)) < 0
                 if isLarger { best = index }
             }
             return run.add(found[best], of: input, into: &out)
@@ -155,16 +157,17 @@ extension RecordJoin {
         for index in group.rest {
             let start = out.count
             try writeMessage(message, Group(first: index, rest: index..<index), as: place, into: &out)
-            let isLarger = try pickOrder(message, bestStart..<start, start..<out.count, in: out.bytes) < 0
+            let isLarger =
+                try Self.pickOrder(
+                    message, bestStart..<start, start..<out.count, in: RawSpan(_elements: out.bytes.span)) < 0
             out.bytes.removeSubrange(isLarger ? bestStart..<start : start..<out.count)
         }
     }
 
     /// Compares two canonical fields that hold one message each: by the message's stamp, then by all its bytes.
-    private func pickOrder(
-        _ message: RecordMessage, _ left: Range<Int>, _ right: Range<Int>, in written: [UInt8]
+    static func pickOrder(
+        _ message: RecordMessage, _ left: Range<Int>, _ right: Range<Int>, in bytes: borrowing RawSpan
     ) throws(RecordError) -> Int {
-        let bytes = RawSpan(_elements: written.span)
         let leftStamp = try Stamp(message, left, in: bytes)
         let rightStamp = try Stamp(message, right, in: bytes)
         if message == .deadline, left != right {
@@ -194,39 +197,29 @@ extension RecordJoin {
             var outer = ProtobufReader(field)
             guard let contents = try outer.next(in: bytes) else { return }
             var reader = ProtobufReader(contents.payload)
-            while let field = try reader.next(in: bytes) {
+            // Which fields order it, by their numbers; 0 is none.
+            let (one, two, three, name): (UInt32, UInt32, UInt32, UInt32) =
                 switch message {
-                case .deadline: read(DeadlineField(rawValue: field.number), field)
-                case .target: read(TargetField(rawValue: field.number), field)
-                case .stamped: read(StampedField(rawValue: field.number), field)
-                default: break
+                case .deadline:
+                    (
+                        DeadlineField.generation.rawValue, DeadlineField.atMilliseconds.rawValue,
+                        DeadlineField.lifetimeMilliseconds.rawValue, 0
+                    )
+                case .target: (TargetField.cseq.rawValue, TargetField.pass.rawValue, 0, 0)
+                case .stamped:
+                    (StampedField.counter.rawValue, StampedField.boot.rawValue, 0, StampedField.node.rawValue)
+                default: (0, 0, 0, 0)
                 }
-            }
-        }
-
-        private mutating func read(_ name: DeadlineField?, _ field: WireField) {
-            switch name {
-            case .generation: first = field.value
-            case .atMilliseconds: second = field.value
-            case .lifetimeMilliseconds: third = field.value
-            case .ordinaryMilliseconds, nil: break
-            }
-        }
-
-        private mutating func read(_ name: TargetField?, _ field: WireField) {
-            switch name {
-            case .cseq: first = field.value
-            case .pass: second = field.value
-            case .contact, .routes, .endpoint, .flow, nil: break
-            }
-        }
-
-        private mutating func read(_ name: StampedField?, _ field: WireField) {
-            switch name {
-            case .counter: first = field.value
-            case .node: node = field.payload
-            case .boot: second = field.value
-            case .key, .value, nil: break
+            while let field = try reader.next(in: bytes) {
+                if field.number == one {
+                    first = field.value
+                } else if field.number == two {
+                    second = field.value
+                } else if field.number == three {
+                    third = field.value
+                } else if field.number == name {
+                    node = field.payload
+                }
             }
         }
     }

@@ -24,14 +24,13 @@ public struct RecordJoin: Sendable {
         var number: UInt32
         var wireType: UInt8
         var isCanonical: Bool
-        /// `key` and `subkey` were read, or there are none: of a canonical field they are not until somebody asks.
+        /// `key` was read, or there is none: of a canonical field they are not until somebody asks.
         var hasKey: Bool
         var start: Int32
         var payload: ByteRange
         var value: UInt64
-        /// Bytes of the key of a map entry, then, for a pending, leg and CSeq.
-        var key = ByteRange.empty
-        var subkey: UInt64 = 0
+        /// Of a map entry.
+        var key = EntryKey()
 
         /// All of its bytes.
         var field: Range<Int> { Int(start)..<Int(payload.end) }
@@ -48,7 +47,7 @@ public struct RecordJoin: Sendable {
     }
 
     let table = RecordMessage.table
-    /// Both inputs, one after the other.
+    /// Both inputs, one after the other, and a word of zeros.
     var input: [UInt8] = []
     /// A stack: the fields of the message being joined lie above those of the messages around it. What lies above `top`
     /// is left over.
@@ -66,6 +65,8 @@ public struct RecordJoin: Sendable {
     var dropsNothing = false
     /// What is in the result, of what has a bound.
     var counts = Counts()
+    /// The last join went the short way (`OrderedJoin`).
+    public private(set) var wasOrdered = false
     /// Bytes of 2xx that the result may have; what comes after them, in the order of the fields, is left out.
     var answerRoom = Int.max
 
@@ -76,8 +77,8 @@ public struct RecordJoin: Sendable {
         /// The canonical input knew it already, so it has no answer left to drop.
         var isOld = false
 
-        func covers(leg: UInt64, cseq: UInt64) -> Bool {
-            cseq <= (leg == 0 ? caller : callee)
+        func covers(_ key: EntryKey) -> Bool {
+            key.number & 0xffff_ffff <= (key.number >> 32 == 0 ? caller : callee)
         }
     }
 
@@ -138,6 +139,11 @@ public struct RecordJoin: Sendable {
         input.removeAll(keepingCapacity: true)
         input.append(a)
         input.append(b)
+        let end = input.count
+        input.append(8, of: 0)
+        wasOrdered =
+            (isCanonical || a.byteCount == 0) && answerRoom == .max && joinInOrder(a.byteCount, end, room, into: &out)
+        if wasOrdered { return }
         top = 0
         counts = Counts()
         let start = out.count
@@ -145,17 +151,53 @@ public struct RecordJoin: Sendable {
             if isCanonical { try gatherAsTheyLie(0..<a.byteCount) }
             let middle = top
             if !isCanonical { try gather(.record, 0..<a.byteCount) }
-            try gather(.record, a.byteCount..<input.count)
+            try gather(.record, a.byteCount..<end)
             sort(from: middle)
             learnWhatIsOver()
             try merge(.record, from: 0, middle, into: &out)
-            try checkCounts(room)
+            try counts.check(room, tombstone: tombstone)
             // What scripts have written takes nothing of what an INVITE may fill.
             let limit = min(RecordLimits.bytes, room.bytes + counts.stampedBytes)
             guard out.count - start <= limit else { throw RecordError.tooLarge(limit: limit) }
         } catch {
             out.bytes.removeLast(out.count - start)
             throw error
+        }
+    }
+
+    /// Joins what is in `input` the short way, where that can be done and nothing is beyond a bound; else `out` is left
+    /// as it was.
+    private mutating func joinInOrder(_ middle: Int, _ end: Int, _ room: RecordRoom, into out: inout ByteWriter) -> Bool
+    {
+        var join = OrderedJoin(table: table)
+        let start = out.count
+        guard Self.join(input, middle, end, by: &join, into: &out), isWithin(room, join, out.count - start) else {
+            out.bytes.removeLast(out.count - start)
+            return false
+        }
+        state = DialogState(rawValue: UInt8(truncatingIfNeeded: join.state)) ?? .unconfirmed
+        (flags, tombstone, counts) = (join.flags, join.tombstone, join.counts)
+        return true
+    }
+
+    private static func join(
+        _ input: [UInt8], _ middle: Int, _ end: Int, by join: inout OrderedJoin, into out: inout ByteWriter
+    ) -> Bool {
+        var isDone = false
+        // Of two messages that become one, one length is left, which is no longer than both.
+        out.bytes.append(addingCapacity: input.count) { output in
+            isDone = join.join(
+                0..<middle, middle..<end, of: RawSpan(_elements: input.span), into: &output)
+        }
+        return isDone
+    }
+
+    private func isWithin(_ room: RecordRoom, _ join: OrderedJoin, _ count: Int) -> Bool {
+        do throws(RecordError) {
+            try join.counts.check(room, tombstone: join.tombstone)
+            return count <= min(RecordLimits.bytes, room.bytes + join.counts.stampedBytes)
+        } catch {
+            return false  // What is beyond its bound the long way says.
         }
     }
 
@@ -198,37 +240,43 @@ public struct RecordJoin: Sendable {
     /// Whether a pending, or an adoption, is of an INVITE that is settled. One whose key nobody has asked for is none
     /// of them: it was there, and nothing has been settled since.
     func isGone(_ index: Int) -> Bool {
-        let subkey = found[index].subkey
-        return found[index].hasKey && settled.covers(leg: subkey >> 32, cseq: subkey & 0xffff_ffff)
+        found[index].hasKey && settled.covers(found[index].key)
     }
 
     // MARK: Bounds
 
     /// Counts a group of the record by its first field.
     mutating func count(_ index: Int) {
-        switch found[index].number {
-        case RecordField.outs.rawValue: counts.outs += 1
-        case RecordField.pendings.rawValue: counts.pendings += isGone(index) ? 0 : 1
-        case RecordField.adoptions.rawValue: counts.adoptions += isGone(index) ? 0 : 1
+        counts.add(found[index].number, payload: found[index].payload.count, isGone: isGone(index))
+    }
+}
+
+extension RecordJoin.Counts {
+    /// Counts a group by its first field.
+    mutating func add(_ number: UInt32, payload: Int, isGone: Bool) {
+        switch number {
+        case RecordField.outs.rawValue: outs += 1
+        case RecordField.pendings.rawValue: pendings += isGone ? 0 : 1
+        case RecordField.adoptions.rawValue: adoptions += isGone ? 0 : 1
         case RecordField.variables.rawValue, RecordField.profiles.rawValue, RecordField.attributes.rawValue:
-            counts.stamped += 1
-            counts.stampedBytes += found[index].payload.count + 3
-        case let number: counts.unknown += RecordField(rawValue: number) == nil ? 1 : 0
+            stamped += 1
+            stampedBytes += payload + 3
+        default: unknown += RecordField(rawValue: number) == nil ? 1 : 0
         }
     }
 
-    private mutating func checkCounts(_ room: RecordRoom) throws(RecordError) {
-        guard counts.outs <= room.outs else { throw .tooMany(field: RecordField.outs.rawValue, limit: room.outs) }
+    func check(_ room: RecordRoom, tombstone: Bool) throws(RecordError) {
+        guard outs <= room.outs else { throw .tooMany(field: RecordField.outs.rawValue, limit: room.outs) }
         guard !tombstone else { return }
-        guard counts.pendings <= RecordLimits.pendings else {
+        guard pendings <= RecordLimits.pendings else {
             throw .tooMany(field: RecordField.pendings.rawValue, limit: RecordLimits.pendings)
         }
-        guard counts.adoptions <= RecordLimits.adoptions else {
+        guard adoptions <= RecordLimits.adoptions else {
             throw .tooMany(field: RecordField.adoptions.rawValue, limit: RecordLimits.adoptions)
         }
-        guard counts.stamped <= RecordLimits.stamped else {
+        guard stamped <= RecordLimits.stamped else {
             throw .tooMany(field: RecordField.variables.rawValue, limit: RecordLimits.stamped)
         }
-        guard counts.unknown <= RecordLimits.unknown else { throw .tooMany(field: 0, limit: RecordLimits.unknown) }
+        guard unknown <= RecordLimits.unknown else { throw .tooMany(field: 0, limit: RecordLimits.unknown) }
     }
 }

@@ -60,6 +60,14 @@ public struct ByteWriter: Sendable {
         bytes.append(contentsOf: text.utf8)
     }
 
+    /// Writes what `body` appends, at most so many bytes: the buffer is looked at once, not at each of them.
+    ///
+    /// - Precondition: Whoever appends words leaves room for a whole one behind the last.
+    @inlinable
+    public mutating func put(atMost room: Int, _ body: (inout OutputSpan<UInt8>) -> Void) {
+        bytes.append(addingCapacity: room, initializingWith: body)
+    }
+
     /// Writes a number in decimal, without leading zeros.
     @inlinable
     public mutating func putDecimal(_ value: UInt64) {
@@ -98,6 +106,12 @@ public struct ByteWriter: Sendable {
     public mutating func putHex(_ value: UInt64, digits: Int) {
         if digits > 8 { bytes.append(word: Self.hexadecimal(value >> 32), skipping: 16 - digits) }
         bytes.append(word: Self.hexadecimal(value & 0xFFFF_FFFF), skipping: max(0, 8 - digits))
+    }
+
+    /// The low `digits` hexadecimal digits (1 to 8) in lower case, with leading zeros, the first in the lowest byte.
+    @inlinable
+    public static func hexadecimal(_ value: UInt64, digits: Int) -> UInt64 {
+        hexadecimal(value & 0xFFFF_FFFF) >> UInt64(truncatingIfNeeded: (8 &- digits) &* 8)
     }
 
     /// The eight digits of 32 bits, the first in the lowest byte.

@@ -103,6 +103,47 @@ extension [UInt8] {
     }
 }
 
+extension OutputSpan<UInt8> {
+    /// Appends a copy of the span's bytes; traps when they do not all fit.
+    @inlinable
+    public mutating func append(_ span: RawSpan) {
+        precondition(span.byteCount <= freeCapacity, "there must be room for what is appended: \(span.byteCount)")
+        unsafe withUnsafeMutableBufferPointer { target, initialized in
+            unsafe span.withUnsafeBytes {
+                unsafe UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(target)[initialized...])
+                    .copyMemory(from: $0)
+            }
+            initialized &+= span.byteCount
+        }
+    }
+
+    /// Appends the lowest bytes of a word, the lowest first; traps where there is no room for a whole word.
+    ///
+    /// - Precondition: `count` is 0 to 8.
+    @inlinable
+    public mutating func append(_ count: Int, of word: UInt64) {
+        precondition(count >= 0 && count <= 8 && freeCapacity >= 8, "a word needs eight bytes of room: \(count)")
+        unsafe withUnsafeMutableBufferPointer { target, initialized in
+            unsafe UnsafeMutableRawBufferPointer(target).storeBytes(
+                of: word.littleEndian, toByteOffset: initialized, as: UInt64.self)
+            initialized &+= count
+        }
+    }
+
+    /// Appends the text of a literal; traps when it does not fit.
+    @inlinable
+    public mutating func append(_ text: StaticString) {
+        text.withUTF8Buffer { text in
+            precondition(text.count <= freeCapacity, "there must be room for what is appended: \(text.count)")
+            unsafe withUnsafeMutableBufferPointer { target, initialized in
+                unsafe UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(target)[initialized...])
+                    .copyMemory(from: UnsafeRawBufferPointer(text))
+                initialized &+= text.count
+            }
+        }
+    }
+}
+
 extension StaticString {
     /// Whether `test` holds for each pair of a byte of `bytes[range]` and a byte of this literal, and the lengths
     /// agree.

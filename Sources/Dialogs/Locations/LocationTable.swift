@@ -21,6 +21,7 @@ package struct ExpiredContact: Equatable, Sendable {
 }
 
 package struct LocationTable: Sendable {
+    private let passing = ByAddress()
     package enum Outcome: Equatable, Sendable {
         case created, changed
         /// All was known, times aside.

@@ -1,5 +1,8 @@
 // What passing messages teach of their dialogs. Every fact goes the same way: written as a patch, joined into the table
 // here, and, when that changed anything, published for the peers. The record of a new dialog is put whole once.
+//
+// Facts are written in the order of the record's fields (`RecordFields`), where that is no trouble: the join is shorter
+// then (`OrderedJoin`), here and on every peer.
 
 import Dialogs
 import Primitives
@@ -85,19 +88,13 @@ extension Proxy {
         facts.invite(cSeq: plan.cSeq.number)
         facts.home(name: settings.nodeName, boot: settings.boot, sentBy: settings.sentBy)
         facts.reach(.unconfirmed)
-        facts.raise(settings.keepAlive.flags)
         var deadline = RecordView.Deadline()
         deadline.atMilliseconds = UInt64(max(0, settings.earlyTimeout.wholeMilliseconds))
         let template = template(of: plan)
         deadline.lifetimeMilliseconds =
             plan.scriptLifetime > 0 ? plan.scriptLifetime : template?.lifetimeMilliseconds ?? 0
         facts.deadline(deadline)
-        if let template { write(template, plan) }
-        if !plan.scriptChanges.isEmpty { write(plan.scriptChanges) }
-        if plan.isBridge { facts.raise(.asked) }
-        var times = RecordView.Times()
-        times.bornUnixMilliseconds = UInt64(max(0, unixOrigin + now.milliseconds(since: .zero)))
-        facts.times(times)
+        facts.raise(plan.isBridge ? settings.keepAlive.flags.union(.asked) : settings.keepAlive.flags)
         if let from = message.first(.from) { facts.put(.from, bytes, from.value) }
         if let to = message.first(.to) { facts.put(.to, bytes, to.value) }
         facts.put(.requestURI, bytes, message.requestURI)
@@ -107,15 +104,20 @@ extension Proxy {
         let sentBy = sentByInRecord(plan.near)
         facts.caller { side in
             side.sends(cSeq: plan.cSeq.number)
-            if !sentBy.isEmpty { side.put(.sentBy, sentBy) }
             side.target(cSeq: plan.cSeq.number) { target in
                 if let contact { target.put(.contact, bytes, contact) }
                 if !routeSet.isEmpty { target.put(.routes, routeSet) }
                 target.put(.endpoint) { plan.sender.writeFact(into: &$0) }
                 if let flow { target.put(.flow) { flow.write(into: &$0) } }
             }
+            if !sentBy.isEmpty { side.put(.sentBy, sentBy) }
         }
+        var times = RecordView.Times()
+        times.bornUnixMilliseconds = UInt64(max(0, unixOrigin + now.milliseconds(since: .zero)))
+        facts.times(times)
         writePending(context, plan, branch: branch)
+        if let template { write(template, plan) }
+        if !plan.scriptChanges.isEmpty { write(plan.scriptChanges) }
     }
 
     /// The INVITE transaction as an heir needs it (S2-11).
@@ -220,24 +222,25 @@ extension Proxy {
         _ context: inout ResponseContext, _ index: Int, answer: [UInt8], dialogs: inout DialogTable
     ) -> SuccessFact {
         let leg = context.leg
-        defer { context.leg = leg }  // What `matchAgain` finds is of this response.
+        let fact = learnAnswer(&context, index, answer: answer, dialogs: &dialogs)
+        context.leg = leg  // What `matchAgain` finds is of this response.
+        return fact
+    }
+
+    private mutating func learnAnswer(
+        _ context: inout ResponseContext, _ index: Int, answer: [UInt8], dialogs: inout DialogTable
+    ) -> SuccessFact {
         guard context.isInitial || matchAgain(&context, dialogs: dialogs) else { return .nothing }
         guard let did = context.did, let state = dialogs.state(did), state != .deleted else { return .nothing }
         guard context.isInitial || context.refreshes else { return .nothing }
         facts.begin()
         let isFirst = context.pass.isFirst
-        if context.isInitial {
-            if isFirst {
-                facts.reach(.confirmedNotAcknowledged)
-                if state < .confirmedNotAcknowledged { writeAnswered(did, dialogs: dialogs) }
-            }
-            let kept = isFirst ? answer : nil
-            writeOut(context, index, state: .confirmedNotAcknowledged, answer: kept)
-        } else {
-            // No INVITE is sent within a dialog before it is confirmed (RFC 3261 §14.1): its 2xx went by unseen here.
-            let confirms = context.method == .invite && state < .confirmed
-            if confirms { facts.reach(.confirmed) }
-            writeRefreshedSides(&context, did, confirms: confirms, dialogs: dialogs)
+        // No INVITE is sent within a dialog before it is confirmed (RFC 3261 §14.1): its 2xx went by unseen here.
+        let confirms = !context.isInitial && context.method == .invite && state < .confirmed
+        if confirms {
+            facts.reach(.confirmed)
+        } else if context.isInitial, isFirst {
+            facts.reach(.confirmedNotAcknowledged)
         }
         var writesDeadline = false
         if isFirst || !context.isInitial {
@@ -245,6 +248,12 @@ extension Proxy {
             let answeredAt = index < context.branches.count ? context.branches[index].answeredAt : nil
             writesDeadline = writeDeadline(
                 did, sessionWord(context.method), calleeTag: calleeTag, answeredAt: answeredAt, dialogs: dialogs)
+        }
+        if context.isInitial {
+            if isFirst, state < .confirmedNotAcknowledged { writeAnswered(did, dialogs: dialogs) }
+            writeOut(context, index, state: .confirmedNotAcknowledged, answer: isFirst ? answer : nil)
+        } else {
+            writeRefreshedSides(&context, did, confirms: confirms, dialogs: dialogs)
         }
         if context.method == .invite {
             let keeps = !context.isInitial || !isFirst
@@ -288,13 +297,13 @@ extension Proxy {
         facts.out(bytes, toTag) { out in
             out.reach(state)
             out.side { side in
-                if !sentBy.isEmpty { side.put(.sentBy, sentBy) }
                 side.target(cSeq: state == .early ? 0 : context.cSeq, pass: context.pass) { fields in
                     if let contact { fields.put(.contact, bytes, contact) }
                     if !routeSet.isEmpty { fields.put(.routes, routeSet) }
                     if let target { fields.put(.endpoint) { target.writeFact(into: &$0) } }
                     if let flow { fields.put(.flow) { flow.write(into: &$0) } }
                 }
+                if !sentBy.isEmpty { side.put(.sentBy, sentBy) }
             }
             if let answer { out.put(.answer, answer) }
             if let to { out.put(.to, bytes, to) }

@@ -200,6 +200,8 @@ extension Proxy {
         let (isInitial, isBare) = (known.isInitial, known.isBare)
         let (requestURI, to) = (message.requestURI, message.first(.to)?.value)
         facts.begin()
+        let confirms = plan.leg == .caller && isInitial
+        if confirms { facts.reach(.confirmed) }
         // An ACK is proof of the 2xx: if that is still on its way here, the early timeout must not outlive it.
         if isInitial, !mutated("ack-without-deadline") {
             if let deadline = known.deadline, deadline.generation > 0 {
@@ -213,13 +215,11 @@ extension Proxy {
         if isBare, let uri = message.parsedRequestURI { namesUs = isOwn(uri, in: bytes) }
         var way = ByteWriter()
         if isBare, passedBefore(plan) == nil { writeRoutesLeft(plan, into: &way) }
-        if plan.leg == .caller, isInitial {
-            facts.reach(.confirmed)
-            if state < .confirmedNotAcknowledged { writeAnswered(did, dialogs: dialogs) }
+        if confirms {
             if !known.isOpen { facts.settle(.caller, cSeq: plan.cSeq.number) }
+            if state < .confirmedNotAcknowledged { writeAnswered(did, dialogs: dialogs) }
             facts.out(bytes, calleeTag) { out in
                 out.reach(.confirmed)
-                out.acknowledge(cSeq: plan.cSeq.number)
                 // The 2xx went by unseen: the ACK names where the callee is, and the way there (RFC 3261 §12.2.1.1);
                 // CSeq 0 yields to the 2xx.
                 if isBare, !namesUs {
@@ -229,8 +229,9 @@ extension Proxy {
                             if !way.isEmpty { target.put(.routes, way.bytes) }
                         }
                     }
-                    if let to { out.put(.to, bytes, to) }
                 }
+                out.acknowledge(cSeq: plan.cSeq.number)
+                if isBare, !namesUs, let to { out.put(.to, bytes, to) }
             }
         } else if !keepsBranches(of: plan.leg, did, dialogs: dialogs) {
             facts.settle(plan.leg, cSeq: plan.cSeq.number)
