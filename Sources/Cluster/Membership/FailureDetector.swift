@@ -64,7 +64,10 @@ struct FailureDetector: Sendable {
 
     /// Whether to probe now; asked as often as one likes, answered yes every heartbeat at most.
     mutating func shouldProbe(_ now: Instant, _ settings: ClusterSettings) -> Bool {
-        guard refusedAt == nil, now >= probeFrom(settings) else { return false }
+        // Asked each turn: nearly always it is not long since a heartbeat, which is known without a sum of durations.
+        guard refusedAt == nil, now >= lastHeard.advanced(by: settings.heartbeat), now >= probeFrom(settings) else {
+            return false
+        }
         if let lastProbe, lastProbe.advanced(by: settings.heartbeat) > now, lastProbe > lastHeard { return false }
         lastProbe = now
         return true

@@ -16,12 +16,11 @@ extension ByteWriter {
     }
 
     package mutating func putBigEndian(_ value: UInt64) {
-        for shift in stride(from: 56, through: 0, by: -8) { put(UInt8(truncatingIfNeeded: value >> UInt64(shift))) }
+        put(8, of: value.byteSwapped)
     }
 
     mutating func putBigEndian(_ value: UInt16) {
-        put(UInt8(truncatingIfNeeded: value >> 8))
-        put(UInt8(truncatingIfNeeded: value))
+        put(2, of: UInt64(value.byteSwapped))
     }
 
     mutating func putField(_ number: UInt64, varint value: UInt64) {
@@ -33,7 +32,7 @@ extension ByteWriter {
     mutating func putField(_ number: UInt64, fixed value: UInt64) {
         guard value != 0 else { return }
         putVarint(number << 3 | 1)
-        for shift in stride(from: 0, through: 56, by: 8) { put(UInt8(truncatingIfNeeded: value >> UInt64(shift))) }
+        put(8, of: value)
     }
 
     mutating func putField(_ number: UInt64, bytes: [UInt8]) {
@@ -67,7 +66,7 @@ extension ByteWriter {
     /// The length of what `body` writes, then it. At most 256 MiB.
     mutating func putLengthDelimited(_ body: (inout ByteWriter) -> Void) {
         let at = count
-        for _ in 0..<4 { put(0) }
+        put(4, of: 0)
         body(&self)
         let length = UInt32(truncatingIfNeeded: count - at - 4)
         for index in 0..<4 {

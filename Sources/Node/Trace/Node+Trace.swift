@@ -41,11 +41,12 @@ extension Node {
     private static func keep(
         _ queue: SendQueue, _ index: Int, in trace: inout TraceRing, lane: TraceLane?, now: Instant
     ) {
-        let datagram = queue.datagrams[index]
-        let message = RawSpan(_elements: queue.arena.bytes.span).extracting(datagram.range.range)
+        let range = queue.datagrams[index].range.range
+        let message = RawSpan(_elements: queue.arena.bytes.span).extracting(range)
         trace.keep(
-            message, .sent, datagram.to, datagram.from, lane: lane ?? self.lane(of: message),
-            number: trace.nextNumber(), outline: datagram.outline, now: now)
+            message, .sent, queue.datagrams[index].to, queue.datagrams[index].from,
+            lane: lane ?? self.lane(of: message), number: trace.nextNumber(), outline: queue.datagrams[index].outline,
+            now: now)
     }
 
     func traceHeldKind(_ purpose: CommitToken.Purpose) -> TraceKind {

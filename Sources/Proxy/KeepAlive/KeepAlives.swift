@@ -31,6 +31,7 @@ package struct KeepAliveSettings: Sendable {
 }
 
 package struct KeepAlives: Sendable {
+    private let passing = ByAddress()
     private struct Entry: Sendable {
         var did: DialogID
         var timer = TimerID.none

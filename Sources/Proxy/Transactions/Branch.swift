@@ -91,21 +91,29 @@ package enum Branch: Equatable, Sendable {
 
     /// Writes the parameter's value; a foreign branch cannot be written.
     package func write(mark: UInt16, into writer: inout ByteWriter) {
-        writer.put("z9hG4bKus")
-        writer.putHex(UInt64(mark), digits: 4)
-        switch self {
-        case .transaction(let token):
-            writer.put(token.isOneOfSeveral ? UInt8(ascii: "f") : UInt8(ascii: "t"))
-            writer.putHex(UInt64(token.member), digits: 8)
-            writer.putHex(UInt64(token.slot.index), digits: 8)
-            writer.putHex(UInt64(token.slot.generation), digits: 8)
-            writer.putHex(UInt64(token.branch), digits: 2)
-            writer.putHex(token.did.rawValue, digits: 16)
-            writer.putHex(UInt64(token.loop), digits: 8)
-        case .generated(let hash):
-            writer.put("g")
-            writer.putHex(hash, digits: 16)
-        case .foreign: preconditionFailure("a foreign branch is never ours to write")
+        writer.put(atMost: Self.tokenLength + 8) { out in
+            out.append(8, of: 0x754B_6234_4768_397A)  // "z9hG4bKu"
+            out.append(5, of: 0x73 | ByteWriter.hexadecimal(UInt64(mark), digits: 4) << 8)
+            switch self {
+            case .transaction(let token):
+                out.append(token.isOneOfSeveral ? UInt8(ascii: "f") : UInt8(ascii: "t"))
+                out.append(8, of: ByteWriter.hexadecimal(UInt64(token.member), digits: 8))
+                out.append(8, of: ByteWriter.hexadecimal(UInt64(token.slot.index), digits: 8))
+                out.append(8, of: ByteWriter.hexadecimal(UInt64(token.slot.generation), digits: 8))
+                out.append(2, of: ByteWriter.hexadecimal(UInt64(token.branch), digits: 2))
+                Self.append(token.did.rawValue, to: &out)
+                out.append(8, of: ByteWriter.hexadecimal(UInt64(token.loop), digits: 8))
+            case .generated(let hash):
+                out.append(UInt8(ascii: "g"))
+                Self.append(hash, to: &out)
+            case .foreign: preconditionFailure("a foreign branch is never ours to write")
+            }
         }
+    }
+
+    /// Sixteen digits.
+    private static func append(_ number: UInt64, to out: inout OutputSpan<UInt8>) {
+        out.append(8, of: ByteWriter.hexadecimal(number >> 32, digits: 8))
+        out.append(8, of: ByteWriter.hexadecimal(number, digits: 8))
     }
 }

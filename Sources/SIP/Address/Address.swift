@@ -65,14 +65,22 @@ package struct Address: Hashable, Sendable {
 
     /// Appends the address; an IPv6 address in brackets unless told otherwise (`received` has none, RFC 3261 §25.1).
     package func write(into writer: inout ByteWriter, brackets: Bool = true) {
+        writer.put(atMost: Self.textRoom) { append(to: &$0, brackets: brackets) }
+    }
+
+    /// Bytes of an address at most, brackets included, and a word.
+    static let textRoom = 41 + 8
+
+    /// The same into room for `textRoom`.
+    func append(to out: inout OutputSpan<UInt8>, brackets: Bool) {
         guard isIPv6 else {
             let (first, second) = (Self.dotted(low >> 16 & 0xFFFF), Self.dotted(low & 0xFFFF))
-            writer.put(first.count + 1, of: first.word | 0x2E << UInt64(first.count * 8))
-            return writer.put(second.count, of: second.word)
+            out.append(first.count + 1, of: first.word | 0x2E << UInt64(first.count * 8))
+            return out.append(second.count, of: second.word)
         }
-        if brackets { writer.put(0x5B) }
-        writeGroups(into: &writer)
-        if brackets { writer.put(0x5D) }
+        if brackets { out.append(0x5B) }
+        appendGroups(to: &out)
+        if brackets { out.append(0x5D) }
     }
 
     /// Two bytes of an IPv4 address in decimal and the dot between them: seven bytes of a word at most.
@@ -86,18 +94,19 @@ package struct Address: Hashable, Sendable {
         (index < 4 ? high : low) >> UInt64((3 - index & 3) * 16) & 0xFFFF
     }
 
-    private func writeGroups(into writer: inout ByteWriter) {
+    private func appendGroups(to out: inout OutputSpan<UInt8>) {
         let zeros = longestZeroRun()
         var index = 0
         while index < 8 {
             if index == zeros.lowerBound, zeros.count > 1 {
-                writer.put("::")
+                out.append(2, of: 0x3A3A)
                 index = zeros.upperBound
                 continue
             }
-            if index > 0, index != zeros.upperBound || zeros.count < 2 { writer.put(0x3A) }
+            if index > 0, index != zeros.upperBound || zeros.count < 2 { out.append(0x3A) }
             let value = group(index)
-            writer.putHex(value, digits: value > 0xFFF ? 4 : value > 0xFF ? 3 : value > 0xF ? 2 : 1)
+            let digits = value > 0xFFF ? 4 : value > 0xFF ? 3 : value > 0xF ? 2 : 1
+            out.append(digits, of: ByteWriter.hexadecimal(value, digits: digits))
             index += 1
         }
     }

@@ -57,8 +57,10 @@ package struct Endpoint: Hashable, Sendable {
     }
 
     package func write(into writer: inout ByteWriter) {
-        address.write(into: &writer)
-        writer.put(0x3A)
-        writer.putDecimal(UInt64(port))
+        writer.put(atMost: Address.textRoom + 8) { out in
+            address.append(to: &out, brackets: true)
+            let digits = ByteWriter.decimal(UInt64(port))
+            out.append(digits.count + 1, of: 0x3A | digits.word << 8)
+        }
     }
 }

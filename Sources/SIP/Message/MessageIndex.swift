@@ -44,6 +44,9 @@ struct MessageIndex: Sendable {
         return position < fields.count ? fields[position] : nil
     }
 
+    @inline(__always)
+    func has(_ name: HeaderName) -> Bool { firsts[Int(name.rawValue)] != 255 }
+
     /// Whether there are several fields of that name.
     func isRepeated(_ name: HeaderName) -> Bool { repeated >> UInt64(name.rawValue) & 1 != 0 }
 

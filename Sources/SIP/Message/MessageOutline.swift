@@ -19,7 +19,7 @@ extension Message {
     /// `nil` when the message has credentials, or is not as it came: whoever keeps it then looks for itself.
     /// - Parameter count: Bytes of the datagram.
     package func outline(ofBytes count: Int) -> MessageOutline? {
-        guard bytes.count == count, first(.authorization) == nil, first(.proxyAuthorization) == nil else { return nil }
+        guard bytes.count == count, !index.has(.authorization), !index.has(.proxyAuthorization) else { return nil }
         let span = RawSpan(_elements: bytes.span)
         let key = Redaction.key(span, callID)
         let head = body.start

@@ -43,6 +43,7 @@ package enum ResolverAction: Equatable, Sendable {
 }
 
 package struct Resolver: Sendable {
+    private let passing = ByAddress()
     private struct Waiting: Sendable {
         var token: UInt64
         var goal: ResolutionGoal

@@ -113,15 +113,25 @@ package struct MessageEditor: Sendable {
 
     /// Appends the edited message to `out`.
     package func write(_ message: Message, into out: inout ByteWriter) {
-        let bytes = message.bytes
-        var cursor = 0
-        for edit in edits {
-            let start = min(edit.start, bytes.count)
-            if start > cursor { out.put(bytes, ByteRange(start: cursor, end: start)) }
-            if !edit.fill.isEmpty { out.put(fills.bytes, edit.fill) }
-            cursor = max(cursor, min(edit.end, bytes.count))
+        var room = message.bytes.count
+        for index in edits.indices { room += edits[index].fill.count }
+        out.put(atMost: room) { out in
+            append(RawSpan(_elements: message.bytes.span), RawSpan(_elements: fills.bytes.span), to: &out)
         }
-        if cursor < bytes.count { out.put(bytes, ByteRange(start: cursor, end: bytes.count)) }
+    }
+
+    private func append(_ bytes: RawSpan, _ fills: RawSpan, to out: inout OutputSpan<UInt8>) {
+        var cursor = 0
+        for index in edits.indices {
+            let (start, end, fill) = (edits[index].start, edits[index].end, edits[index].fill)
+            if start > cursor {
+                out.append(bytes.extracting(cursor..<min(start, bytes.byteCount)))
+                cursor = min(start, bytes.byteCount)
+            }
+            if !fill.isEmpty { out.append(fills.extracting(fill.range)) }
+            cursor = max(cursor, min(end, bytes.byteCount))
+        }
+        if cursor < bytes.byteCount { out.append(bytes.extracting(cursor..<bytes.byteCount)) }
     }
 
     /// The outline of the edited message; `nil` when an edit has changed what it tells.
@@ -131,7 +141,9 @@ package struct MessageEditor: Sendable {
     package func moved(_ outline: MessageOutline, callID: ByteRange) -> MessageOutline? {
         guard !isOverfull, furthest <= Int(outline.head) else { return nil }
         let (start, end) = (Int(callID.start), Int(callID.end))
-        for index in edits.indices where edits[index].start < end && edits[index].end > start { return nil }
+        if furthest > start {
+            for index in edits.indices where edits[index].start < end && edits[index].end > start { return nil }
+        }
         var moved = outline
         moved.head &+= Int32(truncatingIfNeeded: growth)
         return moved

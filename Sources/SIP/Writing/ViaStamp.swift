@@ -22,26 +22,31 @@ package struct ViaStamp {
     /// Whether the via-parm is written other than it was.
     package var changes: Bool { writesReceived || writesRport }
 
-    package func write(_ bytes: [UInt8], into out: inout ByteWriter) {
+    package func write(_ bytes: [UInt8], into writer: inout ByteWriter) {
+        let room = via.element.count + Address.textRoom + Self.rportRoom + 11
+        writer.put(atMost: room) { append(RawSpan(_elements: bytes.span), to: &$0) }
+    }
+
+    private func append(_ bytes: RawSpan, to out: inout OutputSpan<UInt8>) {
         var cursor = Int(via.element.start)
         let replacesReceived = writesReceived && !via.received.isEmpty
         let replacesRport = writesRport && via.hasRport
         let receivedFirst = via.received.start < via.rportRange.start
         if replacesReceived, receivedFirst || !replacesRport { replaceReceived(bytes, &cursor, &out) }
         if replacesRport {
-            out.put(bytes, ByteRange(start: cursor, end: Int(via.rportRange.start)))
-            writeRport(into: &out)
+            out.append(bytes.extracting(cursor..<Int(via.rportRange.start)))
+            appendRport(to: &out)
             cursor = Int(via.rportRange.end)
         }
         if replacesReceived, !receivedFirst, replacesRport { replaceReceived(bytes, &cursor, &out) }
-        out.put(bytes, ByteRange(start: cursor, end: Int(via.element.end)))
+        out.append(bytes.extracting(cursor..<Int(via.element.end)))
         if writesReceived, !replacesReceived {
-            out.put(";received=")
-            source.address.write(into: &out, brackets: false)
+            out.append(";received=")
+            source.address.append(to: &out, brackets: false)
         }
         if writesRport, !replacesRport {
-            out.put(0x3B)
-            writeRport(into: &out)
+            out.append(0x3B)
+            appendRport(to: &out)
         }
     }
 
@@ -61,15 +66,19 @@ package struct ViaStamp {
         }
     }
 
-    private func replaceReceived(_ bytes: [UInt8], _ cursor: inout Int, _ out: inout ByteWriter) {
-        out.put(bytes, ByteRange(start: cursor, end: Int(via.received.start)))
-        source.address.write(into: &out, brackets: false)
+    private func replaceReceived(_ bytes: RawSpan, _ cursor: inout Int, _ out: inout OutputSpan<UInt8>) {
+        out.append(bytes.extracting(cursor..<Int(via.received.start)))
+        source.address.append(to: &out, brackets: false)
         cursor = Int(via.received.end)
     }
 
-    private func writeRport(into out: inout ByteWriter) {
-        out.put("rport=")
-        out.putDecimal(UInt64(source.port))
+    /// Bytes of `rport=65535` at most, and a word.
+    private static let rportRoom = 11 + 8
+
+    private func appendRport(to out: inout OutputSpan<UInt8>) {
+        out.append(6, of: 0x3D74_726F_7072)  // "rport="
+        let digits = ByteWriter.decimal(UInt64(source.port))
+        out.append(digits.count, of: digits.word)
     }
 }
 
