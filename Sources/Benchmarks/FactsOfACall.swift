@@ -1,5 +1,5 @@
-// What an owner tells its peers of one call of `CallBenchmark`: the record, the ringing, the answer, the ACK and the end,
-// each in the order of its fields, as facts are written. Bytes of the wire format, which later versions read too.
+// What an owner tells its peers of one call of `CallBenchmark`: the record, the ringing, the answer, the ACK and the
+// end, each in the order of its fields, as facts are written. Bytes of the wire format, which later versions read too.
 
 enum FactsOfACall {
     /// The record first, then patches.

@@ -1,6 +1,7 @@
 // OrderedJoin is the short way of a join: for a canonical record, and facts that are written as a join would write
-// them, fields and entries ascending, nothing twice, no defaults. Nearly all facts are that a node writes. Both are gone
-// through side by side, once, and what stays as it is is copied in runs; of a field that was passed nothing is kept.
+// them, fields and entries ascending, nothing twice, no defaults. Nearly all facts are that a node writes. Both are
+// gone through side by side, once, and what stays as it is is copied in runs; of a field that was passed nothing is
+// kept.
 //
 // What it needs to know of the dialog it knows in time: state, flags and settled INVITEs have lower numbers than what
 // goes with them.
