@@ -9,15 +9,10 @@ import Testing
 
 @Suite("Changes of a dialog and its profiles")
 struct ChangeTests {
-    private let node = FakeNode("n1", [.confirmed(1), .confirmed(2)])
+    private let node = FakeNode.withProfiles()
 
     init() {
         node.state.withLock { state in
-            state.profiles = [
-                ProfileReport(name: "caller", takesValue: true, size: 2),
-                ProfileReport(name: "calls", takesValue: false, size: 1),
-            ]
-            state.dialogs[0].profiles = [.init(key: "caller", value: "alice"), .init(key: "calls", value: "")]
             state.dialogs[1].profiles = [.init(key: "caller", value: "bob")]
             state.dialogs[1].variables = [.init(key: "tenant", value: "red")]
         }

@@ -306,3 +306,18 @@ extension DialogReport {
         return dialog
     }
 }
+
+extension FakeNode {
+    /// Two dialogs that are up; the first is in both kinds of profile.
+    static func withProfiles() -> FakeNode {
+        let node = FakeNode("n1", [.confirmed(1), .confirmed(2)])
+        node.state.withLock { state in
+            state.profiles = [
+                ProfileReport(name: "caller", takesValue: true, size: 2),
+                ProfileReport(name: "calls", takesValue: false, size: 1),
+            ]
+            state.dialogs[0].profiles = [.init(key: "caller", value: "alice"), .init(key: "calls", value: "")]
+        }
+        return node
+    }
+}

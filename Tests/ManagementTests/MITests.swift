@@ -7,17 +7,10 @@ import Testing
 
 @Suite("MI commands (ims_dialog 8.1 to 8.7)")
 struct MITests {
-    private let node = FakeNode("n1", [.confirmed(1), .confirmed(2)])
+    private let node = FakeNode.withProfiles()
 
     init() {
-        node.state.withLock { state in
-            state.profiles = [
-                ProfileReport(name: "caller", takesValue: true, size: 2),
-                ProfileReport(name: "calls", takesValue: false, size: 1),
-            ]
-            state.dialogs[0].profiles = [.init(key: "caller", value: "alice"), .init(key: "calls", value: "")]
-            state.contexts = ["0000000000000002": ["tenant red"]]
-        }
+        node.state.withLock { $0.contexts = ["0000000000000002": ["tenant red"]] }
     }
 
     private func ask(_ command: String, _ parameters: String...) async -> String {
