@@ -24,9 +24,6 @@ public struct SpiralPass: Hashable, Comparable, Sendable {
         rawValue = UInt64(UInt16(clamping: depth)) << 32 | hash & 0xffff_ffff
     }
 
-    /// How often the request has passed before.
-    public var depth: UInt16 { UInt16(truncatingIfNeeded: rawValue >> 32) }
-
     /// What names the Via that it came by.
     public var hash: UInt32 { UInt32(truncatingIfNeeded: rawValue) }
 

@@ -266,8 +266,8 @@ package struct Proxy: Sendable {
         if !isWhole { messageNumber &+= 1 }
     }
 
-    /// Takes a message that somebody has read or written, and gives the room of one: where its bytes are to be read next,
-    /// they are read already.
+    /// Takes a message that somebody has read or written, and gives the room of one: where its bytes are to be read
+    /// next, they are read already.
     package mutating func exchangeStored(_ exchange: (inout Message) -> Void) { exchange(&stored) }
 
     /// Whether these bytes have been read into `stored`, and found good.

@@ -16,9 +16,9 @@ extension Int {
 }
 
 @safe final class ScriptHost {
-    /// The run lies at an address of its own: what a class has is looked at by way of Swift's notes of who looks at what,
-    /// and this is looked at several times for each function that a script calls. One engine belongs to one thread, and no
-    /// function of the core calls a script, so nobody else looks at it meanwhile.
+    /// The run lies at an address of its own: what a class has is looked at by way of Swift's notes of who looks at
+    /// what, and this is looked at several times for each function that a script calls. One engine belongs to one
+    /// thread, and no function of the core calls a script, so nobody else looks at it meanwhile.
     private let runAddress: UnsafeMutablePointer<RouteRun>
     var run: RouteRun {
         _read { yield unsafe runAddress.pointee }

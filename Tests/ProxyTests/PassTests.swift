@@ -256,25 +256,6 @@ struct PassTests {
         }
     }
 
-    @Test func `a pass that is tried again by a renewed branch is adopted, and its phone gets no second INVITE`() {
-        var hunt = Hunt()
-        let bob = hunt.tries("s1", Hunt.bob)[0]
-        _ = hunt.bench.receive(Call.response(180, to: bob, toTag: "tb"), from: Hunt.bob)
-        var other = second(of: hunt.bench, isLive: true)
-        _ = other.drain()
-        var sent = other.receive(hunt.branch("s9", to: Hunt.bob), from: Hunt.server)
-        sent += other.commit()
-        #expect(!sent.contains { $0.to == Hunt.bob })
-        #expect(status(sent).first == "100" && sent.allSatisfy { $0.to == Hunt.server })
-        let next = other.receive(hunt.branch("s2", to: Hunt.carol), from: Hunt.server)
-        #expect(next.contains { $0.to == Hunt.carol && $0.firstLine.hasPrefix("INVITE") }, "another target")
-        _ = hunt.bench.receive(Call.response(486, to: bob, toTag: "tb"), from: Hunt.bob)
-        copy(from: hunt.bench, to: &other)
-        _ = other.drain()
-        let again = other.receive(hunt.branch("s3", to: Hunt.bob), from: Hunt.server)
-        #expect(again.contains { $0.to == Hunt.bob && $0.firstLine.hasPrefix("INVITE") }, "what follows a failure")
-    }
-
     @Test func `heirs end each pass by itself`() throws {
         var hunt = Hunt()
         let bob = hunt.tries("s1", Hunt.bob)[0]

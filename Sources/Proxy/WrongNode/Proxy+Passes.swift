@@ -80,10 +80,6 @@ extension Proxy {
         plan.did = did
         if state == .deleted { return .refuse(487) }  // Nobody waits for an answer any more.
         if isPending(did, plan, dialogs: dialogs) { return decideRepeated(did, plan, dialogs: dialogs) }
-        if state < .confirmedNotAcknowledged, let known = passTriedAgain(did, plan, dialogs: dialogs) {
-            plan.pass = known
-            return .adopt(did)
-        }
         plan.isKnown = true
         return .proceed
     }
@@ -94,27 +90,6 @@ extension Proxy {
             view.inviteCSeq == plan.cSeq.number && Text.same(stored, view.callID, message.bytes, message.callID)
                 && Text.same(stored, view.fromTag, message.bytes, message.fromTag)
         } ?? false
-    }
-
-    /// The pass that an INVITE tries again whose sender gave another transaction up, as a first pass is tried again
-    /// (R16): a balancer that fails over between a server and the nodes. It is as deep, routing would send it to the
-    /// same place, and it has had no final answer: what a server tries after a failure is a pass of its own.
-    private func passTriedAgain(_ did: DialogID, _ plan: RequestPlan, dialogs: DialogTable) -> SpiralPass? {
-        let loop = loopHash(plan)
-        return dialogs.view(did) { view, stored -> SpiralPass? in
-            guard !view.flags.contains(.cancelled) else { return nil }
-            var found: SpiralPass?
-            view.forEachPending(in: stored) { pending in
-                guard pending.leg == .caller, pending.cseq == plan.cSeq.number, !pending.pass.isFirst,
-                    pending.pass.depth == plan.pass.depth,
-                    pending.progress.isDisjoint(with: [.final, .cancelled]),
-                    case .transaction(let token) = Branch(stored, pending.branch, mark: settings.mark),
-                    token.loop == loop
-                else { return }
-                found = pending.pass
-            }
-            return found
-        } ?? nil
     }
 
     private func isPending(_ did: DialogID, _ plan: RequestPlan, dialogs: DialogTable) -> Bool {
