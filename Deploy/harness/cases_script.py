@@ -308,7 +308,7 @@ SCRIPTS = {
     "ringing for too long, then voicemail": Script("unheard", [(0, 180)], [(0.05, 200)]),
     "CANCEL in the second round": Script("busy", [(0.05, 486)], [(0, 180)], cancels="second"),
     "CANCEL in the first round": Script("busy", [(0, 180)], cancels="first"),
-    "two 200s": Script("both", [(0, 180), (0.3, 200)], [(0, 180)], crosses=True),
+    "two 200s": Script("both", [(0, 180), (0.3, 200)], [(0.1, 180)], crosses=True),
     "603 of the first": Script("busy", [(0.05, 603)]),
     "waits 300 ms while another node is killed": Script("sleeps", [(0, 180), (0.1, 200)], kills=True),
 }
